@@ -1,0 +1,77 @@
+"""Where person probabilities come from: torchvision's family, ONNX files, chroma key, clean plate.
+
+A segmenter is used by one thread. It never changes a frame and knows nothing of outputs. Building one may take seconds
+(torch is imported, weights are fetched); `open_segmenter` is therefore called by the inference worker, never by the
+command line's main path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vbgcam.frames import RawFrame
+from vbgcam.specs import ModelSpec
+
+Probability = NDArray[np.float32]
+
+Progress = Callable[[int, int], None]
+"""Called with (bytes so far, bytes in all); raises whatever should break a download off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`device`: "auto", "cuda", "mps", "cpu". `size`: the network's input, its short side in pixels (torchvision's
+    preset resizes the short side to 520); None is the preset's own. Networks of a fixed input ignore it.
+    `hard`: the classic method's label mask (0 or 1) in place of the probability. `mirror`: base URL that replaces
+    torchvision's download server; "" is theirs. `sha256`: of the checkpoint, where it is not the published one.
+    `folder`: where `models add` and `plate` keep what they were given."""
+
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    size: int | None = None
+    hard: bool = False
+    mirror: str = ""
+    sha256: str = ""
+    folder: Path = Path()
+    threads: int = 0
+
+
+class Segmenter(Protocol):
+    """`name`: as in the model spec, what "auto" chose made plain. `device`: where it runs, "cpu", "cuda:0", ..."""
+
+    name: str
+    device: str
+
+    def probability(self, frame: RawFrame) -> Probability:
+        """The person's probability over the whole frame: float32, 0 to 1, of any size (network resolution). Raises
+        ModelError where the network fails. A recurrent network carries its state from call to call."""
+
+    def reset(self) -> None:
+        """Forgets recurrent state: another scene follows."""
+
+    def close(self) -> None: ...
+
+
+def open_segmenter(spec: ModelSpec, options: Options, progress: Progress | None = None) -> Segmenter:
+    """Builds what the spec names; raises ModelError."""
+    if spec.kind == "chroma":
+        from vbgcam.segment.chroma import ChromaKey
+
+        return ChromaKey(spec.color, hard=options.hard)
+    if spec.kind == "plate":
+        from vbgcam.segment.plate import CleanPlate
+
+        return CleanPlate.load(spec.path or options.folder / "plate.png", hard=options.hard)
+    if spec.kind == "onnx":
+        from vbgcam.segment.onnx import OnnxSegmenter
+
+        assert spec.path is not None
+        return OnnxSegmenter.load(spec.path, options)
+    from vbgcam.segment.torchvision import TorchvisionSegmenter
+
+    return TorchvisionSegmenter.load(spec.name or "auto", options, progress)

@@ -1,0 +1,178 @@
+"""The short texts that name a source, a sink, a background or a model: the same in the config file, on the command
+line and in the control API. Parsing is pure; nothing is opened here. A text that means nothing raises ValueError with
+one line that says what would be understood."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import parse_qs
+
+TORCHVISION_MODELS: Final = (
+    "fcn_resnet50",
+    "fcn_resnet101",
+    "deeplabv3_resnet50",
+    "deeplabv3_resnet101",
+    "deeplabv3_mobilenet_v3_large",
+    "lraspp_mobilenet_v3_large",
+)
+GREEN: Final = (0x00, 0xB1, 0x40)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """`camera:0`, `camera:/dev/v4l/by-id/...`, `camera:NAME`, `file:CLIP[?loop=1&pace=source|max]`, `demo`."""
+
+    kind: Literal["camera", "file", "demo"]
+    target: str = ""
+    loop: bool = False
+    pace: Literal["source", "max"] = "source"
+
+    @classmethod
+    def parse(cls, text: str) -> SourceSpec:
+        kind, _, target = text.partition(":")
+        if text == "demo":
+            return cls("demo")
+        if kind == "camera":
+            return cls("camera", target or "0")
+        if kind == "file" and target:
+            path, query, options = target.rpartition("?")
+            if not query or "=" not in options:
+                return cls("file", target)
+            fields = {name: values[-1] for name, values in parse_qs(options, keep_blank_values=True).items()}
+            loop, pace = fields.pop("loop", "0"), fields.pop("pace", "source")
+            if fields:
+                raise ValueError(f"source {text!r}: {_unknown(next(iter(fields)), ('loop', 'pace'))}")
+            if loop not in ("0", "1"):
+                raise ValueError(f"source {text!r}: loop is 0 or 1, not {loop!r}")
+            if pace not in ("source", "max"):
+                raise ValueError(f"source {text!r}: pace is source or max, not {pace!r}")
+            return cls("file", path, loop == "1", "max" if pace == "max" else "source")
+        raise ValueError(f"source {text!r} is none of camera:0, camera:PATH, camera:NAME, file:CLIP, demo")
+
+    def __str__(self) -> str:
+        options = [*(["loop=1"] if self.loop else []), *(["pace=max"] if self.pace == "max" else [])]
+        tail = "?" + "&".join(options) if options else ""
+        return f"{self.kind}:{self.target}{tail}" if self.kind != "demo" else "demo"
+
+
+@dataclass(frozen=True, slots=True)
+class SinkSpec:
+    """`virtualcam[:NAME]`, `file:OUT.mp4|.mkv`, `null`, `auto`."""
+
+    kind: Literal["virtualcam", "file", "null", "auto"]
+    target: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> SinkSpec:
+        kind, _, target = text.partition(":")
+        if text == "null":
+            return cls("null")
+        if text == "auto":
+            return cls("auto")
+        if kind == "virtualcam":
+            return cls("virtualcam", target)
+        if kind == "file" and Path(target).suffix.lower() in (".mp4", ".mkv"):
+            return cls("file", target)
+        if kind == "file":
+            raise ValueError(f"sink {text!r}: a file ends in .mp4 or .mkv")
+        raise ValueError(f"sink {text!r} is none of virtualcam[:NAME], file:OUT.mp4, file:OUT.mkv, null, auto")
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.target}" if self.target else self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class BackgroundSpec:
+    """A path (image, GIF, video), `#rrggbb`, `blur`, `blur:0.7`, `none`."""
+
+    kind: Literal["file", "color", "blur", "none"]
+    path: Path = Path()
+    color: tuple[int, int, int] = (0, 0, 0)
+    strength: float = 0.5
+
+    @classmethod
+    def parse(cls, text: str) -> BackgroundSpec:
+        if text == "none":
+            return cls("none")
+        if text.startswith("#"):
+            return cls("color", color=_color(text, f"background {text!r}"))
+        kind, colon, strength = text.partition(":")
+        if kind == "blur":
+            if not colon:
+                return cls("blur")
+            try:
+                value = float(strength)
+            except ValueError:
+                value = -1.0
+            if not 0 < value <= 1:
+                raise ValueError(f"background {text!r}: blur goes from above 0 to 1, as in blur:0.7")
+            return cls("blur", strength=value)
+        if not text.strip():
+            raise ValueError("background '' is none of a picture's or film's path, #rrggbb, blur, blur:0.7, none")
+        return cls("file", path=Path(text).expanduser())
+
+    def __str__(self) -> str:
+        if self.kind == "color":
+            return _hex(self.color)
+        if self.kind == "blur":
+            return f"blur:{self.strength:g}"
+        return str(self.path) if self.kind == "file" else "none"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """`auto`, one of torchvision's names, `chroma[:#rrggbb]`, `plate[:IMAGE]`, `onnx:FILE`."""
+
+    kind: Literal["auto", "torchvision", "chroma", "plate", "onnx"]
+    name: str = ""
+    path: Path | None = None
+    color: tuple[int, int, int] = GREEN
+
+    @classmethod
+    def parse(cls, text: str) -> ModelSpec:
+        kind, _, target = text.partition(":")
+        if text == "auto":
+            return cls("auto")
+        if text in TORCHVISION_MODELS:
+            return cls("torchvision", text)
+        if kind == "chroma":
+            return cls("chroma", color=_color(target, f"model {text!r}") if target else GREEN)
+        if kind == "plate":
+            return cls("plate", path=Path(target).expanduser() if target else None)
+        if kind == "onnx" and target:
+            return cls("onnx", path=Path(target).expanduser())
+        if kind == "onnx":
+            raise ValueError(f"model {text!r} names no file: onnx:FILE")
+        known = ("auto", *TORCHVISION_MODELS, "chroma", "plate", "onnx:FILE")
+        raise ValueError(f"model {_unknown(text, known)}")
+
+    def __str__(self) -> str:
+        if self.kind == "torchvision":
+            return self.name
+        if self.kind == "chroma":
+            return f"chroma:{_hex(self.color)}"
+        return f"{self.kind}:{self.path}" if self.path is not None else self.kind
+
+
+def nearest(name: str, known: tuple[str, ...] | list[str]) -> str:
+    """`; did you mean 'x'?` for a name that is near one of the known ones, else an empty text."""
+    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> str:
+    return f"{name!r} is none of {', '.join(known)}{nearest(name, known)}"
+
+
+def _color(text: str, where: str) -> tuple[int, int, int]:
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
+        raise ValueError(f"{where}: a colour is written #rrggbb, as in #00b140")
+    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
+
+
+def _hex(color: tuple[int, int, int]) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*color)
