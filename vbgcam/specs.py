@@ -51,7 +51,8 @@ class SourceSpec:
             if pace not in ("source", "max"):
                 raise ValueError(f"source {text!r}: pace is source or max, not {pace!r}")
             return cls("file", path, loop == "1", "max" if pace == "max" else "source")
-        raise ValueError(f"source {text!r} is none of camera:0, camera:PATH, camera:NAME, file:CLIP, demo")
+        hint = nearest(kind, ("camera", "file", "demo"))
+        raise ValueError(f"source {text!r} is none of camera:0, camera:PATH, camera:NAME, file:CLIP, demo{hint}")
 
     def __str__(self) -> str:
         options = [*(["loop=1"] if self.loop else []), *(["pace=max"] if self.pace == "max" else [])]
@@ -79,7 +80,8 @@ class SinkSpec:
             return cls("file", target)
         if kind == "file":
             raise ValueError(f"sink {text!r}: a file ends in .mp4 or .mkv")
-        raise ValueError(f"sink {text!r} is none of virtualcam[:NAME], file:OUT.mp4, file:OUT.mkv, null, auto")
+        hint = nearest(kind, ("virtualcam", "file", "null", "auto"))
+        raise ValueError(f"sink {text!r} is none of virtualcam[:NAME], file:OUT.mp4, file:OUT.mkv, null, auto{hint}")
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.target}" if self.target else self.kind

@@ -1,0 +1,276 @@
+"""Settings: their names, defaults, meaning and limits, and how they are read.
+
+Three layers, later ones win: the defaults here, the TOML file (the user's, or `--config FILE`), the command line
+(`--set SECTION.KEY=VALUE` and the named options). All mistakes of all layers are reported at once, each with file, key, value and,
+where a name is near a known one, that name. `config.example.toml` is made from this file (`vbgcam config example`); a
+test holds the two equal.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import platformdirs
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from vbgcam.errors import ConfigError
+from vbgcam.frames import Size
+from vbgcam.pixels import Fit
+from vbgcam.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec, nearest
+
+CONFIG_FILE: Final = "config.toml"
+
+
+def _spec(parse: Any) -> AfterValidator:
+    def check(text: str) -> str:
+        parse(text)
+        return text
+
+    return AfterValidator(check)
+
+
+def _size_or_auto(text: str) -> str:
+    return text if text == "auto" else _size(text)
+
+
+def _size(text: str) -> str:
+    size = Size.parse(text)
+    if size.width % 2 or size.height % 2 or not (16 <= size.width <= 7680 and 16 <= size.height <= 4320):
+        raise ValueError(f"{text!r}: both sides are even, from 16x16 to 7680x4320")
+    return text
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class CameraSettings(_Section):
+    """What you are filmed with."""
+
+    source: Annotated[str, _spec(SourceSpec.parse)] = Field(
+        default="camera:0",
+        description="camera:0, camera:/dev/v4l/by-id/..., camera:NAME (see `vbgcam devices`), "
+        "file:CLIP[?loop=1&pace=source|max], demo",
+    )
+    size: Annotated[str, AfterValidator(_size)] = Field(
+        default="1280x720", description="asked of the camera; the nearest size that it has is taken"
+    )
+    fps: float = Field(default=30.0, gt=0, le=240, description="frames a second asked of the camera")
+    format: Literal["auto", "mjpg", "yuyv"] = Field(
+        default="auto", description="auto takes raw pictures where the camera is fast enough with them, else MJPG"
+    )
+
+
+class ModelSettings(_Section):
+    """What tells the person from the room."""
+
+    name: Annotated[str, _spec(ModelSpec.parse)] = Field(
+        default="auto",
+        description="auto (fcn_resnet101 on a GPU, lraspp_mobilenet_v3_large on a CPU), fcn_resnet50, fcn_resnet101, "
+        "deeplabv3_resnet50, deeplabv3_resnet101, deeplabv3_mobilenet_v3_large, lraspp_mobilenet_v3_large, "
+        "chroma[:#00b140], plate[:IMAGE], onnx:FILE",
+    )
+    device: Literal["auto", "cuda", "mps", "cpu"] = Field(default="auto", description="where the network runs")
+    size: int = Field(
+        default=0,
+        ge=0,
+        le=4096,
+        description="the network's input, its short side in pixels, for torchvision's models; 0 is their preset's 520, "
+        "but 256 in a live picture on a CPU",
+    )
+    hard: bool = Field(default=False, description="the classic label mask, person or not, in place of a soft alpha")
+    threads: int = Field(default=0, ge=0, le=256, description="CPU threads of the network; 0 chooses")
+    mirror: str = Field(
+        default="", description="fetch torchvision's weights below this URL in place of torchvision's own server"
+    )
+    sha256: str = Field(
+        default="",
+        pattern=r"^([0-9a-f]{64})?$",
+        description="the SHA-256 that the weights must have, where they are not the published ones",
+    )
+
+
+class MaskSettings(_Section):
+    """How the mask is used."""
+
+    max_age_ms: float = Field(
+        default=500.0,
+        gt=0,
+        le=10_000,
+        description="a mask older than this is not trusted: the cover goes out in its place",
+    )
+
+
+class BackgroundSettings(_Section):
+    """What stands behind you."""
+
+    show: Annotated[str, _spec(BackgroundSpec.parse)] = Field(
+        default="#3b4a57",
+        description="a path (image, GIF, video), #rrggbb, blur, blur:0.7, or none: your room as it is",
+    )
+    fit: Fit = Field(
+        default="cover", description="cover fills the picture and cuts, contain shows all with bars, stretch distorts"
+    )
+
+
+class OutputSettings(_Section):
+    """Where the picture goes."""
+
+    sink: Annotated[str, _spec(SinkSpec.parse)] = Field(
+        default="auto",
+        description='auto (the virtual camera "VBG Camera"), virtualcam[:NAME], file:OUT.mp4, file:OUT.mkv, null',
+    )
+    size: Annotated[str, AfterValidator(_size_or_auto)] = Field(
+        default="auto", description="auto is the source's size; it stays the same for as long as the program runs"
+    )
+    mirror: bool = Field(default=False, description="show yourself as in a mirror; the background is not turned")
+
+
+class Settings(_Section):
+    """All of them; the sections of the config file."""
+
+    camera: CameraSettings = CameraSettings()
+    model: ModelSettings = ModelSettings()
+    mask: MaskSettings = MaskSettings()
+    background: BackgroundSettings = BackgroundSettings()
+    output: OutputSettings = OutputSettings()
+
+
+def default_path() -> Path:
+    """The user's config file; it need not exist."""
+    return Path(platformdirs.user_config_dir("vbgcam", appauthor=False)) / CONFIG_FILE
+
+
+def data_folder() -> Path:
+    """Where plates and added models are kept."""
+    return Path(platformdirs.user_data_dir("vbgcam", appauthor=False))
+
+
+def load(path: Path | None = None, overrides: Mapping[str, str] | None = None) -> Settings:
+    """`path`: a config file that must exist; None is the user's own, if there is one. `overrides`: texts by
+    "section.key". Raises ConfigError with every mistake."""
+    problems: list[str] = []
+    tree: dict[str, Any] = {}
+    where: dict[str, str] = {}
+    file = path or default_path()
+    if path is not None or file.exists():
+        tree = _read(file, problems)
+        where = {
+            f"{section}.{key}": str(file) for section, table in tree.items() if isinstance(table, dict) for key in table
+        }
+    for name, text in (overrides or {}).items():
+        section, dot, key = name.partition(".")
+        known = _known()
+        if name not in known:
+            problems.append(f"--set {name}={text}: there is no setting {name!r}{nearest(name, list(known))}")
+            continue
+        assert dot
+        table = tree.setdefault(section, {})
+        if isinstance(table, dict):
+            table[key] = _value(text, known[name])
+            where[name] = "command line"
+    try:
+        settings = Settings.model_validate(tree)
+    except ValidationError as exc:
+        problems += [_problem(error, where, str(file)) for error in exc.errors()]
+    else:
+        if not problems:
+            return settings
+    raise ConfigError(problems)
+
+
+def example() -> str:
+    """The text of config.example.toml: every setting, explained, at its default."""
+    lines = [
+        "# Settings of vbgcam, each at its default. `vbgcam config path` says where your own file belongs;",
+        "# put into it only what you want otherwise. Options on the command line win over the file.",
+    ]
+    for section, model in _sections():
+        lines += ["", f"# {model.__doc__}", f"[{section}]"]
+        for key, field in model.model_fields.items():
+            lines += _wrapped(field.description or "")
+            lines.append(f"{key} = {_toml(field.default)}")
+    return "\n".join(lines) + "\n"
+
+
+def describe(settings: Settings) -> str:
+    """The settings in force, as TOML."""
+    lines: list[str] = []
+    for section, _ in _sections():
+        lines += ["", f"[{section}]"]
+        lines += [f"{key} = {_toml(value)}" for key, value in getattr(settings, section)]
+    return "\n".join(lines[1:]) + "\n"
+
+
+def _sections() -> Iterator[tuple[str, type[BaseModel]]]:
+    for section, field in Settings.model_fields.items():
+        model = field.annotation
+        assert isinstance(model, type)
+        yield section, model
+
+
+def _known() -> dict[str, object]:
+    """Every setting's default by "section.key"."""
+    return {
+        f"{section}.{key}": field.default for section, model in _sections() for key, field in model.model_fields.items()
+    }
+
+
+def _read(file: Path, problems: list[str]) -> dict[str, Any]:
+    try:
+        with file.open("rb") as stream:
+            return tomllib.load(stream)
+    except FileNotFoundError:
+        problems.append(f"{file}: there is no such config file; `vbgcam config example > {file}` makes one")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        problems.append(f"{file}: not TOML: {exc}")
+    except OSError as exc:
+        problems.append(f"{file}: cannot be read: {exc.strerror}")
+    return {}
+
+
+def _value(text: str, default: object) -> object:
+    """A text from the command line as the type of the setting; what does not fit stays text, for the check to name."""
+    if isinstance(default, str):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _problem(error: ErrorDetails, where: Mapping[str, str], file: str) -> str:
+    names = [str(part) for part in error["loc"]]
+    name = ".".join(names)
+    place = where.get(name, file)
+    if error["type"] == "extra_forbidden":
+        known = list(_known()) if len(names) > 1 else [section for section, _ in _sections()]
+        kind = "setting" if len(names) > 1 else "section"
+        return f"{place}: there is no {kind} {name!r}{nearest(name, known)}"
+    value = error["input"]
+    if error["type"] == "value_error":
+        return f"{place}: {name}: {error['ctx']['error']}"
+    if error["type"] == "string_pattern_mismatch":
+        return f"{place}: {name} = {_toml(value)}: 64 hexadecimal digits, or empty"
+    return f"{place}: {name} = {_toml(value)}: {error['msg'].removeprefix('Input ')}"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:.1f}"
+    return str(value)
+
+
+def _wrapped(text: str, width: int = 116) -> list[str]:
+    import textwrap
+
+    return [f"# {line}" for line in textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)]
