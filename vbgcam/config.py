@@ -1,9 +1,9 @@
 """Settings: their names, defaults, meaning and limits, and how they are read.
 
 Three layers, later ones win: the defaults here, the TOML file (the user's, or `--config FILE`), the command line
-(`--set SECTION.KEY=VALUE` and the named options). All mistakes of all layers are reported at once, each with file, key, value and,
-where a name is near a known one, that name. `config.example.toml` is made from this file (`vbgcam config example`); a
-test holds the two equal.
+(`--set SECTION.KEY=VALUE` and the named options). All mistakes of all layers are reported at once, each with file, key,
+value and, where a name is near a known one, that name. `config.example.toml` is made from this file (`vbgcam config
+example`); a test holds the two equal.
 """
 
 from __future__ import annotations

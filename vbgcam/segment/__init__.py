@@ -30,7 +30,9 @@ class Options:
     preset resizes the short side to 520); None is the preset's own. Networks of a fixed input ignore it.
     `hard`: the classic method's label mask (0 or 1) in place of the probability. `mirror`: base URL that replaces
     torchvision's download server; "" is theirs. `sha256`: of the checkpoint, where it is not the published one.
-    `folder`: where `models add` and `plate` keep what they were given."""
+    `folder`: where `models add` and `plate` keep what they were given. `threads`: of the CPU, 0 chooses. `live`: a live
+    picture waits for no mask, but its masks should be young: on a CPU torchvision's input is then 256 where `size` is
+    None."""
 
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     size: int | None = None
@@ -39,6 +41,7 @@ class Options:
     sha256: str = ""
     folder: Path = Path()
     threads: int = 0
+    live: bool = False
 
 
 class Segmenter(Protocol):

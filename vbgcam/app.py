@@ -1,0 +1,116 @@
+"""The composition root: from settings to the pieces of a run, and their life from start to end.
+
+Everything the live chain consists of is put together in `plan`, in the order in which pixels flow.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from functools import partial
+from pathlib import Path
+
+from vbgcam.background import open_background
+from vbgcam.camera import Wanted, open_source
+from vbgcam.compose import Blur, Key
+from vbgcam.config import Settings, data_folder
+from vbgcam.errors import OutputError
+from vbgcam.files import whole
+from vbgcam.frames import Size
+from vbgcam.live.session import Plan, Session
+from vbgcam.live.stats import Stats
+from vbgcam.output import open_output
+from vbgcam.pixels import color_yuv
+from vbgcam.policy import Limits
+from vbgcam.segment import Options, Progress, Segmenter, open_segmenter
+from vbgcam.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec
+
+log = logging.getLogger(__name__)
+
+
+def options(settings: Settings, *, live: bool = False) -> Options:
+    """What a segmenter is built with."""
+    model = settings.model
+    return Options(
+        device=model.device,
+        size=model.size or None,
+        hard=model.hard,
+        mirror=model.mirror,
+        sha256=model.sha256,
+        folder=data_folder(),
+        threads=model.threads,
+        live=live,
+    )
+
+
+def key(spec: ModelSpec) -> Key | None:
+    """The chroma of the key colour whose light on the person `compose` takes out."""
+    return color_yuv(spec.color)[1:] if spec.kind == "chroma" else None
+
+
+def wanted(settings: Settings) -> Wanted:
+    """What is asked of the camera."""
+    return Wanted(Size.parse(settings.camera.size), settings.camera.fps, settings.camera.format)
+
+
+def plan(settings: Settings) -> Plan:
+    """The pieces of a live run, none opened but the background. Raises CameraError, BackgroundError."""
+    source_spec = SourceSpec.parse(settings.camera.source)
+    source = open_source(source_spec, wanted(settings))
+    expected = source.expected()
+    asked = settings.output.size
+    if asked != "auto":
+        size = Size.parse(asked)
+    else:
+        size = expected.size.even if expected else Size.parse(settings.camera.size)
+    fps = expected.fps if expected else settings.camera.fps
+    show = BackgroundSpec.parse(settings.background.show)
+    model = ModelSpec.parse(settings.model.name)
+    return Plan(
+        source=source,
+        output=open_output(SinkSpec.parse(settings.output.sink), size, fps),
+        background=open_background(show, size, settings.background.fit),
+        build=_everything if show.kind == "none" else partial(open_segmenter, model, options(settings, live=True)),
+        size=size,
+        fps=fps,
+        limits=Limits(mask_age=settings.mask.max_age_ms / 1000),
+        blur=Blur(show.strength) if show.kind == "blur" else None,
+        mirror=settings.output.mirror,
+        key=key(model),
+        hard=settings.model.hard,
+        retry=source_spec.kind == "camera",
+    )
+
+
+def run(settings: Settings, duration: float | None, stats_file: Path | None, interrupted: threading.Event) -> bool:
+    """The live chain from start to end. False where a thread had to be left behind (see `Session.stop`). Raises what
+    made the run fail; the figures are written in any case."""
+    stats = Stats()
+    stats.fact(source=settings.camera.source, sink=settings.output.sink, model=settings.model.name)
+    session = Session(plan(settings), stats)
+    try:
+        session.start()
+        session.wait(duration, interrupted)
+    finally:
+        try:
+            ended = session.stop()
+        finally:
+            if stats_file is not None:
+                write_stats(stats_file, stats)
+    return ended
+
+
+def write_stats(path: Path, stats: Stats) -> None:
+    """Raises OutputError."""
+    try:
+        with whole(path) as part:
+            part.write_text(json.dumps(stats.snapshot(), indent=2) + "\n")
+    except OSError as exc:
+        raise OutputError(f"{path}: the figures could not be written: {exc.strerror}") from exc
+
+
+def _everything(_progress: Progress) -> Segmenter:
+    from vbgcam.segment.everything import Everything
+
+    return Everything()

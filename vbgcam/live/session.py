@@ -1,0 +1,144 @@
+"""One run of the live chain: starts its workers downstream first, waits, stops them upstream first."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from vbgcam.background import Background
+from vbgcam.camera import Source
+from vbgcam.compose import Behind, Blur, Composer, Key
+from vbgcam.errors import OutputError, VbgcamError
+from vbgcam.frames import Backdrop, Mask, RawFrame, Size
+from vbgcam.live.slots import Slot
+from vbgcam.live.stats import Stats
+from vbgcam.live.workers import Backdrops, Board, Capture, Compositor, Inference
+from vbgcam.output import Output
+from vbgcam.policy import Limits
+from vbgcam.segment import Progress, Segmenter
+
+log = logging.getLogger(__name__)
+
+# Seconds that a worker gets to end; a network in the middle of an inference may not make it and is left behind. A
+# film's last packets and its index may take longer than a device's release.
+_PATIENCE = 1.0
+_FINISH = 60.0
+
+
+class _Worker(Protocol):
+    def run(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a session is made of. `build` is called by the inference worker, since it imports torch. `blur` replaces
+    the background, which then is the cover only. `retry`: a source that comes back (a camera) is opened again."""
+
+    source: Source
+    output: Output
+    background: Background
+    build: Callable[[Progress], Segmenter]
+    size: Size
+    fps: float
+    limits: Limits
+    blur: Blur | None = None
+    mirror: bool = False
+    key: Key | None = None
+    hard: bool = False
+    retry: bool = True
+
+
+class Session:
+    """`start`, `wait`, `stop`, in this order, by one thread. `stats` may be read by any."""
+
+    def __init__(self, plan: Plan, stats: Stats) -> None:
+        self.stats = stats
+        self._plan = plan
+        self._board = Board()
+        self._frames_in: Slot[RawFrame] = Slot()
+        self._frames_out: Slot[RawFrame] = Slot()
+        self._masks: Slot[Mask] = Slot()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        """Opens the output and sends the first cover. Raises OutputError, BackgroundError; nothing runs then."""
+        plan, board = self._plan, self._board
+        backdrops: Slot[Backdrop] = Slot()
+        first = plan.background.at(0.0)
+        backdrops.put(first)
+
+        def cover() -> Backdrop:
+            return backdrops.peek() or first
+
+        def behind() -> Behind:
+            return plan.blur or cover()
+
+        composer = Composer(plan.size, mirror=plan.mirror, key=plan.key)
+        plan.output.open()
+        try:
+            plan.output.send(composer.cover(first), time.monotonic())
+        except OutputError:
+            plan.output.close()
+            raise
+        self.stats.sent(time.monotonic(), None, None)
+        self.stats.fact(state="covered", sink=plan.output.name, size=str(plan.size))
+        frames_in, frames_out, masks = self._frames_in, self._frames_out, self._masks
+        self._run(
+            Compositor(
+                plan.output, composer, behind, cover, plan.limits, plan.fps, board, self.stats, frames_out, masks
+            ),
+            "compositor",
+        )
+        if plan.background.moves and plan.blur is None:
+            self._run(Backdrops(plan.background, 1 / plan.fps, board, backdrops), "backdrop")
+        self._run(Inference(plan.build, plan.hard, board, self.stats, frames_in, masks), "inference")
+        self._run(Capture(plan.source, plan.size, plan.retry, board, self.stats, frames_out, frames_in), "capture")
+
+    def wait(self, duration: float | None, interrupted: threading.Event) -> None:
+        """Returns when the source has ended, a worker failed, `duration` seconds are over or `interrupted` is set."""
+        end = time.monotonic() + duration if duration is not None else None
+        while not self._board.stop.is_set() and not interrupted.is_set():
+            left = 0.1 if end is None else min(0.1, end - time.monotonic())
+            if left <= 0:
+                return
+            self._board.stop.wait(left)
+
+    def stop(self) -> bool:
+        """Ends the workers and releases the devices; raises what made a worker fail. False where a thread had to be
+        left behind in a library's call: the process should then end without waiting for it."""
+        self._board.stop.set()
+        self._plan.source.close()
+        for slot in (self._frames_in, self._frames_out, self._masks):
+            slot.close()
+        end = time.monotonic() + _PATIENCE
+        for thread in reversed(self._threads):
+            thread.join(_FINISH if thread.name == "compositor" else max(0.0, end - time.monotonic()))
+        self._plan.background.close()
+        self.stats.fact(state="stopped")
+        left = [thread.name for thread in self._threads if thread.is_alive()]
+        for name in left:
+            log.debug("%s did not end in time", name)
+        failure = self._board.failure
+        if failure is None and not self.stats.composed():
+            failure = self._board.last_problem
+        if failure is not None:
+            raise failure
+        return not left
+
+    def _run(self, worker: _Worker, name: str) -> None:
+        def guarded() -> None:
+            try:
+                worker.run()
+            except BaseException as exc:
+                # Whatever it is, it must not vanish with the thread: the session ends with it.
+                if not isinstance(exc, VbgcamError):
+                    log.debug("%s failed", name, exc_info=True)
+                self._board.fail(exc)
+
+        thread = threading.Thread(target=guarded, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()

@@ -1,0 +1,57 @@
+"""A slot holds the newest value and nothing else: pixels never queue."""
+
+from __future__ import annotations
+
+import threading
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Slot(Generic[T]):
+    """One writer, one taker, any number of onlookers. The condition's lock guards all fields."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._value: T | None = None
+        self._fresh = False
+        self._closed = False
+
+    def put(self, value: T) -> bool:
+        """Replaces what is there. True where that was never taken: it is lost."""
+        with self._changed:
+            lost = self._fresh
+            self._value, self._fresh = value, True
+            self._changed.notify_all()
+            return lost
+
+    def wait_taken(self, timeout: float) -> bool:
+        """For a writer that may not lose a value: True once the last one was taken (or the slot is closed)."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._fresh or self._closed, timeout)
+
+    def take(self, timeout: float) -> T | None:
+        """A value that was not taken before, waiting for it up to `timeout` seconds; None if none came."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._fresh or self._closed, timeout) or not self._fresh:
+                return None
+            self._fresh = False
+            self._changed.notify_all()
+            return self._value
+
+    def peek(self) -> T | None:
+        """The newest value, taken or not."""
+        with self._changed:
+            return self._value
+
+    def clear(self) -> None:
+        """Forgets the value."""
+        with self._changed:
+            self._value, self._fresh = None, False
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Wakes everyone who waits, for good."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()

@@ -1,0 +1,125 @@
+"""Figures of a run: counters, ages and times, as `--stats` writes them."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+# Percentiles are of the newest values: five minutes at 30 frames a second. The maximum is of the whole run.
+_WINDOW: Final = 9000
+
+
+class Series:
+    """Milliseconds. Not thread-safe by itself: `Stats` holds the lock."""
+
+    def __init__(self) -> None:
+        self._values: deque[float] = deque(maxlen=_WINDOW)
+        self._max = 0.0
+
+    def add(self, seconds: float) -> None:
+        self._values.append(seconds * 1000)
+        self._max = max(self._max, seconds * 1000)
+
+    def percentiles(self, *, tail: bool = True) -> dict[str, float | None]:
+        """p50 and p95, with `tail` p99 and max too; None where nothing was measured."""
+        names = ("p50", "p95", "p99") if tail else ("p50", "p95")
+        if not self._values:
+            return dict.fromkeys((*names, "max") if tail else names)
+        points = np.percentile(np.fromiter(self._values, float), [int(name[1:]) for name in names])
+        out: dict[str, float | None] = {name: round(float(point), 2) for name, point in zip(names, points, strict=True)}
+        return {**out, "max": round(self._max, 2)} if tail else out
+
+
+class Stats:
+    """Written by the workers, read by anyone; one lock guards it all."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._started = time.monotonic()
+        self._frames = {"captured": 0, "sent": 0, "dropped": 0, "covered": 0}
+        self._mask_age, self._latency, self._inference = Series(), Series(), Series()
+        self._facts: dict[str, Any] = {
+            "state": "starting", "source": "", "sink": "", "model": "", "device": "", "size": "", "why": "",
+            "first_sent_s": None, "first_composed_s": None,
+        }  # fmt: skip
+        self._sent_at: deque[float] = deque(maxlen=300)
+
+    def fact(self, **facts: object) -> None:
+        """state, source, sink, model, device, size, why (what keeps the cover on air), and the like."""
+        with self._lock:
+            self._facts.update(facts)
+
+    def captured(self, dropped: int = 0) -> None:
+        with self._lock:
+            self._frames["captured"] += 1
+            self._frames["dropped"] += dropped
+
+    def dropped(self, count: int) -> None:
+        with self._lock:
+            self._frames["dropped"] += count
+
+    def sent(self, at: float, latency: float | None, mask_age: float | None) -> None:
+        """`latency`, `mask_age` in seconds; None for a cover."""
+        with self._lock:
+            self._frames["sent"] += 1
+            self._sent_at.append(at)
+            if self._facts["first_sent_s"] is None:
+                self._facts["first_sent_s"] = round(at - self._started, 3)
+            if latency is None or mask_age is None:
+                self._frames["covered"] += 1
+                return
+            if self._facts["first_composed_s"] is None:
+                self._facts["first_composed_s"] = round(at - self._started, 3)
+            self._latency.add(latency)
+            self._mask_age.add(max(0.0, mask_age))
+
+    def inferred(self, seconds: float) -> None:
+        with self._lock:
+            self._inference.add(seconds)
+
+    def composed(self) -> int:
+        with self._lock:
+            return self._frames["sent"] - self._frames["covered"]
+
+    def snapshot(self) -> dict[str, Any]:
+        """What `--stats` and `status --json` hold."""
+        with self._lock:
+            recent = self._sent_at
+            span = recent[-1] - recent[0] if len(recent) > 1 else 0.0
+            return {
+                **self._facts,
+                "fps": round((len(recent) - 1) / span, 2) if span else 0.0,
+                "frames": dict(self._frames),
+                "mask_age_ms": self._mask_age.percentiles(),
+                "added_latency_ms": self._latency.percentiles(),
+                "inference_ms": self._inference.percentiles(tail=False),
+                "rss_mb": rss_mb(),
+                "uptime_s": round(time.monotonic() - self._started, 2),
+            }
+
+
+def rss_mb() -> float | None:
+    """The process's resident memory in MB (10^6 bytes), its peak where the system does not tell the present; None
+    where it tells neither."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return _peak_rss_mb()
+    import resource
+
+    return round(pages * resource.getpagesize() / 1e6, 1)
+
+
+def _peak_rss_mb() -> float | None:
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / 1e6 if sys.platform == "darwin" else peak / 1e3, 1)
