@@ -82,14 +82,15 @@ def to_av(planes: Planes) -> av.VideoFrame:
 def from_rgb(rgb: U8) -> Planes:
     """uint8, (height, width, 3), full range RGB."""
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
-    return from_av(
-        frame.reformat(
-            format="yuv420p",
-            dst_colorspace=Colorspace.ITU601,
-            dst_color_range=ColorRange.MPEG,
-            interpolation=_EXACT,
-        )
+    frame = frame.reformat(
+        format="yuv420p",
+        dst_colorspace=Colorspace.ITU601,
+        dst_color_range=ColorRange.MPEG,
+        interpolation=_EXACT,
     )
+    # The converted frame carries no tags, and from 720 lines on `from_av` would take it for BT.709 and convert again.
+    frame.colorspace, frame.color_range = Colorspace.ITU601, ColorRange.MPEG
+    return from_av(frame)
 
 
 def to_rgb(planes: Planes) -> U8:
@@ -144,7 +145,8 @@ def fit(planes: Planes, size: Size, how: Fit = "cover", border: tuple[int, int, 
     ratios = size.width / source.width, size.height / source.height
     if how == "cover":
         scale = max(ratios)
-        part = Size(min(source.width, round(size.width / scale)), min(source.height, round(size.height / scale)))
+        wide, high = max(1, round(size.width / scale)), max(1, round(size.height / scale))
+        part = Size(min(source.width, wide), min(source.height, high))
         left, top = (source.width - part.width) // 2, (source.height - part.height) // 2
         return resize(crop(planes, left, top, part), size)
     scale = min(ratios)
