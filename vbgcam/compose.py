@@ -7,12 +7,13 @@ The blend is one fused pass per plane compiled by numba (1080p: 0.5 ms against 3
 34-45 ms for NumPy floats on RGB); it holds no interpreter lock.
 """
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
-from numba import njit
 
 from vbgcam.frames import U8, Backdrop, Mask, PlanePool, Planes, RawFrame, SafeFrame, Size, claim_seal
 
@@ -47,7 +48,7 @@ class Composer:
         """ValueError where a size is not the output's: callers fit frames and backdrops before they come here."""
         if frame.size != self.size or mask.size != self.size:
             raise ValueError(f"frame {frame.size} and mask {mask.size} do not fit the output's {self.size}")
-        planes, alpha = frame.planes, mask.alpha
+        planes, alpha = frame.planes, np.ascontiguousarray(mask.alpha)
         if self.mirror:
             planes, alpha = _mirrored(planes), np.asarray(cv2.flip(alpha, 1), np.uint8)
         if isinstance(behind, Blur):
@@ -57,9 +58,10 @@ class Composer:
         else:
             back = behind.planes
         out = self._pool.take(self.size)
-        _blend_luma(planes.y, back.y, alpha, out.y)
+        blend_luma, blend_chroma = _kernels()
+        blend_luma(planes.y, back.y, alpha, out.y)
         chroma = (planes.u, planes.v) if self.key is None else _without_spill(planes, self.key)
-        _blend_chroma(chroma, (back.u, back.v), alpha, (out.u, out.v))
+        blend_chroma(chroma, (back.u, back.v), alpha, (out.u, out.v))
         return _seal(out, frame.captured_at, False)
 
     def cover(self, backdrop: Backdrop) -> SafeFrame:
@@ -72,14 +74,27 @@ class Composer:
 
 
 def warm_up() -> None:
-    """Compiles the blend (1-2 s in a fresh installation, then cached on disk), so that no frame waits for it."""
-    size = Size(4, 4)
-    planes = Planes.filled(size, (16, 128, 128))
-    composer = Composer(size)
-    composer.compose(RawFrame(planes.frozen(), 0.0), Mask(np.zeros((4, 4), np.uint8), 0.0), Backdrop(planes.frozen()))
+    """Loads the compiled blend, or compiles it (2 s in a fresh installation, then cached on disk), so that no frame
+    waits for it."""
+    _kernels()
 
 
-@njit(cache=True, nogil=True)
+@functools.cache
+def _kernels() -> tuple[Callable[..., None], Callable[..., None]]:
+    """The blends of luma and chroma. One signature each: numba would compile anew for every mix of read-only and
+    writable arrays, in the middle of a call. Imported late: numba takes 0.4 s, and the first cover needs none of it."""
+    from numba import njit, types
+
+    seen = types.Array(types.uint8, 2, "C", readonly=True)
+    made = types.Array(types.uint8, 2, "C")
+    two_seen, two_made = (types.UniTuple(plane, 2) for plane in (seen, made))  # type: ignore[no-untyped-call]
+    compiled = functools.partial(njit, cache=True, nogil=True)
+    return (
+        compiled(types.void(seen, seen, seen, made))(_blend_luma),
+        compiled(types.void(two_seen, two_seen, seen, two_made))(_blend_chroma),
+    )
+
+
 def _blend_luma(front: U8, back: U8, alpha: U8, out: U8) -> None:
     height, width = front.shape
     for row in range(height):
@@ -89,9 +104,10 @@ def _blend_luma(front: U8, back: U8, alpha: U8, out: U8) -> None:
             out[row, column] = (t + (t >> np.uint32(8))) >> np.uint32(8)  # = round(t / 255), exact for all inputs
 
 
-@njit(cache=True, nogil=True)
 def _blend_chroma(front: tuple[U8, U8], back: tuple[U8, U8], alpha: U8, out: tuple[U8, U8]) -> None:
-    (front_u, front_v), (back_u, back_v), (out_u, out_v) = front, back, out
+    front_u, front_v = front
+    back_u, back_v = back
+    out_u, out_v = out
     height, width = front_u.shape
     bottom, right = alpha.shape[0] - 1, alpha.shape[1] - 1
     for row in range(height):

@@ -116,9 +116,9 @@ class PlanePool:
 
     def take(self, size: Size) -> Planes:
         """Writable planes of undefined content."""
-        for index, block in enumerate(self._blocks):
-            if block.size == size.i420_bytes and _holders(self._blocks, index) <= _IDLE + 1:  # + 1: `block`
-                return Planes(size, block.view())
+        for index in range(len(self._blocks)):  # no name is bound to a block here: that would count as a holder
+            if _holders(self._blocks, index) <= _IDLE and self._blocks[index].size == size.i420_bytes:
+                return Planes(size, self._blocks[index].view())
         block = np.empty(size.i420_bytes, np.uint8)
         self._blocks = [*self._blocks[-(self._keep - 1) :], block]
         return Planes(size, block.view())

@@ -1,0 +1,1 @@
+"""The tests mirror the rooms of the house; `fakes` holds stand-ins that implement the whole interface."""

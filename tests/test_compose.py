@@ -1,0 +1,150 @@
+"""compose: the blend to the last digit, the cover, mirror, blur and spill."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fakes import BEHIND, PERSON, SECRET, room_with_person, true_alpha
+from vbgcam.compose import Blur, Composer
+from vbgcam.frames import U8, Backdrop, Mask, Planes, RawFrame, Size
+from vbgcam.pixels import color_yuv
+
+
+def random_planes(rng: np.random.Generator, size: Size) -> Planes:
+    return Planes(size, rng.integers(0, 256, size.i420_bytes, np.uint8)).frozen()
+
+
+def mean_of_four(alpha: U8) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Each chroma pixel's alpha: the mean of the luma pixels that it covers, edges repeated."""
+    height, width = alpha.shape
+    padded = np.pad(alpha.astype(float), ((0, height % 2), (0, width % 2)), mode="edge")
+    mean: np.ndarray[tuple[int, int], np.dtype[np.float64]] = (
+        padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2]
+    ) / 4
+    return mean
+
+
+@settings(max_examples=60, deadline=None)
+@given(size=st.builds(Size, st.integers(1, 33), st.integers(1, 33)), seed=st.integers(0, 2**32 - 1))
+def test_the_blend_is_the_rounded_sum_on_every_plane(size: Size, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    front, back = random_planes(rng, size), random_planes(rng, size)
+    alpha = rng.choice(np.array([0, 1, 127, 128, 254, 255], np.uint8), (size.height, size.width))
+    out = Composer(size).compose(RawFrame(front, 1.0), Mask(alpha, 1.0), Backdrop(back)).planes
+    quarter = mean_of_four(alpha)
+    for got, person, room, weight in (
+        (out.y, front.y, back.y, alpha.astype(float)),
+        (out.u, front.u, back.u, quarter),
+        (out.v, front.v, back.v, quarter),
+    ):
+        exact = (person * weight + room * (255 - weight)) / 255
+        assert np.abs(got - exact).max() <= 0.5 + 1e-9
+
+
+def test_alpha_0_is_the_backdrop_and_alpha_255_the_person_bit_by_bit() -> None:
+    size = Size(48, 32)
+    rng = np.random.default_rng(1)
+    front, back = random_planes(rng, size), random_planes(rng, size)
+    composer = Composer(size)
+    for value, expected in ((0, back), (255, front)):
+        alpha = np.full((size.height, size.width), value, np.uint8)
+        out = composer.compose(RawFrame(front, 1.0), Mask(alpha, 1.0), Backdrop(back))
+        assert np.array_equal(out.planes.data, expected.data)
+
+
+def test_the_cover_is_the_backdrop_alone() -> None:
+    size = Size(16, 16)
+    back = Planes.filled(size, BEHIND).frozen()
+    cover = Composer(size).cover(Backdrop(back))
+    assert cover.cover
+    assert cover.captured_at is None
+    assert np.array_equal(cover.planes.data, back.data)
+
+
+def test_frames_stay_as_they_are_while_they_are_held() -> None:
+    size = Size(16, 16)
+    composer = Composer(size)
+    made = [composer.cover(Backdrop(Planes.filled(size, (value, 128, 128)).frozen())) for value in range(30)]
+    assert [int(frame.planes.y[0, 0]) for frame in made] == list(range(30))
+
+
+def test_mirror_turns_the_person_and_not_the_background() -> None:
+    size = Size(64, 48)
+    planes = room_with_person(3, size)
+    back = random_planes(np.random.default_rng(2), size)
+    mask = Mask(true_alpha(planes), 1.0)
+    frame = RawFrame(planes.frozen(), 1.0)
+    plain = Composer(size).compose(frame, mask, Backdrop(back)).planes
+    turned = Composer(size, mirror=True).compose(frame, mask, Backdrop(back)).planes
+    person = mask.alpha[:, ::-1] == 255
+    assert np.array_equal(turned.y[person], plain.y[:, ::-1][person])
+    assert np.array_equal(turned.y[~person], back.y[~person])
+
+
+@pytest.mark.parametrize("wrong", ["frame", "mask", "backdrop"])
+def test_a_size_that_does_not_fit_is_refused(wrong: str) -> None:
+    size, other = Size(16, 16), Size(18, 16)
+    pick = {name: other if name == wrong else size for name in ("frame", "mask", "backdrop")}
+    planes = {name: Planes.filled(chosen, SECRET).frozen() for name, chosen in pick.items()}
+    mask = Mask(np.zeros((pick["mask"].height, pick["mask"].width), np.uint8), 1.0)
+    with pytest.raises(ValueError, match="18x16"):
+        Composer(size).compose(RawFrame(planes["frame"], 1.0), mask, Backdrop(planes["backdrop"]))
+
+
+def test_blur_takes_the_detail_out_of_the_room_and_leaves_the_person_sharp() -> None:
+    size = Size(320, 240)
+    planes = Planes.filled(size, (60, 128, 128))
+    planes.y[:, ::2] = 180
+    alpha = np.zeros((240, 320), np.uint8)
+    alpha[80:, 120:200] = 255
+    out = Composer(size).compose(RawFrame(planes.frozen(), 1.0), Mask(alpha, 1.0), Blur(0.5)).planes
+    assert np.array_equal(out.y[alpha == 255], planes.y[alpha == 255])
+    assert float(out.y[alpha == 0].std()) < 3
+    assert abs(float(out.y[alpha == 0].mean()) - 120) < 3
+
+
+def test_blur_has_no_halo_of_the_person() -> None:
+    size = Size(320, 240)
+    planes = Planes.filled(size, (100, 128, 128))
+    alpha = np.zeros((240, 320), np.uint8)
+    alpha[80:, 120:200] = 255
+    planes.y[alpha == 255] = 235
+    out = Composer(size).compose(RawFrame(planes.frozen(), 1.0), Mask(alpha, 1.0), Blur(1.0)).planes
+    assert int(out.y[alpha == 0].max()) <= 104
+
+
+def test_the_key_colours_light_on_the_person_is_taken_out() -> None:
+    size = Size(32, 32)
+    green = color_yuv((0, 177, 64))
+    tinted = Planes.filled(size, (120, (128 + green[1]) // 2, (128 + green[2]) // 2))
+    alpha = np.full((32, 32), 255, np.uint8)
+    back = Backdrop(Planes.filled(size, BEHIND).frozen())
+    out = Composer(size, key=green[1:]).compose(RawFrame(tinted.frozen(), 1.0), Mask(alpha, 1.0), back).planes
+    before = np.hypot(float(tinted.u[0, 0]) - 128, float(tinted.v[0, 0]) - 128)
+    after = np.hypot(float(out.u[8, 8]) - 128, float(out.v[8, 8]) - 128)
+    assert after <= before / 4
+    assert np.array_equal(out.y, tinted.y)
+
+
+def test_a_person_without_the_key_colour_is_left_alone() -> None:
+    size = Size(32, 32)
+    skin = Planes.filled(size, color_yuv((224, 172, 105))).frozen()
+    alpha = np.full((32, 32), 255, np.uint8)
+    back = Backdrop(Planes.filled(size, BEHIND).frozen())
+    out = Composer(size, key=color_yuv((0, 177, 64))[1:]).compose(RawFrame(skin, 1.0), Mask(alpha, 1.0), back).planes
+    assert np.array_equal(out.data, skin.data)
+
+
+def test_a_secret_room_never_shows_where_the_mask_says_background() -> None:
+    size = Size(64, 48)
+    composer = Composer(size)
+    back = Backdrop(Planes.filled(size, BEHIND).frozen())
+    for number in range(20):
+        planes = room_with_person(number, size)
+        out = composer.compose(RawFrame(planes.frozen(), 1.0), Mask(true_alpha(planes), 1.0), back).planes
+        assert not (out.y == SECRET[0]).any()
+        assert not (out.v == SECRET[2]).any()
+        assert (out.y == PERSON[0]).any()
