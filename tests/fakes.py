@@ -25,9 +25,9 @@ SIZE = Size(64, 48)
 
 
 def person_at(number: int, size: Size = SIZE) -> tuple[slice, slice]:
-    """Rows and columns of the person in frame `number`: a rectangle that walks to and fro, on even coordinates."""
+    """Rows and columns of the person at place `number`: a rectangle on even coordinates; neighbours are far apart."""
     width = size.width // 4 & ~1
-    left = 2 * (number % max(1, (size.width - width) // 2))
+    left = 2 * (13 * number % max(1, (size.width - width) // 2))
     return slice(size.height // 4 & ~1, size.height), slice(left, left + width)
 
 
@@ -53,7 +53,8 @@ def leaked(frame: SafeFrame) -> int:
 
 @dataclass
 class FakeSource:
-    """`script` says what each `read` does: True a frame, False the end, an exception to be raised. When it is over, the
+    """The person stands still until the source is opened anew, and then stands elsewhere: a mask of an earlier opening
+    shows the room. `script` says what each `read` does: True a frame, False the end, an exception to be raised. When it is over, the
     source has ended, or goes on for ever with `endless`. `gate`, where given, is waited for before each frame."""
 
     script: Iterator[bool | CameraError] = field(default_factory=lambda: iter(()))
@@ -91,7 +92,7 @@ class FakeSource:
         if not step or self._close.is_set():
             return None
         self.number += 1
-        return Captured(room_with_person(self.number, self.size), self.now())
+        return Captured(room_with_person(self.opened, self.size), self.now())
 
     def dropped(self) -> int:
         return 0

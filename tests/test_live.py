@@ -1,0 +1,371 @@
+"""live: the whole chain with fakes that misbehave. The room has a secret colour that no output may ever hold."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.fakes import SIZE, FakeBackground, FakeOutput, FakeSegmenter, FakeSource
+from vbgcam.compose import Blur
+from vbgcam.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
+from vbgcam.frames import RawFrame
+from vbgcam.live import workers
+from vbgcam.live.session import Plan, Session
+from vbgcam.live.stats import Series, Stats
+from vbgcam.policy import Limits
+from vbgcam.segment import Progress, Segmenter
+
+PATIENCE = 30.0
+
+
+class Reached(threading.Event):
+    """Set when an output has seen enough."""
+
+    def when(self, enough: Callable[[FakeOutput], bool]) -> Callable[[FakeOutput], None]:
+        return lambda output: self.set() if enough(output) else None
+
+
+def plan(
+    source: FakeSource,
+    output: FakeOutput,
+    *,
+    build: Callable[[Progress], Segmenter] | None = None,
+    background: FakeBackground | None = None,
+    retry: bool = True,
+    blur: Blur | None = None,
+    mask_age: float = PATIENCE,
+) -> Plan:
+    return Plan(
+        source=source,
+        output=output,
+        background=background or FakeBackground(),
+        build=build or (lambda _progress: FakeSegmenter()),
+        size=SIZE,
+        fps=200.0,
+        limits=Limits(mask_age=mask_age, frame_age=PATIENCE),
+        blur=blur,
+        retry=retry,
+    )
+
+
+def run(what: Plan, until: threading.Event | None = None) -> Stats:
+    """From start to stop; the stop raises what made the session fail."""
+    stats = Stats()
+    session = Session(what, stats)
+    session.start()
+    session.wait(PATIENCE, until or threading.Event())
+    assert session.stop(), "a thread was left behind"
+    return stats
+
+
+@pytest.fixture(autouse=True)
+def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_RETRIES", (0.001,) * 6)
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_stays() -> object:
+    yield
+    names = {"capture", "inference", "backdrop", "compositor"}
+    assert not [thread.name for thread in threading.enumerate() if thread.name in names]
+
+
+def forever() -> itertools.repeat[bool]:
+    return itertools.repeat(True)
+
+
+def test_the_first_picture_is_the_cover_and_it_is_there_before_camera_and_network() -> None:
+    seen: list[tuple[int, int]] = []
+    source, output = FakeSource(forever(), period=0.001), FakeOutput()
+
+    def build(_progress: Progress) -> Segmenter:
+        seen.append((output.covers, output.composed))
+        return FakeSegmenter()
+
+    reached = Reached()
+    output.notify = reached.when(lambda out: out.composed > 3)
+    run(plan(source, output, build=build), reached)
+    covers, composed = seen[0]
+    assert covers >= 1
+    assert composed == 0
+    assert output.leaks == 0
+
+
+def test_a_still_loading_network_keeps_the_cover_on_air_and_the_picture_moving() -> None:
+    source, output, go = FakeSource(forever(), period=0.001), FakeOutput(), threading.Event()
+
+    def build(_progress: Progress) -> Segmenter:
+        assert go.wait(PATIENCE)
+        return FakeSegmenter()
+
+    composed = Reached()
+
+    def notify(out: FakeOutput) -> None:
+        if out.covers > 20:
+            go.set()
+        if out.composed > 3:
+            composed.set()
+
+    output.notify = notify
+    run(plan(source, output, build=build), composed)
+    assert output.covers > 20
+    assert output.leaks == 0
+
+
+def test_a_slow_network_does_not_hold_the_picture_up() -> None:
+    """One mask is let through; then the network hangs while the camera goes on. Every frame still goes out."""
+    hang = threading.Event()
+    first = threading.Event()
+
+    def before(_frame: RawFrame) -> None:
+        if first.is_set():
+            assert hang.wait(PATIENCE)
+        first.set()
+
+    source, output, reached = FakeSource(forever(), period=0.001), FakeOutput(), Reached()
+    output.notify = reached.when(lambda out: out.composed > 50)
+    segmenter = FakeSegmenter(before=before)
+    stats = Stats()
+    session = Session(plan(source, output, build=lambda _progress: segmenter), stats)
+    session.start()
+    session.wait(PATIENCE, reached)
+    hang.set()
+    assert session.stop()
+    assert segmenter.calls <= 3
+    assert output.composed > 50
+
+
+def test_masks_that_get_too_old_bring_the_cover_back() -> None:
+    hang, first = threading.Event(), threading.Event()
+
+    def before(_frame: RawFrame) -> None:
+        if first.is_set():
+            hang.wait(PATIENCE)
+        first.set()
+
+    source, output, reached = FakeSource(forever(), period=0.002), FakeOutput(), Reached()
+    output.notify = reached.when(lambda out: out.composed > 0 and out.covers > 30 and first.is_set())
+    session = Session(
+        plan(source, output, build=lambda _progress: FakeSegmenter(before=before), mask_age=0.05), Stats()
+    )
+    session.start()
+    session.wait(PATIENCE, reached)
+    hang.set()
+    session.stop()
+    assert reached.is_set()
+
+
+def test_a_source_that_waits_for_its_reader_loses_no_frame() -> None:
+    source, output = FakeSource(iter([True] * 40), clocked=False), FakeOutput(keep=True)
+    stats = run(plan(source, output, retry=False)).snapshot()
+    assert stats["frames"]["captured"] == 40
+    assert stats["frames"]["dropped"] == 0
+    assert len(output.times) >= 41
+    assert output.leaks == 0
+
+
+def test_output_times_never_go_back() -> None:
+    source, output = FakeSource(iter([True] * 40), clocked=False), FakeOutput()
+    run(plan(source, output, retry=False))
+    assert output.times == sorted(output.times)
+
+
+def test_a_camera_that_is_lost_is_covered_reopened_and_its_old_masks_are_never_used() -> None:
+    """The new epoch's person stands elsewhere: an old mask would show the room."""
+    gone = CameraError("unplugged")
+    steps: Iterator[bool | CameraError] = itertools.chain([True] * 10, [gone], [True] * 10, [gone], forever())
+    source, output, reached = FakeSource(steps, period=0.001), FakeOutput(), Reached()
+    segmenter = FakeSegmenter()
+    output.notify = reached.when(lambda out: source.opened >= 3 and out.composed > 30)
+    run(plan(source, output, build=lambda _progress: segmenter), reached)
+    assert source.closed >= source.opened
+    assert segmenter.resets >= 2
+    assert output.leaks == 0
+
+
+def test_a_camera_that_cannot_be_opened_is_tried_again_and_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    busy = [CameraError("camera is busy") for _ in range(5)]
+    source, output, reached = FakeSource(forever(), period=0.001, open_errors=busy), FakeOutput(), Reached()
+    output.notify = reached.when(lambda out: out.composed > 3)
+    run(plan(source, output), reached)
+    assert source.opened == 6
+    assert [record.message for record in caplog.records if "busy" in record.message] == [
+        "camera is busy (trying again)"
+    ]
+
+
+def test_a_run_that_never_showed_anybody_ends_with_the_reason() -> None:
+    source, output, reached = FakeSource(open_errors=[CameraError("busy")] * 100000), FakeOutput(), Reached()
+    output.notify = reached.when(lambda out: out.covers > 10)
+    with pytest.raises(CameraError, match="busy"):
+        run(plan(source, output), reached)
+    assert output.composed == 0
+
+
+def test_a_file_that_fails_ends_the_session() -> None:
+    source = FakeSource(iter([True, CameraError("damaged")]), clocked=False)
+    with pytest.raises(CameraError, match="damaged"):
+        run(plan(source, FakeOutput(), retry=False))
+
+
+def nan(_frame: RawFrame) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
+    return np.full((4, 4), np.nan, np.float32)
+
+
+def test_a_mask_that_is_not_finite_is_never_used_and_brings_the_cover() -> None:
+    source, output, reached = FakeSource(forever(), period=0.001), FakeOutput(), Reached()
+    made = FakeSegmenter()
+
+    def before(_frame: RawFrame) -> None:
+        made.wrong = nan if made.calls > 5 else None
+
+    made.before = before
+    output.notify = reached.when(lambda out: made.calls > 12 and out.covers > 30)
+    run(plan(source, output, build=lambda _progress: made), reached)
+    assert output.leaks == 0
+
+
+def test_a_network_that_keeps_failing_is_built_anew() -> None:
+    built: list[FakeSegmenter] = []
+
+    def build(_progress: Progress) -> Segmenter:
+        broken = len(built) < 2
+
+        def before(_frame: RawFrame) -> None:
+            if broken:
+                raise ModelError("CUDA is gone")
+
+        built.append(FakeSegmenter(before=before))
+        return built[-1]
+
+    source, output, reached = FakeSource(forever(), period=0.001), FakeOutput(), Reached()
+    output.notify = reached.when(lambda out: out.composed > 3)
+    run(plan(source, output, build=build), reached)
+    assert len(built) == 3
+    assert all(segmenter.closed for segmenter in built)
+
+
+def test_weights_that_cannot_be_fetched_now_are_tried_again() -> None:
+    tries = itertools.count()
+
+    def build(_progress: Progress) -> Segmenter:
+        if next(tries) < 3:
+            raise ModelError("no network", retry=True)
+        return FakeSegmenter()
+
+    source, output, reached = FakeSource(forever(), period=0.001), FakeOutput(), Reached()
+    output.notify = reached.when(lambda out: out.composed > 3)
+    run(plan(source, output, build=build), reached)
+    assert output.covers > 0
+
+
+def test_a_wrong_model_ends_the_session_with_its_line() -> None:
+    def build(_progress: Progress) -> Segmenter:
+        raise ModelError("not an ONNX file")
+
+    with pytest.raises(ModelError, match="not an ONNX file"):
+        run(plan(FakeSource(forever(), period=0.001), FakeOutput(), build=build))
+
+
+def test_a_download_breaks_off_when_the_session_ends() -> None:
+    stopped = threading.Event()
+    output, reached = FakeOutput(), Reached()
+
+    def build(progress: Progress) -> Segmenter:
+        try:
+            for done in itertools.count():
+                progress(done % 100, 100)
+                if done == 1000:
+                    reached.set()
+        except workers.Stopped:
+            stopped.set()
+            raise
+        raise AssertionError("unreachable")
+
+    run(plan(FakeSource(forever(), period=0.001), output, build=build), reached)
+    assert stopped.is_set()
+
+
+def test_an_unforeseen_error_in_a_worker_ends_the_session_and_is_not_swallowed() -> None:
+    def build(_progress: Progress) -> Segmenter:
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        run(plan(FakeSource(forever(), period=0.001), FakeOutput(), build=build))
+
+
+@pytest.mark.parametrize("at", [-1, 0, 5])
+def test_an_output_that_fails_ends_the_session_and_is_closed(at: int) -> None:
+    output = FakeOutput(fail=OutputError("the device is gone"), fail_at=at)
+    source = FakeSource(forever(), period=0.001)
+    with pytest.raises(OutputError, match="the device is gone"):
+        run(plan(source, output))
+    assert not output.is_open
+
+
+def test_a_background_that_breaks_off_keeps_its_last_picture() -> None:
+    background = FakeBackground(moves=True)
+    output, reached = FakeOutput(), Reached()
+
+    def notify(out: FakeOutput) -> None:
+        if out.composed == 5:
+            background.fail = BackgroundError("the film is damaged")
+        if out.composed > 20:
+            reached.set()
+
+    output.notify = notify
+    run(plan(FakeSource(forever(), period=0.001), output, background=background), reached)
+    assert background.closed
+    assert output.leaks == 0
+
+
+def test_blur_shows_the_room_out_of_focus_but_its_cover_shows_nobody() -> None:
+    output, reached = FakeOutput(keep=True), Reached()
+    output.notify = reached.when(lambda out: out.composed > 3)
+    run(plan(FakeSource(forever(), period=0.001), output, blur=Blur(0.5)), reached)
+    card = output.frames[0]
+    assert len(set(card[: SIZE.pixels].tolist())) == 1
+
+
+def test_stopping_before_starting_and_twice_is_harmless() -> None:
+    session = Session(plan(FakeSource(), FakeOutput()), Stats())
+    assert session.stop()
+    assert session.stop()
+
+
+def test_the_end_by_duration_is_no_failure() -> None:
+    stats = Stats()
+    session = Session(plan(FakeSource(forever(), period=0.001), FakeOutput()), stats)
+    session.start()
+    session.wait(0.05, threading.Event())
+    session.stop()
+    assert stats.snapshot()["state"] == "stopped"
+
+
+def test_figures_hold_what_is_promised() -> None:
+    stats = run(plan(FakeSource(iter([True] * 10), clocked=False), FakeOutput(), retry=False)).snapshot()
+    assert set(stats) >= {"state", "source", "sink", "model", "device", "size", "fps", "frames", "rss_mb", "uptime_s"}
+    assert set(stats["frames"]) == {"captured", "sent", "dropped", "covered"}
+    assert set(stats["mask_age_ms"]) == set(stats["added_latency_ms"]) == {"p50", "p95", "p99", "max"}
+    assert set(stats["inference_ms"]) == {"p50", "p95"}
+    assert stats["model"] == "fake"
+
+
+def test_percentiles_by_hand() -> None:
+    series = Series()
+    assert series.percentiles() == {"p50": None, "p95": None, "p99": None, "max": None}
+    for value in range(101):
+        series.add(value / 1000)
+    assert series.percentiles() == {"p50": 50.0, "p95": 95.0, "p99": 99.0, "max": 100.0}
+
+
+def test_figures_that_cannot_be_written_are_one_line(tmp_path: Path) -> None:
+    from vbgcam.app import write_stats
+
+    with pytest.raises(VbgcamError, match="could not be written"):
+        write_stats(tmp_path / "none" / "stats.json", Stats())
