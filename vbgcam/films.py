@@ -1,0 +1,393 @@
+"""Films as the house wants them: upright frames in its own planes, each with its own time.
+
+One reader stands behind everything that plays a film: `camera.file` (a film in place of a camera), a film or GIF as
+the background, and `offline.videos`. FFmpeg (through PyAV) decodes; what files bring along is settled here, once:
+
+- the display matrix (phones store a lying picture and say how to turn it) is applied, mirrored ones too;
+- pixels that are not square are stretched in width, as players do;
+- every matrix and range becomes the house's BT.601 limited, 10 bits become 8, HDR (PQ, HLG) becomes SDR;
+- times only ever grow, whatever the file says; a frame without a time gets one;
+- a damaged frame is left out and counted, and only a film without one good frame is an error.
+
+A Film holds a few frames of memory (the decoder's own, bounded by its threads), however long the film is. It belongs to
+one thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, cast
+
+import av
+import cv2
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition, Stream
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
+from av.video.stream import VideoStream
+from numba import njit
+from numpy.typing import NDArray
+
+from vbgcam.errors import MediaError
+from vbgcam.frames import U8, Planes, Size
+from vbgcam.pixels import fit, from_av, resize
+
+log = logging.getLogger(__name__)
+
+MAX_PIXELS: Final = 8192 * 4320
+"""8K cinema. A file may claim any size in a few bytes; a frame of this one takes 53 MB, the decoder and encoder hold
+some dozens."""
+
+_AVFMT_TS_DISCONT: Final = 0x0200  # AVFormat flag: the clock starts anywhere and may jump (MPEG-TS, MPEG-PS)
+_US: Final = Fraction(1, 1_000_000)  # a container's own times are microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One frame of a film. `planes`: read-only. `time` and `lasts`: seconds, exact: when it is shown on the film's own
+    clock, and for how long."""
+
+    planes: Planes
+    time: Fraction
+    lasts: Fraction
+
+
+class Film:
+    """An opened film. Raises MediaError, one line, where there is nothing to show: no such file, no film, no picture in
+    it, not one good frame, more than MAX_PIXELS.
+
+    `size`: upright, square pixels. `rate`: frames a second, on average. `time_base`: the unit of its times, seconds.
+    `start`: the first frame's time. `duration`: seconds, None where the file does not say. `count`: frames in all as
+    far as the file tells (exact in MP4, else from duration and rate), or None. `audio`: whether it has sound.
+    `left_out`: frames that were damaged or missing, of those read so far.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 2) -> None:
+        """`threads`: for the decoder; each one more holds one frame more."""
+        self.path: Final = path
+        self.left_out = 0
+        self._threads = threads
+        self._scaler = VideoReformatter()
+        self._container: InputContainer | None = None
+        self._packets: Iterator[Packet[Stream]] = iter(())
+        self._first: Shot | None = None
+        _check(path)
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self) -> Shot | None:
+        """The next frame; None at the end."""
+        shot, self._first = self._first, None
+        return shot or self._decode()
+
+    def __iter__(self) -> Iterator[Shot]:
+        while (shot := self.read()) is not None:
+            yield shot
+
+    def rewind(self) -> None:
+        """The next `read` gives the first frame again. A file that cannot be sought is opened anew: MediaError where it
+        is gone by then."""
+        if self._first is not None:
+            return
+        if not self._sought():
+            self.close()
+            self._open()
+
+    def close(self) -> None:
+        self._packets = iter(())
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open(self) -> None:
+        # "file:" and the whitelist: a playlist in disguise must not reach for other protocols than files.
+        limits = {"max_pixels": str(MAX_PIXELS)}
+        try:
+            container = av.open(f"file:{self.path}", options={"protocol_whitelist": "file", **limits})
+        except av.FFmpegError as exc:
+            raise MediaError(*_unreadable(self.path, exc)) from exc
+        self._container = container
+        stream = container.streams.best("video")
+        if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
+            sound = " (it has sound only)" if container.streams.audio else ""
+            raise MediaError(f"{self.path}: there is no moving picture in it{sound}")
+        if stream.codec_context is None:
+            raise MediaError(f"{self.path}: no decoder for its picture", mend="convert it to H.264 first")
+        _check_pixels(self.path, stream.width, stream.height)
+        stream.codec_context.options = limits
+        stream.thread_type, stream.thread_count = "AUTO", self._threads
+        self._stream = stream
+        self.time_base = stream.time_base or Fraction(1, 1000)
+        self.rate = _rate(stream)
+        self.audio = bool(container.streams.audio)
+        self._step = max(1, round(1 / (self.rate * self.time_base)))
+        self._second = max(1, round(1 / self.time_base))
+        # Where the clock starts anywhere, zero is where the file starts, sound or picture; elsewhere it is the file's.
+        floats = container.format.flags & _AVFMT_TS_DISCONT and container.start_time is not None
+        self._zero = round(container.start_time * _US / self.time_base) if floats else 0
+        whole = Fraction(container.duration) * _US if container.duration else None
+        own = stream.duration * self.time_base if stream.duration else whole
+        self.duration = float(own) if own else None
+        self.count = stream.frames or (round(own * self.rate) if own else None)
+        self._whole = whole
+        self._square = _square(stream)
+        self.size = Size(1, 1)
+        self._start_reading()
+        self._first = first = self._decode()
+        if first is None:
+            raise MediaError(f"{self.path}: not one frame of it can be read", mend="copy it again from where it came")
+        self.start = first.time
+
+    def _sought(self) -> bool:
+        """Whether seeking led to the first frame; with a sparse index it may lead behind it."""
+        if self._container is None:
+            return False
+        try:
+            self._container.seek(self._first_pts, stream=self._stream)
+        except av.FFmpegError as exc:
+            log.debug("%s cannot be sought: %s", self.path, exc)
+            return False
+        self._start_reading()
+        self._first = self._decode()
+        return self._first is not None and self._first.time == self.start
+
+    def _start_reading(self) -> None:
+        assert self._container is not None
+        self.left_out = 0
+        self._last: int | None = None
+        self._end = Fraction(0)
+        self._ready: list[av.VideoFrame] = []
+        self._over = False
+        self._packets = self._container.demux()  # all streams: the sound's times tell whether the file breaks off
+
+    def _decode(self) -> Shot | None:
+        """The next good frame."""
+        while True:
+            while not self._ready:
+                if self._over:
+                    return None
+                self._feed()
+            frame = self._ready.pop(0)
+            if frame.is_corrupt:
+                self.left_out += 1
+                continue
+            pts = None if frame.pts is None else frame.pts - self._zero
+            tick = following(self._last, pts, self._step, self._second)
+            try:
+                planes = self._planes(frame)
+            except av.FFmpegError as exc:  # a form that libswscale cannot convert
+                log.debug("%s: frame at %s: %s", self.path, tick, exc)
+                self.left_out += 1
+                continue
+            if self._last is None:
+                self._first_pts = frame.pts or 0
+                self.size = planes.size
+            elif planes.size != self.size:  # a film may change its size halfway
+                planes = fit(planes, self.size, "contain")
+            self._last = tick
+            lasts = frame.duration or self._step
+            return Shot(planes.frozen(), tick * self.time_base, lasts * self.time_base)
+
+    def _feed(self) -> None:
+        """Gives the decoder one packet."""
+        try:
+            packet = next(self._packets, None)
+        except av.FFmpegError as exc:
+            log.debug("%s cannot be read on: %s", self.path, exc)
+            packet = None
+        if packet is None:
+            self._over = True
+            self._count_missing()
+            return
+        if packet.dts is not None and packet.time_base:
+            self._end = max(self._end, (packet.dts + (packet.duration or 0)) * packet.time_base)
+        if packet.stream_index != self._stream.index:
+            return
+        if not packet.size and packet.dts is not None:  # "as before", in AVI; to the decoder it would mean the end
+            return
+        try:
+            self._ready = self._stream.decode(packet)
+        except av.FFmpegError as exc:
+            log.debug("%s: damaged at %s: %s", self.path, packet.pts, exc)
+            self.left_out += 1
+
+    def _count_missing(self) -> None:
+        """A film that ends more than a second before its file says so was cut off; sound that goes on is no such case,
+        nor is a file that ends a little early because its length was rounded."""
+        if self._container is not None and self._whole is not None:
+            start = Fraction(self._container.start_time or 0) * _US
+            missing = self._whole - (self._end - start)
+            if missing > 1:
+                self.left_out += round(missing * self.rate)
+
+    def _planes(self, frame: av.VideoFrame) -> Planes:
+        """The frame in the house's form."""
+        rgb = frame.format.is_rgb or frame.format.has_palette
+        matrix = int(frame.colorspace)
+        if frame.color_trc in (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67) and not rgb:
+            # libswscale maps the tones by a table: 2 s to make, then 12 ms a frame at 720p.
+            frame = self._scaler.reformat(
+                frame,
+                format="yuv420p",
+                src_colorspace=Colorspace.BT2020 if matrix not in _KRB else matrix,
+                src_color_range=frame.color_range or ColorRange.MPEG,
+                dst_colorspace=Colorspace.ITU601,
+                dst_color_range=ColorRange.MPEG,
+                dst_color_trc=ColorTrc.BT709,
+                dst_color_primaries=ColorPrimaries.BT709,
+                threads=self._threads,
+            )
+            matrix = _BT601
+        elif matrix not in (_BT470, _BT601, *_KRB):
+            matrix = _BT709 if frame.height >= 720 else _BT601
+        if not rgb:
+            frame.colorspace = Colorspace.ITU601  # so that from_av converts format and range alone
+        planes = from_av(frame, self._scaler)
+        if not rgb and matrix in _TO_BT601:
+            # libswscale goes from matrix to matrix by way of RGB: 3.9 ms at 720p and up to 3 steps off; this is 0.6 ms.
+            _rematrix(planes.y, planes.u, planes.v, _TO_BT601[matrix])
+        if self._square != 1:
+            width = max(2, 2 * round(planes.size.width * self._square / 2))
+            _check_pixels(self.path, width, planes.size.height)
+            planes = resize(planes, Size(width, planes.size.height))
+        display = frame.side_data.get("DISPLAYMATRIX")
+        return planes if display is None else _upright(planes, np.frombuffer(cast(bytes, display), np.int32))
+
+
+def following(last: int | None, pts: int | None, step: int, second: int) -> int:
+    """The time of the frame after the one at `last`, in ticks: its own `pts` where that is later. A frame that is no
+    later comes one tick after (a duplicate), one without a time or more than a second back (the clock was set back:
+    films put together) one usual `step` after."""
+    if last is None:
+        return pts or 0
+    if pts is not None and pts > last:
+        return pts
+    return last + (1 if pts is not None and last - pts < second else step)
+
+
+def _check(path: Path) -> None:
+    """What FFmpeg would say less well."""
+    try:
+        if path.is_dir():
+            raise MediaError(f"{path} is a folder, not a film")
+        if path.is_file() and not path.stat().st_size:
+            raise MediaError(f"{path} is empty (0 bytes)")
+    except OSError as exc:
+        raise MediaError(f"{path} cannot be read: {exc.strerror}") from exc
+
+
+def _unreadable(path: Path, exc: av.FFmpegError) -> tuple[str]:
+    if isinstance(exc, FileNotFoundError):
+        return (f"{path} does not exist",)
+    if isinstance(exc, PermissionError):
+        return (f"{path}: no permission to read it",)
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+    except OSError as problem:
+        return (f"{path} cannot be read: {problem.strerror}",)
+    if head[4:] == b"ftyp":
+        return (f"{path} is a broken MP4: it breaks off before its index, the recording or the copy was not finished",)
+    if isinstance(exc, av.error.InvalidDataError):
+        return (f"{path} is not a film that FFmpeg understands",)
+    return (f"{path} cannot be read: {exc.strerror}",)
+
+
+def _check_pixels(path: Path, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise MediaError(f"{path}: {width}x{height} is too large; the largest is 8192x4320")
+
+
+def _rate(stream: VideoStream) -> Fraction:
+    """Frames a second. Files without a constant rate may claim their clock's rate, 1000 or 90000."""
+    for rate in (stream.average_rate, stream.guessed_rate):
+        if rate and 0 < rate <= 480:
+            return Fraction(rate)
+    return Fraction(30)
+
+
+def _square(stream: VideoStream) -> Fraction:
+    """A pixel's width in its heights. Real films stay within 1/2 to 2; a wild value is a mistake in the file."""
+    aspect = stream.sample_aspect_ratio
+    return Fraction(aspect) if aspect and Fraction(1, 4) <= aspect <= 4 else Fraction(1)
+
+
+def _upright(planes: Planes, matrix: NDArray[np.int32]) -> Planes:
+    """The picture as the display matrix wants it shown: nine numbers (a b u, c d v, x y w) that take a pixel at (p, q)
+    to (a p + c q, b p + d q), as ISO/IEC 14496-12 defines them for a track. Angles between the four are rounded."""
+    a, b, _, c, d = (int(value) for value in matrix[:5])
+    turned = abs(b) + abs(c) > abs(a) + abs(d)
+    to_left, to_top = (c < 0, b < 0) if turned else (a < 0, d < 0)
+    if not (turned or to_left or to_top):
+        return planes
+    size = Size(planes.size.height, planes.size.width) if turned else planes.size
+    out = Planes.empty(size)
+    for source, target in ((planes.y, out.y), (planes.u, out.u), (planes.v, out.v)):
+        plane = cv2.transpose(source) if turned else source
+        if to_left or to_top:
+            cv2.flip(plane, -1 if to_left and to_top else int(to_left), dst=target)
+        else:
+            np.copyto(target, plane)
+    return out
+
+
+# AVColorSpace, as files tag it (ITU-T H.273), and each matrix's weights of red and blue.
+_BT709: Final = 1
+_BT470: Final = 5
+_BT601: Final = 6
+_KRB: Final = {_BT709: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
+
+
+def _from_rgb_matrix(red: float, blue: float) -> NDArray[np.float64]:
+    """RGB, 0 to 1, to Y (219 steps), Cb and Cr (224 steps)."""
+    luma = np.array([red, 1 - red - blue, blue])
+    cb, cr = (np.array([0, 0, 1]) - luma) / (2 - 2 * blue), (np.array([1, 0, 0]) - luma) / (2 - 2 * red)
+    return np.stack([219 * luma, 224 * cb, 224 * cr])
+
+
+def _steps_to_bt601(red: float, blue: float) -> NDArray[np.int32]:
+    """What Cb and Cr add to Y, and the two rows that make the new Cb and Cr, in 1/65536: int32, shape (3, 2). Y has no
+    part in the chroma, and its own weight is 1: grey stays grey."""
+    change = _from_rgb_matrix(0.299, 0.114) @ np.linalg.inv(_from_rgb_matrix(red, blue))
+    return np.round(change[:, 1:] * 65536).astype(np.int32)
+
+
+_TO_BT601: Final = {matrix: _steps_to_bt601(*weights) for matrix, weights in _KRB.items()}
+
+
+@njit(cache=True, nogil=True)
+def _rematrix(y: U8, u: U8, v: U8, steps: NDArray[np.int32]) -> None:
+    """In place; the four pixels of a chroma sample share it. 32-bit constants throughout and one line of sums beside
+    the planes: with Python's own integers the compiler makes no vectors of it, and it takes five times as long."""
+    height, width = y.shape
+    y_cb, y_cr, u_cb, u_cr, v_cb, v_cr = steps[0, 0], steps[0, 1], steps[1, 0], steps[1, 1], steps[2, 0], steps[2, 1]
+    half, shift, zero, most, middle = np.int32(32768), np.int32(16), np.int32(0), np.int32(255), np.int32(128)
+    more = np.empty(2 * u.shape[1], np.int32)
+    for row in range(u.shape[0]):
+        for column in range(u.shape[1]):
+            cb, cr = np.int32(u[row, column]) - middle, np.int32(v[row, column]) - middle
+            luma = (y_cb * cb + y_cr * cr + half) >> shift
+            more[2 * column] = luma
+            more[2 * column + 1] = luma
+            u[row, column] = min(max(((u_cb * cb + u_cr * cr + half) >> shift) + middle, zero), most)
+            v[row, column] = min(max(((v_cb * cb + v_cr * cr + half) >> shift) + middle, zero), most)
+        for line in range(2 * row, min(2 * row + 2, height)):
+            for pixel in range(width):
+                y[line, pixel] = min(max(np.int32(y[line, pixel]) + more[pixel], zero), most)
