@@ -433,6 +433,16 @@ def test_half_a_picture_is_not_taken_for_one(tmp_path: Path, form: str, keep: fl
     assert "copy it again" in problem(path) or keep < 0.1
 
 
+def test_a_damaged_picture_leaves_stderr_to_the_one_who_asked(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.tif"
+    for cut in range(0, len(WHOLE["tif"]), 97):
+        path.write_bytes(WHOLE["tif"][:cut] + bytes(64) + WHOLE["tif"][cut + 64 :])
+        _reads_or_says_why(path)
+    assert capfd.readouterr() == ("", "")
+
+
 # Writing.
 
 

@@ -7,7 +7,9 @@ over, so this adapter turns every error of theirs into one MediaError, and their
 
 from __future__ import annotations
 
+import ctypes
 import io
+import logging
 import os
 import shlex
 import warnings
@@ -30,6 +32,7 @@ from PIL import (
     TiffImagePlugin,
     UnidentifiedImageError,
     WebPImagePlugin,
+    _imaging,
 )
 
 from vbgcam.errors import MediaError
@@ -77,6 +80,9 @@ _OPTIONS: Final[dict[str, dict[str, int | str]]] = {
 _MAX_SIDE: Final = {"JPEG": 65_500, "WEBP": 16_383}
 
 _ORIENTATION: Final = 0x0112
+
+# What Pillow logs about a damaged file stands in the MediaError; without a handler it would go to stderr as well.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +180,20 @@ def shown(path: Path) -> str:
     """The path for a message of one line: a name with line breaks or bytes that are no text is quoted."""
     text = str(path)
     return text if text.isprintable() else ascii(text)
+
+
+def _silence_libtiff() -> None:
+    """libtiff writes each flaw of a file to the process's stderr, unless a program sets its handler; Pillow sets none.
+    Pillow's extension leads to the libtiff that it was linked with, where that is a shared library."""
+    try:
+        handler = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler
+    except (OSError, AttributeError):
+        return
+    handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+    handler(None)
+
+
+_silence_libtiff()
 
 
 class _NoPictureError(MediaError):
