@@ -80,10 +80,11 @@ class Format:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A process that has a node open."""
+    """A process that has a node open. `write_only`: as pyvirtualcam does it; readers ask for more."""
 
     pid: int
     name: str
+    write_only: bool = False
 
     def __str__(self) -> str:
         return f"{self.name} (pid {self.pid})"
@@ -109,13 +110,20 @@ def holders(path: Path | str, proc: Path = PROC) -> list[Holder]:
         if not process.name.isdecimal():
             continue
         try:
-            held = any(str(entry.readlink()) == str(path) for entry in (process / "fd").iterdir())
-            name = (process / "comm").read_text(errors="replace").rstrip("\n") if held else ""
+            fds = [entry.name for entry in (process / "fd").iterdir() if str(entry.readlink()) == str(path)]
+            if fds:
+                name = (process / "comm").read_text(errors="replace").rstrip("\n")
+                write_only = any(_write_only(process / "fdinfo" / fd) for fd in fds)
+                found.append(Holder(int(process.name), name, write_only))
         except OSError:  # it has ended meanwhile, or it is another user's
             continue
-        if held:
-            found.append(Holder(int(process.name), name))
     return sorted(found, key=lambda holder: holder.pid)
+
+
+def _write_only(info: Path) -> bool:
+    """The access mode in /proc/PID/fdinfo/N, whose `flags` are octal."""
+    flags = next(line for line in info.read_text().splitlines() if line.startswith("flags:"))
+    return int(flags.split()[1], 8) & os.O_ACCMODE == os.O_WRONLY
 
 
 @contextmanager
@@ -171,6 +179,11 @@ def set_rate(fd: int, kind: int, fps: float) -> float:
 def stream_on(fd: int, kind: int) -> None:
     """VIDIOC_STREAMON."""
     exchange(fd, _WRITE, 18, struct.pack("i", kind))
+
+
+def stream_off(fd: int, kind: int) -> None:
+    """VIDIOC_STREAMOFF."""
+    exchange(fd, _WRITE, 19, struct.pack("i", kind))
 
 
 def exchange(fd: int, direction: int, number: int, payload: bytes) -> bytes:
