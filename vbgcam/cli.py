@@ -1,0 +1,226 @@
+"""The command line: what can be said, and what an error looks like.
+
+This module imports nothing heavy: `vbgcam --help` answers in a fraction of a second. What the verbs do stands in
+`verbs`, which is imported when one of them runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from vbgcam import __version__
+from vbgcam.errors import ConfigError, VbgcamError
+
+INTERRUPTED: Final = 130
+
+_SOURCE = "camera:0, camera:PATH, camera:NAME, file:CLIP[?loop=1&pace=source|max], demo"
+_SINK = "auto, virtualcam[:NAME], file:OUT.mp4, file:OUT.mkv, null"
+_BACKGROUND = "a picture, GIF or film, #rrggbb, blur, blur:0.7, none"
+_MODEL = "auto, a torchvision name such as fcn_resnet101, chroma[:#00b140], plate[:IMAGE], onnx:FILE"
+
+log = logging.getLogger("vbgcam")
+
+
+class Interruption(threading.Event):
+    """Set by the first signal that asks for an end; `by` is that signal's number."""
+
+    by = 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit code: 0 done, 1 the work failed, 2 wrong usage or config, 130 interrupted."""
+    arguments = _parser().parse_args(argv)
+    _set_up_log(arguments.verbose)
+    interruption = Interruption()
+    with _signals_caught(interruption):
+        return _perform(arguments, interruption)
+
+
+def _perform(arguments: argparse.Namespace, interruption: Interruption) -> int:
+    try:
+        from vbgcam import verbs
+
+        code: int = verbs.VERBS[arguments.verb](arguments, interruption)
+    except VbgcamError as exc:
+        problems = exc.problems if isinstance(exc, ConfigError) else (str(exc),)
+        for problem in problems:
+            _say(f"vbgcam: {problem}")
+        code = exc.exit_code
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has enough (`vbgcam devices | head`); nothing may be flushed into it at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as exc:  # the last resort: a bug must not show a person a traceback
+        log.debug("internal error", exc_info=True)
+        hint = "" if arguments.verbose else "; `--verbose` shows where, please report it"
+        _say(f"vbgcam: internal error: {type(exc).__name__}: {exc}{hint}")
+        code = 1
+    return code
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vbgcam",
+        description="A virtual camera that puts you before another background and never shows your room.",
+    )
+    parser.add_argument("--version", action="version", version=f"vbgcam {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("-v", "--verbose", action="store_true", help="say more about what goes on")
+    settings = argparse.ArgumentParser(add_help=False, parents=[common])
+    settings.add_argument("--config", type=Path, metavar="FILE", help="settings from this TOML file alone")
+    settings.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="one setting, over the file's; repeatable",
+    )
+    chain = argparse.ArgumentParser(add_help=False, parents=[settings])
+    chain.add_argument("--background", metavar="B", help=_BACKGROUND)
+    chain.add_argument("--model", metavar="M", help=_MODEL)
+
+    run = verbs.add_parser("run", parents=[chain], help="the virtual camera", description="Camera in, VBG Camera out.")
+    run.add_argument("--source", metavar="S", help=_SOURCE)
+    run.add_argument("--sink", metavar="S", help=_SINK)
+    run.add_argument("--no-tray", action="store_true", help="no tray icon (this version has none yet)")
+    run.add_argument("--duration", type=_seconds, metavar="SEC", help="end after so many seconds")
+    run.add_argument("--stats", type=Path, metavar="FILE.json", help="write the run's figures there at the end")
+
+    demo = verbs.add_parser(
+        "demo",
+        parents=[settings],
+        help="the whole chain with nothing attached",
+        description="A drawn presenter before another background: the real chain without camera, network or weights.",
+    )
+    demo.add_argument("--background", metavar="B", help=_BACKGROUND + "; a drawn picture when not given")
+    demo.add_argument("--duration", type=_seconds, default=10.0, metavar="SEC", help="seconds of film (10)")
+    demo.add_argument(
+        "-o", "--output", type=Path, default=Path(), metavar="FOLDER", help="where the film and the picture go"
+    )
+    demo.add_argument("--stats", type=Path, metavar="FILE.json", help="write the run's figures there at the end")
+
+    image = verbs.add_parser(
+        "image", parents=[chain], help="pictures", description="Pictures before another background."
+    )
+    image.add_argument("inputs", type=Path, nargs="+", metavar="IN")
+    image.add_argument("-o", "--output", type=Path, metavar="OUT", help="a picture, or a folder for many")
+    image.add_argument("--mask-out", type=Path, metavar="FILE", help="the mask, PNG; a folder for many")
+    image.add_argument(
+        "--cutout", type=Path, metavar="FILE", help="the person alone, PNG with alpha; a folder for many"
+    )
+    image.add_argument("--hard", action="store_true", help="the classic label mask instead of a soft alpha")
+
+    video = verbs.add_parser("video", parents=[chain], help="films", description="A film before another background.")
+    video.add_argument("input", type=Path, metavar="IN")
+    video.add_argument(
+        "-o", "--output", type=Path, metavar="OUT.mp4", help="the film; H.264, timestamps and sound kept"
+    )
+    video.add_argument("--mask-out", type=Path, metavar="FILE.mkv", help="the masks, FFV1 gray, one for each frame")
+    video.add_argument("--hard", action="store_true", help="the classic label mask instead of a soft alpha")
+    video.add_argument("--height", type=_height, metavar="N", help="make the film smaller: N lines")
+
+    _add_tools(verbs, common, settings)
+    return parser
+
+
+def _add_tools(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser],
+    common: argparse.ArgumentParser,
+    settings: argparse.ArgumentParser,
+) -> None:
+    """The verbs beside the chain itself."""
+    devices = verbs.add_parser("devices", parents=[common], help="cameras with their modes, and virtual cameras")
+    devices.add_argument("--json", action="store_true", help="for programs")
+
+    plate = verbs.add_parser(
+        "plate",
+        parents=[settings],
+        help="take a picture of the empty room, for the model `plate`",
+        description="Takes the clean plate: the room without you, seen by a camera that will not move.",
+    )
+    plate.add_argument("--source", metavar="S", help=_SOURCE)
+    plate.add_argument("-o", "--output", type=Path, metavar="FILE.png", help="where to keep it, not in the usual place")
+    plate.add_argument("--delay", type=_seconds, default=5.0, metavar="SEC", help="time to step out of the picture (5)")
+
+    models = verbs.add_parser("models", help="networks and their weights")
+    what = models.add_subparsers(dest="what", metavar="list|fetch|verify|add", required=True)
+    listed = what.add_parser("list", parents=[settings], help="what there is, and what is on this machine")
+    listed.add_argument("--json", action="store_true", help="for programs")
+    fetch = what.add_parser("fetch", parents=[settings], help="download weights")
+    fetch.add_argument("names", nargs="+", metavar="NAME")
+    verify = what.add_parser("verify", parents=[settings], help="check the weights that are here against their hashes")
+    verify.add_argument("names", nargs="*", metavar="NAME")
+    add = what.add_parser("add", parents=[settings], help="keep a checkpoint of your own")
+    add.add_argument("file", type=Path, metavar="FILE")
+
+    config = verbs.add_parser("config", help="the settings in force, their file, all there are")
+    shown = config.add_subparsers(dest="what", metavar="show|path|example", required=True)
+    shown.add_parser("show", parents=[settings], help="the settings in force")
+    shown.add_parser("path", parents=[common], help="where the config file belongs")
+    shown.add_parser("example", parents=[common], help="a config file with every setting explained")
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return value
+
+
+def _height(text: str) -> int:
+    value = int(text)
+    if not 16 <= value <= 4320 or value % 2:
+        raise argparse.ArgumentTypeError(f"{text!r}: an even number of lines from 16 to 4320")
+    return value
+
+
+class _Lines(logging.Formatter):
+    """`vbgcam: ...`, with the level where it is more than news."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        text = f"vbgcam: {level}{record.getMessage()}"
+        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+
+
+def _set_up_log(verbose: bool) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Lines())
+    log.handlers[:] = [handler]
+    log.setLevel(logging.DEBUG if verbose else logging.INFO)
+    log.propagate = False
+
+
+@contextlib.contextmanager
+def _signals_caught(interruption: Interruption) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM asks for an orderly end; the second Ctrl-C ends at once."""
+
+    def ask(signum: int, _frame: object) -> None:
+        if interruption.is_set() and signum == signal.SIGINT:
+            raise KeyboardInterrupt
+        interruption.by = signum
+        interruption.set()
+
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {name: signal.signal(getattr(signal, name), ask) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)
