@@ -11,12 +11,17 @@ the background, and `offline.videos`. FFmpeg (through PyAV) decodes; what files 
 
 A Film holds a few frames of memory (the decoder's own, bounded by its threads), however long the film is. It belongs to
 one thread.
+
+`NewFilm` is the other direction: a film that is there whole or not at all. What goes into it is its caller's business.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -34,7 +39,8 @@ from av.video.stream import VideoStream
 from numba import njit
 from numpy.typing import NDArray
 
-from vbgcam.errors import MediaError
+from vbgcam.errors import MediaError, OutputError
+from vbgcam.files import whole
 from vbgcam.frames import U8, Planes, Size
 from vbgcam.pixels import fit, from_av, resize
 
@@ -63,8 +69,9 @@ class Film:
     it, not one good frame, more than MAX_PIXELS.
 
     `size`: upright, square pixels. `rate`: frames a second, on average. `time_base`: the unit of its times, seconds.
-    `start`: the first frame's time. `duration`: seconds, None where the file does not say. `count`: frames in all as
-    far as the file tells (exact in MP4, else from duration and rate), or None. `audio`: whether it has sound.
+    `start`: the first frame's time. `zero`: what the file's clock shows at time 0, seconds; 0 but for broadcast
+    streams, whose clock starts anywhere. `duration`: seconds, None where the file does not say. `count`: frames in all
+    as far as the file tells (exact in MP4, else from duration and rate), or None. `audio`: whether it has sound.
     `left_out`: frames that were damaged or missing, of those read so far.
     """
 
@@ -139,9 +146,9 @@ class Film:
         self.audio = bool(container.streams.audio)
         self._step = max(1, round(1 / (self.rate * self.time_base)))
         self._second = max(1, round(1 / self.time_base))
-        # Where the clock starts anywhere, zero is where the file starts, sound or picture; elsewhere it is the file's.
-        floats = container.format.flags & _AVFMT_TS_DISCONT and container.start_time is not None
-        self._zero = round(container.start_time * _US / self.time_base) if floats else 0
+        floats = container.format.flags & _AVFMT_TS_DISCONT
+        self._zero = round((container.start_time or 0) * _US / self.time_base) if floats else 0
+        self.zero = self._zero * self.time_base
         whole = Fraction(container.duration) * _US if container.duration else None
         own = stream.duration * self.time_base if stream.duration else whole
         self.duration = float(own) if own else None
@@ -218,7 +225,7 @@ class Film:
             return
         if packet.dts is not None and packet.time_base:
             self._end = max(self._end, (packet.dts + (packet.duration or 0)) * packet.time_base)
-        if packet.stream_index != self._stream.index:
+        if packet.stream.index != self._stream.index:
             return
         if not packet.size and packet.dts is not None:  # "as before", in AVI; to the decoder it would mean the end
             return
@@ -269,6 +276,86 @@ class Film:
             planes = resize(planes, Size(width, planes.size.height))
         display = frame.side_data.get("DISPLAYMATRIX")
         return planes if display is None else _upright(planes, np.frombuffer(cast(bytes, display), np.int32))
+
+
+class NewFilm:
+    """A film being written, MP4 or MKV by its suffix, beside its target under another name. Either `finish` and `keep`
+    are called, or `discard`; after an OutputError it is discarded already. `container`: streams are added to it before
+    the first packet. `gone`: whether it was discarded. One thread at a time."""
+
+    def __init__(self, target: Path, clock: Fraction) -> None:
+        """`clock`: the pictures' time base, which MP4 keeps as it is (MKV counts milliseconds). Raises OutputError."""
+        self.target: Final = target
+        self.gone = False
+        self._file = ExitStack()
+        try:
+            if target.is_dir():
+                raise OutputError(f"{target} is a folder")
+            self._part = self._file.enter_context(whole(target))
+        except FileNotFoundError as exc:
+            raise OutputError(
+                f"{target}: the folder {target.parent} does not exist",
+                mend=f"mkdir -p {shlex.quote(str(target.parent))}",
+            ) from exc
+        except OSError as exc:
+            raise OutputError(f"{target} cannot be written: {exc.strerror}") from exc
+        # The index goes to the front, so that the film plays while it is still being fetched.
+        mp4 = {"movflags": "+faststart", "video_track_timescale": str(clock.denominator)}
+        # Matroska would move all times so that AAC's priming, 21 ms before time 0, starts at 0.
+        mkv = {"avoid_negative_ts": "disabled"}
+        matroska = target.suffix.lower() == ".mkv"
+        self.container: Final = av.open(
+            f"file:{self._part}",
+            "w",
+            format="matroska" if matroska else "mp4",
+            container_options=mkv if matroska else mp4,
+        )
+
+    def write(self, packets: Iterable[Packet[Stream]]) -> None:
+        """Raises OutputError, and nothing is left behind."""
+        try:
+            for packet in packets:
+                self.container.mux(packet)
+        except av.FFmpegError as exc:
+            self.discard()
+            raise self._failed(exc) from exc
+
+    def finish(self) -> None:
+        """All is written; the film is not in its place yet. Raises OutputError, and nothing is left behind."""
+        try:
+            self.container.close()
+        except av.FFmpegError as exc:
+            self.discard()
+            raise self._failed(exc) from exc
+
+    def keep(self) -> None:
+        """Puts the finished film in its place. Raises OutputError, and nothing is left behind."""
+        try:
+            self._file.close()
+        except OSError as exc:
+            self.gone = True
+            raise OutputError(f"{self.target} cannot be written: {exc.strerror}") from exc
+
+    def discard(self) -> None:
+        """Leaves nothing behind; what had the target's name before keeps it."""
+        self.gone = True
+        # FFmpeg writes an index even now. Without the name it cannot move the whole film to put the index first.
+        with suppress(OSError):
+            self._part.unlink()
+        with suppress(av.FFmpegError):
+            self.container.close()
+        stop = _Discarded()
+        with suppress(_Discarded):
+            self._file.__exit__(_Discarded, stop, None)
+
+    def _failed(self, exc: av.FFmpegError) -> OutputError:
+        if exc.errno == errno.ENOSPC:
+            return OutputError(f"{self.target}: the disk is full", mend="make room, or write to another disk")
+        return OutputError(f"{self.target} cannot be written: {exc.strerror}")
+
+
+class _Discarded(Exception):  # noqa: N818  # it is no error
+    """Tells `files.whole` that the film is not wanted."""
 
 
 def following(last: int | None, pts: int | None, step: int, second: int) -> int:

@@ -1,0 +1,171 @@
+"""The sound of a film goes along untouched: its packets are copied with their times, never decoded.
+
+Only what MP4 cannot hold so that players play it (PCM, Vorbis and the like) is made into AAC, and the log says so. The
+source is opened a second time for it, so that pictures and sound are each read as fast as they are needed; the muxer
+then puts the packets in order.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Final, cast
+
+import av
+from av.audio.codeccontext import AudioCodecContext
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.packet import Packet
+from av.stream import Stream
+
+from vbgcam.errors import MediaError
+from vbgcam.films import NewFilm
+
+log = logging.getLogger(__name__)
+
+_IN_MP4: Final = frozenset({"aac", "mp2", "mp3", "mp3float", "ac3", "eac3", "alac", "flac", "opus", "dca"})
+"""FFmpeg's names of the decoders of what common players read in an MP4."""
+
+_AAC_RATES: Final = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
+_AAC_LAYOUTS: Final = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
+_BITS_PER_CHANNEL: Final = 80_000
+
+
+class Sound:
+    """All sound tracks of a film, on their way into a new one. One thread."""
+
+    def __init__(self, source: Path, into: NewFilm, zero: Fraction = Fraction(0)) -> None:
+        """`zero`: what the source's clock shows at the new film's time 0, seconds. Called before the first packet goes
+        into the film. Raises MediaError."""
+        self._path = source
+        self._film = into
+        self._zero = zero
+        try:
+            self._container = av.open(f"file:{source}", options={"protocol_whitelist": "file"})
+        except av.FFmpegError as exc:
+            raise MediaError(f"{source}: its sound cannot be read: {exc.strerror}") from exc
+        self._tracks: dict[int, _Copied | _Encoded] = {}
+        for stream in self._container.streams.audio:
+            track = self._track(stream)
+            if track is not None:
+                self._tracks[stream.index] = track
+        self._packets = self._container.demux(*(self._container.streams[index] for index in self._tracks))
+        self._next = self._read() if self._tracks else None
+
+    def until(self, time: Fraction) -> None:
+        """Writes what sounds up to `time`, seconds of the new film. Raises OutputError."""
+        while self._next is not None:
+            packet = self._next
+            if packet.dts is not None and packet.dts * packet.time_base - self._zero > time:
+                return
+            self._film.write(self._tracks[packet.stream.index].take(packet))
+            self._next = self._read()
+
+    def rest(self) -> None:
+        """Writes all that is left. Raises OutputError."""
+        while self._next is not None:
+            self._film.write(self._tracks[self._next.stream.index].take(self._next))
+            self._next = self._read()
+        for track in self._tracks.values():
+            self._film.write(track.rest())
+
+    def close(self) -> None:
+        self._packets = iter(())
+        self._container.close()
+
+    def _read(self) -> Packet[Stream] | None:
+        """The next packet that holds something."""
+        while True:
+            try:
+                packet = next(self._packets, None)
+            except av.FFmpegError as exc:
+                log.warning("%s: its sound breaks off: %s", self._path, exc.strerror)
+                return None
+            if packet is None or packet.size:
+                return packet
+
+    def _track(self, stream: AudioStream) -> _Copied | _Encoded | None:
+        codec = cast("AudioCodecContext | None", stream.codec_context)
+        if codec is None:  # FFmpeg has no decoder for it
+            log.warning("%s: a sound track in an unknown format is left out", self._path)
+            return None
+        mp4 = self._film.container.format.name == "mp4"
+        try:
+            if not mp4 or codec.name in _IN_MP4:
+                out = self._film.container.add_stream_from_template(stream)
+                return _Copied(out, _ticks(self._zero, stream))
+        except ValueError as exc:  # what PyAV says where the format has no place for the codec
+            log.debug("%s: %s", self._path, exc)
+        log.info("%s: its sound, %s, becomes AAC: the new film's format does not hold it", self._path, codec.name)
+        return _Encoded(stream, self._film, _ticks(self._zero, stream), self._path)
+
+
+def _ticks(time: Fraction, stream: AudioStream) -> int:
+    return round(time / (stream.time_base or 1))
+
+
+@dataclass(slots=True)
+class _Copied:
+    stream: Stream
+    zero: int
+
+    def take(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
+        if packet.pts is not None:
+            packet.pts -= self.zero
+        if packet.dts is not None:
+            packet.dts -= self.zero
+        packet.stream = self.stream
+        yield packet
+
+    def rest(self) -> Iterator[Packet[Stream]]:
+        return iter(())
+
+
+class _Encoded:
+    """Decodes, brings rate and layout to what AAC has, encodes."""
+
+    def __init__(self, source: AudioStream, into: NewFilm, zero: int, path: Path) -> None:
+        self._zero = zero
+        self._path = path
+        self._damaged = False
+        codec = source.codec_context
+        rate = codec.sample_rate if codec.sample_rate in _AAC_RATES else 48000
+        layout = _AAC_LAYOUTS.get(codec.channels, "stereo")
+        stream = into.container.add_stream("aac", rate=rate, layout=layout)
+        self._encoder: AudioCodecContext = stream.codec_context
+        self._encoder.bit_rate = _BITS_PER_CHANNEL * self._encoder.channels
+        self._stream = stream
+        self._resampler: AudioResampler | None = None
+        self._form: tuple[str, str, int] | None = None
+
+    def take(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
+        try:
+            frames = packet.decode()
+        except av.FFmpegError as exc:
+            if not self._damaged:
+                log.warning("%s: its sound is damaged: %s", self._path, exc.strerror)
+            self._damaged = True
+            return
+        for frame in frames:
+            assert isinstance(frame, AudioFrame)
+            if frame.pts is not None:
+                frame.pts -= self._zero
+            form = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if form != self._form:  # broadcasts change from stereo to 5.1 and back
+                yield from self._resampled(None)
+                self._form = form
+                self._resampler = AudioResampler("fltp", self._encoder.layout, self._encoder.sample_rate, 1024)
+            yield from self._resampled(frame)
+
+    def rest(self) -> Iterator[Packet[Stream]]:
+        yield from self._resampled(None)
+        yield from self._stream.encode(None)
+
+    def _resampled(self, frame: AudioFrame | None) -> Iterator[Packet[Stream]]:
+        if self._resampler is not None:
+            for piece in self._resampler.resample(frame):
+                yield from self._stream.encode(piece)
