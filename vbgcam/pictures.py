@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Final, Literal
 
@@ -38,6 +39,8 @@ from PIL import (
 from vbgcam.errors import MediaError
 from vbgcam.files import whole
 from vbgcam.frames import U8, Size
+
+log = logging.getLogger(__name__)
 
 MAX_PIXELS: Final = 120_000_000
 """What is read at most. 120 megapixels, a 12649x9487 picture, take about half a gigabyte while they are decoded."""
@@ -127,6 +130,53 @@ def kind(path: Path) -> Literal["still", "animation"] | None:
         return None
 
 
+class Animation:
+    """The pictures of an animated GIF, PNG or WebP, one after the other, of one size. One thread. `size`: as in
+    `Picture`. Raises MediaError where the file or its first picture cannot be read; damage further on ends the
+    animation there, as browsers show it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path: Final = path
+        self._number = 0
+        self._stream = _stream(path)
+        try:
+            with _translated(path):
+                self._image = _identified(self._stream, shown(path))
+                # An APNG may begin with a picture for programs that know no APNG; it is no part of the animation.
+                self._first: Final = 1 if getattr(self._image, "default_image", False) else 0
+        except BaseException:
+            self._stream.close()
+            raise
+        self.size: Final = Size(*self._image.size)
+
+    def read(self) -> tuple[Picture, Fraction] | None:
+        """The next picture and for how many seconds it is shown; None at the end."""
+        try:
+            with _translated(self._path):
+                try:
+                    self._image.seek(self._first + self._number)
+                except EOFError:
+                    return None
+                self._image.load()
+                rgb, alpha = _pixels(self._image)
+                lasts = _lasts(self._image.info.get("duration"))
+        except MediaError as exc:
+            if not self._number:
+                raise
+            log.debug("%s", exc)
+            return None
+        self._number += 1
+        return Picture(_upright(rgb, 1), None if alpha is None else _upright(alpha, 1)), lasts
+
+    def rewind(self) -> None:
+        """The next `read` gives the first picture again."""
+        self._number = 0
+
+    def close(self) -> None:
+        self._image.close()
+        self._stream.close()
+
+
 def black_behind(picture: Picture) -> U8:
     """RGB of a picture that lies on black: uint8, (height, width, 3)."""
     if picture.alpha is None:
@@ -203,26 +253,36 @@ class _NoPictureError(MediaError):
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """The image with its header read and its size found bearable. What Pillow raises inside the block is translated."""
+    with _stream(path) as stream, _translated(path), _identified(stream, shown(path)) as image:
+        yield image
+
+
+def _stream(path: Path) -> io.BufferedReader:
     name = shown(path)
     try:
         if path.is_dir():
             raise MediaError(f"{name} is a folder, not a picture")
         if not path.is_file() and path.exists():  # to open a pipe would wait for its writer
             raise MediaError(f"{name} is a device or a pipe, not a picture")
-        stream = path.open("rb")
+        return path.open("rb")
     except FileNotFoundError as exc:
         raise MediaError(f"{name}: there is no such file", mend="check its name") from exc
     except PermissionError as exc:
         raise MediaError(f"{name} may not be read", mend=f"chmod u+r {shlex.quote(name)}") from exc
     except OSError as exc:
         raise MediaError(f"{name} cannot be read: {exc.strerror or exc}") from exc
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Pillow at work: no warnings, and every error as a MediaError."""
+    name = shown(path)
     # The warnings' filters belong to the whole process. Should another thread change them at the same time, the worst
     # is that a warning is shown or not shown.
-    with stream, warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with _identified(stream, name) as image:
-                yield image
+            yield
         except MediaError:
             raise
         except MemoryError as exc:
@@ -302,6 +362,14 @@ def _upright(pixels: U8, orientation: int) -> U8:
     pixels = np.ascontiguousarray(pixels)
     pixels.flags.writeable = False
     return pixels
+
+
+def _lasts(duration: object) -> Fraction:
+    """Seconds for a duration in milliseconds. Browsers show a picture of at most 10 ms, which many GIFs claim without
+    meaning it, for 100."""
+    if isinstance(duration, int | float) and 10 < duration < 1e9:
+        return Fraction(duration).limit_denominator(1000) / 1000
+    return Fraction(1, 10)
 
 
 def _pixels(image: Image.Image) -> tuple[U8, U8 | None]:

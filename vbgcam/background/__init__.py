@@ -25,9 +25,10 @@ class Background(Protocol):
     def close(self) -> None: ...
 
 
-def open_background(spec: BackgroundSpec, size: Size, fit: Fit = "cover") -> Background:
+def open_background(spec: BackgroundSpec, size: Size, fit: Fit = "cover", *, exact: bool = False) -> Background:
     """What stands behind, at the output's size. For "blur" and "none", which have no backdrop of their own, the card:
-    it is what covers. Raises BackgroundError."""
+    it is what covers. `exact`: a film shows each frame at its very time, however long `at` then takes, as offline work
+    needs it; else it may fall behind rather than keep its caller waiting. Raises BackgroundError."""
     from vbgcam.background.still import Still, card
 
     if spec.kind == "color":
@@ -35,5 +36,5 @@ def open_background(spec: BackgroundSpec, size: Size, fit: Fit = "cover") -> Bac
     if spec.kind == "file":
         from vbgcam.background.files import open_file
 
-        return open_file(spec.path, size, fit)
+        return open_file(spec.path, size, fit, exact=exact)
     return card(size)

@@ -1,0 +1,151 @@
+"""Colours, pictures and the card, at the output's size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vbgcam.background import open_background
+from vbgcam.background.still import Still, card
+from vbgcam.frames import U8, Size
+from vbgcam.pixels import FITS, Fit, color_yuv, to_rgb
+from vbgcam.specs import BackgroundSpec
+
+
+def quarters(width: int, height: int) -> U8:
+    """Red, green, blue and white, from the upper left to the lower right."""
+    rgb = np.zeros((height, width, 3), np.uint8)
+    top, left = height // 2, width // 2
+    rgb[:top, :left], rgb[:top, left:] = (255, 0, 0), (0, 255, 0)
+    rgb[top:, :left], rgb[top:, left:] = (0, 0, 255), (255, 255, 255)
+    return rgb
+
+
+def seen(still: Still, x: int, y: int) -> list[bool]:
+    """Which of red, green and blue are bright at that place."""
+    return [bool(value > 128) for value in to_rgb(still.at(0).planes)[y, x]]
+
+
+RED, GREEN, BLUE, WHITE, BLACK = (
+    [True, False, False],
+    [False, True, False],
+    [False, False, True],
+    [True, True, True],
+    [False, False, False],
+)
+
+
+def test_a_colour_fills_every_plane() -> None:
+    planes = Still.color((200, 100, 50), Size(31, 17)).at(0).planes
+    y, u, v = color_yuv((200, 100, 50))
+    assert (planes.y == y).all()
+    assert (planes.u == u).all()
+    assert (planes.v == v).all()
+
+
+def test_a_still_is_the_same_at_all_times_and_cannot_be_changed() -> None:
+    still = Still.color((1, 2, 3), Size(8, 8))
+    assert not still.moves
+    assert still.at(0) is still.at(1e6)
+    still.close()
+    with pytest.raises(ValueError, match="read-only"):
+        still.at(0).planes.y[:] = 0
+
+
+@pytest.mark.parametrize("scale", [1, 5])
+def test_cover_fills_the_size_and_cuts_both_sides_alike(scale: int) -> None:
+    still = Still.picture(quarters(400 * scale, 100 * scale), Size(160, 120), "cover")
+    assert seen(still, 1, 1) == RED
+    assert seen(still, 158, 1) == GREEN
+    assert seen(still, 1, 118) == BLUE
+    assert seen(still, 76, 118) == BLUE
+    assert seen(still, 84, 118) == WHITE
+
+
+@pytest.mark.parametrize("scale", [1, 5])
+def test_contain_shows_all_between_black_bars(scale: int) -> None:
+    still = Still.picture(quarters(80 * scale, 80 * scale), Size(160, 90), "contain")
+    assert seen(still, 20, 45) == BLACK
+    assert seen(still, 140, 45) == BLACK
+    assert seen(still, 38, 2) == RED
+    assert seen(still, 120, 2) == GREEN
+    assert seen(still, 38, 87) == BLUE
+    assert seen(still, 120, 87) == WHITE
+
+
+@pytest.mark.parametrize("scale", [1, 5])
+def test_stretch_brings_each_corner_to_a_corner(scale: int) -> None:
+    still = Still.picture(quarters(60 * scale, 200 * scale), Size(160, 90), "stretch")
+    assert seen(still, 1, 1) == RED
+    assert seen(still, 158, 1) == GREEN
+    assert seen(still, 1, 88) == BLUE
+    assert seen(still, 158, 88) == WHITE
+    assert seen(still, 76, 1) == RED
+    assert seen(still, 84, 1) == GREEN
+
+
+@pytest.mark.parametrize("size", [Size(640, 360), Size(1280, 720), Size(1920, 1080)])
+def test_a_picture_keeps_its_colours_at_every_size(size: Size) -> None:
+    rgb = np.full((size.height, size.width, 3), (200, 100, 50), np.uint8)
+    planes = Still.picture(rgb, size).at(0).planes
+    expected = color_yuv((200, 100, 50))
+    assert [int(plane[3, 3]) for plane in (planes.y, planes.u, planes.v)] == pytest.approx(expected, abs=1)
+
+
+def test_a_fine_pattern_becomes_even_and_does_not_shimmer() -> None:
+    checks = (np.indices((720, 1280)).sum(0) % 2 * 255).astype(np.uint8)
+    planes = Still.picture(np.dstack([checks] * 3), Size(320, 180)).at(0).planes
+    assert int(planes.y.max()) - int(planes.y.min()) <= 2
+    assert abs(int(planes.y[90, 160]) - 126) <= 2
+
+
+@settings(max_examples=150, deadline=None)
+@given(*(st.integers(1, 50) for _ in range(4)), st.sampled_from(FITS))
+def test_any_picture_fits_any_size(width: int, height: int, wide: int, high: int, how: Fit) -> None:
+    rgb = np.full((height, width, 3), (90, 90, 90), np.uint8)
+    planes = Still.picture(rgb, Size(wide, high), how).at(0).planes
+    assert planes.size == Size(wide, high)
+    allowed = {16} if how == "contain" else set()
+    assert {value for value in np.unique(planes.y).tolist() if not 92 <= value <= 94} <= allowed
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 20_000), (20_000, 1), (1, 1)])
+@pytest.mark.parametrize("how", FITS)
+def test_a_thread_of_a_picture_fits(width: int, height: int, how: Fit) -> None:
+    rgb = np.full((height, width, 3), 90, np.uint8)
+    assert Still.picture(rgb, Size(1280, 720), how).at(0).size == Size(1280, 720)
+
+
+@pytest.mark.parametrize("size", ["1x1", "2x2", "16x16", "64x48", "161x163", "640x360", "720x1280"])
+def test_the_card_is_dark_and_calm_and_has_the_size(size: str) -> None:
+    planes = card(Size.parse(size)).at(0).planes
+    assert planes.size == Size.parse(size)
+    assert planes.y.mean() < 60
+    assert int(planes.y[0, 0]) == int(planes.y[-1, -1])
+
+
+def test_the_card_shows_a_camera_above_words_in_the_middle() -> None:
+    y = card(Size(640, 360)).at(0).planes.y
+    drawn = np.argwhere(y > y[0, 0] + 20)
+    top, left = drawn.min(0)
+    bottom, right = drawn.max(0)
+    assert abs((left + right) / 2 - 320) < 4
+    assert abs((top + bottom) / 2 - 180) < 20
+    rows = (y > y[0, 0] + 20).any(1)[top : bottom + 1]
+    assert not rows.all(), "the words stand apart from the camera"
+
+
+@pytest.mark.parametrize("text", ["blur", "blur:0.7", "none"])
+def test_what_has_no_backdrop_of_its_own_is_covered_by_the_card(text: str) -> None:
+    size = Size(320, 180)
+    shown = open_background(BackgroundSpec.parse(text), size)
+    assert np.array_equal(shown.at(0).planes.data, card(size).at(0).planes.data)
+
+
+def test_a_colour_spec_and_a_path_open_what_they_name(tmp_path: Path) -> None:
+    shown = open_background(BackgroundSpec.parse("#ff0000"), Size(16, 16))
+    assert (shown.at(0).planes.v == color_yuv((255, 0, 0))[2]).all()
