@@ -54,6 +54,7 @@ class FileOutput:
         self._size = size
         self._rate = Fraction(fps).limit_denominator(1001)
         self._clock = clock if clock is not None and clock.denominator <= _LARGEST_CLOCK else _CLOCK
+        self._first = zero
         self._zero = zero
         self._effort = effort
         self._last: int | None = None
@@ -62,7 +63,7 @@ class FileOutput:
     def open(self) -> None:
         """Raises OutputError."""
         self.film = film = NewFilm(self._target, self._clock)
-        self._last, self._finished = None, False
+        self._zero, self._last, self._finished = self._first, None, False
         try:
             self._stream = self._add_stream(film)
         except av.FFmpegError as exc:

@@ -1,0 +1,147 @@
+"""Small films for tests, made with PyAV, so that no program need be installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.video.stream import VideoStream
+
+from tests.fakes import room_with_person
+from vbgcam.frames import U8, Planes, Size
+from vbgcam.pixels import to_av
+
+SIZE = Size(64, 48)
+
+
+def rooms(count: int, size: Size = SIZE) -> list[av.VideoFrame]:
+    """The secret room; the person is elsewhere in each frame."""
+    return [to_av(room_with_person(number, size)) for number in range(count)]
+
+
+def corners(size: Size = SIZE) -> av.VideoFrame:
+    """Red top left, green top right, blue bottom left, black bottom right: no two ways up look alike."""
+    rgb = np.zeros((size.height, size.width, 3), np.uint8)
+    half_y, half_x = size.height // 2, size.width // 2
+    rgb[:half_y, :half_x, 0] = rgb[:half_y, half_x:, 1] = rgb[half_y:, :half_x, 2] = 255
+    return av.VideoFrame.from_ndarray(rgb, format="rgb24")
+
+
+def film(
+    path: Path,
+    pictures: Iterable[av.VideoFrame],
+    *,
+    times: Sequence[int] | None = None,
+    clock: Fraction = Fraction(1, 90_000),
+    rate: int = 30,
+    codec: str = "libx264",
+    pixels: str = "yuv420p",
+    rotation: float | None = None,
+    mirrored: bool = False,
+    matrix: int | None = None,
+    full_range: bool = False,
+    curve: int | None = None,
+    pixel_aspect: Fraction | None = None,
+    options: dict[str, str] | None = None,
+    sound: str = "",
+    layout: str = "stereo",
+    sample_rate: int = 48_000,
+    faststart: bool = False,
+    lasts: int | None = None,
+) -> Path:
+    """`times`: each picture's, in ticks of `clock`; else at `rate`. `sound`: an encoder; a tone as long as the film."""
+    pictures = list(pictures)
+    step = round(1 / (rate * clock))
+    ticks = list(times) if times is not None else [number * step for number in range(len(pictures))]
+    muxer = {"movflags": "+faststart"} if faststart else {}
+    with av.open(str(path), "w", container_options=muxer) as container:
+        stream = container.add_stream(codec, rate=rate)
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = pictures[0].width, pictures[0].height, pixels
+        context = stream.codec_context
+        context.time_base = clock
+        context.options = options or {}
+        if codec == "libx264":
+            context.options = {"preset": "ultrafast", "qp": "10", **context.options}
+        if matrix is not None:
+            context.colorspace = matrix
+        if curve is not None:
+            context.color_trc = curve
+        if full_range:
+            context.color_range = 2
+        if pixel_aspect is not None:
+            context.sample_aspect_ratio = pixel_aspect
+        if rotation is not None:
+            stream.set_display_rotation(rotation, hflip=mirrored)
+        tone = None
+        if sound:
+            tone = container.add_stream(sound, rate=sample_rate, layout=layout)
+        for picture, tick in zip(pictures, ticks, strict=True):
+            ready = picture if picture.format.name == pixels else picture.reformat(format=pixels)
+            ready.pts, ready.time_base = tick, clock
+            container.mux(stream.encode(ready))
+        if tone is not None:
+            assert isinstance(tone, AudioStream)
+            _play(container, tone, float((ticks[-1] + step) * clock))
+        container.mux(stream.encode(None))
+    return path
+
+
+def sound_only(path: Path) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=48_000)
+        assert isinstance(stream, AudioStream)
+        _play(container, stream, 0.5)
+    return path
+
+
+def _play(container: av.container.OutputContainer, stream: AudioStream, seconds: float) -> None:
+    codec = stream.codec_context
+    if not codec.is_open:
+        codec.open()
+    rate, channels = codec.sample_rate, codec.channels
+    samples = np.arange(round(rate * seconds))
+    tones = [0.3 * np.sin(samples * 2 * np.pi * 220 * (channel + 1) / rate) for channel in range(channels)]
+    wave = np.stack(tones)
+    size = codec.frame_size or 1024
+    for start in range(0, wave.shape[1], size):
+        piece = np.ascontiguousarray(wave[:, start : start + size], np.float32)
+        frame = AudioFrame.from_ndarray(piece, format="fltp", layout=codec.layout.name)
+        frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
+        resampler = av.AudioResampler(codec.format, codec.layout, rate)
+        for ready in resampler.resample(frame):
+            ready.pts = start
+            container.mux(stream.encode(ready))
+    container.mux(stream.encode(None))
+
+
+def video(container: av.container.InputContainer) -> VideoStream:
+    return container.streams.video[0]
+
+
+def frame_times(path: Path) -> list[Fraction]:
+    """Each frame's time, seconds, in the order of showing."""
+    with av.open(str(path)) as container:
+        return sorted(Fraction(frame.pts or 0) * (frame.time_base or 0) for frame in container.decode(video=0))
+
+
+def packets(path: Path, stream: int = 0) -> list[tuple[bytes, Fraction]]:
+    """The sound's packets with their times."""
+    with av.open(str(path)) as container:
+        track = container.streams.audio[stream]
+        return [(bytes(p), Fraction(p.pts or 0) * p.time_base) for p in container.demux(track) if p.size]
+
+
+def luma(path: Path) -> list[U8]:
+    """The luma plane of every frame, as it is stored."""
+    with av.open(str(path)) as container:
+        return [np.asarray(frame.to_ndarray(format="gray"), np.uint8) for frame in container.decode(video=0)]
+
+
+def grey(size: Size, value: int) -> Planes:
+    return Planes.filled(size, (value, 128, 128))
