@@ -1,0 +1,137 @@
+"""demo: the files that the demo starts from, and the sheet that it ends with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from vbgcam import demo, pictures, pixels
+from vbgcam.camera import drawn
+from vbgcam.camera.demo import DemoCamera
+from vbgcam.compose import Behind, Blur
+from vbgcam.errors import MediaError, ModelError
+from vbgcam.frames import Backdrop, Planes, RawFrame, Size
+from vbgcam.mask import finish
+from vbgcam.segment import Options, Probability, open_segmenter
+from vbgcam.specs import ModelSpec
+
+SIZE = Size(320, 180)
+MAGENTA = (255, 0, 255)
+
+
+class Truth:
+    """Knows the alpha."""
+
+    name = "truth"
+    device = "cpu"
+
+    def probability(self, frame: RawFrame) -> Probability:
+        alpha = drawn.presenter(frame.size, frame.captured_at)[1]
+        return (alpha / np.float32(255)).astype(np.float32)
+
+    def reset(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class Broken(Truth):
+    def probability(self, frame: RawFrame) -> Probability:
+        return np.full((frame.size.height, frame.size.width), np.nan, np.float32)
+
+
+def _backdrop() -> Backdrop:
+    return Backdrop(Planes.filled(SIZE, pixels.color_yuv(MAGENTA)).frozen())
+
+
+def _before_after(path: Path, behind: Behind) -> tuple[np.ndarray, np.ndarray]:
+    """The two pictures on the sheet."""
+    demo.before_after(Truth(), behind, SIZE, 1.6, path)
+    page = pictures.read(path).rgb
+    margin = (page.shape[1] - 2 * SIZE.width) // 3
+    rows = slice(margin, margin + SIZE.height)
+    right = 2 * margin + SIZE.width
+    return page[rows, margin : margin + SIZE.width], page[rows, right : right + SIZE.width]
+
+
+def test_the_plate_is_the_empty_room_to_the_digit_and_the_background_has_its_size(tmp_path: Path) -> None:
+    files = demo.demo_files(tmp_path, SIZE)
+    np.testing.assert_array_equal(pictures.read(files.plate).rgb, drawn.room(SIZE))
+    assert pictures.read(files.background).rgb.shape == (SIZE.height, SIZE.width, 3)
+    assert {path.name for path in tmp_path.iterdir()} == {files.plate.name, files.background.name}
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="missing"):
+        demo.demo_files(tmp_path / "missing", SIZE)
+
+
+def test_left_is_what_the_camera_gives_and_right_is_the_person_alone(tmp_path: Path) -> None:
+    before, after = _before_after(tmp_path / "sheet.png", _backdrop())
+    camera = pixels.to_rgb(DemoCamera(SIZE).frame(1.6, 48))
+    alpha = drawn.presenter(SIZE, 1.6)[1]
+    inner = np.zeros(alpha.shape, bool)
+    inner[8:-8, 8:-8] = True  # the sheet rounds the corners
+    np.testing.assert_array_equal(before[inner], camera[inner])
+    deep = cv2.erode(alpha, np.ones((7, 7), np.uint8)) == 255
+    far = cv2.dilate(alpha, np.ones((7, 7), np.uint8)) == 0
+    assert np.abs(after[inner & far].astype(np.int16) - MAGENTA).max() <= 3
+    assert np.abs(after[inner & deep].astype(np.int16) - camera[inner & deep]).max() <= 3
+
+
+def test_the_sheet_also_shows_a_blurred_room(tmp_path: Path) -> None:
+    before, after = _before_after(tmp_path / "sheet.png", Blur(1.0))
+    room = np.abs(np.diff(before[:, 240:].astype(np.int16), axis=1)).mean()
+    assert np.abs(np.diff(after[:, 240:].astype(np.int16), axis=1)).mean() < room / 2
+
+
+def test_a_broken_mask_leaves_no_sheet_and_an_old_one_alone(tmp_path: Path) -> None:
+    path = tmp_path / "sheet.png"
+    path.write_bytes(b"old")
+    with pytest.raises(ModelError, match="finite"):
+        demo.before_after(Broken(), _backdrop(), SIZE, 1.6, path)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("width", "shown"), [(320, 320), (2400, 960)])
+def test_large_pictures_are_shown_smaller_side_by_side(width: int, shown: int) -> None:
+    image = np.full((90, width, 3), 128, np.uint8)
+    page = demo.sheet([image, image], ("a", "b"))
+    margins = page.shape[1] - 2 * shown
+    assert 0 < margins < 0.2 * shown
+    line = page[page.shape[0] // 3]
+    assert (line == 128).all(1).sum() == 2 * shown
+
+
+def test_captions_stand_below_the_pictures_and_inside_the_page() -> None:
+    image = np.full((180, 320, 3), 128, np.uint8)
+    page, empty = demo.sheet([image, image], demo.CAPTIONS), demo.sheet([image, image], ("", ""))
+    rows, columns = np.nonzero((page != empty).any(2))
+    assert rows.min() > 180
+    assert rows.max() < page.shape[0] - 2
+    for half in (columns[columns < page.shape[1] // 2], columns[columns >= page.shape[1] // 2]):
+        assert half.size > 100
+    assert columns.min() > 2
+    assert columns.max() < page.shape[1] - 2
+
+
+@pytest.mark.parametrize("size", [Size(1280, 720), Size(640, 360)], ids=str)
+def test_the_clean_plate_takes_the_presenter_out(tmp_path: Path, size: Size) -> None:
+    plate = demo.demo_files(tmp_path, size).plate
+    segmenter = open_segmenter(ModelSpec.parse(f"plate:{plate}"), Options())
+    camera = DemoCamera(size)
+    errors, holes = [], []
+    for seconds in (0.0, 1.6, 4.2, 10.5):
+        frame = RawFrame(camera.frame(seconds, round(30 * seconds)), seconds)
+        mask = finish(segmenter.probability(frame), frame).alpha
+        alpha = drawn.presenter(size, seconds)[1]
+        errors.append(np.abs(mask.astype(np.float64) - alpha).mean() / 255)
+        holes.append((mask[alpha == 255] < 128).mean())
+    segmenter.close()
+    assert max(errors) <= 0.01
+    assert max(holes) <= 0.002
