@@ -188,11 +188,10 @@ class OnnxSegmenter:
         if isinstance(channels, int) and channels != 3:
             raise self._unfit(f"the input {self._input} {shape} has no 3 channels in {self._card.input.layout}")
         own = (sides[0], sides[1]) if isinstance(sides[0], int) and isinstance(sides[1], int) else None
-        if own is not None and self._card.input.size not in (None, own):
-            raise self._unfit(
-                f"its input is {own[0]}x{own[1]} (height x width), not {list(self._card.input.size or ())}"
-            )
-        return own or self._card.input.size
+        asked = self._card.input.size
+        if own is not None and asked is not None and asked != own:
+            raise self._unfit(f"its input is {own[0]}x{own[1]} (height x width), not {asked[0]}x{asked[1]}")
+        return own or asked
 
     def _type(self, item: NodeArg) -> type[Any]:
         if item.type not in _TYPES:

@@ -1,0 +1,190 @@
+"""Clean plate: a camera that stands still, and a picture of the room without anybody. What differs is the person.
+
+Per pixel, after a slight blur against noise,
+
+    d = |Y - Y0| + 3 (|U - U0| + |V - V0|)
+
+becomes a probability along a ramp whose foot lies above the noise that this frame has. Chroma counts thrice since its
+range in a room is about a third of luma's. What is darker than the plate by up to a third and of the same chroma is
+taken for a shadow: there luma counts half (a shadow shown as the person would show the wall it lies on). Exposure and
+white balance are followed by one gain of luma and one shift of each chroma, medians over what was room before.
+
+On a real room of 640x360 with exact alphas the mean error is 0.009 (IoU .95), with no network at all; what it costs and
+where it ends is measured in the tests' clip.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vbgcam import pictures
+from vbgcam.errors import MediaError, ModelError
+from vbgcam.files import whole
+from vbgcam.frames import U8, Planes, RawFrame, Size
+from vbgcam.pixels import fit, from_rgb, to_rgb
+from vbgcam.segment import Probability
+
+_CHROMA_WEIGHT: Final = 3.0
+_SIGMA: Final = 0.7
+# The ramp, in steps of d: from the frame's own noise plus this, this wide. On the real clip (noise 3 to 4) a foot of 10
+# and a top of 26 gave the least mean error of those tried from 6-20 to 8-32.
+_FOOT, _WIDTH = 6.0, 16.0
+_SHADOW: Final = 0.67
+_SHADOW_CHROMA: Final = 12
+# Of the picture, as a share: smaller holes and islands are mistakes. A hand at the edge of the picture is ten times it.
+_SPECK: Final = 0.0013
+
+
+class CleanPlate:
+    """See `vbgcam.segment.Segmenter`. The plate is fitted to the frame's size as a camera's frame would be."""
+
+    name = "plate"
+    device = "cpu"
+
+    def __init__(self, planes: Planes, *, hard: bool = False) -> None:
+        self._original = planes
+        self._hard = hard
+        self._plate = planes
+        self._was_room: NDArray[np.bool_] | None = None
+
+    @classmethod
+    def load(cls, path: Path, *, hard: bool = False) -> Self:
+        """Raises ModelError."""
+        if not path.exists():
+            raise ModelError(f"{path}: there is no clean plate", mend="take one of the empty room with `vbgcam plate`")
+        try:
+            return cls(from_rgb(pictures.read(path).rgb), hard=hard)
+        except MediaError as exc:
+            raise ModelError(f"the clean plate cannot be used: {exc}") from exc
+
+    def probability(self, frame: RawFrame) -> Probability:
+        """At the frame's size: float32, (height, width)."""
+        if self._plate.size != frame.size:
+            self._plate = fit(self._original, frame.size)
+            self._was_room = None
+        planes, plate = frame.planes, self._plate
+        y, u, v = (_soft(plane) for plane in (planes.y, planes.u, planes.v))
+        y0, u0, v0 = self._followed(planes, plate)
+        chroma = cv2.add(cv2.absdiff(u, u0), cv2.absdiff(v, v0))
+        luma = cv2.absdiff(y, y0)
+        height, width = luma.shape
+        chroma = cv2.resize(chroma, (width, height), interpolation=cv2.INTER_LINEAR)
+        luma = _without_shadows(luma, chroma, y, y0)
+        distance = cv2.scaleAdd(chroma.astype(np.float32), _CHROMA_WEIGHT, luma.astype(np.float32))
+        # The noise: what the calmer part of the picture differs by. A person takes up less than half of most pictures.
+        noise = float(np.percentile(distance[::4, ::4], 30))
+        foot = noise + _FOOT
+        ramp = np.clip((distance - foot) * (255 / _WIDTH), 0, 255).astype(np.uint8)
+        alpha = _without_specks(np.asarray(cv2.medianBlur(ramp, 5), np.uint8))
+        self._was_room = alpha[::_STEP, ::_STEP] < 64
+        if self._hard:
+            return np.asarray(alpha > 127, np.float32)
+        return np.asarray(alpha * np.float32(1 / 255), np.float32)
+
+    def reset(self) -> None:
+        self._was_room = None
+
+    def close(self) -> None:
+        """There is nothing to release."""
+
+    def _followed(self, planes: Planes, plate: Planes) -> tuple[U8, U8, U8]:
+        """The plate, softened, as bright and as tinted as this frame is."""
+        room = self._was_room
+        if room is None or np.count_nonzero(room) < 0.05 * room.size:
+            room = np.ones_like(planes.y[::_STEP, ::_STEP], np.bool_)
+        now, then = planes.y[::_STEP, ::_STEP][room].astype(np.float32), plate.y[::_STEP, ::_STEP][room]
+        bright = then > 40
+        gain = float(np.median((now[bright] - 16) / (then[bright] - np.float32(16)))) if bright.any() else 1.0
+        steps = (np.arange(256, dtype=np.float32) - 16) * min(max(gain, 0.5), 2.0) + 16
+        y0 = np.asarray(cv2.LUT(plate.y, np.clip(steps + 0.5, 0, 255).astype(np.uint8)), np.uint8)
+        half = _STEP // 2
+        tinted = []
+        for plane, own in ((planes.u, plate.u), (planes.v, plate.v)):
+            apart = plane[::half, ::half].astype(np.int16) - own[::half, ::half]
+            seen = apart[room] if apart.shape == room.shape else apart
+            shift = int(np.clip(np.median(seen), -20, 20))
+            tinted.append(cv2.add(own, shift) if shift > 0 else cv2.subtract(own, -shift))
+        return _soft(y0), _soft(tinted[0]), _soft(tinted[1])
+
+
+def take(frames: Iterable[Planes], count: int) -> Planes:
+    """The mean of `count` frames of the empty room. Raises ModelError where something moved, or frames ran out."""
+    total: NDArray[np.float32] | None = None
+    first = None
+    number = 0
+    for planes in itertools.islice(frames, count):
+        if first is None:
+            first = planes
+            total = np.zeros(planes.data.shape, np.float32)
+        assert total is not None
+        if _moved(first, planes):
+            raise ModelError(
+                "the picture did not stand still while the plate was taken",
+                mend="leave the picture, let nothing move in it, and run `vbgcam plate` again",
+            )
+        total += planes.data
+        number += 1
+    if first is None or total is None or number < count:
+        raise ModelError(f"the camera gave {number} of the {count} frames that a plate needs")
+    return Planes(first.size, (total / number + np.float32(0.5)).astype(np.uint8))
+
+
+def save(planes: Planes, path: Path) -> None:
+    """Writes the plate as a PNG that only its owner can read: it shows the room. Raises ModelError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole(path, mode=0o600) as part:
+            ok, data = cv2.imencode(".png", to_rgb(planes)[..., ::-1])
+            assert ok
+            part.write_bytes(data.tobytes())
+    except OSError as exc:
+        raise ModelError(f"{path}: the plate cannot be written: {exc.strerror}") from exc
+
+
+_STEP: Final = 8
+"""Exposure is judged on every eighth pixel of every eighth line: 14,400 of them at 720p."""
+
+
+def _soft(plane: U8) -> U8:
+    return np.asarray(cv2.GaussianBlur(plane, (3, 3), _SIGMA), np.uint8)
+
+
+def _without_shadows(luma: U8, chroma: U8, y: U8, y0: U8) -> U8:
+    low = cv2.LUT(y0, np.clip((np.arange(256) - 16) * _SHADOW + 16, 0, 255).astype(np.uint8))
+    shadow = (y >= low) & (y < y0) & (chroma < _SHADOW_CHROMA // 3)
+    return np.where(shadow, luma >> 1, luma)
+
+
+def _without_specks(alpha: U8) -> U8:
+    """Holes in the person are filled and islands in the room removed, found at half size."""
+    height, width = alpha.shape
+    small = Size(max(1, width // 2), max(1, height // 2))
+    half = cv2.resize(alpha, (small.width, small.height), interpolation=cv2.INTER_AREA)
+    least = max(1, round(_SPECK * small.pixels))
+    out = alpha
+    for person, value in ((True, 0), (False, 255)):
+        part = ((half > 127) == person).astype(np.uint8)
+        _, labels, figures, _ = cv2.connectedComponentsWithStats(part, connectivity=4)
+        speck = figures[:, cv2.CC_STAT_AREA] < least
+        speck[0] = False
+        if not speck.any():
+            continue
+        # One pixel more, so that the rim goes with its speck.
+        where = cv2.dilate(speck[labels].astype(np.uint8), np.ones((3, 3), np.uint8))
+        where = cv2.resize(where, (width, height), interpolation=cv2.INTER_NEAREST)
+        out = np.where(where.astype(np.bool_), np.uint8(value), out)
+    return np.asarray(out, np.uint8)
+
+
+def _moved(first: Planes, planes: Planes) -> bool:
+    """More than 1 % of the picture's blocks of 8x8 pixels changed by more than noise: 12 of 255 on average."""
+    size = (max(1, first.size.width // 8), max(1, first.size.height // 8))
+    before, now = (cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in (first.y, planes.y))
+    return bool(np.count_nonzero(cv2.absdiff(before, now) > 12) > 0.01 * before.size)
