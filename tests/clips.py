@@ -10,6 +10,7 @@ import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from tests.fakes import room_with_person
@@ -92,10 +93,18 @@ def film(
     return path
 
 
-def sound_only(path: Path) -> Path:
+def sound_only(path: Path, *, cover: bool = False) -> Path:
+    """Half a second of tone; `cover`: with a picture of the record's sleeve."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=48_000)
         assert isinstance(stream, AudioStream)
+        if cover:
+            sleeve = container.add_stream("mjpeg", rate=1)
+            assert isinstance(sleeve, VideoStream)
+            sleeve.width, sleeve.height, sleeve.pix_fmt = 64, 48, "yuvj420p"
+            sleeve.disposition = Disposition.attached_pic
+            container.mux(sleeve.encode(corners().reformat(format="yuvj420p")))
+            container.mux(sleeve.encode(None))
         _play(container, stream, 0.5)
     return path
 
@@ -118,10 +127,6 @@ def _play(container: av.container.OutputContainer, stream: AudioStream, seconds:
             ready.pts = start
             container.mux(stream.encode(ready))
     container.mux(stream.encode(None))
-
-
-def video(container: av.container.InputContainer) -> VideoStream:
-    return container.streams.video[0]
 
 
 def frame_times(path: Path) -> list[Fraction]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from fractions import Fraction
@@ -273,6 +274,10 @@ def broken(folder: Path, what: str) -> Path:
         path.write_text("This is a letter, and no film at all.\n" * 20)
     elif what == "folder":
         path.mkdir()
+    elif what == "pipe":
+        os.mkfifo(path)
+    elif what == "cover picture":
+        sound_only(path, cover=True)
     elif what == "sound":
         sound_only(path)
     elif what == "no index":
@@ -295,7 +300,9 @@ def broken(folder: Path, what: str) -> Path:
         ("empty", "is empty"),
         ("text", "is not a film"),
         ("folder", "is a folder"),
-        ("sound", "no moving picture"),
+        ("pipe", "a pipe, not a film"),
+        ("sound", "no moving picture in it (it has sound only)"),
+        ("cover picture", "no moving picture in it (it has sound only)"),
         ("no index", "breaks off before its index"),
         ("all damaged", "not one frame"),
         ("picture", ""),
@@ -340,10 +347,10 @@ def test_a_closed_film_gives_nothing_more_and_may_be_closed_again(tmp_path: Path
 
 
 @given(st.lists(st.none() | st.integers(-(10**6), 10**6), min_size=1), st.integers(1, 5000), st.integers(1, 90_000))
-def test_times_only_ever_grow_whatever_a_file_says(times: list[int | None], step: int, second: int) -> None:
+def test_times_only_ever_grow_whatever_a_file_says(times: list[int | None], step: int, ticks: int) -> None:
     last: int | None = None
     for pts in times:
-        tick = following(last, pts, step, second)
+        tick = following(last, pts, step, Fraction(1, ticks))
         assert last is None or tick > last
         if pts is not None and (last is None or pts > last):
             assert tick == pts
@@ -353,6 +360,6 @@ def test_times_only_ever_grow_whatever_a_file_says(times: list[int | None], step
 def test_films_that_were_put_together_go_on_at_the_usual_rate_where_the_clock_is_set_back() -> None:
     last = 900_000
     for pts in (0, 3000, 6000):
-        tick = following(last, pts, 3000, 90_000)
+        tick = following(last, pts, 3000, Fraction(1, 90_000))
         assert tick == last + 3000
         last = tick

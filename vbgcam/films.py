@@ -145,7 +145,6 @@ class Film:
         self.rate = _rate(stream)
         self.audio = bool(container.streams.audio)
         self._step = max(1, round(1 / (self.rate * self.time_base)))
-        self._second = max(1, round(1 / self.time_base))
         floats = container.format.flags & _AVFMT_TS_DISCONT
         self._zero = round((container.start_time or 0) * _US / self.time_base) if floats else 0
         self.zero = self._zero * self.time_base
@@ -196,7 +195,7 @@ class Film:
                 self.left_out += 1
                 continue
             pts = None if frame.pts is None else frame.pts - self._zero
-            tick = following(self._last, pts, self._step, self._second)
+            tick = following(self._last, pts, self._step, self.time_base)
             try:
                 planes = self._planes(frame)
             except av.FFmpegError as exc:  # a form that libswscale cannot convert
@@ -358,15 +357,15 @@ class _Discarded(Exception):  # noqa: N818  # it is no error
     """Tells `files.whole` that the film is not wanted."""
 
 
-def following(last: int | None, pts: int | None, step: int, second: int) -> int:
-    """The time of the frame after the one at `last`, in ticks: its own `pts` where that is later. A frame that is no
-    later comes one tick after (a duplicate), one without a time or more than a second back (the clock was set back:
-    films put together) one usual `step` after."""
+def following(last: int | None, pts: int | None, step: int, clock: Fraction) -> int:
+    """The time of the frame after the one at `last`, in ticks of `clock` seconds: its own `pts` where that is later. A
+    frame that is no later comes one tick after (a duplicate), one without a time or more than a second back (the clock
+    was set back: films put together) one usual `step` after."""
     if last is None:
         return pts or 0
     if pts is not None and pts > last:
         return pts
-    return last + (1 if pts is not None and last - pts < second else step)
+    return last + (1 if pts is not None and (last - pts) * clock < 1 else step)
 
 
 def _check(path: Path) -> None:
@@ -374,6 +373,8 @@ def _check(path: Path) -> None:
     try:
         if path.is_dir():
             raise MediaError(f"{path} is a folder, not a film")
+        if path.exists() and not path.is_file():
+            raise MediaError(f"{path} is a device or a pipe, not a film")
         if path.is_file() and not path.stat().st_size:
             raise MediaError(f"{path} is empty (0 bytes)")
     except OSError as exc:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Final, cast
@@ -23,12 +22,12 @@ from av.packet import Packet
 from av.stream import Stream
 
 from vbgcam.errors import MediaError
-from vbgcam.films import NewFilm
+from vbgcam.films import NewFilm, following
 
 log = logging.getLogger(__name__)
 
-_IN_MP4: Final = frozenset({"aac", "mp2", "mp3", "mp3float", "ac3", "eac3", "alac", "flac", "opus", "dca"})
-"""FFmpeg's names of the decoders of what common players read in an MP4."""
+_IN_MP4: Final = frozenset({"aac", "mp3", "mp3float", "ac3", "eac3", "alac", "flac", "opus", "dca"})
+"""FFmpeg's names of the decoders of what common players read in an MP4. (An MP4 cannot tell MP2 from MP3.)"""
 
 _AAC_RATES: Final = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
 _AAC_LAYOUTS: Final = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
@@ -90,7 +89,7 @@ class Sound:
 
     def _track(self, stream: AudioStream) -> _Copied | _Encoded | None:
         codec = cast("AudioCodecContext | None", stream.codec_context)
-        if codec is None:  # FFmpeg has no decoder for it
+        if codec is None or not codec.sample_rate:  # FFmpeg has no decoder for it, or nothing came that tells its rate
             log.warning("%s: a sound track in an unknown format is left out", self._path)
             return None
         mp4 = self._film.container.format.name == "mp4"
@@ -108,17 +107,21 @@ def _ticks(time: Fraction, stream: AudioStream) -> int:
     return round(time / (stream.time_base or 1))
 
 
-@dataclass(slots=True)
 class _Copied:
-    stream: Stream
-    zero: int
+    """A film whose clock was set back halfway goes on at the usual step, as its pictures do."""
+
+    def __init__(self, stream: Stream, zero: int) -> None:
+        self._stream = stream
+        self._zero = zero
+        self._last: int | None = None
+        self._step = 1
 
     def take(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
-        if packet.pts is not None:
-            packet.pts -= self.zero
-        if packet.dts is not None:
-            packet.dts -= self.zero
-        packet.stream = self.stream
+        own = packet.dts if packet.dts is not None else packet.pts
+        self._last = following(self._last, None if own is None else own - self._zero, self._step, packet.time_base)
+        self._step = packet.duration or self._step
+        packet.pts = packet.dts = self._last  # sound is stored in the order of playing
+        packet.stream = self._stream
         yield packet
 
     def rest(self) -> Iterator[Packet[Stream]]:
@@ -141,6 +144,8 @@ class _Encoded:
         self._stream = stream
         self._resampler: AudioResampler | None = None
         self._form: tuple[str, str, int] | None = None
+        self._last: int | None = None
+        self._step = 1
 
     def take(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
         try:
@@ -152,8 +157,7 @@ class _Encoded:
             return
         for frame in frames:
             assert isinstance(frame, AudioFrame)
-            if frame.pts is not None:
-                frame.pts -= self._zero
+            self._time(frame)
             form = (frame.format.name, frame.layout.name, frame.sample_rate)
             if form != self._form:  # broadcasts change from stereo to 5.1 and back
                 yield from self._resampled(None)
@@ -164,6 +168,12 @@ class _Encoded:
     def rest(self) -> Iterator[Packet[Stream]]:
         yield from self._resampled(None)
         yield from self._stream.encode(None)
+
+    def _time(self, frame: AudioFrame) -> None:
+        own = None if frame.pts is None else frame.pts - self._zero
+        base = frame.time_base or Fraction(1, frame.sample_rate)
+        frame.pts = self._last = following(self._last, own, self._step, base)
+        self._step = max(1, round(Fraction(frame.samples, frame.sample_rate) / base))
 
     def _resampled(self, frame: AudioFrame | None) -> Iterator[Packet[Stream]]:
         if self._resampler is not None:

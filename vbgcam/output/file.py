@@ -52,7 +52,7 @@ class FileOutput:
         self.film: NewFilm | None = None
         self._target = Path(target)
         self._size = size
-        self._rate = Fraction(fps).limit_denominator(1001)
+        self._rate = max(Fraction(fps).limit_denominator(1001), Fraction(1, 1001))
         self._clock = clock if clock is not None and clock.denominator <= _LARGEST_CLOCK else _CLOCK
         self._first = zero
         self._zero = zero

@@ -1,0 +1,279 @@
+"""Pictures before another background, at their own size: `vbgcam image`.
+
+    file -> RGB -> planes -> probability -> mask -> compose -> RGB -> file
+                                              |-> mask, gray PNG
+             RGB --------------------------- -+-> cut-out, PNG with straight alpha
+
+The same steps as live, but each picture is a scene of its own. Of many pictures a bad one costs its own result alone.
+A picture of 108 megapixels (12000x9000) takes 1.6 GB at most, one of 12 megapixels 0.4 GB.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from vbgcam import pictures
+from vbgcam.background import Background
+from vbgcam.compose import Behind, Blur, Composer, Key
+from vbgcam.errors import BackgroundError, ConfigError, MediaError, VbgcamError
+from vbgcam.frames import U8, Backdrop, Mask, Planes, RawFrame, Size
+from vbgcam.mask import finish
+from vbgcam.pictures import shown
+from vbgcam.pixels import BLACK, from_rgb, to_rgb
+from vbgcam.segment import Segmenter
+
+log = logging.getLogger(__name__)
+
+_LOSSLESS: Final = (".png",)  # a mask is to be exact, and the cut-out needs an alpha
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is made of the pictures. `behind`: a background of the given size, the room itself out of focus, or None for
+    the plain picture. `mirror` turns the picture, its mask and its cut-out, not the background. `key`: the key colour
+    whose light on the person is taken out. `hard`: a mask of 0 and 255, the classic method."""
+
+    behind: Callable[[Size], Background] | Blur | None
+    mirror: bool = False
+    key: Key | None = None
+    hard: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One picture's end: the files that were made of it, or the error that says why there are none."""
+
+    source: Path
+    written: tuple[Path, ...] = ()
+    error: MediaError | None = None
+
+
+Progress = Callable[[Done, int, int], None]
+"""Called after each picture with its end, how many are done and how many there are."""
+
+
+def convert(
+    sources: Sequence[Path],
+    target: Path | None,
+    segmenter: Segmenter,
+    look: Look,
+    *,
+    mask_out: Path | None = None,
+    cutout: Path | None = None,
+    progress: Progress | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[Done]:
+    """Makes a result of each picture, its mask (8-bit gray PNG, exactly the mask that was used) and its cut-out (PNG,
+    the picture's own pixels with the mask as alpha; where that is 0 they are black, so that the room is not in it), as
+    far as they are asked for. `target`, `mask_out`, `cutout`: for one picture a file or a folder, for several a folder,
+    made if missing. In a folder a result keeps its picture's name, with .jpg where its own format is not written;
+    masks end in -mask.png, cut-outs in -cutout.png.
+
+    A picture's own transparency multiplies its mask. An error of one picture stands in its Done; the others are made.
+    Each file is there whole or not at all, one that was there before stays until then, and no picture that is read is
+    ever written to. When `stop` becomes true, no further picture is begun. Raises ConfigError for names that cannot be
+    meant so, before anything is done, and BackgroundError, which would meet every picture alike."""
+    names = _names(sources, target, mask_out, cutout)
+    sources_on_disk = {identity for source in sources if (identity := _identity(source)) is not None}
+    studio = _Studio(segmenter, look, _Backdrops(look.behind))
+    ends: list[Done] = []
+    for number, (source, name) in enumerate(zip(sources, names, strict=True)):
+        if stop():
+            break
+        try:
+            for path in name.all:
+                if _identity(path) in sources_on_disk:
+                    raise MediaError(
+                        f"{shown(source)}: its result {shown(path)} would overwrite a picture that is read",
+                        mend="name another file or folder with -o",
+                    )
+            studio.make(source, name, number)
+            end = Done(source, name.all)
+        except BackgroundError:
+            raise
+        except MediaError as exc:
+            end = Done(source, error=exc)
+        except VbgcamError as exc:  # the network's
+            end = Done(source, error=MediaError(f"{shown(source)}: {exc.message}", mend=exc.mend))
+        except MemoryError:
+            problem = f"{shown(source)} needs more memory than there is"
+            end = Done(source, error=MediaError(problem, mend="make it smaller first"))
+        ends.append(end)
+        if progress is not None:
+            progress(end, len(ends), len(sources))
+    return ends
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    result: Path | None
+    mask: Path | None
+    cutout: Path | None
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        return tuple(path for path in (self.result, self.mask, self.cutout) if path is not None)
+
+
+class _Backdrops:
+    """What stands behind, by size; the last one is kept, as pictures of one camera come in one size."""
+
+    def __init__(self, behind: Callable[[Size], Background] | Blur | None) -> None:
+        self._behind = behind
+        self._last: Behind | None = behind if isinstance(behind, Blur) else None
+
+    def of(self, size: Size) -> Behind:
+        last = self._last
+        if isinstance(last, Blur) or (last is not None and last.size == size):
+            return last
+        if self._behind is None or isinstance(self._behind, Blur):
+            self._last = Backdrop(Planes.filled(size, BLACK).frozen())
+        else:
+            background = self._behind(size)
+            try:
+                self._last = background.at(0.0)
+            finally:
+                background.close()
+        return self._last
+
+
+@dataclass(frozen=True, slots=True)
+class _Studio:
+    """Where one picture after the other is worked on."""
+
+    segmenter: Segmenter
+    look: Look
+    backdrops: _Backdrops
+
+    def make(self, source: Path, names: _Names, number: int) -> None:
+        picture = pictures.read(source)
+        frame = RawFrame(from_rgb(picture.rgb).frozen(), 0.0, 0, number)
+        rgb, own = picture.rgb if names.cutout is not None else None, picture.alpha
+        del (
+            picture
+        )  # may be a third of a gigabyte, and so may each of what follows: none is held longer than it is used
+        person = everything = _times(_opaque(frame.size), own)
+        if self.look.behind is not None or names.mask is not None or names.cutout is not None:
+            self.segmenter.reset()
+            person = _times(finish(self.segmenter.probability(frame), frame, hard=self.look.hard), own)
+        alpha = person.alpha
+        if names.result is not None:
+            composer = Composer(frame.size, mirror=self.look.mirror, key=self.look.key)
+            mask = person if self.look.behind is not None else everything
+            safe = composer.compose(frame, mask, self.backdrops.of(frame.size))
+            del frame, mask, composer
+            _write(names.result, to_rgb(safe.planes))
+            del safe
+        if names.mask is not None:
+            _write(names.mask, self._turned(alpha))
+        if rgb is not None and names.cutout is not None:
+            visible = np.where(alpha[..., None] > 0, rgb, np.uint8(0))
+            _write(names.cutout, self._turned(visible), self._turned(alpha))
+
+    def _turned(self, pixels: U8) -> U8:
+        return pixels[:, ::-1] if self.look.mirror else pixels
+
+
+def _opaque(size: Size) -> Mask:
+    return Mask(np.full((size.height, size.width), 255, np.uint8), 0.0)
+
+
+def _times(mask: Mask, own: U8 | None) -> Mask:
+    """The mask where the picture itself is opaque."""
+    if own is None:
+        return mask
+    alpha = (mask.alpha.astype(np.uint16) * own + np.uint16(127)) // np.uint16(255)
+    return Mask(alpha.astype(np.uint8), mask.captured_at, mask.epoch)
+
+
+def _write(path: Path, pixels: U8, alpha: U8 | None = None) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise MediaError(f"{shown(path.parent)}: the folder cannot be made ({exc.strerror})") from exc
+    pictures.write(path, pixels, alpha)
+
+
+def _names(sources: Sequence[Path], target: Path | None, mask_out: Path | None, cutout: Path | None) -> list[_Names]:
+    """What is written for each picture, no name twice. All that cannot be meant so is said at once."""
+    problems: list[str] = []
+    if target is None and mask_out is None and cutout is None:
+        problems.append("nothing to make; give -o OUT, --mask-out FILE or --cutout FILE")
+    several = len(sources) > 1
+    folders = {}
+    for option, path, suffixes in (
+        ("-o", target, tuple(pictures.SUFFIXES)),
+        ("--mask-out", mask_out, _LOSSLESS),
+        ("--cutout", cutout, _LOSSLESS),
+    ):
+        if path is not None:
+            folders[option] = _is_folder(option, path, suffixes, several, problems)
+    files = [path for path in (target, mask_out, cutout) if path is not None]
+    if not any(folders.values()) and len({_spelled(path) for path in files}) < len(files):
+        problems.append(f"two results cannot have one name: {', '.join(map(shown, files))}")
+    if problems:
+        raise ConfigError([f"image: {problem}" for problem in problems])
+
+    taken: set[str] = set()
+
+    def named(option: str, path: Path | None, source: Path, tail: str, suffix: str) -> Path | None:
+        if path is None or not folders[option]:
+            return path
+        wanted = chosen = path / f"{source.stem}{tail}{suffix}"
+        count = 2
+        while _spelled(chosen) in taken:
+            chosen = path / f"{source.stem}-{count}{tail}{suffix}"
+            count += 1
+        taken.add(_spelled(chosen))
+        if chosen != wanted:
+            log.info("%s: its result is %s, because %s is taken", shown(source), shown(chosen), wanted.name)
+        return chosen
+
+    names = []
+    for source in sources:
+        suffix = source.suffix if source.suffix.lower() in pictures.SUFFIXES else ".jpg"
+        names.append(
+            _Names(
+                named("-o", target, source, "", suffix),
+                named("--mask-out", mask_out, source, "-mask", ".png"),
+                named("--cutout", cutout, source, "-cutout", ".png"),
+            )
+        )
+    return names
+
+
+def _is_folder(option: str, path: Path, suffixes: tuple[str, ...], several: bool, problems: list[str]) -> bool:
+    """Whether the path names a folder, one that is there or one that will be made."""
+    if path.is_dir():
+        return True
+    if path.exists():
+        if several:
+            problems.append(f"{option} {shown(path)}: several pictures need a folder, and this is a file")
+    elif not path.suffix or (several and path.suffix.lower() not in pictures.SUFFIXES):
+        return True
+    elif several:
+        problems.append(f"{option} {shown(path)}: several pictures need a folder, not the name of one file")
+    if not several and path.suffix.lower() not in suffixes:
+        problems.append(f"{option} {shown(path)}: the file's name ends in {', '.join(suffixes)}")
+    return False
+
+
+def _spelled(path: Path) -> str:
+    """The same text for names that may be one file where case does not count, as on macOS and Windows."""
+    return os.path.realpath(path).casefold()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """The file itself, whatever link or spelling led to it; None where there is none."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
