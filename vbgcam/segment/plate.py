@@ -31,13 +31,15 @@ from vbgcam.frames import U8, Planes, RawFrame, Size
 from vbgcam.pixels import fit, from_rgb, to_rgb
 from vbgcam.segment import Probability
 
-_CHROMA_WEIGHT: Final = 3.0
+_CHROMA_WEIGHT: Final = 3
 _SIGMA: Final = 0.7
 # The ramp, in steps of d: from the frame's own noise plus this, this wide. On the real clip (noise 3 to 4) a foot of 10
 # and a top of 26 gave the least mean error of those tried from 6-20 to 8-32.
 _FOOT, _WIDTH = 6.0, 16.0
-_SHADOW: Final = 0.67
-_SHADOW_CHROMA: Final = 12
+# A shadow takes up to a third of a pixel's light and leaves its chroma within 4 steps in all.
+_SHADOW: Final = 0.33
+_SHADOW_CHROMA: Final = 4
+_STEP: Final = 8
 # Of the picture, as a share: smaller holes and islands are mistakes. A hand at the edge of the picture is ten times it.
 _SPECK: Final = 0.0013
 
@@ -51,7 +53,7 @@ class CleanPlate:
     def __init__(self, planes: Planes, *, hard: bool = False) -> None:
         self._original = planes
         self._hard = hard
-        self._plate = planes
+        self._plate = _Plate(planes)
         self._was_room: NDArray[np.bool_] | None = None
 
     @classmethod
@@ -67,22 +69,24 @@ class CleanPlate:
     def probability(self, frame: RawFrame) -> Probability:
         """At the frame's size: float32, (height, width)."""
         if self._plate.size != frame.size:
-            self._plate = fit(self._original, frame.size)
+            self._plate = _Plate(fit(self._original, frame.size))
             self._was_room = None
-        planes, plate = frame.planes, self._plate
+        planes, size = frame.planes, frame.size
+        y0, u0, v0 = self._plate.seen_as(planes, self._was_room)
         y, u, v = (_soft(plane) for plane in (planes.y, planes.u, planes.v))
-        y0, u0, v0 = self._followed(planes, plate)
+        luma = _u8(cv2.absdiff(y, y0))
         chroma = cv2.add(cv2.absdiff(u, u0), cv2.absdiff(v, v0))
-        luma = cv2.absdiff(y, y0)
-        height, width = luma.shape
-        chroma = cv2.resize(chroma, (width, height), interpolation=cv2.INTER_LINEAR)
-        luma = _without_shadows(luma, chroma, y, y0)
-        distance = cv2.scaleAdd(chroma.astype(np.float32), _CHROMA_WEIGHT, luma.astype(np.float32))
+        chroma = _u8(cv2.resize(chroma, (size.width, size.height), interpolation=cv2.INTER_LINEAR))
+        darker = cv2.subtract(y0, y)
+        # Bytes that saturate at 255, far above the ramp's top: a fifth of what floats cost.
+        shadow = (darker > 0) & (darker <= self._plate.shadow) & (chroma < _SHADOW_CHROMA)
+        luma = np.where(shadow, luma >> 1, luma)
+        distance = _u8(cv2.addWeighted(chroma, _CHROMA_WEIGHT, luma, 1, 0))
         # The noise: what the calmer part of the picture differs by. A person takes up less than half of most pictures.
-        noise = float(np.percentile(distance[::4, ::4], 30))
-        foot = noise + _FOOT
-        ramp = np.clip((distance - foot) * (255 / _WIDTH), 0, 255).astype(np.uint8)
-        alpha = _without_specks(np.asarray(cv2.medianBlur(ramp, 5), np.uint8))
+        counts = np.cumsum(np.bincount(distance[::4, ::4].ravel(), minlength=256))
+        noise = int(np.searchsorted(counts, 0.3 * counts[-1]))
+        ramp = np.clip((np.arange(256) - (noise + _FOOT)) * (255 / _WIDTH), 0, 255).astype(np.uint8)
+        alpha = _without_specks(_u8(cv2.medianBlur(cv2.LUT(distance, ramp), 5)))
         self._was_room = alpha[::_STEP, ::_STEP] < 64
         if self._hard:
             return np.asarray(alpha > 127, np.float32)
@@ -94,24 +98,37 @@ class CleanPlate:
     def close(self) -> None:
         """There is nothing to release."""
 
-    def _followed(self, planes: Planes, plate: Planes) -> tuple[U8, U8, U8]:
-        """The plate, softened, as bright and as tinted as this frame is."""
-        room = self._was_room
+
+class _Plate:
+    """The plate at a frame's size, softened once. `shadow`: by how much a shadow may darken each pixel."""
+
+    def __init__(self, planes: Planes) -> None:
+        self.size = planes.size
+        self._y, self._u, self._v = (_soft(plane) for plane in (planes.y, planes.u, planes.v))
+        self.shadow = (np.maximum(self._y, 16) - np.uint8(16)) * np.float32(_SHADOW)
+        self.shadow = self.shadow.astype(np.uint8)
+
+    def seen_as(self, planes: Planes, room: NDArray[np.bool_] | None) -> tuple[U8, U8, U8]:
+        """The plate as bright and as tinted as this frame is, judged where the last mask saw the room: every eighth
+        pixel of every eighth line (14,400 of them at 720p)."""
         if room is None or np.count_nonzero(room) < 0.05 * room.size:
-            room = np.ones_like(planes.y[::_STEP, ::_STEP], np.bool_)
-        now, then = planes.y[::_STEP, ::_STEP][room].astype(np.float32), plate.y[::_STEP, ::_STEP][room]
+            room = np.ones(planes.y[::_STEP, ::_STEP].shape, np.bool_)
+        now, then = planes.y[::_STEP, ::_STEP][room].astype(np.float32), self._y[::_STEP, ::_STEP][room]
         bright = then > 40
         gain = float(np.median((now[bright] - 16) / (then[bright] - np.float32(16)))) if bright.any() else 1.0
-        steps = (np.arange(256, dtype=np.float32) - 16) * min(max(gain, 0.5), 2.0) + 16
-        y0 = np.asarray(cv2.LUT(plate.y, np.clip(steps + 0.5, 0, 255).astype(np.uint8)), np.uint8)
+        steps = np.arange(256, dtype=np.float32)
+        y = _moved_by(self._y, (steps - 16) * min(max(gain, 0.5), 2.0) + 16.5)
         half = _STEP // 2
         tinted = []
-        for plane, own in ((planes.u, plate.u), (planes.v, plate.v)):
+        for plane, own in ((planes.u, self._u), (planes.v, self._v)):
             apart = plane[::half, ::half].astype(np.int16) - own[::half, ::half]
-            seen = apart[room] if apart.shape == room.shape else apart
-            shift = int(np.clip(np.median(seen), -20, 20))
-            tinted.append(cv2.add(own, shift) if shift > 0 else cv2.subtract(own, -shift))
-        return _soft(y0), _soft(tinted[0]), _soft(tinted[1])
+            shift = float(np.clip(np.median(apart[room] if apart.shape == room.shape else apart), -20, 20))
+            tinted.append(_moved_by(own, steps + round(shift)))
+        return y, tinted[0], tinted[1]
+
+
+def _moved_by(plane: U8, steps: NDArray[np.float32]) -> U8:
+    return _u8(cv2.LUT(plane, np.clip(steps, 0, 255).astype(np.uint8)))
 
 
 def take(frames: Iterable[Planes], count: int) -> Planes:
@@ -148,18 +165,12 @@ def save(planes: Planes, path: Path) -> None:
         raise ModelError(f"{path}: the plate cannot be written: {exc.strerror}") from exc
 
 
-_STEP: Final = 8
-"""Exposure is judged on every eighth pixel of every eighth line: 14,400 of them at 720p."""
+def _u8(picture: object) -> U8:
+    return np.asarray(picture, np.uint8)
 
 
 def _soft(plane: U8) -> U8:
-    return np.asarray(cv2.GaussianBlur(plane, (3, 3), _SIGMA), np.uint8)
-
-
-def _without_shadows(luma: U8, chroma: U8, y: U8, y0: U8) -> U8:
-    low = cv2.LUT(y0, np.clip((np.arange(256) - 16) * _SHADOW + 16, 0, 255).astype(np.uint8))
-    shadow = (y >= low) & (y < y0) & (chroma < _SHADOW_CHROMA // 3)
-    return np.where(shadow, luma >> 1, luma)
+    return _u8(cv2.GaussianBlur(plane, (3, 3), _SIGMA))
 
 
 def _without_specks(alpha: U8) -> U8:
@@ -180,7 +191,7 @@ def _without_specks(alpha: U8) -> U8:
         where = cv2.dilate(speck[labels].astype(np.uint8), np.ones((3, 3), np.uint8))
         where = cv2.resize(where, (width, height), interpolation=cv2.INTER_NEAREST)
         out = np.where(where.astype(np.bool_), np.uint8(value), out)
-    return np.asarray(out, np.uint8)
+    return _u8(out)
 
 
 def _moved(first: Planes, planes: Planes) -> bool:
