@@ -1,0 +1,386 @@
+"""loopback: which device, what is said to it, and the line for each thing that goes wrong, on a stand-in for the
+driver. The real one is in `tests/v4l2`."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+if sys.platform != "linux":
+    pytest.skip("v4l2loopback is a module of Linux", allow_module_level=True)
+
+from vbgcam import v4l2
+from vbgcam.compose import Composer
+from vbgcam.errors import OutputError
+from vbgcam.frames import U8, Backdrop, Planes, Size
+from vbgcam.output import loopback
+from vbgcam.output.loopback import LOAD, RELOAD, Loopback, absent, choose, module_version
+from vbgcam.output.virtualcam import Listed, VirtualCamera, virtual_cameras
+from vbgcam.v4l2 import CAP_CAPTURE, CAP_OUTPUT, Capability, Format, Holder, Node
+
+SIZE = Size(64, 48)
+FRAME = Composer(SIZE).cover(Backdrop(Planes.filled(SIZE, (60, 128, 128)).frozen()))
+WRITER = Holder(80, "obs", write_only=True)
+READER = Holder(900, "zoom")
+
+
+def device(number: int, label: str, caps: int | None, *holders: Holder, refused: int = 0) -> Loopback:
+    node = Node(Path(f"/dev/video{number}"), label)
+    if caps is None:
+        return Loopback(node, None, refused, holders)
+    return Loopback(node, Capability("v4l2 loopback", label, "", "6.1.5", caps), holders=holders)
+
+
+def refusal(target: str, *devices: Loopback) -> str:
+    with pytest.raises(OutputError) as caught:
+        choose(target, devices)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+FREE, TAKEN, LOST = CAP_OUTPUT, CAP_CAPTURE, 0
+OURS = device(10, "VBG Camera", FREE)
+OTHER = device(4, "OBS Virtual Camera", FREE)
+
+
+def test_the_device_that_bears_our_name_comes_before_the_first_free_one() -> None:
+    assert choose("", [OTHER, OURS]) is OURS
+
+
+def test_without_our_name_the_first_free_one_is_taken() -> None:
+    busy = device(3, "Busy", TAKEN, WRITER)
+    assert choose("", [busy, OTHER]) is OTHER
+
+
+def test_a_busy_device_of_our_name_is_not_replaced_by_another() -> None:
+    error = refusal("", OTHER, device(10, "VBG Camera", TAKEN, WRITER))
+    assert error == (
+        "the virtual camera VBG Camera (/dev/video10) is in use by obs (pid 80); end that program: kill 80"
+    )
+
+
+def test_of_two_devices_of_one_name_the_free_one_is_taken() -> None:
+    second = device(11, "VBG Camera", FREE)
+    assert choose("", [device(10, "VBG Camera", TAKEN, WRITER), second]) is second
+
+
+def test_a_name_or_path_must_fit_exactly() -> None:
+    assert choose("OBS Virtual Camera", [OURS, OTHER]) is OTHER
+    assert choose("/dev/video4", [OURS, OTHER]) is OTHER
+    there = "there is VBG Camera (/dev/video10), OBS Virtual Camera (/dev/video4)"
+    assert refusal("obs", OURS, OTHER) == f"there is no virtual camera named 'obs'; {there}"
+    assert refusal("/dev/null", OURS, OTHER) == f"virtual camera /dev/null is no v4l2loopback device; {there}"
+    assert refusal("/dev/none", OURS, OTHER) == f"virtual camera /dev/none does not exist; {there}"
+
+
+def test_a_link_stands_for_its_device(tmp_path: Path) -> None:
+    link = tmp_path / "camera"
+    link.symlink_to("/dev/video4")
+    assert choose(str(link), [OURS, OTHER]) is OTHER
+
+
+def test_a_writer_that_has_not_written_yet_makes_the_device_busy_and_readers_do_not() -> None:
+    assert device(10, "VBG Camera", FREE, WRITER).state == "busy"
+    assert device(10, "VBG Camera", FREE, READER).state == "free"
+    assert device(10, "VBG Camera", CAP_CAPTURE | CAP_OUTPUT, READER).state == "free"
+    assert device(10, "VBG Camera", LOST).state == "free"
+
+
+def test_who_feeds_a_busy_device_is_named_as_well_as_it_can_be_known() -> None:
+    feeds = "the virtual camera VBG Camera (/dev/video10) is in use by"
+    assert refusal("", device(10, "VBG Camera", TAKEN, READER, WRITER)) == (
+        f"{feeds} obs (pid 80); end that program: kill 80"
+    )
+    assert refusal("", device(10, "VBG Camera", TAKEN, READER)) == f"{feeds} zoom (pid 900); end that program: kill 900"
+    assert refusal("", device(10, "VBG Camera", TAKEN, READER, Holder(901, "ffmpeg"))) == (
+        f"{feeds} zoom (pid 900), ffmpeg (pid 901); end the one that feeds it"
+    )
+    assert refusal("", device(10, "VBG Camera", TAKEN)) == (
+        f"{feeds} a program of another user; sudo fuser -v /dev/video10 names it; if it names nobody: {RELOAD}"
+    )
+
+
+@pytest.mark.parametrize("refused", [errno.EACCES, errno.EPERM])
+def test_no_permission_is_said_with_its_mend(refused: int) -> None:
+    assert refusal("", device(10, "VBG Camera", None, refused=refused)) == (
+        "no permission to write to the virtual camera VBG Camera (/dev/video10); "
+        "sudo usermod -aG video $USER, then log in again"
+    )
+
+
+def test_a_device_that_takes_no_more_openers_is_busy() -> None:
+    assert device(10, "VBG Camera", None, READER, refused=errno.EBUSY).state == "busy"
+
+
+def touch(root: Path, path: str, text: str = "") -> None:
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_text(text)
+
+
+RELEASE = platform.release()
+
+
+def test_each_way_to_have_no_device_has_its_own_line(tmp_path: Path) -> None:
+    assert str(absent(tmp_path)) == (
+        f"the kernel module v4l2loopback is not installed; sudo apt install v4l2loopback-dkms && {LOAD}"
+    )
+    touch(tmp_path, f"lib/modules/{RELEASE}/modules.dep", "kernel/drivers/media/v4l2-core/videodev.ko:\n")
+    touch(tmp_path, "usr/src/v4l2loopback-0.12.7/dkms.conf")
+    assert str(absent(tmp_path)) == (
+        f"the kernel module v4l2loopback is installed but not built for the running kernel {RELEASE}; "
+        f"sudo apt install linux-headers-$(uname -r) && sudo dkms autoinstall && {LOAD}"
+    )
+    touch(tmp_path, f"lib/modules/{RELEASE}/modules.dep", "updates/dkms/v4l2loopback.ko.xz: kernel/videodev.ko.xz\n")
+    assert str(absent(tmp_path)) == f"the kernel module v4l2loopback is not loaded; {LOAD}"
+    touch(tmp_path, "sys/module/v4l2loopback/refcnt", "0")
+    assert str(absent(tmp_path)) == f"the kernel module v4l2loopback is loaded but has no device; {RELOAD}"
+
+
+def test_the_version_is_the_modules_own_or_else_the_one_that_was_built(tmp_path: Path) -> None:
+    assert module_version(tmp_path) == ""
+    (tmp_path / f"var/lib/dkms/v4l2loopback/0.12.7/{RELEASE}").mkdir(parents=True)
+    (tmp_path / "var/lib/dkms/v4l2loopback/0.13.1/some-other-kernel").mkdir(parents=True)
+    assert module_version(tmp_path) == "0.12.7"
+    touch(tmp_path, "sys/module/v4l2loopback/version", "0.15.0\n")
+    assert module_version(tmp_path) == "0.15.0"
+
+
+@dataclass
+class Driver:
+    """One v4l2loopback device with exclusive_caps=1, seen through `vbgcam.v4l2` and pyvirtualcam. `modern`: as from
+    0.14 on, where STREAMON without buffers is refused and a first write makes the writer."""
+
+    modern: bool = False
+    caps: int = CAP_OUTPUT
+    kept: Format | None = None
+    readers: list[Holder] = field(default_factory=list)
+    refuse: Callable[[], None] = lambda: None
+    gone: bool = False
+    deaf: bool = False
+    log: list[str] = field(default_factory=list)
+    writer: Path | None = None
+    frames: list[U8] = field(default_factory=list)
+    node: Node = field(default_factory=lambda: Node(Path("/dev/video10"), "VBG Camera"))
+
+    def query(self, _path: Path) -> Capability:
+        return self.capability(0)
+
+    def capability(self, _fd: int) -> Capability:
+        if self.gone:
+            raise OSError(errno.ENODEV, "No such device")
+        return Capability("v4l2 loopback", "VBG Camera", "", "", self.caps)
+
+    @contextmanager
+    def opened(self, _path: Path) -> Iterator[int]:
+        self.log.append("open")
+        yield 3
+        self.log.append("close")
+
+    def get_format(self, _fd: int, _kind: int) -> Format | None:
+        return self.kept
+
+    def set_rate(self, _fd: int, kind: int, fps: float) -> float:
+        self.log.append(f"rate {kind} {fps:g}")
+        return fps
+
+    def stream_on(self, _fd: int, kind: int) -> None:
+        self.log.append(f"on {kind}")
+        if self.modern:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        self.caps = CAP_CAPTURE if self.writer else CAP_OUTPUT
+
+    def stream_off(self, _fd: int, kind: int) -> None:
+        self.log.append(f"off {kind}")
+
+    def holders(self, _path: Path) -> list[Holder]:
+        return [*self.readers, *([Holder(os.getpid(), "vbgcam", write_only=True)] if self.writer else [])]
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Driver:
+    driver = Driver()
+    monkeypatch.setattr(v4l2, "nodes", lambda: [driver.node] if not driver.gone else [])
+    for name in ("query", "capability", "opened", "get_format", "set_rate", "stream_on", "stream_off", "holders"):
+        monkeypatch.setattr(v4l2, name, getattr(driver, name))
+
+    class Camera:
+        """pyvirtualcam's: opens the node for writing alone, and never says what went wrong with a write."""
+
+        def __init__(self, width: int, height: int, fps: float, *, fmt: object, device: str, backend: str) -> None:
+            driver.refuse()
+            assert (device, backend, str(fmt)) == ("/dev/video10", "v4l2loopback", "I420")
+            driver.kept = driver.kept or Format(Size(width, height), "YU12")
+            driver.writer = tmp_path
+
+        def send(self, frame: U8) -> None:
+            driver.frames.append(frame)
+            if not driver.deaf:
+                driver.caps = CAP_CAPTURE
+
+        def close(self) -> None:
+            if driver.writer:
+                driver.log.append("pyvirtualcam closes")
+            driver.writer = None
+
+    monkeypatch.setattr("pyvirtualcam.Camera", Camera)
+    monkeypatch.setattr(loopback, "_descriptors", lambda _path: {7} if driver.writer else set())
+    return driver
+
+
+def opened(size: Size = SIZE) -> VirtualCamera:
+    output = VirtualCamera("", size, 25.0)
+    output.open()
+    return output
+
+
+def open_error() -> OutputError:
+    with pytest.raises(OutputError) as caught:
+        opened()
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def test_a_device_is_opened_started_fed_stopped_and_closed_in_this_order(driver: Driver) -> None:
+    output = opened()
+    assert output.name == "VBG Camera (/dev/video10)"
+    output.send(FRAME, 0.0)
+    output.close()
+    output.close()
+    assert driver.log == ["rate 2 25", "on 2", "off 2", "pyvirtualcam closes"]
+    assert np.shares_memory(driver.frames[0], FRAME.planes.data)
+    assert driver.frames[0].shape == (SIZE.i420_bytes,)
+
+
+def test_a_driver_that_refuses_the_start_is_used_without_it(driver: Driver) -> None:
+    driver.modern = True
+    output = opened()
+    output.send(FRAME, 0.0)
+    output.close()
+    assert len(driver.frames) == 1
+
+
+def test_a_lost_device_is_revived_before_it_is_opened(driver: Driver) -> None:
+    driver.caps = LOST
+    opened().close()
+    assert driver.log[:3] == ["open", "on 2", "close"]
+
+
+def test_a_lost_device_that_cannot_be_revived_is_one_line(driver: Driver) -> None:
+    driver.caps, driver.modern = LOST, True
+    assert str(open_error()) == f"the virtual camera VBG Camera (/dev/video10) takes no writer any more; {RELOAD}"
+
+
+def test_a_device_that_vanishes_is_an_output_error_at_the_next_frame(driver: Driver) -> None:
+    output = opened()
+    output.send(FRAME, 0.0)
+    driver.gone = True
+    with pytest.raises(OutputError) as caught:
+        output.send(FRAME, 0.1)
+    assert str(caught.value) == f"the virtual camera VBG Camera (/dev/video10) is gone (No such device); {LOAD}"
+    output.close()
+    assert driver.writer is None
+
+
+def test_frames_that_do_not_arrive_are_an_output_error(driver: Driver) -> None:
+    driver.modern = driver.deaf = True
+    output = opened()
+    with pytest.raises(OutputError, match="takes no frames"):
+        output.send(FRAME, 0.0)
+    output.close()
+
+
+def test_a_reader_that_holds_another_format_is_named_and_the_device_is_let_go(driver: Driver) -> None:
+    driver.kept = Format(Size(640, 480), "YUYV")
+    driver.readers = [READER]
+    assert str(open_error()) == (
+        "the virtual camera VBG Camera (/dev/video10) is kept at 640x480 YUYV by zoom (pid 900) "
+        "and cannot become 64x48; close the camera there, or: kill 900"
+    )
+    assert driver.writer is None
+
+
+def test_a_format_that_nobody_visible_holds_is_said_with_the_control_that_keeps_it(driver: Driver) -> None:
+    driver.kept = Format(Size(640, 480), "YU12")
+    assert str(open_error()) == (
+        "the virtual camera VBG Camera (/dev/video10) is kept at 640x480 YU12 and cannot become 64x48; "
+        f"v4l2-ctl -d /dev/video10 -c keep_format=0, or {RELOAD}"
+    )
+
+
+def test_somebody_who_was_faster_is_named(driver: Driver) -> None:
+    def refuse() -> None:
+        driver.readers, driver.caps = [WRITER], CAP_CAPTURE
+        raise RuntimeError("'v4l2loopback' backend: Device /dev/video10 is not a video output device.")
+
+    driver.refuse = refuse
+    assert "is in use by obs (pid 80)" in open_error().message
+
+
+def test_a_format_that_the_driver_refuses_to_change_is_named_too(driver: Driver) -> None:
+    def refuse() -> None:
+        raise RuntimeError("'v4l2loopback' backend: ... could not be configured: Device or resource busy")
+
+    driver.refuse, driver.kept, driver.readers = refuse, Format(Size(640, 480), "YU12"), [READER]
+    assert "is kept at 640x480 YU12 by zoom (pid 900)" in open_error().message
+
+
+def test_what_pyvirtualcam_says_is_passed_on_where_nothing_better_is_known(driver: Driver) -> None:
+    def refuse() -> None:
+        raise RuntimeError("'v4l2loopback' backend: something new")
+
+    driver.refuse = refuse
+    assert open_error().message.endswith("cannot be opened ('v4l2loopback' backend: something new)")
+
+
+def test_a_device_with_both_capabilities_is_worth_one_warning(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    both = Capability("v4l2 loopback", "VBG Camera", "", "", CAP_CAPTURE | CAP_OUTPUT)
+    monkeypatch.setattr(v4l2, "capability", lambda _fd: both)
+    output = opened()
+    output.send(FRAME, 0.0)
+    output.send(FRAME, 0.1)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"VBG Camera (/dev/video10) lacks exclusive_caps=1: Chrome and Zoom will not list it; {RELOAD}"
+    ]
+
+
+def test_devices_are_listed_with_their_state_and_users(driver: Driver) -> None:
+    driver.readers = [READER]
+    (listed,) = virtual_cameras()
+    assert listed == Listed("VBG Camera", "/dev/video10", listed.driver, "free", ("zoom (pid 900)",))
+    assert listed.driver.startswith("v4l2loopback")
+    driver.readers, driver.caps = [WRITER, READER], CAP_CAPTURE
+    assert [(one.state, one.users) for one in virtual_cameras()] == [("busy", ("obs (pid 80)", "zoom (pid 900)"))]
+    driver.gone = True
+    assert virtual_cameras() == []
+
+
+def test_a_camera_of_another_driver_is_no_virtual_camera(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(v4l2, "query", lambda _path: Capability("uvcvideo", "Webcam", "", "", CAP_CAPTURE))
+    assert virtual_cameras() == []
+    assert driver.log == []
+
+
+def test_a_node_that_cannot_be_asked_counts_only_where_it_is_v4l2loopbacks(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def denied(_path: Path) -> Capability:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(v4l2, "query", denied)
+    monkeypatch.setattr(v4l2, "SYSFS", tmp_path)
+    driver.node = Node(tmp_path / "video10", "VBG Camera")
+    driver.node.path.mkdir()
+    assert virtual_cameras() == []
+    touch(tmp_path, "video10/max_openers", "10")
+    assert [one.state for one in virtual_cameras()] == ["no permission"]

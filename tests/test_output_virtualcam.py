@@ -1,0 +1,162 @@
+"""virtualcam: the virtual camera of Windows and macOS, and what all systems share. Linux's is in `test_output_loopback`
+and, on the real kernel module, in `tests/v4l2`."""
+
+from __future__ import annotations
+
+import pytest
+
+from vbgcam.compose import Composer
+from vbgcam.errors import OutputError
+from vbgcam.frames import Backdrop, Planes, Size
+from vbgcam.output.null import NullOutput
+from vbgcam.output.virtualcam import (
+    Device,
+    Listed,
+    Opener,
+    PlainDevice,
+    VirtualCamera,
+    open_plain,
+    registered,
+    virtual_cameras,
+)
+
+SIZE = Size(64, 48)
+FRAME = Composer(SIZE).cover(Backdrop(Planes.filled(SIZE, (60, 128, 128)).frozen()))
+
+NO_UNITY = "'unitycapture' backend: No camera registered with this name."
+NO_OBS = "'obs' backend: OBS Virtual Camera device not found! Did you install OBS?"
+
+
+class FakeDevice:
+    label = "a camera"
+
+    def send(self, planes: Planes) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def system_with(installed: dict[str, str | RuntimeError]) -> tuple[Opener, list[tuple[str, str | None]]]:
+    """An opener for a system where each backend works or fails; and the attempts that were made."""
+    attempts: list[tuple[str, str | None]] = []
+
+    def opener(backend: str, device: str | None, size: Size, fps: float) -> Device:
+        attempts.append((backend, device))
+        result = installed[backend]
+        if isinstance(result, RuntimeError):
+            raise result
+        return FakeDevice()
+
+    return opener, attempts
+
+
+def test_windows_prefers_the_camera_that_bears_our_name() -> None:
+    opener, attempts = system_with({"unitycapture": "works", "obs": "works"})
+    open_plain("", SIZE, 30.0, "win32", opener)
+    assert attempts == [("unitycapture", "VBG Camera")]
+
+
+def test_windows_falls_back_to_obs() -> None:
+    opener, attempts = system_with({"unitycapture": RuntimeError(NO_UNITY), "obs": "works"})
+    open_plain("", SIZE, 30.0, "win32", opener)
+    assert attempts == [("unitycapture", "VBG Camera"), ("obs", None)]
+
+
+def test_a_camera_that_was_named_is_the_only_one_tried() -> None:
+    opener, attempts = system_with({"unitycapture": RuntimeError(NO_UNITY), "obs": RuntimeError(NO_OBS)})
+    with pytest.raises(OutputError, match="no virtual camera named 'Studio' could be opened"):
+        open_plain("Studio", SIZE, 30.0, "win32", opener)
+    assert attempts == [("unitycapture", "Studio"), ("obs", "Studio")]
+
+
+def test_macos_has_only_obs() -> None:
+    opener, attempts = system_with({"obs": "works"})
+    open_plain("", SIZE, 30.0, "darwin", opener)
+    assert attempts == [("obs", None)]
+
+
+@pytest.mark.parametrize(
+    ("system", "reason", "mend"),
+    [
+        ("win32", NO_OBS, "winget install OBSProject.OBSStudio, then start its virtual camera once and stop it again"),
+        ("darwin", NO_OBS, "brew install --cask obs, then start its virtual camera once and stop it again"),
+        (
+            "win32",
+            "'obs' backend: virtual camera output could not be started",
+            "end the program that feeds it (OBS, another vbgcam) and start again",
+        ),
+        (
+            "darwin",
+            "'obs' backend: Multiple cameras are not supported by this backend.",
+            "end the program that feeds it (OBS, another vbgcam) and start again",
+        ),
+    ],
+)
+def test_why_there_is_no_camera_is_one_line_with_the_mend(system: str, reason: str, mend: str) -> None:
+    opener, _attempts = system_with({"unitycapture": RuntimeError(reason + "\n"), "obs": RuntimeError(reason)})
+    with pytest.raises(OutputError) as caught:
+        open_plain("", SIZE, 30.0, system, opener)
+    assert str(caught.value) == f"no virtual camera could be opened ({reason}); {mend}"
+
+
+def test_windows_lists_the_cameras_that_are_registered() -> None:
+    registry = {
+        r"CLSID\{5C2CD55C-92AD-4999-8666-912BD3E70010}": "Unity Video Capture\r",
+        r"CLSID\{5C2CD55C-92AD-4999-8666-912BD3E70012}": "VBG Camera",
+        r"CLSID\{5C2CD55C-92AD-4999-8666-912BD3E70013}": "",
+        r"CLSID\{A3FCE0F5-3493-419F-958A-ABA1250EC20B}": "",
+    }
+    assert list(registered(registry.get)) == [
+        Listed("Unity Video Capture", "", "UnityCapture", "unknown"),
+        Listed("VBG Camera", "", "UnityCapture", "unknown"),
+        Listed("OBS Virtual Camera", "", "OBS", "unknown"),
+    ]
+    assert list(registered(lambda _key: None)) == []
+
+
+def test_macos_lists_nothing() -> None:
+    assert virtual_cameras("darwin") == []
+
+
+def test_a_plain_device_translates_what_a_backend_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        device = "OBS Virtual Camera"
+
+        def __init__(self, *_args: object, **_options: object) -> None:
+            self.closed = False
+
+        def send(self, _frame: object) -> None:
+            raise RuntimeError("Stream does not exist.")
+
+        def close(self) -> None:
+            self.closed = True
+
+    monkeypatch.setattr("pyvirtualcam.Camera", Broken)
+    device = PlainDevice("obs", None, SIZE, 30.0)
+    with pytest.raises(OutputError, match=r"^the virtual camera OBS Virtual Camera takes no more frames: Stream does"):
+        device.send(FRAME.planes)
+    device.close()
+
+
+def test_a_virtual_camera_has_its_name_before_it_opens_and_may_be_closed_at_any_time() -> None:
+    assert VirtualCamera("", SIZE, 30.0).name == "VBG Camera"
+    output = VirtualCamera("Studio", SIZE, 30.0)
+    assert output.name == "Studio"
+    output.close()
+    output.close()
+
+
+def test_sending_to_a_camera_that_is_not_open_is_an_output_error() -> None:
+    with pytest.raises(OutputError, match="VBG Camera is not open"):
+        VirtualCamera("", SIZE, 30.0).send(FRAME, 0.0)
+
+
+def test_the_null_output_takes_anything_at_any_time() -> None:
+    output = NullOutput()
+    output.close()
+    output.open()
+    output.send(FRAME, 1.0)
+    output.close()
+    output.close()
+    assert output.name == "nowhere"

@@ -1,0 +1,327 @@
+"""Virtual cameras on Linux: v4l2loopback devices, found, revived, opened through pyvirtualcam and watched.
+
+pyvirtualcam opens a device, sets its size and writes. What it leaves out is done here on its own descriptor:
+
+- v4l2loopback 0.12 (Debian 12, Ubuntu 22.04), loaded with exclusive_caps=1, takes a program for its writer only after
+  VIDIOC_STREAMON. Without that, nobody can write a second time: when such a writer has gone, the device announces
+  neither CAPTURE nor OUTPUT until the module is loaded anew. So STREAMON is said after opening, and a device that
+  somebody else left like that is revived by STREAMON on a descriptor that is closed at once. Versions from 0.14 on
+  refuse that STREAMON with EINVAL and need none.
+- Version 0.15 keeps a writer's place unless VIDIOC_STREAMOFF is said before closing.
+- While a reader is there the driver keeps the old size, says nothing and cuts the frames short: the format is read
+  back.
+- The frame rate is never set.
+- A write that fails is a line on stderr and no error: the device is asked after each frame whether it is still there
+  and captures (4 us).
+
+Linux only: imported by `virtualcam` there.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pyvirtualcam
+
+from vbgcam import v4l2
+from vbgcam.errors import OutputError
+from vbgcam.frames import Planes, Size
+from vbgcam.output.virtualcam import DEFAULT_NAME, Listed, State
+
+log = logging.getLogger(__name__)
+
+DRIVER: Final = "v4l2 loopback"
+LOAD: Final = f'sudo modprobe v4l2loopback video_nr=10 card_label="{DEFAULT_NAME}" exclusive_caps=1'
+RELOAD: Final = f"sudo modprobe -r v4l2loopback && {LOAD}"
+PERMIT: Final = "sudo usermod -aG video $USER, then log in again"
+
+
+@dataclass(frozen=True, slots=True)
+class Loopback:
+    """A v4l2loopback device. `capability` is None where it could not be opened, and `refused` is then the errno.
+    `holders`: who has it open, as far as this user may know."""
+
+    node: v4l2.Node
+    capability: v4l2.Capability | None
+    refused: int = 0
+    holders: tuple[v4l2.Holder, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.node.label} ({self.node.path})"
+
+    @property
+    def state(self) -> State:
+        """A writer shows in the capabilities with exclusive_caps=1 once it has written, and among the holders always,
+        if it opened the device as pyvirtualcam does."""
+        if self.capability is None:
+            return "no permission" if self.refused in (errno.EACCES, errno.EPERM) else "busy"
+        taken = self.capability.captures and not self.capability.outputs
+        return "busy" if taken or self.writers else "free"
+
+    @property
+    def writers(self) -> tuple[v4l2.Holder, ...]:
+        return tuple(holder for holder in self.holders if holder.write_only)
+
+    @property
+    def lost(self) -> bool:
+        """Whether nobody can write to it before it is revived."""
+        return self.capability is not None and not self.capability.captures and not self.capability.outputs
+
+
+def loopbacks() -> list[Loopback]:
+    """All v4l2loopback devices in the order of their numbers."""
+    return [device for node in v4l2.nodes() if (device := look(node)) is not None]
+
+
+def look(node: v4l2.Node) -> Loopback | None:
+    """What the node is like now; None where it is no v4l2loopback device, or gone."""
+    try:
+        capability = v4l2.query(node.path)
+    except OSError as exc:
+        # The driver cannot be asked, but this file is in no other driver's folder.
+        if (v4l2.SYSFS / node.path.name / "max_openers").exists() and node.path.exists():
+            return Loopback(node, None, exc.errno or 0, tuple(v4l2.holders(node.path)))
+        return None
+    if capability.driver != DRIVER:
+        return None
+    return Loopback(node, capability, holders=tuple(v4l2.holders(node.path)))
+
+
+def listed() -> list[Listed]:
+    """For `vbgcam devices`."""
+    driver = f"v4l2loopback {module_version()}".rstrip()
+    return [
+        Listed(device.node.label, str(device.node.path), driver, device.state, tuple(map(str, device.holders)))
+        for device in loopbacks()
+    ]
+
+
+def choose(target: str, devices: Sequence[Loopback]) -> Loopback:
+    """The device that is meant: the /dev path, the name, and without a target the one named "VBG Camera", else the
+    first free one. Raises OutputError where there is none such or it cannot be written to."""
+    path = Path(target)
+    if path.is_absolute():
+        real = path.resolve()
+        meant = [device for device in devices if device.node.path == real]
+        if not meant:
+            what = "is no v4l2loopback device" if path.exists() else "does not exist"
+            raise OutputError(f"virtual camera {target} {what}", mend=_there(devices))
+    else:
+        meant = [device for device in devices if device.node.label == (target or DEFAULT_NAME)]
+        if not meant and target:
+            raise OutputError(f"there is no virtual camera named {target!r}", mend=_there(devices))
+    candidates = meant or devices
+    free = next((device for device in candidates if device.state == "free"), None)
+    if free is None:
+        raise _unusable(candidates)
+    if not meant:
+        log.info('no virtual camera is named "%s"; using %s', DEFAULT_NAME, free)
+    return free
+
+
+def _there(devices: Sequence[Loopback]) -> str:
+    names = ", ".join(str(device) for device in devices)
+    return f"there is {names}" if names else LOAD
+
+
+def _unusable(devices: Sequence[Loopback]) -> OutputError:
+    denied = [device for device in devices if device.state == "no permission"]
+    if denied:
+        return OutputError(f"no permission to write to the virtual camera {denied[0]}", mend=PERMIT)
+    said = "; ".join(f"the virtual camera {device} is in use by {_names(_suspects(device))}" for device in devices)
+    suspects = _suspects(devices[0])
+    if not suspects:
+        names_it = f"sudo fuser -v {devices[0].node.path} names it; if it names nobody: {RELOAD}"
+        return OutputError(said, mend=names_it)
+    if len(suspects) > 1 and not devices[0].writers:
+        return OutputError(said, mend="end the one that feeds it")
+    return OutputError(said, mend=f"end that program: kill {_pids(suspects)}")
+
+
+def _suspects(device: Loopback) -> tuple[v4l2.Holder, ...]:
+    """Who may be feeding a busy device: those who write to it, else whoever has it open."""
+    return device.writers or device.holders
+
+
+def _names(holders: Sequence[v4l2.Holder]) -> str:
+    return ", ".join(map(str, holders)) or "a program of another user"
+
+
+def _pids(holders: Sequence[v4l2.Holder]) -> str:
+    return " ".join(str(holder.pid) for holder in holders)
+
+
+def absent(root: Path = Path("/")) -> OutputError:
+    """Why there is no device at all. `root`: of the file system."""
+    release = platform.release()
+    if (root / "sys/module/v4l2loopback").exists():
+        return OutputError("the kernel module v4l2loopback is loaded but has no device", mend=RELOAD)
+    try:
+        built = "/v4l2loopback.ko" in (root / "lib/modules" / release / "modules.dep").read_text(errors="replace")
+    except OSError:
+        built = False
+    if built:
+        return OutputError("the kernel module v4l2loopback is not loaded", mend=LOAD)
+    if any((root / "usr/src").glob("v4l2loopback-*")):
+        return OutputError(
+            f"the kernel module v4l2loopback is installed but not built for the running kernel {release}",
+            mend=f"sudo apt install linux-headers-$(uname -r) && sudo dkms autoinstall && {LOAD}",
+        )
+    return OutputError(
+        "the kernel module v4l2loopback is not installed", mend=f"sudo apt install v4l2loopback-dkms && {LOAD}"
+    )
+
+
+def module_version(root: Path = Path("/")) -> str:
+    """Such as "0.12.7", as the module says or else DKMS, which built it; "" where neither does."""
+    try:
+        return (root / "sys/module/v4l2loopback/version").read_text().strip()
+    except OSError:
+        built = (root / "var/lib/dkms/v4l2loopback").glob(f"*/{platform.release()}")
+        return next((folder.parent.name for folder in built), "")
+
+
+def revive(device: Loopback) -> None:
+    """Makes a lost device announce OUTPUT again. Raises OutputError."""
+    try:
+        with v4l2.opened(device.node.path) as fd:
+            try:
+                v4l2.stream_on(fd, v4l2.OUTPUT)
+            except OSError as exc:
+                # EINVAL: there are no buffers to stream. The driver has taken note of the writer all the same.
+                if exc.errno != errno.EINVAL:
+                    raise
+        again = v4l2.query(device.node.path)
+    except OSError as exc:
+        raise OutputError(f"the virtual camera {device} cannot be revived ({exc.strerror})", mend=RELOAD) from exc
+    if not again.outputs:
+        raise OutputError(f"the virtual camera {device} takes no writer any more", mend=RELOAD)
+    log.info("revived %s, which its last writer had left unusable", device)
+
+
+def open_loopback(target: str, size: Size, fps: float) -> LoopbackDevice:
+    """Raises OutputError."""
+    devices = loopbacks()
+    if not devices:
+        raise absent()
+    device = choose(target, devices)
+    if device.lost:
+        revive(device)
+    return LoopbackDevice(device, size, fps)
+
+
+class LoopbackDevice:
+    """An open device. One thread uses it."""
+
+    def __init__(self, device: Loopback, size: Size, fps: float) -> None:
+        """Raises OutputError."""
+        self.label = str(device)
+        path = device.node.path
+        before = _descriptors(path)
+        try:
+            self._camera = pyvirtualcam.Camera(
+                size.width,
+                size.height,
+                fps,
+                fmt=pyvirtualcam.PixelFormat.I420,
+                device=str(path),
+                backend="v4l2loopback",
+            )
+        except RuntimeError as exc:
+            raise _refusal(device, size, exc) from exc
+        try:
+            opened = _descriptors(path) - before
+            if not opened:
+                raise OutputError(f"the virtual camera {device} is open but not in /proc/self/fd", mend="mount /proc")
+            self._fd = opened.pop()
+            self._prepare(device, size, fps)
+        except BaseException:
+            self._camera.close()
+            raise
+        self._warned = False
+
+    def _prepare(self, device: Loopback, size: Size, fps: float) -> None:
+        try:
+            took = v4l2.get_format(self._fd, v4l2.OUTPUT)
+            if took != v4l2.Format(size, "YU12"):
+                self._camera.close()  # so that those who are still there are the readers
+                raise _other_format(device, size, took)
+            rate = v4l2.set_rate(self._fd, v4l2.OUTPUT, fps)
+            log.debug("%s: I420 %s at %g fps", self.label, size, rate)
+        except OSError as exc:
+            raise OutputError(f"the virtual camera {device} cannot be set up ({exc.strerror})", mend=RELOAD) from exc
+        try:
+            v4l2.stream_on(self._fd, v4l2.OUTPUT)
+        except OSError as exc:
+            if exc.errno != errno.EINVAL:
+                raise OutputError(f"the virtual camera {device} does not start ({exc.strerror})", mend=RELOAD) from exc
+
+    def send(self, planes: Planes) -> None:
+        self._camera.send(planes.data)
+        try:
+            capability = v4l2.capability(self._fd)
+        except OSError as exc:
+            raise OutputError(f"the virtual camera {self.label} is gone ({exc.strerror})", mend=LOAD) from exc
+        if not capability.captures:
+            raise OutputError(f"the virtual camera {self.label} takes no frames", mend=RELOAD)
+        if capability.outputs and not self._warned:
+            self._warned = True
+            log.warning("%s lacks exclusive_caps=1: Chrome and Zoom will not list it; %s", self.label, RELOAD)
+
+    def close(self) -> None:
+        try:
+            v4l2.stream_off(self._fd, v4l2.OUTPUT)
+        except OSError as exc:
+            log.debug("%s: STREAMOFF: %s", self.label, exc)
+        self._camera.close()
+
+
+def _descriptors(path: Path) -> set[int]:
+    """This process's descriptors of the node that are for writing alone: pyvirtualcam's."""
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            if str(entry.readlink()) == str(path) and _access(int(entry.name)) == os.O_WRONLY:
+                found.add(int(entry.name))
+        except OSError:  # closed meanwhile, such as the one of this listing
+            continue
+    return found
+
+
+def _access(fd: int) -> int:
+    return fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
+
+
+def _refusal(device: Loopback, size: Size, exc: RuntimeError) -> OutputError:
+    """What pyvirtualcam's error means, by a second look: somebody else was faster, or a reader holds another format."""
+    now = look(device.node)
+    if now is None:
+        return OutputError(f"the virtual camera {device} is gone", mend=LOAD)
+    if now.state != "free":
+        return _unusable([now])
+    try:
+        with v4l2.opened(device.node.path) as fd:
+            took = v4l2.get_format(fd, v4l2.OUTPUT)
+    except OSError:
+        took = None
+    if now.holders and took not in (None, v4l2.Format(size, "YU12")):
+        return _other_format(now, size, took)
+    return OutputError(f"the virtual camera {device} cannot be opened ({exc})", mend=RELOAD)
+
+
+def _other_format(device: Loopback, size: Size, took: v4l2.Format | None) -> OutputError:
+    readers = [holder for holder in v4l2.holders(device.node.path) if not holder.write_only]
+    held = f"{took.size} {took.fourcc}" if took else "another format"
+    by = f" by {_names(readers)}" if readers else ""
+    kept = f"the virtual camera {device} is kept at {held}{by} and cannot become {size}"
+    if readers:
+        return OutputError(kept, mend=f"close the camera there, or: kill {_pids(readers)}")
+    return OutputError(kept, mend=f"v4l2-ctl -d {device.node.path} -c keep_format=0, or {RELOAD}")

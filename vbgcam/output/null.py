@@ -1,0 +1,20 @@
+"""An output that shows nothing: for measuring the chain and for trying settings."""
+
+from __future__ import annotations
+
+from vbgcam.frames import SafeFrame
+
+
+class NullOutput:
+    """Takes every frame and forgets it."""
+
+    name = "nowhere"
+
+    def open(self) -> None:
+        pass
+
+    def send(self, frame: SafeFrame, at: float) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
