@@ -110,7 +110,7 @@ def holders(path: Path | str, proc: Path = PROC) -> list[Holder]:
         if not process.name.isdecimal():
             continue
         try:
-            fds = [entry.name for entry in (process / "fd").iterdir() if str(entry.readlink()) == str(path)]
+            fds = [entry.name for entry in (process / "fd").iterdir() if _target(entry) == str(path)]
             if fds:
                 name = (process / "comm").read_text(errors="replace").rstrip("\n")
                 write_only = any(_write_only(process / "fdinfo" / fd) for fd in fds)
@@ -118,6 +118,13 @@ def holders(path: Path | str, proc: Path = PROC) -> list[Holder]:
         except OSError:  # it has ended meanwhile, or it is another user's
             continue
     return sorted(found, key=lambda holder: holder.pid)
+
+
+def _target(entry: Path) -> str:
+    try:
+        return str(entry.readlink())
+    except OSError:  # closed meanwhile, as in this process the descriptor of the listing itself
+        return ""
 
 
 def _write_only(info: Path) -> bool:
