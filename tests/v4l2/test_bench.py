@@ -1,0 +1,136 @@
+"""The bench itself: what the guest gives back, and that a test which fails there fails here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Literal
+
+import pytest
+
+from tests.v4l2 import conftest
+from tests.v4l2.conftest import REPORTS, Runs
+from tests.v4l2.machine import DEFAULT, Boot, Machine, why_not
+
+
+def test_a_command_gives_back_its_status_and_streams_and_only_shared_folders_keep_what_it_wrote(
+    machine: Machine, tmp_path: Path
+) -> None:
+    kept, lost = tmp_path / "kept here", tmp_path / "lost"
+    kept.mkdir()
+    lost.mkdir()
+    script = """
+        echo "to stdout in $(pwd)"; echo to stderr >&2; cat
+        echo x > "$1/file"; echo x > "$2/file"; ls /dev/video*; exit 7
+    """
+    result = machine.run(["sh", "-c", script, "sh", kept, lost], share=[kept])
+    assert result.stdout == f"to stdout in {Path.cwd()}\n/dev/video0\n/dev/video10\n"
+    assert result.stderr == "to stderr\n"
+    assert result.returncode == 7
+    assert (kept / "file").read_text() == "x\n"
+    assert list(lost.iterdir()) == []
+
+
+def test_the_guest_starts_as_it_is_told_and_ends_in_time(machine: Machine) -> None:
+    result = machine.run(["sh", "-c", "ls /dev/video*; exec sleep 60"], Boot(loopback="", seconds=1))
+    assert result.stdout == "/dev/video0\n"
+    assert result.returncode == 124
+
+
+def test_a_reason_is_given_where_the_bench_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: {"ID": "debian", "VERSION_ID": "12"})
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    assert why_not() == ""
+    monkeypatch.setattr("shutil.which", lambda _name: None)
+    assert why_not() == "no apt"
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert why_not() == "not root"
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: {"ID": "debian", "VERSION_ID": "13"})
+    assert why_not() == "not Debian 12"
+    monkeypatch.setattr("platform.machine", lambda: "aarch64")
+    assert why_not() == "not Linux on x86_64"
+
+
+@dataclass(frozen=True)
+class FakeMachine(Machine):
+    """A guest that answers with the reports that it was given, and notes what it was booted for."""
+
+    reports: tuple[dict[str, object], ...] = ()
+    boots: list[Sequence[str | Path]] = field(default_factory=list)
+
+    def run(
+        self,
+        command: Sequence[str | Path],
+        boot: Boot = DEFAULT,
+        *,
+        share: Sequence[Path] = (),
+        env: Mapping[str, str] | None = None,
+        log: Path | None = None,
+    ) -> CompletedProcess[str]:
+        assert env is not None
+        assert log is not None
+        assert log.parent in share
+        self.boots.append(command)
+        log.write_text("[    0.1] a line of the kernel's\n")
+        Path(env[REPORTS]).write_text("".join(json.dumps(report) + "\n" for report in self.reports))
+        return CompletedProcess([], 1, "what pytest said", "and more")
+
+
+Phase = tuple[Literal["setup", "call", "teardown"], Literal["passed", "failed"]]
+
+
+def relay(request: pytest.FixtureRequest, *phases: Phase) -> list[pytest.TestReport]:
+    """What the host reports of this test if the guest sends these reports of it."""
+    item = request.node
+    hook = request.config.hook
+    sent = []
+    for when, outcome in phases:
+        text = "it broke" if outcome == "failed" else None
+        report = pytest.TestReport(item.nodeid, item.location, {}, outcome, text, when)
+        sent.append(hook.pytest_report_to_serializable(config=request.config, report=report))
+    runs = Runs(request.config, _machine=FakeMachine(Path(), tuple(sent)))
+    return runs._reports(item)
+
+
+def test_a_failure_in_the_guest_is_a_failure_here_with_its_text_and_the_kernels(request: pytest.FixtureRequest) -> None:
+    reports = relay(request, ("setup", "passed"), ("call", "failed"), ("teardown", "passed"))
+    assert [(report.when, report.outcome) for report in reports] == [
+        ("setup", "passed"),
+        ("call", "failed"),
+        ("teardown", "passed"),
+    ]
+    assert reports[1].longreprtext == "it broke"
+    assert ("The guest's kernel", "[    0.1] a line of the kernel's") in reports[1].sections
+
+
+def test_a_test_that_the_guest_did_not_finish_is_a_failure_with_what_the_guest_said(
+    request: pytest.FixtureRequest,
+) -> None:
+    nothing: list[Phase] = []
+    for begun in (nothing, [*nothing, ("setup", "passed")]):
+        last = relay(request, *begun)[-1]
+        assert last.failed
+        assert "the guest did not get through this test" in last.longreprtext
+        assert "what pytest said" in last.longreprtext
+
+
+def test_the_tests_of_one_file_share_a_boot(request: pytest.FixtureRequest) -> None:
+    runs = Runs(request.config, _machine=(fake := FakeMachine(Path())))
+    for _ in range(2):
+        runs._reports(request.node)
+    assert len(fake.boots) == 1
+
+
+def test_where_the_bench_cannot_run_its_tests_are_skipped_by_name(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conftest, "why_not", lambda: "not root")
+    (report,) = Runs(request.config)._reports(request.node)
+    assert report.skipped
+    assert "the V4L2 bench cannot run here: not root" in str(report.longrepr)
