@@ -72,9 +72,10 @@ def open_segmenter(spec: ModelSpec, options: Options, progress: Progress | None 
         return CleanPlate.load(spec.path or options.folder / "plate.png", hard=options.hard)
     if spec.kind == "onnx":
         from vbgcam.segment.onnx import OnnxSegmenter
+        from vbgcam.segment.weights import added_onnx
 
         assert spec.path is not None
-        return OnnxSegmenter.load(spec.path, options)
+        return OnnxSegmenter.load(added_onnx(spec.path, options), options)
     from vbgcam.segment.torchvision import TorchvisionSegmenter
 
     return TorchvisionSegmenter.load(spec.name or "auto", options, progress)

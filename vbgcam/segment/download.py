@@ -1,0 +1,340 @@
+"""Brings one big file here over a bad line: it goes on where it broke off, comes to light only when its hash is right,
+and stops within a second when it is told to.
+
+What has come is kept in `FILE.part`, under a lock, because two programs may want the same file: a running camera that
+tries again, and the person who was told to run `vbgcam models fetch`. A range of another file than the one that was
+begun (it changed on the server) shows in the hash; then the whole is fetched from the start, once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import queue
+import re
+import shutil
+import socket
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse, InvalidURL
+from io import BufferedRandom
+from pathlib import Path
+from typing import Final
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+
+from vbgcam.errors import ModelError
+from vbgcam.segment import Progress
+
+log = logging.getLogger(__name__)
+
+DIGITS: Final = 16  # of a hash, where a person reads it
+
+_CHUNK: Final = 1 << 18
+_TICK: Final = 0.2  # seconds between two calls of `progress` while nothing comes
+_PATIENCE: Final = 15.0  # seconds without an answer or a byte after which a connection counts as broken
+_MB: Final = 10**6
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`sha256`: what the file's hash begins with. `size`: in bytes, as far as it is known before the server says it.
+    `mend`: what a person can do where the server cannot be reached."""
+
+    url: str
+    target: Path
+    sha256: str
+    size: int
+    mend: str
+
+
+def download(job: Job, progress: Progress | None = None) -> None:
+    """Replaces the target when the whole is here and right. `progress` is called with (bytes so far, bytes in all)
+    after each piece and at least five times a second; what it raises breaks the download off, and what has come stays
+    for the next time. Raises ModelError, with `retry` where waiting may help."""
+    if urlsplit(job.url).scheme not in ("http", "https"):
+        raise ModelError(f"{job.url!r} is no address to fetch from: it begins with neither http:// nor https://")
+    log.info("fetching %s", job.url)
+    target = job.target
+    part = target.with_name(target.name + ".part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(part) as file:
+            _fill(file, job, progress or _no_progress)
+            if sys.platform == "win32":
+                file.close()  # an open file cannot be renamed there
+            part.replace(target)
+    except OSError as exc:
+        # The network's own errors were translated where they were met: what is left is the disk's.
+        raise ModelError(
+            f"{part} cannot be written: {exc.strerror or exc}", mend="make room or choose another TORCH_HOME"
+        ) from exc
+
+
+def file_sha256(path: Path) -> str:
+    """64 hexadecimal digits. Raises ModelError where the file cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as exc:
+        raise ModelError(f"{path} cannot be read: {exc.strerror or exc}") from exc
+
+
+def _no_progress(_done: int, _total: int) -> None:
+    pass
+
+
+def _fill(file: BufferedRandom, job: Job, progress: Progress) -> None:
+    """Completes the part file and checks its hash."""
+    if _receive_all(file, job, progress) and not _digest(file).startswith(job.sha256):
+        log.info("%s was begun with another file; fetching it from the start", job.target.name)
+        file.truncate(0)
+        _receive_all(file, job, progress)
+    found = _digest(file)
+    if not found.startswith(job.sha256):
+        file.truncate(0)
+        raise ModelError(
+            f"{job.url} is another file: its SHA-256 begins with {found[:DIGITS]}, not with {job.sha256[:DIGITS]}",
+            mend="nothing of it was kept",
+        )
+
+
+def _receive_all(file: BufferedRandom, job: Job, progress: Progress) -> bool:
+    """Until the server says that it was all. After a break it goes on at once, as long as each connection brings it
+    further than all before. True where something was there already."""
+    resumed = False
+    furthest = _size(file)
+    while True:
+        resumed |= _size(file) > 0
+        try:
+            _receive(file, job, progress)
+        except _Broken as exc:
+            here = _size(file)
+            if here > furthest:
+                log.info("the connection broke off at %.1f MB (%s); going on", here / _MB, exc)
+                furthest = here
+                continue
+            kept = f" (the first {here / _MB:.0f} MB are kept)" if here >= _MB else ""
+            server = urlsplit(job.url).netloc
+            raise ModelError(
+                f"{job.target.name} could not be fetched from {server}: {exc}{kept}", mend=job.mend, retry=True
+            ) from exc
+        return resumed
+
+
+def _receive(file: BufferedRandom, job: Job, progress: Progress) -> None:
+    """One connection's worth. Raises _Broken where it did not last."""
+    offset, total = _size(file), job.size
+    answer = _Answer(job.url, offset)
+    answer.start()
+    try:
+        try:
+            head = answer.head(partial(progress, offset, total))
+        except HTTPError as exc:
+            exc.close()
+            if exc.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and offset:
+                return  # there is no more; the hash says whether what is here is it
+            raise _refused(job, exc.code) from exc
+        except (ValueError, InvalidURL) as exc:
+            raise ModelError(f"{job.url!r} is no address to fetch from: {exc}") from exc
+        if head.headers.get_content_type() == "text/html":
+            raise ModelError(
+                f"{job.url} is a web page, not a file", mend="perhaps the network wants a login first", retry=True
+            )
+        if offset and not _goes_on(head, offset):
+            log.info("%s does not go on at %.1f MB; fetching it from the start", job.url, offset / _MB)
+            file.truncate(0)
+            if head.status == HTTPStatus.PARTIAL_CONTENT:
+                raise _Broken("the server sent another part than the one asked for")
+            offset = 0
+        length = head.headers.get("Content-Length", "")
+        if length.isdecimal():
+            total = offset + int(length)
+            _need_room(job.target.parent, int(length))
+        done = offset
+        progress(done, total)
+        while chunk := answer.chunk(partial(progress, done, total)):
+            file.write(chunk)
+            done += len(chunk)
+            progress(done, total)
+        file.flush()
+        if length and done < total:
+            raise _Broken("the connection was closed early")
+    finally:
+        answer.leave()
+
+
+def _goes_on(head: HTTPResponse, offset: int) -> bool:
+    start = re.match(r"bytes (\d+)-", head.headers.get("Content-Range", ""))
+    return head.status == HTTPStatus.PARTIAL_CONTENT and start is not None and int(start[1]) == offset
+
+
+def _refused(job: Job, code: int) -> ModelError:
+    busy = code >= HTTPStatus.INTERNAL_SERVER_ERROR or code in (
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_MANY_REQUESTS,
+    )
+    try:
+        words = f"{code} {HTTPStatus(code).phrase}"
+    except ValueError:  # a code of the server's own
+        words = str(code)
+    return ModelError(f"{job.url} was not given: the server says {words}", mend=job.mend, retry=busy)
+
+
+def _need_room(folder: Path, size: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise ModelError(
+            f"{folder} has {free / _MB:.0f} MB left, and {size / _MB:.0f} MB are to come",
+            mend="make room or choose another TORCH_HOME",
+        )
+
+
+def _size(file: BufferedRandom) -> int:
+    file.flush()
+    return os.fstat(file.fileno()).st_size
+
+
+def _digest(file: BufferedRandom) -> str:
+    file.flush()
+    file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _locked(part: Path) -> Iterator[BufferedRandom]:
+    """The part file, open to be read and appended to, for this program alone. An empty one is not left behind."""
+    file = _open_locked(part)
+    with file:
+        try:
+            yield file
+        finally:
+            if not file.closed and not _size(file):
+                with contextlib.suppress(OSError):
+                    part.unlink()
+
+
+def _open_locked(part: Path) -> BufferedRandom:
+    while True:
+        file = part.open("a+b")
+        try:
+            _lock(file)
+            # Whoever held the lock may have renamed the file or removed it meanwhile.
+            if os.path.samestat(os.fstat(file.fileno()), part.stat()):
+                return file
+        except FileNotFoundError:
+            pass
+        except BlockingIOError as exc:
+            file.close()
+            raise ModelError(f"{part} is being fetched by another program right now", retry=True) from exc
+        file.close()
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: BufferedRandom) -> None:
+        os.lseek(file.fileno(), 1 << 30, os.SEEK_SET)  # a byte behind the file's end: locks are mandatory there
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except PermissionError as exc:
+            raise BlockingIOError from exc
+
+else:
+    import fcntl
+
+    def _lock(file: BufferedRandom) -> None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            log.debug("%s: this file system knows no locks", file.name)
+
+
+class _Broken(Exception):  # noqa: N818  # not an error yet: the download goes on
+    """The connection could not be made or did not last; says why in a few words."""
+
+
+class _Answer(threading.Thread):
+    """One HTTP answer, read by a thread of its own: no timeout reaches name resolution, and one that is short enough
+    for a stop request would break off every slow line. Whoever takes the bytes can walk away at any moment; the thread
+    knows nothing but its socket and its queue, which holds back a server that is faster than the disk."""
+
+    def __init__(self, url: str, offset: int) -> None:
+        super().__init__(name="download", daemon=True)
+        self._url = url
+        self._offset = offset
+        self._items: queue.Queue[HTTPResponse | bytes | BaseException] = queue.Queue(maxsize=16)
+        self._left = threading.Event()
+
+    def head(self, tick: Callable[[], None]) -> HTTPResponse:
+        """Status and headers. `tick` is called while they are waited for. Raises _Broken, HTTPError, and
+        ValueError or InvalidURL for an address that is none."""
+        item = self._take(tick)
+        assert isinstance(item, HTTPResponse)
+        return item
+
+    def chunk(self, tick: Callable[[], None]) -> bytes:
+        """The next bytes; none at the end. Raises _Broken."""
+        item = self._take(tick)
+        assert isinstance(item, bytes)
+        return item
+
+    def leave(self) -> None:
+        """Nobody takes the rest."""
+        self._left.set()
+
+    def run(self) -> None:
+        try:
+            headers = {"User-Agent": "vbgcam", **({"Range": f"bytes={self._offset}-"} if self._offset else {})}
+            request = urllib.request.Request(self._url, headers=headers)
+            with urllib.request.urlopen(request, timeout=_PATIENCE) as response:
+                self._put(response)
+                chunk = b"."
+                while chunk and not self._left.is_set():
+                    chunk = response.read1(_CHUNK)
+                    self._put(chunk)
+        except BaseException as exc:  # whatever it is, it is raised where the bytes are waited for
+            self._put(exc)
+
+    def _put(self, item: HTTPResponse | bytes | BaseException) -> None:
+        while not self._left.is_set():
+            try:
+                self._items.put(item, timeout=_TICK)
+            except queue.Full:
+                continue
+            return
+
+    def _take(self, tick: Callable[[], None]) -> HTTPResponse | bytes:
+        while True:
+            try:
+                item = self._items.get(timeout=_TICK)
+            except queue.Empty:
+                tick()
+                continue
+            if isinstance(item, OSError | HTTPException) and not isinstance(item, HTTPError | InvalidURL):
+                raise _Broken(_reason(item)) from item
+            if isinstance(item, BaseException):
+                raise item
+            return item
+
+
+def _reason(exc: BaseException) -> str:
+    """Why a connection failed, in a few words."""
+    if isinstance(exc, URLError) and isinstance(exc.reason, BaseException):
+        return _reason(exc.reason)
+    if isinstance(exc, socket.gaierror):
+        return "its name is not known (no network?)"
+    if isinstance(exc, TimeoutError):
+        return f"nothing came for {_PATIENCE:.0f} s"
+    if isinstance(exc, OSError) and exc.strerror:
+        return exc.strerror
+    return str(exc) or type(exc).__name__

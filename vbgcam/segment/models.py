@@ -1,0 +1,162 @@
+"""What `vbgcam models list|fetch|verify|add` does. It returns values; the command line prints them.
+
+Only `add` needs torch or onnxruntime, to look into the file that it is given.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from vbgcam.errors import ConfigError, ModelError
+from vbgcam.files import whole
+from vbgcam.segment import Options, Progress
+from vbgcam.segment.download import file_sha256
+from vbgcam.segment.weights import (
+    LICENCE,
+    PUBLISHED,
+    Place,
+    fetch_published,
+    is_right,
+    own_folder,
+    own_places,
+    place_of,
+)
+from vbgcam.specs import TORCHVISION_MODELS, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One network. `name`: as in the model spec. `path`: where its weights are or would be. `size`: bytes. `state`: a
+    file whose hash is not the right one is "wrong" and is never loaded. `own`: added by the person, who alone knows how
+    good it is: `miou` and `pixel_accuracy` (percent, COCO val2017 with the labels of Pascal VOC) are None then."""
+
+    name: str
+    state: Literal["missing", "right", "wrong"]
+    own: bool
+    path: Path
+    size: int
+    miou: float | None
+    pixel_accuracy: float | None
+    purpose: str
+    licence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """`model`: the spec under which it is found from now on."""
+
+    model: str
+    path: Path
+    sha256: str
+
+
+def survey(options: Options, names: Iterable[str] = ()) -> list[Row]:
+    """What there is, in torchvision's order, then the ONNX files that were added; only `names` where some are given.
+    Every file that is here is read and its hash compared (217 MB: 0.2 to 0.6 s). Raises ConfigError for an unknown
+    name, ModelError where a file cannot be read."""
+    places = [place_of(name, options) for name in TORCHVISION_MODELS]
+    places += {place.name: place for place in own_places(options) if place.name not in TORCHVISION_MODELS}.values()
+    names = tuple(names)
+    _known(names, tuple(place.name for place in places))
+    return [_row(place) for place in places if not names or place.name in names]
+
+
+def fetch(name: str, options: Options, progress: Progress | None = None) -> bool:
+    """Downloads published weights (or the mirror's). False where they are here already. Raises ConfigError for an
+    unknown name, ModelError, and what `progress` raises."""
+    _known((name,), TORCHVISION_MODELS)
+    return fetch_published(name, options, progress)
+
+
+def add(file: Path, options: Options) -> Added:
+    """Keeps a copy of a checkpoint of one of the six architectures, or of an ONNX network with its card, in place of
+    what was kept under that name before. Raises ModelError where it is neither, or could not be run."""
+    if not file.is_file():
+        raise ModelError(f"{file} is no file" if file.exists() else f"{file} does not exist")
+    if file.suffix.lower() == ".onnx":
+        return _add_onnx(file, options)
+    from vbgcam.segment.torchvision import architecture, build, read_checkpoint
+
+    state = read_checkpoint(file)
+    name = architecture(state)
+    if name is None:
+        raise ModelError(f"{file} is a checkpoint of none of {', '.join(TORCHVISION_MODELS)}")
+    build(name, state, file)
+    return _keep(name, [file], name, options)
+
+
+def _add_onnx(file: Path, options: Options) -> Added:
+    from vbgcam.segment.onnx import OnnxSegmenter
+
+    OnnxSegmenter.load(file, options).close()
+    # Beside the file as `card.find` looks for it; without one the network is known by its hash or its inputs.
+    cards = [card for card in (file.with_name(file.name + ".toml"), file.with_suffix(".toml")) if card.is_file()]
+    added = _keep(f"onnx:{file.stem}", [file, *cards[:1]], file.stem, options)
+    try:
+        OnnxSegmenter.load(added.path, options).close()
+    except ModelError as exc:
+        _remove(added.path)
+        raise ModelError(
+            f"{file} cannot be kept: a copy of it does not run", mend="are its weights in another file beside it?"
+        ) from exc
+    return added
+
+
+def _keep(model: str, files: list[Path], stem: str, options: Options) -> Added:
+    """Copies the network (the first file) and its card, then removes what was kept under that name before."""
+    sha256 = file_sha256(files[0])
+    folder = own_folder(options)
+    suffix = ".onnx" if model.startswith("onnx:") else ".pth"
+    kept = folder / f"{stem}-{sha256}{suffix}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for card in files[1:]:  # first, so that the network is never there without it
+            with whole(kept.with_suffix(".toml")) as part:
+                shutil.copyfile(card, part)
+        with whole(kept) as part:
+            shutil.copyfile(files[0], part)
+    except OSError as exc:
+        raise ModelError(f"{files[0]} could not be copied into {folder}: {exc.strerror or exc}") from exc
+    if not is_right(Place(model, kept, sha256, own=True)):
+        _remove(kept)
+        raise ModelError(f"{files[0]} changed while it was copied; nothing was kept")
+    for place in own_places(options):
+        if place.name == model and place.path != kept:
+            _remove(place.path)
+    return Added(model, kept, sha256)
+
+
+def _remove(kept: Path) -> None:
+    for path in (kept, kept.with_suffix(".toml")):
+        with contextlib.suppress(OSError):  # a program on Windows may have it open; the newest file counts
+            path.unlink()
+
+
+def _row(place: Place) -> Row:
+    published = PUBLISHED.get(place.name) if not place.own else None
+    there = place.path.exists()
+    size = place.path.stat().st_size if there else published.size if published else 0
+    return Row(
+        name=place.name,
+        state="missing" if not there else "right" if is_right(place) else "wrong",
+        own=place.own,
+        path=place.path,
+        size=size,
+        miou=published.miou if published else None,
+        pixel_accuracy=published.pixel_accuracy if published else None,
+        purpose=published.purpose if published else "your own",
+        licence=LICENCE if published else "",
+    )
+
+
+def _known(names: tuple[str, ...], known: tuple[str, ...]) -> None:
+    problems = [
+        f"model {name!r} is none of {', '.join(known)}{nearest(name, known)}" for name in names if name not in known
+    ]
+    if problems:
+        raise ConfigError(problems)

@@ -1,0 +1,235 @@
+"""The published weights of torchvision's six segmentation models: where they lie, whether they are the right ones, and
+how they get here. Nothing in this module needs torch, so that `vbgcam models` answers at once.
+
+Where a model's weights are taken from, first to last:
+
+1. the person's own: `FOLDER/models/NAME-SHA256.pth`, put there by `vbgcam models add` (FOLDER is `Options.folder`). The
+   file name carries the whole hash: there is no index that could be out of step with the files. While it lies there it
+   wins over the published weights; delete it and they are back. With `Options.sha256` only a file of that hash counts.
+2. torch.hub's cache, shared with every other program on torchvision: `$TORCH_HOME/hub/checkpoints/FILE`.
+3. torchvision's server, or `Options.mirror` in its place; what comes is kept in 2.
+
+torch.hub checks a hash only when it downloads. Here every file is checked before its first use in each process (217 MB:
+0.2 to 0.6 s), against the published hash (its first eight digits are in the file's name) or `Options.sha256`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from vbgcam.errors import ModelError
+from vbgcam.segment import Options, Progress
+from vbgcam.segment.download import DIGITS, Job, download, file_sha256
+
+LICENCE: Final = "published with torchvision (BSD-3-Clause), trained on COCO 2017, whose terms apply"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What torchvision publishes of one model. `weights`: the enum's member, as `torchvision.models.get_weight` takes
+    it. `size`: bytes. `miou`, `pixel_accuracy`: percent, on COCO val2017 with the labels of Pascal VOC. `purpose`: what
+    it is good for. A test holds all of it equal to the enum."""
+
+    name: str
+    weights: str
+    file: str
+    size: int
+    miou: float
+    pixel_accuracy: float
+    purpose: str
+
+    @property
+    def url(self) -> str:
+        return f"https://download.pytorch.org/models/{self.file}"
+
+    @property
+    def sha256(self) -> str:
+        """The first eight digits: torchvision publishes no more."""
+        return self.file.removesuffix(".pth").rpartition("-")[2]
+
+
+PUBLISHED: Final = {
+    item.name: item
+    for item in (
+        Published(
+            "fcn_resnet50",
+            "FCN_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1",
+            "fcn_resnet50_coco-1167a1af.pth",
+            141_567_418,
+            60.5,
+            91.4,
+            "two thirds of fcn_resnet101's work",
+        ),
+        Published(
+            "fcn_resnet101",
+            "FCN_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1",
+            "fcn_resnet101_coco-7ecb50ca.pth",
+            217_800_805,
+            63.7,
+            91.9,
+            "what auto takes on a GPU",
+        ),
+        Published(
+            "deeplabv3_resnet50",
+            "DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1",
+            "deeplabv3_resnet50_coco-cd0a2569.pth",
+            168_312_152,
+            66.4,
+            92.4,
+            "better than fcn_resnet101 for less work",
+        ),
+        Published(
+            "deeplabv3_resnet101",
+            "DeepLabV3_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1",
+            "deeplabv3_resnet101_coco-586e9e4e.pth",
+            244_545_539,
+            67.4,
+            92.4,
+            "the best of the six, and the slowest",
+        ),
+        Published(
+            "deeplabv3_mobilenet_v3_large",
+            "DeepLabV3_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1",
+            "deeplabv3_mobilenet_v3_large-fc3c493d.pth",
+            44_355_813,  # from the enum's MiB: right to 600 bytes, as the next one is to the byte
+            60.3,
+            91.2,
+            "for a strong CPU or a small GPU",
+        ),
+        Published(
+            "lraspp_mobilenet_v3_large",
+            "LRASPP_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1",
+            "lraspp_mobilenet_v3_large-d234d4ea.pth",
+            13_097_061,
+            57.9,
+            91.2,
+            "what auto takes on a CPU",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a model's weights are or would be. `sha256`: what the hash of the file must begin with. `own`: the person
+    gave them with `vbgcam models add`."""
+
+    name: str
+    path: Path
+    sha256: str
+    own: bool = False
+
+
+def cache_folder() -> Path:
+    """What torch.hub.get_dir() gives, found without importing torch, and its "checkpoints"."""
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    home = os.environ.get("TORCH_HOME", str(Path(cache) / "torch"))
+    return Path(home).expanduser() / "hub" / "checkpoints"
+
+
+def own_folder(options: Options) -> Path:
+    """Where `vbgcam models add` keeps what it was given."""
+    return options.folder / "models"
+
+
+def published_place(name: str, options: Options) -> Place:
+    """The place in torch.hub's cache, whether or not the person has weights of their own."""
+    published = PUBLISHED[name]
+    return Place(name, cache_folder() / published.file, options.sha256 or published.sha256)
+
+
+def place_of(name: str, options: Options) -> Place:
+    """The person's own weights where there are any, else the place in torch.hub's cache."""
+    own = [place for place in own_places(options) if place.name == name and place.sha256.startswith(options.sha256)]
+    return own[-1] if own else published_place(name, options)
+
+
+def own_places(options: Options) -> list[Place]:
+    """All that was added, the newest last. `name`: a model of torchvision's, or "onnx:" and the file's stem."""
+    found: list[tuple[int, Place]] = []
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # nothing was ever added
+        for path in own_folder(options).iterdir():
+            match = re.fullmatch(r"(.+)-([0-9a-f]{64})\.(pth|onnx)", path.name)
+            if match:
+                name = match[1] if match[3] == "pth" else f"onnx:{match[1]}"
+                found.append((path.stat().st_mtime_ns, Place(name, path, match[2], own=True)))
+    return [place for _, place in sorted(found, key=lambda item: item[0])]
+
+
+def added_onnx(path: Path, options: Options) -> Path:
+    """The file itself where there is one, else what `vbgcam models add` keeps under that stem: after `vbgcam models add
+    some/net.onnx`, `onnx:net` is enough. Raises ModelError where its hash is wrong."""
+    if path.exists():
+        return path
+    names = (f"onnx:{path}", f"onnx:{path.with_suffix('')}")
+    own = [place for place in own_places(options) if place.name in names]
+    if not own:
+        return path
+    _must_be_right(own[-1])
+    return own[-1].path
+
+
+def ensure(name: str, options: Options, progress: Progress | None = None) -> Path:
+    """A file with the model's weights whose hash is right; downloaded where there is none. Raises ModelError, with
+    `retry` where the network is to blame."""
+    place = place_of(name, options)
+    if not place.path.exists():
+        _download(place, options, progress)
+    _must_be_right(place)
+    return place.path
+
+
+def fetch_published(name: str, options: Options, progress: Progress | None = None) -> bool:
+    """Puts the published weights into torch.hub's cache, in place of a file there whose hash is wrong. False where the
+    right file was there already. Raises ModelError as `ensure` does."""
+    place = published_place(name, options)
+    if place.path.exists() and is_right(place):
+        return False
+    _download(place, options, progress)
+    return True
+
+
+def is_right(place: Place) -> bool:
+    """Whether the file's hash begins as it must. A file that stays as it was is read once in each process. Raises
+    ModelError where it cannot be read."""
+    try:
+        stat = place.path.stat()
+    except OSError as exc:
+        raise ModelError(f"{place.path} cannot be read: {exc.strerror or exc}") from exc
+    state = (place.path, place.sha256, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    if state not in _right and file_sha256(place.path).startswith(place.sha256):
+        _right.add(state)
+    return state in _right
+
+
+_right: Final[set[tuple[Path, str, int, int, int]]] = set()
+
+
+def _must_be_right(place: Place) -> None:
+    if is_right(place):
+        return
+    mend = (
+        "delete it, or give the right one with `vbgcam models add FILE`"
+        if place.own
+        else f"`vbgcam models fetch {place.name}` fetches it anew"
+    )
+    found = file_sha256(place.path)[:DIGITS]
+    raise ModelError(
+        f"{place.path} is not the file it should be: its SHA-256 begins with {found}, not with {place.sha256[:DIGITS]}",
+        mend=mend,
+    )
+
+
+def _download(place: Place, options: Options, progress: Progress | None) -> None:
+    published = PUBLISHED[place.name]
+    url = f"{options.mirror.rstrip('/')}/{published.file}" if options.mirror else published.url
+    mend = (
+        f"go online and run `vbgcam models fetch {place.name}`, or put the file into {place.path.parent}, "
+        "or give a copy of it with `vbgcam models add FILE`"
+    )
+    download(Job(url, place.path, place.sha256, published.size, mend), progress)
