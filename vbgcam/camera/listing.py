@@ -1,0 +1,253 @@
+"""Which cameras are there, and what each can do: for `vbgcam devices`, for choosing one, and for errors that name them.
+
+On Linux by ioctl and sysfs, in milliseconds and without lighting a camera's LED; elsewhere by cv2-enumerate-cameras,
+which knows names and OpenCV's indices but no modes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any, Final
+
+from vbgcam.errors import CameraError
+from vbgcam.frames import Size
+
+if TYPE_CHECKING:
+    from vbgcam.v4l2 import Node
+
+LINKS: Final = Path("/dev/v4l")
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """`format`: the pixel format's four characters, such as "MJPG". `rates`: frames a second, the fastest first; ()
+    where the camera does not say."""
+
+    format: str
+    size: Size
+    rates: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CameraInfo:
+    """`path`: the device (/dev/video0; elsewhere what the system calls it). `id` stays the same when numbers change,
+    "" where there is none. `virtual`: a program feeds it, no lens. `problem`: the errno of opening it, whose modes
+    are then unknown. `bus`: what its USB port carries, Mbit/s, 0 where that is unknown or no matter. `opens`: OpenCV's
+    (index, backend), the best first; only where there are no device files."""
+
+    name: str
+    path: str
+    id: str
+    driver: str
+    modes: tuple[Mode, ...] = ()
+    virtual: bool = False
+    problem: int = 0
+    bus: int = 0
+    opens: tuple[tuple[int, int], ...] = ()
+
+    def __str__(self) -> str:
+        return f'"{self.name}" ({self.path})' if self.path else f'"{self.name}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a picture arrives. `stride`: bytes from one line to the next (of luma, where planes are apart), 0 where
+    lines do not apply. `bt709`: BT.709's matrix rather than BT.601's. `full`: Y from 0 to 255."""
+
+    fourcc: str
+    size: Size
+    stride: int = 0
+    bt709: bool = False
+    full: bool = False
+
+
+def cameras(*, virtual: bool = True) -> list[CameraInfo]:
+    """In the order of their numbers. A device that gives no pictures just now (a webcam's second node, a virtual
+    camera that nobody feeds) is none. `virtual=False` leaves virtual cameras out and does not even open them: a
+    virtual camera may be watching for readers. Raises CameraError where the system cannot be asked."""
+    if platform.system() == "Linux":
+        from vbgcam import v4l2
+
+        found = [_look(node, v4l2.SYSFS, LINKS, virtual=virtual) for node in v4l2.nodes()]
+        return [camera for camera in found if camera is not None]
+    return [camera for camera in _elsewhere(platform.system()) if virtual or not camera.virtual]
+
+
+def camera_at(path: str) -> CameraInfo | None:
+    """The camera behind a path such as /dev/video2 or a link to it, virtual or not; None where there is none. Linux."""
+    from vbgcam import v4l2
+
+    real = Path(path).resolve()
+    for node in v4l2.nodes():
+        if node.path == real:
+            return _look(node, v4l2.SYSFS, LINKS, virtual=True)
+    return None
+
+
+def describe(camera: CameraInfo) -> list[str]:
+    """Lines for people: the camera, how to name it, and its modes."""
+    lines = [str(camera) + (" - virtual" if camera.virtual else "")]
+    if camera.id:
+        lines.append(f"  id {camera.id}")
+    if camera.problem:
+        lines.append(f"  its modes are unknown: {os.strerror(camera.problem)}")
+    tables: dict[tuple[tuple[Size, tuple[float, ...]], ...], list[str]] = {}
+    for name in dict.fromkeys(mode.format for mode in camera.modes):
+        table = tuple((mode.size, mode.rates) for mode in camera.modes if mode.format == name)
+        tables.setdefault(table, []).append(name)  # many formats have the same sizes and rates: said once
+    for table, names in tables.items():
+        lines += wrap(", ".join(names), 100, initial_indent="  ", subsequent_indent="  ")
+        for size, rates in table:
+            lines.append(f"    {size!s:<10} {' '.join(f'{rate:.4g}' for rate in rates)}".rstrip())
+    return lines
+
+
+def as_json(camera: CameraInfo) -> dict[str, Any]:
+    """What `describe` says, for programs."""
+    return {
+        "name": camera.name,
+        "path": camera.path,
+        "id": camera.id,
+        "driver": camera.driver,
+        "virtual": camera.virtual,
+        "problem": os.strerror(camera.problem) if camera.problem else None,
+        "modes": [
+            {"format": mode.format, "width": mode.size.width, "height": mode.size.height, "fps": list(mode.rates)}
+            for mode in camera.modes
+        ],
+    }
+
+
+def offers(camera: CameraInfo) -> str:
+    """Its formats in a few words: `MJPG up to 1920x1080 at 30, YUYV up to 640x480 at 30`."""
+    words = []
+    names = list(dict.fromkeys(mode.format for mode in camera.modes))
+    for name in names[:_SAID]:
+        largest = max((mode for mode in camera.modes if mode.format == name), key=lambda mode: mode.size.pixels)
+        rate = f" at {largest.rates[0]:.4g}" if largest.rates else ""
+        words.append(f"{name} up to {largest.size}{rate}")
+    return ", ".join(words) + (f" and {len(names) - _SAID} more" if len(names) > _SAID else "")
+
+
+# Formats that an error message names; grabbers and test devices have dozens.
+_SAID: Final = 6
+
+
+def listed(found: Iterable[CameraInfo]) -> str:
+    """The cameras in one line, for an error message."""
+    names = ", ".join(str(camera) for camera in found)
+    return f"cameras here: {names}" if names else "no camera is plugged in"
+
+
+def _look(node: Node, sysfs: Path, links: Path, *, virtual: bool) -> CameraInfo | None:
+    from vbgcam import v4l2
+    from vbgcam.camera import v4l2 as capture
+
+    place = (sysfs / node.path.name).resolve()
+    made_up = "virtual" in place.parts
+    if made_up and not virtual:
+        return None
+    driver, problem = "", 0
+    modes: tuple[Mode, ...] = ()
+    try:
+        with v4l2.opened(node.path) as fd:
+            capability = v4l2.capability(fd)
+            if not capability.captures:
+                return None
+            driver, modes = capability.driver, tuple(capture.modes(fd))
+    except OSError as exc:
+        # Whether a node that may not be opened gives pictures cannot be asked; a webcam's first node does.
+        if exc.errno not in (errno.EACCES, errno.EPERM, errno.EBUSY) or _index(place):
+            return None
+        problem = exc.errno
+    return CameraInfo(
+        name=node.label,
+        path=str(node.path),
+        id="" if made_up else _stable_id(node.path, place, links),
+        driver=driver,
+        modes=modes,
+        virtual=made_up,
+        problem=problem,
+        bus=_bus(place),
+    )
+
+
+def _bus(place: Path) -> int:
+    usb = _usb(place)
+    speed = _attribute(usb, "speed") if usb is not None else ""
+    return int(speed) if speed.isdecimal() else 0
+
+
+def _usb(place: Path) -> Path | None:
+    """The USB device that a node belongs to."""
+    return next((parent for parent in place.parents if (parent / "idVendor").exists()), None)
+
+
+def _index(place: Path) -> int:
+    """Which of a device's nodes this is."""
+    text = _attribute(place, "index")
+    return int(text) if text.isdecimal() else 0
+
+
+def _attribute(place: Path, name: str) -> str:
+    try:
+        return (place / name).read_text(errors="replace").strip()
+    except OSError:  # most devices lack most attributes
+        return ""
+
+
+def _stable_id(path: Path, place: Path, links: Path) -> str:
+    """The name that udev gives the device in /dev/v4l/by-id. Where udev does not run (a container), the same is made
+    from what a USB device says of itself; other cameras are named by their place on their bus."""
+    for link in sorted((links / "by-id").glob("*")):
+        if link.resolve() == path:
+            return link.name
+    suffix = f"-video-index{_index(place)}"
+    usb = _usb(place)
+    if usb is not None:
+        names = [_attribute(usb, name) for name in ("manufacturer", "product", "serial")]
+        words = [re.sub(r"[^A-Za-z0-9#+\-.:=@_]", "_", name) for name in names if name]
+        return f"usb-{'_'.join(words)}{suffix}"
+    device = (place / "device").resolve()
+    return f"{(device / 'subsystem').resolve().name}-{device.name}{suffix}"
+
+
+# Names of virtual cameras on Windows and macOS, which give no better sign.
+_MADE_UP: Final = re.compile(r"virtual|unity video capture|vbg camera", re.IGNORECASE)
+_BACKENDS: Final = {"Windows": ("CAP_MSMF", "CAP_DSHOW"), "Darwin": ("CAP_AVFOUNDATION",)}
+
+
+def _elsewhere(system: str) -> list[CameraInfo]:
+    import cv2
+
+    try:
+        from cv2_enumerate_cameras import enumerate_cameras
+    except ImportError as exc:
+        raise CameraError(
+            "the cameras cannot be listed: the package cv2-enumerate-cameras is missing",
+            mend="run `pip install cv2-enumerate-cameras`",
+        ) from exc
+    found: dict[str, CameraInfo] = {}
+    for backend in (int(getattr(cv2, name)) for name in _BACKENDS.get(system, ())):
+        for camera in enumerate_cameras(backend):
+            # Media Foundation and DirectShow call one camera by the same path, but for what stands behind the last #.
+            key = (camera.path or camera.name).rpartition("#")[0].lower() or camera.name
+            known = found.get(key)
+            opens = (*(known.opens if known else ()), (camera.index, backend))
+            path = known.path if known else camera.path or ""
+            found[key] = CameraInfo(
+                name=camera.name,
+                path=path,
+                id=path,
+                driver="",
+                virtual=bool(_MADE_UP.search(camera.name)),
+                opens=opens,
+            )
+    return list(found.values())
