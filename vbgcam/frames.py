@@ -17,7 +17,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -188,6 +188,12 @@ class SafeFrame:
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a SafeFrame is read-only: {name}")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a SafeFrame is read-only: {name}")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a SafeFrame cannot be copied or pickled: only compose makes one")
 
     def __init_subclass__(cls) -> None:
         raise TypeError("SafeFrame cannot be subclassed")
