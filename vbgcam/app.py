@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from vbgcam.background import open_background
+from vbgcam.background import Background, open_background
 from vbgcam.camera import Wanted, open_source
 from vbgcam.compose import Blur, Key
 from vbgcam.config import Settings, data_folder
@@ -44,9 +45,21 @@ def options(settings: Settings, *, live: bool = False) -> Options:
     )
 
 
-def key(spec: ModelSpec) -> Key | None:
+def key(settings: Settings) -> Key | None:
     """The chroma of the key colour whose light on the person `compose` takes out."""
+    spec = ModelSpec.parse(settings.model.name)
     return color_yuv(spec.color)[1:] if spec.kind == "chroma" else None
+
+
+def behind(settings: Settings) -> Callable[[Size], Background] | Blur | None:
+    """What stands behind the person in an image or a film: a background of the size that will be asked for, the room
+    out of focus, or None for the plain picture."""
+    spec = BackgroundSpec.parse(settings.background.show)
+    if spec.kind == "none":
+        return None
+    if spec.kind == "blur":
+        return Blur(spec.strength)
+    return partial(open_background, spec, fit=settings.background.fit, exact=True)
 
 
 def wanted(settings: Settings) -> Wanted:
@@ -77,7 +90,7 @@ def plan(settings: Settings) -> Plan:
         limits=Limits(mask_age=settings.mask.max_age_ms / 1000),
         blur=Blur(show.strength) if show.kind == "blur" else None,
         mirror=settings.output.mirror,
-        key=key(model),
+        key=key(settings),
         hard=settings.model.hard,
         retry=source_spec.kind == "camera",
     )

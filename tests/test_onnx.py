@@ -1,0 +1,280 @@
+"""segment.onnx and segment.card: networks of known answers, cards, and whatever else a file may be."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from onnx import helper
+
+from tests.networks import left_half, save
+from vbgcam.errors import ModelError
+from vbgcam.films import Film
+from vbgcam.frames import Planes, RawFrame, Size
+from vbgcam.mask import finish
+from vbgcam.pixels import color_yuv, from_rgb
+from vbgcam.segment import Options, Probability
+from vbgcam.segment import card as cards
+from vbgcam.segment.onnx import OnnxSegmenter
+
+RGB = (200, 100, 50)
+
+
+def frame(rgb: tuple[int, int, int] = RGB, size: Size = Size(32, 24)) -> RawFrame:  # noqa: B008  # a Size is frozen
+    return RawFrame(Planes.filled(size, color_yuv(rgb)).frozen(), 0.0)
+
+
+def echo(path: Path, *, channels_last: bool, side: int | str = 8) -> Path:
+    """Gives its input back: the answer's channels are what the network was shown."""
+    shape = (1, side, side, 3) if channels_last else (1, 3, side, side)
+    node = helper.make_node("Identity", ["image"], ["seen"])
+    return save(path, [node], {"image": shape}, {"seen": shape})
+
+
+def load(path: Path, card: str | None = None, *, hard: bool = False, size: int | None = None) -> OnnxSegmenter:
+    if card is not None:
+        path.with_suffix(".toml").write_text(card)
+    return OnnxSegmenter.load(path, Options(hard=hard, size=size))
+
+
+def seen(tmp_path: Path, layout: str, table: str, channel: int) -> float:
+    path = echo(tmp_path / f"{layout}{channel}.onnx", channels_last=layout == "NHWC")
+    card = f'name = "echo"\n[input]\nlayout = "{layout}"\n{table}\n[output]\nlayout = "{layout}"\nchannel = {channel}\n'
+    return float(load(path, card).probability(frame())[4, 4])
+
+
+@pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
+@pytest.mark.parametrize("channel", [0, 1, 2])
+def test_layout_colour_order_and_range_reach_the_network_as_the_card_says(
+    tmp_path: Path, layout: str, channel: int
+) -> None:
+    value = RGB[channel] / 255
+    step = 2 / 255
+    assert seen(tmp_path, layout, "range = [0, 1]", channel) == pytest.approx(value, abs=step)
+    assert seen(tmp_path, layout, "range = [-1, 1]", channel) == pytest.approx(2 * value - 1, abs=2 * step)
+    assert seen(tmp_path, layout, "range = [0, 255]", channel) == pytest.approx(RGB[channel], abs=2)
+    assert seen(tmp_path, layout, 'color = "BGR"', channel) == pytest.approx(RGB[2 - channel] / 255, abs=step)
+    mean, std = (0.1, 0.2, 0.3), (0.5, 0.25, 2.0)
+    table = f"mean = {list(mean)}\nstd = {list(std)}"
+    expected = (value - mean[channel]) / std[channel]
+    assert seen(tmp_path, layout, table, channel) == pytest.approx(expected, abs=step / std[channel])
+
+
+def constant(path: Path, logits: list[float]) -> Path:
+    """NCHW, any size: the same logits everywhere."""
+    return save(
+        path,
+        [
+            helper.make_node("ReduceMean", ["image"], ["mean"], axes=[1], keepdims=1),
+            helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+            helper.make_node("Add", ["nothing", "logits"], ["out"]),
+        ],
+        {"image": (1, 3, "h", "w")},
+        {"out": (1, len(logits), "h", "w")},
+        {"zero": 0.0, "logits": np.reshape(logits, (1, -1, 1, 1))},
+    )
+
+
+CLASSES = 'name = "classes"\n[input]\nshort_side = 8\n[output]\nchannel = 2\nactivation = "softmax"\n'
+ODDS = 'name = "odds"\n[input]\nshort_side = 8\n[output]\nactivation = "sigmoid"\n'
+
+
+def test_softmax_goes_over_the_classes_and_hard_takes_the_largest(tmp_path: Path) -> None:
+    path = constant(tmp_path / "a.onnx", [1.0, 2.0, 3.0, 2.5])
+    powers = np.exp([1.0, 2.0, 3.0, 2.5])
+    assert load(path, CLASSES).probability(frame())[3, 3] == pytest.approx(powers[2] / powers.sum(), abs=1e-6)
+    assert (load(path, CLASSES, hard=True).probability(frame()) == 1).all()
+    other = constant(tmp_path / "b.onnx", [1.0, 3.5, 3.0, 2.5])
+    assert (load(other, CLASSES, hard=True).probability(frame()) == 0).all()
+
+
+@pytest.mark.parametrize(("logit", "value"), [(0.0, 0.5), (2.0, 0.880797), (-2.0, 0.119203), (1e6, 1.0), (-1e6, 0.0)])
+def test_sigmoid_of_one_channel(tmp_path: Path, logit: float, value: float) -> None:
+    path = constant(tmp_path / "a.onnx", [logit])
+    assert load(path, ODDS).probability(frame())[0, 0] == pytest.approx(value, abs=1e-5)
+    assert load(path, ODDS, hard=True).probability(frame())[0, 0] == (value >= 0.5)
+
+
+def test_a_network_of_any_size_sees_the_frames_shape(tmp_path: Path) -> None:
+    path = constant(tmp_path / "a.onnx", [0.0])
+    grid = ODDS.replace("short_side = 8", "short_side = 50\nmultiple_of = 16")
+    assert load(path, grid).probability(frame(size=Size(1280, 720))).shape == (48, 96)
+    assert load(path, grid).probability(frame(size=Size(720, 1280))).shape == (96, 48)
+    assert load(path, grid, size=100).probability(frame(size=Size(200, 100))).shape == (96, 192)
+
+
+def counter(path: Path, names: tuple[str, str] = ("r1i", "r1o")) -> Path:
+    """Recurrent: the answer is 0.1 per call since the start, plus the constant."""
+    before, after = names
+    return save(
+        path,
+        [
+            helper.make_node("Add", [before, "tenth"], [after]),
+            helper.make_node("ReduceMean", ["src"], ["mean"], axes=[1], keepdims=1),
+            helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+            helper.make_node("Add", [after, "bias"], ["value"]),
+            helper.make_node("Add", ["nothing", "value"], ["pha"]),
+        ],
+        {"src": (1, 3, "h", "w"), before: (1, "c", "h1", "w1"), "bias": (1,)},
+        {"pha": (1, 1, "h", "w"), after: (1, "c", "h2", "w2")},
+        {"tenth": 0.1, "zero": 0.0},
+    )
+
+
+RECURRENT = 'name = "r"\n[input]\nname = "src"\nshort_side = 8\n[state]\nr1i = "r1o"\n[constants]\nbias = 0.25\n'
+
+
+def test_recurrent_state_goes_from_call_to_call_and_starts_anew(tmp_path: Path) -> None:
+    network = load(counter(tmp_path / "a.onnx"), RECURRENT)
+
+    def values(count: int, size: Size) -> list[float]:
+        return [round(float(network.probability(frame(size=size))[0, 0]), 3) for _ in range(count)]
+
+    assert values(3, Size(32, 24)) == [0.35, 0.45, 0.55]
+    network.reset()
+    assert values(2, Size(32, 24)) == [0.35, 0.45]
+    assert values(1, Size(48, 24)) == [0.35], "a picture of another size has another state"
+
+
+def test_robust_video_matting_is_known_by_its_inputs(tmp_path: Path) -> None:
+    """A look-alike with its names and broadcasting states; no card beside it."""
+    states = [f"r{number}" for number in (1, 2, 3, 4)]
+    path = save(
+        tmp_path / "rvm_mobilenetv3_fp32.onnx",
+        [
+            *(helper.make_node("Add", [f"{name}i", "one"], [f"{name}o"]) for name in states),
+            helper.make_node("Mul", ["src", "downsample_ratio"], ["fgr"]),
+            helper.make_node("ReduceMean", ["fgr"], ["mean"], axes=[1], keepdims=1),
+            helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+            helper.make_node("Mul", ["r4o", "tenth"], ["value"]),
+            helper.make_node("Add", ["nothing", "value"], ["pha"]),
+        ],
+        {
+            "src": ("batch", 3, "height", "width"),
+            **{f"{name}i": ("batch", "c", "h", "w") for name in states},
+            "downsample_ratio": (1,),
+        },
+        {
+            "fgr": ("batch", 3, "height", "width"),
+            "pha": ("batch", 1, "height", "width"),
+            **{f"{name}o": ("batch", "c2", "h2", "w2") for name in states},
+        },
+        {"one": 1.0, "tenth": 0.1, "zero": 0.0},
+    )
+    network = load(path)
+    answers = [float(network.probability(frame(size=Size(96, 54)))[0, 0]) for _ in range(3)]
+    assert answers == pytest.approx([0.1, 0.2, 0.3])
+
+
+def refused(path: Path, card: str | None = None) -> str:
+    with pytest.raises(ModelError) as caught:
+        load(path, card)
+    assert len(str(caught.value).splitlines()) == 1
+    assert str(path.parent) in str(caught.value)
+    return str(caught.value)
+
+
+def test_what_is_no_network_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.onnx"
+    assert "no such ONNX file" in refused(path)
+    for content in (b"", b"a poem", bytes(range(256)) * 40):
+        path.write_bytes(content)
+        assert "no ONNX network that can be run" in refused(path)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.floats(0, 0.99))
+def test_a_network_cut_off_anywhere_is_one_line(tmp_path: Path, part: float) -> None:
+    whole = left_half(tmp_path / "whole.onnx").read_bytes()
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(whole[: int(part * len(whole))])
+    refused(path, 'name = "cut"\n[input]\nlayout = "NHWC"\n[output]\nlayout = "NHWC"\n')
+
+
+def test_a_network_without_a_card_says_what_to_write(tmp_path: Path) -> None:
+    said = refused(echo(tmp_path / "a.onnx", channels_last=True))
+    assert "no card" in said
+    assert "image [1, 8, 8, 3]" in said
+    assert "write a.onnx.toml beside it" in said
+
+
+@pytest.mark.parametrize(
+    ("card", "part"),
+    [
+        ("name = 3 x", "is no TOML"),
+        ("", "name"),
+        ('name = "a"\n[inptu]\nsize = [8, 8]', "did you mean 'input'"),
+        ('name = "a"\n[input]\nlayuot = "NHWC"', "did you mean 'input.layout'"),
+        ('name = "a"\n[input]\nlayout = "HWC"', "input.layout = 'HWC': should be 'NHWC' or 'NCHW'"),
+        ('name = "a"\n[input]\nsize = [0, 8]', "input.size.0 = 0"),
+        ('name = "a"\n[input]\nmean = [0, 0, 0]', "mean and std go together"),
+        ('name = "a"\n[input]\nmean = [0, 0, 0]\nstd = [1, 0, 1]', "std must not be 0"),
+        ('name = "a"\n[input]\nlayout = "NHWC"\nsize = [16, 16]\n[output]\nlayout = "NHWC"', "its input is 8x8"),
+        ('name = "a"\n[input]\nlayout = "NCHW"', "no 3 channels in NCHW"),
+        ('name = "a"\n[input]\nlayout = "NHWC"\nname = "img"', "no input 'img', only image"),
+        ('name = "a"\n[input]\nlayout = "NHWC"\n[output]\nname = "alpha"', "no output 'alpha', only seen"),
+        ('name = "a"\n[input]\nlayout = "NHWC"\n[output]\nlayout = "NHWC"\nchannel = 3', "there is no channel 3"),
+        ('name = "a"\n[input]\nlayout = "NHWC"\n[state]\nr = "s"', "no input 'r'"),
+        ("x" * 70000, "too large"),
+    ],
+)
+def test_a_card_that_is_wrong_or_does_not_fit_is_one_line(tmp_path: Path, card: str, part: str) -> None:
+    assert part in refused(echo(tmp_path / "a.onnx", channels_last=True), card)
+
+
+def test_an_input_that_the_card_forgets_is_named(tmp_path: Path) -> None:
+    said = refused(counter(tmp_path / "a.onnx"), RECURRENT.replace("[constants]\nbias = 0.25\n", ""))
+    assert "nothing is said of the input bias" in said
+
+
+def test_an_answer_that_is_no_picture_is_found_before_the_first_frame(tmp_path: Path) -> None:
+    path = save(
+        tmp_path / "a.onnx",
+        [helper.make_node("ReduceMean", ["image"], ["out"], axes=[1, 2, 3], keepdims=0)],
+        {"image": (1, 3, 8, 8)},
+        {"out": (1,)},
+    )
+    assert "the output out has the shape [1]" in refused(path, 'name = "a"')
+
+
+def test_shipped_cards_are_right_and_each_has_a_way_to_be_found() -> None:
+    shipped = cards.shipped()
+    assert {card.name for card in shipped} >= {"selfie_segmentation", "deeplabv3_voc21", "robust_video_matting"}
+    assert all(card.sha256 or card.inputs for card in shipped)
+    assert all(len(value) == 64 for card in shipped for value in card.sha256)
+
+
+def masks(network: OnnxSegmenter, clip: Path) -> list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
+    made = []
+    for number, shot in enumerate(Film(clip)):
+        picture = RawFrame(shot.planes, float(shot.time), 0, number)
+        made.append(finish(network.probability(picture), picture).alpha)
+    return made
+
+
+@pytest.mark.parametrize(("name", "error"), [("selfie_segmentation_256", 0.075), ("deeplabv3_voc21_257", 0.12)])
+def test_a_real_network_is_found_by_its_hash_and_finds_a_real_person(
+    testdata: Path, tmp_path: Path, name: str, error: float
+) -> None:
+    path = tmp_path / "renamed.onnx"
+    shutil.copy(testdata / "models" / f"{name}.onnx", path)
+    made = masks(load(path), testdata / "clips" / "room_static.mp4")
+    with av.open(str(testdata / "clips" / "room_static_alpha.mkv")) as film:
+        true = [picture.to_ndarray(format="gray") for picture in film.decode(video=0)]
+    assert len(made) == len(true) == 150
+    apart = [np.abs(mask.astype(float) - alpha).mean() / 255 for mask, alpha in zip(made, true, strict=True)]
+    assert float(np.mean(apart)) <= error
+
+
+def test_probabilities_are_float32_and_whatever_the_picture_finite(tmp_path: Path) -> None:
+    network = load(left_half(tmp_path / "a.onnx"))
+    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    answer: Probability = network.probability(RawFrame(from_rgb(noise).frozen(), 0.0))
+    assert answer.dtype == np.float32
+    assert (answer[:, :8] == 1).all()
+    assert (answer[:, 8:] == 0).all()

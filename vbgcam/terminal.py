@@ -1,0 +1,52 @@
+"""What a person sees while something takes long: a bar with the time left, or, where nobody watches a terminal, a line
+for each tenth."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from collections.abc import Callable, Iterator
+
+log = logging.getLogger(__name__)
+
+Show = Callable[[float, "float | None", str], None]
+"""Called with what is done, what there is in all (None: nobody knows) and a short text such as "212 frames/s"."""
+
+
+@contextlib.contextmanager
+def progress(title: str) -> Iterator[Show]:
+    """A bar on stderr for as long as the block lasts; log lines meanwhile stand above it."""
+    if not sys.stderr.isatty():
+        yield _lines(title)
+        return
+    from rich.console import Console
+    from rich.logging import RichHandler
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[note]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+        task = bar.add_task(title, total=None, note="")
+        root = logging.getLogger("vbgcam")
+        before = root.handlers[:]
+        root.handlers[:] = [RichHandler(console=console, show_time=False, show_path=False, show_level=False)]
+        for handler, old in zip(root.handlers, before, strict=False):
+            handler.setFormatter(old.formatter)
+        try:
+            yield lambda done, total, note: bar.update(task, completed=done, total=total, note=note)
+        finally:
+            root.handlers[:] = before
+
+
+def _lines(title: str) -> Show:
+    said = 0
+
+    def show(done: float, total: float | None, note: str) -> None:
+        nonlocal said
+        tenth = int(done * 10 / total) if total else 0
+        if tenth > said:
+            said = tenth
+            log.info("%s: %d %%%s", title, min(100, tenth * 10), f", {note}" if note else "")
+
+    return show
