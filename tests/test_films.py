@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -336,6 +337,23 @@ def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded(
         Film(path)
     monkeypatch.setattr(films, "MAX_PIXELS", SIZE.pixels)
     Film(path).close()
+
+
+def test_no_frame_waits_for_the_garbage_collector(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.mp4", numbered(20), rotation=90)
+    gc.collect()
+    gc.disable()
+    try:
+        with Film(path) as opened:
+            for _ in opened:
+                pass
+            opened.rewind()
+            for _ in opened:
+                pass
+        alive = sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+    finally:
+        gc.enable()
+    assert alive <= 3  # the one that was asked how the film lies, the scaler's
 
 
 def test_a_closed_film_gives_nothing_more_and_may_be_closed_again(tmp_path: Path) -> None:

@@ -84,6 +84,7 @@ class Film:
         self._container: InputContainer | None = None
         self._packets: Iterator[Packet[Stream]] = iter(())
         self._first: Shot | None = None
+        self._turn: tuple[int, _Display] | None = None
         _check(path)
         try:
             self._open()
@@ -234,6 +235,16 @@ class Film:
             log.debug("%s: damaged at %s: %s", self.path, packet.pts, exc)
             self.left_out += 1
 
+    def _display(self, frame: av.VideoFrame) -> _Display:
+        """How the picture is to be turned. PyAV's side data and its frame hold each other until the garbage collector
+        comes, which sees few objects here and not their megabytes; so it is asked for once, and again when the film
+        changes its mind."""
+        if self._turn is None or frame.rotation != self._turn[0]:
+            matrix = frame.side_data.get("DISPLAYMATRIX")
+            display = _UPRIGHT if matrix is None else _display(np.frombuffer(cast(bytes, matrix), np.int32))
+            self._turn = frame.rotation, display
+        return self._turn[1]
+
     def _count_missing(self) -> None:
         """A film that ends more than a second before its file says so was cut off; sound that goes on is no such case,
         nor is a file that ends a little early because its length was rounded."""
@@ -273,8 +284,7 @@ class Film:
             width = max(2, 2 * round(planes.size.width * self._square / 2))
             _check_pixels(self.path, width, planes.size.height)
             planes = resize(planes, Size(width, planes.size.height))
-        display = frame.side_data.get("DISPLAYMATRIX")
-        return planes if display is None else _upright(planes, np.frombuffer(cast(bytes, display), np.int32))
+        return _upright(planes, self._display(frame))
 
 
 class NewFilm:
@@ -417,20 +427,34 @@ def _square(stream: VideoStream) -> Fraction:
     return Fraction(aspect) if aspect and Fraction(1, 4) <= aspect <= 4 else Fraction(1)
 
 
-def _upright(planes: Planes, matrix: NDArray[np.int32]) -> Planes:
-    """The picture as the display matrix wants it shown: nine numbers (a b u, c d v, x y w) that take a pixel at (p, q)
-    to (a p + c q, b p + d q), as ISO/IEC 14496-12 defines them for a track. Angles between the four are rounded."""
+@dataclass(frozen=True, slots=True)
+class _Display:
+    """First rows and columns change places, then left and right, then top and bottom."""
+
+    turned: bool
+    to_left: bool
+    to_top: bool
+
+
+_UPRIGHT: Final = _Display(False, False, False)
+
+
+def _display(matrix: NDArray[np.int32]) -> _Display:
+    """From a display matrix: nine numbers (a b u, c d v, x y w) that take a pixel at (p, q) to (a p + c q, b p + d q),
+    as ISO/IEC 14496-12 defines them for a track. Angles between the four are rounded."""
     a, b, _, c, d = (int(value) for value in matrix[:5])
     turned = abs(b) + abs(c) > abs(a) + abs(d)
-    to_left, to_top = (c < 0, b < 0) if turned else (a < 0, d < 0)
-    if not (turned or to_left or to_top):
+    return _Display(turned, *((c < 0, b < 0) if turned else (a < 0, d < 0)))
+
+
+def _upright(planes: Planes, display: _Display) -> Planes:
+    if display == _UPRIGHT:
         return planes
-    size = Size(planes.size.height, planes.size.width) if turned else planes.size
-    out = Planes.empty(size)
+    out = Planes.empty(Size(planes.size.height, planes.size.width) if display.turned else planes.size)
     for source, target in ((planes.y, out.y), (planes.u, out.u), (planes.v, out.v)):
-        plane = cv2.transpose(source) if turned else source
-        if to_left or to_top:
-            cv2.flip(plane, -1 if to_left and to_top else int(to_left), dst=target)
+        plane = cv2.transpose(source) if display.turned else source
+        if display.to_left or display.to_top:
+            cv2.flip(plane, -1 if display.to_left and display.to_top else int(display.to_left), dst=target)
         else:
             np.copyto(target, plane)
     return out
