@@ -96,15 +96,21 @@ def plan(settings: Settings) -> Plan:
     )
 
 
-def run(settings: Settings, duration: float | None, stats_file: Path | None, interrupted: threading.Event) -> bool:
-    """The live chain from start to end. False where a thread had to be left behind (see `Session.stop`). Raises what
-    made the run fail; the figures are written in any case."""
+def run(
+    settings: Settings,
+    duration: float | None,
+    stats_file: Path | None,
+    interrupted: threading.Event,
+    tick: Callable[[Stats], bool] = lambda _stats: False,
+) -> bool:
+    """The live chain from start to end. `tick`, called about ten times a second, may end it too. False where a thread had to be left
+    behind (see `Session.stop`). Raises what made the run fail; the figures are written in any case."""
     stats = Stats()
     stats.fact(source=settings.camera.source, sink=settings.output.sink, model=settings.model.name)
     session = Session(plan(settings), stats)
     try:
         session.start()
-        session.wait(duration, interrupted)
+        session.wait(duration, interrupted, lambda: tick(stats))
     finally:
         try:
             ended = session.stop()

@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import signal
 import sys
+import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
 from typing import Final
 
 from vbgcam import app, config
+from vbgcam.camera import open_source
 from vbgcam.cli import INTERRUPTED, Interruption
 from vbgcam.config import Settings
-from vbgcam.errors import ConfigError
-from vbgcam.segment import Segmenter, open_segmenter
-from vbgcam.specs import ModelSpec
-from vbgcam.terminal import progress
+from vbgcam.errors import ConfigError, ModelError, OutputError
+from vbgcam.frames import Planes
+from vbgcam.live.stats import Stats
+from vbgcam.segment import Progress, Segmenter, open_segmenter
+from vbgcam.specs import ModelSpec, SourceSpec
+from vbgcam.terminal import Show, progress
 
 log = logging.getLogger(__name__)
+
+# A second of camera: the mean of 30 frames has a fifth of one frame's noise.
+_PLATE_FRAMES: Final = 30
+# Seconds that the demo's chain gets to come on air; a second, unless the blend has to be compiled first.
+_DEMO_START: Final = 30.0
+_STATES: Final = {
+    "missing": "not here",
+    "right": "here, and its hash is right",
+    "wrong": "here, but its hash is WRONG; it will not be used",
+}
 
 
 def _say(text: str = "") -> None:
@@ -103,19 +120,189 @@ def video(arguments: Namespace, interruption: Interruption) -> int:
 @contextlib.contextmanager
 def _segmenter(settings: Settings, interruption: Interruption) -> Iterator[Segmenter]:
     """The network for offline work; its weights are fetched with a bar where they are not here yet."""
-    with progress("fetching the weights") as show:
-
-        def told(done: int, total: int) -> None:
-            if interruption.is_set():
-                raise KeyboardInterrupt
-            show(done, total, f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")
-
+    with progress("fetching the weights") as show, _breaking(show, interruption) as told:
         segmenter = open_segmenter(ModelSpec.parse(settings.model.name), app.options(settings), told)
     log.info("model: %s on %s", segmenter.name, segmenter.device)
     try:
         yield segmenter
     finally:
         segmenter.close()
+
+
+@contextlib.contextmanager
+def _breaking(show: Show, interruption: Interruption) -> Iterator[Progress]:
+    """A download's progress, shown; it breaks off when the person does."""
+
+    def told(done: int, total: int) -> None:
+        if interruption.is_set():
+            raise KeyboardInterrupt
+        show(done, total, f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")
+
+    yield told
+
+
+def demo(arguments: Namespace, interruption: Interruption) -> int:
+    """The live chain on the drawn presenter: a film, and a picture of before and after."""
+    from vbgcam.demo import before_after, demo_files
+    from vbgcam.segment.plate import CleanPlate
+
+    folder: Path = arguments.output
+    film, sheet = folder / "vbgcam-demo.mp4", folder / "vbgcam-demo.png"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise OutputError(f"{folder}: no films can be put there: {exc.strerror}") from exc
+    with tempfile.TemporaryDirectory(prefix="vbgcam-demo-") as temporary:
+        size = app.wanted(_settings(arguments)).size
+        files = demo_files(Path(temporary), size)
+        if arguments.background is None:
+            arguments.background = str(files.background)
+        settings = _settings(
+            arguments, camera_source="demo", model_name=f"plate:{files.plate}", output_sink=f"file:{film}"
+        )
+        with progress("filming the presenter") as show:
+
+            def tick(stats: Stats) -> bool:
+                """The cover of the first moment is no part of the film's length."""
+                seconds = stats.on_air()
+                show(min(seconds, arguments.duration), arguments.duration, f"{stats.composed()} frames composed")
+                return seconds >= arguments.duration
+
+            app.run(settings, arguments.duration + _DEMO_START, arguments.stats, interruption, tick)
+        if interruption.is_set():
+            return INTERRUPTED
+        behind = app.behind(settings)
+        backdrop = behind(size).at(0.0) if callable(behind) else behind
+        if backdrop is not None:
+            before_after(CleanPlate.load(files.plate), backdrop, size, 1.6, sheet)
+    _say(f"Made {film}{f' and {sheet}' if backdrop is not None else ''}: a drawn presenter, filmed, cut out, composed.")
+    _say("The same chain on you: `vbgcam devices` lists your cameras, `vbgcam run --background PICTURE` starts it;")
+    _say('then choose "VBG Camera" in your call. `vbgcam --help` shows the rest.')
+    return 0
+
+
+def image(arguments: Namespace, interruption: Interruption) -> int:
+    """Pictures through the same steps as the live picture."""
+    from vbgcam.offline.images import Done, Look, convert
+
+    if arguments.output is None and arguments.mask_out is None and arguments.cutout is None:
+        raise ConfigError("image: nothing to make; give -o OUT, --mask-out FILE, --cutout FILE, or several of them")
+    settings = _settings(arguments)
+    look = Look(app.behind(settings), mirror=settings.output.mirror, key=app.key(settings), hard=settings.model.hard)
+    with _segmenter(settings, interruption) as segmenter, progress("pictures") as show:
+
+        def told(done: Done, number: int, count: int) -> None:
+            show(number, count, done.source.name)
+            if done.error is not None:
+                log.error("%s", done.error)
+
+        ends = convert(
+            arguments.inputs,
+            arguments.output,
+            segmenter,
+            look,
+            mask_out=arguments.mask_out,
+            cutout=arguments.cutout,
+            progress=told,
+            stop=interruption.is_set,
+        )
+    for end in ends:
+        if end.written:
+            _say(f"{end.source}: {', '.join(str(path) for path in end.written)}")
+    if interruption.is_set():
+        return INTERRUPTED
+    return 1 if any(end.error is not None for end in ends) else 0
+
+
+def plate(arguments: Namespace, interruption: Interruption) -> int:
+    """Takes the picture of the empty room."""
+    from vbgcam.segment.plate import save, take
+
+    settings = _settings(arguments)
+    target = arguments.output or config.data_folder() / "plate.png"
+    source = open_source(SourceSpec.parse(settings.camera.source), app.wanted(settings))
+    got = source.open()
+    log.info("source: %s, %s; leave the picture, the plate is taken in %.0f s", got.label, got.size, arguments.delay)
+    try:
+        begins = time.monotonic() + arguments.delay
+
+        def frames() -> Iterator[Planes]:
+            while not interruption.is_set() and (captured := source.read()) is not None:
+                # What is read before the time is up lets the exposure settle.
+                if captured.captured_at >= begins:
+                    yield captured.planes
+
+        planes = take(frames(), _PLATE_FRAMES)
+    except ModelError:
+        if interruption.is_set():
+            return INTERRUPTED
+        raise
+    finally:
+        source.close()
+    save(planes, target)
+    _say(f"{target}: the empty room, readable by you alone; use it with `--model plate{_as_path(arguments.output)}`")
+    return 0
+
+
+def _as_path(path: Path | None) -> str:
+    return f":{path}" if path is not None else ""
+
+
+def devices(arguments: Namespace, _interruption: Interruption) -> int:
+    """What there is to be filmed with and to be shown through."""
+    from vbgcam.camera.listing import as_json, cameras, describe
+    from vbgcam.output.virtualcam import virtual_cameras
+
+    found, virtual = [camera for camera in cameras(virtual=False) if not camera.virtual], virtual_cameras()
+    if arguments.json:
+        rows = {"cameras": [as_json(camera) for camera in found], "virtual_cameras": [asdict(item) for item in virtual]}
+        _say(json.dumps(rows, indent=2))
+        return 0
+    _say("Cameras" if found else "Cameras: none is plugged in")
+    for camera in found:
+        for line in describe(camera):
+            _say(f"  {line}")
+    _say("Virtual cameras" if virtual else "Virtual cameras: none; `vbgcam run` says how to get one")
+    for item in virtual:
+        where = f" ({item.path})" if item.path else ""
+        users = f" by {', '.join(item.users)}" if item.users else ""
+        _say(f'  "{item.name}"{where} {item.driver}: {item.state}{users}')
+    return 0
+
+
+def models(arguments: Namespace, interruption: Interruption) -> int:
+    """What networks there are, and their weights."""
+    from vbgcam.segment.models import add, fetch, survey
+
+    settings = _settings(arguments)
+    options = app.options(settings)
+    if arguments.what == "add":
+        added = add(arguments.file, options)
+        _say(f"{added.path}: kept, SHA-256 {added.sha256}; use it with `--model {added.model}`")
+        return 0
+    if arguments.what == "fetch":
+        for name in arguments.names:
+            with progress(name) as show, _breaking(show, interruption) as told:
+                new = fetch(name, options, told)
+            _say(f"{name}: {'fetched, and its hash is right' if new else 'is here already, and its hash is right'}")
+        return 0
+    rows = survey(options, arguments.names if arguments.what == "verify" else ())
+    if arguments.what == "verify":
+        for row in rows:
+            if row.state != "missing" or arguments.names:
+                _say(f"{row.name}: {_STATES[row.state]} ({row.path})")
+        return 1 if any(row.state == "wrong" or (arguments.names and row.state == "missing") for row in rows) else 0
+    if arguments.json:
+        _say(json.dumps([{**asdict(row), "path": str(row.path)} for row in rows], indent=2))
+        return 0
+    wide = max(len(row.name) for row in rows)
+    _say(f"{'':{wide}}     MB  mIoU  pixel accuracy")
+    for row in rows:
+        scores = f"{row.miou:>5}{row.pixel_accuracy:>8}" if row.miou is not None else f"{'':13}"
+        own = "your own; " if row.own else ""
+        _say(f"{row.name:{wide}} {row.size / 1e6:>6.0f} {scores}         {own}{_STATES[row.state]}: {row.purpose}")
+    _say("Scores: percent on COCO val2017 with the labels of Pascal VOC, as torchvision publishes them.")
+    return 0
 
 
 def show_config(arguments: Namespace, _interruption: Interruption) -> int:
@@ -130,6 +317,11 @@ def show_config(arguments: Namespace, _interruption: Interruption) -> int:
 
 VERBS: Final[dict[str, Callable[[Namespace, Interruption], int]]] = {
     "run": run,
+    "demo": demo,
+    "image": image,
     "video": video,
+    "devices": devices,
+    "plate": plate,
+    "models": models,
     "config": show_config,
 }

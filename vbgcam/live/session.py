@@ -98,14 +98,19 @@ class Session:
         self._run(Inference(plan.build, plan.hard, board, self.stats, frames_in, masks), "inference")
         self._run(Capture(plan.source, plan.size, plan.retry, board, self.stats, frames_out, frames_in), "capture")
 
-    def wait(self, duration: float | None, interrupted: threading.Event) -> None:
-        """Returns when the source has ended, a worker failed, `duration` seconds are over or `interrupted` is set."""
+    def wait(
+        self, duration: float | None, interrupted: threading.Event, tick: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Returns when the source has ended, a worker failed, `duration` seconds are over, `interrupted` is set
+        or `tick`, called about ten times a second, is True."""
         end = time.monotonic() + duration if duration is not None else None
         while not self._board.stop.is_set() and not interrupted.is_set():
             left = 0.1 if end is None else min(0.1, end - time.monotonic())
             if left <= 0:
                 return
             self._board.stop.wait(left)
+            if tick():
+                return
 
     def stop(self) -> bool:
         """Ends the workers and releases the devices; raises what made a worker fail. False where a thread had to be

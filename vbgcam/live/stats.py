@@ -83,7 +83,14 @@ class Stats:
         with self._lock:
             self._inference.add(seconds)
 
+    def on_air(self) -> float:
+        """Seconds since the first frame that showed somebody; 0 before."""
+        with self._lock:
+            first = self._facts["first_composed_s"]
+        return 0.0 if first is None else time.monotonic() - self._started - float(first)
+
     def composed(self) -> int:
+        """Frames that showed somebody."""
         with self._lock:
             return self._frames["sent"] - self._frames["covered"]
 
