@@ -60,16 +60,23 @@ class Machine:
             arguments += [] if value is None else [option, value]
         for folder in share:
             arguments += ["--share", folder]
-        return subprocess.run(
+        process = subprocess.Popen(
             [*arguments, *command],
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            check=False,
             cwd=ROOT,
             env={**os.environ, **(env or {})},
         )
+        with process:
+            try:
+                out, err = process.communicate()
+            except BaseException:
+                process.terminate()  # not kill: vm-run takes the guest with it
+                raise
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def why_not() -> str:

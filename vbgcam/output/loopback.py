@@ -12,7 +12,7 @@ pyvirtualcam opens a device, sets its size and writes. What it leaves out is don
   back.
 - The frame rate is never set.
 - A write that fails is a line on stderr and no error: the device is asked after each frame whether it is still there
-  and captures (4 us).
+  and captures (35 us in the test bench, a tenth of the write at 1080p).
 
 Linux only: imported by `virtualcam` there.
 """
