@@ -180,5 +180,9 @@ class DeviceSource:
 
 
 def _silence(camera: CameraInfo, seconds: float, damaged: int) -> CameraError:
-    what = f"only damaged pictures ({damaged})" if damaged else "no picture"
-    return CameraError(f"{camera} has sent {what} for {seconds:g} seconds", mend="unplug it and plug it in again")
+    if damaged:
+        return CameraError(
+            f"{camera} has sent only damaged pictures ({damaged}) for {seconds:g} seconds",
+            mend="try another cable or port, or `--set camera.format=yuyv`",
+        )
+    return CameraError(f"{camera} has sent no picture for {seconds:g} seconds", mend="unplug it and plug it in again")

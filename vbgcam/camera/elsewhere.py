@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import platform
 import threading
+import time
 from typing import Final
 
 import cv2
@@ -137,7 +138,7 @@ class PumpedStream:
                 break
             if not good:
                 failures += 1
-                threading.Event().wait(_PAUSE)
+                time.sleep(_PAUSE)
                 continue
             failures = 0
             with self._changed:

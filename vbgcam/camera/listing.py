@@ -238,7 +238,8 @@ def _elsewhere(system: str) -> list[CameraInfo]:
     for backend in (int(getattr(cv2, name)) for name in _BACKENDS.get(system, ())):
         for camera in enumerate_cameras(backend):
             # Media Foundation and DirectShow call one camera by the same path, but for what stands behind the last #.
-            key = (camera.path or camera.name).rpartition("#")[0].lower() or camera.name
+            own = camera.path or camera.name
+            key = own.rpartition("#")[0].lower() if "#" in own else own
             known = found.get(key)
             opens = (*(known.opens if known else ()), (camera.index, backend))
             path = known.path if known else camera.path or ""

@@ -77,7 +77,8 @@ class _Jpeg:
 
     def planes(self, data: U8) -> Planes | None:
         try:
-            frames = self._decoder.decode(av.Packet(data.tobytes()))
+            # To FFmpeg no bytes are the end of the film, after which it would decode nothing any more.
+            frames = self._decoder.decode(av.Packet(data.tobytes())) if data.size else []
         except FFmpegError:
             frames = []
         if len(frames) != 1 or (frames[0].width, frames[0].height) != (self._size.width, self._size.height):
