@@ -213,6 +213,28 @@ def test_films_that_were_put_together_go_on_in_step(tmp_path: Path, codec: str, 
     assert float(heard[-1]) == pytest.approx(4.5, abs=0.2)
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("codec", ["libmp3lame", "mp2"])
+def test_sound_that_comes_twice_at_one_time_does_not_stop_the_film(tmp_path: Path, codec: str, suffix: str) -> None:
+    whole = film(tmp_path / "whole.mkv", rooms(30), sound=codec)
+    source = tmp_path / "in.mkv"
+    with av.open(str(whole)) as read, av.open(str(source), "w") as out:
+        streams = {stream.index: out.add_stream_from_template(stream) for stream in read.streams}
+        for packet in read.demux():
+            if packet.size:
+                at = packet.pts
+                packet.stream = streams[packet.stream.index]
+                if packet.stream.type == "audio" and at is not None and 300 < at < 340:
+                    packet.pts = packet.dts = 300
+                out.mux(packet)
+    done = convert(source, tmp_path / f"out{suffix}", FakeSegmenter(), HIDDEN)
+    assert done is not None
+    assert (done.frames, done.left_out) == (30, 0)
+    heard = [time for _, time in packets(tmp_path / f"out{suffix}")]
+    assert heard == sorted(set(heard))
+    assert float(heard[-1]) == pytest.approx(1.0, abs=0.1)
+
+
 def test_pictures_and_sound_lie_side_by_side_in_the_file(tmp_path: Path) -> None:
     source = film(tmp_path / "in.mp4", rooms(200), sound="aac")
     convert(source, tmp_path / "out.mp4", FakeSegmenter(), HIDDEN)

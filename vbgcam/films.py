@@ -49,6 +49,13 @@ log = logging.getLogger(__name__)
 MAX_PIXELS: Final = 8192 * 4320
 """8K cinema. A file may claim any size in a few bytes; a frame of this one takes 53 MB, the decoder and encoder hold
 some dozens."""
+MAX_SIDE: Final = 16_384
+"""What H.264 encoders take."""
+
+LEAP: Final = Fraction(24 * 3600)
+"""Seconds that one frame may stand. A slide in a recorded talk stands for minutes."""
+BROADCAST_LEAP: Final = Fraction(10)
+"""The same where the clock may jump."""
 
 _AVFMT_TS_DISCONT: Final = 0x0200  # AVFormat flag: the clock starts anywhere and may jump (MPEG-TS, MPEG-PS)
 _US: Final = Fraction(1, 1_000_000)  # a container's own times are microseconds
@@ -70,9 +77,9 @@ class Film:
 
     `size`: upright, square pixels. `rate`: frames a second, on average. `time_base`: the unit of its times, seconds.
     `start`: the first frame's time. `zero`: what the file's clock shows at time 0, seconds; 0 but for broadcast
-    streams, whose clock starts anywhere. `duration`: seconds, None where the file does not say. `count`: frames in all
-    as far as the file tells (exact in MP4, else from duration and rate), or None. `audio`: whether it has sound.
-    `left_out`: frames that were damaged or missing, of those read so far.
+    streams, whose clock starts anywhere. `leap`: see `following`. `duration`: seconds, None where the file does not
+    say. `count`: frames in all as far as the file tells (exact in MP4, else from duration and rate), or None. `audio`:
+    whether it has sound. `left_out`: frames that were damaged or missing, of those read so far.
     """
 
     def __init__(self, path: Path, *, threads: int = 2) -> None:
@@ -128,7 +135,9 @@ class Film:
         # "file:" and the whitelist: a playlist in disguise must not reach for other protocols than files.
         limits = {"max_pixels": str(MAX_PIXELS)}
         try:
-            container = av.open(f"file:{self.path}", options={"protocol_whitelist": "file", **limits})
+            container = av.open(
+                f"file:{self.path}", options={"protocol_whitelist": "file", **limits}, metadata_errors="replace"
+            )
         except av.FFmpegError as exc:
             raise MediaError(*_unreadable(self.path, exc)) from exc
         self._container = container
@@ -149,6 +158,7 @@ class Film:
         floats = container.format.flags & _AVFMT_TS_DISCONT
         self._zero = round((container.start_time or 0) * _US / self.time_base) if floats else 0
         self.zero = self._zero * self.time_base
+        self.leap = BROADCAST_LEAP if floats else LEAP
         whole = Fraction(container.duration) * _US if container.duration else None
         own = stream.duration * self.time_base if stream.duration else whole
         self.duration = float(own) if own else None
@@ -196,7 +206,7 @@ class Film:
                 self.left_out += 1
                 continue
             pts = None if frame.pts is None else frame.pts - self._zero
-            tick = following(self._last, pts, self._step, self.time_base)
+            tick = following(self._last, pts, self._step, self.time_base, self.leap)
             try:
                 planes = self._planes(frame)
             except av.FFmpegError as exc:  # a form that libswscale cannot convert
@@ -216,7 +226,7 @@ class Film:
         """Gives the decoder one packet."""
         try:
             packet = next(self._packets, None)
-        except av.FFmpegError as exc:
+        except (av.FFmpegError, IndexError) as exc:  # PyAV's index, at the end, where a stream came in halfway
             log.debug("%s cannot be read on: %s", self.path, exc)
             packet = None
         if packet is None:
@@ -367,15 +377,15 @@ class _Discarded(Exception):  # noqa: N818  # it is no error
     """Tells `files.whole` that the film is not wanted."""
 
 
-def following(last: int | None, pts: int | None, step: int, clock: Fraction) -> int:
+def following(last: int | None, pts: int | None, step: int, clock: Fraction, leap: Fraction = LEAP) -> int:
     """The time of the frame after the one at `last`, in ticks of `clock` seconds: its own `pts` where that is later. A
-    frame that is no later comes one tick after (a duplicate), one without a time or more than a second back (the clock
-    was set back: films put together) one usual `step` after."""
+    frame that is no later comes one tick after (a duplicate). One without a time, more than a second back or more than
+    `leap` seconds ahead (the clock was set: films put together, a broken number) comes one usual `step` after."""
     if last is None:
         return pts or 0
-    if pts is not None and pts > last:
-        return pts
-    return last + (1 if pts is not None and (last - pts) * clock < 1 else step)
+    if pts is None or (last - pts) * clock >= 1 or (pts - last) * clock > leap:
+        return last + step
+    return max(pts, last + 1)
 
 
 def _check(path: Path) -> None:
@@ -403,13 +413,15 @@ def _unreadable(path: Path, exc: av.FFmpegError) -> tuple[str]:
         return (f"{path} cannot be read: {problem.strerror}",)
     if head[4:] == b"ftyp":
         return (f"{path} is a broken MP4: it breaks off before its index, the recording or the copy was not finished",)
+    if isinstance(exc, EOFError):
+        return (f"{path} breaks off before its first picture",)
     if isinstance(exc, av.error.InvalidDataError):
         return (f"{path} is not a film that FFmpeg understands",)
     return (f"{path} cannot be read: {exc.strerror}",)
 
 
 def _check_pixels(path: Path, width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise MediaError(f"{path}: {width}x{height} is too large; the largest is 8192x4320")
 
 

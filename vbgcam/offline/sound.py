@@ -8,6 +8,7 @@ then puts the packets in order.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -22,7 +23,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from vbgcam.errors import MediaError
-from vbgcam.films import NewFilm, following
+from vbgcam.films import Film, NewFilm, following
 
 log = logging.getLogger(__name__)
 
@@ -37,16 +38,19 @@ _BITS_PER_CHANNEL: Final = 80_000
 class Sound:
     """All sound tracks of a film, on their way into a new one. One thread."""
 
-    def __init__(self, source: Path, into: NewFilm, zero: Fraction = Fraction(0)) -> None:
-        """`zero`: what the source's clock shows at the new film's time 0, seconds. Called before the first packet goes
-        into the film. Raises MediaError."""
-        self._path = source
+    def __init__(self, source: Film, into: NewFilm) -> None:
+        """`source` lends its path and its clock. Called before the first packet goes into the new film. Raises
+        MediaError."""
+        self._path = source.path
         self._film = into
-        self._zero = zero
+        self._zero = source.zero
+        self._leap = source.leap
         try:
-            self._container = av.open(f"file:{source}", options={"protocol_whitelist": "file"})
+            self._container = av.open(
+                f"file:{source.path}", options={"protocol_whitelist": "file"}, metadata_errors="replace"
+            )
         except av.FFmpegError as exc:
-            raise MediaError(f"{source}: its sound cannot be read: {exc.strerror}") from exc
+            raise MediaError(f"{source.path}: its sound cannot be read: {exc.strerror}") from exc
         self._tracks: dict[int, _Copied | _Encoded] = {}
         for stream in self._container.streams.audio:
             track = self._track(stream)
@@ -84,6 +88,8 @@ class Sound:
             except av.FFmpegError as exc:
                 log.warning("%s: its sound breaks off: %s", self._path, exc.strerror)
                 return None
+            except IndexError:  # PyAV's, at the end, where a stream came in halfway
+                return None
             if packet is None or packet.size:
                 return packet
 
@@ -96,11 +102,11 @@ class Sound:
         try:
             if not mp4 or codec.name in _IN_MP4:
                 out = self._film.container.add_stream_from_template(stream)
-                return _Copied(out, _ticks(self._zero, stream))
+                return _Copied(out, _ticks(self._zero, stream), self._leap)
         except ValueError as exc:  # what PyAV says where the format has no place for the codec
             log.debug("%s: %s", self._path, exc)
         log.info("%s: its sound, %s, becomes AAC: the new film's format does not hold it", self._path, codec.name)
-        return _Encoded(stream, self._film, _ticks(self._zero, stream), self._path)
+        return _Encoded(stream, self._film, _ticks(self._zero, stream), self._leap, self._path)
 
 
 def _ticks(time: Fraction, stream: AudioStream) -> int:
@@ -110,15 +116,21 @@ def _ticks(time: Fraction, stream: AudioStream) -> int:
 class _Copied:
     """A film whose clock was set back halfway goes on at the usual step, as its pictures do."""
 
-    def __init__(self, stream: Stream, zero: int) -> None:
+    def __init__(self, stream: Stream, zero: int, leap: Fraction) -> None:
         self._stream = stream
         self._zero = zero
+        self._leap = leap
         self._last: int | None = None
         self._step = 1
 
     def take(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
         own = packet.dts if packet.dts is not None else packet.pts
-        self._last = following(self._last, None if own is None else own - self._zero, self._step, packet.time_base)
+        own = None if own is None else own - self._zero
+        last, clock = self._last, packet.time_base
+        self._last = tick = following(last, own, self._step, clock, self._leap)
+        if last is not None and tick == last + 1 and own != tick:
+            # Doubled in the source. One tick of its clock may be none of the new film's; a millisecond is one of any.
+            self._last = last + max(1, math.ceil(Fraction(1, 1000) / clock))
         self._step = packet.duration or self._step
         packet.pts = packet.dts = self._last  # sound is stored in the order of playing
         packet.stream = self._stream
@@ -131,8 +143,9 @@ class _Copied:
 class _Encoded:
     """Decodes, brings rate and layout to what AAC has, encodes."""
 
-    def __init__(self, source: AudioStream, into: NewFilm, zero: int, path: Path) -> None:
+    def __init__(self, source: AudioStream, into: NewFilm, zero: int, leap: Fraction, path: Path) -> None:
         self._zero = zero
+        self._leap = leap
         self._path = path
         self._damaged = False
         codec = source.codec_context
@@ -172,7 +185,10 @@ class _Encoded:
     def _time(self, frame: AudioFrame) -> None:
         own = None if frame.pts is None else frame.pts - self._zero
         base = frame.time_base or Fraction(1, frame.sample_rate)
-        frame.pts = self._last = following(self._last, own, self._step, base)
+        last, tick = self._last, following(self._last, own, self._step, base, self._leap)
+        if last is not None:  # samples that came twice play one after the other; rounded times may overlap a little
+            tick = max(tick, last + self._step - math.ceil(Fraction(2, 1000) / base))
+        frame.pts = self._last = tick
         self._step = max(1, round(Fraction(frame.samples, frame.sample_rate) / base))
 
     def _resampled(self, frame: AudioFrame | None) -> Iterator[Packet[Stream]]:

@@ -26,7 +26,7 @@ from av.video.reformatter import ColorRange
 from vbgcam.background import Background
 from vbgcam.compose import Blur, Composer, Key
 from vbgcam.errors import ConfigError
-from vbgcam.films import MAX_PIXELS, Film, NewFilm, Shot
+from vbgcam.films import MAX_PIXELS, MAX_SIDE, Film, NewFilm, Shot
 from vbgcam.frames import U8, Backdrop, Mask, Planes, RawFrame, Size
 from vbgcam.mask import finish
 from vbgcam.offline.sound import Sound
@@ -130,7 +130,7 @@ class _Pictures:
         stack.callback(self._output.discard)
         self._sound: Sound | None = None
         if film.audio and self._output.film is not None:
-            self._sound = Sound(film.path, self._output.film, film.zero)
+            self._sound = Sound(film, self._output.film)
             stack.callback(self._sound.close)
 
     def write(self, frame: RawFrame, mask: Mask | None, shot: Shot) -> None:
@@ -218,7 +218,7 @@ def _size(size: Size, height: int | None) -> Size:
     if height is None:
         return size.even
     scaled = Size(max(2, 2 * round(size.width * height / size.height / 2)), height)
-    if scaled.pixels > MAX_PIXELS:
+    if scaled.pixels > MAX_PIXELS or scaled.width > MAX_SIDE:
         raise ConfigError(f"--height {height}: {scaled} is too large; the largest is 8192x4320")
     return scaled
 
