@@ -14,6 +14,7 @@ from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from vbgcam.frames import U8, Backdrop, Mask, PlanePool, Planes, RawFrame, SafeFrame, Size, claim_seal
 
@@ -136,26 +137,29 @@ def _mirrored(planes: Planes) -> Planes:
 
 
 def _blurred(planes: Planes, alpha: U8, strength: float) -> Planes:
-    """The room out of focus, without the person's colours bleeding into it: at quarter size each pixel counts by
-    1 - alpha before and the sum is divided by the blurred weights after (normalised convolution, Knutsson and Westin
-    1993). Where no room is near, deep inside the person, the plain blur stands in; it is covered by the person."""
+    """The room out of focus, without the person's colours bleeding into it: each pixel counts by 1 - alpha, before the
+    picture is reduced to a quarter and blurred, and the sum is divided by the equally blurred weights (normalised
+    convolution, Knutsson and Westin 1993). Where no room is near, deep inside the person, nothing is seen of it."""
     size = planes.size
-    small = Size(max(1, size.width // 4), max(1, size.height // 4))
-    sigma = max(0.5, 0.04 * strength * small.height)
-    weight = 255 - cv2.resize(alpha, (small.width, small.height), interpolation=cv2.INTER_AREA)
-    room = np.maximum(weight.astype(np.float32) / 255, 1e-3)
-    near = cv2.GaussianBlur(room, (0, 0), sigma)
+    small = (max(1, size.width // 4), max(1, size.height // 4))
+    sigma = max(0.5, 0.04 * strength * small[1])
+    weight = cv2.bitwise_not(alpha)
     out = Planes.empty(size)
     for source, target in ((planes.y, out.y), (planes.u, out.u), (planes.v, out.v)):
-        plane = cv2.resize(source, (small.width, small.height), interpolation=cv2.INTER_AREA).astype(np.float32)
-        soft = cv2.GaussianBlur(plane * room, (0, 0), sigma) / near
-        cv2.resize(
-            np.clip(soft + 0.5, 0, 255).astype(np.uint8),
-            (target.shape[1], target.shape[0]),
-            dst=target,
-            interpolation=cv2.INTER_LINEAR,
-        )
+        height, width = source.shape
+        if weight.shape != source.shape:
+            weight = cv2.resize(weight, (width, height), interpolation=cv2.INTER_AREA)
+        counted = cv2.multiply(source, weight, dtype=cv2.CV_16U)
+        total = cv2.GaussianBlur(_reduced(counted, small), (0, 0), sigma)
+        near = cv2.GaussianBlur(_reduced(weight, small), (0, 0), sigma)
+        soft = np.divide(total, near, out=np.full_like(total, 128), where=near > 0.5)
+        plane = np.clip(soft + 0.5, 0, 255).astype(np.uint8)
+        cv2.resize(plane, (width, height), dst=target, interpolation=cv2.INTER_LINEAR)
     return out
+
+
+def _reduced(plane: object, size: tuple[int, int]) -> NDArray[np.float32]:
+    return np.asarray(cv2.resize(np.asarray(plane), size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _without_spill(planes: Planes, key: Key) -> tuple[U8, U8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import subprocess
@@ -130,9 +131,7 @@ def test_a_usb_webcam_in_mjpg(camera: Path, network: Path, usb_webcam: UsbWebcam
         with opencv(camera) as capture:
             pictures = [read(capture) for _ in range(10)]
     assert_composed(pictures[-1], HD)
-    moves = [
-        np.abs(a.astype(float) - b)[:, : HD.width // 2].mean() for a, b in zip(pictures, pictures[1:], strict=False)
-    ]
+    moves = [np.abs(a.astype(float) - b)[:, : HD.width // 2].mean() for a, b in itertools.pairwise(pictures)]
     assert max(moves) > 1, "the camera's half stands still"
 
 
@@ -151,7 +150,7 @@ def test_sigterm_releases_both_devices_and_writes_the_figures(camera: Path, netw
 
 
 def test_before_the_first_mask_a_reader_sees_the_background_alone(camera: Path, network: Path) -> None:
-    """The reader is there from the first picture on: what it sees is all background, or composed, and never the room."""
+    """The reader is there from the first picture on: it sees the background alone, then the composition."""
     with running(network, VIVID, VGA):
         pass
     command = [sys.executable, "-m", "vbgcam", "run", "--source", f"camera:{VIVID}", "--sink", "virtualcam"]
