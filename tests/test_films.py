@@ -372,11 +372,14 @@ def test_no_frame_waits_for_the_garbage_collector(tmp_path: Path) -> None:
 
 
 def test_a_closed_film_gives_nothing_more_and_may_be_closed_again(tmp_path: Path) -> None:
-    opened = Film(film(tmp_path / "a.mp4", numbered(3)))
-    opened.read()
-    opened.close()
-    assert opened.read() is None
-    opened.close()
+    path = film(tmp_path / "a.mp4", numbered(3))
+    for already_read in (0, 1, 3):
+        opened = Film(path)
+        for _ in range(already_read):
+            assert opened.read() is not None
+        opened.close()
+        assert opened.read() is None
+        opened.close()
 
 
 @given(st.lists(st.none() | st.integers(-(10**6), 10**6), min_size=1), st.integers(1, 5000), st.integers(24, 90_000))

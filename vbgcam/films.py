@@ -91,6 +91,7 @@ class Film:
         self._container: InputContainer | None = None
         self._packets: Iterator[Packet[Stream]] = iter(())
         self._first: Shot | None = None
+        self._ready: list[av.VideoFrame] = []
         self._turn: tuple[int, _Display] | None = None
         _check(path)
         try:
@@ -118,7 +119,7 @@ class Film:
             self._open()
 
     def close(self) -> None:
-        self._packets = iter(())
+        self._packets, self._first, self._ready = iter(()), None, []
         if self._container is not None:
             self._container.close()
             self._container = None
@@ -190,7 +191,7 @@ class Film:
         self.left_out = 0
         self._last: int | None = None
         self._end = Fraction(0)
-        self._ready: list[av.VideoFrame] = []
+        self._ready = []
         self._over = False
         self._packets = self._container.demux()  # all streams: the sound's times tell whether the file breaks off
 
@@ -422,7 +423,7 @@ def _unreadable(path: Path, exc: av.FFmpegError) -> tuple[str]:
 
 def _check_pixels(path: Path, width: int, height: int) -> None:
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
-        raise MediaError(f"{path}: {width}x{height} is too large; the largest is 8192x4320")
+        raise MediaError(f"{path}: {width}x{height} is too large; the largest is 8192x4320, or 16384 on a side")
 
 
 def _rate(stream: VideoStream) -> Fraction:

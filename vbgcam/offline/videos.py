@@ -219,7 +219,7 @@ def _size(size: Size, height: int | None) -> Size:
         return size.even
     scaled = Size(max(2, 2 * round(size.width * height / size.height / 2)), height)
     if scaled.pixels > MAX_PIXELS or scaled.width > MAX_SIDE:
-        raise ConfigError(f"--height {height}: {scaled} is too large; the largest is 8192x4320")
+        raise ConfigError(f"--height {height}: {scaled} is too large; the largest is 8192x4320, or 16384 on a side")
     return scaled
 
 
