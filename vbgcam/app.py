@@ -103,8 +103,8 @@ def run(
     interrupted: threading.Event,
     tick: Callable[[Stats], bool] = lambda _stats: False,
 ) -> bool:
-    """The live chain from start to end. `tick`, called about ten times a second, may end it too. False where a thread had to be left
-    behind (see `Session.stop`). Raises what made the run fail; the figures are written in any case."""
+    """The live chain from start to end. `tick`, called about ten times a second, may end it too. False where a thread
+    had to be left behind (see `Session.stop`). Raises what made the run fail; the figures are written in any case."""
     stats = Stats()
     stats.fact(source=settings.camera.source, sink=settings.output.sink, model=settings.model.name)
     session = Session(plan(settings), stats)

@@ -162,7 +162,8 @@ class ModelSpec:
 
 def nearest(name: str, known: tuple[str, ...] | list[str]) -> str:
     """`; did you mean 'x'?` for a name that is near one of the known ones, else an empty text."""
-    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    begins = [item for item in known if name and item.startswith(name)]
+    close = begins if len(begins) == 1 else get_close_matches(name, known, n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

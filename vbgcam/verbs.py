@@ -24,6 +24,7 @@ from vbgcam.errors import ConfigError, ModelError, OutputError
 from vbgcam.frames import Planes
 from vbgcam.live.stats import Stats
 from vbgcam.segment import Progress, Segmenter, open_segmenter
+from vbgcam.segment.everything import Everything
 from vbgcam.specs import ModelSpec, SourceSpec
 from vbgcam.terminal import Show, progress
 
@@ -81,6 +82,7 @@ def run(arguments: Namespace, interruption: Interruption) -> int:
 
 def video(arguments: Namespace, interruption: Interruption) -> int:
     """A film through the same steps as the live picture."""
+    from vbgcam.films import Film
     from vbgcam.offline.videos import Look, convert
 
     if arguments.output is None and arguments.mask_out is None:
@@ -93,7 +95,9 @@ def video(arguments: Namespace, interruption: Interruption) -> int:
         hard=settings.model.hard,
         height=arguments.height,
     )
-    with _segmenter(settings, interruption) as segmenter, progress(arguments.input.name) as show:
+    Film(arguments.input).close()  # what cannot be read is said before a network is loaded for it
+    needed = look.behind is not None or arguments.mask_out is not None
+    with _segmenter(settings, interruption, needed) as segmenter, progress(arguments.input.name) as show:
         started = time.monotonic()
 
         def told(frames: int, count: int | None, seconds: float) -> None:
@@ -118,8 +122,12 @@ def video(arguments: Namespace, interruption: Interruption) -> int:
 
 
 @contextlib.contextmanager
-def _segmenter(settings: Settings, interruption: Interruption) -> Iterator[Segmenter]:
-    """The network for offline work; its weights are fetched with a bar where they are not here yet."""
+def _segmenter(settings: Settings, interruption: Interruption, needed: bool) -> Iterator[Segmenter]:
+    """The network for offline work; its weights are fetched with a bar where they are not here yet. The plain picture
+    without a mask needs none."""
+    if not needed:
+        yield Everything()
+        return
     with progress("fetching the weights") as show, _breaking(show, interruption) as told:
         segmenter = open_segmenter(ModelSpec.parse(settings.model.name), app.options(settings), told)
     log.info("model: %s on %s", segmenter.name, segmenter.device)
@@ -166,7 +174,7 @@ def demo(arguments: Namespace, interruption: Interruption) -> int:
                 """The cover of the first moment is no part of the film's length."""
                 seconds = stats.on_air()
                 show(min(seconds, arguments.duration), arguments.duration, f"{stats.composed()} frames composed")
-                return seconds >= arguments.duration
+                return seconds >= float(arguments.duration)
 
             app.run(settings, arguments.duration + _DEMO_START, arguments.stats, interruption, tick)
         if interruption.is_set():
@@ -189,7 +197,8 @@ def image(arguments: Namespace, interruption: Interruption) -> int:
         raise ConfigError("image: nothing to make; give -o OUT, --mask-out FILE, --cutout FILE, or several of them")
     settings = _settings(arguments)
     look = Look(app.behind(settings), mirror=settings.output.mirror, key=app.key(settings), hard=settings.model.hard)
-    with _segmenter(settings, interruption) as segmenter, progress("pictures") as show:
+    needed = look.behind is not None or arguments.mask_out is not None or arguments.cutout is not None
+    with _segmenter(settings, interruption, needed) as segmenter, progress("pictures") as show:
 
         def told(done: Done, number: int, count: int) -> None:
             show(number, count, done.source.name)
@@ -288,9 +297,11 @@ def models(arguments: Namespace, interruption: Interruption) -> int:
         return 0
     rows = survey(options, arguments.names if arguments.what == "verify" else ())
     if arguments.what == "verify":
-        for row in rows:
-            if row.state != "missing" or arguments.names:
-                _say(f"{row.name}: {_STATES[row.state]} ({row.path})")
+        asked = [row for row in rows if row.state != "missing" or arguments.names]
+        for row in asked:
+            _say(f"{row.name}: {_STATES[row.state]} ({row.path})")
+        if not asked:
+            _say("No weights are here yet; `vbgcam models fetch NAME` fetches some.")
         return 1 if any(row.state == "wrong" or (arguments.names and row.state == "missing") for row in rows) else 0
     if arguments.json:
         _say(json.dumps([{**asdict(row), "path": str(row.path)} for row in rows], indent=2))
