@@ -18,6 +18,8 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("video devices of Linux", allow_module_level=True)
 
+import grp
+
 from vbgcam import v4l2
 from vbgcam.camera import Wanted, linux, listing
 from vbgcam.camera import v4l2 as capture
@@ -297,7 +299,7 @@ def test_the_group_of_the_device_is_named_unless_udev_left_it_to_root(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for group, said in (("webcams", "webcams"), ("root", "video")):
-        monkeypatch.setattr(Path, "group", lambda self, name=group: name)
+        monkeypatch.setattr(grp, "getgrgid", lambda number, name=group: SimpleNamespace(gr_name=name))
         assert linux._group(str(tmp_path)) == said
     monkeypatch.undo()
     assert linux._group(str(tmp_path / "gone")) == "video"

@@ -14,6 +14,7 @@ How OpenCV 5 behaves here, as measured on a webcam:
 from __future__ import annotations
 
 import errno
+import grp
 import logging
 import os
 import time
@@ -194,7 +195,7 @@ class V4l2Stream:
 def _group(path: str) -> str:
     """The group that may open the device: "video" on every distribution, if udev has done its work."""
     try:
-        name = Path(path).group()
+        name = grp.getgrgid(Path(path).stat().st_gid).gr_name
     except (OSError, KeyError):  # the device is gone, or its group has no name
         return "video"
     return name if name != "root" else "video"

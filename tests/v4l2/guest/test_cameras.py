@@ -1,0 +1,397 @@
+"""Cameras on the real kernel: vivid at /dev/video0, a USB webcam with MJPG and YUYV, virtual cameras beside them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.v4l2.bench.uvc_webcam import LOOP, picture
+from tests.v4l2.guest.conftest import UsbWebcam, load_loopback, sh, until
+from tests.v4l2.guest.readers import feeding, plain
+from vbgcam.camera import Captured, Got, Wanted
+from vbgcam.camera.device import DeviceSource
+from vbgcam.camera.listing import cameras
+from vbgcam.errors import CameraError
+from vbgcam.frames import U8, Planes, Size
+from vbgcam.output.virtualcam import VirtualCamera
+from vbgcam.pixels import color_yuv, to_rgb
+
+VIVID = Path("/dev/video0")
+HD, VGA, QUARTER = Size(1280, 720), Size(640, 480), Size(640, 360)
+NOBODY = 65534
+
+# vivid's picture: bars of three quarters of full colour, as a television's test picture.
+BARS = [(191, 191, 191), (191, 191, 0), (0, 191, 191), (0, 191, 0), (191, 0, 191), (191, 0, 0), (0, 0, 191), (0, 0, 0)]
+
+
+@contextmanager
+def on(target: str | Path, size: Size = QUARTER, fps: float = 30.0, format_: str = "auto") -> Iterator[DeviceSource]:
+    """The camera, opened."""
+    camera = DeviceSource(str(target), Wanted(size, fps, format_))
+    camera.open()
+    try:
+        yield camera
+    finally:
+        camera.close()
+
+
+def refusal(target: str | Path, size: Size = QUARTER, format_: str = "auto") -> CameraError:
+    """Why the camera does not open: one line."""
+    camera = DeviceSource(str(target), Wanted(size, format=format_))
+    with pytest.raises(CameraError) as caught:
+        camera.open()
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def frame(camera: DeviceSource) -> Captured:
+    captured = camera.read()
+    assert captured is not None
+    return captured
+
+
+def failure(camera: DeviceSource) -> CameraError:
+    """Reads until the camera gives no more pictures: why."""
+    try:
+        while True:
+            frame(camera)
+    except CameraError as exc:
+        return exc
+
+
+def control(**values: int) -> None:
+    """Sets controls of vivid, some of which are faults."""
+    sh("v4l2-ctl", "-d", VIVID, *(f"--set-ctrl={name}={value}" for name, value in values.items()))
+
+
+def assert_bars(planes: Planes) -> None:
+    """At half height and below, where vivid writes no text over them."""
+    row, bar = planes.size.height * 3 // 4, planes.size.width // 8
+    for number, rgb in enumerate(BARS):
+        columns = slice(number * bar + bar // 4, number * bar + bar * 3 // 4)
+        seen = (
+            planes.y[row - 4 : row + 4, columns].mean(),
+            *(
+                plane[row // 2 - 2 : row // 2 + 2, columns.start // 2 : columns.stop // 2].mean()
+                for plane in (planes.u, planes.v)
+            ),
+        )
+        assert np.abs(np.array(seen) - color_yuv(rgb)).max() <= 3, f"bar {number}: {seen}, not {color_yuv(rgb)}"
+
+
+@pytest.mark.parametrize("target", ["0", "/dev/video0", "/dev/../dev/video0", "vivid", "platform-vivid.0-video-index0"])
+def test_vivid_opens_by_number_path_name_and_id(target: str) -> None:
+    camera = DeviceSource(target, Wanted(QUARTER))
+    expected = camera.expected()
+    with on(target) as camera:
+        assert expected == camera.open() == Got("vivid-000-vid-cap", QUARTER, 30.0, "YU12")
+        first, second = frame(camera), frame(camera)
+        assert first.planes.size == QUARTER
+        assert_bars(first.planes)
+        assert second.captured_at > first.captured_at
+        assert np.any(first.planes.y != second.planes.y), "vivid writes the time into its picture"
+
+
+@pytest.mark.parametrize("format_", ["yuyv", "uyvy", "yvyu", "yu12", "yv12", "nv12", "nv21", "bgr3", "rgb3"])
+@pytest.mark.parametrize("size", [QUARTER, HD], ids=str)
+def test_every_format_shows_the_bars_in_their_colours(format_: str, size: Size) -> None:
+    with on("0", size, 10.0, format_) as camera:
+        assert_bars(frame(camera).planes)
+
+
+# A grabber that scales nothing: whatever is asked, it gives what is plugged into it, here 1280x720 in BT.709.
+@pytest.mark.guest(vivid="n_devs=1 node_types=0x1 num_inputs=1 input_types=3 vid_cap_nr=0 ccs_cap_mode=0")
+@pytest.mark.parametrize("format_", ["auto", "yuyv"])
+def test_an_hdmi_grabbers_colours_are_brought_to_the_houses(format_: str) -> None:
+    with on("0", VGA, 30.0, format_) as camera:
+        planes = frame(camera).planes
+        assert planes.size == HD
+        assert_bars(planes)
+
+
+def test_a_camera_is_opened_again_and_again() -> None:
+    camera = DeviceSource("0", Wanted(QUARTER))
+    for _ in range(3):
+        camera.open()
+        frame(camera)
+        camera.close()
+        assert camera.read() is None
+
+
+def place(rgb: U8) -> int:
+    """Which place of the loop the USB webcam's picture shows."""
+    bar = rgb[: rgb.shape[0] // 2, :, 0].mean(axis=0) > 100
+    return round(float(np.argmax(bar) * LOOP / rgb.shape[1]))
+
+
+@pytest.mark.parametrize(
+    ("target", "size", "format_"),
+    [
+        ("usb-Bench_Bench_UVC_Webcam-video-index0", HD, "auto"),
+        ("bench uvc", HD, "mjpg"),
+        ("bench uvc", VGA, "yuyv"),
+    ],
+)
+def test_the_usb_webcam_shows_its_picture(usb_webcam: UsbWebcam, target: str, size: Size, format_: str) -> None:
+    camera = DeviceSource(target, Wanted(size, format=format_))
+    expected = camera.expected()
+    with on(target, size, 30.0, format_) as camera:
+        assert expected == Got(usb_webcam.name, size, 30.0, "YUYV" if format_ == "yuyv" else "MJPG")
+        places = []
+        for _ in range(3):
+            rgb = to_rgb(frame(camera).planes)
+            number = place(rgb)
+            true = picture((size.width, size.height), number % LOOP)[:, :, ::-1]
+            assert np.abs(rgb.astype(int) - true).mean() < 3
+            places.append(number)
+        assert len(set(places)) > 1, "the bar does not move"
+
+
+def test_raw_pictures_are_not_asked_for_where_usb_cannot_carry_them(usb_webcam: UsbWebcam) -> None:
+    found = next(camera for camera in cameras() if camera.name == usb_webcam.name)
+    assert found.bus == 480
+    assert any(mode.format == "YUYV" and mode.size == HD and 30 in mode.rates for mode in found.modes)
+    got = DeviceSource(usb_webcam.name, Wanted(HD)).expected()
+    assert got is not None
+    assert got.format == "MJPG"
+
+
+def test_an_unplugged_webcam_is_gone_and_comes_back_by_its_name(usb_webcam: UsbWebcam) -> None:
+    camera = DeviceSource("bench", Wanted(VGA, format="mjpg"))
+    camera.open()
+    frame(camera)
+    usb_webcam.unplug()
+    error = str(failure(camera))
+    assert "is gone: it was unplugged" in error or "has stopped: it was unplugged" in error
+    camera.close()
+    until(lambda: not usb_webcam.path.exists(), "the node goes")
+    assert str(refusal("bench")).startswith("there is no camera called 'bench'; cameras here: \"vivid")
+    assert "there is no camera at" in str(refusal(usb_webcam.path))
+
+
+def test_vivid_unplugged_and_plugged_in_again_is_opened_again() -> None:
+    camera = DeviceSource("0", Wanted(QUARTER))
+    camera.open()
+    driver = Path("/sys/bus/platform/drivers/vivid")
+    (driver / "unbind").write_text("vivid.0")
+    try:
+        assert "is gone: it was unplugged; no camera is plugged in; plug it in again" in str(failure(camera))
+        camera.close()
+        assert "no camera is plugged in; plug one in" in str(refusal("0"))
+    finally:
+        (driver / "bind").write_text("vivid.0")
+    until(VIVID.exists, "vivid is back")
+    camera.open()
+    assert_bars(frame(camera).planes)
+    camera.close()
+
+
+READER = """
+import sys
+from vbgcam.camera import Wanted
+from vbgcam.camera.device import DeviceSource
+from vbgcam.frames import Size
+camera = DeviceSource(sys.argv[1], Wanted(Size(640, 360)))
+camera.open()
+print("reading", flush=True)
+while True:
+    camera.read()
+"""
+
+
+@contextmanager
+def another_reader(path: Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen([sys.executable, "-c", READER, str(path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "reading\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("usb", [False, True], ids=["vivid", "USB"])
+def test_a_busy_camera_names_the_program_that_holds_it(usb: bool, request: pytest.FixtureRequest) -> None:
+    path: Path = request.getfixturevalue("usb_webcam").path if usb else VIVID
+    with another_reader(path) as process:
+        error = refusal(path)
+        assert f"is busy: python (pid {process.pid}) uses it; cameras here: " in error.message
+        assert error.mend == "close that program or choose another camera"
+        # It is still there, and says so in the list.
+        assert str(path) in [camera.path for camera in cameras()]
+    with on(path, VGA) as camera:
+        frame(camera)
+
+
+def test_a_camera_of_another_users_program_is_busy_too() -> None:
+    with another_reader(VIVID):
+        os.seteuid(NOBODY)
+        try:
+            assert "is busy: another program uses it" in str(refusal(VIVID))
+        finally:
+            os.seteuid(0)
+
+
+def test_without_permission_the_line_names_the_command_that_mends_it() -> None:
+    mode = VIVID.stat().st_mode
+    VIVID.chmod(0o600)
+    os.seteuid(NOBODY)
+    try:
+        for target in ("0", "vivid", "/dev/video0"):
+            error = refusal(target)
+            assert error.message == '"vivid-000-vid-cap" (/dev/video0) may not be opened: no permission'
+            assert error.mend == "run `sudo usermod -aG video $USER` and log in again"
+            with pytest.raises(CameraError, match="no permission"):
+                DeviceSource(target, Wanted(HD)).expected()
+    finally:
+        os.seteuid(0)
+        VIVID.chmod(mode)
+
+
+def test_what_is_not_there_lists_what_is(usb_webcam: UsbWebcam) -> None:
+    there = f'cameras here: "vivid-000-vid-cap" (/dev/video0), "{usb_webcam.name}" ({usb_webcam.path})'
+    for target, what in (
+        ("7", "there is no camera 7"),
+        ("/dev/video77", "there is no camera at /dev/video77"),
+        ("brio", "there is no camera called 'brio'"),
+        ("/tmp", "there is no camera at /tmp"),
+    ):
+        assert str(refusal(target)) == f"{what}; {there}; `vbgcam devices` says more"
+
+
+def test_a_format_that_the_camera_lacks_lists_those_that_it_has() -> None:
+    text = str(refusal("0", format_="mjpg"))
+    assert "does not give the format 'mjpg' of camera.format; it gives YUYV up to 3840x2160 at 2, " in text
+
+
+def test_a_webcams_second_device_is_no_camera_and_number_1_means_the_next_one(usb_webcam: UsbWebcam) -> None:
+    second = Path(f"/dev/video{int(usb_webcam.path.name.removeprefix('video')) + 1}")
+    assert "gives no pictures" in str(refusal(second))
+    got = DeviceSource("1", Wanted(VGA)).expected()
+    assert got is not None
+    assert got.label == usb_webcam.name
+
+
+def test_a_virtual_camera_is_taken_only_by_its_path(camera: Path) -> None:
+    (Path("/sys/bus/platform/drivers/vivid") / "unbind").write_text("vivid.0")
+    try:
+        assert "that nobody feeds" in str(refusal(camera))
+        output = VirtualCamera("", VGA, 30.0)
+        output.open()
+        try:
+            with feeding(output, plain(VGA, 60)):
+                for target in ("0", "10", "vbg", "VBG Camera"):
+                    assert "no camera is plugged in" in str(refusal(target))
+                with on(camera) as reader:
+                    assert abs(float(frame(reader).planes.y.mean()) - 60) < 2
+                assert [found.virtual for found in cameras()] == [True]
+        finally:
+            output.close()
+    finally:
+        (Path("/sys/bus/platform/drivers/vivid") / "bind").write_text("vivid.0")
+        until(VIVID.exists, "vivid is back")
+
+
+def test_number_0_takes_the_first_camera_where_video0_is_a_virtual_one(caplog: pytest.LogCaptureFixture) -> None:
+    driver = Path("/sys/bus/platform/drivers/vivid")
+    sh("modprobe", "-r", "vivid")
+    load_loopback("video_nr=10,0", "exclusive_caps=0,0", "card_label=VBG Camera,Other")
+    try:
+        sh("modprobe", "vivid", "n_devs=1", "node_types=0x1", "num_inputs=1", "input_types=0", "vid_cap_nr=4")
+        until(Path("/dev/video4").exists, "vivid is at /dev/video4")
+        with caplog.at_level("INFO", "vbgcam"):
+            got = DeviceSource("0", Wanted(QUARTER)).expected()
+        assert got is not None
+        assert got.label == "vivid-000-vid-cap"
+        assert '/dev/video0 is no camera; taking "vivid-000-vid-cap" (/dev/video4)' in caplog.text
+    finally:
+        sh("modprobe", "-r", "vivid")
+        load_loopback("video_nr=10", "exclusive_caps=1", "card_label=VBG Camera")
+        sh("modprobe", "vivid", "n_devs=1", "node_types=0x1", "num_inputs=1", "input_types=0", "vid_cap_nr=0")
+        until(driver.exists, "vivid is back")
+
+
+def test_close_ends_a_read_that_waits_for_a_silent_camera() -> None:
+    camera = DeviceSource("0", Wanted(QUARTER))
+    camera.open()
+    frame(camera)
+    control(percentage_of_dropped_buffers=100)
+    try:
+        results: list[Captured | CameraError | None] = []
+        reading = threading.Event()
+
+        def read() -> None:
+            try:
+                while True:
+                    reading.set()
+                    results.append(camera.read())
+                    if results[-1] is None:
+                        return
+            except CameraError as exc:
+                results.append(exc)
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        assert reading.wait(30)
+        camera.close()
+        thread.join(30)
+        # Had `close` not ended it, the read would have complained of the silence.
+        assert results[-1] is None
+    finally:
+        control(percentage_of_dropped_buffers=0)
+    with on("0") as camera:
+        frame(camera)
+
+
+def test_a_camera_that_falls_silent_is_an_error_and_can_be_opened_again() -> None:
+    with on("0") as camera:
+        control(percentage_of_dropped_buffers=100)
+        try:
+            assert "has sent no picture for 2 seconds" in str(failure(camera))
+        finally:
+            control(percentage_of_dropped_buffers=0)
+        camera.open()
+        assert_bars(frame(camera).planes)
+
+
+def test_a_camera_that_is_silent_from_the_start_is_refused() -> None:
+    control(percentage_of_dropped_buffers=100)
+    try:
+        assert "starts but sends no usable picture" in str(refusal("0"))
+    finally:
+        control(percentage_of_dropped_buffers=0)
+
+
+@pytest.mark.parametrize("fault", ["inject_fatal_streaming_error", "inject_vidioc_streamon_error"])
+def test_a_camera_whose_driver_fails_is_an_error_and_can_be_opened_again(fault: str) -> None:
+    camera = DeviceSource("0", Wanted(QUARTER))
+    if fault == "inject_fatal_streaming_error":
+        camera.open()
+        control(**{fault: 1})
+        assert "has stopped: it was unplugged, or its driver failed" in str(failure(camera))
+    else:
+        control(**{fault: 1})
+        with pytest.raises(CameraError):
+            camera.open()
+    camera.open()
+    assert_bars(frame(camera).planes)
+    camera.close()
+
+
+def test_nothing_but_our_own_lines_reaches_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    with another_reader(VIVID):
+        refusal(VIVID)
+    refusal("7")
+    with on("0") as camera:
+        control(inject_fatal_streaming_error=1)
+        failure(camera)
+    assert capfd.readouterr() == ("", "")
