@@ -233,6 +233,7 @@ def test_a_busy_camera_names_the_program_that_holds_it(usb: bool, request: pytes
 
 
 def test_a_camera_of_another_users_program_is_busy_too() -> None:
+    VIVID.chmod(0o666)
     with another_reader(VIVID):
         os.seteuid(NOBODY)
         try:
