@@ -19,6 +19,9 @@ FITS: Final = get_args(Fit)
 
 BLACK: Final = (16, 128, 128)
 
+# AVColorSpace of films with BT.601's matrix; the enum of libswscale, which PyAV gives the names of, has only 5 for it.
+_SMPTE170M: Final = 6
+
 _EXACT: Final = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 _FAST: Final = Interpolation.BILINEAR
 
@@ -45,7 +48,7 @@ def from_av(frame: av.VideoFrame, reformatter: VideoReformatter | None = None) -
     for BT.601 below, as players do; one that does not say its range is limited unless its format is a "yuvj" one.
 
     `reformatter`: one owned by the caller, so that a stream sets its scaler up once."""
-    source = frame.colorspace
+    source = frame.colorspace if frame.colorspace != _SMPTE170M else Colorspace.ITU601
     if source not in (Colorspace.ITU601, Colorspace.ITU709, Colorspace.FCC, Colorspace.SMPTE240M):
         # 2 is "unspecified"; BT.2020 has no integer path in libswscale's fast converters and is near enough to 709.
         source = Colorspace.ITU709 if frame.height >= 720 else Colorspace.ITU601
@@ -194,7 +197,7 @@ def resize_alpha(alpha: NDArray[np.uint8], size: Size, *, smooth: bool = True) -
 
 def _rows(plane: av.video.plane.VideoPlane) -> U8:
     """FFmpeg's own memory: (lines, line_size), writable where FFmpeg lets it."""
-    return np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)  # type: ignore[arg-type]
+    return np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
 
 
 def _resized(plane: U8, size: Size) -> U8:

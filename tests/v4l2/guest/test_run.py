@@ -47,6 +47,8 @@ class Daemon:
     def wait(self) -> int:
         code = self.process.wait(60)
         self._reader.join(10)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
         return code
 
 
