@@ -9,6 +9,7 @@ training script writes (the state dict under "model").
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 import os
 import pickle
@@ -45,7 +46,6 @@ LONGEST: Final = 4
 """Times the short side, the longest side that is given to a network: memory and work grow with it, and a picture may be
 10,000 pixels wide and 10 high."""
 
-_AUXILIARY: Final = "aux_classifier."
 _CORES: Final = torch.get_num_threads()  # before anyone sets it: the cores, or what OMP_NUM_THREADS says
 
 
@@ -139,11 +139,12 @@ def read_checkpoint(path: Path) -> State:
             # Mapped into memory instead of read (0.1 s for 1.1 s, and half the memory), but only the zip format can
             # be: torchvision's four ResNet files are in the older one.
             mapped = file.read(4) == b"PK\x03\x04"
-        with torch.serialization.safe_globals([argparse.Namespace]):  # the training script's arguments: plain values
-            held = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except OSError as exc:
         raise ModelError(f"{path} cannot be read: {exc.strerror or exc}") from exc
-    except Exception as exc:  # a damaged file makes torch's reader raise anything: KeyError, EOFError, struct.error
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):  # the training script's arguments: plain values
+            held = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except Exception as exc:  # a damaged file makes torch's reader raise anything: KeyError, EOFError, OSError
         code = re.search(r"GLOBAL (\S+)", str(exc)) if isinstance(exc, pickle.UnpicklingError) else None
         if code:
             raise ModelError(f"{path} holds more than numbers ({code[1]}); nothing of it was run") from exc
@@ -160,14 +161,14 @@ def read_checkpoint(path: Path) -> State:
 
 def architecture(state: State) -> str | None:
     """Which of the six the parameters' names belong to."""
-    names = _names(state)
-    return next((name for name in TORCHVISION_MODELS if names == _names(_empty(name, state).state_dict())), None)
+    names, auxiliary = _names(state), _has_auxiliary(state)
+    return next((name for name in TORCHVISION_MODELS if names == _names_of(name, auxiliary)), None)
 
 
 def build(name: str, state: State, source: Path) -> nn.Module:
     """The network with those weights, in eval mode, without the auxiliary classifier, which serves training alone and
     takes 4.3 % of the work. `source`: for the messages. Raises ModelError where the weights are another network's."""
-    network = _empty(name, state)
+    network = _empty(name, _has_auxiliary(state))
     wanted = network.state_dict()
     if _names(state) != _names(wanted):
         other = architecture(state)
@@ -186,15 +187,20 @@ def build(name: str, state: State, source: Path) -> nn.Module:
     return network.eval()
 
 
-def _empty(name: str, state: State) -> nn.Module:
-    """The architecture without numbers (no time for a random start: 1.3 s for fcn_resnet101), with an auxiliary
-    classifier where the state dict has one."""
-    extra = {} if name == ON_CPU else {"aux_loss": any(key.startswith(_AUXILIARY) for key in state)}
+def _empty(name: str, auxiliary: bool) -> nn.Module:
+    """The architecture without numbers: no time is spent on a random start (1.3 s for fcn_resnet101)."""
+    extra = {} if name == ON_CPU else {"aux_loss": auxiliary}
     with torch.device("meta"):
-        network: nn.Module = torchvision.models.get_model(
-            name, weights=None, weights_backbone=None, num_classes=CLASSES, **extra
-        )
-    return network
+        return torchvision.models.get_model(name, weights=None, weights_backbone=None, num_classes=CLASSES, **extra)
+
+
+@functools.cache
+def _names_of(name: str, auxiliary: bool) -> frozenset[str]:
+    return _names(_empty(name, auxiliary).state_dict())
+
+
+def _has_auxiliary(state: State) -> bool:
+    return any(key.startswith("aux_classifier.") for key in state)
 
 
 def _names(state: State) -> frozenset[str]:

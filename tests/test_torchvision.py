@@ -1,0 +1,542 @@
+"""torchvision's six networks. Nobody fetches the published weights here: the checkpoints are made, in the real
+architecture, so that the right answer is known.
+
+The made fcn_resnet101 hands the red of a picture through the whole network: every residual branch is switched off, the
+shortcuts and the head carry one channel, and class 15's logit is 20 * red - 10, all others 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import logging
+import math
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torchvision.transforms.functional import resize
+
+from tests.server import Act, Server, closed_port, serving
+from vbgcam.errors import ModelError
+from vbgcam.frames import Planes, RawFrame, Size
+from vbgcam.pixels import from_rgb, small_rgb
+from vbgcam.segment import Options, open_segmenter
+from vbgcam.segment.torchvision import (
+    ON_CPU,
+    ON_GPU,
+    TorchvisionSegmenter,
+    architecture,
+    build,
+    input_size,
+    read_checkpoint,
+)
+from vbgcam.segment.weights import PUBLISHED
+from vbgcam.specs import TORCHVISION_MODELS, ModelSpec
+
+FILE = "fcn_resnet101_coco-7ecb50ca.pth"
+PERSON = 15
+RED_MEAN, RED_STD = 0.485, 0.229  # of the preset
+State = dict[str, torch.Tensor]
+
+
+@pytest.fixture(autouse=True)
+def _environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # two that wait for each other on a busy machine take ten times as long
+    yield
+    torch.set_num_threads(threads)
+
+
+def auxiliary(name: str) -> dict[str, bool]:
+    return {} if name == ON_CPU else {"aux_loss": True}
+
+
+def empty_network(name: str, classes: int = 21) -> nn.Module:
+    """As torchvision builds it, auxiliary classifier and all, without numbers."""
+    with torch.device("meta"):
+        return torchvision.models.get_model(
+            name, weights=None, weights_backbone=None, num_classes=classes, **auxiliary(name)
+        ).eval()
+
+
+def random_network(name: str, classes: int = 21) -> nn.Module:
+    """With random convolutions, tame enough that no class wins everywhere, and a batch normalisation that passes on.
+    (Five times as fast as torchvision's own random start.)"""
+    torch.manual_seed(1)
+    network = empty_network(name, classes).to_empty(device="cpu")
+    for key, tensor in network.state_dict().items():
+        if tensor.ndim > 1:
+            tensor.uniform_(-1, 1).mul_(tensor[0].numel() ** -0.5)
+        else:
+            tensor.fill_(1 if key.endswith(("weight", "running_var")) else 0)
+    return network
+
+
+@pytest.fixture(scope="session")
+def red_state() -> State:
+    state = empty_network("fcn_resnet101").to_empty(device="cpu").state_dict()
+    for name, tensor in state.items():
+        tensor.zero_()
+        if name.endswith("running_var") or (tensor.ndim == 1 and name.endswith("weight") and "bn3" not in name):
+            tensor.fill_(1)  # batch normalisation passes on; behind the last convolution of a branch it stays 0
+    state["backbone.conv1.weight"][0, 0, 3, 3] = RED_STD
+    state["backbone.bn1.bias"][0] = RED_MEAN
+    for layer in range(1, 5):
+        state[f"backbone.layer{layer}.0.downsample.0.weight"][0, 0] = 1
+    state["classifier.0.weight"][0, 0, 1, 1] = 1
+    state["classifier.4.weight"][PERSON, 0] = 20
+    state["classifier.4.bias"][PERSON] = -10
+    return state
+
+
+@pytest.fixture(scope="session")
+def red_network(red_state: State) -> nn.Module:
+    return build("fcn_resnet101", red_state, Path("made"))
+
+
+@pytest.fixture(scope="session")
+def red_file(red_state: State, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """In the older format, as the published file is: the same size to the byte."""
+    path = tmp_path_factory.mktemp("served") / FILE
+    torch.save(red_state, path, _use_new_zipfile_serialization=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def red_sha256(red_file: Path) -> str:
+    return hashlib.sha256(red_file.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def server(red_file: Path) -> Iterator[Server]:
+    with serving() as server:
+        server.content = red_file.read_bytes()
+        yield server
+
+
+@pytest.fixture
+def cached(red_file: Path, red_sha256: str, tmp_path: Path) -> Options:
+    """The checkpoint lies in the cache, and there is no network."""
+    target = tmp_path / "torch" / "hub" / "checkpoints" / FILE
+    target.parent.mkdir(parents=True)
+    os.link(red_file, target)
+    return Options(
+        device="cpu",
+        size=64,
+        threads=1,
+        mirror=f"http://127.0.0.1:{closed_port()}",
+        sha256=red_sha256,
+        folder=tmp_path / "data",
+    )
+
+
+@pytest.fixture(scope="session")
+def lraspp_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made checkpoint of the smallest network, in the newer format."""
+    path = tmp_path_factory.mktemp("made") / "lraspp.pth"
+    torch.save(random_network(ON_CPU).state_dict(), path)
+    return path
+
+
+def by_hash(file: Path, options: Options) -> Options:
+    """The file put into the cache of lraspp_mobilenet_v3_large, whose hash is known."""
+    target = Path(os.environ["TORCH_HOME"]) / "hub" / "checkpoints" / PUBLISHED[ON_CPU].file
+    target.parent.mkdir(parents=True)
+    os.link(file, target)
+    return replace(options, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
+
+
+def painted(size: Size, left: tuple[int, int, int], right: tuple[int, int, int]) -> RawFrame:
+    rgb = np.empty((size.height, size.width, 3), np.uint8)
+    rgb[:, : size.width // 2] = left
+    rgb[:, size.width // 2 :] = right
+    return RawFrame(from_rgb(rgb).frozen(), 0.0)
+
+
+def noise(size: Size, seed: int = 2) -> RawFrame:
+    rgb = np.random.default_rng(seed).integers(0, 256, (size.height, size.width, 3), np.uint8)
+    return RawFrame(from_rgb(rgb).frozen(), 0.0)
+
+
+def expected(red: float) -> float:
+    """The made network's probability for a picture of that red, 0 to 1: softmax against twenty logits of 0."""
+    logit = math.exp(20 * red - 10)
+    return logit / (logit + 20)
+
+
+def seen_red(frame: RawFrame) -> float:
+    return float(small_rgb(frame.planes, Size(4, 4))[2, 2, 0]) / 255
+
+
+# fcn_resnet101 from the server to the mask
+
+
+def test_fcn_resnet101_is_fetched_checked_and_finds_the_person(server: Server, red_sha256: str, tmp_path: Path) -> None:
+    options = Options(device="cpu", size=64, threads=1, mirror=server.url, sha256=red_sha256, folder=tmp_path / "data")
+    server.script = [Act(stop_after=100_000_000)]
+    seen: list[tuple[int, int]] = []
+    segmenter = open_segmenter(
+        ModelSpec.parse("fcn_resnet101"), options, lambda done, total: seen.append((done, total))
+    )
+    assert (segmenter.name, segmenter.device) == ("fcn_resnet101", "cpu")
+    counts = [done for done, _ in seen]
+    assert counts == sorted(counts)
+    assert seen[-1] == (217_800_805, 217_800_805)
+    assert server.asked == [(f"/{FILE}", None), (f"/{FILE}", "bytes=100000000-")]
+    frame = painted(Size(128, 64), (230, 20, 20), (20, 20, 230))
+    probability = segmenter.probability(frame)
+    assert probability.dtype == np.float32
+    assert probability.shape == (64, 128)
+    assert probability[:, :40].min() > 0.98
+    assert probability[:, 88:].max() < 0.001
+    segmenter.reset()
+    np.testing.assert_array_equal(segmenter.probability(frame), probability)
+    segmenter.close()
+    segmenter.close()
+
+
+def test_the_probability_is_the_softmax_of_the_normalised_picture(red_network: nn.Module) -> None:
+    segmenter = TorchvisionSegmenter("fcn_resnet101", red_network, torch.device("cpu"), 48, hard=False)
+    for red in (90, 150, 220):
+        frame = painted(Size(48, 48), (red, 60, 200), (red, 60, 200))
+        probability = segmenter.probability(frame)
+        # Away from the border, where the zeros of the padding are seen.
+        np.testing.assert_allclose(probability[16:32, 16:32], expected(seen_red(frame)), atol=2e-3)
+
+
+def test_hard_is_where_class_15_is_the_largest(red_network: nn.Module) -> None:
+    segmenter = TorchvisionSegmenter("fcn_resnet101", red_network, torch.device("cpu"), 48, hard=True)
+    # Logits near 1.8 and -1.4: the probabilities are 0.23 and 0.01, none above one half.
+    mask = segmenter.probability(painted(Size(128, 64), (150, 20, 20), (110, 20, 20)))
+    assert mask.dtype == np.float32
+    assert set(np.unique(mask)) == {0.0, 1.0}
+    assert mask[:, :32].all()
+    assert not mask[:, 64:].any()
+
+
+def test_a_tampered_copy_is_refused_by_the_next_process(cached: Options, red_file: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from vbgcam.errors import ModelError\n"
+        "from vbgcam.segment import Options; from vbgcam.segment.weights import ensure\n"
+        "try: print(ensure('fcn_resnet101', Options(mirror=sys.argv[1], sha256=sys.argv[2], folder=Path('none'))))\n"
+        "except ModelError as exc: print('refused:', exc)\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+
+    def in_a_new_process() -> str:
+        arguments = [sys.executable, "-c", code, cached.mirror, cached.sha256]
+        return subprocess.run(arguments, check=True, capture_output=True, text=True).stdout.strip()
+
+    target = tmp_path / "torch" / "hub" / "checkpoints" / FILE
+    assert in_a_new_process() == str(target)
+    tampered = bytearray(red_file.read_bytes())
+    tampered[len(tampered) // 2] ^= 1
+    target.unlink()  # a link to the session's file
+    target.write_bytes(tampered)
+    said = in_a_new_process()
+    assert said.startswith(f"refused: {target} is not the file it should be")
+    assert "`vbgcam models fetch fcn_resnet101` fetches it anew" in said
+    with pytest.raises(ModelError, match="not the file it should be"):
+        TorchvisionSegmenter.load("fcn_resnet101", cached)
+
+
+def test_a_served_checkpoint_of_another_hash_is_neither_used_nor_kept(server: Server, tmp_path: Path) -> None:
+    options = Options(device="cpu", mirror=server.url, folder=tmp_path / "data")
+    with pytest.raises(ModelError, match="not with 7ecb50ca"):
+        TorchvisionSegmenter.load("fcn_resnet101", options)
+    assert list((tmp_path / "torch" / "hub" / "checkpoints").iterdir()) == []
+
+
+def test_a_known_probability_everywhere(red_state: State) -> None:
+    state = {**red_state, "classifier.4.weight": torch.zeros(21, 512, 1, 1)}
+    state["classifier.4.bias"] = torch.zeros(21)
+    state["classifier.4.bias"][PERSON] = math.log(60)
+    network = build("fcn_resnet101", state, Path("made"))
+    segmenter = TorchvisionSegmenter("fcn_resnet101", network, torch.device("cpu"), 48, hard=False)
+    probability = segmenter.probability(noise(Size(80, 60)))
+    assert probability.shape == (48, 64)
+    np.testing.assert_allclose(probability, 0.75, atol=1e-6)
+
+
+# all six
+
+
+@pytest.mark.parametrize("name", TORCHVISION_MODELS)
+def test_each_network_answers_as_torchvisions_own(name: str) -> None:
+    reference = random_network(name)
+    network = build(name, reference.state_dict(), Path("made"))
+    frame = noise(Size(48, 32))
+    weights = torchvision.models.get_weight(PUBLISHED[name].weights)
+    rgb = small_rgb(frame.planes, frame.size)
+    picture = weights.transforms(resize_size=32)(torch.from_numpy(rgb).permute(2, 0, 1))
+    assert picture.shape == (3, 32, 48)
+    with torch.inference_mode():
+        logits = reference(picture[None])["out"][0]
+    soft = TorchvisionSegmenter(name, network, torch.device("cpu"), 32, hard=False).probability(frame)
+    hard = TorchvisionSegmenter(name, network, torch.device("cpu"), 32, hard=True).probability(frame)
+    np.testing.assert_allclose(soft, logits.softmax(0)[PERSON], rtol=1e-3, atol=1e-5)
+    np.testing.assert_array_equal(hard, (logits.argmax(0) == PERSON).numpy())
+    assert weights.meta["categories"][PERSON] == "person"
+
+
+@pytest.mark.parametrize("name", TORCHVISION_MODELS)
+def test_the_architecture_is_known_from_the_state_dict(name: str) -> None:
+    state = empty_network(name).state_dict()
+    assert architecture(state) == name
+    without = {key: tensor for key, tensor in state.items() if not key.startswith("aux_classifier.")}
+    assert architecture(without) == name
+    assert architecture({**state, "more": torch.zeros(1)}) is None
+
+
+def test_the_auxiliary_classifier_is_loaded_and_dropped(red_state: State, red_network: nn.Module) -> None:
+    assert any(key.startswith("aux_classifier.") for key in red_state)
+    assert [child for child, _ in red_network.named_children()] == ["backbone", "classifier"]
+    assert not red_network.training
+    with torch.inference_mode():
+        assert list(red_network(torch.zeros(1, 3, 32, 32))) == ["out"]
+
+
+def test_a_checkpoint_without_the_training_counters_is_taken() -> None:
+    state = random_network(ON_CPU).state_dict()
+    old = {key: tensor for key, tensor in state.items() if not key.endswith("num_batches_tracked")}
+    network = build(ON_CPU, old, Path("made"))
+    assert torch.equal(network.state_dict()["backbone.0.0.weight"], state["backbone.0.0.weight"])
+
+
+# what is chosen
+
+
+def test_auto_is_the_small_network_on_a_cpu_and_says_so(
+    lraspp_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    options = by_hash(lraspp_file, Options(folder=tmp_path, size=32, threads=1))
+    with caplog.at_level(logging.INFO, "vbgcam"):
+        segmenter = TorchvisionSegmenter.load("auto", options)
+    assert (segmenter.name, segmenter.device) == (ON_CPU, "cpu")
+    assert any(
+        record.getMessage().startswith(f"model auto: {ON_CPU}, because without a GPU") for record in caplog.records
+    )
+    assert torch.get_num_threads() == 1
+
+
+@pytest.mark.parametrize(("kind", "cuda"), [("cuda:0", True), ("mps", False)])
+def test_auto_is_fcn_resnet101_on_a_gpu_and_says_so(
+    kind: str, cuda: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    offline = Options(mirror=f"http://127.0.0.1:{closed_port()}", folder=tmp_path)
+    with caplog.at_level(logging.INFO, "vbgcam"), pytest.raises(ModelError, match=PUBLISHED[ON_GPU].file):
+        TorchvisionSegmenter.load("auto", offline)
+    assert any(f"{ON_GPU}, because there is {kind}" in record.getMessage() for record in caplog.records)
+
+
+def test_a_gpu_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ModelError, match=r"cannot run on cuda: .*; set model\.device") as caught:
+        TorchvisionSegmenter.load("auto", Options(device="cuda"))
+    assert not caught.value.retry
+
+
+@pytest.mark.parametrize(
+    ("size", "live", "shape"), [(None, False, (520, 520)), (None, True, (256, 256)), (48, True, (48, 48))]
+)
+def test_the_input_is_the_presets_but_small_in_a_live_picture(
+    size: int | None, live: bool, shape: tuple[int, int], lraspp_file: Path, tmp_path: Path
+) -> None:
+    options = by_hash(lraspp_file, Options(device="cpu", threads=1, folder=tmp_path, size=size, live=live))
+    assert TorchvisionSegmenter.load(ON_CPU, options).probability(noise(Size(64, 64))).shape == shape
+
+
+@given(width=st.integers(1, 4096), height=st.integers(1, 4096), short=st.integers(1, 520))
+@settings(max_examples=200, deadline=None)
+def test_the_input_has_the_size_that_the_preset_would_make(width: int, height: int, short: int) -> None:
+    size = input_size(Size(width, height), short)
+    if max(width, height) / min(width, height) < 4:
+        picture = torch.empty(1, height, width, device="meta")
+        assert resize(picture, [short]).shape == (1, size.height, size.width)
+    else:
+        assert max(size.width, size.height) <= 4 * short
+        assert min(size.width, size.height) <= short
+
+
+def test_a_picture_of_any_shape_is_answered(lraspp_file: Path, tmp_path: Path) -> None:
+    segmenter = TorchvisionSegmenter.load(
+        ON_CPU, by_hash(lraspp_file, Options(device="cpu", threads=1, folder=tmp_path, size=32))
+    )
+    for size in (Size(1, 1), Size(2, 500), Size(3001, 3), Size(33, 31)):
+        probability = segmenter.probability(RawFrame(Planes.filled(size, (90, 100, 200)).frozen(), 0.0))
+        assert np.isfinite(probability).all()
+        assert 0 <= probability.min() <= probability.max() <= 1
+
+
+# what goes wrong
+
+
+class Failing(nn.Module):
+    def __init__(self, error: RuntimeError) -> None:
+        super().__init__()
+        self.error = error
+
+    def forward(self, _picture: torch.Tensor) -> dict[str, torch.Tensor]:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (torch.cuda.OutOfMemoryError("CUDA out of memory.\nTried to"), "memory of cpu is too small.*; set model.size"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "memory of cpu is too small"),
+        (RuntimeError("CUDA error: an illegal memory access\nCUDA kernel errors"), "fcn_resnet101 failed on cpu: CUDA"),
+    ],
+)
+def test_a_network_that_fails_is_one_line(error: RuntimeError, words: str) -> None:
+    segmenter = TorchvisionSegmenter("fcn_resnet101", Failing(error), torch.device("cpu"), 32, hard=False)
+    with pytest.raises(ModelError, match=words) as caught:
+        segmenter.probability(noise(Size(32, 32)))
+    assert "\n" not in str(caught.value)
+
+
+def test_torchs_warnings_stay_with_torch(lraspp_file: Path, tmp_path: Path) -> None:
+    TorchvisionSegmenter.load(ON_CPU, by_hash(lraspp_file, Options(device="cpu", threads=1, folder=tmp_path, size=32)))
+    for module in ("torch", "torch.cuda", "torchvision.ops", "vbgcam.segment.torchvision"):
+        warnings.warn_explicit("The NVIDIA driver on your system is too old", UserWarning, "file.py", 1, module)
+    with pytest.raises(UserWarning, match="others"):
+        warnings.warn_explicit("others are heard", UserWarning, "file.py", 1, "vbgcam.live")
+
+
+class Creates:
+    """A pickle that makes a file when it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("kind", ["torch", "older torch", "pickle 2", "pickle 4"])
+def test_a_checkpoint_with_code_is_refused_and_nothing_is_run(kind: str, tmp_path: Path) -> None:
+    file, trace = tmp_path / "evil.pth", tmp_path / "trace"
+    held = {"model": {"weight": Creates(trace)}}
+    if "torch" in kind:
+        torch.save(held, file, _use_new_zipfile_serialization=kind == "torch")
+    else:
+        file.write_bytes(pickle.dumps(held, protocol=int(kind[-1])))
+    with pytest.raises(ModelError) as caught:
+        read_checkpoint(file)
+    assert not trace.exists()
+    assert "\n" not in str(caught.value)
+    assert str(file) in str(caught.value)
+    if "torch" in kind:
+        assert "holds more than numbers" in str(caught.value)
+        assert "mkdir" in str(caught.value)
+    with file.open("rb") as stream:  # the trap is a real one
+        if "pickle" in kind:
+            pickle.load(stream)
+            assert trace.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK\x03\x04", b"<html>404</html>", bytes(range(256)) * 40, b"\x80\x02}q\x00.", b"PK\x03\x04" + b"\0" * 5000],
+    ids=["empty", "zip's first bytes", "html", "garbage", "pickled dict", "zip of zeros"],
+)
+def test_a_file_that_is_no_checkpoint_is_one_line(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "file.pth"
+    file.write_bytes(content)
+    with pytest.raises(ModelError, match=r"file\.pth is damaged, or no PyTorch checkpoint$"):
+        read_checkpoint(file)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_truncated_checkpoint_is_one_line(zipped: bool, tmp_path: Path) -> None:
+    file = tmp_path / "file.pth"
+    torch.save({"weight": torch.zeros(10_000)}, file, _use_new_zipfile_serialization=zipped)
+    file.write_bytes(file.read_bytes()[:20_000])
+    with pytest.raises(ModelError, match="is damaged"):
+        read_checkpoint(file)
+
+
+@pytest.mark.parametrize("held", [[1, 2], {}, {"a": 1}, {1: torch.zeros(1)}, torch.zeros(3), {"model": 5}])
+def test_a_file_that_holds_something_else_than_a_state_dict_is_one_line(held: object, tmp_path: Path) -> None:
+    torch.save(held, tmp_path / "file.pth")
+    with pytest.raises(ModelError, match="holds no state dict"):
+        read_checkpoint(tmp_path / "file.pth")
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="cannot be read: No such file"):
+        read_checkpoint(tmp_path / "gone.pth")
+
+
+def test_what_torchvisions_training_script_writes_is_taken(tmp_path: Path) -> None:
+    file = tmp_path / "model_29.pth"
+    arguments = argparse.Namespace(model="lraspp", lr=0.01, aux_loss=False)
+    torch.save({"model": {"weight": torch.ones(2)}, "epoch": 29, "args": arguments}, file)
+    assert torch.equal(read_checkpoint(file)["weight"], torch.ones(2))
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_however_a_checkpoint_is_damaged_it_is_read_or_refused_in_one_line(zipped: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "file.pth"
+        torch.save({"weight": torch.arange(6.0)}, file, _use_new_zipfile_serialization=zipped)
+        whole = file.read_bytes()
+
+        @settings(max_examples=150, deadline=None)
+        @given(at=st.integers(0, len(whole) - 1), put=st.binary(min_size=1, max_size=4), cut=st.booleans())
+        def damage(at: int, put: bytes, cut: bool) -> None:
+            file.write_bytes(whole[:at] + put + (b"" if cut else whole[at + len(put) :]))
+            try:
+                state = read_checkpoint(file)
+            except ModelError as exc:
+                problem = str(exc)
+            else:
+                problem = ""
+                assert all(isinstance(tensor, torch.Tensor) for tensor in state.values())
+            assert "\n" not in problem
+
+        damage()
+
+
+def test_a_checkpoint_of_another_network_says_which(lraspp_file: Path) -> None:
+    with pytest.raises(ModelError, match=f"is no checkpoint of fcn_resnet50 but of {ON_CPU}$"):
+        build("fcn_resnet50", read_checkpoint(lraspp_file), lraspp_file)
+    with pytest.raises(ModelError, match=r"x\.pth is no checkpoint of fcn_resnet50$"):
+        build("fcn_resnet50", {"weight": torch.zeros(1)}, Path("x.pth"))
+
+
+def test_a_training_for_other_classes_says_so() -> None:
+    state = random_network(ON_CPU, classes=2).state_dict()
+    assert architecture(state) == ON_CPU
+    with pytest.raises(ModelError, match=r"is \[2, .*not \[21, .*21 classes$"):
+        build(ON_CPU, state, Path("made"))
+
+
+def test_tensors_that_cannot_be_copied_are_one_line() -> None:
+    state = random_network(ON_CPU).state_dict()
+    key = "classifier.high_classifier.bias"
+    state[key] = state[key].to_sparse()
+    with pytest.raises(ModelError, match=f"made does not fit {ON_CPU}: ") as caught:
+        build(ON_CPU, state, Path("made"))
+    assert "\n" not in str(caught.value)

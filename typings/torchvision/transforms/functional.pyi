@@ -1,0 +1,3 @@
+from torch import Tensor
+
+def resize(img: Tensor, size: list[int]) -> Tensor: ...
