@@ -95,7 +95,7 @@ def test_a_writer_that_has_not_written_yet_makes_the_device_busy_and_readers_do_
     assert device(10, "VBG Camera", LOST).state == "free"
 
 
-def test_who_feeds_a_busy_device_is_named_as_well_as_it_can_be_known() -> None:
+def test_who_feeds_a_busy_device_is_named_as_well_as_it_can_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
     feeds = "the virtual camera VBG Camera (/dev/video10) is in use by"
     assert refusal("", device(10, "VBG Camera", TAKEN, READER, WRITER)) == (
         f"{feeds} obs (pid 80); end that program: kill 80"
@@ -104,6 +104,12 @@ def test_who_feeds_a_busy_device_is_named_as_well_as_it_can_be_known() -> None:
     assert refusal("", device(10, "VBG Camera", TAKEN, READER, Holder(901, "ffmpeg"))) == (
         f"{feeds} zoom (pid 900), ffmpeg (pid 901); end the one that feeds it"
     )
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert refusal("", device(10, "VBG Camera", TAKEN)) == (
+        "the virtual camera VBG Camera (/dev/video10) takes no writer although nobody has it open; "
+        f"v4l2-ctl -d /dev/video10 -c keep_format=0, or {RELOAD}"
+    )
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert refusal("", device(10, "VBG Camera", TAKEN)) == (
         f"{feeds} a program of another user; sudo fuser -v /dev/video10 names it; if it names nobody: {RELOAD}"
     )
