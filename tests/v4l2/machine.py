@@ -30,7 +30,7 @@ class Boot:
     vivid: str | None = None
     loopback: str | None = None
     memory: int = 4096
-    seconds: int = 300
+    seconds: int = 900
 
 
 DEFAULT = Boot()
