@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2046  # $(missing ...) is one word for each package
 # Sourced by packaging/demo and packaging/test: makes `.venv` at the top of the checkout ready, from whatever state it is
 # in, and installs (as root) or names the Debian packages that are missing.
 #
