@@ -8,4 +8,4 @@ class CameraInfo:
     pid: int | None
     backend: int
 
-def enumerate_cameras(apiPreference: int = ...) -> list[CameraInfo]: ...
+def enumerate_cameras(apiPreference: int = ...) -> list[CameraInfo]: ...  # noqa: N803  # the package's own name
