@@ -1,7 +1,7 @@
 """A camera's bytes become the house's planes, without a detour through RGB.
 
-Milliseconds on one core, 1280x720 / 1920x1080: I420 0.05 / 0.1, NV12 0.2 / 0.5, YUYV 0.5 / 1.1, BGR 0.4 / 1.1; JPEG
-2 / 5 to decode and 0.3 / 0.6 for its full-range planes, for which libswscale takes 1.2 / 2.5.
+Milliseconds on one core, 1280x720 / 1920x1080: I420 0.05 / 0.1, NV12 0.2 / 0.5, YUYV 0.4 / 0.9, BGR 0.4 / 0.9; JPEG
+2.5 to 3 / 5.5 to 7, of which 0.3 / 0.6 turn its full-range planes, for which libswscale takes 1.2 / 2.5.
 """
 
 from __future__ import annotations
