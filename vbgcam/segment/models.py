@@ -149,7 +149,7 @@ def _row(place: Place) -> Row:
         size=size,
         miou=published.miou if published else None,
         pixel_accuracy=published.pixel_accuracy if published else None,
-        purpose=published.purpose if published else "your own",
+        purpose=published.purpose if published else "added with `vbgcam models add`",
         licence=LICENCE if published else "",
     )
 
