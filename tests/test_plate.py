@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from vbgcam import pictures
 from vbgcam.errors import ModelError
 from vbgcam.films import Film
 from vbgcam.frames import U8, Planes, RawFrame, Size
 from vbgcam.mask import finish
-from vbgcam.pixels import from_rgb
+from vbgcam.pixels import color_yuv, from_rgb, to_rgb
 from vbgcam.segment.plate import CleanPlate, save, take
 
 SIZE = Size(320, 240)
@@ -67,21 +68,92 @@ def test_the_person_is_what_differs_through_noise(plate: CleanPlate, noise: floa
     assert error(filmed(noise=noise), plate) < 0.012
 
 
-@pytest.mark.parametrize("gain", [0.7, 0.9, 1.1, 1.25])
+@pytest.mark.parametrize("gain", [0.5, 0.7, 0.9, 1.1, 1.2])
 def test_exposure_is_followed(plate: CleanPlate, gain: float) -> None:
+    assert error(filmed(gain=gain), plate) < 0.012
+
+
+@pytest.mark.parametrize("gain", [1.3, 1.4])
+def test_exposure_is_followed_into_highlights_that_clip(plate: CleanPlate, gain: float) -> None:
     assert error(filmed(gain=gain), plate) < 0.03
 
 
-@pytest.mark.parametrize("tint", [(8, 0, -8), (-6, 0, 10)])
-def test_white_balance_is_followed(plate: CleanPlate, tint: tuple[int, int, int]) -> None:
-    assert error(filmed(tint=tint), plate) < 0.02
+def test_exposure_that_jumps_from_one_frame_to_the_next_is_followed_at_once(plate: CleanPlate) -> None:
+    for gain in (1.0, 1.2, 0.7, 1.0):
+        assert error(filmed(gain=gain), plate) < 0.012
 
 
-def test_a_soft_shadow_on_the_wall_is_not_the_person(plate: CleanPlate) -> None:
+@pytest.mark.parametrize("tint", [(8, 0, -8), (-6, 0, 10), (14, 14, 14)])
+def test_white_balance_and_black_level_are_followed(plate: CleanPlate, tint: tuple[int, int, int]) -> None:
+    assert error(filmed(tint=tint), plate) < 0.012
+
+
+@pytest.mark.parametrize("light", [(1.1, 1.0, 0.85), (0.9, 1.0, 1.12)])
+def test_a_white_balance_moves_bright_colours_more_than_dark_ones(
+    plate: CleanPlate, light: tuple[float, float, float]
+) -> None:
+    rgb = np.clip(to_rgb(filmed().planes) * np.array(light), 0, 255).astype(np.uint8)
+    assert error(RawFrame(from_rgb(rgb).frozen(), 0.0), plate) < 0.012
+
+
+def seen_by(rgb: NDArray[np.float32]) -> RawFrame:
+    return RawFrame(from_rgb(np.clip(rgb, 0, 255).astype(np.uint8)).frozen(), 0.0)
+
+
+@pytest.mark.parametrize("light", [0.88, 0.75])
+def test_a_shadow_on_the_wall_is_not_the_person(plate: CleanPlate, light: float) -> None:
     shaded = room().astype(np.float32)
-    shaded[40:200, 20:80] *= 0.88
-    frame = RawFrame(from_rgb(shaded.astype(np.uint8)).frozen(), 0.0)
-    assert float(plate.probability(frame)[50:190, 30:70].mean()) < 0.1
+    shaded[40:200, 20:80] *= light
+    assert float(plate.probability(seen_by(shaded))[50:190, 30:70].mean()) < 0.05
+
+
+@pytest.mark.parametrize("light", [0.55, 1.3])
+def test_where_the_rooms_own_texture_is_lit_otherwise_it_is_not_the_person(plate: CleanPlate, light: float) -> None:
+    lit = room().astype(np.float32)
+    rows, columns = slice(120, 200), slice(20, 60)
+    lit[rows, columns] = np.arange(80)[:, None, None] % 16 * 4 + 90
+    plate = CleanPlate(from_rgb(lit.astype(np.uint8)))
+    lit[rows, columns] *= light
+    assert float(plate.probability(seen_by(lit))[130:190, 30:50].mean()) < 0.05
+
+
+def test_a_camera_that_was_moved_shows_nobody_and_says_so_once(
+    plate: CleanPlate, caplog: pytest.LogCaptureFixture
+) -> None:
+    still = to_rgb(filmed().planes)
+    assert plate.probability(filmed()).max() == 1
+    assert not caplog.records
+    for shift in (6, 6, 20):
+        assert plate.probability(seen_by(np.roll(still, shift, 1).astype(np.float32))).max() == 0
+    assert [record.getMessage() for record in caplog.records] == [
+        "the clean plate does not fit any more: the camera was moved. Nobody is shown until it does; take a new one "
+        "with `vbgcam plate`"
+    ]
+    assert plate.probability(filmed()).max() == 1, "it is back where it was"
+
+
+def test_a_lamp_on_one_side_of_the_room_shows_nobody(plate: CleanPlate, caplog: pytest.LogCaptureFixture) -> None:
+    lamp = np.linspace(0.7, 1.4, SIZE.width)[None, :, None]
+    assert plate.probability(seen_by((to_rgb(filmed().planes) * lamp).astype(np.float32))).max() == 0
+    assert "the light has changed" in caplog.text
+
+
+@pytest.mark.parametrize("wall", [(190, 185, 175), (60, 90, 120)])
+def test_a_person_before_a_plain_wall_is_not_taken_for_a_camera_that_moved(wall: tuple[int, int, int]) -> None:
+    plain = CleanPlate(Planes.filled(SIZE, color_yuv(wall)))
+    picture, alpha = person()
+    for left in range(-60, 61, 12):
+        weight = np.roll(alpha, left, 1)[..., None] / 255
+        frame = seen_by((weight * np.roll(picture, left, 1) + (1 - weight) * np.array(wall)).astype(np.float32))
+        assert float(np.abs(plain.probability(frame) - weight[..., 0]).mean()) < 0.012
+
+
+def test_a_person_close_by_who_hides_most_of_the_room_stays(plate: CleanPlate) -> None:
+    picture = np.full((240, 320, 3), (200, 40, 60), np.float32)
+    picture[:, :40] = room()[:, :40]
+    answer = plate.probability(seen_by(picture))
+    assert float(answer[:, 60:].mean()) > 0.98
+    assert float(answer[:, :30].max()) == 0
 
 
 def test_an_empty_room_is_empty(plate: CleanPlate) -> None:
@@ -134,7 +206,7 @@ def test_a_real_room_with_its_true_plate(testdata: Path) -> None:
         frame = RawFrame(shot.planes, float(shot.time))
         mask = finish(plate.probability(frame), frame).alpha
         errors.append(np.abs(mask.astype(float) - alpha).mean() / 255)
-    assert float(np.mean(errors)) <= 0.012
+    assert float(np.mean(errors)) <= 0.006
 
 
 def test_a_plate_is_the_mean_of_its_frames_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
@@ -156,6 +228,8 @@ def test_a_plate_is_the_mean_of_its_frames_and_only_its_owner_can_read_it(tmp_pa
 def test_somebody_in_the_picture_spoils_the_plate() -> None:
     with pytest.raises(ModelError, match=r"did not stand still.*vbgcam plate"):
         take(iter([from_rgb(room()), filmed().planes]), 2)
+    with pytest.raises(ModelError, match="did not stand still"):
+        take(iter([from_rgb(room()), Planes.filled(Size(160, 120), (16, 128, 128))]), 2)
 
 
 def test_too_few_frames_make_no_plate() -> None:
@@ -167,8 +241,9 @@ def test_a_missing_or_broken_plate_says_how_to_take_one(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="vbgcam plate"):
         CleanPlate.load(tmp_path / "plate.png")
     (tmp_path / "plate.png").write_text("no picture")
-    with pytest.raises(ModelError, match="cannot be used"):
-        CleanPlate.load(tmp_path / "plate.png")
+    for path in (tmp_path / "plate.png", tmp_path, tmp_path / ("a" * 300)):
+        with pytest.raises(ModelError, match=r"^the clean plate cannot be used: .*vbgcam plate`$"):
+            CleanPlate.load(path)
 
 
 def test_a_plate_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
