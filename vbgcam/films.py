@@ -12,16 +12,13 @@ the background, and `offline.videos`. FFmpeg (through PyAV) decodes; what files 
 A Film holds a few frames of memory (the decoder's own, bounded by its threads), however long the film is. It belongs to
 one thread.
 
-`NewFilm` is the other direction: a film that is there whole or not at all. What goes into it is its caller's business.
+The other direction is `newfilm`.
 """
 
 from __future__ import annotations
 
-import errno
 import logging
-import shlex
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -36,12 +33,11 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
 from av.video.stream import VideoStream
-from numba import njit
 from numpy.typing import NDArray
 
-from vbgcam.errors import MediaError, OutputError
-from vbgcam.files import whole
-from vbgcam.frames import U8, Planes, Size
+from vbgcam.errors import MediaError
+from vbgcam.frames import Planes, Size
+from vbgcam.matrix import BT470, BT601, BT709, STEPS_TO_BT601, WEIGHTS, to_bt601
 from vbgcam.pixels import fit, from_av, resize
 
 log = logging.getLogger(__name__)
@@ -274,7 +270,7 @@ class Film:
             frame = self._scaler.reformat(
                 frame,
                 format="yuv420p",
-                src_colorspace=Colorspace.BT2020 if matrix not in _KRB else matrix,
+                src_colorspace=Colorspace.BT2020 if matrix not in WEIGHTS else matrix,
                 src_color_range=frame.color_range or ColorRange.MPEG,
                 dst_colorspace=Colorspace.ITU601,
                 dst_color_range=ColorRange.MPEG,
@@ -282,100 +278,20 @@ class Film:
                 dst_color_primaries=ColorPrimaries.BT709,
                 threads=self._threads,
             )
-            matrix = _BT601
-        elif matrix not in (_BT470, _BT601, *_KRB):
-            matrix = _BT709 if frame.height >= 720 else _BT601
+            matrix = BT601
+        elif matrix not in (BT470, BT601, *WEIGHTS):
+            matrix = BT709 if frame.height >= 720 else BT601
         if not rgb:
             frame.colorspace = Colorspace.ITU601  # so that from_av converts format and range alone
         planes = from_av(frame, self._scaler)
-        if not rgb and matrix in _TO_BT601:
+        if not rgb and matrix in STEPS_TO_BT601:
             # libswscale goes from matrix to matrix by way of RGB: 3.9 ms at 720p and up to 3 steps off; this is 0.6 ms.
-            _rematrix(planes.y, planes.u, planes.v, _TO_BT601[matrix])
+            to_bt601(planes.y, planes.u, planes.v, STEPS_TO_BT601[matrix])
         if self._square != 1:
             width = max(2, 2 * round(planes.size.width * self._square / 2))
             _check_pixels(self.path, width, planes.size.height)
             planes = resize(planes, Size(width, planes.size.height))
         return _upright(planes, self._display(frame))
-
-
-class NewFilm:
-    """A film being written, MP4 or MKV by its suffix, beside its target under another name. Either `finish` and `keep`
-    are called, or `discard`; after an OutputError it is discarded already. `container`: streams are added to it before
-    the first packet. `gone`: whether it was discarded. One thread at a time."""
-
-    def __init__(self, target: Path, clock: Fraction) -> None:
-        """`clock`: the pictures' time base, which MP4 keeps as it is (MKV counts milliseconds). Raises OutputError."""
-        self.target: Final = target
-        self.gone = False
-        self._file = ExitStack()
-        try:
-            if target.is_dir():
-                raise OutputError(f"{target} is a folder")
-            self._part = self._file.enter_context(whole(target))
-        except FileNotFoundError as exc:
-            raise OutputError(
-                f"{target}: the folder {target.parent} does not exist",
-                mend=f"mkdir -p {shlex.quote(str(target.parent))}",
-            ) from exc
-        except OSError as exc:
-            raise OutputError(f"{target} cannot be written: {exc.strerror}") from exc
-        # The index goes to the front, so that the film plays while it is still being fetched.
-        mp4 = {"movflags": "+faststart", "video_track_timescale": str(clock.denominator)}
-        # Matroska would move all times so that AAC's priming, 21 ms before time 0, starts at 0.
-        mkv = {"avoid_negative_ts": "disabled"}
-        matroska = target.suffix.lower() == ".mkv"
-        self.container: Final = av.open(
-            f"file:{self._part}",
-            "w",
-            format="matroska" if matroska else "mp4",
-            container_options=mkv if matroska else mp4,
-        )
-
-    def write(self, packets: Iterable[Packet[Stream]]) -> None:
-        """Raises OutputError, and nothing is left behind."""
-        try:
-            for packet in packets:
-                self.container.mux(packet)
-        except av.FFmpegError as exc:
-            self.discard()
-            raise self._failed(exc) from exc
-
-    def finish(self) -> None:
-        """All is written; the film is not in its place yet. Raises OutputError, and nothing is left behind."""
-        try:
-            self.container.close()
-        except av.FFmpegError as exc:
-            self.discard()
-            raise self._failed(exc) from exc
-
-    def keep(self) -> None:
-        """Puts the finished film in its place. Raises OutputError, and nothing is left behind."""
-        try:
-            self._file.close()
-        except OSError as exc:
-            self.gone = True
-            raise OutputError(f"{self.target} cannot be written: {exc.strerror}") from exc
-
-    def discard(self) -> None:
-        """Leaves nothing behind; what had the target's name before keeps it."""
-        self.gone = True
-        # FFmpeg writes an index even now. Without the name it cannot move the whole film to put the index first.
-        with suppress(OSError):
-            self._part.unlink()
-        with suppress(av.FFmpegError):
-            self.container.close()
-        stop = _Discarded()
-        with suppress(_Discarded):
-            self._file.__exit__(_Discarded, stop, None)
-
-    def _failed(self, exc: av.FFmpegError) -> OutputError:
-        if exc.errno == errno.ENOSPC:
-            return OutputError(f"{self.target}: the disk is full", mend="make room, or write to another disk")
-        return OutputError(f"{self.target} cannot be written: {exc.strerror}")
-
-
-class _Discarded(Exception):  # noqa: N818  # it is no error
-    """Tells `files.whole` that the film is not wanted."""
 
 
 def following(last: int | None, pts: int | None, step: int, clock: Fraction, leap: Fraction = LEAP) -> int:
@@ -471,48 +387,3 @@ def _upright(planes: Planes, display: _Display) -> Planes:
         else:
             np.copyto(target, plane)
     return out
-
-
-# AVColorSpace, as files tag it (ITU-T H.273), and each matrix's weights of red and blue.
-_BT709: Final = 1
-_BT470: Final = 5
-_BT601: Final = 6
-_KRB: Final = {_BT709: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
-
-
-def _from_rgb_matrix(red: float, blue: float) -> NDArray[np.float64]:
-    """RGB, 0 to 1, to Y (219 steps), Cb and Cr (224 steps)."""
-    luma = np.array([red, 1 - red - blue, blue])
-    cb, cr = (np.array([0, 0, 1]) - luma) / (2 - 2 * blue), (np.array([1, 0, 0]) - luma) / (2 - 2 * red)
-    return np.stack([219 * luma, 224 * cb, 224 * cr])
-
-
-def _steps_to_bt601(red: float, blue: float) -> NDArray[np.int32]:
-    """What Cb and Cr add to Y, and the two rows that make the new Cb and Cr, in 1/65536: int32, shape (3, 2). Y has no
-    part in the chroma, and its own weight is 1: grey stays grey."""
-    change = _from_rgb_matrix(0.299, 0.114) @ np.linalg.inv(_from_rgb_matrix(red, blue))
-    return np.round(change[:, 1:] * 65536).astype(np.int32)
-
-
-_TO_BT601: Final = {matrix: _steps_to_bt601(*weights) for matrix, weights in _KRB.items()}
-
-
-@njit(cache=True, nogil=True)
-def _rematrix(y: U8, u: U8, v: U8, steps: NDArray[np.int32]) -> None:
-    """In place; the four pixels of a chroma sample share it. 32-bit constants throughout and one line of sums beside
-    the planes: with Python's own integers the compiler makes no vectors of it, and it takes five times as long."""
-    height, width = y.shape
-    y_cb, y_cr, u_cb, u_cr, v_cb, v_cr = steps[0, 0], steps[0, 1], steps[1, 0], steps[1, 1], steps[2, 0], steps[2, 1]
-    half, shift, zero, most, middle = np.int32(32768), np.int32(16), np.int32(0), np.int32(255), np.int32(128)
-    more = np.empty(2 * u.shape[1], np.int32)
-    for row in range(u.shape[0]):
-        for column in range(u.shape[1]):
-            cb, cr = np.int32(u[row, column]) - middle, np.int32(v[row, column]) - middle
-            luma = (y_cb * cb + y_cr * cr + half) >> shift
-            more[2 * column] = luma
-            more[2 * column + 1] = luma
-            u[row, column] = min(max(((u_cb * cb + u_cr * cr + half) >> shift) + middle, zero), most)
-            v[row, column] = min(max(((v_cb * cb + v_cr * cr + half) >> shift) + middle, zero), most)
-        for line in range(2 * row, min(2 * row + 2, height)):
-            for pixel in range(width):
-                y[line, pixel] = min(max(np.int32(y[line, pixel]) + more[pixel], zero), most)

@@ -6,6 +6,8 @@ import contextlib
 import json
 import logging
 import os
+import shlex
+import shutil
 import signal
 import sys
 import tempfile
@@ -137,6 +139,15 @@ def _segmenter(settings: Settings, interruption: Interruption, needed: bool) -> 
         segmenter.close()
 
 
+def _command() -> str:
+    """How this program is called from where the person stands: its name, or its path where the shell does not find
+    it (a virtual environment that is not switched on)."""
+    if shutil.which("vbgcam"):
+        return "vbgcam"
+    own = Path(sys.executable).with_name("vbgcam")
+    return shlex.quote(str(own)) if own.exists() else f"{shlex.quote(sys.executable)} -m vbgcam"
+
+
 @contextlib.contextmanager
 def _breaking(show: Show, interruption: Interruption) -> Iterator[Progress]:
     """A download's progress, shown; it breaks off when the person does."""
@@ -184,8 +195,9 @@ def demo(arguments: Namespace, interruption: Interruption) -> int:
         if backdrop is not None:
             before_after(CleanPlate.load(files.plate), backdrop, size, 1.6, sheet)
     _say(f"Made {film}{f' and {sheet}' if backdrop is not None else ''}: a drawn presenter, filmed, cut out, composed.")
-    _say("The same chain on you: `vbgcam devices` lists your cameras, `vbgcam run --background PICTURE` starts it;")
-    _say('then choose "VBG Camera" in your call. `vbgcam --help` shows the rest.')
+    me = _command()
+    _say(f"The same chain on you: `{me} devices` lists your cameras, `{me} run --background PICTURE` starts it;")
+    _say(f'then choose "VBG Camera" in your call. `{me} --help` shows the rest.')
     return 0
 
 

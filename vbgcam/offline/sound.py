@@ -23,7 +23,8 @@ from av.packet import Packet
 from av.stream import Stream
 
 from vbgcam.errors import MediaError
-from vbgcam.films import Film, NewFilm, following
+from vbgcam.films import Film, following
+from vbgcam.newfilm import NewFilm
 
 log = logging.getLogger(__name__)
 

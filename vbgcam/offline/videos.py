@@ -26,9 +26,10 @@ from av.video.reformatter import ColorRange
 from vbgcam.background import Background
 from vbgcam.compose import Blur, Composer, Key
 from vbgcam.errors import ConfigError
-from vbgcam.films import MAX_PIXELS, MAX_SIDE, Film, NewFilm, Shot
+from vbgcam.films import MAX_PIXELS, MAX_SIDE, Film, Shot
 from vbgcam.frames import U8, Backdrop, Mask, Planes, RawFrame, Size
 from vbgcam.mask import finish
+from vbgcam.newfilm import NewFilm
 from vbgcam.offline.sound import Sound
 from vbgcam.output.file import FileOutput
 from vbgcam.pixels import BLACK, crop, resize

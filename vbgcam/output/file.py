@@ -21,8 +21,8 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from av.video.stream import VideoStream
 
 from vbgcam.errors import OutputError
-from vbgcam.films import NewFilm
 from vbgcam.frames import SafeFrame, Size
+from vbgcam.newfilm import NewFilm
 from vbgcam.pixels import to_av
 
 _CLOCK: Final = Fraction(1, 90_000)
