@@ -18,14 +18,16 @@ def save(
     inputs: dict[str, Sequence[int | str]],
     outputs: dict[str, Sequence[int | str]],
     weights: dict[str, object] | None = None,
+    *,
+    kind: int = FLOAT,
 ) -> Path:
-    """`weights`: what numpy can make an array of; integers become int64, the rest float32."""
+    """`weights`: what numpy can make an array of; integers become int64, the rest float32. `kind`: of the outputs."""
     arrays = {name: np.asarray(value) for name, value in (weights or {}).items()}
     graph = helper.make_graph(
         list(nodes),
         "tiny",
         [helper.make_tensor_value_info(name, FLOAT, list(shape)) for name, shape in inputs.items()],
-        [helper.make_tensor_value_info(name, FLOAT, list(shape)) for name, shape in outputs.items()],
+        [helper.make_tensor_value_info(name, kind, list(shape)) for name, shape in outputs.items()],
         [
             numpy_helper.from_array(array if array.dtype.kind == "i" else array.astype(np.float32), name)
             for name, array in arrays.items()

@@ -1,16 +1,20 @@
-"""segment.onnx and segment.card: networks of known answers, cards, and whatever else a file may be."""
+"""segment.onnx: networks of known answers, real ones, and whatever else a file may be."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from onnx import helper
+from onnx import TensorProto, helper
 
 from tests.networks import left_half, save
 from vbgcam.errors import ModelError
@@ -19,7 +23,6 @@ from vbgcam.frames import Planes, RawFrame, Size
 from vbgcam.mask import finish
 from vbgcam.pixels import color_yuv, from_rgb
 from vbgcam.segment import Options, Probability
-from vbgcam.segment import card as cards
 from vbgcam.segment.onnx import OnnxSegmenter
 
 RGB = (200, 100, 50)
@@ -30,10 +33,13 @@ def frame(rgb: tuple[int, int, int] = RGB, size: Size = Size(32, 24)) -> RawFram
 
 
 def echo(path: Path, *, channels_last: bool, side: int | str = 8) -> Path:
-    """Gives its input back: the answer's channels are what the network was shown."""
+    """The answer's channels are what the network was shown, as shown / 512 + 0.5."""
     shape = (1, side, side, 3) if channels_last else (1, 3, side, side)
-    node = helper.make_node("Identity", ["image"], ["seen"])
-    return save(path, [node], {"image": shape}, {"seen": shape})
+    nodes = [
+        helper.make_node("Mul", ["image", "less"], ["small"]),
+        helper.make_node("Add", ["small", "half"], ["seen"]),
+    ]
+    return save(path, nodes, {"image": shape}, {"seen": shape}, {"less": 1 / 512, "half": 0.5})
 
 
 def load(path: Path, card: str | None = None, *, hard: bool = False, size: int | None = None) -> OnnxSegmenter:
@@ -45,7 +51,7 @@ def load(path: Path, card: str | None = None, *, hard: bool = False, size: int |
 def seen(tmp_path: Path, layout: str, table: str, channel: int) -> float:
     path = echo(tmp_path / f"{layout}{channel}.onnx", channels_last=layout == "NHWC")
     card = f'name = "echo"\n[input]\nlayout = "{layout}"\n{table}\n[output]\nlayout = "{layout}"\nchannel = {channel}\n'
-    return float(load(path, card).probability(frame())[4, 4])
+    return (float(load(path, card).probability(frame())[4, 4]) - 0.5) * 512
 
 
 @pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
@@ -182,9 +188,13 @@ def refused(path: Path, card: str | None = None) -> str:
 def test_what_is_no_network_is_one_line(tmp_path: Path) -> None:
     path = tmp_path / "a.onnx"
     assert "no such ONNX file" in refused(path)
-    for content in (b"", b"a poem", bytes(range(256)) * 40):
+    for content in (b"a poem", bytes(range(256)) * 40):
         path.write_bytes(content)
-        assert "no ONNX network that can be run" in refused(path)
+        assert "is no ONNX file, or only a part of one" in refused(path)
+    path.write_bytes(b"")
+    assert "no ONNX network that can be run" in refused(path)
+    assert "no such ONNX file" in refused(tmp_path / ("a" * 300))
+    assert "no such ONNX file" in refused(tmp_path)
 
 
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -206,24 +216,19 @@ def test_a_network_without_a_card_says_what_to_write(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("card", "part"),
     [
-        ("name = 3 x", "is no TOML"),
-        ("", "name"),
-        ('name = "a"\n[inptu]\nsize = [8, 8]', "did you mean 'input'"),
-        ('name = "a"\n[input]\nlayuot = "NHWC"', "did you mean 'input.layout'"),
-        ('name = "a"\n[input]\nlayout = "HWC"', "input.layout = 'HWC': should be 'NHWC' or 'NCHW'"),
-        ('name = "a"\n[input]\nsize = [0, 8]', "input.size.0 = 0"),
-        ('name = "a"\n[input]\nmean = [0, 0, 0]', "mean and std go together"),
-        ('name = "a"\n[input]\nmean = [0, 0, 0]\nstd = [1, 0, 1]', "std must not be 0"),
+        ("", "name is missing"),
         ('name = "a"\n[input]\nlayout = "NHWC"\nsize = [16, 16]\n[output]\nlayout = "NHWC"', "its input is 8x8"),
         ('name = "a"\n[input]\nlayout = "NCHW"', "no 3 channels in NCHW"),
         ('name = "a"\n[input]\nlayout = "NHWC"\nname = "img"', "no input 'img', only image"),
         ('name = "a"\n[input]\nlayout = "NHWC"\n[output]\nname = "alpha"', "no output 'alpha', only seen"),
         ('name = "a"\n[input]\nlayout = "NHWC"\n[output]\nlayout = "NHWC"\nchannel = 3', "there is no channel 3"),
+        ('name = "a"\n[input]\nlayout = "NHWC"', "has the shape [1, 8, 8, 3] for an input of 8x8 (layout?)"),
         ('name = "a"\n[input]\nlayout = "NHWC"\n[state]\nr = "s"', "no input 'r'"),
-        ("x" * 70000, "too large"),
+        ('name = "a"\n[input]\nlayout = "NHWC"\n[state]\nimage = "s"', "no output 's'"),
+        ('name = "a"\n[input]\nlayout = "NHWC"\n[constants]\nratio = 1', "no input 'ratio'"),
     ],
 )
-def test_a_card_that_is_wrong_or_does_not_fit_is_one_line(tmp_path: Path, card: str, part: str) -> None:
+def test_a_card_that_does_not_fit_the_network_is_one_line(tmp_path: Path, card: str, part: str) -> None:
     assert part in refused(echo(tmp_path / "a.onnx", channels_last=True), card)
 
 
@@ -232,21 +237,132 @@ def test_an_input_that_the_card_forgets_is_named(tmp_path: Path) -> None:
     assert "nothing is said of the input bias" in said
 
 
-def test_an_answer_that_is_no_picture_is_found_before_the_first_frame(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("axes", "keep", "shape"),
+    [([1, 2, 3], 0, (1,)), ([2, 3], 1, (1, 3, 1, 1)), ([1, 3], 0, (1, 256))],
+    ids=["a number", "a class for the picture", "a row"],
+)
+def test_an_answer_that_is_no_picture_is_found_before_the_first_frame(
+    tmp_path: Path, axes: list[int], keep: int, shape: tuple[int, ...]
+) -> None:
+    node = helper.make_node("ReduceMean", ["image"], ["out"], axes=axes, keepdims=keep)
+    path = save(tmp_path / "a.onnx", [node], {"image": (1, 3, 256, 256)}, {"out": shape})
+    assert f"the output out has the shape {list(shape)}" in refused(path, 'name = "a"')
+
+
+def test_labels_are_no_probability(tmp_path: Path) -> None:
     path = save(
         tmp_path / "a.onnx",
-        [helper.make_node("ReduceMean", ["image"], ["out"], axes=[1, 2, 3], keepdims=0)],
+        [helper.make_node("ArgMax", ["image"], ["label"], axis=1, keepdims=1)],
         {"image": (1, 3, 8, 8)},
-        {"out": (1,)},
+        {"label": (1, 1, 8, 8)},
+        kind=TensorProto.INT64,
     )
-    assert "the output out has the shape [1]" in refused(path, 'name = "a"')
+    assert "the output label is tensor(int64), no probability" in refused(path, 'name = "a"')
 
 
-def test_shipped_cards_are_right_and_each_has_a_way_to_be_found() -> None:
-    shipped = cards.shipped()
-    assert {card.name for card in shipped} >= {"selfie_segmentation", "deeplabv3_voc21", "robust_video_matting"}
-    assert all(card.sha256 or card.inputs for card in shipped)
-    assert all(len(value) == 64 for card in shipped for value in card.sha256)
+def test_a_card_without_the_activation_that_the_network_needs_shows_nothing(tmp_path: Path) -> None:
+    path = constant(tmp_path / "a.onnx", [7.0])
+    said = refused(path, ODDS.replace('activation = "sigmoid"', ""))
+    assert "the output out goes from 7 to 7 and not from 0 to 1" in said
+
+
+def test_what_swings_over_a_little_is_cut(tmp_path: Path) -> None:
+    for logit, value in ((1.2, 1.0), (-0.2, 0.0)):
+        path = constant(tmp_path / "a.onnx", [logit])
+        assert (load(path, ODDS.replace('activation = "sigmoid"', "")).probability(frame()) == value).all()
+
+
+def test_after_values_that_are_not_finite_the_state_starts_anew(tmp_path: Path) -> None:
+    path = counter(tmp_path / "a.onnx")
+    network = load(path, RECURRENT)
+    assert float(network.probability(frame())[0, 0]) == pytest.approx(0.35)
+    network._state = {"r1i": np.full((1, 1, 1, 1), np.nan, np.float32)}
+    with pytest.raises(ModelError, match="not finite"):
+        network.probability(frame())
+    assert float(network.probability(frame())[0, 0]) == pytest.approx(0.35)
+
+
+def test_a_state_begins_in_the_shape_that_the_card_says(tmp_path: Path) -> None:
+    """The network gives back the share of zeros per value: 1 / (8 * 8), where its state has that shape."""
+    path = save(
+        tmp_path / "a.onnx",
+        [
+            helper.make_node("Identity", ["r1i"], ["r1o"]),
+            helper.make_node("Size", ["r1i"], ["count"]),
+            helper.make_node("Cast", ["count"], ["many"], to=TensorProto.FLOAT),
+            helper.make_node("Reciprocal", ["many"], ["share"]),
+            helper.make_node("ReduceMean", ["src"], ["mean"], axes=[1], keepdims=1),
+            helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+            helper.make_node("Add", ["nothing", "share"], ["pha"]),
+        ],
+        {"src": (1, 3, "h", "w"), "r1i": (1, 1, "h1", "w1")},
+        {"pha": (1, 1, "h", "w"), "r1o": (1, 1, "h1", "w1")},
+        {"zero": 0.0},
+    )
+    card = 'name = "r"\n[input]\nname = "src"\nshort_side = 8\n[state]\nr1i = '
+    assert load(path, card + '"r1o"').probability(frame())[0, 0] == 1
+    shaped = card + '{ output = "r1o", shape = [1, 1, 8, 8] }'
+    assert load(path, shaped).probability(frame())[0, 0] == pytest.approx(1 / 64)
+
+
+def elsewhere(path: Path, location: str) -> Path:
+    """The network's weights are in another file."""
+    left_half(path)
+    network = onnx.load(path)
+    weights = next(item for item in network.graph.initializer if item.name == "mask")
+    weights.ClearField("raw_data")
+    weights.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", location), ("offset", "0"), ("length", str(16 * 16 * 4))):
+        entry = weights.external_data.add()
+        entry.key, entry.value = key, value
+    path.write_bytes(network.SerializeToString())
+    return path
+
+
+def test_weights_beside_the_network_are_read_and_those_elsewhere_are_not(tmp_path: Path) -> None:
+    folder = tmp_path / "network"
+    folder.mkdir()
+    content = np.ones((16, 16), np.float32).tobytes()
+    for place in (folder, tmp_path):
+        (place / "weights.bin").write_bytes(content)
+    path = folder / "a.onnx"
+    assert load(elsewhere(path, "weights.bin")).probability(frame()).min() == 1
+    for location in ("../weights.bin", str(tmp_path / "weights.bin"), "/etc/passwd", "missing.bin"):
+        assert "weights in another file that cannot be used" in refused(elsewhere(path, location))
+
+
+@pytest.mark.parametrize("field", ["opset", "ir"])
+def test_a_network_too_new_for_this_onnxruntime_says_so(tmp_path: Path, field: str) -> None:
+    path = left_half(tmp_path / "a.onnx")
+    network = onnx.load(path)
+    if field == "opset":
+        network.opset_import[0].version = 99
+    else:
+        network.ir_version = 99
+    path.write_bytes(network.SerializeToString())
+    assert "too new for this onnxruntime" in refused(path)
+    assert "pip install -U onnxruntime" in refused(path)
+
+
+def test_sides_that_are_too_large_are_not_tried(tmp_path: Path) -> None:
+    path = echo(tmp_path / "a.onnx", channels_last=True, side=100_000)
+    assert "larger than 4096 pixels" in refused(path, 'name = "a"\n[input]\nlayout = "NHWC"')
+    path = constant(tmp_path / "b.onnx", [0.0])
+    assert load(path, ODDS).probability(frame(size=Size(9000, 2))).shape == (1, 4096)
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_that_onnxruntime_has_not_is_one_line(tmp_path: Path, device: Literal["cuda", "mps"]) -> None:
+    if {"CUDAExecutionProvider", "CoreMLExecutionProvider"} & set(onnxruntime.get_available_providers()):
+        pytest.skip("this onnxruntime has CUDA or CoreML")
+    with pytest.raises(ModelError, match=f"this onnxruntime has no {device}, only cpu"):
+        OnnxSegmenter.load(left_half(tmp_path / "a.onnx"), Options(device=device))
+
+
+def test_without_onnxruntime_the_mend_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert str(refused(left_half(tmp_path / "a.onnx"))).endswith("needs onnxruntime; pip install 'vbgcam[onnx]'")
 
 
 def masks(network: OnnxSegmenter, clip: Path) -> list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:

@@ -12,7 +12,7 @@ A card lies beside the network (`selfie.onnx.toml` or `selfie.toml` for `selfie.
     channel = 15
     activation = "softmax"
     [state]                      # recurrent networks: input = output, zeros at the start
-    r1i = "r1o"
+    r1i = "r1o"                  # or { output = "r1o", shape = [1, 16, 1, 1] } where the file leaves its shape open
     [constants]                  # further inputs
     downsample_ratio = 0.5
 """
@@ -21,21 +21,30 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from vbgcam.errors import ModelError
 from vbgcam.specs import nearest
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+LARGEST_SIDE: Final = 4096
 _LARGEST_CARD: Final = 1 << 16
+_LARGEST_STATE: Final = 1 << 26
+_MOST_PROBLEMS: Final = 10
+_LONGEST_VALUE: Final = 60
 
 Layout = Literal["NHWC", "NCHW"]
-Side = Annotated[int, Field(ge=8, le=4096)]
-Triple = tuple[float, float, float]
+Side = Annotated[int, Field(ge=8, le=LARGEST_SIDE)]
+Number = Annotated[float, Field(ge=-1e6, le=1e6)]
+Triple = tuple[Number, Number, Number]
 
 
 class _Table(BaseModel):
@@ -52,7 +61,7 @@ class CardInput(_Table):
     multiple_of: int = Field(default=1, ge=1, le=256)
     layout: Layout = "NCHW"
     color: Literal["RGB", "BGR"] = "RGB"
-    range: tuple[float, float] | None = None
+    range: tuple[Number, Number] | None = None
     mean: Triple | None = None
     std: Triple | None = None
 
@@ -64,6 +73,8 @@ class CardInput(_Table):
             raise ValueError("either range, or mean and std")
         if self.std is not None and 0 in self.std:
             raise ValueError("std must not be 0")
+        if self.range is not None and self.range[0] == self.range[1]:
+            raise ValueError("the two ends of range are the same")
         return self
 
 
@@ -77,6 +88,20 @@ class CardOutput(_Table):
     activation: Literal["none", "sigmoid", "softmax"] = "none"
 
 
+class CardState(_Table):
+    """`output`: what the input is given at the next picture. `shape`: at the start; () is what the file says, with 1
+    for each side that it leaves open, which networks broadcast."""
+
+    output: str
+    shape: tuple[Annotated[int, Field(ge=1, le=LARGEST_SIDE)], ...] = Field(default=(), max_length=8)
+
+    @model_validator(mode="after")
+    def _bounded(self) -> CardState:
+        if math.prod(self.shape) > _LARGEST_STATE:
+            raise ValueError(f"shape has more than {_LARGEST_STATE >> 20} million values")
+        return self
+
+
 class Card(_Table):
     """A network's description. `sha256`: of the files that a shipped card is for; `inputs`: the names of all inputs of
     the family that it is for."""
@@ -87,8 +112,24 @@ class Card(_Table):
     inputs: tuple[str, ...] = ()
     input: CardInput = CardInput()
     output: CardOutput = CardOutput()
-    state: dict[str, str] = {}
-    constants: dict[str, float | list[float]] = {}
+    state: dict[str, CardState] = {}
+    constants: dict[str, tuple[Number, ...]] = {}
+
+    @field_validator("state", mode="before")
+    @classmethod
+    def _outputs(cls, value: object) -> object:
+        """A state's plain name stands for its table."""
+        if not isinstance(value, dict):
+            return value
+        return {name: {"output": item} if isinstance(item, str) else item for name, item in value.items()}
+
+    @field_validator("constants", mode="before")
+    @classmethod
+    def _lists(cls, value: object) -> object:
+        """A number stands for a list of one."""
+        if not isinstance(value, dict):
+            return value
+        return {name: item if isinstance(item, list | tuple) else [item] for name, item in value.items()}
 
 
 def read(path: Path) -> Card:
@@ -107,26 +148,39 @@ def read(path: Path) -> Card:
 def parse(text: str, place: str) -> Card:
     """`place` names the card in an error. Raises ModelError."""
     try:
-        return Card.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as exc:
+        content = tomllib.loads(text)
+    except (ValueError, RecursionError) as exc:  # tomllib's own, numbers of thousands of digits, brackets without end
         raise ModelError(f"{place} is no TOML: {exc}") from exc
+    try:
+        return Card.model_validate(content)
     except ValidationError as exc:
-        problems = []
-        for error in exc.errors():
-            name = ".".join(str(part) for part in error["loc"])
-            if error["type"] == "extra_forbidden":
-                problems.append(f"there is no {name!r}{nearest(name, _keys())}")
-            elif error["type"] == "value_error":
-                problems.append(f"{name}: {error['ctx']['error']}")
-            else:
-                problems.append(f"{name} = {error['input']!r}: {error['msg'].removeprefix('Input ')}")
+        problems = [_problem(error) for error in exc.errors()]
+        if len(problems) > _MOST_PROBLEMS:
+            problems[_MOST_PROBLEMS:] = [f"and {len(problems) - _MOST_PROBLEMS} more"]
         raise ModelError(f"{place}: {'; '.join(problems)}") from exc
+
+
+def _problem(error: ErrorDetails) -> str:
+    name = ".".join(str(part) for part in error["loc"])
+    value = repr(error["input"])
+    if len(value) > _LONGEST_VALUE:
+        value = value[:_LONGEST_VALUE] + "..."
+    match error["type"]:
+        case "missing":
+            return f"{name} is missing"
+        case "extra_forbidden":
+            return f"there is no {name!r}{nearest(name, _keys())}"
+        case "value_error":
+            return f"{name}: {error['ctx']['error']}"
+        case "model_type" | "dict_type":
+            return f"{name} = {value}: should be a table"
+    return f"{name} = {value}: {error['msg'].removeprefix('Input ')}"
 
 
 def find(network: Path, inputs: tuple[str, ...]) -> Card | None:
     """The card of a network whose inputs have these names: beside the file, else a shipped one. Raises ModelError."""
     for path in (network.with_name(network.name + ".toml"), network.with_suffix(".toml")):
-        if path.exists():
+        if _exists(path):
             return read(path)
     cards = shipped()
     if any(card.sha256 for card in cards):
@@ -143,6 +197,13 @@ def shipped() -> tuple[Card, ...]:
     folder = resources.files("vbgcam.segment").joinpath("cards")
     files = sorted((item for item in folder.iterdir() if item.name.endswith(".toml")), key=lambda item: item.name)
     return tuple(parse(file.read_text(encoding="utf-8"), f"cards/{file.name}") for file in files)
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # too long a name, or a folder that may not be looked into: then there is no card either
+        return False
 
 
 def _keys() -> list[str]:
