@@ -57,18 +57,17 @@ def tone(then: U8, now: U8) -> Tone:
 def tint(features: NDArray[np.float32], u: U8, v: U8) -> Tint:
     """Least squares over the pixels that most agree with. `features`: (4, n), each pixel's 1, Y, U - 128, V - 128 in
     the plate; `u`, `v`: (n,), the same pixels' chroma in the frame."""
-    rows = []
-    for plane, same in zip((u, v), SAME_TINT, strict=True):
-        target = plane.astype(np.float32) - 128 - same @ features
-        change = np.zeros(4, np.float32)
-        for limit in _OUTLIERS if target.size >= _FEWEST else ():
-            rest = target - change @ features
-            agree = np.abs(rest - np.median(rest)) < limit
-            some = features[:, agree]
-            weights = some @ some.T + _RIDGE * (1 + some.shape[1])
-            change = np.linalg.solve(weights, some @ target[agree])
-        rows.append(same + change)
-    return np.array(rows, np.float32)
+    if u.size < _FEWEST:
+        return SAME_TINT
+    target = np.stack([u, v]).astype(np.float32) - 128 - features[2:]
+    change, middle = np.zeros((2, 4), np.float32), np.median(target, axis=1, keepdims=True)
+    for limit in _OUTLIERS:
+        agree = (np.abs(target - change @ features - middle) < limit).all(0)
+        some = features[:, agree]
+        weights = some @ some.T + _RIDGE * (1 + some.shape[1])
+        change = np.linalg.solve(weights, some @ target[:, agree].T).T
+        middle = np.zeros((2, 1), np.float32)
+    return SAME_TINT + change
 
 
 def _counted(cells: NDArray[np.intp]) -> NDArray[np.intp]:

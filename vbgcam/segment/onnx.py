@@ -104,8 +104,8 @@ class OnnxSegmenter:
         onnxruntime.set_default_logger_severity(4)
         settings = onnxruntime.SessionOptions()
         settings.log_severity_level = 4
-        # One thread is enough for small networks: on two busy cores the selfie network takes 9 ms with one and 10 with
-        # two, DeepLabV3 38 and 42 to 56. Idle threads that spin would take the picture's time.
+        # One thread is enough for small networks: on two cores the selfie network takes 5.9 ms with one and 6.5 with
+        # two, DeepLabV3 32 and 33, both more where others need the cores. Idle threads that spin would take their time.
         settings.intra_op_num_threads = options.threads or 1
         settings.inter_op_num_threads = 1
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")

@@ -15,8 +15,8 @@ that is, the normalised cross-correlation of the two lumas around it is above 0.
 Where the texture says that the camera was moved, or that the light changed over much of the room, nobody is shown at
 all until it fits again: a plate that does not fit would show the room's outlines, or all of it.
 
-On a real room of 640x360 with exact alphas the mean error is 0.005 and the IoU .98, with no network at all. A busy core
-takes 5 ms a frame there and 12 to 20 at 1280x720.
+On a real room of 640x360 with exact alphas the mean error is 0.0043, the IoU .98 and the boundary F .94, with no
+network at all. One core takes 5 to 7 ms a frame there and 12 to 17 at 1280x720, more where the light has just changed.
 """
 
 from __future__ import annotations
@@ -285,7 +285,8 @@ def _distance(plate: _Plate, seen: _Seen, same: NDArray[np.bool_]) -> NDArray[np
     there = _u8(cv2.resize(same.astype(np.uint8), (half.width, half.height), interpolation=cv2.INTER_NEAREST))
     room = shaded | ((there > 0) & (off < _TEXTURE_CHROMA * plate.light))
     clipped = (seen.low >= _CLIPPED) & (plate.low >= _CLIPPED)
-    forgiven = room.astype(np.uint8)
+    # Light changes over an area; a line along the person's edge is theirs (boundary F .926 without, .943 with this).
+    forgiven = cv2.morphologyEx(room.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     cv2.copyTo(cv2.LUT(chroma, _FORGIVEN), forgiven, chroma)
     cv2.copyTo(np.zeros_like(plate.u), clipped.astype(np.uint8), chroma)
     size = (plate.size.width, plate.size.height)
