@@ -50,6 +50,7 @@ def _perform(arguments: argparse.Namespace, interruption: Interruption) -> int:
         from vbgcam import verbs
 
         code: int = verbs.VERBS[arguments.verb](arguments, interruption)
+        sys.stdout.flush()
     except VbgcamError as exc:
         problems = exc.problems if isinstance(exc, ConfigError) else (str(exc),)
         for problem in problems:

@@ -60,6 +60,8 @@ class Machine:
             arguments += [] if value is None else [option, value]
         for folder in share:
             arguments += ["--share", folder]
+        # The camera room tells OpenCV by its environment not to wait for frames; programs in the guest are to wait.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("OPENCV_")}
         process = subprocess.Popen(
             [*arguments, *command],
             stdin=subprocess.DEVNULL,
@@ -68,7 +70,7 @@ class Machine:
             text=True,
             errors="replace",
             cwd=ROOT,
-            env={**os.environ, **(env or {})},
+            env={**inherited, **(env or {})},
         )
         with process:
             try:

@@ -162,7 +162,7 @@ def test_a_device_that_pyvirtualcam_feeds_is_busy_and_the_line_says_by_whom(came
         assert "VBG Camera (/dev/video10) is in use by python" in error.message
         assert error.mend == f"end that program: kill {process.pid}"
         assert [(listed.state, str(process.pid) in listed.users[0]) for listed in virtual_cameras()] == [("busy", True)]
-        sh(*error.mend.removeprefix("end that program: ").split())
+        sh("bash", "-c", error.mend.removeprefix("end that program: "))  # where kill is no program of its own
         process.wait()
     with on_air() as output, feeding(output, plain(VGA, 60)):
         assert by_opencv(camera).shape == (480, 640, 3)
