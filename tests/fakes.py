@@ -54,7 +54,9 @@ def leaked(frame: SafeFrame) -> int:
 @dataclass
 class FakeSource:
     """The person stands still until the source is opened anew, and then stands elsewhere: a mask of an earlier opening
-    shows the room. `script` says what each `read` does: True a frame, False the end, an exception to be raised. When it is over, the
+    shows the room.
+
+    `script` says what each `read` does: True a frame, False the end, an exception to be raised. When it is over, the
     source has ended, or goes on for ever with `endless`. `gate`, where given, is waited for before each frame."""
 
     script: Iterator[bool | CameraError] = field(default_factory=lambda: iter(()))
