@@ -163,13 +163,16 @@ def _reduced(plane: object, size: tuple[int, int]) -> NDArray[np.float32]:
 
 
 def _without_spill(planes: Planes, key: Key) -> tuple[U8, U8]:
-    """The chroma planes with the component along the key colour's direction taken out where it points to the key."""
+    """The chroma planes without the key's own light: with x the part of a pixel's chroma that points to the key and z
+    the part across, x loses x - |z| / tan(75 degrees) where that is positive. Mixed edges turn grey; jeans, olive and
+    sky blue, which lie across, stay as they are (with all of x taken, sky blue turns lilac)."""
     direction = np.array(key, np.float32) - 128
     length = float(np.hypot(*direction))
     if length < 1:
         return planes.u, planes.v
     direction /= length
     u, v = planes.u.astype(np.float32) - 128, planes.v.astype(np.float32) - 128
-    spill = np.maximum(u * direction[0] + v * direction[1], 0)
+    across = np.abs(v * direction[0] - u * direction[1])
+    spill = np.maximum(u * direction[0] + v * direction[1] - across / np.float32(np.tan(np.radians(75))), 0)
     clean_u, clean_v = u - spill * direction[0] + 128.5, v - spill * direction[1] + 128.5
     return clean_u.astype(np.uint8), clean_v.astype(np.uint8)
