@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import av
 import cv2
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 
 from vbgcam.compose import Composer
 from vbgcam.errors import ModelError
+from vbgcam.films import Film
 from vbgcam.frames import U8, Backdrop, Planes, RawFrame, Size
 from vbgcam.mask import finish
 from vbgcam.pixels import color_yuv, from_rgb, to_rgb
@@ -39,6 +43,26 @@ def test_the_screen_goes_and_grey_black_skin_and_red_stay(key: tuple[int, int, i
     inside, outside = cv2.erode(alpha, np.ones((7, 7))) == 255, cv2.dilate(alpha, np.ones((7, 7))) == 0
     assert int(made[outside].max()) < 26
     assert float(made[inside].mean()) > 250
+
+
+def test_a_real_person_before_a_screen_in_uneven_light_with_noise_and_spill(testdata: Path) -> None:
+    """The true alpha is exact; the screen is lit from 55 to 110 % of the key and lights the person's rim."""
+    with av.open(str(testdata / "clips" / "room_static_alpha.mkv")) as film:
+        alphas = [picture.to_ndarray(format="gray") for picture in film.decode(video=0)]
+    rng, errors = np.random.default_rng(0), []
+    for number, shot in enumerate(Film(testdata / "clips" / "room_static.mp4")):
+        if number % 15:
+            continue
+        alpha = alphas[number].astype(np.float32)[..., None] / 255
+        rows, columns = np.mgrid[: alpha.shape[0], : alpha.shape[1]]
+        light = 0.55 + 0.55 * np.exp(-((columns - 420) ** 2) / 135_000 - (rows - 120) ** 2 / 65_000)
+        spill = 0.12 * cv2.GaussianBlur(1 - alpha, (0, 0), 12)[..., None]
+        person = to_rgb(shot.planes) * (1 - spill) + np.array(GREEN) * spill
+        mixed = alpha * person + (1 - alpha) * np.array(GREEN) * light[..., None] + rng.normal(0, 3, person.shape)
+        frame = RawFrame(from_rgb(np.clip(mixed, 0, 255).astype(np.uint8)).frozen(), 0.0)
+        made = finish(ChromaKey(GREEN).probability(frame), frame).alpha
+        errors.append(np.abs(made.astype(float) - alphas[number]).mean() / 255)
+    assert float(np.mean(errors)) <= 0.005
 
 
 def test_hard_is_0_or_1() -> None:
