@@ -145,6 +145,8 @@ def _command() -> str:
     if shutil.which("vbgcam"):
         return "vbgcam"
     own = Path(sys.executable).with_name("vbgcam")
+    with contextlib.suppress(ValueError):  # it lies elsewhere
+        own = own.relative_to(Path.cwd())
     return shlex.quote(str(own)) if own.exists() else f"{shlex.quote(sys.executable)} -m vbgcam"
 
 
