@@ -215,3 +215,9 @@ def test_an_onnx_network_that_needs_a_file_beside_it_is_refused(options: Options
     with pytest.raises(ModelError, match=r"red\.onnx cannot be kept: .*another file beside it\?"):
         add(file, options)
     assert kept(options) == []
+
+
+def test_a_name_that_no_file_system_takes_is_one_line(options: Options) -> None:
+    with pytest.raises(ModelError) as caught:
+        open_segmenter(ModelSpec.parse(f"onnx:{'a' * 5000}"), options)
+    assert len(str(caught.value).splitlines()) == 1

@@ -164,8 +164,11 @@ def own_places(options: Options) -> list[Place]:
 def added_onnx(path: Path, options: Options) -> Path:
     """The file itself where there is one, else what `vbgcam models add` keeps under that stem: after `vbgcam models add
     some/net.onnx`, `onnx:net` is enough. Raises ModelError where its hash is wrong."""
-    if path.exists():
-        return path
+    try:
+        if path.exists():
+            return path
+    except OSError as exc:  # a name that is too long for the file system
+        raise ModelError(f"{path} cannot be looked at: {exc.strerror}") from exc
     names = (f"onnx:{path}", f"onnx:{path.with_suffix('')}")
     own = [place for place in own_places(options) if place.name in names]
     if not own:
