@@ -182,7 +182,7 @@ def test_the_demo_makes_a_film_and_a_picture_and_says_how_to_go_on(
     assert sorted(path.name for path in folder.iterdir()) == ["vbgcam-demo.mp4", "vbgcam-demo.png"]
     output = capsys.readouterr().out
     assert len(output.splitlines()) == 3
-    assert "vbgcam run" in output
+    assert " run --background" in output
     with av.open(str(folder / "vbgcam-demo.mp4")) as film:
         stream = film.streams.video[0]
         assert (stream.width, stream.height) == (320, 180)
