@@ -15,8 +15,8 @@ class Why(StrEnum):
 
     STARTING = "waiting for the first camera frame"
     CAMERA = "the camera gives no frames"
-    LOADING = "the network is loading"
-    MODEL = "the network failed"
+    LOADING = "the model is loading"
+    MODEL = "the model failed"
     NO_MASK = "waiting for the first mask"
     OTHER_EPOCH = "the mask belongs to an earlier opening of the camera"
     OTHER_SIZE = "the mask has another size than the frame"
