@@ -107,11 +107,6 @@ def to_rgb(planes: Planes) -> U8:
     return np.asarray(frame.to_ndarray(), np.uint8)
 
 
-def from_bgr(bgr: U8) -> Planes:
-    """OpenCV's picture: uint8, (height, width, 3)."""
-    return from_rgb(bgr[..., ::-1])
-
-
 def color_yuv(rgb: tuple[int, int, int]) -> tuple[int, int, int]:
     """One colour, 0 to 255 each, as (y, u, v)."""
     red, green, blue = rgb
@@ -171,18 +166,6 @@ def crop(planes: Planes, left: int, top: int, size: Size) -> Planes:
     for source, target in ((planes.u, out.u), (planes.v, out.v)):
         part = source[top // 2 : top // 2 + half.height, left // 2 : left // 2 + half.width]
         np.copyto(target, part)
-    return out
-
-
-def rotate(planes: Planes, degrees: int) -> Planes:
-    """Turned counter-clockwise by a multiple of 90 degrees."""
-    turns = degrees // 90 % 4
-    if not turns:
-        return planes
-    size = planes.size if turns == 2 else Size(planes.size.height, planes.size.width)
-    out = Planes.empty(size)
-    for source, target in ((planes.y, out.y), (planes.u, out.u), (planes.v, out.v)):
-        np.copyto(target, np.rot90(source, turns))
     return out
 
 
