@@ -1,0 +1,66 @@
+"""The ways that most projects take, written here to be compared with: the frame becomes BGR, and everything happens on
+whole BGR frames, the blend in floats. Each gives the same picture as this project's way (the tests hold how nearly), so
+that the comparison is fair. The blur alone is another picture: a plain Gaussian of the whole frame, the person included.
+
+Frames are BGR, uint8, (height, width, 3); alphas float32, (height, width), 0 to 1.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vbgcam.frames import U8, Size
+
+F32 = NDArray[np.float32]
+
+KERNEL: Final = (55, 55)
+
+
+def from_yuyv(data: U8, size: Size) -> U8:
+    """What `cv2.VideoCapture` does before it hands a frame over; likewise the next two."""
+    return _u8(cv2.cvtColor(data.reshape(size.height, size.width, 2), cv2.COLOR_YUV2BGR_YUYV))
+
+
+def from_nv12(data: U8, size: Size) -> U8:
+    return _u8(cv2.cvtColor(data.reshape(-1, size.width), cv2.COLOR_YUV2BGR_NV12))
+
+
+def from_i420(data: U8, size: Size) -> U8:
+    return _u8(cv2.cvtColor(data.reshape(-1, size.width), cv2.COLOR_YUV2BGR_I420))
+
+
+def from_mjpg(data: U8) -> U8:
+    return _u8(cv2.imdecode(data, cv2.IMREAD_COLOR))
+
+
+def network_input(bgr: U8, size: Size) -> F32:
+    """RGB, 0 to 1, (size.height, size.width, 3): the whole frame to RGB, to floats, then smaller."""
+    rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB).astype(np.float32) / np.float32(255)
+    return np.asarray(cv2.resize(rgb, (size.width, size.height), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def mask(probability: F32, size: Size) -> F32:
+    return np.clip(np.asarray(cv2.resize(probability, (size.width, size.height)), np.float32), 0, 1)
+
+
+def blend(front: U8, behind: U8, alpha: F32) -> U8:
+    three = alpha[..., None]
+    mixed = three * front.astype(np.float32) + (1 - three) * behind.astype(np.float32)
+    return mixed.astype(np.uint8)
+
+
+def blur(front: U8, alpha: F32) -> U8:
+    return blend(front, _u8(cv2.GaussianBlur(front, KERNEL, 0)), alpha)
+
+
+def to_i420(bgr: U8) -> U8:
+    """What a virtual camera takes."""
+    return _u8(cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV_I420))
+
+
+def _u8(picture: object) -> U8:
+    return np.asarray(picture, np.uint8)

@@ -1,0 +1,71 @@
+"""Interleaved timing: what is compared takes turns, so that a busy moment of the machine falls on all of it alike.
+
+The figure is the median of the rounds. The minimum, which `timeit` prefers, is what a step costs with everything still in
+the caches, and flatters the shortest step (the copy) most; in the live chain other work lies between two runs of a step,
+as it does here between two turns.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from vbgcam.bench import Check
+
+Work = Callable[[], object]
+
+LEAST: Final = 3
+MOST: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Medians. `cpu_ms`: processor time of the whole process, so that work spread over threads counts in full."""
+
+    ms: float
+    cpu_ms: float
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Seconds; in tests made up."""
+
+    wall: Callable[[], float] = time.perf_counter
+    cpu: Callable[[], float] = time.process_time
+
+
+def interleaved(
+    works: Mapping[str, Work],
+    seconds: float,
+    check: Check,
+    *,
+    least: int = LEAST,
+    most: int = MOST,
+    clocks: Clocks | None = None,
+) -> dict[str, Timing]:
+    """Runs all works round after round, for about so many seconds, after one round that does not count (caches,
+    compiled parts, first allocations). `least` and `most` bound the rounds. `check` is called before each run."""
+    clocks = clocks or Clocks()
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
+    for work in works.values():
+        check()
+        work()
+    end = clocks.wall() + seconds
+    for number in range(most):
+        if number >= least and clocks.wall() >= end:
+            break
+        for name, work in works.items():
+            check()
+            cpu, wall = clocks.cpu(), clocks.wall()
+            work()
+            taken[name].append((clocks.wall() - wall, clocks.cpu() - cpu))
+    return {name: _timing(runs) for name, runs in taken.items()}
+
+
+def _timing(runs: list[tuple[float, float]]) -> Timing:
+    wall, cpu = zip(*runs, strict=True)
+    return Timing(round(1000 * statistics.median(wall), 4), round(1000 * statistics.median(cpu), 4), len(runs))
