@@ -159,6 +159,8 @@ def _add_tools(
     plate.add_argument("-o", "--output", type=Path, metavar="FILE.png", help="where to keep it, not in the usual place")
     plate.add_argument("--delay", type=_seconds, default=5.0, metavar="SEC", help="time to step out of the picture (5)")
 
+    _add_bench(verbs, settings)
+
     models = verbs.add_parser("models", help="networks and their weights")
     what = models.add_subparsers(dest="what", metavar="list|fetch|verify|add", required=True)
     listed = what.add_parser("list", parents=[settings], help="what there is, and what is on this machine")
@@ -175,6 +177,32 @@ def _add_tools(
     shown.add_parser("show", parents=[settings], help="the settings in force")
     shown.add_parser("path", parents=[common], help="where the config file belongs")
     shown.add_parser("example", parents=[common], help="a config file with every setting explained")
+
+
+def _add_bench(verbs: argparse._SubParsersAction[argparse.ArgumentParser], settings: argparse.ArgumentParser) -> None:
+    bench = verbs.add_parser(
+        "bench",
+        parents=[settings],
+        help="how fast this machine is",
+        description="Measures each step beside the naive way and a copy, the network, whole frames, the live chain.",
+    )
+    depth = bench.add_mutually_exclusive_group()
+    depth.add_argument("--quick", action="store_true", help="half a minute: 1080p alone, one input of each network")
+    depth.add_argument("--full", action="store_true", help="longer runs, and the networks' largest input")
+    bench.add_argument("--only", metavar="WHAT,...", help="stages, gil, frame, inference, live; all when not given")
+    bench.add_argument("--size", metavar="S,...", help="720p, 1080p, 4K, or such as 640x360")
+    bench.add_argument("--model", metavar="M", help=_MODEL + "; made weights and a stand-in when not given")
+    bench.add_argument("--mask-fps", type=_rate, default=5.0, metavar="N", help="the stand-in's masks a second (5)")
+    bench.add_argument("--seconds", type=_seconds, metavar="SEC", help="of each live run (5)")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="all figures")
+    bench.add_argument("--html", type=Path, metavar="FILE", help="a page with charts")
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0.1 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r}: from 0.1 to 1000 a second")
+    return value
 
 
 def _seconds(text: str) -> float:

@@ -23,6 +23,7 @@ from vbgcam.camera import open_source
 from vbgcam.cli import INTERRUPTED, Interruption
 from vbgcam.config import Settings
 from vbgcam.errors import ConfigError, ModelError, OutputError
+from vbgcam.files import whole
 from vbgcam.frames import Planes
 from vbgcam.live.stats import Stats
 from vbgcam.segment import Progress, Segmenter, open_segmenter
@@ -293,6 +294,47 @@ def devices(arguments: Namespace, _interruption: Interruption) -> int:
     return 0
 
 
+def bench(arguments: Namespace, interruption: Interruption) -> int:
+    """How fast this machine is."""
+    from vbgcam.bench.report import terminal
+    from vbgcam.bench.report.page import html
+    from vbgcam.bench.run import Request, bench
+
+    settings = _settings(arguments)
+    request = Request.parse(
+        depth="quick" if arguments.quick else "full" if arguments.full else "usual",
+        sizes=arguments.size,
+        only=arguments.only,
+        model=arguments.model and settings.model.name,
+        options=app.options(settings),
+        mask_fps=arguments.mask_fps,
+        seconds=arguments.seconds,
+    )
+
+    def check() -> None:
+        if interruption.is_set():
+            raise KeyboardInterrupt
+
+    with progress("bench") as show:
+        figures = bench(request, check, show)
+    for path, text in (
+        (arguments.json, lambda: json.dumps(figures, indent=2) + "\n"),
+        (arguments.html, lambda: html(figures)),
+    ):
+        if path is not None:
+            _keep(path, text())
+    terminal.show(figures)
+    return 0
+
+
+def _keep(path: Path, text: str) -> None:
+    try:
+        with whole(path) as part:
+            part.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise OutputError(f"{path}: the figures could not be written: {exc.strerror}") from exc
+
+
 def models(arguments: Namespace, interruption: Interruption) -> int:
     """What networks there are, and their weights."""
     from vbgcam.segment.models import add, fetch, survey
@@ -347,6 +389,7 @@ VERBS: Final[dict[str, Callable[[Namespace, Interruption], int]]] = {
     "video": video,
     "devices": devices,
     "plate": plate,
+    "bench": bench,
     "models": models,
     "config": show_config,
 }
