@@ -1,6 +1,7 @@
 """The ways that most projects take, written here to be compared with: the frame becomes BGR, and everything happens on
-whole BGR frames, the blend in floats. Each gives the same picture as this project's way (the tests hold how nearly), so
-that the comparison is fair. The blur alone is another picture: a plain Gaussian of the whole frame, the person included.
+whole BGR frames, the blend in floats. Each gives the same picture as this project's way (the tests hold how nearly),
+so that the comparison is fair. The blur alone is another picture: a plain Gaussian of the whole frame, the person
+included.
 
 Frames are BGR, uint8, (height, width, 3); alphas float32, (height, width), 0 to 1.
 """

@@ -49,14 +49,13 @@ def scene(size: Size) -> Scene:
     """`size`: even sides."""
     planes = frames(size, 1)[0]
     alpha = pixels.resize_alpha(drawn.presenter(_DRAWN, _MOMENTS[0])[1], size)
-    small = cv2.resize(alpha, (NETWORK.width, NETWORK.height), interpolation=cv2.INTER_AREA)
     rgb = pixels.to_rgb(planes)
     bgr = np.ascontiguousarray(rgb[..., ::-1])
     behind = np.asarray(cv2.resize(hills(_DRAWN), (size.width, size.height)), np.uint8)
     return Scene(
         frame=RawFrame(planes, 0.0),
         mask=Mask(alpha, 0.0),
-        probability=small.astype(np.float32) / 255,
+        probability=truth(),
         yuyv=_yuyv(planes),
         nv12=np.concatenate([planes.y.ravel(), np.stack([planes.u, planes.v], -1).ravel()]),
         i420=planes.data.copy(),
@@ -65,6 +64,12 @@ def scene(size: Size) -> Scene:
         behind=Backdrop(pixels.from_rgb(behind).frozen()),
         behind_bgr=np.ascontiguousarray(behind[..., ::-1]),
     )
+
+
+def truth() -> Probability:
+    """The first moment's alpha at the size of `NETWORK`, 0 to 1."""
+    alpha = pixels.resize_alpha(drawn.presenter(_DRAWN, _MOMENTS[0])[1], NETWORK)
+    return alpha.astype(np.float32) / np.float32(255)
 
 
 def frames(size: Size, count: int = len(_MOMENTS)) -> list[Planes]:

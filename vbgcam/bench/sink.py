@@ -1,5 +1,5 @@
-"""Where a measured frame is written to: memory of the kernel's, one frame large and always the same. A write to it copies
-the frame once, as a write to v4l2loopback does; no module, no device and no rights are needed."""
+"""Where a measured frame is written to: memory of the kernel's, one frame large and always the same. A write to it
+copies the frame once, as a write to v4l2loopback does; no module, no device and no rights are needed."""
 
 from __future__ import annotations
 

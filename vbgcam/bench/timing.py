@@ -1,9 +1,8 @@
 """Interleaved timing: what is compared takes turns, so that a busy moment of the machine falls on all of it alike.
 
-The figure is the median of the rounds. The minimum, which `timeit` prefers, is what a step costs with everything still in
-the caches, and flatters the shortest step (the copy) most; in the live chain other work lies between two runs of a step,
-as it does here between two turns.
-"""
+The figure is the median of the rounds. The minimum, which `timeit` prefers, is what a step costs with everything still
+in the caches, and flatters the shortest step (the copy) most; in the live chain other work lies between two runs of a
+step, as it does here between two turns."""
 
 from __future__ import annotations
 

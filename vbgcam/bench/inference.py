@@ -1,0 +1,102 @@
+"""The network in each input size, by the engine that the live chain uses, beside torchvision's own in eager fp32."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from vbgcam import pixels
+from vbgcam.bench import SIZES, Check, Figures, scene
+from vbgcam.bench.timing import interleaved
+from vbgcam.frames import RawFrame, Size
+from vbgcam.segment import Options, Segmenter, open_segmenter
+from vbgcam.specs import ModelSpec
+
+SEEDED: Final = ("fcn_resnet101", "lraspp_mobilenet_v3_large")
+
+_SETTLED_AT: Final = Size(256, 256)
+_SEEN: Final = SIZES["720p"]
+
+
+def key(size: Size) -> str:
+    """Height x width, as networks are spoken of."""
+    return f"{size.height}x{size.width}"
+
+
+def seeded(name: str, sizes: tuple[Size, ...], options: Options, seconds: float, check: Check) -> Figures:
+    """`inference.NAME` of the figures; weights are made on the spot (see `segment.reference`). Differences are of the
+    person's probability: `max_abs_diff` to torchvision's eager answer, all in all; `max_abs_diff_engine` to the same
+    steps as the engine's in eager fp32, which is what the engine alone is to blame for. Raises ModelError."""
+    from vbgcam.segment import reference
+
+    pictures = scene.frames(_SEEN)
+    check()
+    network = reference.seeded(name, [pixels.small_rgb(planes, _SETTLED_AT) for planes in pictures[:2]])
+    figures: Figures = {}
+    for size in sizes:
+        check()
+        rgb = pixels.small_rgb(pictures[-1], size)
+        reference.spread(name, network, rgb)
+        eager = reference.Eager(name, network)
+        with reference.engine(name, network, options) as engine:
+            engine.prepare(size)
+            check()
+            ours, theirs = engine.run(rgb), eager.run(rgb)
+            same = reference.same_steps(name, network, rgb)
+            took = interleaved(
+                {"ours": lambda: engine.run(rgb), "eager": lambda: eager.run(rgb)},  # noqa: B023  # used in this turn
+                seconds,
+                check,
+            )
+            figures[key(size)] = {
+                "ms": took["ours"].ms,
+                "cpu_ms": took["ours"].cpu_ms,
+                "eager_fp32_ms": took["eager"].ms,
+                "eager_fp32_cpu_ms": took["eager"].cpu_ms,
+                "max_abs_diff": _difference(ours, theirs),
+                "max_abs_diff_engine": _difference(ours, same),
+                "precision": engine.precision,
+                "device": engine.device,
+                "engine": type(engine).__name__,
+                "runs": took["ours"].runs,
+            }
+    return figures
+
+
+def given(model: ModelSpec, options: Options, seconds: float, check: Check) -> Figures:
+    """`inference.MODEL` of the figures for a model that the person named: its input made, its network run, as the live
+    chain does both for a 720p frame. Raises ModelError."""
+    frame = RawFrame(scene.frames(_SEEN, 1)[0], 0.0)
+    segmenter = open_segmenter(model, replace(options, live=True))
+    try:
+        took = interleaved({"ours": lambda: segmenter.probability(frame)}, seconds, check)["ours"]
+        return {
+            key(segmenter.input) if segmenter.input else "": {
+                "ms": took.ms,
+                "cpu_ms": took.cpu_ms,
+                "eager_fp32_ms": None,
+                "max_abs_diff": None,
+                "precision": segmenter.precision,
+                "device": segmenter.device,
+                "runs": took.runs,
+            }
+        }
+    finally:
+        segmenter.close()
+
+
+def seeded_segmenter(options: Options) -> Segmenter:
+    """The small network with made weights, for whole frames where no model was named. Raises ModelError."""
+    from vbgcam.segment import reference
+
+    name = SEEDED[1]
+    pictures = [pixels.small_rgb(planes, _SETTLED_AT) for planes in scene.frames(_SEEN, 2)]
+    network = reference.seeded(name, pictures)
+    reference.spread(name, network, pictures[0])
+    return reference.segmenter(name, network, options)
+
+
+def _difference(one: object, other: object) -> float:
+    return round(float(np.abs(np.asarray(one, np.float64) - np.asarray(other, np.float64)).max()), 6)

@@ -1,0 +1,204 @@
+"""The live chain as it runs in a call, without a camera and without a device: prepared frames arrive at their rate, the
+finished ones go nowhere. Everything between is the real session with its threads."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from vbgcam.background.drawn import hills
+from vbgcam.background.still import Still
+from vbgcam.bench import SIZES, Check, Figures, label, scene
+from vbgcam.camera import Captured, Got
+from vbgcam.errors import OutputError
+from vbgcam.frames import Planes, RawFrame, Size
+from vbgcam.live.session import Plan, Session
+from vbgcam.live.stats import Stats
+from vbgcam.output.null import NullOutput
+from vbgcam.policy import Limits
+from vbgcam.segment import Probability, Progress, Segmenter
+
+RATES: Final = ((SIZES["720p"], 30), (SIZES["1080p"], 30), (SIZES["1080p"], 60), (SIZES["4K"], 30))
+
+_DRAWN: Final = Size(1280, 720)
+# Seconds that the chain gets to come on air: the blend is loaded, the network built.
+_START: Final = 60.0
+# Seconds on air that do not count: buffers are allocated, pages touched, the pairing found.
+_SETTLE: Final = 1.0
+# A stand-in's masks may be old: two of them at the slowest rate that is of use.
+_MASK_AGE: Final = 2.0
+
+Build = Callable[[Progress], Segmenter]
+
+
+class Replay:
+    """A camera: frame n arrives n periods after `open`. One that nobody asked for in time is lost. Implements
+    `camera.Source`."""
+
+    clocked = True
+
+    def __init__(self, frames: Sequence[Planes], fps: float) -> None:
+        self._frames, self._fps = frames, fps
+        self._closed = threading.Event()
+        self._start = 0.0
+        self._next = self._dropped = 0
+
+    def expected(self) -> Got:
+        return Got("prepared frames", self._frames[0].size, self._fps)
+
+    def open(self) -> Got:
+        self._closed.clear()
+        self._next = self._dropped = 0
+        self._start = time.monotonic()
+        return self.expected()
+
+    def read(self) -> Captured | None:
+        late = int((time.monotonic() - self._start) * self._fps) - self._next
+        if late > 0:  # the last one that has arrived is still there
+            self._dropped += late
+            self._next += late
+        number, self._next = self._next, self._next + 1
+        if self._closed.wait(max(0.0, self._start + number / self._fps - time.monotonic())):
+            return None
+        return Captured(self._frames[number % len(self._frames)], time.monotonic())
+
+    def dropped(self) -> int:
+        return self._dropped
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+class StandIn:
+    """A network that takes a chosen time and knows the presenter. It waits without working, as for a GPU. Implements
+    `Segmenter`."""
+
+    device = "cpu"
+    precision = ""
+
+    def __init__(self, probability: Probability, seconds: float) -> None:
+        self.name = f"stand-in, {1 / seconds:.3g} masks a second"
+        self._probability, self._seconds = probability, seconds
+
+    @property
+    def input(self) -> Size | None:
+        return None
+
+    def sizes(self, frame: Size) -> tuple[int, ...]:
+        """There is nothing to choose."""
+        return ()
+
+    def prepare(self, size: int) -> None:
+        """Nothing to compile."""
+
+    def resize(self, size: int) -> None:
+        """Has no input."""
+
+    def probability(self, frame: RawFrame) -> Probability:
+        time.sleep(self._seconds)
+        return self._probability
+
+    def reset(self) -> None:
+        """Each frame stands for itself."""
+
+    def close(self) -> None:
+        """Holds nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    wall: float
+    cpu: float
+    frames: dict[str, int]
+
+
+def name(size: Size, fps: int) -> str:
+    """`1080p30`, `4K30`, else `640x360@30`."""
+    text = label(size)
+    return f"{text}{fps}" if text in SIZES else f"{text}@{fps}"
+
+
+def stand_in(masks_a_second: float) -> Build:
+    """Builds a network of that rate that knows the presenter of `scene.frames`."""
+    probability = scene.truth()
+    return lambda _progress: StandIn(probability, 1 / masks_a_second)
+
+
+def measure(size: Size, fps: int, build: Build, seconds: float, check: Check, *, pairing: Any = "auto") -> Figures:
+    """`live.NAME` of the figures. `dropped`, `fps` and `cpu_percent` (100 is one core) are of the measured seconds;
+    the latencies, from a frame's arrival to the end of its write, of all frames on air. Raises ModelError."""
+    backdrop = Still.picture(hills(_DRAWN), size)
+    stats = Stats()
+    source = Replay(scene.frames(size), fps)
+    session = Session(
+        Plan(
+            source=source,
+            output=NullOutput(),
+            background=backdrop,
+            build=build,
+            size=size,
+            fps=fps,
+            limits=Limits(mask_age=_MASK_AGE),
+            pairing=pairing,
+        ),
+        stats,
+    )
+
+    def now() -> _Moment:
+        frames = stats.snapshot()["frames"]
+        frames["dropped"] += source.dropped()
+        return _Moment(time.monotonic(), time.process_time(), frames)
+
+    with _quiet():
+        try:
+            session.start()
+            _wait(session, _START, lambda: stats.on_air() >= _SETTLE, check)
+            begin = now()
+            _wait(session, seconds, lambda: False, check)
+            end = now()
+        finally:
+            session.stop()
+    shown = stats.snapshot()
+    wall = end.wall - begin.wall
+    sent = end.frames["sent"] - begin.frames["sent"]
+    if not stats.composed():
+        raise OutputError(f"live at {name(size, fps)}: nobody was on air within {_START:.0f} s ({shown['why']})")
+    return {
+        "fps": round(sent / wall, 2),
+        "dropped": end.frames["dropped"] - begin.frames["dropped"],
+        "added_latency_ms": shown["added_latency_ms"],
+        "sent": sent,
+        "covered": end.frames["covered"] - begin.frames["covered"],
+        "mask_age_ms": shown["mask_age_ms"],
+        "inference_ms": shown["inference_ms"],
+        "cpu_percent": round(100 * (end.cpu - begin.cpu) / wall, 1),
+        "model": shown["model"],
+        "pairing": shown.get("pairing", ""),
+        "seconds": round(wall, 2),
+    }
+
+
+def _wait(session: Session, seconds: float, enough: Callable[[], bool], check: Check) -> None:
+    def tick() -> bool:
+        check()
+        return enough()
+
+    session.wait(seconds, threading.Event(), tick)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The chain's news ("on air") would stand between the figures."""
+    log = logging.getLogger("vbgcam")
+    before = log.level
+    if before > logging.DEBUG:
+        log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
