@@ -82,7 +82,7 @@ def test_ten_mistakes_are_ten_lines_each_with_file_key_value_and_mend(tmp_path: 
         "section 'modle'; did you mean 'model'",
         "did you mean 'fcn_resnet101'",
         "model.device = \"gpu\": should be 'auto', 'cuda', 'mps' or 'cpu'",
-        'model.size = "big": should be a valid integer',
+        "model.size: 'big' is neither auto nor a whole number of pixels from 32 to 4096",
         "background '#12': a colour is written #rrggbb",
         "background.fit = \"fill\": should be 'cover', 'contain' or 'stretch'",
     ):
@@ -101,12 +101,30 @@ def test_ten_mistakes_are_ten_lines_each_with_file_key_value_and_mend(tmp_path: 
         ({"camera.size": "auto"}, "'auto' is not a size like 1280x720"),
         ({"model.sha256": "abc"}, "64 hexadecimal digits"),
         ({"mask.max_age_ms": "NaN"}, "mask.max_age_ms"),
+        ({"mask.pairing": "best"}, "mask.pairing = \"best\": should be 'auto', 'exact' or 'newest'"),
+        (
+            {"model.size": "0"},
+            "command line: model.size: 0 is neither auto nor a whole number of pixels from 32 to 4096",
+        ),
+        ({"model.size": "5000"}, "model.size: 5000 is neither"),
+        ({"model.size": "true"}, "model.size: True is neither"),
+        ({"model.size": "288.5"}, "model.size: 288.5 is neither"),
+        ({"model.size": "atuo"}, "model.size: 'atuo' is neither"),
     ],
 )
 def test_mistakes_on_the_command_line_name_it(overrides: dict[str, str], part: str) -> None:
     with pytest.raises(ConfigError) as caught:
         config.load(None, overrides)
     assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "size"), [("288", 288), ("auto", "auto"), ("32", 32), ("4096", 4096)])
+def test_the_networks_input_is_a_number_or_auto(text: str, size: int | str, tmp_path: Path) -> None:
+    settings = config.load(None, {"model.size": text})
+    assert settings.model.size == size
+    file = tmp_path / "again.toml"
+    file.write_text(config.describe(settings))
+    assert config.load(file) == settings
 
 
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from vbgcam.errors import ConfigError
@@ -43,6 +44,12 @@ def _size(text: str) -> str:
     if size.width % 2 or size.height % 2 or not (16 <= size.width <= 7680 and 16 <= size.height <= 4320):
         raise ValueError(f"{text!r}: both sides are even, from 16x16 to 7680x4320")
     return text
+
+
+def _input(value: object) -> object:
+    if value == "auto" or (type(value) is int and 32 <= value <= 4096):
+        return value
+    raise ValueError(f"{value!r} is neither auto nor a whole number of pixels from 32 to 4096")
 
 
 class _Section(BaseModel):
@@ -76,12 +83,10 @@ class ModelSettings(_Section):
         "chroma[:#00b140], plate[:IMAGE], onnx:FILE",
     )
     device: Literal["auto", "cuda", "mps", "cpu"] = Field(default="auto", description="where the network runs")
-    size: int = Field(
-        default=0,
-        ge=0,
-        le=4096,
-        description="the network's input, its short side in pixels, for torchvision's models; 0 is their preset's 520, "
-        "but 256 in a live picture on a CPU",
+    size: Annotated[Literal["auto"] | int, PlainValidator(_input)] = Field(
+        default="auto",
+        description="the network's input, its short side in pixels, for torchvision's models; auto is the largest that "
+        "this machine can do in time for a live picture, and the preset's 520 for images and films",
     )
     hard: bool = Field(default=False, description="the classic label mask, person or not, in place of a soft alpha")
     threads: int = Field(default=0, ge=0, le=256, description="CPU threads of the network; 0 chooses")
@@ -103,6 +108,11 @@ class MaskSettings(_Section):
         gt=0,
         le=10_000,
         description="a mask older than this is not trusted: the cover goes out in its place",
+    )
+    pairing: Literal["auto", "exact", "newest"] = Field(
+        default="auto",
+        description="exact: each frame waits for its own mask, but never until the next frame is due; newest: it goes "
+        "out at once with the newest mask; auto: exact where the network is fast enough",
     )
 
 
@@ -214,11 +224,9 @@ def _sections() -> Iterator[tuple[str, type[BaseModel]]]:
         yield section, model
 
 
-def _known() -> dict[str, object]:
-    """Every setting's default by "section.key"."""
-    return {
-        f"{section}.{key}": field.default for section, model in _sections() for key, field in model.model_fields.items()
-    }
+def _known() -> dict[str, FieldInfo]:
+    """Every setting by "section.key"."""
+    return {f"{section}.{key}": field for section, model in _sections() for key, field in model.model_fields.items()}
 
 
 def _read(file: Path, problems: list[str]) -> dict[str, Any]:
@@ -234,9 +242,9 @@ def _read(file: Path, problems: list[str]) -> dict[str, Any]:
     return {}
 
 
-def _value(text: str, default: object) -> object:
+def _value(text: str, field: FieldInfo) -> object:
     """A text from the command line as the type of the setting; what does not fit stays text, for the check to name."""
-    if isinstance(default, str):
+    if isinstance(field.default, str) and int not in get_args(field.annotation):
         return text
     try:
         return json.loads(text)
