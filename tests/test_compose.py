@@ -18,12 +18,11 @@ def random_planes(rng: np.random.Generator, size: Size) -> Planes:
 
 
 def mean_of_four(alpha: U8) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """Each chroma pixel's alpha: the mean of the luma pixels that it covers, edges repeated."""
+    """Each chroma pixel's alpha: the rounded mean of the luma pixels that it covers, edges repeated."""
     height, width = alpha.shape
     padded = np.pad(alpha.astype(float), ((0, height % 2), (0, width % 2)), mode="edge")
-    mean: np.ndarray[tuple[int, int], np.dtype[np.float64]] = (
-        padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2]
-    ) / 4
+    total = padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2]
+    mean: np.ndarray[tuple[int, int], np.dtype[np.float64]] = np.floor(total / 4 + 0.5)
     return mean
 
 

@@ -1,14 +1,11 @@
 """The only place where a SafeFrame is made: the person before another background, the person before their own blurred
 room, or the cover.
 
-    out = alpha * frame + (1 - alpha) * behind        per plane, rounded integers; chroma takes the mean of its 4 alphas
+    out = alpha * frame + (1 - alpha) * behind    per plane, rounded integers; chroma's alpha is its 4's rounded mean
 
-The blend is one fused pass per plane compiled by numba (1080p: 0.5 ms against 3 ms for the same by OpenCV calls and
-34-45 ms for NumPy floats on RGB); it holds no interpreter lock.
+The blend is one fused pass over the planes (`loops.blend`); `vbgcam bench` measures it beside the usual ways.
 """
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +16,10 @@ from numpy.typing import NDArray
 from vbgcam.frames import U8, Backdrop, Mask, PlanePool, Planes, RawFrame, SafeFrame, Size, claim_seal
 
 _seal: Final = claim_seal()
+
+# Pixels on a side below which there is no quarter size, and the sigma from which an eighth serves as well.
+_SMALLEST: Final = 8
+_COARSE: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Composer:
         self.mirror = mirror
         self.key = key
         self._pool = PlanePool()
+        self._turned = PlanePool(2)
+        self._rooms = PlanePool(2)
 
     def compose(self, frame: RawFrame, mask: Mask, behind: Behind) -> SafeFrame:
         """ValueError where a size is not the output's: callers fit frames and backdrops before they come here."""
@@ -51,18 +54,18 @@ class Composer:
             raise ValueError(f"frame {frame.size} and mask {mask.size} do not fit the output's {self.size}")
         planes, alpha = frame.planes, np.ascontiguousarray(mask.alpha)
         if self.mirror:
-            planes, alpha = _mirrored(planes), np.asarray(cv2.flip(alpha, 1), np.uint8)
+            planes, alpha = self._mirrored(planes), np.asarray(cv2.flip(alpha, 1), np.uint8)
+        alpha = _read_only(alpha)
         if isinstance(behind, Blur):
-            back = _blurred(planes, alpha, behind.strength)
+            back = self._blurred(planes, alpha, behind.strength)
         elif behind.size != self.size:
             raise ValueError(f"backdrop {behind.size} does not fit the output's {self.size}")
         else:
             back = behind.planes
+        if self.key is not None:
+            planes = self._without_spill(planes, self.key)
         out = self._pool.take(self.size)
-        blend_luma, blend_chroma = _kernels()
-        blend_luma(planes.y, back.y, alpha, out.y)
-        chroma = (planes.u, planes.v) if self.key is None else _without_spill(planes, self.key)
-        blend_chroma(chroma, (back.u, back.v), alpha, (out.u, out.v))
+        _blend(planes, back, alpha, out)
         return _seal(out, frame.captured_at, False)
 
     def cover(self, backdrop: Backdrop) -> SafeFrame:
@@ -73,106 +76,105 @@ class Composer:
         np.copyto(out.data, backdrop.planes.data)
         return _seal(out, None, True)
 
+    def _mirrored(self, planes: Planes) -> Planes:
+        out = self._turned.take(planes.size)
+        for source, target in ((planes.y, out.y), (planes.u, out.u), (planes.v, out.v)):
+            cv2.flip(source, 1, dst=target)
+        return out
+
+    def _blurred(self, planes: Planes, alpha: U8, strength: float) -> Planes:
+        """The room out of focus, without the person's colours bleeding into it: each pixel counts by 1 - alpha, before
+        the picture is reduced to a quarter and blurred, and the sum is divided by the equally blurred weights
+        (normalised convolution, Knutsson and Westin 1993). Where no room is near, deep inside the person, it is grey.
+        """
+        from vbgcam import loops
+
+        size = planes.size
+        out = self._rooms.take(size)
+        if min(size.width, size.height) < _SMALLEST:
+            _fill_with_mean(planes, alpha, out)
+            return out
+        sums = np.empty((size.height // 4, size.width // 4, 4), np.float32)
+        loops.weighted_quarter(*_parts(planes), alpha, loops.as_pairs(alpha), sums)
+        sigma = max(0.5, 0.04 * strength * sums.shape[0])
+        if sigma > _COARSE:
+            # So soft a picture loses nothing by it, and the blur takes a quarter of its time.
+            half = (max(1, sums.shape[1] // 2), max(1, sums.shape[0] // 2))
+            sums = np.asarray(cv2.resize(sums, half, interpolation=cv2.INTER_AREA), np.float32)
+            sigma /= 2
+        y, u, v, near = cv2.split(_gaussian(sums, sigma))
+        # 16 pixels, each at most 255: where less than half a pixel of room is near, there is nothing to be seen.
+        there = near > 16 * 0.5
+        for total, target in ((y, out.y), (u, out.u), (v, out.v)):
+            soft = np.divide(total, near, out=np.full_like(near, 128), where=there)
+            width = target.shape[1]
+            plane = np.clip(soft + 0.5, 0, 255).astype(np.uint8)
+            rows = np.asarray(cv2.resize(plane, (width, plane.shape[0]), interpolation=cv2.INTER_LINEAR), np.uint8)
+            loops.stretch_rows(_read_only(rows), target)
+        return out
+
+    def _without_spill(self, planes: Planes, key: Key) -> Planes:
+        """The picture without the key's own light: with x the part of a pixel's chroma that points to the key and z
+        the part across, x loses x - |z| / tan(75 degrees) where that is positive. Mixed edges turn grey; jeans, olive
+        and sky blue, which lie across, stay as they are (with all of x taken, sky blue turns lilac)."""
+        direction = np.array(key, np.float32) - 128
+        length = float(np.hypot(*direction))
+        if length < 1:
+            return planes
+        direction /= length
+        u, v = planes.u.astype(np.float32) - 128, planes.v.astype(np.float32) - 128
+        across = np.abs(v * direction[0] - u * direction[1])
+        spill = np.maximum(u * direction[0] + v * direction[1] - across / np.float32(np.tan(np.radians(75))), 0)
+        out = self._rooms.take(planes.size)
+        np.copyto(out.y, planes.y)
+        np.copyto(out.u, u - spill * direction[0] + 128.5, casting="unsafe")
+        np.copyto(out.v, v - spill * direction[1] + 128.5, casting="unsafe")
+        return out
+
 
 def warm_up() -> None:
-    """Loads the compiled blend, or compiles it (2 s in a fresh installation, then cached on disk), so that no frame
-    waits for it."""
-    _kernels()
+    """Loads the compiled loops, or compiles them (10 s in a fresh installation, then cached on disk), so that no frame
+    waits for them."""
+    from vbgcam import loops  # noqa: F401  # importing is compiling
 
 
-@functools.cache
-def _kernels() -> tuple[Callable[..., None], Callable[..., None]]:
-    """The blends of luma and chroma. One signature each: numba would compile anew for every mix of read-only and
-    writable arrays, in the middle of a call. Imported late: numba takes 0.4 s, and the first cover needs none of it."""
-    from numba import njit, types
+def _blend(front: Planes, back: Planes, alpha: U8, out: Planes) -> None:
+    from vbgcam import loops  # numba takes 0.9 s, and the first cover needs none of it
 
-    seen = types.Array(types.uint8, 2, "C", readonly=True)
-    made = types.Array(types.uint8, 2, "C")
-    two_seen, two_made = (types.UniTuple(plane, 2) for plane in (seen, made))  # type: ignore[no-untyped-call]
-    compiled = functools.partial(njit, cache=True, nogil=True)
-    return (
-        compiled(types.void(seen, seen, seen, made))(_blend_luma),
-        compiled(types.void(two_seen, two_seen, seen, two_made))(_blend_chroma),
-    )
+    everything = (*_parts(front), *_parts(back), alpha, loops.as_pairs(alpha), out.y, out.u, out.v)
+    loops.blend(*everything)
+    if out.size.height % 2:
+        loops.blend_last_line(*everything)
 
 
-def _blend_luma(front: U8, back: U8, alpha: U8, out: U8) -> None:
-    height, width = front.shape
-    for row in range(height):
-        for column in range(width):
-            a = np.uint32(alpha[row, column])
-            t = np.uint32(front[row, column]) * a + np.uint32(back[row, column]) * (np.uint32(255) - a) + np.uint32(128)
-            out[row, column] = (t + (t >> np.uint32(8))) >> np.uint32(8)  # = round(t / 255), exact for all inputs
-
-
-def _blend_chroma(front: tuple[U8, U8], back: tuple[U8, U8], alpha: U8, out: tuple[U8, U8]) -> None:
-    front_u, front_v = front
-    back_u, back_v = back
-    out_u, out_v = out
-    height, width = front_u.shape
-    bottom, right = alpha.shape[0] - 1, alpha.shape[1] - 1
-    for row in range(height):
-        above, below = 2 * row, min(2 * row + 1, bottom)
-        for column in range(width):
-            left, beside = 2 * column, min(2 * column + 1, right)
-            # Sum of the four alphas, 0 to 1020: the rounding division below is by 1020.
-            a = (
-                np.uint32(alpha[above, left])
-                + np.uint32(alpha[above, beside])
-                + np.uint32(alpha[below, left])
-                + np.uint32(alpha[below, beside])
-            )
-            b = np.uint32(1020) - a
-            u = np.uint32(front_u[row, column]) * a + np.uint32(back_u[row, column]) * b + np.uint32(510)
-            v = np.uint32(front_v[row, column]) * a + np.uint32(back_v[row, column]) * b + np.uint32(510)
-            out_u[row, column] = u // np.uint32(1020)
-            out_v[row, column] = v // np.uint32(1020)
-
-
-def _mirrored(planes: Planes) -> Planes:
-    out = Planes.empty(planes.size)
+def _fill_with_mean(planes: Planes, alpha: U8, out: Planes) -> None:
+    """What the blur of a picture of a few pixels comes to: what is not the person, each plane's mean."""
+    room = 255 - alpha.astype(np.float32)
     for source, target in ((planes.y, out.y), (planes.u, out.u), (planes.v, out.v)):
-        cv2.flip(source, 1, dst=target)
-    return out
+        weights = (
+            room if room.shape == source.shape else cv2.resize(room, source.shape[::-1], interpolation=cv2.INTER_AREA)
+        )
+        total = float(np.sum(weights))
+        target[:] = round(float(np.sum(source * weights)) / total) if total > 0 else 128
 
 
-def _blurred(planes: Planes, alpha: U8, strength: float) -> Planes:
-    """The room out of focus, without the person's colours bleeding into it: each pixel counts by 1 - alpha, before the
-    picture is reduced to a quarter and blurred, and the sum is divided by the equally blurred weights (normalised
-    convolution, Knutsson and Westin 1993). Where no room is near, deep inside the person, nothing is seen of it."""
-    size = planes.size
-    small = (max(1, size.width // 4), max(1, size.height // 4))
-    sigma = max(0.5, 0.04 * strength * small[1])
-    weight = cv2.bitwise_not(alpha)
-    out = Planes.empty(size)
-    for source, target in ((planes.y, out.y), (planes.u, out.u), (planes.v, out.v)):
-        height, width = source.shape
-        if weight.shape != source.shape:
-            weight = cv2.resize(weight, (width, height), interpolation=cv2.INTER_AREA)
-        counted = cv2.multiply(source, weight, dtype=cv2.CV_16U)
-        total = cv2.GaussianBlur(_reduced(counted, small), (0, 0), sigma)
-        near = cv2.GaussianBlur(_reduced(weight, small), (0, 0), sigma)
-        soft = np.divide(total, near, out=np.full_like(total, 128), where=near > 0.5)
-        plane = np.clip(soft + 0.5, 0, 255).astype(np.uint8)
-        cv2.resize(plane, (width, height), dst=target, interpolation=cv2.INTER_LINEAR)
-    return out
+def _gaussian(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    """Three boxes from sigma 2 on: their cost does not grow with it (sigma 10 at a quarter of 1080p: 1.5 ms, the
+    Gaussian itself 15). A box of width n has the variance (n^2 - 1) / 12 (Wells 1986)."""
+    if sigma < 2:
+        return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigma), np.float32)
+    width = round(np.sqrt(4 * sigma**2 + 1)) | 1
+    for _ in range(3):
+        picture = np.asarray(cv2.blur(picture, (width, width)), np.float32)
+    return picture
 
 
-def _reduced(plane: object, size: tuple[int, int]) -> NDArray[np.float32]:
-    return np.asarray(cv2.resize(np.asarray(plane), size, interpolation=cv2.INTER_AREA), np.float32)
+def _parts(planes: Planes) -> tuple[U8, U8, U8]:
+    """As the loops take them."""
+    return _read_only(planes.y), _read_only(planes.u), _read_only(planes.v)
 
 
-def _without_spill(planes: Planes, key: Key) -> tuple[U8, U8]:
-    """The chroma planes without the key's own light: with x the part of a pixel's chroma that points to the key and z
-    the part across, x loses x - |z| / tan(75 degrees) where that is positive. Mixed edges turn grey; jeans, olive and
-    sky blue, which lie across, stay as they are (with all of x taken, sky blue turns lilac)."""
-    direction = np.array(key, np.float32) - 128
-    length = float(np.hypot(*direction))
-    if length < 1:
-        return planes.u, planes.v
-    direction /= length
-    u, v = planes.u.astype(np.float32) - 128, planes.v.astype(np.float32) - 128
-    across = np.abs(v * direction[0] - u * direction[1])
-    spill = np.maximum(u * direction[0] + v * direction[1] - across / np.float32(np.tan(np.radians(75))), 0)
-    clean_u, clean_v = u - spill * direction[0] + 128.5, v - spill * direction[1] + 128.5
-    return clean_u.astype(np.uint8), clean_v.astype(np.uint8)
+def _read_only(plane: U8) -> U8:
+    view = plane.view()
+    view.flags.writeable = False
+    return view
