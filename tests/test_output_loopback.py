@@ -172,6 +172,7 @@ class Driver:
     refuse: Callable[[], None] = lambda: None
     gone: bool = False
     deaf: bool = False
+    room: int | None = None
     log: list[str] = field(default_factory=list)
     writer: Path | None = None
     frames: list[U8] = field(default_factory=list)
@@ -207,6 +208,14 @@ class Driver:
     def stream_off(self, _fd: int, kind: int) -> None:
         self.log.append(f"off {kind}")
 
+    def write(self, _fd: int, frame: U8) -> int:
+        if self.gone:
+            raise OSError(errno.ENODEV, "No such device")
+        self.frames.append(frame)
+        if not self.deaf:
+            self.caps = CAP_CAPTURE
+        return frame.size if self.room is None else min(self.room, frame.size)
+
     def holders(self, _path: Path) -> list[Holder]:
         return [*self.readers, *([Holder(os.getpid(), "vbgcam", write_only=True)] if self.writer else [])]
 
@@ -215,22 +224,27 @@ class Driver:
 def driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Driver:
     driver = Driver()
     monkeypatch.setattr(v4l2, "nodes", lambda: [driver.node] if not driver.gone else [])
-    for name in ("query", "capability", "opened", "get_format", "set_rate", "stream_on", "stream_off", "holders"):
+    for name in (
+        "query",
+        "capability",
+        "opened",
+        "get_format",
+        "set_rate",
+        "stream_on",
+        "stream_off",
+        "write",
+        "holders",
+    ):
         monkeypatch.setattr(v4l2, name, getattr(driver, name))
 
     class Camera:
-        """pyvirtualcam's: opens the node for writing alone, and never says what went wrong with a write."""
+        """pyvirtualcam's: opens the node for writing alone."""
 
         def __init__(self, width: int, height: int, fps: float, *, fmt: object, device: str, backend: str) -> None:
             driver.refuse()
             assert (device, backend, str(fmt)) == ("/dev/video10", "v4l2loopback", "I420")
             driver.kept = driver.kept or Format(Size(width, height), "YU12")
             driver.writer = tmp_path
-
-        def send(self, frame: U8) -> None:
-            driver.frames.append(frame)
-            if not driver.deaf:
-                driver.caps = CAP_CAPTURE
 
         def close(self) -> None:
             if driver.writer:
@@ -300,6 +314,14 @@ def test_frames_that_do_not_arrive_are_an_output_error(driver: Driver) -> None:
     driver.modern = driver.deaf = True
     output = opened()
     with pytest.raises(OutputError, match="takes no frames"):
+        output.send(FRAME, 0.0)
+    output.close()
+
+
+def test_frames_that_are_cut_short_are_an_output_error(driver: Driver) -> None:
+    driver.room = 100
+    output = opened()
+    with pytest.raises(OutputError, match="cuts the frames short"):
         output.send(FRAME, 0.0)
     output.close()
 

@@ -19,7 +19,7 @@ _seal: Final = claim_seal()
 
 # Pixels on a side below which there is no quarter size, and the sigma from which an eighth serves as well.
 _SMALLEST: Final = 8
-_COARSE: Final = 4.0
+_COARSE: Final = 2.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-from vbgcam.frames import Size
+from vbgcam.frames import U8, Size
 
 SYSFS: Final = Path("/sys/class/video4linux")
 PROC: Final = Path("/proc")
@@ -181,6 +181,11 @@ def set_rate(fd: int, kind: int, fps: float) -> float:
     interval = 1 / Fraction(fps).limit_denominator(1001)
     ask = struct.pack("5I184x", kind, 0, 0, interval.numerator, interval.denominator)
     return _rate(exchange(fd, _BOTH, 22, ask))
+
+
+def write(fd: int, frame: U8) -> int:
+    """Hands a picture to the driver, without the interpreter's lock; how many bytes it took. Raises OSError."""
+    return os.write(fd, frame.data)
 
 
 def stream_on(fd: int, kind: int) -> None:
