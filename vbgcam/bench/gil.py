@@ -49,7 +49,8 @@ class Probe:
 
     def during(self, work: Callable[[], object]) -> list[float]:
         """All waits, in milliseconds, the one that the work's end cut into included."""
-        self._waits = waits = []
+        waits: list[float] = []
+        self._waits = waits
         work()
         count = len(waits)
         while len(waits) <= count:  # the wait that is going on belongs to the work, too

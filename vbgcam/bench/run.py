@@ -26,6 +26,7 @@ from vbgcam.bench import (
     scene,
     sink,
     stages,
+    start,
 )
 from vbgcam.errors import ConfigError
 from vbgcam.frames import Size
@@ -34,8 +35,8 @@ from vbgcam.specs import ModelSpec, nearest
 
 Depth = Literal["quick", "usual", "full"]
 
-Tell = Callable[[float, "float | None", str], None]
-"""Called with the steps done, all steps, and what is being measured."""
+Tell = Callable[[int, int, str], None]
+"""Called before each step with its number from 1, how many there are, and what is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,18 +132,18 @@ def bench(request: Request, check: Check, tell: Tell) -> Figures:
         },
     }
     steps = [step for family in FAMILIES if family in request.only for step in _STEPS[family](request, depth)]
-    for number, step in enumerate(steps):
+    for number, step in enumerate(steps, 1):
         check()
         tell(number, len(steps), step.words)
         family = figures.setdefault(step.family, {})
-        family[step.key] = {**family.get(step.key, {}), **step.work(check)}
-    tell(len(steps), len(steps), "done")
+        found = step.work(check)
+        family.update({step.key: found} if step.key else found)
     return figures
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """`work`: gives what stands under `family.key`."""
+    """`work`: gives what stands under `family.key`, or under `family` itself where `key` is ""."""
 
     family: str
     key: str
@@ -207,12 +208,18 @@ def _live(request: Request, depth: _Depth) -> Iterator[_Step]:
         yield _Step("live", key, f"live at {key}", partial(live.measure, size, fps, build, depth.live))
 
 
+def _start(request: Request, _depth: _Depth) -> Iterator[_Step]:
+    model = request.model or ModelSpec("chroma")  # no weights are needed, and there is no network to wait for
+    yield _Step("start", "", "the start", partial(start.measure, model))
+
+
 _STEPS: Final[dict[str, Callable[[Request, _Depth], Iterator[_Step]]]] = {
     "stages": _stages,
     "gil": _gil,
     "frame": _frame,
     "inference": _inference,
     "live": _live,
+    "start": _start,
 }
 
 

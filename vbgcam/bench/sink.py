@@ -37,4 +37,4 @@ class MemorySink:
 
     def write(self, planes: Planes) -> None:
         self._file.seek(0)
-        self._file.write(planes.data)
+        self._file.write(planes.data.data)

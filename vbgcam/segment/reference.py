@@ -44,7 +44,7 @@ def spread(name: str, network: nn.Module, picture: U8) -> None:
     person = _person(name)
     others = [index for index in range(CLASSES) if index != person]
     with torch.inference_mode():
-        logits = network(_batch(name, [picture]))["out"][0]
+        logits: torch.Tensor = network(_batch(name, [picture]))["out"][0]
 
         def odds(scale: float) -> torch.Tensor:
             scaled = logits * scale
@@ -74,7 +74,7 @@ class Eager:
     def run(self, rgb: U8) -> Probability:
         """As `Engine.run`."""
         with torch.inference_mode():
-            logits = self._network(_batch(self._name, [rgb]))["out"][0]
+            logits: torch.Tensor = self._network(_batch(self._name, [rgb]))["out"][0]
             return np.asarray(logits.softmax(0)[self._person].numpy(), np.float32)
 
 

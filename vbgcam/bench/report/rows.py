@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from vbgcam.bench import Figures
@@ -16,7 +16,7 @@ class Table:
 
     title: str
     head: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
     note: str = ""
     names: int = 1
 
@@ -33,6 +33,8 @@ def tables(figures: Figures) -> Iterator[Table]:
         yield _gil(figures["gil"])
     if figures.get("inference"):
         yield _inference(figures["inference"])
+    if figures.get("start"):
+        yield _start(figures["start"])
 
 
 def machine(figures: Figures) -> list[str]:
@@ -169,4 +171,17 @@ def _inference(inference: Figures) -> Table:
         rows,
         "Eager: torchvision's own network in fp32, same weights, same run. Max diff: of the person's probability.",
         names=2,
+    )
+
+
+def _start(start: Figures) -> Table:
+    return Table(
+        "The start",
+        ("from the start of the process to", "ms"),
+        [
+            ("vbgcam --help, done", ms(start["help_ms"])),
+            ("the first cover on air", ms(start["first_cover_ms"])),
+            (f"the first mask, {start['model']}", ms(start["first_mask_ms"])),
+        ],
+        "With warm caches.",
     )
