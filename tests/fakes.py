@@ -106,10 +106,17 @@ class FakeSource:
 
 @dataclass
 class FakeSegmenter:
-    """The true mask, after `before` was called (to wait, to raise). `wrong` replaces what it answers."""
+    """The true mask, after `before` was called (to wait, to raise). `wrong` replaces what it answers. `ladder`: the
+    sizes that it may be given; `preparing` is called for each that is prepared (to wait, to raise)."""
 
     name: str = "fake"
     device: str = "cpu"
+    precision: str = "fp32"
+    input: Size | None = None
+    ladder: tuple[int, ...] = ()
+    preparing: Callable[[int], None] = lambda _size: None
+    prepared: list[int] = field(default_factory=list)
+    resized: list[int] = field(default_factory=list)
     before: Callable[[RawFrame], None] = lambda _frame: None
     wrong: Callable[[RawFrame], Probability] | None = None
     calls: int = 0
@@ -119,9 +126,22 @@ class FakeSegmenter:
     def probability(self, frame: RawFrame) -> Probability:
         self.calls += 1
         self.before(frame)
+        size = self.resized[-1] if self.resized else min(self.ladder, default=0)
+        if size:
+            self.input = Size(round(size * frame.size.width / frame.size.height), size)
         if self.wrong is not None:
             return self.wrong(frame)
         return (true_alpha(frame.planes) / np.float32(255)).astype(np.float32)
+
+    def sizes(self, frame: Size) -> tuple[int, ...]:
+        return self.ladder
+
+    def prepare(self, size: int) -> None:
+        self.preparing(size)
+        self.prepared.append(size)
+
+    def resize(self, size: int) -> None:
+        self.resized.append(size)
 
     def reset(self) -> None:
         self.resets += 1

@@ -15,7 +15,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vbgcam.frames import RawFrame
+from vbgcam.errors import ModelError
+from vbgcam.frames import RawFrame, Size
 from vbgcam.specs import ModelSpec
 
 Probability = NDArray[np.float32]
@@ -27,12 +28,12 @@ Progress = Callable[[int, int], None]
 @dataclass(frozen=True, slots=True)
 class Options:
     """`device`: "auto", "cuda", "mps", "cpu". `size`: the network's input, its short side in pixels (torchvision's
-    preset resizes the short side to 520); None is the preset's own. Networks of a fixed input ignore it.
+    preset resizes the short side to 520); None leaves it open. Networks of a fixed input ignore it.
     `hard`: the classic method's label mask (0 or 1) in place of the probability. `mirror`: base URL that replaces
     torchvision's download server; "" is theirs. `sha256`: of the checkpoint, where it is not the published one.
     `folder`: where `models add` and `plate` keep what they were given. `threads`: of the CPU, 0 chooses. `live`: a live
-    picture waits for no mask, but its masks should be young: on a CPU torchvision's input is then 256 where `size` is
-    None."""
+    picture waits for no mask, but its masks should be young: where `size` is None, torchvision's input then begins
+    small (and whoever runs the network makes it larger); else it is the preset's."""
 
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
     size: int | None = None
@@ -45,19 +46,51 @@ class Options:
 
 
 class Segmenter(Protocol):
-    """`name`: as in the model spec, what "auto" chose made plain. `device`: where it runs, "cpu", "cuda:0", ..."""
+    """`name`: as in the model spec, what "auto" chose made plain. `device`: where it runs, "cpu", "cuda:0", ...
+    `precision`: of the network's numbers, "fp32", "bf16", "fp16"; "" where there is no network. `input`: what the last
+    call gave to the network; None before the first, and where there is no network. All of them may change: a network
+    that finds no memory goes on with a smaller input, or on the CPU."""
 
     name: str
     device: str
+    precision: str
+    input: Size | None
 
     def probability(self, frame: RawFrame) -> Probability:
         """The person's probability over the whole frame: float32, 0 to 1, of any size (network resolution). Raises
         ModelError where the network fails. A recurrent network carries its state from call to call."""
 
+    def sizes(self, frame: Size) -> tuple[int, ...]:
+        """Short sides, in pixels and ascending, that the network may be given of such frames; () where its input is
+        fixed."""
+
+    def prepare(self, size: int) -> None:
+        """Makes that short side ready, which may take seconds. Any thread, while `probability` goes on in its own.
+        Raises ModelError where the machine cannot have it."""
+
+    def resize(self, size: int) -> None:
+        """From the next `probability` on; at once where the size was prepared, else that call takes the time."""
+
     def reset(self) -> None:
         """Forgets recurrent state: another scene follows."""
 
     def close(self) -> None: ...
+
+
+class FixedInput:
+    """What those share whose input is always the same: no network at all, or one that knows one size."""
+
+    precision = ""
+    input: Size | None = None
+
+    def sizes(self, frame: Size) -> tuple[int, ...]:
+        return ()
+
+    def prepare(self, size: int) -> None:
+        raise ModelError(f"the input is fixed and cannot be {size}")
+
+    def resize(self, size: int) -> None:
+        raise ModelError(f"the input is fixed and cannot be {size}")
 
 
 def open_segmenter(spec: ModelSpec, options: Options, progress: Progress | None = None) -> Segmenter:

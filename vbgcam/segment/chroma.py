@@ -23,7 +23,7 @@ import numpy as np
 from vbgcam.errors import ModelError
 from vbgcam.frames import RawFrame
 from vbgcam.pixels import color_yuv
-from vbgcam.segment import Probability
+from vbgcam.segment import FixedInput, Probability
 
 _NONE: Final = 0.12
 _FULL: Final = 0.40
@@ -32,7 +32,7 @@ _LIGHTS: Final = (0.5, 1.0)
 _LEAST_SATURATION: Final = 16.0
 
 
-class ChromaKey:
+class ChromaKey(FixedInput):
     """See `vbgcam.segment.Segmenter`. Works at the chroma planes' resolution: there is no more to know about colour."""
 
     device = "cpu"

@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 
 from vbgcam.frames import RawFrame
-from vbgcam.segment import Probability
+from vbgcam.segment import FixedInput, Probability
 
 
-class Everything:
+class Everything(FixedInput):
     """A segmenter that hides nothing."""
 
     name = "none"

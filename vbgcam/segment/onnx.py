@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from vbgcam.errors import ModelError
 from vbgcam.frames import RawFrame, Size
 from vbgcam.pixels import small_rgb
-from vbgcam.segment import Options, Probability
+from vbgcam.segment import FixedInput, Options, Probability
 from vbgcam.segment.card import LARGEST_SIDE, Card, CardInput, find
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _ASKED: Final = {"cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvide
 _LONGEST_REASON: Final = 240
 
 
-class OnnxSegmenter:
+class OnnxSegmenter(FixedInput):
     """See `vbgcam.segment.Segmenter`."""
 
     name: str

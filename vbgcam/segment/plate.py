@@ -37,7 +37,7 @@ from vbgcam.errors import MediaError, ModelError
 from vbgcam.files import whole
 from vbgcam.frames import U8, Planes, RawFrame, Size
 from vbgcam.pixels import fit, from_rgb, to_rgb
-from vbgcam.segment import Probability
+from vbgcam.segment import FixedInput, Probability
 from vbgcam.segment.light import SAME_TINT, SAME_TONE, Tint, Tone, tint, tone
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ _AGAIN: Final = 0.75
 _SPECK: Final = 0.0013
 
 
-class CleanPlate:
+class CleanPlate(FixedInput):
     """See `vbgcam.segment.Segmenter`. The plate is fitted to the frame's size as a camera's frame would be."""
 
     name = "plate"
