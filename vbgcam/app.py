@@ -35,7 +35,7 @@ def options(settings: Settings, *, live: bool = False) -> Options:
     model = settings.model
     return Options(
         device=model.device,
-        size=model.size or None,
+        size=None if model.size == "auto" else model.size,
         hard=model.hard,
         mirror=model.mirror,
         sha256=model.sha256,
@@ -93,6 +93,8 @@ def plan(settings: Settings) -> Plan:
         key=key(settings),
         hard=settings.model.hard,
         retry=source_spec.kind == "camera",
+        pairing=settings.mask.pairing,
+        size_auto=settings.model.size == "auto",
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from vbgcam.background import Background
@@ -14,6 +15,7 @@ from vbgcam.camera import Source
 from vbgcam.compose import Behind, Blur, Composer, Key
 from vbgcam.errors import OutputError, VbgcamError
 from vbgcam.frames import Backdrop, Mask, RawFrame, Size
+from vbgcam.live.pairing import Asked, Pairing
 from vbgcam.live.slots import Slot
 from vbgcam.live.stats import Stats
 from vbgcam.live.workers import Backdrops, Board, Capture, Compositor, Inference
@@ -36,7 +38,9 @@ class _Worker(Protocol):
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a session is made of. `build` is called by the inference worker, since it imports torch. `blur` replaces
-    the background, which then is the cover only. `retry`: a source that comes back (a camera) is opened again."""
+    the background, which then is the cover only. `retry`: a source that comes back (a camera) is opened again.
+    `pairing`: of frames and masks; where the source waits for its reader "auto" is "exact", since nothing is lost by
+    it. `size_auto`: the network's input is as large as the machine can do in time."""
 
     source: Source
     output: Output
@@ -50,6 +54,8 @@ class Plan:
     key: Key | None = None
     hard: bool = False
     retry: bool = True
+    pairing: Asked = "auto"
+    size_auto: bool = False
 
 
 class Session:
@@ -58,10 +64,12 @@ class Session:
     def __init__(self, plan: Plan, stats: Stats) -> None:
         self.stats = stats
         self._plan = plan
-        self._board = Board()
+        self._board = Board(1 / plan.fps)
         self._frames_in: Slot[RawFrame] = Slot()
-        self._frames_out: Slot[RawFrame] = Slot()
-        self._masks: Slot[Mask] = Slot()
+        # The compositor that waits for a frame's mask also wants to know of a newer frame.
+        changed = threading.Condition()
+        self._frames_out: Slot[RawFrame] = Slot(changed)
+        self._masks: Slot[Mask] = Slot(changed)
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -87,15 +95,42 @@ class Session:
         self.stats.sent(time.monotonic(), None, None)
         self.stats.fact(state="covered", sink=plan.output.name, size=str(plan.size))
         frames_in, frames_out, masks = self._frames_in, self._frames_out, self._masks
+        clocked = plan.source.clocked
+        # A frame that waited for its reader is not stale.
+        limits = plan.limits if clocked else replace(plan.limits, frame_age=math.inf)
         self._run(
             Compositor(
-                plan.output, composer, behind, cover, plan.limits, plan.fps, board, self.stats, frames_out, masks
+                output=plan.output,
+                composer=composer,
+                behind=behind,
+                cover=cover,
+                limits=limits,
+                fps=plan.fps,
+                board=board,
+                stats=self.stats,
+                clocked=clocked,
+                frames=frames_out,
+                masks=masks,
             ),
             "compositor",
         )
         if plan.background.moves and plan.blur is None:
             self._run(Backdrops(plan.background, 1 / plan.fps, board, backdrops), "backdrop")
-        self._run(Inference(plan.build, plan.hard, board, self.stats, frames_in, masks), "inference")
+        pairing = Pairing("exact" if plan.pairing == "auto" and not clocked else plan.pairing)
+        self._run(
+            Inference(
+                build=plan.build,
+                hard=plan.hard,
+                pairing=pairing,
+                size_auto=plan.size_auto,
+                max_age=plan.limits.mask_age,
+                board=board,
+                stats=self.stats,
+                frames=frames_in,
+                masks=masks,
+            ),
+            "inference",
+        )
         self._run(Capture(plan.source, plan.size, plan.retry, board, self.stats, frames_out, frames_in), "capture")
 
     def wait(

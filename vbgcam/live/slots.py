@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
 class Slot(Generic[T]):
-    """One writer, one taker, any number of onlookers. The condition's lock guards all fields."""
+    """One writer, one taker, any number of onlookers. The condition's lock guards all fields. `changed`: one that
+    several slots share, for a taker that waits for a change in any of them."""
 
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
+    def __init__(self, changed: threading.Condition | None = None) -> None:
+        self._changed = changed or threading.Condition()
         self._value: T | None = None
         self._fresh = False
         self._closed = False
@@ -30,14 +32,31 @@ class Slot(Generic[T]):
         with self._changed:
             return self._changed.wait_for(lambda: not self._fresh or self._closed, timeout)
 
-    def take(self, timeout: float) -> T | None:
-        """A value that was not taken before, waiting for it up to `timeout` seconds; None if none came."""
+    def take(self, timeout: float, *, done: bool = True) -> T | None:
+        """A value that was not taken before, waiting for it up to `timeout` seconds; None if none came. Without `done`
+        it counts as taken only when `done` is called, so that its writer waits until then."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._fresh or self._closed, timeout) or not self._fresh:
                 return None
+            if done:
+                self.done()
+            return self._value
+
+    def done(self) -> None:
+        """The value is taken."""
+        with self._changed:
             self._fresh = False
             self._changed.notify_all()
-            return self._value
+
+    def wait(self, enough: Callable[[T | None], bool], timeout: float) -> None:
+        """Until `enough`, asked of the newest value at each change, up to `timeout` seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or enough(self._value), timeout)
+
+    def fresh(self) -> bool:
+        """Whether there is a value that was not taken."""
+        with self._changed:
+            return self._fresh
 
     def peek(self) -> T | None:
         """The newest value, taken or not."""

@@ -46,12 +46,13 @@ class Stats:
         self._mask_age, self._latency, self._inference = Series(), Series(), Series()
         self._facts: dict[str, Any] = {
             "state": "starting", "source": "", "sink": "", "model": "", "device": "", "size": "", "why": "",
-            "first_sent_s": None, "first_composed_s": None,
+            "input": "", "precision": "", "pairing": "", "first_sent_s": None, "first_composed_s": None,
         }  # fmt: skip
         self._sent_at: deque[float] = deque(maxlen=300)
 
     def fact(self, **facts: object) -> None:
-        """state, source, sink, model, device, size, why (what keeps the cover on air), and the like."""
+        """state, source, sink, model, device, size, why (what keeps the cover on air), input (the network's, height x
+        width), precision (its numbers), pairing (of frames and masks), and the like."""
         with self._lock:
             self._facts.update(facts)
 
@@ -65,18 +66,20 @@ class Stats:
             self._frames["dropped"] += count
 
     def sent(self, at: float, latency: float | None, mask_age: float | None) -> None:
-        """`latency`, `mask_age` in seconds; None for a cover."""
+        """`latency`, `mask_age` in seconds; both None for a cover. `latency` alone is None for a frame that goes out
+        again because the camera gave no other."""
         with self._lock:
             self._frames["sent"] += 1
             self._sent_at.append(at)
             if self._facts["first_sent_s"] is None:
                 self._facts["first_sent_s"] = round(at - self._started, 3)
-            if latency is None or mask_age is None:
+            if mask_age is None:
                 self._frames["covered"] += 1
                 return
             if self._facts["first_composed_s"] is None:
                 self._facts["first_composed_s"] = round(at - self._started, 3)
-            self._latency.add(latency)
+            if latency is not None:
+                self._latency.add(latency)
             self._mask_age.add(max(0.0, mask_age))
 
     def inferred(self, seconds: float) -> None:

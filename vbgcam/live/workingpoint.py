@@ -26,7 +26,7 @@ _FEWEST: Final = 4  # times before anything is concluded from them; the first af
 _WINDOW: Final = 30  # times at most: one second at 30 masks a second
 _USUAL: Final = 0.75  # the quantile that counts: a spike is not the rule
 _MARGIN: Final = 0.85  # of the budget, for a size that is not in use: predictions are off by that much
-_PROBE: Final = 1.1  # at the start, for the next larger size: what does not grow with the pixels makes the guess too high
+_PROBE: Final = 1.1  # of the budget, at the start, for the next larger size: what has a fixed cost is guessed too high
 _GAIN: Final = 0.85  # of the present error, for a change where nothing fits
 _STEADY: Final = 10.0  # seconds that something better must look better before it is tried
 _LONGEST_STEADY: Final = 640.0
@@ -37,7 +37,7 @@ _FARTHEST: Final = 4.0  # times: a measured cost is trusted this far from what t
 def error(size: int, seconds: float) -> float:
     """The mean error that is to be expected of an input with that short side whose masks take so long and are not in
     time for their own frames."""
-    return _BY_SIZE / size + _BY_AGE * (1.5 * seconds / _AGE_UNIT) ** _AGE_POWER
+    return _BY_SIZE / size + _BY_AGE * math.pow(1.5 * seconds / _AGE_UNIT, _AGE_POWER)
 
 
 class WorkingPoint:
