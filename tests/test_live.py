@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.fakes import SIZE, FakeBackground, FakeOutput, FakeSegmenter, FakeSource
+from tests.fakes import SIZE, FakeBackground, FakeOutput, FakeSegmenter, FakeSource, room_with_person
+from vbgcam.camera import Captured
 from vbgcam.compose import Blur
 from vbgcam.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
 from vbgcam.frames import RawFrame
 from vbgcam.live import workers
+from vbgcam.live.pairing import Asked
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Series, Stats
 from vbgcam.policy import Limits
@@ -39,6 +43,8 @@ def plan(
     retry: bool = True,
     blur: Blur | None = None,
     mask_age: float = PATIENCE,
+    pairing: Asked = "auto",
+    size_auto: bool = False,
 ) -> Plan:
     return Plan(
         source=source,
@@ -50,6 +56,8 @@ def plan(
         limits=Limits(mask_age=mask_age, frame_age=PATIENCE),
         blur=blur,
         retry=retry,
+        pairing=pairing,
+        size_auto=size_auto,
     )
 
 
@@ -71,8 +79,16 @@ def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _no_thread_stays() -> object:
     yield
-    names = {"capture", "inference", "backdrop", "compositor"}
+    names = {"capture", "inference", "backdrop", "compositor", "sizing"}
     assert not [thread.name for thread in threading.enumerate() if thread.name in names]
+
+
+class Dancer(FakeSource):
+    """The person stands elsewhere in each frame: whatever mask is not the frame's own shows the room."""
+
+    def read(self) -> Captured | None:
+        got = FakeSource.read(self)
+        return None if got is None else Captured(room_with_person(self.number, self.size), got.captured_at)
 
 
 def forever() -> itertools.repeat[bool]:
@@ -117,7 +133,8 @@ def test_a_still_loading_network_keeps_the_cover_on_air_and_the_picture_moving()
     assert output.leaks == 0
 
 
-def test_a_slow_network_does_not_hold_the_picture_up() -> None:
+@pytest.mark.parametrize("pairing", ["auto", "exact", "newest"])
+def test_a_slow_network_does_not_hold_the_picture_up(pairing: Asked) -> None:
     """One mask is let through; then the network hangs while the camera goes on. Every frame still goes out."""
     hang = threading.Event()
     first = threading.Event()
@@ -131,7 +148,7 @@ def test_a_slow_network_does_not_hold_the_picture_up() -> None:
     output.notify = reached.when(lambda out: out.composed > 50)
     segmenter = FakeSegmenter(before=before)
     stats = Stats()
-    session = Session(plan(source, output, build=lambda _progress: segmenter), stats)
+    session = Session(plan(source, output, build=lambda _progress: segmenter, pairing=pairing), stats)
     session.start()
     session.wait(PATIENCE, reached)
     hang.set()
@@ -173,6 +190,159 @@ def test_output_times_never_go_back() -> None:
     source, output = FakeSource(iter([True] * 40), clocked=False), FakeOutput()
     run(plan(source, output, retry=False))
     assert output.times == sorted(output.times)
+
+
+def test_a_source_that_waits_for_its_reader_gets_each_frame_its_own_mask_and_none_is_covered() -> None:
+    source, output, loaded = Dancer(iter([True] * 40), clocked=False), FakeOutput(), threading.Event()
+    output.notify = lambda out: loaded.set() if out.covers > 5 else None
+
+    def build(_progress: Progress) -> Segmenter:
+        assert loaded.wait(PATIENCE)
+        return FakeSegmenter()
+
+    stats = run(plan(source, output, build=build, retry=False)).snapshot()
+    assert output.composed == stats["frames"]["captured"] == 40
+    assert stats["pairing"] == "exact"
+    assert stats["mask_age_ms"]["max"] == 0
+    assert output.leaks == 0
+
+
+def test_a_frame_of_a_camera_waits_for_its_own_mask_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next frame comes when one is out: nothing is lost, and no mask is another frame's."""
+    monkeypatch.setattr(workers, "patience", lambda _period, _compose: PATIENCE)
+    monkeypatch.setattr(workers, "_STALLED", PATIENCE)
+    frames, released = threading.Semaphore(1), [1]
+    source, output, reached = Dancer(forever(), gate=frames), FakeOutput(), Reached()
+
+    def notify(out: FakeOutput) -> None:
+        if source.number == released[0]:
+            released[0] += 1
+            frames.release()
+        if out.composed == 20:
+            reached.set()
+
+    output.notify = notify
+    stats = run(plan(source, output, pairing="exact"), reached).snapshot()
+    assert output.composed >= 20
+    assert output.leaks == 0
+    assert stats["frames"]["dropped"] == 0
+    assert stats["mask_age_ms"]["max"] == 0
+
+
+def test_a_frame_whose_mask_does_not_come_goes_out_when_the_next_one_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "patience", lambda _period, _compose: PATIENCE)
+    hang, first = threading.Event(), threading.Event()
+
+    def before(_frame: RawFrame) -> None:
+        if first.is_set():
+            assert hang.wait(PATIENCE)
+        first.set()
+
+    source, output, reached = FakeSource(forever(), period=0.001), FakeOutput(), Reached()
+    output.notify = reached.when(lambda out: out.composed > 20)
+    what = plan(source, output, build=lambda _progress: FakeSegmenter(before=before), pairing="exact")
+    session = Session(what, Stats())
+    session.start()
+    session.wait(PATIENCE, reached)
+    hang.set()
+    assert session.stop()
+    assert output.composed > 20
+
+
+def test_auto_pairs_exactly_while_masks_come_in_time_and_says_each_change(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A slow network is one whose frames were captured long ago: no clock is waited for."""
+    monkeypatch.setattr(workers, "patience", lambda _period, _compose: 2.0)
+    lag, seen, reached = [0.0], [""], Reached()
+    source = FakeSource(forever(), period=0.001, now=lambda: time.monotonic() - lag[0])
+    output, stats = FakeOutput(), Stats()
+
+    def notify(_output: FakeOutput) -> None:
+        now = stats.snapshot()["pairing"]
+        if now != seen[-1]:
+            seen.append(now)
+            lag[0] = 5.0 if now == "exact" else 0.0
+        if len(seen) == 5:
+            reached.set()
+
+    output.notify = notify
+    with caplog.at_level("INFO"):
+        session = Session(plan(source, output), stats)
+        session.start()
+        session.wait(PATIENCE, reached)
+        assert session.stop()
+    assert seen[:5] == ["", "newest", "exact", "newest", "exact"]
+    said = [record.message for record in caplog.records if record.message.startswith("pairing")]
+    own, newest = "pairing: each frame goes out with its own mask", "pairing: each frame takes the newest mask"
+    assert said[:3] == [own, newest, own]
+
+
+def test_the_networks_input_grows_while_masks_go_on_and_it_is_told() -> None:
+    made, reached = FakeSegmenter(ladder=(32, 64, 128)), Reached()
+    begun: list[int] = []
+    three_more = threading.Event()
+
+    def preparing(_size: int) -> None:
+        """Ends only when three more masks were made."""
+        begun.append(made.calls)
+        three_more.clear()
+        assert three_more.wait(PATIENCE)
+
+    made.preparing = preparing
+    made.before = lambda _frame: three_more.set() if begun and made.calls > begun[-1] + 3 else None
+    source, output, stats = FakeSource(forever(), period=0.001), FakeOutput(), Stats()
+    output.notify = reached.when(lambda _out: stats.snapshot()["input"] == "128x171")
+    session = Session(plan(source, output, build=lambda _progress: made, size_auto=True), stats)
+    session.start()
+    session.wait(PATIENCE, reached)
+    assert session.stop()
+    assert made.resized[-1] == 128
+    assert stats.snapshot()["precision"] == "fp32"
+    assert output.leaks == 0
+
+
+def test_a_size_that_was_fixed_stays() -> None:
+    made, reached = FakeSegmenter(ladder=(32, 64, 128)), Reached()
+    output = FakeOutput()
+    output.notify = reached.when(lambda out: out.composed > 40)
+    run(plan(FakeSource(forever(), period=0.001), output, build=lambda _progress: made), reached)
+    assert not made.prepared
+    assert not made.resized
+
+
+def test_a_stop_while_the_network_is_being_prepared_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The threads are left behind, and say so; the network is not closed under the one that prepares it."""
+    monkeypatch.setattr("vbgcam.live.session._PATIENCE", 0.05)
+    begun, go = threading.Event(), threading.Event()
+    made = FakeSegmenter(ladder=(32, 64, 128))
+
+    def preparing(_size: int) -> None:
+        begun.set()
+        assert go.wait(PATIENCE)
+
+    made.preparing = preparing
+    what = plan(FakeSource(forever(), period=0.001), FakeOutput(), build=lambda _progress: made, size_auto=True)
+    session = Session(what, Stats())
+    session.start()
+    session.wait(PATIENCE, begun)
+    assert not session.stop()
+    assert not made.closed
+    go.set()
+    for thread in threading.enumerate():
+        if thread.name in ("inference", "sizing"):
+            thread.join(PATIENCE)
+    assert made.closed
+
+
+def test_garbage_is_collected_again_once_the_network_is_there() -> None:
+    output, reached = FakeOutput(), Reached()
+    output.notify = reached.when(lambda out: out.composed > 3)
+    run(plan(FakeSource(forever(), period=0.001), output), reached)
+    assert gc.isenabled()
+    with workers.uncollected():
+        assert not gc.isenabled()
+    assert gc.isenabled()
 
 
 def test_a_camera_that_is_lost_is_covered_reopened_and_its_old_masks_are_never_used() -> None:

@@ -5,10 +5,10 @@ A frame may wait for its own mask, within limits (`pairing`); whatever the netwo
 is due. A source that waits for its reader has no next one that is due: its frames wait for their masks, and for the
 network to load, since nothing is lost by it.
 
-All threads have one priority. With 5 steps of niceness for the network's threads, and both cores busy with them alone,
-the p95 of the added latency fell from 9.2 to 7.8 ms (1080p, 30 frames a second); but beside other programs' load twice as
-many covers went out, and with 10 steps every fifth frame was lost to a network's thread that held the interpreter's
-lock and did not get to run.
+All threads have one priority. With 5 steps of niceness for the network's, and both cores busy with them alone, the p95
+of the added latency fell from 9.2 to 7.8 ms (1080p, 30 frames a second); but beside other programs' load twice as many
+covers went out, and with 10 steps every fifth frame was lost to a network's thread that held the interpreter's lock and
+did not get to run.
 
 Each worker stops within a fraction of a second after `board.stop` is set, unless a library keeps it (a network in the
 middle of one inference); those threads are daemons.
@@ -122,6 +122,7 @@ class Capture:
                     log.warning("%s", exc)
                 else:
                     self.board.source_ended = True
+                    self.to_compose.close()
                     return
                 finally:
                     self.source.close()
@@ -161,7 +162,8 @@ class Capture:
                 return
             captured = self.source.read()
             if captured is None:
-                self._wait_for_the_compositor()
+                if not self.source.clocked:
+                    self._wait_for_the_compositor()
                 return
             frame = RawFrame(fit(captured.planes, self.size).frozen(), captured.captured_at, epoch, number)
             self.board.camera_trouble = None
@@ -348,13 +350,13 @@ class Compositor:
         period = 1 / self.fps
         due, said = time.monotonic(), ""
         while not self.board.stop.is_set():
-            ended = self.board.source_ended
             frame = self._next_frame(max(0.0, due - time.monotonic()))
             if frame is not None:
                 self.newest = frame
                 self._wait_for_its_mask(frame)
-            elif ended or self.board.stop.is_set():
+            elif self.board.source_ended and not self.frames.fresh():
                 self.board.stop.set()
+            if self.board.stop.is_set():
                 return
             said = self._send(frame, said)
             if frame is not None and not self.clocked:
