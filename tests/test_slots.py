@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,3 +66,42 @@ def test_a_writer_that_may_lose_nothing_waits_until_its_value_is_taken() -> None
     assert not slot.wait_taken(0)
     assert slot.take(0) == 1
     assert slot.wait_taken(0)
+
+
+def test_a_value_that_is_taken_but_not_done_holds_its_writer() -> None:
+    slot: Slot[int] = Slot()
+    slot.put(1)
+    assert slot.take(0, done=False) == 1
+    assert slot.fresh()
+    assert not slot.wait_taken(0)
+    slot.done()
+    assert not slot.fresh()
+    assert slot.wait_taken(0)
+
+
+def test_a_taker_that_waits_for_one_slot_sees_a_change_in_the_other_that_shares_its_condition() -> None:
+    changed = threading.Condition()
+    masks: Slot[str] = Slot(changed)
+    frames: Slot[str] = Slot(changed)
+    ended = threading.Event()
+
+    def wait() -> None:
+        masks.wait(lambda mask: mask == "own" or frames.fresh(), 30)
+        ended.set()
+
+    wakes: list[Callable[[], bool]] = [lambda: frames.put("newer"), lambda: masks.put("own")]
+    for wake in wakes:
+        ended.clear()
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        wake()
+        waiting.join(30)
+        assert ended.is_set()
+        frames.clear()
+
+
+def test_a_wait_ends_with_the_slot_and_with_its_time() -> None:
+    slot: Slot[int] = Slot()
+    slot.wait(lambda _value: False, 0)
+    slot.close()
+    slot.wait(lambda _value: False, 30)
