@@ -1,0 +1,790 @@
+"""The engine for NVIDIA GPUs. What needs no GPU is tested on the CPU with a stand-in for torch's CUDA: its graphs
+record the operators of a capture and repeat them on the same memory, as real ones do, so that an engine which forgot to
+bring the picture to where its graph reads it would show an old answer. The rest is skipped where there is no GPU."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import gc
+import logging
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from torch import nn
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from vbgcam.errors import ModelError
+from vbgcam.frames import U8, Size
+from vbgcam.segment import Probability, cuda
+from vbgcam.segment.cuda import CudaEngine
+from vbgcam.segment.engine import OutOfMemory
+from vbgcam.segment.person import Person
+from vbgcam.specs import TORCHVISION_MODELS
+
+SMALL, LARGE = Size(24, 16), Size(40, 32)
+NEAR = 0.02
+NEAR_SEEDED = 0.06  # of torchvision's six: their random layers amplify rounding more than trained ones do
+CPU = torch.device("cpu")
+
+needs_gpu = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="there is no NVIDIA GPU: its engine runs on the stand-in"
+)
+
+
+class Small(nn.Module):
+    """What `Person` does, around a network that is no torchvision's. `before`: called with the size of each picture."""
+
+    def __init__(self, network: nn.Sequential) -> None:
+        super().__init__()
+        self.network = network
+        self.before: Callable[[Size], None] = lambda size: None
+
+    def forward(self, rgb: torch.Tensor) -> torch.Tensor:
+        height, width = rgb.shape[1:3]
+        self.before(Size(width, height))
+        logits: torch.Tensor = self.network((rgb.permute(0, 3, 1, 2).float() - 115) / 58).float()
+        odds = logits[:, 15:16] - torch.cat([logits[:, :15], logits[:, 16:]], 1).logsumexp(1, keepdim=True)
+        odds = functional.interpolate(odds, size=(height, width), mode="bilinear", align_corners=False)
+        return torch.sigmoid(odds)[0, 0]
+
+
+def tiny(gain: float = 1.0) -> Small:
+    """Two convolutions with batch normalisation and ReLU, and a classifier. `gain`: of the activations between."""
+    torch.manual_seed(2)
+    first, last = nn.Conv2d(16, 16, 1, bias=False), nn.Conv2d(16, 21, 1)
+    norm = nn.BatchNorm2d(16)
+    network = nn.Sequential(
+        nn.Conv2d(3, 16, 3, stride=2, padding=1),
+        nn.BatchNorm2d(16),
+        nn.ReLU(inplace=True),
+        first,
+        norm,
+        nn.ReLU(inplace=True),
+        last,
+    )
+    settle(network)
+    with torch.no_grad():
+        norm.weight.mul_(gain)
+        norm.bias.mul_(gain)
+        last.weight.div_(gain)
+    return Small(network.eval())
+
+
+def settle(network: nn.Module) -> None:
+    """Gains of a trained kind: a ResNet's branch adds less than its shortcut carries. With equal parts a network of a
+    hundred random layers is chaotic, and the rounding of its first layer changes the answer."""
+    for name, module in network.named_modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+            nn.init.uniform_(module.weight, *((0.1, 0.3) if name.endswith("bn3") else (0.5, 1.5)))
+            nn.init.uniform_(module.bias, -0.2, 0.2)
+
+
+def real(name: str) -> Person:
+    """One of torchvision's six, without auxiliary head and with seeded weights."""
+    extra = {} if name.startswith("lraspp") else {"aux_loss": False}
+    with torch.device("meta"):
+        network = torchvision.models.get_model(name, weights=None, weights_backbone=None, num_classes=21, **extra)
+    network.to_empty(device="cpu")
+    torch.manual_seed(3)
+    for tensor in network.state_dict().values():
+        if tensor.ndim > 1:
+            tensor.normal_(0, (2 / tensor[0].numel()) ** 0.5)
+        else:
+            tensor.zero_()
+    settle(network)
+    return Person(name, network).eval()
+
+
+def logits(person: Person, normal: torch.Tensor) -> torch.Tensor:
+    features = person.backbone(normal)
+    out: torch.Tensor = person.classifier(features if person.takes_all else features["out"])
+    return out
+
+
+def lifelike(name: str, size: Size) -> Person:
+    """The same with the statistics of pictures, and log-odds spread around 0 as a trained network's are near a person's
+    outline (standard deviation 3): where all is sure, rounding changes nothing."""
+    person = real(name)
+    for module in person.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    rgb = torch.from_numpy(np.stack([picture(size, seed) for seed in range(2)]))
+    normal = (rgb.permute(0, 3, 1, 2).float() - 115) / 58
+    heads = [item for item in person.modules() if isinstance(item, nn.Conv2d) and item.out_channels == 21]
+    with torch.no_grad():
+        logits(person.train(), normal)
+        person.eval()
+        for _ in range(4):
+            out = logits(person, normal)
+            odds = out[:, 15] - torch.cat([out[:, :15], out[:, 16:]], 1).logsumexp(1)
+            factor = 3 / float(odds.std())
+            for head in heads:
+                assert head.bias is not None
+                head.weight *= factor
+                head.bias *= factor
+                head.bias[15] -= odds.median() * factor / len(heads)
+    return person
+
+
+def picture(size: Size, seed: int = 0) -> U8:
+    """Smooth shapes with a little noise, as cameras give them."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[0 : size.height, 0 : size.width]
+    waves = [np.sin(x * a + y * b + c) for a, b, c in random.uniform(-0.3, 0.3, (3, 3))]
+    return np.asarray(np.clip(np.stack(waves, -1) * 90 + 128 + random.normal(0, 4, (*x.shape, 3)), 0, 255), np.uint8)
+
+
+def eager(person: nn.Module, rgb: U8) -> Probability:
+    with torch.inference_mode():
+        return np.asarray(person(torch.from_numpy(rgb)[None]).numpy(), np.float32)
+
+
+def worst(one: Probability, other: Probability) -> float:
+    assert one.shape == other.shape
+    assert one.dtype == np.float32
+    return float(np.abs(one - other).max())
+
+
+class Graph:
+    """Repeats on the same memory what was recorded. `mode`, `pool`, `stream`: of its capture."""
+
+    def __init__(self) -> None:
+        self.recorded: list[tuple[Any, Any, Any, Any]] = []
+        self.mode, self.pool, self.stream = "", 0, object()
+        self.replays = 0
+
+    def replay(self) -> None:
+        self.replays += 1
+        for function, args, kwargs, out in self.recorded:
+            again = function(*args, **kwargs)
+            if isinstance(out, torch.Tensor):
+                out.copy_(again)
+
+
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.graph = graph
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._local_scalar_dense.default:
+            raise RuntimeError("CUDA error: operation not permitted when stream is capturing")
+        out = func(*args, **(kwargs or {}))
+        self.graph.recorded.append((func, args, kwargs or {}, out))
+        return out
+
+
+class Card:
+    """The stand-in. `fault`: called where torch would call the driver, with what is done: "warm up", "capture",
+    "replay", "synchronize", "wait"; it raises what the driver would. `fused`: cuDNN's fused kernel."""
+
+    def __init__(self) -> None:
+        self.fault: Callable[[str], None] = lambda what: None
+        self.graphs: list[Graph] = []
+        self.during_capture: Callable[[], None] = lambda: None
+        self.emptied = 0
+        self.pinned = 0
+        self.pools = 0
+        self.fused_calls = 0
+        self.fused: Callable[..., torch.Tensor] = fused_kernel
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        card = self
+
+        class Stream:
+            def __init__(self, device: object = None) -> None: ...
+            def synchronize(self) -> None:
+                card.fault("synchronize")
+
+        class Event:
+            def __init__(self, *, blocking: bool) -> None:
+                assert blocking, "else the waiter spins"
+
+            def record(self) -> None: ...
+            def synchronize(self) -> None:
+                card.fault("wait")
+
+        class Recorded(Graph):
+            def __init__(self) -> None:
+                super().__init__()
+                card.graphs.append(self)
+
+            def replay(self) -> None:
+                card.fault("replay")
+                super().replay()
+
+        @contextlib.contextmanager
+        def capture(graph: Graph, *, pool: int, stream: object, capture_error_mode: str) -> Iterator[None]:
+            graph.mode, graph.pool, graph.stream = capture_error_mode, pool, stream
+            card.during_capture()
+            try:
+                with Recorder(graph):
+                    card.fault("capture")
+                    yield
+            except RuntimeError as exc:
+                raise RuntimeError("CUDA error: operation failed due to a previous error during capture") from exc
+
+        def handle() -> int:
+            card.pools += 1
+            return card.pools
+
+        def pinned(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+            card.pinned += 1
+            return torch.empty(shape, dtype=dtype)
+
+        def empty_cache() -> None:
+            card.emptied += 1
+
+        def fused(*args: Any) -> torch.Tensor:
+            card.fused_calls += 1
+            return card.fused(*args)
+
+        surface = {
+            "device": lambda device: contextlib.nullcontext(),
+            "stream": lambda stream: contextlib.nullcontext(),
+            "current_stream": lambda device: Stream(),
+            "Stream": Stream,
+            "Event": Event,
+            "CUDAGraph": Recorded,
+            "graph": capture,
+            "graph_pool_handle": handle,
+            "synchronize": lambda device=None: card.fault("synchronize"),
+            "empty_cache": empty_cache,
+        }
+        for name, value in surface.items():
+            monkeypatch.setattr(torch.cuda, name, value)
+        monkeypatch.setattr(torch, "cudnn_convolution_add_relu", fused)
+        monkeypatch.setattr(cuda, "_pinned", pinned)
+
+
+def fused_kernel(
+    x: torch.Tensor, w: torch.Tensor, z: torch.Tensor, alpha: float, b: torch.Tensor, *how: Any
+) -> torch.Tensor:
+    """What cuDNN's kernel computes: one rounding, at the end."""
+    out = functional.conv2d(x.float(), w.float(), b.float(), *how)
+    return (out + alpha * z.float()).relu().to(x.dtype)
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> Card:
+    card = Card()
+    card.install(monkeypatch)
+    return card
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def out_of_memory(what: str) -> Callable[[str], None]:
+    def fault(done: str) -> None:
+        if done == what:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB.\nGPU 0 has ...")
+
+    return fault
+
+
+@pytest.mark.parametrize("name", TORCHVISION_MODELS)
+def test_the_rewritten_network_has_no_batch_normalisation_and_answers_as_before(name: str, card: Card) -> None:
+    """In float64, where a wrong layer cannot hide behind rounding."""
+    person = real(name)
+    rewritten = cuda._rewritten(copy.deepcopy(person), cuda._Zeros()).double()
+    assert isinstance(rewritten, Person)
+    assert not [item for item in rewritten.modules() if isinstance(item, nn.BatchNorm2d | nn.Conv2d)]
+    normal = (torch.from_numpy(picture(Size(72, 40)))[None].permute(0, 3, 1, 2).double() - 115) / 58
+    with torch.inference_mode():
+        found, wanted = logits(rewritten, normal), logits(person.double(), normal)
+    assert float((found - wanted).abs().max()) < 1e-5 * float(wanted.abs().max())  # folding is done in float32
+
+
+def test_every_relu_behind_a_batch_normalisation_of_a_resnet_is_part_of_its_convolution() -> None:
+    rewritten = cuda._rewritten(real("fcn_resnet50"), cuda._Zeros())
+    convolutions = [item for item in rewritten.modules() if isinstance(item, cuda._Convolution)]
+    assert len(convolutions) == 55
+    assert [item.relu for item in convolutions].count(False) == 5  # four shortcuts and the classifier's last
+    assert not [item for item in rewritten.modules() if isinstance(item, nn.ReLU)]
+
+
+def test_each_picture_gets_its_own_answer_in_half_precision(card: Card) -> None:
+    person = tiny()
+    engine = CudaEngine(person, CPU)
+    assert engine.precision == "fp16"
+    for seed in range(4):
+        rgb = picture(LARGE, seed)
+        assert worst(engine.run(rgb), eager(person, rgb)) < NEAR
+    assert card.graphs[0].replays == 4
+
+
+def test_the_network_that_the_engine_was_given_stays_as_it_was(card: Card) -> None:
+    person = tiny()
+    before = {key: value.clone() for key, value in person.state_dict().items()}
+    CudaEngine(person, CPU).run(picture(SMALL))
+    after = person.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[key], before[key]) for key in before)
+
+
+def test_fp16_stays_nearer_to_float32_than_bf16_can(card: Card) -> None:
+    """The choice of the half type, on one of torchvision's networks in the CPU's own half precision."""
+    person = lifelike("lraspp_mobilenet_v3_large", Size(96, 64))
+    rgb = picture(Size(96, 64))
+    wanted = eager(person, rgb)
+    assert wanted.std() > 0.2
+    engine = CudaEngine(person, CPU)
+    halved = worst(engine.run(rgb), wanted)
+    engine._dtype = torch.bfloat16
+    engine._cast()
+    engine._plans.clear()
+    assert halved < NEAR_SEEDED
+    assert halved < worst(engine.run(rgb), wanted) / 3
+
+
+def test_an_answer_stays_as_it_is_while_it_is_held(card: Card) -> None:
+    engine = CudaEngine(tiny(), CPU)
+    held = [engine.run(picture(SMALL, seed)) for seed in range(3)]
+    kept = [item.copy() for item in held]
+    engine.run(picture(SMALL, 9))
+    assert all(np.array_equal(one, other) for one, other in zip(held, kept, strict=True))
+    assert not np.array_equal(held[0], held[1])
+
+
+def test_staging_memory_is_pinned_once_and_used_again(card: Card) -> None:
+    engine = CudaEngine(tiny(), CPU)
+    probability = engine.run(picture(SMALL))
+    for seed in range(5):
+        probability = engine.run(picture(SMALL, seed))  # the last answer is held while the next one is made
+    assert card.pinned == 3  # one for pictures, two for answers
+    assert probability.shape == (SMALL.height, SMALL.width)
+
+
+def test_a_size_is_captured_once_however_often_the_sizes_change(card: Card) -> None:
+    engine = CudaEngine(tiny(), CPU)
+    engine.prepare(SMALL)
+    engine.prepare(LARGE)
+    engine.prepare(SMALL)
+    for seed in range(2):
+        for size in (SMALL, LARGE):
+            engine.run(picture(size, seed))
+    assert len(card.graphs) == 2
+
+
+def test_graphs_share_one_pool_and_one_stream_and_let_other_threads_use_the_gpu(card: Card) -> None:
+    engine = CudaEngine(tiny(), CPU)
+    engine.prepare(SMALL)
+    engine.prepare(LARGE)
+    first, second = card.graphs
+    assert (first.pool, first.stream) == (second.pool, second.stream)
+    assert first.mode == second.mode == "thread_local"
+    assert first.stream is not engine._stream
+
+
+def test_no_picture_is_worked_on_while_a_graph_is_captured(card: Card) -> None:
+    engine = CudaEngine(tiny(), CPU)
+    held: list[bool] = []
+    card.during_capture = lambda: held.append(engine._using.locked())
+    engine.prepare(SMALL)
+    assert held == [True]
+
+
+def test_pictures_are_served_while_another_size_warms_up(card: Card) -> None:
+    reached, go = threading.Event(), threading.Event()
+    engine = CudaEngine(tiny(), CPU)
+    engine.run(picture(SMALL))
+
+    def hold(size: Size) -> None:
+        if size == LARGE:
+            reached.set()
+            assert go.wait(30)
+
+    assert isinstance(engine._person, Small)
+    engine._person.before = hold
+    thread = threading.Thread(target=engine.prepare, args=(LARGE,))
+    thread.start()
+    try:
+        assert reached.wait(30)
+        assert engine.run(picture(SMALL)).shape == (SMALL.height, SMALL.width)
+    finally:
+        go.set()
+        thread.join()
+    assert LARGE in engine._plans
+
+
+def test_two_threads_that_ask_for_one_size_make_one_graph(card: Card) -> None:
+    engine = CudaEngine(tiny(), CPU)
+    threads = [threading.Thread(target=engine.run, args=(picture(SMALL),)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(card.graphs) == 1
+    assert card.graphs[0].replays == 4
+
+
+def test_benchmarking_is_on_from_the_first_convolution_of_a_warm_up_and_off_again_afterwards(card: Card) -> None:
+    engine = CudaEngine(tiny(), CPU)
+    seen: list[bool] = []
+    assert isinstance(engine._person, Small)
+    engine._person.before = lambda size: seen.append(torch.backends.cudnn.benchmark)
+    assert not torch.backends.cudnn.benchmark
+    engine.prepare(SMALL)
+    assert all(seen)
+    assert len(seen) >= 3
+    assert not torch.backends.cudnn.benchmark
+
+
+@pytest.mark.parametrize("when", ["warm up", "capture"])
+def test_too_little_memory_is_said_with_its_mend_and_smaller_sizes_go_on(card: Card, when: str) -> None:
+    engine = CudaEngine(tiny(), CPU)
+    rgb = picture(SMALL)
+    before = engine.run(rgb)
+    assert isinstance(engine._person, Small)
+    engine._person.before = lambda size: card.fault("warm up")
+    card.fault = out_of_memory(when)
+    with pytest.raises(OutOfMemory, match=r"too small for the network at 40x32; set model\.size smaller") as caught:
+        engine.prepare(LARGE)
+    assert not engine.lost
+    assert card.emptied
+    card.fault = lambda what: None
+    assert np.array_equal(engine.run(rgb), before)
+    assert "too small" in str(caught.value)
+    engine.prepare(LARGE)
+    assert LARGE in engine._plans
+
+
+def test_what_a_failed_size_held_is_free_while_its_error_is_still_held(card: Card) -> None:
+    """The traceback would keep the tensors of the failed call alive, and emptying the cache would free nothing."""
+    engine = CudaEngine(tiny(), CPU)
+    made: list[weakref.ref[torch.Tensor]] = []
+    assert isinstance(engine._person, Small)
+    network = engine._person.network
+    network.register_forward_hook(lambda module, args, out: made.append(weakref.ref(out)))
+    card.fault = out_of_memory("capture")
+    with pytest.raises(ModelError) as caught:
+        engine.prepare(LARGE)
+    assert caught.value.__cause__ is not None
+    gc.collect()
+    assert made
+    assert not [ref for ref in made if ref() is not None]
+    assert not engine._plans
+    assert engine._zeros.count == 0
+
+
+def test_memory_that_cudnn_lacks_is_memory_that_is_missing(card: Card) -> None:
+    engine = CudaEngine(tiny(), CPU)
+
+    def fault(what: str) -> None:
+        if what == "replay":
+            raise RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")
+
+    card.fault = fault
+    with pytest.raises(OutOfMemory, match="too small for the network at 24x16"):
+        engine.run(picture(SMALL))
+
+
+def test_a_network_that_the_gpu_has_no_memory_for_is_a_model_error(card: Card) -> None:
+    card.fault = out_of_memory("synchronize")
+    with pytest.raises(OutOfMemory, match="memory of cpu is too small for the network;"):
+        CudaEngine(tiny(), CPU)
+
+
+def test_without_graphs_the_answers_are_the_same_and_the_log_says_so_once(
+    card: Card, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fault(what: str) -> None:
+        if what == "capture":
+            raise RuntimeError("CUDA error: operation not permitted when stream is capturing")
+
+    person = tiny()
+    engine = CudaEngine(person, CPU)
+    card.fault = fault
+    with caplog.at_level(logging.WARNING):
+        for size in (SMALL, LARGE, SMALL):
+            for seed in range(2):
+                rgb = picture(size, seed)
+                assert worst(engine.run(rgb), eager(person, rgb)) < NEAR
+    assert [record.message.partition(",")[0] for record in caplog.records] == ["cpu runs without a CUDA graph"]
+
+
+def test_a_gpu_that_answers_no_more_is_lost_and_is_asked_nothing_again(card: Card) -> None:
+    engine = CudaEngine(tiny(), CPU)
+    engine.prepare(SMALL)
+    asked: list[str] = []
+
+    def fault(what: str) -> None:
+        asked.append(what)
+        raise RuntimeError(
+            "CUDA error: unspecified launch failure\nCUDA kernel errors might be asynchronously reported"
+        )
+
+    card.fault = fault
+    with pytest.raises(ModelError, match=r"cpu is lost: CUDA error: unspecified launch failure .*model\.device"):
+        engine.run(picture(SMALL))
+    assert engine.lost
+    asked.clear()
+    for again in (lambda: engine.run(picture(SMALL)), lambda: engine.prepare(LARGE)):
+        with pytest.raises(ModelError, match="cpu is lost; restart"):
+            again()
+    engine.close()
+    assert not asked
+
+
+def test_a_fault_that_passes_is_a_model_error_and_the_next_picture_is_served(card: Card) -> None:
+    engine = CudaEngine(tiny(), CPU)
+    engine.prepare(SMALL)
+    faults = ["replay", "synchronize"]  # the error once more, from the call that asks how the GPU is
+
+    def fault(what: str) -> None:
+        if faults and what == faults[0]:
+            faults.pop(0)
+            raise RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED")
+
+    card.fault = fault
+    with pytest.raises(ModelError, match="the network failed on cpu at 24x16: cuDNN error"):
+        engine.run(picture(SMALL))
+    assert not engine.lost
+    assert engine.run(picture(SMALL)).shape == (SMALL.height, SMALL.width)
+
+
+def test_activations_that_fp16_cannot_hold_make_it_go_on_in_float32(
+    card: Card, caplog: pytest.LogCaptureFixture
+) -> None:
+    person = tiny(gain=2e4)
+    engine = CudaEngine(person, CPU)
+    assert engine.precision == "fp16"
+    rgb = picture(SMALL)
+    with caplog.at_level(logging.WARNING):
+        assert worst(engine.run(rgb), eager(person, rgb)) < NEAR
+    assert engine.precision == "fp32"
+    assert len(caplog.records) == 1
+    assert "goes on in fp32" in caplog.text
+
+
+def test_weights_that_fp16_cannot_hold_start_in_float32(card: Card) -> None:
+    person = tiny(gain=1e6)
+    engine = CudaEngine(person, CPU)
+    assert engine.precision == "fp32"
+    assert worst(engine.run(picture(SMALL)), eager(person, picture(SMALL))) < NEAR
+
+
+def test_an_answer_that_is_not_finite_is_given_again_in_float32(card: Card, caplog: pytest.LogCaptureFixture) -> None:
+    """A picture whose activations are larger than the warm-up's, or a GPU whose fp16 is broken."""
+
+    def broken_half(*args: Any) -> torch.Tensor:
+        out = fused_kernel(*args)
+        return out * float("nan") if out.dtype is torch.float16 and engine._plans else out
+
+    person = tiny()
+    engine = CudaEngine(person, CPU)
+    engine.prepare(SMALL)
+    card.fused = broken_half
+    card.graphs[0].recorded.clear()
+    [plan] = engine._plans.values()
+    plan.graph = None  # so that the next picture goes through the broken kernel
+    with caplog.at_level(logging.WARNING):
+        assert worst(engine.run(picture(SMALL)), eager(person, picture(SMALL))) < NEAR
+    assert engine.precision == "fp32"
+    assert "its answer was not finite" in caplog.text
+
+
+def test_an_answer_that_is_not_finite_in_float32_either_is_handed_on(card: Card) -> None:
+    person = tiny()
+    last = person.network[6]
+    assert isinstance(last, nn.Conv2d)
+    assert last.bias is not None
+    nn.init.constant_(last.bias, float("nan"))
+    assert np.isnan(CudaEngine(person, CPU).run(picture(SMALL))).all()
+
+
+def test_the_fused_kernel_is_used_where_it_is_right(card: Card) -> None:
+    engine = CudaEngine(tiny(), CPU)
+    engine.prepare(SMALL)
+    assert [item.fused for item in engine._convolutions] == [True, True, False]
+    assert card.fused_calls == 2 * (1 + 2 + 1)  # compared, warmed up twice, captured
+
+
+def test_a_resnet_through_the_fused_kernels_answers_like_the_plain_one(card: Card) -> None:
+    person = real("fcn_resnet50")
+    engine = CudaEngine(person, CPU)
+    engine._dtype = torch.float32
+    engine._cast()
+    rgb = picture(Size(48, 32))
+    assert worst(engine.run(rgb), eager(person, rgb)) < 1e-3
+    assert [item.fused for item in engine._convolutions].count(True) == 50
+
+
+def test_what_the_fused_kernel_adds_was_written_and_is_nothing(card: Card) -> None:
+    def kernel(
+        x: torch.Tensor, w: torch.Tensor, z: torch.Tensor, alpha: float, b: torch.Tensor, *how: Any
+    ) -> torch.Tensor:
+        out = functional.conv2d(x.float(), w.float(), b.float(), *how)
+        assert z.shape == out.shape
+        assert z.is_contiguous(memory_format=torch.channels_last)
+        assert alpha == 0
+        assert not z.any()
+        return out.relu().to(x.dtype)
+
+    card.fused = kernel
+    CudaEngine(tiny(), CPU)._check_usable()
+    engine = CudaEngine(tiny(), CPU)
+    engine.prepare(LARGE)
+    engine.prepare(SMALL)
+    assert engine._zeros.count == 1  # the smaller size uses the larger one's
+
+
+def refused(*args: Any) -> torch.Tensor:
+    raise RuntimeError("GET was unable to find an engine to execute this computation")
+
+
+def nonsense(*args: Any) -> torch.Tensor:
+    return fused_kernel(*args) * float("nan")
+
+
+def shifted(*args: Any) -> torch.Tensor:
+    return fused_kernel(*args) * 1.1
+
+
+@pytest.mark.parametrize("kernel", [refused, nonsense, shifted])
+def test_a_fused_kernel_that_is_missing_or_wrong_is_left_alone(card: Card, kernel: Callable[..., torch.Tensor]) -> None:
+    person = tiny()
+    card.fused = kernel
+    engine = CudaEngine(person, CPU)
+    rgb = picture(SMALL)
+    assert worst(engine.run(rgb), eager(person, rgb)) < NEAR
+    assert not any(item.fused for item in engine._convolutions)
+    assert engine.precision == "fp16"
+
+
+def test_closing_frees_the_network_and_the_graphs(card: Card) -> None:
+    engine = CudaEngine(tiny(), CPU)
+    engine.run(picture(SMALL))
+    assert engine._person is not None
+    person = weakref.ref(engine._person)
+    engine.close()
+    gc.collect()
+    assert person() is None
+    assert not engine._plans
+    assert card.emptied
+    engine.close()
+
+
+def test_a_new_pool_is_begun_after_all_graphs_are_gone(card: Card) -> None:
+    engine = CudaEngine(tiny(), CPU)
+    engine.prepare(SMALL)
+    engine._widen("a test")
+    engine.prepare(SMALL)
+    assert card.graphs[0].pool != card.graphs[1].pool
+
+
+# With a GPU.
+
+
+@pytest.fixture
+def gpu() -> torch.device:
+    return torch.device("cuda:0")
+
+
+@needs_gpu
+@pytest.mark.parametrize("name", TORCHVISION_MODELS)
+def test_on_a_gpu_each_network_answers_as_in_float32(name: str, gpu: torch.device) -> None:
+    size = Size(256, 144)
+    person = lifelike(name, size)
+    engine = CudaEngine(person, gpu)
+    for seed in range(2):
+        rgb = picture(size, seed)
+        assert worst(engine.run(rgb), eager(person, rgb)) < NEAR_SEEDED
+    assert engine.precision == "fp16"
+    assert engine._plans[size].graph is not None
+    engine.close()
+
+
+@needs_gpu
+def test_on_a_gpu_cudnns_fused_kernels_serve_a_whole_resnet(gpu: torch.device) -> None:
+    engine = CudaEngine(real("fcn_resnet50"), gpu)
+    engine.prepare(Size(256, 144))
+    assert [item.fused for item in engine._convolutions].count(True) == 50
+    engine.close()
+
+
+@needs_gpu
+def test_on_a_gpu_sizes_alternate_and_each_picture_gets_its_own_answer(gpu: torch.device) -> None:
+    person = tiny()
+    engine = CudaEngine(person, gpu)
+    for seed in range(6):
+        rgb = picture((SMALL, LARGE, Size(64, 48))[seed % 3], seed)
+        assert worst(engine.run(rgb), eager(person, rgb)) < NEAR
+    engine.close()
+
+
+@needs_gpu
+def test_on_a_gpu_pictures_are_right_while_other_sizes_are_prepared(gpu: torch.device) -> None:
+    size = Size(256, 144)
+    person = lifelike("lraspp_mobilenet_v3_large", size)
+    engine = CudaEngine(person, gpu)
+    rgb = picture(size)
+    wanted = eager(person, rgb)
+    engine.prepare(size)
+    others = [Size(256 + 32 * step, 144 + 16 * step) for step in range(1, 6)]
+
+    def prepare() -> None:
+        for other in others:
+            engine.prepare(other)
+
+    thread = threading.Thread(target=prepare)
+    thread.start()
+    answers = 0
+    while thread.is_alive() or not answers:
+        assert worst(engine.run(rgb), wanted) < NEAR_SEEDED
+        answers += 1
+    thread.join()
+    assert all(engine._plans[other].graph is not None for other in others)
+    engine.close()
+
+
+@needs_gpu
+def test_on_a_gpu_too_little_memory_is_a_model_error_and_smaller_sizes_go_on(gpu: torch.device) -> None:
+    engine = CudaEngine(tiny(), gpu)
+    rgb = picture(SMALL)
+    before = engine.run(rgb)
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_reserved(gpu) + (64 << 20)) / total(gpu), gpu)
+    try:
+        with pytest.raises(OutOfMemory, match="too small for the network at 4096x4096"):
+            engine.prepare(Size(4096, 4096))
+        assert np.array_equal(engine.run(rgb), before)
+        engine.prepare(LARGE)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, gpu)
+    engine.close()
+
+
+def total(gpu: torch.device) -> int:
+    return int(torch.cuda.get_device_properties(gpu).total_memory)
+
+
+@needs_gpu
+def test_on_a_gpu_closing_gives_the_memory_back(gpu: torch.device) -> None:
+    gc.collect()
+    before = torch.cuda.memory_allocated(gpu)
+    engine = CudaEngine(real("fcn_resnet50"), gpu)
+    engine.run(picture(Size(256, 144)))
+    assert torch.cuda.memory_allocated(gpu) > before + (40 << 20)
+    engine.close()
+    gc.collect()
+    assert torch.cuda.memory_allocated(gpu) <= before + (1 << 20)
