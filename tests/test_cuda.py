@@ -427,6 +427,23 @@ def test_pictures_are_served_while_another_size_warms_up(card: Card) -> None:
     assert LARGE in engine._plans
 
 
+def test_all_sizes_are_prepared_by_one_thread_that_stays(card: Card) -> None:
+    """cuDNN's plans are each thread's own and die with it."""
+    engine = CudaEngine(tiny(), CPU)
+    seen: list[threading.Thread] = []
+    assert isinstance(engine._person, Small)
+    engine._person.before = lambda size: seen.append(threading.current_thread())
+    for size in (SMALL, LARGE):
+        thread = threading.Thread(target=engine.prepare, args=(size,))
+        thread.start()
+        thread.join()
+    assert len(seen) == 2 * 4  # compared, warmed up twice, captured
+    assert len(set(seen)) == 1
+    assert seen[0].is_alive()
+    engine.close()
+    assert not seen[0].is_alive()
+
+
 def test_two_threads_that_ask_for_one_size_make_one_graph(card: Card) -> None:
     engine = CudaEngine(tiny(), CPU)
     threads = [threading.Thread(target=engine.run, args=(picture(SMALL),)) for _ in range(4)]
@@ -520,7 +537,7 @@ def test_without_graphs_the_answers_are_the_same_and_the_log_says_so_once(
             for seed in range(2):
                 rgb = picture(size, seed)
                 assert worst(engine.run(rgb), eager(person, rgb)) < NEAR
-    assert [record.message.partition(",")[0] for record in caplog.records] == ["cpu runs without a CUDA graph"]
+    assert [record.message.partition(",")[0] for record in caplog.records] == ["cpu runs without CUDA graphs"]
 
 
 def test_a_gpu_that_answers_no_more_is_lost_and_is_asked_nothing_again(card: Card) -> None:

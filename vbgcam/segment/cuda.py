@@ -14,14 +14,15 @@ whose floor for the convolutions is 0.8; fused they move 1.0. Each fused convolu
 while a size is prepared, and is done plainly where cuDNN has none or a different answer. torch.compile fuses much the
 same, but compiles for a minute and needs a C compiler where the program runs. Nothing here was timed on a GPU yet.
 
-**Threads.** `prepare` may be called by any thread while another runs `run`. What is relied on, of torch's notes on CUDA
-graphs and of its source:
+**Threads.** `prepare` may be called by any thread while another runs `run`; a thread of the engine's own does it. What
+is relied on, of torch's notes on CUDA graphs and of its source:
 
 - Only one capture in a process at a time, and no other CUDA work meanwhile: `_using` is held by `run` for a picture and
-  by a capture for the few milliseconds that it records. The long part, warming up, holds `_preparing` alone.
+  by a capture for the moment that it records, not while a size warms up.
 - A capture in "thread_local" mode fails for what its own thread does, not for what threads outside this engine do.
-- cuDNN's plans, benchmarked or not, are cached for each thread and the first one found stays: the warm-up is therefore
-  on the capturing thread and benchmarks from its first convolution on.
+- cuDNN's plans, benchmarked or not, are cached for each thread, the first one found stays, and all die with the thread.
+  So one thread warms up, benchmarking from its first convolution on, and captures; it lives as long as the graphs,
+  which may need what the plans had compiled.
 - Graphs may share one memory pool where no two replay at once and nobody needs the answer of one after the replay of
   another: `run` replays on one stream and copies each answer out before it returns.
 
@@ -37,7 +38,9 @@ import logging
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -72,6 +75,8 @@ class CudaEngine:
 
     def __init__(self, person: nn.Module, device: torch.device) -> None:
         """`person`: a `Person` in float32 on the CPU, which is left as it is. Raises OutOfMemory, ModelError."""
+        # cuDNN's plans that fail while others are tried are for its makers; see also `torchvision`.
+        warnings.filterwarnings("ignore", module=r"(torch|vbgcam\.segment\.cuda)(\.|$)")
         self.device = str(device)
         self.lost = False
         self._device = device
@@ -82,10 +87,10 @@ class CudaEngine:
         fits = all(float(item.weight.abs().max()) < room for item in self._convolutions)
         self._dtype = torch.float16 if fits else torch.float32
         self.precision = _PRECISIONS[self._dtype]
-        self._preparing = threading.Lock()  # one warm-up at a time; taken before _using where both are
-        self._using = threading.Lock()  # guards _plans, _dtype and the stream: one run, or one capture
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="vbgcam-cuda")
+        self._using = threading.Lock()  # one run, or one capture; the worker alone changes _plans and _dtype, under it
         self._plans: dict[Size, _Plan] = {}
-        self._said: set[str] = set()
+        self._captures = True
         try:
             with torch.cuda.device(device):
                 self._person.to(device)
@@ -96,25 +101,16 @@ class CudaEngine:
                 self._done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
                 torch.cuda.synchronize(device)
         except RuntimeError as exc:
-            self._person = None
+            self._person, self._convolutions = None, []
             raise self._failed(None, exc) from exc
 
     def prepare(self, size: Size) -> None:
-        """Warms up and captures for that input; a few seconds, of which `run` in another thread waits for some
-        milliseconds. Any thread. Raises OutOfMemory, ModelError; the sizes that were ready still are."""
-        with self._preparing:
-            self._check_usable()
-            if size in self._plans:
-                return
-            blocks = self._zeros.count
-            try:
-                with torch.cuda.device(self._device), torch.inference_mode(), _benchmarking():
-                    plan = self._prepared(size)
-            except RuntimeError as exc:
-                self._zeros.keep(blocks)
-                raise self._failed(size, exc) from exc
-            with self._using:
-                self._plans[size] = plan
+        """Warms up and captures for that input: a few seconds. `run` in another thread goes on but for a moment, with
+        later answers, since the GPU is shared. Any thread. Raises OutOfMemory, ModelError; the sizes that were ready
+        still are."""
+        self._check_usable()
+        if size not in self._plans:
+            self._worker.submit(self._prepare, size).result()
 
     def run(self, rgb: U8) -> Probability:
         """uint8 (height, width, 3), full range RGB, to the person's probability, float32 (height, width). A size that
@@ -133,25 +129,34 @@ class CudaEngine:
                     if finite or self._dtype is torch.float32:  # not finite in float32 either: `mask` refuses it
                         return probability
             if plan is not None:
-                with self._preparing:
-                    self._widen("its answer was not finite")
+                self._worker.submit(self._widen, "its answer was not finite").result()
             self.prepare(size)
 
     def close(self) -> None:
         """Frees everything. Waits for a `prepare` that is under way."""
-        with self._preparing, self._using:
-            self._plans.clear()
-            self._person = None
-            self._convolutions = []
-            self._zeros.keep(0)
-            if not self.lost:
-                with contextlib.suppress(RuntimeError):  # a GPU that got lost just now: there is nothing to free
-                    torch.cuda.empty_cache()
+        if self._person is not None:
+            self._worker.submit(self._release).result()
+        self._worker.shutdown()
 
     def _check_usable(self) -> None:
         assert self._person is not None, "closed"
         if self.lost:
             raise ModelError(f"{self.device} is lost", mend=_MEND_LOST)
+
+    def _prepare(self, size: Size) -> None:
+        """The worker's, as all that follow down to `_release`."""
+        self._check_usable()
+        if size in self._plans:
+            return
+        blocks = self._zeros.count
+        try:
+            with torch.cuda.device(self._device), torch.inference_mode(), _benchmarking():
+                plan = self._prepared(size)
+        except RuntimeError as exc:
+            self._zeros.keep(blocks)
+            raise self._failed(size, exc) from exc
+        with self._using:
+            self._plans[size] = plan
 
     def _prepared(self, size: Size) -> _Plan:
         with torch.cuda.stream(self._side):
@@ -179,6 +184,8 @@ class CudaEngine:
         return True
 
     def _captured(self, plan: _Plan) -> torch.cuda.CUDAGraph | None:
+        if not self._captures:
+            return None
         graph = torch.cuda.CUDAGraph()
         with self._using:
             if all(other.graph is None for other in self._plans.values()):
@@ -191,9 +198,31 @@ class CudaEngine:
                 if _short_of_memory(exc) or self._is_lost():
                     raise
                 plan.answer = None
-                self._say_once(f"{self.device} runs without a CUDA graph, which costs time: {_one_line(exc)}")
+                self._captures = False
+                log.warning("%s runs without CUDA graphs, which costs time: %s", self.device, _one_line(exc))
                 return None
         return graph
+
+    def _widen(self, why: str) -> None:
+        """To float32."""
+        with self._using:
+            if self._dtype is torch.float32 or self._person is None:
+                return
+            self._plans.clear()
+            self._dtype = torch.float32
+            self._cast()
+            self.precision = _PRECISIONS[self._dtype]
+        log.warning("%s goes on in fp32, at twice the time: %s", self.device, why)
+
+    def _release(self) -> None:
+        with self._using:
+            self._plans.clear()
+            self._person = None
+            self._convolutions = []
+            self._zeros.keep(0)
+            if not self.lost:
+                with contextlib.suppress(RuntimeError):  # a GPU that got lost just now: there is nothing to free
+                    torch.cuda.empty_cache()
 
     def _forward(self, plan: _Plan) -> torch.Tensor:
         """The probability and, behind it, its sum: one number tells whether all are finite (0.1 ms on the CPU)."""
@@ -216,17 +245,6 @@ class CudaEngine:
             self._done.synchronize()
         height, width, _ = rgb.shape
         return held[:-1].reshape(height, width), bool(np.isfinite(held[-1]))
-
-    def _widen(self, why: str) -> None:
-        """To float32. `_preparing` is held: no graph of the old weights comes into being meanwhile."""
-        with self._using:
-            if self._dtype is torch.float32 or self._person is None:
-                return
-            self._plans.clear()
-            self._dtype = torch.float32
-            self._cast()
-            self.precision = _PRECISIONS[self._dtype]
-        log.warning("%s goes on in fp32, at twice the time: %s", self.device, why)
 
     def _cast(self) -> None:
         self._zeros.keep(0)
@@ -260,11 +278,6 @@ class CudaEngine:
             return False
         self.lost = True
         return True
-
-    def _say_once(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
-            log.warning("%s", text)
 
 
 _MEND_LOST: Final = 'restart vbgcam, or set model.device to "cpu"'
@@ -360,7 +373,7 @@ class _Zeros:
 
 class _Convolution(nn.Module):
     """A convolution, then `addend` added, then ReLU: each where wanted. `fused`: by one kernel of cuDNN's. `compare`:
-    do it plainly, and see whether the fused kernel does the same."""
+    do it plainly, and see whether the fused kernel does the same; one that once did not is not tried again."""
 
     def __init__(self, conv: nn.Conv2d, zeros: _Zeros, *, relu: bool) -> None:
         super().__init__()
@@ -370,6 +383,7 @@ class _Convolution(nn.Module):
         self.relu = relu
         self.fused = False
         self.compare = False
+        self._refused = not relu or conv.groups > 1  # cuDNN's always ends with ReLU; for depthwise ones it has none
         self._zeros = zeros
         self._stride, self._dilation, self._groups = conv.stride, conv.dilation, conv.groups
         assert isinstance(conv.padding, tuple), "torchvision's networks give numbers"
@@ -410,17 +424,17 @@ class _Convolution(nn.Module):
         largest = float(plain.abs().max())
         if self.weight.dtype is torch.float16 and not largest < torch.finfo(torch.float16).max / _HEADROOM:  # NaN, too
             raise _TooNarrowError
-        if not self.relu or self._groups > 1:  # cuDNN's always ends with ReLU; depthwise it is slower
+        if self._refused:
             return plain
         try:
             error = float((self._in_one(x, addend) - plain).abs().max())
-            fused = error <= _FUSED_ERROR * largest  # NaN is not
+            self.fused = error <= _FUSED_ERROR * largest  # NaN is not
         except torch.cuda.OutOfMemoryError:
             raise
         except RuntimeError as exc:  # cuDNN has no such kernel for this GPU, type or shape
-            fused = False
+            self.fused = False
             log.debug("no fused convolution for %s: %s", list(x.shape), _one_line(exc))
-        self.fused = fused
+        self._refused = not self.fused
         return plain
 
 
