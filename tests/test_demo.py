@@ -15,14 +15,14 @@ from vbgcam.compose import Behind, Blur
 from vbgcam.errors import MediaError, ModelError
 from vbgcam.frames import Backdrop, Planes, RawFrame, Size
 from vbgcam.mask import finish
-from vbgcam.segment import Options, Probability, open_segmenter
+from vbgcam.segment import FixedInput, Options, Probability, open_segmenter
 from vbgcam.specs import ModelSpec
 
 SIZE = Size(320, 180)
 MAGENTA = (255, 0, 255)
 
 
-class Truth:
+class Truth(FixedInput):
     """Knows the alpha."""
 
     name = "truth"

@@ -36,15 +36,10 @@ from vbgcam.errors import ModelError
 from vbgcam.frames import Planes, RawFrame, Size
 from vbgcam.pixels import from_rgb, small_rgb
 from vbgcam.segment import Options, open_segmenter
-from vbgcam.segment.torchvision import (
-    ON_CPU,
-    ON_GPU,
-    TorchvisionSegmenter,
-    architecture,
-    build,
-    input_size,
-    read_checkpoint,
-)
+from vbgcam.segment.eager import EagerEngine
+from vbgcam.segment.family import ON_CPU, ON_GPU, TorchvisionSegmenter, input_size
+from vbgcam.segment.person import Person
+from vbgcam.segment.torchvision import architecture, build, read_checkpoint
 from vbgcam.segment.weights import PUBLISHED
 from vbgcam.specs import TORCHVISION_MODELS, ModelSpec
 
@@ -62,6 +57,20 @@ def _environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     torch.set_num_threads(1)  # two that wait for each other on a busy machine take ten times as long
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _converted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where converted networks are kept: each is made once in a session."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def plain(name: str, network: nn.Module, size: int, *, hard: bool = False) -> TorchvisionSegmenter:
+    """A segmenter on torch itself."""
+    engine = EagerEngine(Person(name, network, hard=hard), torch.device("cpu"), 1)
+    return TorchvisionSegmenter(name, engine, lambda: engine, size)
 
 
 def auxiliary(name: str) -> dict[str, bool]:
@@ -213,7 +222,7 @@ def test_fcn_resnet101_is_fetched_checked_and_finds_the_person(server: Server, r
 
 
 def test_the_probability_is_the_softmax_of_the_normalised_picture(red_network: nn.Module) -> None:
-    segmenter = TorchvisionSegmenter("fcn_resnet101", red_network, torch.device("cpu"), 48, hard=False)
+    segmenter = plain("fcn_resnet101", red_network, 48)
     for red in (90, 150, 220):
         frame = painted(Size(48, 48), (red, 60, 200), (red, 60, 200))
         probability = segmenter.probability(frame)
@@ -222,7 +231,7 @@ def test_the_probability_is_the_softmax_of_the_normalised_picture(red_network: n
 
 
 def test_hard_is_where_class_15_is_the_largest(red_network: nn.Module) -> None:
-    segmenter = TorchvisionSegmenter("fcn_resnet101", red_network, torch.device("cpu"), 48, hard=True)
+    segmenter = plain("fcn_resnet101", red_network, 48, hard=True)
     # Logits near 1.8 and -1.4: the probabilities are 0.23 and 0.01, none above one half.
     mask = segmenter.probability(painted(Size(128, 64), (150, 20, 20), (110, 20, 20)))
     assert mask.dtype == np.float32
@@ -269,7 +278,7 @@ def test_a_known_probability_everywhere(red_state: State) -> None:
     state["classifier.4.bias"] = torch.zeros(21)
     state["classifier.4.bias"][PERSON] = math.log(60)
     network = build("fcn_resnet101", state, Path("made"))
-    segmenter = TorchvisionSegmenter("fcn_resnet101", network, torch.device("cpu"), 48, hard=False)
+    segmenter = plain("fcn_resnet101", network, 48)
     probability = segmenter.probability(noise(Size(80, 60)))
     assert probability.shape == (48, 64)
     np.testing.assert_allclose(probability, 0.75, atol=1e-6)
@@ -279,7 +288,7 @@ def test_a_known_probability_everywhere(red_state: State) -> None:
 
 
 @pytest.mark.parametrize("name", TORCHVISION_MODELS)
-def test_each_network_answers_as_torchvisions_own(name: str) -> None:
+def test_each_network_answers_as_torchvisions_own_at_the_heads_grid_and_hard_to_the_pixel(name: str) -> None:
     reference = random_network(name)
     network = build(name, reference.state_dict(), Path("made"))
     frame = noise(Size(48, 32))
@@ -289,9 +298,13 @@ def test_each_network_answers_as_torchvisions_own(name: str) -> None:
     assert picture.shape == (3, 32, 48)
     with torch.inference_mode():
         logits = reference(picture[None])["out"][0]
-    soft = TorchvisionSegmenter(name, network, torch.device("cpu"), 32, hard=False).probability(frame)
-    hard = TorchvisionSegmenter(name, network, torch.device("cpu"), 32, hard=True).probability(frame)
-    np.testing.assert_allclose(soft, logits.softmax(0)[PERSON], rtol=1e-3, atol=1e-5)
+        features = reference.get_submodule("backbone")(picture[None])
+        head = reference.get_submodule("classifier")
+        grid = head(features if name == ON_CPU else features["out"]).softmax(1)[:, PERSON : PERSON + 1]
+        odds = nn.functional.interpolate(grid.logit(), size=(32, 48), mode="bilinear", align_corners=False)
+    soft = plain(name, network, 32).probability(frame)
+    hard = plain(name, network, 32, hard=True).probability(frame)
+    np.testing.assert_allclose(soft, odds.sigmoid()[0, 0], rtol=1e-3, atol=1e-5)
     np.testing.assert_array_equal(hard, (logits.argmax(0) == PERSON).numpy())
     assert weights.meta["categories"][PERSON] == "person"
 
@@ -335,13 +348,13 @@ def test_auto_is_the_small_network_on_a_cpu_and_says_so(
     assert any(
         record.getMessage().startswith(f"model auto: {ON_CPU}, because without a GPU") for record in caplog.records
     )
-    assert torch.get_num_threads() == 1
 
 
-@pytest.mark.parametrize(("kind", "cuda"), [("cuda:0", True), ("mps", False)])
+@pytest.mark.parametrize(("kind", "cuda"), [("cuda", True), ("mps", False)])
 def test_auto_is_fcn_resnet101_on_a_gpu_and_says_so(
     kind: str, cuda: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("vbgcam.segment.family._may_have_gpu", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     offline = Options(mirror=f"http://127.0.0.1:{closed_port()}", folder=tmp_path)
@@ -358,7 +371,7 @@ def test_a_gpu_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    ("size", "live", "shape"), [(None, False, (520, 520)), (None, True, (256, 256)), (48, True, (48, 48))]
+    ("size", "live", "shape"), [(None, False, (520, 520)), (None, True, (128, 128)), (48, True, (48, 48))]
 )
 def test_the_input_is_the_presets_but_small_in_a_live_picture(
     size: int | None, live: bool, shape: tuple[int, int], lraspp_file: Path, tmp_path: Path
@@ -393,11 +406,15 @@ def test_a_picture_of_any_shape_is_answered(lraspp_file: Path, tmp_path: Path) -
 
 
 class Failing(nn.Module):
+    """Stands for a network's two parts."""
+
     def __init__(self, error: RuntimeError) -> None:
         super().__init__()
         self.error = error
+        self.backbone = self.classifier = nn.Identity()
+        self.backbone.register_forward_pre_hook(self._fail)
 
-    def forward(self, _picture: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _fail(self, *_: object) -> None:
         raise self.error
 
 
@@ -406,18 +423,18 @@ class Failing(nn.Module):
     [
         (torch.cuda.OutOfMemoryError("CUDA out of memory.\nTried to"), "memory of cpu is too small.*; set model.size"),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), "memory of cpu is too small"),
-        (RuntimeError("CUDA error: an illegal memory access\nCUDA kernel errors"), "fcn_resnet101 failed on cpu: CUDA"),
+        (RuntimeError("CUDA error: an illegal memory access\nCUDA kernel errors"), "network failed on cpu: CUDA"),
     ],
 )
 def test_a_network_that_fails_is_one_line(error: RuntimeError, words: str) -> None:
-    segmenter = TorchvisionSegmenter("fcn_resnet101", Failing(error), torch.device("cpu"), 32, hard=False)
+    segmenter = plain("fcn_resnet101", Failing(error), 32)
     with pytest.raises(ModelError, match=words) as caught:
         segmenter.probability(noise(Size(32, 32)))
     assert "\n" not in str(caught.value)
 
 
-def test_torchs_warnings_stay_with_torch(lraspp_file: Path, tmp_path: Path) -> None:
-    TorchvisionSegmenter.load(ON_CPU, by_hash(lraspp_file, Options(device="cpu", threads=1, folder=tmp_path, size=32)))
+def test_torchs_warnings_stay_with_torch(lraspp_file: Path) -> None:
+    read_checkpoint(lraspp_file)
     for module in ("torch", "torch.cuda", "torchvision.ops", "vbgcam.segment.torchvision"):
         warnings.warn_explicit("The NVIDIA driver on your system is too old", UserWarning, "file.py", 1, module)
     with pytest.raises(UserWarning, match="others"):

@@ -51,10 +51,17 @@ class Segmenter(Protocol):
     call gave to the network; None before the first, and where there is no network. All of them may change: a network
     that finds no memory goes on with a smaller input, or on the CPU."""
 
-    name: str
-    device: str
-    precision: str
-    input: Size | None
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def precision(self) -> str: ...
+
+    @property
+    def input(self) -> Size | None: ...
 
     def probability(self, frame: RawFrame) -> Probability:
         """The person's probability over the whole frame: float32, 0 to 1, of any size (network resolution). Raises
@@ -109,6 +116,6 @@ def open_segmenter(spec: ModelSpec, options: Options, progress: Progress | None 
 
         assert spec.path is not None
         return OnnxSegmenter.load(added_onnx(spec.path, options), options)
-    from vbgcam.segment.torchvision import TorchvisionSegmenter
+    from vbgcam.segment.family import TorchvisionSegmenter
 
     return TorchvisionSegmenter.load(spec.name or "auto", options, progress)

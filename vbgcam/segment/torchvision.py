@@ -1,5 +1,5 @@
-"""torchvision's six segmentation networks; fcn_resnet101 is the one of this project. The person is class 15 of Pascal
-VOC's 21.
+"""torchvision's six segmentation networks from their checkpoints; fcn_resnet101 is the one of this project. The person
+is class 15 of Pascal VOC's 21.
 
 Checkpoints are read as numbers alone (`weights_only`): a pickle that wants to run something is refused. They are what
 torchvision publishes, or a training of one's own in the same architecture: the bare state dict, or what torchvision's
@@ -10,130 +10,52 @@ from __future__ import annotations
 
 import argparse
 import functools
-import logging
 import os
 import pickle
 import re
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final
 
 # What torch's C++ side says on stderr (NNPACK on an old CPU, say) is for its makers; it looks once, at its import.
 os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
-import numpy as np
 import torch
 import torchvision
 from torch import nn
 
 from vbgcam.errors import ModelError
-from vbgcam.frames import RawFrame, Size
-from vbgcam.pixels import small_rgb
-from vbgcam.segment import Options, Probability, Progress
-from vbgcam.segment.weights import PUBLISHED, ensure
+from vbgcam.segment.engine import quiet_torch
+from vbgcam.segment.person import Person
 from vbgcam.specs import TORCHVISION_MODELS
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    import openvino
 
 State = Mapping[str, torch.Tensor]
 
-ON_GPU: Final = "fcn_resnet101"
-ON_CPU: Final = "lraspp_mobilenet_v3_large"
 CLASSES: Final = 21
-LIVE_CPU_SIZE: Final = 256
-LONGEST: Final = 4
-"""Times the short side, the longest side that is given to a network: memory and work grow with it, and a picture may be
-10,000 pixels wide and 10 high."""
-
-_CORES: Final = torch.get_num_threads()  # before anyone sets it: the cores, or what OMP_NUM_THREADS says
 
 
-class TorchvisionSegmenter:
-    """One of the six. See `vbgcam.segment.Segmenter`."""
-
-    name: str
-    device: str
-
-    def __init__(self, name: str, network: nn.Module, device: torch.device, size: int, *, hard: bool) -> None:
-        """`network`: in eval mode, on `device`. `size`: the short side of its input."""
-        weights = torchvision.models.get_weight(PUBLISHED[name].weights)
-        self.name = name
-        self.device = str(device)
-        self._network: nn.Module | None = network
-        self._device = device
-        self._size = size
-        self._hard = hard
-        # The frame is resized from its planes, to the size that the preset asks for; what is left to the preset is to
-        # convert and to normalise.
-        self._preset = weights.transforms(resize_size=None)
-        self._person: int = weights.meta["categories"].index("person")
-
-    @classmethod
-    def load(cls, name: str, options: Options, progress: Progress | None = None) -> Self:
-        """`name`: one of the six, or "auto". Fetches the weights where they are not here yet (`weights.ensure`). Raises
-        ModelError."""
-        _quiet()
-        device = _device(options.device)
-        if name == "auto":
-            name = ON_CPU if device.type == "cpu" else ON_GPU
-            why = "without a GPU it is the one that is fast enough" if device.type == "cpu" else f"there is {device}"
-            log.info("model auto: %s, because %s", name, why)
-        threads = options.threads or (_CORES - 1 if _CORES > 2 else _CORES)
-        torch.set_num_threads(threads)
-        path = ensure(name, options, progress)
-        network = build(name, read_checkpoint(path), path)
-        try:
-            network.to(device)
-        except RuntimeError as exc:
-            raise _failed(name, device, exc) from exc
-        size = options.size
-        if size is None and options.live and device.type == "cpu":
-            size = LIVE_CPU_SIZE
-        if size is None:
-            [size] = torchvision.models.get_weight(PUBLISHED[name].weights).transforms().resize_size
-        log.info("%s on %s: input %d, %d CPU threads", name, device, size, threads)
-        return cls(name, network, device, size, hard=options.hard)
-
-    def probability(self, frame: RawFrame) -> Probability:
-        """Softmax over the classes, the person's; at the network's input size. With `hard` 1 where the person's class
-        is the largest, else 0."""
-        assert self._network is not None, "closed"
-        rgb = small_rgb(frame.planes, input_size(frame.size, self._size))
-        try:
-            with torch.inference_mode():
-                picture = self._preset(torch.from_numpy(rgb).permute(2, 0, 1).to(self._device))
-                logits = self._network(picture[None])["out"][0]
-                person = (logits.argmax(0) == self._person).float() if self._hard else logits.softmax(0)[self._person]
-                return np.asarray(person.cpu().numpy(), np.float32)
-        except RuntimeError as exc:
-            raise _failed(self.name, self._device, exc) from exc
-
-    def reset(self) -> None:
-        """Each frame stands for itself."""
-
-    def close(self) -> None:
-        """Gives the memory back, on the GPU too."""
-        self._network = None
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+def person(name: str, path: Path, *, hard: bool = False) -> Person:
+    """The network with the weights of that file, on the CPU, in eval mode. Raises ModelError."""
+    return Person(name, build(name, read_checkpoint(path), path), hard=hard).eval()
 
 
-def input_size(frame: Size, short: int) -> Size:
-    """What torchvision's resize to `short` makes of a frame of that size: the short side is `short`, the long one
-    int(short * long / short side). A picture longer than `LONGEST` times its width keeps its shape, with less on its
-    short side."""
-    low, high = sorted((frame.width, frame.height))
-    long = int(short * high / low)
-    if long > LONGEST * short:
-        long = LONGEST * short
-        short = max(1, round(long * low / high))
-    return Size(long, short) if frame.width > frame.height else Size(short, long)
+def converted(module: Person) -> openvino.Model:
+    """For `OpenVinoEngine`: both sides of the input are open. Takes 4 to 8 s."""
+    import openvino
+
+    quiet_torch()
+    example = torch.zeros(1, 64, 96, 3, dtype=torch.uint8)
+    shape = openvino.PartialShape([1, -1, -1, 3])
+    with torch.no_grad():
+        return openvino.convert_model(module, example_input=example, input=[(shape, openvino.Type.u8)])
 
 
 def read_checkpoint(path: Path) -> State:
     """Reads numbers, runs nothing. Raises ModelError for what is no checkpoint, or damaged, or holds code."""
-    _quiet()
+    quiet_torch()
     try:
         with path.open("rb") as file:
             # Mapped into memory instead of read (0.1 s for 1.1 s, and half the memory), but only the zip format can
@@ -182,14 +104,14 @@ def build(name: str, state: State, source: Path) -> nn.Module:
         network.to_empty(device="cpu").load_state_dict(dict(state), strict=True)
     except RuntimeError as exc:  # a tensor of a kind that cannot be copied: sparse, quantised
         raise ModelError(f"{source} does not fit {name}: {_one_line(exc)}") from exc
-    if name != ON_CPU:
+    if not name.startswith("lraspp"):
         network.register_module("aux_classifier", None)
     return network.eval()
 
 
 def _empty(name: str, auxiliary: bool) -> nn.Module:
     """The architecture without numbers: no time is spent on a random start (1.3 s for fcn_resnet101)."""
-    extra = {} if name == ON_CPU else {"aux_loss": auxiliary}
+    extra = {} if name.startswith("lraspp") else {"aux_loss": auxiliary}
     with torch.device("meta"):
         return torchvision.models.get_model(name, weights=None, weights_backbone=None, num_classes=CLASSES, **extra)
 
@@ -208,36 +130,6 @@ def _names(state: State) -> frozenset[str]:
     return frozenset(key for key in state if not key.endswith(".num_batches_tracked"))
 
 
-def _device(asked: str) -> torch.device:
-    if asked in ("auto", "cuda") and torch.cuda.is_available():
-        return torch.device("cuda:0")
-    if asked in ("auto", "mps") and torch.backends.mps.is_available():
-        return torch.device("mps")
-    if asked in ("auto", "cpu"):
-        return torch.device("cpu")
-    if asked == "cuda" and torch.version.cuda is None:
-        why = "this torch was built without CUDA"
-    else:
-        why = "there is no such GPU, or its driver is missing or too old"
-    raise ModelError(f"the network cannot run on {asked}: {why}", mend='set model.device to "auto" or "cpu"')
-
-
-def _failed(name: str, device: torch.device, exc: RuntimeError) -> ModelError:
-    short_of_memory = isinstance(exc, torch.cuda.OutOfMemoryError) or "alloc" in str(exc)
-    if short_of_memory:
-        return ModelError(
-            f"the memory of {device} is too small for {name} at this input size",
-            mend="set model.size smaller, or choose another model",
-        )
-    return ModelError(f"{name} failed on {device}: {_one_line(exc)}")
-
-
 def _one_line(exc: Exception) -> str:
     """torch's messages run over many lines; the first ones say what happened."""
     return " ".join(str(exc).split())[:160]
-
-
-def _quiet() -> None:
-    """torch's warnings are for programmers. Filters stay until the process ends: taking them away again, as
-    `warnings.catch_warnings` does, would disturb the other threads."""
-    warnings.filterwarnings("ignore", module=r"(torch|torchvision|vbgcam\.segment\.torchvision)(\.|$)")

@@ -1,0 +1,144 @@
+"""openvino: a converted network answers as torch does, is kept on disk, and is made anew where what was kept is not
+whole."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import openvino
+import pytest
+import torch
+
+from tests.test_torchvision import random_network
+from vbgcam.frames import U8, Size
+from vbgcam.segment.family import ON_CPU
+from vbgcam.segment.openvino import OpenVinoEngine, load
+from vbgcam.segment.person import Person
+from vbgcam.segment.torchvision import converted
+
+
+@pytest.fixture(scope="module")
+def person() -> Person:
+    return Person(ON_CPU, random_network(ON_CPU)).eval()
+
+
+@pytest.fixture(scope="module")
+def model(person: Person) -> openvino.Model:
+    return converted(person)
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"stands for the weights")
+    return path
+
+
+def picture(size: Size) -> U8:
+    return np.random.default_rng(3).integers(0, 256, (size.height, size.width, 3), np.uint8)
+
+
+@pytest.mark.parametrize("size", [Size(96, 64), Size(171, 96), Size(33, 130)])
+def test_every_size_is_answered_as_torch_answers(size: Size, person: Person, model: openvino.Model) -> None:
+    engine = OpenVinoEngine(model, 1)
+    rgb = picture(size)
+    with torch.inference_mode():
+        expected = person(torch.from_numpy(rgb)[None]).numpy()
+    found = engine.run(rgb)
+    assert found.dtype == np.float32
+    # bf16 keeps 8 bits, float32 24.
+    np.testing.assert_allclose(found, expected, atol=0.05 if engine.precision == "bf16" else 1e-3)
+    engine.close()
+
+
+def test_an_answer_stays_as_it_was_when_the_next_one_comes(model: openvino.Model) -> None:
+    engine = OpenVinoEngine(model, 1)
+    first = engine.run(picture(Size(96, 64)))
+    copy = first.copy()
+    engine.run(255 - picture(Size(96, 64)))
+    np.testing.assert_array_equal(first, copy)
+
+
+def test_sizes_are_prepared_beside_a_run_and_old_ones_are_let_go(model: openvino.Model) -> None:
+    engine = OpenVinoEngine(model, 1)
+    sizes = [Size(64 + 16 * step, 64) for step in range(4)]
+    threads = [threading.Thread(target=engine.prepare, args=(size,)) for size in sizes]
+    for thread in threads:
+        thread.start()
+    answers = [engine.run(picture(sizes[0])) for _ in range(5)]
+    for thread in threads:
+        thread.join()
+    for answer in answers:
+        np.testing.assert_array_equal(answer, answers[0])
+    for size in sizes:
+        assert engine.run(picture(size)).shape == (size.height, size.width)
+
+
+def test_a_kept_network_is_used_without_converting_again(model: openvino.Model, weights: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "networks"
+    load(weights, False, folder, lambda: model)
+
+    def never() -> openvino.Model:
+        raise AssertionError("it was kept")
+
+    rgb = picture(Size(96, 64))
+    kept = OpenVinoEngine(load(weights, False, folder, never), 1)
+    np.testing.assert_array_equal(kept.run(rgb), OpenVinoEngine(model, 1).run(rgb))
+    with pytest.raises(AssertionError, match="kept"):
+        load(weights, True, folder, never)
+    weights.write_bytes(b"other weights")
+    with pytest.raises(AssertionError, match="kept"):
+        load(weights, False, folder, never)
+
+
+@pytest.mark.parametrize("end", [".xml", ".bin", ".json"])
+@pytest.mark.parametrize("harm", ["tampered", "cut", "gone"])
+def test_what_is_not_whole_is_made_anew(
+    end: str, harm: str, model: openvino.Model, weights: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "networks"
+    load(weights, False, folder, lambda: model)
+    [victim] = folder.glob(f"*{end}")
+    content = bytearray(victim.read_bytes())
+    if harm == "gone":
+        victim.unlink()
+    else:
+        content[len(content) // 2] ^= 1
+        victim.write_bytes(content if harm == "tampered" else content[:-10])
+    made: list[int] = []
+
+    def again() -> openvino.Model:
+        made.append(1)
+        return model
+
+    load(weights, False, folder, again)
+    assert made
+    load(weights, False, folder, again)
+    assert len(made) == 1, "and kept again"
+
+
+def test_a_folder_that_cannot_be_written_to_costs_only_time(
+    model: openvino.Model, weights: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    assert load(weights, False, tmp_path / "file" / "networks", lambda: model) is model
+
+
+def test_a_kept_network_needs_no_torch(model: openvino.Model, weights: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "networks"
+    load(weights, False, folder, lambda: model)
+    code = (
+        "import sys; from pathlib import Path; import numpy as np\n"
+        "from vbgcam.segment import family\n"
+        "from vbgcam.segment.openvino import OpenVinoEngine, load\n"
+        "engine = OpenVinoEngine(load(Path(sys.argv[1]), False, Path(sys.argv[2]), None), 1)\n"
+        "print(engine.run(np.zeros((64, 96, 3), np.uint8)).shape, 'torch' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(weights), str(folder)], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "(64, 96) False"

@@ -1,0 +1,45 @@
+"""Where a network of torchvision's runs: the seam between which network (`family`) and which machine (`openvino`,
+`cuda`, `eager`)."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Protocol
+
+from vbgcam.errors import ModelError
+from vbgcam.frames import U8, Size
+from vbgcam.segment import Probability
+
+
+class OutOfMemory(ModelError):  # noqa: N818  # as torch and Python name theirs
+    """The machine has no room for the network at this input; a smaller one may do."""
+
+
+class Engine(Protocol):
+    """`device`: "cpu", "cuda:0", "mps". `precision`: "fp32", "bf16" or "fp16". `lost`: it will answer no more, whatever
+    is asked; another one must be built."""
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def precision(self) -> str: ...
+
+    @property
+    def lost(self) -> bool: ...
+
+    def prepare(self, size: Size) -> None:
+        """Makes ready for pictures of that size; may take seconds. Any thread, while `run` goes on in its own. Raises
+        ModelError, OutOfMemory where a smaller size may do."""
+
+    def run(self, rgb: U8) -> Probability:
+        """uint8 (height, width, 3), full range RGB, to the person's probability, float32 (height, width), 0 to 1. A
+        size that was not prepared is prepared now. Raises as `prepare` does."""
+
+    def close(self) -> None: ...
+
+
+def quiet_torch() -> None:
+    """torch's warnings are for programmers. Filters stay until the process ends: taking them away again, as
+    `warnings.catch_warnings` does, would disturb the other threads."""
+    warnings.filterwarnings("ignore", module=r"(torch|torchvision|vbgcam\.segment)(\.|$)")

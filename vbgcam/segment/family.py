@@ -1,0 +1,220 @@
+"""torchvision's six segmentation networks as one segmenter: which of them, on which machine, at which input.
+
+torch itself is imported only where it is needed: on a GPU, and on a CPU once, to convert a network (see `openvino`).
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Self
+
+import platformdirs
+
+from vbgcam.errors import ModelError
+from vbgcam.frames import RawFrame, Size
+from vbgcam.pixels import small_rgb
+from vbgcam.segment import Options, Probability, Progress
+from vbgcam.segment.engine import Engine, OutOfMemory, quiet_torch
+from vbgcam.segment.weights import ensure
+
+log = logging.getLogger(__name__)
+
+ON_GPU: Final = "fcn_resnet101"
+ON_CPU: Final = "lraspp_mobilenet_v3_large"
+
+PRESET: Final = 520
+"""The short side of torchvision's presets, which all six were measured with."""
+
+LADDER: Final = (96, 128, 160, 192, 224, 256, 288, 352, 416, PRESET)
+"""Short sides that a live picture may choose from: each step is a third to a half more work than the one before."""
+
+LIVE_START: Final = {"cpu": 128, "gpu": 256}
+"""Where a live picture begins: small enough for its first masks to be young on a modest machine."""
+
+LONGEST: Final = 4
+"""Times the short side, the longest side that is given to a network: memory and work grow with it, and a picture may be
+10,000 pixels wide and 10 high."""
+
+Build = Callable[[str], Engine]
+"""An engine on that device: "cuda", "mps" or "cpu". Raises ModelError."""
+
+
+class TorchvisionSegmenter:
+    """One of the six. See `vbgcam.segment.Segmenter`.
+
+    Where an engine has no memory for an input, the next smaller one of the ladder is taken; where there is none, or the
+    GPU is lost, the CPU goes on. Each is said aloud once."""
+
+    def __init__(self, name: str, engine: Engine, on_cpu: Callable[[], Engine], size: int) -> None:
+        """`on_cpu` builds the engine to fall back to. `size`: the short side of the input to begin with."""
+        self.name = name
+        self.input: Size | None = None
+        self._engine = engine
+        self._on_cpu = on_cpu
+        self._size = size
+        self._largest = PRESET
+        self._frame: Size | None = None
+
+    @property
+    def device(self) -> str:
+        return self._engine.device
+
+    @property
+    def precision(self) -> str:
+        return self._engine.precision
+
+    @classmethod
+    def load(cls, name: str, options: Options, progress: Progress | None = None) -> Self:
+        """`name`: one of the six, or "auto". Fetches the weights where they are not here yet (`weights.ensure`). Raises
+        ModelError."""
+        device = choose_device(options.device)
+        if name == "auto":
+            name = ON_CPU if device == "cpu" else ON_GPU
+            why = "without a GPU it is the one that is fast enough" if device == "cpu" else f"there is {device}"
+            log.info("model auto: %s, because %s", name, why)
+        path = ensure(name, options, progress)
+        threads = options.threads or default_threads(name)
+
+        def build(where: str) -> Engine:
+            return engine(name, path, where, hard=options.hard, threads=threads)
+
+        built = build(device)
+        size = options.size or PRESET
+        if options.size is None and options.live:
+            size = LIVE_START["cpu" if device == "cpu" else "gpu"]
+        log.info("%s on %s in %s: input %d, %d CPU threads", name, built.device, built.precision, size, threads)
+        return cls(name, built, lambda: build("cpu"), size)
+
+    def probability(self, frame: RawFrame) -> Probability:
+        """The person's, at the network's input size. With `hard` 1 where the person's class is the largest, else 0."""
+        while True:
+            self._frame = frame.size
+            self.input = input_size(frame.size, self._size)
+            try:
+                return self._engine.run(small_rgb(frame.planes, self.input))
+            except OutOfMemory as exc:
+                self._give_way(exc)
+            except ModelError as exc:
+                if not self._engine.lost:
+                    raise
+                self._to_cpu(exc)
+
+    def sizes(self, frame: Size) -> tuple[int, ...]:
+        low = min(frame.width, frame.height)
+        return tuple(size for size in LADDER if size <= min(low, self._largest)) or (min(low, LADDER[0]),)
+
+    def prepare(self, size: int) -> None:
+        if self._frame is not None:  # before the first frame nobody knows its shape
+            self._engine.prepare(input_size(self._frame, size))
+
+    def resize(self, size: int) -> None:
+        self._size = size
+
+    def reset(self) -> None:
+        """Each frame stands for itself."""
+
+    def close(self) -> None:
+        """Gives the memory back, on the GPU too."""
+        self._engine.close()
+
+    def _give_way(self, exc: OutOfMemory) -> None:
+        smaller = [size for size in LADDER if size < self._size]
+        if smaller:
+            log.warning("%s; going on with %d instead of %d", exc.message, smaller[-1], self._size)
+            self._size = self._largest = smaller[-1]
+        elif self.device != "cpu":
+            self._to_cpu(exc)
+        else:
+            raise exc
+
+    def _to_cpu(self, exc: ModelError) -> None:
+        log.warning("%s; going on with the CPU, which is slower", exc.message)
+        self._engine.close()
+        self._engine = self._on_cpu()
+        self._size = min(self._size, LIVE_START["cpu"])
+
+
+def engine(name: str, path: Path, device: str, *, hard: bool = False, threads: int = 1) -> Engine:
+    """The network with the weights of that file, whose hash is right, on "cuda", "mps" or "cpu". Raises ModelError."""
+    if device == "cpu":
+        try:
+            import openvino
+        except ImportError as exc:
+            log.info("without OpenVINO (%s) the network runs with torch, which is slower", exc)
+        else:
+            from vbgcam.segment.openvino import OpenVinoEngine, load
+
+            def convert() -> openvino.Model:
+                from vbgcam.segment.torchvision import converted, person
+
+                return converted(person(name, path, hard=hard))
+
+            folder = Path(platformdirs.user_cache_dir("vbgcam", appauthor=False)) / "networks"
+            return OpenVinoEngine(load(path, hard, folder, convert), threads)
+    import torch
+
+    from vbgcam.segment.torchvision import person
+
+    module = person(name, path, hard=hard)
+    if device == "cuda":
+        from vbgcam.segment.cuda import CudaEngine
+
+        return CudaEngine(module, torch.device("cuda:0"))
+    from vbgcam.segment.eager import EagerEngine
+
+    return EagerEngine(module, torch.device(device), threads)
+
+
+def input_size(frame: Size, short: int) -> Size:
+    """What torchvision's resize to `short` makes of a frame of that size: the short side is `short`, the long one
+    int(short * long / short side). A picture longer than `LONGEST` times its width keeps its shape, with less on its
+    short side."""
+    low, high = sorted((frame.width, frame.height))
+    long = int(short * high / low)
+    if long > LONGEST * short:
+        long = LONGEST * short
+        short = max(1, round(long * low / high))
+    return Size(long, short) if frame.width > frame.height else Size(short, long)
+
+
+def default_threads(name: str, cores: int | None = None) -> int:
+    """MobileNets gain little by a second thread (LRASPP at 256x256: 17 ms with one, 14 with two, for 28 of CPU time), a
+    ResNet all of it. From three cores on one stays free."""
+    if cores is None:
+        cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    if "mobilenet" in name:
+        return max(1, min(4, cores // 2))
+    return cores - 1 if cores > 2 else cores
+
+
+def choose_device(asked: str) -> str:
+    """ "cuda", "mps" or "cpu". Raises ModelError where the one asked for is not there."""
+    if asked == "cpu" or (asked == "auto" and not _may_have_gpu()):
+        return "cpu"
+    quiet_torch()
+    import torch
+
+    if asked in ("auto", "cuda") and torch.cuda.is_available():
+        return "cuda"
+    if asked in ("auto", "mps") and torch.backends.mps.is_available():
+        return "mps"
+    if asked == "auto":
+        return "cpu"
+    if asked == "cuda" and torch.version.cuda is None:
+        why = "this torch was built without CUDA"
+    else:
+        why = "there is no such GPU, or its driver is missing or too old"
+    raise ModelError(f"the network cannot run on {asked}: {why}", mend='set model.device to "auto" or "cpu"')
+
+
+def _may_have_gpu() -> bool:
+    """Whether it is worth 2 s to import torch and ask it."""
+    if sys.platform == "darwin":
+        return True
+    names = ("nvcuda", "amdhip64") if sys.platform == "win32" else ("cuda", "amdhip64")
+    return any(map(ctypes.util.find_library, names))

@@ -1,0 +1,146 @@
+"""A torchvision network on the CPU: converted to OpenVINO once, kept on disk, compiled for each input size.
+
+OpenVINO is the faster one on CPUs (`vbgcam bench` measures both), takes bf16 where the chip multiplies it (AMX and
+AVX-512), and needs no torch: with the converted network on disk, torch is not even imported.
+
+What is kept lies in the user's cache folder, one network in two files whose names carry what they were made from (the
+weights' SHA-256, OpenVINO's version, soft or hard, the form of `person`), and a third with the SHA-256 of both: what is
+damaged, half written or tampered with is not loaded but made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import openvino
+from openvino import passes
+
+from vbgcam.errors import ModelError
+from vbgcam.files import whole
+from vbgcam.frames import U8, Size
+from vbgcam.segment import Probability
+from vbgcam.segment.download import file_sha256
+from vbgcam.segment.engine import OutOfMemory
+
+log = logging.getLogger(__name__)
+
+_FORM: Final = 1
+"""Of what `person` computes; counted up when that changes."""
+
+_SIZES: Final = 3
+"""Compiled inputs that are kept: the one in use, the one before, the one that is tried."""
+
+
+class OpenVinoEngine:
+    """See `vbgcam.segment.engine.Engine`."""
+
+    device = "cpu"
+    lost = False
+
+    def __init__(self, model: openvino.Model, threads: int) -> None:
+        """`model`: uint8 (1, height, width, 3), both open, to (height, width)."""
+        self._model = model
+        self._core = openvino.Core()
+        self.precision = "bf16" if "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
+        self._settings: dict[str, Any] = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": threads,
+            # Pinned threads would keep capture and output waiting for the one core that they sit on.
+            "ENABLE_CPU_PINNING": False,
+            "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bf16" else "f32",
+        }
+        self._lock = threading.Lock()  # guards _requests; held for no compilation
+        self._compiling = threading.Lock()
+        self._requests: OrderedDict[Size, openvino.InferRequest] = OrderedDict()
+
+    def prepare(self, size: Size) -> None:
+        with self._compiling:
+            with self._lock:
+                if size in self._requests:
+                    return
+            try:
+                model = self._model.clone()
+                model.reshape([1, size.height, size.width, 3])
+                request = self._core.compile_model(model, "CPU", self._settings).create_infer_request()
+            except RuntimeError as exc:
+                raise _failed(size, exc) from exc
+            with self._lock:
+                self._requests[size] = request
+                while len(self._requests) > _SIZES:
+                    self._requests.popitem(last=False)
+
+    def run(self, rgb: U8) -> Probability:
+        size = Size(rgb.shape[1], rgb.shape[0])
+        with self._lock:
+            request = self._requests.get(size)
+            if request is not None:
+                self._requests.move_to_end(size)
+        if request is None:
+            self.prepare(size)
+            with self._lock:
+                request = self._requests[size]
+        try:
+            request.infer({0: np.ascontiguousarray(rgb)[None]}, share_inputs=True)
+        except RuntimeError as exc:
+            raise _failed(size, exc) from exc
+        return np.array(request.get_output_tensor(0).data, np.float32)
+
+    def close(self) -> None:
+        with self._lock:
+            self._requests.clear()
+
+
+def load(weights: Path, hard: bool, folder: Path, convert: Callable[[], openvino.Model]) -> openvino.Model:
+    """The network that was made from these weights before, or else what `convert` makes of them now, which is then kept
+    in `folder`. A folder that cannot be written to costs time at each start and nothing else."""
+    version = openvino.get_version().split("-")[0]
+    key = f"{file_sha256(weights)} {version} {'hard' if hard else 'soft'} {_FORM}"
+    stem = f"{weights.stem}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    network, numbers, sums = (folder / f"{stem}{end}" for end in (".xml", ".bin", ".json"))
+    if _intact(network, numbers, sums):
+        try:
+            return openvino.Core().read_model(network, numbers)
+        except RuntimeError as exc:
+            log.debug("%s cannot be used: %s", network, exc)
+    model = convert()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole(sums) as sums_part, whole(numbers) as numbers_part, whole(network) as network_part:
+            _save(model, network_part, numbers_part)
+            found = {"xml": file_sha256(network_part), "bin": file_sha256(numbers_part)}
+            sums_part.write_text(json.dumps(found) + "\n")
+    except (OSError, ModelError) as exc:
+        log.info("the converted network cannot be kept in %s: %s", folder, exc)
+    return model
+
+
+def _save(model: openvino.Model, network: Path, numbers: Path) -> None:
+    manager = passes.Manager()
+    manager.register_pass(passes.Serialize(str(network), str(numbers)))
+    manager.run_passes(model)
+
+
+def _intact(network: Path, numbers: Path, sums: Path) -> bool:
+    try:
+        said = json.loads(sums.read_text())
+        return bool(said == {"xml": file_sha256(network), "bin": file_sha256(numbers)})
+    except (OSError, ValueError, ModelError):
+        return False
+
+
+def _failed(size: Size, exc: RuntimeError) -> ModelError:
+    text = " ".join(str(exc).split())
+    if "alloc" in text or "memory" in text:
+        return OutOfMemory(
+            f"the memory is too small for the network at {size}", mend="set model.size smaller, or choose another model"
+        )
+    return ModelError(f"the network failed on the CPU at {size}: {text[-160:]}")

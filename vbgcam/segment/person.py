@@ -1,0 +1,60 @@
+"""From a picture to the person's probability: torchvision's network between the two ends that this program needs.
+
+torchvision upsamples 21 logits to the input's size and leaves the rest to the caller; the auxiliary head, which serves
+training alone, is computed besides. Here the person's log-odds against the 20 other classes are taken at the head's own
+grid (an eighth of the input), and this one channel is upsampled.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+import torchvision
+from torch import nn
+from torch.nn import functional
+
+from vbgcam.segment.weights import PUBLISHED
+
+
+class Person(nn.Module):
+    """`network`: one of torchvision's six. `hard`: the class with the largest logit decides, 0 or 1, after an
+    upsampling of all 21: the classic label mask is that to the pixel.
+
+    Log-odds are upsampled and not probabilities: where two classes are in play, as at most edges of a person, that is
+    exactly torchvision's answer (it upsamples logits, and then takes the softmax), with edges as sharp."""
+
+    scale: torch.Tensor
+    shift: torch.Tensor
+
+    def __init__(self, name: str, network: nn.Module, *, hard: bool = False) -> None:
+        super().__init__()
+        weights = torchvision.models.get_weight(PUBLISHED[name].weights)
+        preset = weights.transforms()
+        self.backbone = network.get_submodule("backbone")
+        self.classifier = network.get_submodule("classifier")
+        self.hard: Final = hard
+        # LRASPP's head takes both of the backbone's outputs.
+        self.takes_all: Final = name.startswith("lraspp")
+        self.person: Final[int] = weights.meta["categories"].index("person")
+        mean, std = torch.tensor(preset.mean), torch.tensor(preset.std)
+        self.register_buffer("scale", (1 / (255 * std)).view(1, 3, 1, 1))
+        self.register_buffer("shift", (-mean / std).view(1, 3, 1, 1))
+
+    def forward(self, rgb: torch.Tensor) -> torch.Tensor:
+        """uint8 (1, height, width, 3) to (height, width)."""
+        height, width = rgb.shape[1], rgb.shape[2]
+        picture = rgb.permute(0, 3, 1, 2).float() * self.scale + self.shift
+        features = self.backbone(picture)
+        logits = self.classifier(features if self.takes_all else features["out"]).float()
+        if self.hard:
+            labels = _upsampled(logits, height, width).argmax(1)
+            return (labels == self.person).float()[0]
+        person = logits[:, self.person : self.person + 1]
+        others = torch.cat([logits[:, : self.person], logits[:, self.person + 1 :]], 1)
+        odds = person - others.logsumexp(1, keepdim=True)
+        return torch.sigmoid(_upsampled(odds, height, width))[0, 0]
+
+
+def _upsampled(grid: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    return functional.interpolate(grid, size=(height, width), mode="bilinear", align_corners=False)
