@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -26,9 +27,10 @@ def key(size: Size) -> str:
 
 
 def seeded(name: str, sizes: tuple[Size, ...], options: Options, seconds: float, check: Check) -> Figures:
-    """`inference.NAME` of the figures; weights are made on the spot (see `segment.reference`). Differences are of the
-    person's probability: `max_abs_diff` to torchvision's eager answer, all in all; `max_abs_diff_engine` to the same
-    steps as the engine's in eager fp32, which is what the engine alone is to blame for. Raises ModelError."""
+    """`inference.NAME` of the figures; weights are made on the spot (see `segment.reference`), both sides run with as
+    many threads, on the same device. Differences are of the person's probability, the largest of all pixels:
+    `max_abs_diff` to torchvision's eager fp32 answer, all in all; `max_abs_diff_engine` to the same steps as the
+    engine's in eager fp32, so what the engine's precision alone does. Raises ModelError."""
     from vbgcam.segment import reference
 
     pictures = scene.frames(_SEEN)
@@ -39,29 +41,32 @@ def seeded(name: str, sizes: tuple[Size, ...], options: Options, seconds: float,
         check()
         rgb = pixels.small_rgb(pictures[-1], size)
         reference.spread(name, network, rgb)
-        eager = reference.Eager(name, network)
-        with reference.engine(name, network, options) as engine:
+        engine = reference.engine(name, network, options)
+        try:
             engine.prepare(size)
             check()
-            ours, theirs = engine.run(rgb), eager.run(rgb)
-            same = reference.same_steps(name, network, rgb)
-            took = interleaved(
-                {"ours": lambda: engine.run(rgb), "eager": lambda: eager.run(rgb)},  # noqa: B023  # used in this turn
-                seconds,
-                check,
-            )
-            figures[key(size)] = {
-                "ms": took["ours"].ms,
-                "cpu_ms": took["ours"].cpu_ms,
-                "eager_fp32_ms": took["eager"].ms,
-                "eager_fp32_cpu_ms": took["eager"].cpu_ms,
-                "max_abs_diff": _difference(ours, theirs),
-                "max_abs_diff_engine": _difference(ours, same),
-                "precision": engine.precision,
-                "device": engine.device,
-                "engine": type(engine).__name__,
-                "runs": took["ours"].runs,
+            ours, eager = engine.run(rgb), reference.Eager(name, network)
+            differs = {
+                "max_abs_diff": _difference(ours, eager.run(rgb)),
+                "max_abs_diff_engine": _difference(ours, reference.same_steps(name, network, rgb)),
             }
+            threads = reference.threads(options)
+            other = reference.Eager(name, network, engine.device, threads)
+            took = interleaved({"ours": partial(engine.run, rgb), "eager": partial(other.run, rgb)}, seconds, check)
+        finally:
+            engine.close()
+        figures[key(size)] = {
+            "ms": took["ours"].ms,
+            "cpu_ms": took["ours"].cpu_ms,
+            "eager_fp32_ms": took["eager"].ms,
+            "eager_fp32_cpu_ms": took["eager"].cpu_ms,
+            **differs,
+            "precision": engine.precision,
+            "device": engine.device,
+            "engine": type(engine).__name__,
+            "threads": threads,
+            "runs": took["ours"].runs,
+        }
     return figures
 
 
@@ -95,7 +100,7 @@ def seeded_segmenter(options: Options) -> Segmenter:
     pictures = [pixels.small_rgb(planes, _SETTLED_AT) for planes in scene.frames(_SEEN, 2)]
     network = reference.seeded(name, pictures)
     reference.spread(name, network, pictures[0])
-    return reference.segmenter(name, network, options)
+    return reference.Seeded(name, reference.engine(name, network, options), _SETTLED_AT)
 
 
 def _difference(one: object, other: object) -> float:

@@ -80,14 +80,11 @@ class StandIn:
 
     device = "cpu"
     precision = ""
+    input: Size | None = None
 
     def __init__(self, probability: Probability, seconds: float) -> None:
         self.name = f"stand-in, {1 / seconds:.3g} masks a second"
         self._probability, self._seconds = probability, seconds
-
-    @property
-    def input(self) -> Size | None:
-        return None
 
     def sizes(self, frame: Size) -> tuple[int, ...]:
         """There is nothing to choose."""

@@ -42,12 +42,12 @@ Tell = Callable[[int, int, str], None]
 @dataclass(frozen=True, slots=True)
 class Request:
     """`model`: for whole frames and the live chain; without one, frames take a network of the seeded kind and the live
-    chain a stand-in of `mask_fps` masks a second. `sizes`: () is what belongs to the depth. `seconds`: of each live
-    run; None is what belongs to the depth."""
+    chain a stand-in of `mask_fps` masks a second. `sizes`, `only`: () is what belongs to the depth. `seconds`: of each
+    live run; None likewise."""
 
     depth: Depth = "usual"
     sizes: tuple[Size, ...] = ()
-    only: tuple[str, ...] = FAMILIES
+    only: tuple[str, ...] = ()
     model: ModelSpec | None = None
     options: Options = field(default_factory=Options)
     mask_fps: float = 5.0
@@ -75,7 +75,7 @@ class Request:
                 continue
             if wanted[-1] != wanted[-1].even:
                 problems.append(f"--size {text.strip()}: a camera's picture has even sides")
-        families = tuple(dict.fromkeys(part.strip() for part in only.split(","))) if only else FAMILIES
+        families = tuple(dict.fromkeys(part.strip() for part in only.split(","))) if only else ()
         problems += [
             f"--only {name!r} is none of {', '.join(FAMILIES)}{nearest(name, FAMILIES)}"
             for name in families
@@ -93,8 +93,10 @@ class Request:
 class _Depth:
     """Seconds for each size's stages and frames, and for each of a network's sizes; runs of a step under the probe."""
 
+    families: tuple[str, ...]
     sizes: tuple[Size, ...]
     rates: tuple[tuple[Size, int], ...]
+    networks: tuple[str, ...]
     inputs: tuple[Size, ...]
     stages: float
     frame: float
@@ -105,10 +107,42 @@ class _Depth:
 
 _HD: Final = SIZES["1080p"]
 _INPUTS: Final = (Size(256, 256), Size(256, 144), Size(512, 288))
-_DEPTHS: Final[dict[str, _Depth]] = {
-    "quick": _Depth((_HD,), ((_HD, 30),), _INPUTS[:1], 4.0, 1.0, 2.0, 2.0, 5),
-    "usual": _Depth(tuple(SIZES.values()), live.RATES, _INPUTS, 10.0, 3.0, 4.0, 5.0, 15),
-    "full": _Depth(tuple(SIZES.values()), live.RATES, (*_INPUTS, Size(924, 520)), 30.0, 10.0, 12.0, 20.0, 30),
+_ALL: Final = tuple(SIZES.values())
+_USUAL: Final = _Depth(
+    FAMILIES,
+    _ALL,
+    live.RATES,
+    inference.SEEDED,
+    _INPUTS,
+    stages=10.0,
+    frame=3.0,
+    inference=4.0,
+    live=5.0,
+    probed=15,
+)
+_DEPTHS: Final = {
+    "quick": _Depth(
+        FAMILIES[:-1],
+        (_HD,),
+        ((_HD, 30),),
+        inference.SEEDED[1:],
+        _INPUTS[:1],
+        stages=4.0,
+        frame=1.0,
+        inference=2.0,
+        live=2.0,
+        probed=5,
+    ),
+    "usual": _USUAL,
+    "full": replace(
+        _USUAL,
+        inputs=(*_INPUTS, Size(924, 520)),
+        stages=30.0,
+        frame=10.0,
+        inference=12.0,
+        live=20.0,
+        probed=30,
+    ),
 }
 
 
@@ -131,7 +165,8 @@ def bench(request: Request, check: Check, tell: Tell) -> Figures:
             "write": sink.NAME,
         },
     }
-    steps = [step for family in FAMILIES if family in request.only for step in _STEPS[family](request, depth)]
+    wanted = request.only or depth.families
+    steps = [step for family in FAMILIES if family in wanted for step in _STEPS[family](request, depth)]
     for number, step in enumerate(steps, 1):
         check()
         tell(number, len(steps), step.words)
@@ -183,7 +218,7 @@ def _frame(request: Request, depth: _Depth) -> Iterator[_Step]:
 
 
 def _inference(request: Request, depth: _Depth) -> Iterator[_Step]:
-    for model in inference.SEEDED:
+    for model in depth.networks:
         yield _Step(
             "inference",
             model,

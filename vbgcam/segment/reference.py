@@ -1,86 +1,169 @@
 """What a network's speed and exactness are measured against: torchvision's own network in fp32, run eagerly, with
 weights that need no download but behave like trained ones.
 
-Random weights alone would not do: the batch normalisations would let activations grow or die out from layer to layer,
-and the answer would be 0 or 1 (or one half) everywhere, where no difference shows. So the running statistics are taken
-from pictures, as training does it, and the classifier is scaled until the person's log-odds over these pictures have
-the spread of a trained network's."""
+Random weights alone would not do: activations would grow or die out from layer to layer, and the answer would be 0 or 1
+(or one half) everywhere, where no difference shows. So the running statistics of the batch normalisations are taken
+from pictures, as training does it, and the classifier is scaled until the person's log-odds have a trained network's
+spread.
+"""
 
 from __future__ import annotations
 
+import copy
+import os
+import sys
 from collections.abc import Sequence
 from typing import Final
+
+os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # as `segment.torchvision` does it, and why
 
 import numpy as np
 import torch
 import torchvision
 from torch import nn
 
-from vbgcam.frames import U8
-from vbgcam.segment import Probability
-from vbgcam.segment.torchvision import CLASSES, ON_CPU
+from vbgcam.frames import U8, RawFrame, Size
+from vbgcam.pixels import small_rgb
+from vbgcam.segment import FixedInput, Options, Probability
+from vbgcam.segment.engine import Engine
+from vbgcam.segment.family import choose_device
+from vbgcam.segment.person import Person
+from vbgcam.segment.torchvision import CLASSES, converted
 from vbgcam.segment.weights import PUBLISHED
 
 _SEED: Final = 20
 _SPREAD: Final = 3.0
-"""Standard deviation of the log-odds: from 0.003 to 0.997 at two of them, most of it on the slope between."""
+"""Standard deviation of the log-odds: from 0.003 to 0.997 at two of them, most of it on the slope between, where errors
+show. (A trained DeepLab's on nine photos of people: 2.2 to 8.7, mostly beyond the slope.)"""
+_TRAIL: Final = 10.0
+"""How far below the larger of person and background the 19 other classes together lie, as a median: for the trained
+one, 6.4 to 14.2. Where they are level, as random weights have them, the order of softmax and upsampling decides the
+answer; where two classes are in play it does not matter."""
+_CALM: Final = 0.25
+"""Of the other classes' weights is kept. From one cell of the grid to the next, the random log-odds step by 2 to 3
+where the trained one's step by 0.5 to 1.7: with all of it single cells of other classes would stand all over the
+person."""
 
 
 def seeded(name: str, pictures: Sequence[U8]) -> nn.Module:
     """One of torchvision's six with its auxiliary head, where it has one; fp32, on the CPU, in eval mode. The same for
     the same pictures: uint8, RGB, (height, width, 3), of one size, at least two."""
-    extra = {} if name == ON_CPU else {"aux_loss": True}
+    extra = {} if _is_lraspp(name) else {"aux_loss": True}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
-        network = torchvision.models.get_model(name, weights=None, weights_backbone=None, num_classes=CLASSES, **extra)
+        network: nn.Module = torchvision.models.get_model(
+            name, weights=None, weights_backbone=None, num_classes=CLASSES, **extra
+        )
     _settle(network.eval(), _batch(name, pictures))
     return network
 
 
 def spread(name: str, network: nn.Module, picture: U8) -> None:
-    """Scales the classifier, all classes alike, and shifts the person's bias, so that the person's log-odds over this
-    picture have the median 0 and the spread of a trained network's. To be called anew for each input size: what random
-    filters answer depends on the scale of things."""
+    """Sets the classifier so that, on this picture, the person's log-odds against the background have the median 0 and
+    `_SPREAD`, what speaks for the one speaks against the other, and the 19 other classes trail by `_TRAIL`. To be
+    called anew for each input size: what random filters answer depends on the scale of things."""
     person = _person(name)
-    others = [index for index in range(CLASSES) if index != person]
-    with torch.inference_mode():
-        logits: torch.Tensor = network(_batch(name, [picture]))["out"][0]
-
-        def odds(scale: float) -> torch.Tensor:
-            scaled = logits * scale
-            return scaled[person] - scaled[others].logsumexp(0)
-
-        scale = 1.0
-        for _ in range(4):  # the log-odds are not proportional to the logits, but nearly
-            scale *= _SPREAD / float(odds(scale).std())
-        shift = -float(odds(scale).median())
+    others = [index for index in range(1, CLASSES) if index != person]
     layers = _last_layers(name, network)
+    first = layers[0].bias
+    assert first is not None, "the classifiers of torchvision's networks have one"
     with torch.no_grad():
+        for numbers in (number for layer in layers for number in layer.parameters()):
+            half = (numbers[person] - numbers[0]) / 2
+            numbers[person], numbers[0] = half, -half
+            numbers[others] *= _CALM
+        logits: torch.Tensor = network(_batch(name, [picture]))["out"][0]
+        odds = logits[person] - logits[0]
+        scale = _SPREAD / float(odds.std())
         for layer in layers:
-            assert layer.bias is not None, "the classifiers of torchvision's networks have one"
-            layer.weight.mul_(scale)
-            layer.bias.mul_(scale)
-        first = layers[0].bias
-        assert first is not None
-        first[person] += shift
+            for numbers in layer.parameters():
+                numbers.mul_(scale)
+        up = -scale * float(odds.median()) / 2
+        first[person] += up
+        first[0] -= up
+        leads = (scale * logits[person] + up).abs()
+        first[others] -= float(((scale * logits[others]).logsumexp(0) - leads).median()) + _TRAIL
 
 
 class Eager:
-    """torchvision's way: the preset's normalisation, all heads, 21 logits at the input's size, softmax."""
+    """torchvision's way: the preset's normalisation, all heads, 21 logits at the input's size, softmax; fp32."""
 
-    def __init__(self, name: str, network: nn.Module) -> None:
-        self._name, self._network, self._person = name, network, _person(name)
+    def __init__(self, name: str, network: nn.Module, device: str = "cpu", threads: int = 0) -> None:
+        """`device`: as torch names it. `threads`: of the CPU, for the whole process; 0 leaves them as they are."""
+        if threads:
+            torch.set_num_threads(threads)
+        self._name, self._person = name, _person(name)
+        self._device = torch.device(device)
+        self._network = network if self._device.type == "cpu" else copy.deepcopy(network).to(self._device)
 
     def run(self, rgb: U8) -> Probability:
         """As `Engine.run`."""
         with torch.inference_mode():
-            logits: torch.Tensor = self._network(_batch(self._name, [rgb]))["out"][0]
-            return np.asarray(logits.softmax(0)[self._person].numpy(), np.float32)
+            logits: torch.Tensor = self._network(_batch(self._name, [rgb]).to(self._device))["out"][0]
+            return np.asarray(logits.softmax(0)[self._person].cpu().numpy(), np.float32)
+
+
+def same_steps(name: str, network: nn.Module, rgb: U8) -> Probability:
+    """What an engine's answer would be if it computed in exact fp32."""
+    with torch.inference_mode():
+        answer = Person(name, network).eval()(torch.from_numpy(np.array(rgb))[None])
+        return np.asarray(answer.numpy(), np.float32)
+
+
+def engine(name: str, network: nn.Module, options: Options) -> Engine:
+    """The one that the live chain takes on this machine (`family.engine` builds them from files), with a network of
+    its own. Raises ModelError."""
+    device = choose_device(options.device)
+    person = Person(name, copy.deepcopy(network)).eval()
+    if device == "cuda":
+        from vbgcam.segment.cuda import CudaEngine
+
+        return CudaEngine(person, torch.device("cuda:0"))
+    if device == "cpu":
+        try:
+            from vbgcam.segment.openvino import OpenVinoEngine
+        except ImportError:  # said by `family.engine`, which a run meets
+            pass
+        else:
+            return OpenVinoEngine(converted(person), threads(options))
+    from vbgcam.segment.eager import EagerEngine
+
+    return EagerEngine(person, torch.device(device), threads(options))
+
+
+def threads(options: Options) -> int:
+    """Of the CPU, for both sides of a comparison: all cores, unless the options say otherwise."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+    return options.threads or cores or 1
+
+
+class Seeded(FixedInput):
+    """A segmenter with made weights: the work of a real one, and no use. See `vbgcam.segment.Segmenter`."""
+
+    def __init__(self, name: str, engine: Engine, size: Size) -> None:
+        self.name = f"{name} with made weights"
+        self.device, self.precision, self.input = engine.device, engine.precision, size
+        self._engine = engine
+        self._size = size
+        engine.prepare(size)
+
+    def probability(self, frame: RawFrame) -> Probability:
+        return self._engine.run(small_rgb(frame.planes, self._size))
+
+    def reset(self) -> None:
+        """Each frame stands for itself."""
+
+    def close(self) -> None:
+        self._engine.close()
+
+
+def _is_lraspp(name: str) -> bool:
+    return name.startswith("lraspp")
 
 
 def _batch(name: str, pictures: Sequence[U8]) -> torch.Tensor:
     preset = torchvision.models.get_weight(PUBLISHED[name].weights).transforms(resize_size=None)
-    return torch.stack([preset(torch.from_numpy(picture).permute(2, 0, 1)) for picture in pictures])
+    return torch.stack([preset(torch.from_numpy(np.array(picture)).permute(2, 0, 1)) for picture in pictures])
 
 
 def _person(name: str) -> int:
@@ -107,7 +190,7 @@ def _settle(network: nn.Module, batch: torch.Tensor) -> None:
 def _last_layers(name: str, network: nn.Module) -> list[nn.Conv2d]:
     """Whose sum is the logits: LRASPP adds those of two depths."""
     head = network.get_submodule("classifier")
-    if name == ON_CPU:
+    if _is_lraspp(name):
         layers = [head.get_submodule("low_classifier"), head.get_submodule("high_classifier")]
     else:
         layers = [[module for module in head.modules() if isinstance(module, nn.Conv2d)][-1]]

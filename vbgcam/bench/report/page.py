@@ -9,7 +9,7 @@ from typing import Final
 
 from vbgcam.bench import Figures
 from vbgcam.bench.report.chart import Bar, Mark, bars
-from vbgcam.bench.report.rows import Table, machine, ms, tables, times
+from vbgcam.bench.report.rows import Table, machine, ms, tables, times, words
 from vbgcam.bench.stages import TITLES
 
 _STYLE: Final = """
@@ -58,8 +58,8 @@ def html(figures: Figures) -> str:
     about = "\n".join(f"<p>{escape(line)}</p>" for line in machine(figures))
     day = time.strftime("%Y-%m-%d", time.localtime(figures["measured_at"]))
     tiles = "".join(
-        f'<div class="tile"><b>{escape(figure)}</b><span>{escape(words)}</span></div>'
-        for figure, words in _tiles(figures)
+        f'<div class="tile"><b>{escape(figure)}</b><span>{escape(meaning)}</span></div>'
+        for figure, meaning in _tiles(figures)
     )
     parts = [
         "<!doctype html>",
@@ -98,7 +98,7 @@ def _tiles(figures: Figures) -> Iterator[tuple[str, str]]:
     ]
     if best:
         ratio, model, size = max(best)
-        yield times(ratio, 1.0), f"faster than eager fp32: {model} at {size}"
+        yield times(ratio, 1.0), f"faster than eager fp32: {words(model)} at {size}"
 
 
 def _at_hd(family: Figures) -> tuple[str, Figures] | None:
@@ -128,7 +128,7 @@ def _chart(title: str, figures: Figures) -> str:
 
 
 def _short(model: str) -> str:
-    return model.rpartition("/")[2].removesuffix(".onnx").split("_mobilenet")[0]
+    return words(model).removeprefix("onnx:").removesuffix(".onnx").split("_mobilenet")[0]
 
 
 def _legend(other: str) -> str:

@@ -61,6 +61,12 @@ def ms(value: float | None) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
+def words(model: str) -> str:
+    """A model without the folder that it lies in."""
+    kind, colon, path = model.partition(":")
+    return f"{kind}{colon}{path.replace(chr(92), '/').rpartition('/')[2]}" if colon else model
+
+
 def times(over: float | None, under: float | None) -> str:
     """`1.4x`, `33x`."""
     if not over or not under:
@@ -115,7 +121,7 @@ def _frame(frame: Figures) -> Table:
         for behind in ("image", "blur")
     ]
     first = next(iter(frame.values()))
-    network = first["model"] + (f" at {first['input']}" if first["input"] else "")
+    network = words(first["model"]) + (f" at {first['input']}" if first["input"] else "")
     return Table(
         "A whole frame, network included",
         ("size", "behind", "ms", "CPU ms"),
@@ -146,14 +152,14 @@ def _live(live: Figures) -> Table:
         "The live chain",
         ("live", "fps", "dropped", "added p50", "p95", "max ms", "mask age p95", "CPU"),
         rows,
-        f"Added: a frame's arrival to the end of its write. CPU: 100 % is one core. Network: {first['model']}.",
+        f"Added: a frame's arrival to the end of its write. CPU: 100 % is one core. Network: {words(first['model'])}.",
     )
 
 
 def _inference(inference: Figures) -> Table:
     rows = [
         (
-            model,
+            words(model),
             size,
             ms(row["ms"]),
             ms(row["cpu_ms"]),
@@ -181,7 +187,7 @@ def _start(start: Figures) -> Table:
         [
             ("vbgcam --help, done", ms(start["help_ms"])),
             ("the first cover on air", ms(start["first_cover_ms"])),
-            (f"the first mask, {start['model']}", ms(start["first_mask_ms"])),
+            (f"the first mask, {words(start['model'])}", ms(start["first_mask_ms"])),
         ],
         "With warm caches.",
     )
