@@ -74,6 +74,16 @@ def test_a_fixed_cost_is_found_out_on_the_way() -> None:
     assert machine.point.size == 384
 
 
+def test_a_cold_start_that_hid_a_larger_input_is_made_good_later() -> None:
+    """While everything starts, each mask takes twice as long."""
+    machine = Machine(0.003, per_pixel(256, 0.010), start=192)
+    machine.run(1.0, load=2.0)
+    small = machine.point.size
+    machine.run(60)
+    assert machine.point.size > small
+    assert machine.takes(machine.point.size) > 0.8 * BUDGET
+
+
 def test_a_slow_machine_gets_the_best_trade_of_age_and_size() -> None:
     """144 lines take 100 ms, 256 lines 316 ms, with which masks would be up to 632 ms old."""
     machine = Machine(0.0, per_pixel(144, 0.1))

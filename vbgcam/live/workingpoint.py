@@ -26,7 +26,7 @@ _FEWEST: Final = 4  # times before anything is concluded from them; the first af
 _WINDOW: Final = 30  # times at most: one second at 30 masks a second
 _USUAL: Final = 0.75  # the quantile that counts: a spike is not the rule
 _MARGIN: Final = 0.85  # of the budget, for a size that is not in use: predictions are off by that much
-_PROBE: Final = 1.1  # of the budget, at the start, for the next larger size: what has a fixed cost is guessed too high
+_PROBE: Final = 1.1  # of the budget, once for the next larger size: what has a fixed cost is guessed too high
 _GAIN: Final = 0.85  # of the present error, for a change where nothing fits
 _STEADY: Final = 10.0  # seconds that something better must look better before it is tried
 _LONGEST_STEADY: Final = 640.0
@@ -66,7 +66,7 @@ class WorkingPoint:
         """Seconds that a mask takes at `size`; None while too few were measured."""
         if len(self._times) < _FEWEST:
             return None
-        return sorted(self._times)[min(len(self._times) - 1, int(_USUAL * len(self._times)))]
+        return sorted(self._times)[int(_USUAL * (len(self._times) - 1))]
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -146,11 +146,13 @@ class WorkingPoint:
         if fitting:
             best = max(fitting)
             above = min((s for s in self._sizes if s > best), default=best)
-            untried = not self.settled and best == self.size and above not in self._costs
+            untried = best == self.size and above not in self._costs
             return above if untried and times.get(above, 0.0) <= _PROBE * budget else best
         young = [s for s, seconds in times.items() if 2 * seconds <= self._max_age] or [min(times)]
         return min(young, key=lambda s: error(s, times[s]))
 
     def _worth_it(self, best: int, usual: float, budget: float) -> bool:
         seconds = self.predicted(best, usual)
+        if best not in self._costs and seconds <= _PROBE * budget:
+            return True
         return seconds <= budget or error(best, seconds) <= _GAIN * error(self.size, usual)
