@@ -369,10 +369,13 @@ class Compositor:
         """A source that waits for its reader waits until its frame is out, and with its first one for the network."""
         if self.clocked:
             return self.frames.take(timeout)
-        if self.board.model_trouble is Why.LOADING:
+        if self._loading():
             self.board.stop.wait(timeout)
-            return None
-        return self.frames.take(timeout, done=False)
+            timeout = 0.0
+        return None if self._loading() else self.frames.take(timeout, done=False)
+
+    def _loading(self) -> bool:
+        return self.board.model_trouble is Why.LOADING
 
     def _wait_for_its_mask(self, frame: RawFrame) -> None:
         """Where frames and masks are paired exactly: until the frame's own mask is there, or a newer frame or mask, or
