@@ -146,7 +146,9 @@ def test_without_a_driver_torch_is_not_asked(monkeypatch: pytest.MonkeyPatch) ->
     assert choose_device("cpu") == "cpu"
 
 
-@given(cores=st.integers(1, 256), name=st.sampled_from(["fcn_resnet101", "lraspp_mobilenet_v3_large"]))
-def test_from_three_cores_on_one_stays_free(cores: int, name: str) -> None:
-    threads = default_threads(name, cores)
+@given(
+    cores=st.integers(1, 256), name=st.sampled_from(["fcn_resnet101", "lraspp_mobilenet_v3_large"]), live=st.booleans()
+)
+def test_from_three_cores_on_one_stays_free(cores: int, name: str, live: bool) -> None:
+    threads = default_threads(name, live=live, cores=cores)
     assert 1 <= threads <= (cores if cores <= 2 else cores - 1)

@@ -55,6 +55,16 @@ def test_every_size_is_answered_as_torch_answers(size: Size, person: Person, mod
     engine.close()
 
 
+def test_a_label_mask_is_that_of_torch() -> None:
+    hard = Person(ON_CPU, random_network(ON_CPU), hard=True).eval()
+    rgb = picture(Size(96, 64))
+    with torch.inference_mode():
+        expected = hard(torch.from_numpy(rgb)[None]).numpy()
+    found = OpenVinoEngine(converted(hard), 1, hard=True).run(rgb)
+    assert set(np.unique(found)) <= {0.0, 1.0}
+    assert np.mean(found != expected) < 0.01
+
+
 def test_an_answer_stays_as_it_was_when_the_next_one_comes(model: openvino.Model) -> None:
     engine = OpenVinoEngine(model, 1)
     first = engine.run(picture(Size(96, 64)))

@@ -37,9 +37,8 @@ import copy
 import logging
 import sys
 import threading
-import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -110,7 +109,7 @@ class CudaEngine:
         still are."""
         self._check_usable()
         if size not in self._plans:
-            self._worker.submit(self._prepare, size).result()
+            self._work(self._prepare, size)
 
     def run(self, rgb: U8) -> Probability:
         """uint8 (height, width, 3), full range RGB, to the person's probability, float32 (height, width). A size that
@@ -129,19 +128,27 @@ class CudaEngine:
                     if finite or self._dtype is torch.float32:  # not finite in float32 either: `mask` refuses it
                         return probability
             if plan is not None:
-                self._worker.submit(self._widen, "its answer was not finite").result()
+                self._work(self._widen, "its answer was not finite")
             self.prepare(size)
 
     def close(self) -> None:
         """Frees everything. Waits for a `prepare` that is under way."""
         if self._person is not None:
-            self._worker.submit(self._release).result()
+            self._work(self._release)
         self._worker.shutdown()
 
     def _check_usable(self) -> None:
-        assert self._person is not None, "closed"
+        if self._person is None:  # one thread may close while another prepares
+            raise ModelError(f"the network on {self.device} is closed")
         if self.lost:
             raise ModelError(f"{self.device} is lost", mend=_MEND_LOST)
+
+    def _work(self, do: Callable[..., None], *args: object) -> None:
+        try:
+            future = self._worker.submit(do, *args)
+        except RuntimeError as exc:  # closed between the look and the call
+            raise ModelError(f"the network on {self.device} is closed") from exc
+        future.result()
 
     def _prepare(self, size: Size) -> None:
         """The worker's, as all that follow down to `_release`."""
@@ -256,7 +263,7 @@ class CudaEngine:
         at = f" at {size}" if size is not None else ""
         if _short_of_memory(exc):
             for item in _chain(exc):
-                traceback.clear_frames(item.__traceback__)
+                item.__traceback__ = None  # clearing its frames would not do: closures of torch's modules hold more
             with contextlib.suppress(RuntimeError):  # the shortage is what is told
                 torch.cuda.empty_cache()
             return OutOfMemory(

@@ -78,7 +78,7 @@ class TorchvisionSegmenter:
             why = "without a GPU it is the one that is fast enough" if device == "cpu" else f"there is {device}"
             log.info("model auto: %s, because %s", name, why)
         path = ensure(name, options, progress)
-        threads = options.threads or default_threads(name)
+        threads = options.threads or default_threads(name, live=options.live)
 
         def build(where: str) -> Engine:
             return engine(name, path, where, hard=options.hard, threads=threads)
@@ -155,7 +155,7 @@ def engine(name: str, path: Path, device: str, *, hard: bool = False, threads: i
                 return converted(person(name, path, hard=hard))
 
             folder = Path(platformdirs.user_cache_dir("vbgcam", appauthor=False)) / "networks"
-            return OpenVinoEngine(load(path, hard, folder, convert), threads)
+            return OpenVinoEngine(load(path, hard, folder, convert), threads, hard=hard)
     import torch
 
     from vbgcam.segment.torchvision import person
@@ -182,12 +182,12 @@ def input_size(frame: Size, short: int) -> Size:
     return Size(long, short) if frame.width > frame.height else Size(short, long)
 
 
-def default_threads(name: str, cores: int | None = None) -> int:
-    """MobileNets gain little by a second thread (LRASPP at 256x256: 17 ms with one, 14 with two, for 28 of CPU time), a
-    ResNet all of it. From three cores on one stays free."""
+def default_threads(name: str, *, live: bool = False, cores: int | None = None) -> int:
+    """All cores but one from three on. In a live picture a MobileNet gets half of them and 4 at most: its masks come in
+    time with one (LRASPP at 256x256: 16 ms, with two threads 12), for two thirds of the processor's time."""
     if cores is None:
         cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    if "mobilenet" in name:
+    if live and "mobilenet" in name:
         return max(1, min(4, cores // 2))
     return cores - 1 if cores > 2 else cores
 

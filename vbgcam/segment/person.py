@@ -44,16 +44,37 @@ class Person(nn.Module):
     def forward(self, rgb: torch.Tensor) -> torch.Tensor:
         """uint8 (1, height, width, 3) to (height, width)."""
         height, width = rgb.shape[1], rgb.shape[2]
-        picture = rgb.permute(0, 3, 1, 2).float() * self.scale + self.shift
-        features = self.backbone(picture)
-        logits = self.classifier(features if self.takes_all else features["out"]).float()
         if self.hard:
-            labels = _upsampled(logits, height, width).argmax(1)
+            labels = _upsampled(self.logits(rgb), height, width).argmax(1)
             return (labels == self.person).float()[0]
+        return torch.sigmoid(_upsampled(self.odds(rgb), height, width))[0, 0]
+
+    def odds(self, rgb: torch.Tensor) -> torch.Tensor:
+        """The person's log-odds at the head's grid, (1, 1, rows, columns)."""
+        logits = self.logits(rgb)
         person = logits[:, self.person : self.person + 1]
         others = torch.cat([logits[:, : self.person], logits[:, self.person + 1 :]], 1)
-        odds = person - others.logsumexp(1, keepdim=True)
-        return torch.sigmoid(_upsampled(odds, height, width))[0, 0]
+        return person - others.logsumexp(1, keepdim=True)
+
+    def logits(self, rgb: torch.Tensor) -> torch.Tensor:
+        """Of the 21 classes, at the head's grid."""
+        picture = rgb.permute(0, 3, 1, 2).float() * self.scale + self.shift
+        features = self.backbone(picture)
+        logits: torch.Tensor = self.classifier(features if self.takes_all else features["out"])
+        return logits.float()
+
+
+class Grid(nn.Module):
+    """What of a `Person` is converted: all of it where it is hard, else up to the log-odds. OpenVINO takes 1.9 ms to
+    upsample them to 256x256 and to take the sigmoid, OpenCV and NumPy 0.4."""
+
+    def __init__(self, person: Person) -> None:
+        super().__init__()
+        self.whole = person
+
+    def forward(self, rgb: torch.Tensor) -> torch.Tensor:
+        """(height, width), or (rows, columns)."""
+        return self.whole(rgb) if self.whole.hard else self.whole.odds(rgb)[0, 0]
 
 
 def _upsampled(grid: torch.Tensor, height: int, width: int) -> torch.Tensor:

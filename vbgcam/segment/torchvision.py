@@ -26,7 +26,7 @@ from torch import nn
 
 from vbgcam.errors import ModelError
 from vbgcam.segment.engine import quiet_torch
-from vbgcam.segment.person import Person
+from vbgcam.segment.person import Grid, Person
 from vbgcam.specs import TORCHVISION_MODELS
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def converted(module: Person) -> openvino.Model:
     example = torch.zeros(1, 64, 96, 3, dtype=torch.uint8)
     shape = openvino.PartialShape([1, -1, -1, 3])
     with torch.no_grad():
-        return openvino.convert_model(module, example_input=example, input=[(shape, openvino.Type.u8)])
+        return openvino.convert_model(Grid(module).eval(), example_input=example, input=[(shape, openvino.Type.u8)])
 
 
 def read_checkpoint(path: Path) -> State:
