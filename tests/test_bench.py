@@ -17,7 +17,7 @@ import pytest
 
 from tests.networks import left_half
 from vbgcam import pixels
-from vbgcam.bench import FAMILIES, SIZES, frame, gil, label, live, naive, parse_size, scene, stages
+from vbgcam.bench import FAMILIES, SIZES, frame, gil, inference, label, live, naive, parse_size, scene, stages
 from vbgcam.bench.machine import PACKAGES, describe
 from vbgcam.bench.report import terminal
 from vbgcam.bench.report.chart import Bar, Mark, bars
@@ -296,6 +296,30 @@ def test_the_live_chain_is_measured_on_air() -> None:
     assert found["sent"] > 0
     assert found["covered"] == 0
     assert "20 masks a second" in found["model"]
+
+
+def test_the_engine_is_measured_beside_torchvisions_own_network() -> None:
+    found = inference.seeded("lraspp_mobilenet_v3_large", (Size(96, 64),), Options(device="cpu"), 0.0, unchecked)
+    row = found["64x96"]
+    assert {"ms", "eager_fp32_ms", "max_abs_diff", "max_abs_diff_engine", "precision", "cpu_ms", "engine"} <= set(row)
+    assert 0 <= row["max_abs_diff"] <= 0.05
+    assert row["runs"] == 3
+
+
+def test_made_weights_answer_everything_between_0_and_1() -> None:
+    from vbgcam.segment import reference
+
+    pictures = [pixels.small_rgb(planes, NETWORK) for planes in scene.frames(SIZE, 2)]
+    networks = [reference.seeded("lraspp_mobilenet_v3_large", pictures) for _ in range(2)]
+    answers = []
+    for network in networks:
+        reference.spread("lraspp_mobilenet_v3_large", network, pictures[0])
+        answers.append(reference.Eager("lraspp_mobilenet_v3_large", network).run(pictures[0]))
+    low, middle, high = np.percentile(answers[0], [5, 50, 95])
+    assert low < 0.1
+    assert middle == pytest.approx(0.5, abs=0.05)
+    assert high > 0.9
+    assert np.array_equal(answers[0], answers[1])
 
 
 def test_an_interrupted_live_run_ends_its_threads() -> None:

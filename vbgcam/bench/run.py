@@ -116,7 +116,7 @@ _USUAL: Final = _Depth(
     _INPUTS,
     stages=10.0,
     frame=3.0,
-    inference=4.0,
+    inference=3.0,
     live=5.0,
     probed=15,
 )
