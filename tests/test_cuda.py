@@ -490,15 +490,17 @@ def test_what_a_failed_size_held_is_free_while_its_error_is_still_held(card: Car
     """The traceback would keep the tensors of the failed call alive, and emptying the cache would free nothing."""
     engine = CudaEngine(tiny(), CPU)
     made: list[weakref.ref[torch.Tensor]] = []
+
+    def full(module: object, args: object, out: torch.Tensor) -> None:
+        made.append(weakref.ref(out))
+        if len(made) == 2:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory.")
+
     assert isinstance(engine._person, Small)
-    network = engine._person.network
-    network.register_forward_hook(lambda module, args, out: made.append(weakref.ref(out)))
-    card.fault = out_of_memory("capture")
-    with pytest.raises(ModelError) as caught:
+    engine._person.network.register_forward_hook(full)
+    with pytest.raises(OutOfMemory) as caught:
         engine.prepare(LARGE)
     assert caught.value.__cause__ is not None
-    gc.collect()
-    assert made
     assert not [ref for ref in made if ref() is not None]
     assert not engine._plans
     assert engine._zeros.count == 0
@@ -700,6 +702,38 @@ def test_closing_frees_the_network_and_the_graphs(card: Card) -> None:
     assert not engine._plans
     assert card.emptied
     engine.close()
+    for late in (lambda: engine.prepare(LARGE), lambda: engine.run(picture(SMALL))):
+        with pytest.raises(ModelError, match="the network on cpu is closed"):
+            late()
+
+
+def test_closing_waits_for_a_size_that_another_thread_prepares(card: Card) -> None:
+    reached, go = threading.Event(), threading.Event()
+    engine = CudaEngine(tiny(), CPU)
+
+    def hold(size: Size) -> None:
+        reached.set()
+        assert go.wait(30)
+
+    assert isinstance(engine._person, Small)
+    engine._person.before = hold
+    errors: list[Exception] = []
+
+    def prepare() -> None:
+        try:
+            engine.prepare(SMALL)
+        except Exception as exc:  # whatever it is, the test shows it
+            errors.append(exc)
+
+    first, second = threading.Thread(target=prepare), threading.Thread(target=engine.close)
+    first.start()
+    assert reached.wait(30)
+    second.start()
+    go.set()
+    first.join()
+    second.join()
+    assert not errors
+    assert not engine._plans
 
 
 def test_a_new_pool_is_begun_after_all_graphs_are_gone(card: Card) -> None:
