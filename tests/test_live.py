@@ -534,6 +534,13 @@ def test_percentiles_by_hand() -> None:
     assert series.percentiles() == {"p50": 50.0, "p95": 95.0, "p99": 99.0, "max": 100.0}
 
 
+def test_percentiles_are_of_the_newest_values_and_the_maximum_of_all() -> None:
+    series = Series()
+    for value in [9.0, *[1.0] * 9000]:
+        series.add(value)
+    assert series.percentiles() == {"p50": 1000.0, "p95": 1000.0, "p99": 1000.0, "max": 9000.0}
+
+
 def test_figures_that_cannot_be_written_are_one_line(tmp_path: Path) -> None:
     from vbgcam.app import write_stats
 

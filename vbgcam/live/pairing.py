@@ -26,7 +26,7 @@ RESERVE: Final = 0.9
 _SHARE: Final = 0.8  # of a period: what is left covers the jitter of a camera's arrivals
 _WINDOW: Final = 30  # masks, a second of camera
 _LATE: Final = 3  # of them may come too late, a tenth
-_SHORT_STAY: Final = 300  # masks: who leaves sooner than that has to show twice as many good ones before the next try
+_SHORT_STAY: Final = 1800  # masks: who leaves sooner than that has to show twice as many good ones before the next try
 _MOST_GOOD: Final = 960
 
 

@@ -16,22 +16,25 @@ _WINDOW: Final = 9000
 
 
 class Series:
-    """Milliseconds. Not thread-safe by itself: `Stats` holds the lock."""
+    """Milliseconds. Not thread-safe by itself: `Stats` holds the lock. Its memory is all there from the start, so that
+    a long run does not grow."""
 
     def __init__(self) -> None:
-        self._values: deque[float] = deque(maxlen=_WINDOW)
+        self._values = np.zeros(_WINDOW)
+        self._count = 0
         self._max = 0.0
 
     def add(self, seconds: float) -> None:
-        self._values.append(seconds * 1000)
+        self._values[self._count % _WINDOW] = seconds * 1000
+        self._count += 1
         self._max = max(self._max, seconds * 1000)
 
     def percentiles(self, *, tail: bool = True) -> dict[str, float | None]:
         """p50 and p95, with `tail` p99 and max too; None where nothing was measured."""
         names = ("p50", "p95", "p99") if tail else ("p50", "p95")
-        if not self._values:
+        if not self._count:
             return dict.fromkeys((*names, "max") if tail else names)
-        points = np.percentile(np.fromiter(self._values, float), [int(name[1:]) for name in names])
+        points = np.percentile(self._values[: self._count], [int(name[1:]) for name in names])
         out: dict[str, float | None] = {name: round(float(point), 2) for name, point in zip(names, points, strict=True)}
         return {**out, "max": round(self._max, 2)} if tail else out
 
