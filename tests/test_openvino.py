@@ -106,7 +106,7 @@ def test_a_kept_network_is_used_without_converting_again(model: openvino.Model, 
 
 
 @pytest.mark.parametrize("end", [".xml", ".bin", ".json"])
-@pytest.mark.parametrize("harm", ["tampered", "cut", "gone"])
+@pytest.mark.parametrize("harm", ["changed", "cut", "gone"])
 def test_what_is_not_whole_is_made_anew(
     end: str, harm: str, model: openvino.Model, weights: Path, tmp_path: Path
 ) -> None:
@@ -118,7 +118,7 @@ def test_what_is_not_whole_is_made_anew(
         victim.unlink()
     else:
         content[len(content) // 2] ^= 1
-        victim.write_bytes(content if harm == "tampered" else content[:-10])
+        victim.write_bytes(content if harm == "changed" else content[:-10])
     made: list[int] = []
 
     def again() -> openvino.Model:

@@ -141,10 +141,14 @@ def warm_up() -> None:
 def _blend(front: Planes, back: Planes, alpha: U8, out: Planes) -> None:
     from vbgcam import loops  # numba takes 0.9 s, and the first cover needs none of it
 
-    everything = (*_parts(front), *_parts(back), alpha, loops.as_pairs(alpha), out.y, out.u, out.v)
-    loops.blend(*everything)
-    if out.size.height % 2:
-        loops.blend_last_line(*everything)
+    front_y, front_u, front_v = (part.reshape(-1) for part in _parts(front))
+    back_y, back_u, back_v = (part.reshape(-1) for part in _parts(back))
+    y, u, v = (part.reshape(-1) for part in (out.y, out.u, out.v))
+    pairs = loops.as_pairs(alpha).reshape(-1)
+    width, height = out.size.width, out.size.height
+    loops.blend(
+        front_y, front_u, front_v, back_y, back_u, back_v, alpha.reshape(-1), pairs, y, u, v, width, height
+    )  # fmt: skip
 
 
 def _fill_with_mean(planes: Planes, alpha: U8, out: Planes) -> None:

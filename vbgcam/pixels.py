@@ -128,9 +128,9 @@ def small_rgb(planes: Planes, size: Size) -> U8:
     from vbgcam import loops
 
     y, u, v = (_shrunk(plane, size) for plane in (planes.y, planes.u, planes.v))
-    out = np.empty((size.height, size.width, 3), np.uint8)
-    loops.to_rgb(y, u, v, _STEPS, out)
-    return out
+    red, green, blue = np.empty((3, size.height, size.width), np.uint8)
+    loops.to_rgb(y, u, v, _STEPS, red, green, blue)
+    return np.asarray(cv2.merge((red, green, blue)), np.uint8)
 
 
 def _shrunk(plane: U8, size: Size) -> U8:

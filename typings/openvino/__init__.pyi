@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from openvino import passes as passes
 
 class Type:
@@ -33,5 +32,10 @@ class Core:
     def read_model(self, model: Path, weights: Path) -> Model: ...
     def compile_model(self, model: Model, device: str, config: Mapping[str, Any]) -> CompiledModel: ...
 
-def convert_model(model: object, *, example_input: object, input: Sequence[tuple[PartialShape, Type]]) -> Model: ...
+def convert_model(
+    model: object,
+    *,
+    example_input: object,
+    input: Sequence[tuple[PartialShape, Type]],  # noqa: A002  # its name for it
+) -> Model: ...
 def get_version() -> str: ...

@@ -66,6 +66,10 @@ _ODD: Final = 30
 # BT.601 from full to limited range: Y 0..255 to 16..235, chroma's 255 steps to 224 around 128.
 _LUMA: Final = 219 / 255
 _CHROMA: Final = 224 / 255
+# The same in 1/65536, for `loops.scale`; the half rounds.
+_LUMA_STEP: Final = round(65536 * _LUMA)
+_CHROMA_STEP: Final = round(65536 * _CHROMA)
+_CHROMA_ZERO: Final = round(65536 * (128 - 128 * _CHROMA)) + 32768
 
 
 class _Jpeg:
@@ -100,16 +104,16 @@ class _Jpeg:
         halves = {"yuvj420p": 1, "yuvj422p": 2}.get(frame.format.name)
         if halves is None or frame.colorspace != Colorspace.ITU601:
             return from_av(frame, self._reformatter)
+        from vbgcam import loops
+
         out = self._pool.take(self._size)
         luma, *chroma = (_rows(plane) for plane in frame.planes)
-        cv2.convertScaleAbs(luma[: self._size.height, : self._size.width], dst=out.y, alpha=_LUMA, beta=16)
+        loops.scale(luma, _LUMA_STEP, 16 * 65536 + 32768, out.y)
         for rows, target in zip(chroma, (out.u, out.v), strict=True):
-            height, width = target.shape
-            part = rows[: height * halves, :width]
             if halves == 1:
-                cv2.convertScaleAbs(part, dst=target, alpha=_CHROMA, beta=128 - 128 * _CHROMA)
+                loops.scale(rows, _CHROMA_STEP, _CHROMA_ZERO, target)
             else:
-                cv2.addWeighted(part[::2], _CHROMA / 2, part[1::2], _CHROMA / 2, 128 - 128 * _CHROMA, dst=target)
+                loops.scale_line_pairs(rows, _CHROMA_STEP // 2, _CHROMA_ZERO, target)
         return out
 
 
@@ -123,7 +127,10 @@ def _decoder(faults: str) -> av.VideoCodecContext:
 
 
 def _rows(plane: av.video.plane.VideoPlane) -> U8:
-    return np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    """The decoder's own memory, read-only; its lines may end in padding."""
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    rows.flags.writeable = False
+    return rows
 
 
 # Each of these fills planes from `rows`, (lines, stride), whose lines may end in padding.

@@ -5,7 +5,7 @@ AVX-512), and needs no torch: with the converted network on disk, torch is not e
 
 What is kept lies in the user's cache folder, one network in two files whose names carry what they were made from (the
 weights' SHA-256, OpenVINO's version, soft or hard, the form of `person`), and a third with the SHA-256 of both: what is
-damaged, half written or tampered with is not loaded but made anew.
+damaged or half written is not loaded but made anew.
 """
 
 from __future__ import annotations
@@ -66,31 +66,11 @@ class OpenVinoEngine:
         self._requests: OrderedDict[Size, openvino.InferRequest] = OrderedDict()
 
     def prepare(self, size: Size) -> None:
-        with self._compiling:
-            with self._lock:
-                if size in self._requests:
-                    return
-            try:
-                model = self._model.clone()
-                model.reshape([1, size.height, size.width, 3])
-                request = self._core.compile_model(model, "CPU", self._settings).create_infer_request()
-            except RuntimeError as exc:
-                raise _failed(size, exc) from exc
-            with self._lock:
-                self._requests[size] = request
-                while len(self._requests) > _SIZES:
-                    self._requests.popitem(last=False)
+        self._request(size)
 
     def run(self, rgb: U8) -> Probability:
         size = Size(rgb.shape[1], rgb.shape[0])
-        with self._lock:
-            request = self._requests.get(size)
-            if request is not None:
-                self._requests.move_to_end(size)
-        if request is None:
-            self.prepare(size)
-            with self._lock:
-                request = self._requests[size]
+        request = self._ready(size) or self._request(size)
         try:
             request.infer({0: np.ascontiguousarray(rgb)[None]}, share_inputs=True)
         except RuntimeError as exc:
@@ -101,6 +81,30 @@ class OpenVinoEngine:
         odds = cv2.resize(answer, (size.width, size.height), interpolation=cv2.INTER_LINEAR)
         with np.errstate(over="ignore"):  # exp of a large number: infinite, and its probability 0
             return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
+
+    def _ready(self, size: Size) -> openvino.InferRequest | None:
+        with self._lock:
+            request = self._requests.get(size)
+            if request is not None:
+                self._requests.move_to_end(size)
+            return request
+
+    def _request(self, size: Size) -> openvino.InferRequest:
+        with self._compiling:
+            request = self._ready(size)
+            if request is not None:
+                return request
+            try:
+                model = self._model.clone()
+                model.reshape([1, size.height, size.width, 3])
+                request = self._core.compile_model(model, "CPU", self._settings).create_infer_request()
+            except RuntimeError as exc:
+                raise _failed(size, exc) from exc
+            with self._lock:
+                self._requests[size] = request
+                while len(self._requests) > _SIZES:
+                    self._requests.popitem(last=False)
+            return request
 
     def close(self) -> None:
         with self._lock:
