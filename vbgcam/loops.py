@@ -31,6 +31,8 @@ u64: Any = np.uint64
 i32: Any = np.int32
 up: Any = np.uintp
 
+raw_memcpy: Any = cgutils.raw_memcpy
+
 _Loop = TypeVar("_Loop", bound=Callable[..., Any])
 
 _SEEN: Final = types.Array(types.uint8, 2, "C", readonly=True)
@@ -67,7 +69,7 @@ def _copy_bytes_code(_context: Any, target: Any, source: Any, count: Any) -> Any
     def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         byte = ir.IntType(8).as_pointer()
         to, source, length = arguments
-        cgutils.raw_memcpy(builder, builder.inttoptr(to, byte), builder.inttoptr(source, byte), length, 1)
+        raw_memcpy(builder, builder.inttoptr(to, byte), builder.inttoptr(source, byte), length, 1)
         return context.get_dummy_value()
 
     return types.void(types.uintp, types.uintp, types.uintp), generate
