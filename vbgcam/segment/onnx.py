@@ -82,6 +82,7 @@ class OnnxSegmenter(FixedInput):
             )
             for name, state in card.state.items()
         }
+        self.precision = "fp16" if self._image_type is np.float16 else "fp32"
         self._fixed = self._fixed_size()
         self._short_side = options.size or card.input.short_side
         self._values = _values(card.input, self._image_type)
@@ -137,6 +138,7 @@ class OnnxSegmenter(FixedInput):
         if size != self._state_size:  # a recurrent state has the picture's size
             self.reset()
             self._state_size = size
+        self.input = size
         return self._infer(small_rgb(frame.planes, size))
 
     def reset(self) -> None:

@@ -1,0 +1,90 @@
+"""loops: each compiled pass against the plain formula."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from vbgcam import loops
+from vbgcam.frames import U8
+
+
+def random_plane(seed: int, height: int, width: int) -> U8:
+    plane = np.random.default_rng(seed).integers(0, 256, (height, width), np.uint8)
+    plane.flags.writeable = False
+    return plane
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    factor=st.integers(2, 16), rows=st.integers(1, 9), columns=st.integers(1, 40), over=st.integers(0, 15),
+    seed=st.integers(0, 999), extreme=st.sampled_from([None, 0, 255]),
+)  # fmt: skip
+def test_reduce_is_the_rounded_mean_of_squares(
+    *, factor: int, rows: int, columns: int, over: int, seed: int, extreme: int | None
+) -> None:
+    rest = over % factor
+    plane = random_plane(seed, rows * factor + rest, columns * factor + rest)
+    if extreme is not None:
+        plane = np.full_like(plane, extreme)
+        plane.flags.writeable = False
+    out = np.empty((rows, columns), np.uint8)
+    loops.reduce(plane, factor, out)
+    squares = plane[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor).astype(np.int64)
+    area = factor * factor
+    np.testing.assert_array_equal(out, (squares.sum((1, 3)) + area // 2) // area)
+
+
+@settings(deadline=None, max_examples=60)
+@given(have=st.integers(1, 40), more=st.integers(0, 300), width=st.integers(1, 70), seed=st.integers(0, 999))
+def test_stretched_rows_are_opencvs_to_a_step(have: int, more: int, width: int, seed: int) -> None:
+    rows = random_plane(seed, have, width)
+    out = np.empty((have + more, width), np.uint8)
+    loops.stretch_rows(rows, out)
+    expected = cv2.resize(rows, (width, have + more), interpolation=cv2.INTER_LINEAR).reshape(out.shape)
+    # Places are steps of 1/256 of a line: at most 255 / 256 off, and both round.
+    assert np.abs(out.astype(int) - expected).max() <= 2
+    assert np.abs(out.astype(int) - expected).mean() <= 0.6
+
+
+@settings(deadline=None, max_examples=40)
+@given(rows=st.integers(2, 8), columns=st.integers(2, 40), rest=st.integers(0, 3), seed=st.integers(0, 999))
+def test_the_weighted_quarter_sums_what_is_not_the_person(rows: int, columns: int, rest: int, seed: int) -> None:
+    height, width = 4 * rows + rest, 4 * columns + rest
+    half = ((height + 1) // 2, (width + 1) // 2)
+    y, alpha = random_plane(seed, height, width), random_plane(seed + 1, height, width)
+    u, v = random_plane(seed + 2, *half), random_plane(seed + 3, *half)
+    out = np.empty((rows, columns, 4), np.float32)
+    loops.weighted_quarter(y, u, v, alpha, loops.as_pairs(alpha), out)
+    weight = 255 - alpha[: 4 * rows, : 4 * columns].astype(np.int64)
+
+    def sums(values: NDArray[np.int64], side: int) -> NDArray[np.int64]:
+        summed: NDArray[np.int64] = values.reshape(rows, side, columns, side).sum((1, 3))
+        return summed
+
+    quarter = weight.reshape(2 * rows, 2, 2 * columns, 2).sum((1, 3))
+    np.testing.assert_array_equal(out[..., 0], sums(y[: 4 * rows, : 4 * columns] * weight, 4).astype(np.float32))
+    np.testing.assert_array_equal(out[..., 1], sums(u[: 2 * rows, : 2 * columns] * quarter, 2).astype(np.float32))
+    np.testing.assert_array_equal(out[..., 2], sums(v[: 2 * rows, : 2 * columns] * quarter, 2).astype(np.float32))
+    np.testing.assert_array_equal(out[..., 3], sums(weight, 4))
+
+
+def test_the_scaled_line_pairs_are_the_scaled_mean() -> None:
+    plane = random_plane(5, 10, 30)
+    out, pairs = np.empty((10, 30), np.uint8), np.empty((5, 30), np.uint8)
+    loops.scale(plane, 56284, 16 * 65536 + 32768, out)
+    np.testing.assert_array_equal(out, np.floor(plane * (56284 / 65536) + 16.5).astype(np.uint8))
+    loops.scale_line_pairs(plane, 28142, 16 * 65536 + 32768, pairs)
+    mean = (plane[::2].astype(int) + plane[1::2]) / 2
+    np.testing.assert_array_equal(pairs, np.floor(mean * (56284 / 65536) + 16.5).astype(np.uint8))
+
+
+def test_an_odd_alpha_repeats_its_last_row_and_column() -> None:
+    alpha = random_plane(1, 3, 5)
+    pairs = loops.as_pairs(alpha)
+    padded = np.pad(alpha, ((0, 1), (0, 1)), "edge")
+    np.testing.assert_array_equal(pairs & 255, padded[:, ::2])
+    np.testing.assert_array_equal(pairs >> 8, padded[:, 1::2])
