@@ -402,6 +402,25 @@ def test_a_picture_of_any_shape_is_answered(lraspp_file: Path, tmp_path: Path) -
         assert 0 <= probability.min() <= probability.max() <= 1
 
 
+def test_a_cpu_never_needs_torch_in_the_running_process(
+    lraspp_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
+    options = by_hash(lraspp_file, Options(device="cpu", threads=1, folder=tmp_path, size=32))
+    code = (
+        "import sys; from pathlib import Path; import numpy as np\n"
+        "from vbgcam.frames import Planes, RawFrame, Size; from vbgcam.segment import Options\n"
+        "from vbgcam.segment.family import TorchvisionSegmenter\n"
+        "options = Options(device='cpu', threads=1, folder=Path(sys.argv[1]), size=32, sha256=sys.argv[2])\n"
+        "segmenter = TorchvisionSegmenter.load(sys.argv[3], options)\n"
+        "frame = RawFrame(Planes.filled(Size(64, 64), (90, 100, 200)).frozen(), 0.0)\n"
+        "print(segmenter.probability(frame).shape, 'torch' in sys.modules)\n"
+    )
+    command = [sys.executable, "-c", code, str(options.folder), options.sha256, ON_CPU]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "(32, 32) False"
+
+
 # what goes wrong
 
 

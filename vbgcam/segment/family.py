@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes.util
 import logging
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -155,7 +156,16 @@ def engine(name: str, path: Path, device: str, *, hard: bool = False, threads: i
                 return converted(person(name, path, hard=hard))
 
             folder = Path(platformdirs.user_cache_dir("vbgcam", appauthor=False)) / "networks"
-            return OpenVinoEngine(load(path, hard, folder, convert), threads, hard=hard)
+
+            def elsewhere() -> None:
+                log.info("converting %s for this machine, once", name)
+                command = [sys.executable, "-P", "-m", "vbgcam.segment.convert"]
+                command += [name, str(path), "hard" if hard else "soft", str(folder)]
+                # What goes wrong there goes wrong here again, where it is told.
+                quiet = subprocess.DEVNULL
+                subprocess.run(command, stdin=quiet, stdout=quiet, stderr=quiet, check=False)
+
+            return OpenVinoEngine(load(path, hard, folder, convert, elsewhere), threads, hard=hard)
     import torch
 
     from vbgcam.segment.torchvision import person

@@ -111,18 +111,26 @@ class OpenVinoEngine:
             self._requests.clear()
 
 
-def load(weights: Path, hard: bool, folder: Path, convert: Callable[[], openvino.Model]) -> openvino.Model:
+def load(
+    weights: Path,
+    hard: bool,
+    folder: Path,
+    convert: Callable[[], openvino.Model],
+    elsewhere: Callable[[], object] = lambda: None,
+) -> openvino.Model:
     """The network that was made from these weights before, or else what `convert` makes of them now, which is then kept
-    in `folder`. A folder that cannot be written to costs time at each start and nothing else."""
+    in `folder`. `elsewhere` is called first: another process may fill the folder. A folder that cannot be written to
+    costs time at each start and nothing else."""
     version = openvino.get_version().split("-")[0]
     key = f"{file_sha256(weights)} {version} {'hard' if hard else 'soft'} {_FORM}"
     stem = f"{weights.stem}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     network, numbers, sums = (folder / f"{stem}{end}" for end in (".xml", ".bin", ".json"))
-    if _intact(network, numbers, sums):
-        try:
-            return openvino.Core().read_model(network, numbers)
-        except RuntimeError as exc:
-            log.debug("%s cannot be used: %s", network, exc)
+    kept = _kept(network, numbers, sums)
+    if kept is None:
+        elsewhere()
+        kept = _kept(network, numbers, sums)
+    if kept is not None:
+        return kept
     model = convert()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -141,12 +149,14 @@ def _save(model: openvino.Model, network: Path, numbers: Path) -> None:
     manager.run_passes(model)
 
 
-def _intact(network: Path, numbers: Path, sums: Path) -> bool:
+def _kept(network: Path, numbers: Path, sums: Path) -> openvino.Model | None:
     try:
-        said = json.loads(sums.read_text())
-        return bool(said == {"xml": file_sha256(network), "bin": file_sha256(numbers)})
-    except (OSError, ValueError, ModelError):
-        return False
+        if json.loads(sums.read_text()) != {"xml": file_sha256(network), "bin": file_sha256(numbers)}:
+            return None
+        return openvino.Core().read_model(network, numbers)
+    except (OSError, ValueError, ModelError, RuntimeError) as exc:
+        log.debug("%s cannot be used: %s", network, exc)
+        return None
 
 
 def _failed(size: Size, exc: RuntimeError) -> ModelError:
