@@ -111,7 +111,9 @@ def test_a_network_of_any_size_sees_the_frames_shape(tmp_path: Path) -> None:
     grid = ODDS.replace("short_side = 8", "short_side = 50\nmultiple_of = 16")
     assert load(path, grid).probability(frame(size=Size(1280, 720))).shape == (48, 96)
     assert load(path, grid).probability(frame(size=Size(720, 1280))).shape == (96, 48)
-    assert load(path, grid, size=100).probability(frame(size=Size(200, 100))).shape == (96, 192)
+    segmenter = load(path, grid, size=100)
+    assert segmenter.probability(frame(size=Size(200, 100))).shape == (96, 192)
+    assert (segmenter.input, segmenter.precision) == (Size(192, 96), "fp32")
 
 
 def counter(path: Path, names: tuple[str, str] = ("r1i", "r1o")) -> Path:
