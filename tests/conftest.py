@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,3 +16,12 @@ def testdata() -> Path:
     if not TESTDATA.is_dir():
         pytest.skip("shared/testdata is not beside the checkout: real clips, photos and networks are not tested")
     return TESTDATA
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _networks_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Networks that tests convert stay out of the user's cache; each is converted once in a session."""
+    folder = tmp_path_factory.mktemp("networks")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vbgcam.segment.family.networks_folder", lambda: folder)
+        yield

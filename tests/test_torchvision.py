@@ -59,14 +59,6 @@ def _environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _converted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Where converted networks are kept: each is made once in a session."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 def plain(name: str, network: nn.Module, size: int, *, hard: bool = False) -> TorchvisionSegmenter:
     """A segmenter on torch itself."""
     engine = EagerEngine(Person(name, network, hard=hard), torch.device("cpu"), 1)

@@ -155,7 +155,7 @@ def engine(name: str, path: Path, device: str, *, hard: bool = False, threads: i
 
                 return converted(person(name, path, hard=hard))
 
-            folder = Path(platformdirs.user_cache_dir("vbgcam", appauthor=False)) / "networks"
+            folder = networks_folder()
 
             def elsewhere() -> None:
                 log.info("converting %s for this machine, once", name)
@@ -178,6 +178,11 @@ def engine(name: str, path: Path, device: str, *, hard: bool = False, threads: i
     from vbgcam.segment.eager import EagerEngine
 
     return EagerEngine(module, torch.device(device), threads)
+
+
+def networks_folder() -> Path:
+    """Where converted networks are kept."""
+    return Path(platformdirs.user_cache_dir("vbgcam", appauthor=False)) / "networks"
 
 
 def input_size(frame: Size, short: int) -> Size:
