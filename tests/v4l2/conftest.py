@@ -1,9 +1,9 @@
 """Runs the tests of `guest/` inside the bench's guest machine, where a real webcam driver and v4l2loopback are.
 
-A file in `guest/` is an ordinary pytest file. On the host its tests are collected like all others; when the first
-one's turn comes, the guest boots, runs all tests of that file that were chosen, and each test's report comes back to
-the host, with its output. The host builds the bench where it is missing (`bench/setup`). Where it cannot run, the tests
-are skipped with the reason.
+A file in `guest/` is an ordinary pytest file. On the host its tests are collected like all others. Then, beside the
+host's own tests, the guest boots for one file after the other, runs all tests of it that were chosen, and each test's
+report comes back to the host, with its output, when its turn has come. The host builds the bench where it is missing
+(`bench/setup`). Where it cannot run, the tests are skipped with the reason.
 
     @pytest.mark.guest(loopback="", vivid="...", memory=MIB, seconds=N)      on a test or a file: how the guest starts
     (a Boot's fields; tests of one file that differ in it get a boot each)
@@ -18,6 +18,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -86,43 +87,57 @@ class Reporter:
 
 @dataclass
 class Runs:
-    """On the host: boots the guest for each file and kind of start, and hands out the reports test by test."""
+    """On the host: boots the guest for each file and kind of start, and hands out the reports test by test.
+
+    One thread boots, since the guest has one CPU of its own and most of its tests wait for a camera's clock: the host's
+    tests and the guest's take eleven minutes beside each other, and seventeen one after the other."""
 
     config: pytest.Config
-    outcomes: dict[tuple[Path, Boot], Outcome] = field(default_factory=dict)
-    _machine: Machine | None = None
+    make: Callable[[], Machine] = build
+    _outcomes: dict[tuple[Path, Boot], Future[Outcome]] = field(default_factory=dict)
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "guest"))
+    _machine: Future[Machine] | None = None
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if not self.config.option.collectonly and not why_not():
+            for item in session.items:
+                if _in_guest(item):
+                    self._outcome(item)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
         if not _in_guest(item):
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        for report in self._reports(item):
+        for report in self.reports(item):
             item.ihook.pytest_runtest_logreport(report=report)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 
+    def pytest_unconfigure(self) -> None:
+        """After an interruption guests may be left."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        if self._machine is not None and self._machine.done() and self._machine.exception() is None:
+            self._machine.result().stop()
+        self._thread.shutdown()
+
     def machine(self) -> Machine:
         """Skips the test where there is no bench, fails it where it could not be built."""
-        if self._machine is None:
-            reason = why_not()
-            if reason:
-                pytest.skip(f"the V4L2 bench cannot run here: {reason}")
-            try:
-                self._machine = build(self._progress())
-            except BenchError as exc:
-                pytest.fail(f"the V4L2 bench could not be built:\n{exc}", pytrace=False)
-        return self._machine
+        reason = why_not()
+        if reason:
+            pytest.skip(f"the V4L2 bench cannot run here: {reason}")
+        try:
+            return self._made().result()
+        except BenchError as exc:
+            pytest.fail(f"the V4L2 bench could not be built:\n{exc}", pytrace=False)
 
-    def _progress(self) -> Callable[[str], None]:
-        terminal = self.config.pluginmanager.get_plugin("terminalreporter")
-        return terminal.write_line if terminal is not None else print
-
-    def _reports(self, item: pytest.Item) -> list[pytest.TestReport]:
+    def reports(self, item: pytest.Item) -> list[pytest.TestReport]:
+        """What the guest reports of this test; where it did not get to its end, a failure besides."""
         found: list[pytest.TestReport] = []
 
         def ask() -> None:
-            outcome = self._outcome(item)
+            self.machine()
+            outcome = self._outcome(item).result()
             found.extend(outcome.reports.get(item.nodeid, []))
             if not any(report.when == "teardown" for report in found):
                 pytest.fail(f"the guest did not get through this test:\n{outcome.output}", pytrace=False)
@@ -130,16 +145,21 @@ class Runs:
         call = pytest.CallInfo.from_call(ask, "setup", reraise=(KeyboardInterrupt, pytest.exit.Exception))
         return found if call.excinfo is None else [*found, pytest.TestReport.from_item_and_call(item, call)]
 
-    def _outcome(self, item: pytest.Item) -> Outcome:
+    def _made(self) -> Future[Machine]:
+        if self._machine is None:
+            self._machine = self._thread.submit(self.make)
+        return self._machine
+
+    def _outcome(self, item: pytest.Item) -> Future[Outcome]:
         boot = _boot(item)
         key = (item.path, boot)
-        if key not in self.outcomes:
+        if key not in self._outcomes:
+            machine = self._made()
             mates = [other.nodeid for other in item.session.items if other.path == item.path and _boot(other) == boot]
-            self.outcomes[key] = self._run(mates, boot)
-        return self.outcomes[key]
+            self._outcomes[key] = self._thread.submit(lambda: self._run(machine.result(), mates, boot))
+        return self._outcomes[key]
 
-    def _run(self, tests: list[str], boot: Boot) -> Outcome:
-        machine = self.machine()
+    def _run(self, machine: Machine, tests: list[str], boot: Boot) -> Outcome:
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--color=no", *tests]
         with tempfile.TemporaryDirectory(prefix="vbgcam-guest-") as name:
             folder = Path(name)

@@ -10,8 +10,8 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 BENCH = Path(__file__).parent / "bench"
@@ -38,9 +38,10 @@ DEFAULT = Boot()
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A guest that is ready to boot. `folder`: what `bench/setup` built."""
+    """A guest that is ready to boot. `folder`: what `bench/setup` built. Any thread may run it, several at once."""
 
     folder: Path
+    _running: set[subprocess.Popen[str]] = field(default_factory=set, compare=False)
 
     def run(
         self,
@@ -72,13 +73,19 @@ class Machine:
             cwd=ROOT,
             env={**inherited, **(env or {})},
         )
+        self._running.add(process)
         with process:
             try:
                 out, err = process.communicate()
-            except BaseException:
-                process.terminate()  # not kill: vm-run takes the guest with it
-                raise
+            finally:
+                self._running.discard(process)
+                process.terminate()  # where the wait was broken off; not kill: vm-run takes the guest with it
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def stop(self) -> None:
+        """Ends what runs; any thread."""
+        for process in list(self._running):
+            process.terminate()
 
 
 def why_not() -> str:
@@ -98,18 +105,11 @@ def why_not() -> str:
     return ""
 
 
-def build(progress: Callable[[str], None]) -> Machine:
+def build() -> Machine:
     """The bench, built first where it is missing: four minutes, once. Raises BenchError."""
-    lines = []
-    with subprocess.Popen(
-        [BENCH / "setup"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
-        assert process.stdout is not None
-        for line in process.stderr:
-            lines.append(line)
-            progress(line.rstrip())
-        folder = process.stdout.read().strip()
-    if process.returncode != 0:
-        raise BenchError("".join(lines[-40:]))
-    return Machine(Path(folder))
+    result = subprocess.run(
+        [BENCH / "setup"], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
+    )
+    if result.returncode != 0:
+        raise BenchError("\n".join(result.stderr.splitlines()[-40:]))
+    return Machine(Path(result.stdout.strip()))

@@ -94,8 +94,7 @@ def relay(request: pytest.FixtureRequest, *phases: Phase) -> list[pytest.TestRep
         text = "it broke" if outcome == "failed" else None
         report = pytest.TestReport(item.nodeid, item.location, {}, outcome, text, when)
         sent.append(hook.pytest_report_to_serializable(config=request.config, report=report))
-    runs = Runs(request.config, _machine=FakeMachine(Path(), tuple(sent)))
-    return runs._reports(item)
+    return Runs(request.config, lambda: FakeMachine(Path(), reports=tuple(sent))).reports(item)
 
 
 def test_a_failure_in_the_guest_is_a_failure_here_with_its_text_and_the_kernels(request: pytest.FixtureRequest) -> None:
@@ -121,9 +120,10 @@ def test_a_test_that_the_guest_did_not_finish_is_a_failure_with_what_the_guest_s
 
 
 def test_the_tests_of_one_file_share_a_boot(request: pytest.FixtureRequest) -> None:
-    runs = Runs(request.config, _machine=(fake := FakeMachine(Path())))
+    fake = FakeMachine(Path())
+    runs = Runs(request.config, lambda: fake)
     for _ in range(2):
-        runs._reports(request.node)
+        runs.reports(request.node)
     assert len(fake.boots) == 1
 
 
@@ -131,6 +131,6 @@ def test_where_the_bench_cannot_run_its_tests_are_skipped_by_name(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conftest, "why_not", lambda: "not root")
-    (report,) = Runs(request.config)._reports(request.node)
+    (report,) = Runs(request.config).reports(request.node)
     assert report.skipped
     assert "the V4L2 bench cannot run here: not root" in str(report.longrepr)
