@@ -113,6 +113,7 @@ class FakeSegmenter:
     device: str = "cpu"
     precision: str = "fp32"
     input: Size | None = None
+    remembers: bool = False
     ladder: tuple[int, ...] = ()
     preparing: Callable[[int], None] = lambda _size: None
     prepared: list[int] = field(default_factory=list)

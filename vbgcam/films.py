@@ -1,7 +1,8 @@
 """Films as the house wants them: upright frames in its own planes, each with its own time.
 
 One reader stands behind everything that plays a film: `camera.file` (a film in place of a camera), a film or GIF as
-the background, and `offline.videos`. FFmpeg (through PyAV) decodes; what files bring along is settled here, once:
+the background, `offline.videos`, and masks that were kept as a film (`AlphaFilm`). FFmpeg (through PyAV) decodes; what
+files bring along is settled here, once:
 
 - the display matrix (phones store a lying picture and say how to turn it) is applied, mirrored ones too;
 - pixels that are not square are stretched in width, as players do;
@@ -291,6 +292,29 @@ class Film:
             width = max(2, 2 * round(planes.size.width * self._square / 2))
             _check_pixels(self.path, width, planes.size.height)
             planes = resize(planes, Size(width, planes.size.height))
+        return _upright(planes, self._display(frame))
+
+
+class AlphaFilm(Film):
+    """A film of masks: `shot.planes.y` is the alpha, 0 to 255 (chroma is 128). Where the film has an alpha channel of
+    its own that is taken, else its brightness: exactly where it is 8-bit gray, else stretched from the film's range."""
+
+    def _planes(self, frame: av.VideoFrame) -> Planes:
+        planes = Planes.empty(Size(frame.width, frame.height))
+        alpha = next((plane for plane in frame.format.components if plane.is_alpha), None)
+        if alpha is not None:
+            planes.y[:] = frame.reformat(format="rgba").to_ndarray()[..., 3]
+        else:
+            full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith(("yuvj", "gray"))
+            if frame.format.name != "gray" or frame.color_range == ColorRange.MPEG:
+                frame = self._scaler.reformat(
+                    frame,
+                    format="gray",
+                    src_color_range=ColorRange.JPEG if full or frame.format.is_rgb else ColorRange.MPEG,
+                    dst_color_range=ColorRange.JPEG,
+                )
+            planes.y[:] = frame.to_ndarray()
+        planes.u[:], planes.v[:] = 128, 128
         return _upright(planes, self._display(frame))
 
 

@@ -127,9 +127,9 @@ class BackgroundSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """`auto`, one of torchvision's names, `chroma[:#rrggbb]`, `plate[:IMAGE]`, `onnx:FILE`."""
+    """`auto`, one of torchvision's names, `chroma[:#rrggbb]`, `plate[:IMAGE]`, `onnx:FILE`, `truth:FILE`."""
 
-    kind: Literal["auto", "torchvision", "chroma", "plate", "onnx"]
+    kind: Literal["auto", "torchvision", "chroma", "plate", "onnx", "truth"]
     name: str = ""
     path: Path | None = None
     color: tuple[int, int, int] = GREEN
@@ -145,10 +145,10 @@ class ModelSpec:
             return cls("chroma", color=_color(target, f"model {text!r}") if target else GREEN)
         if kind == "plate":
             return cls("plate", path=Path(target).expanduser() if target else None)
-        if kind == "onnx" and target:
-            return cls("onnx", path=Path(target).expanduser())
-        if kind == "onnx":
-            raise ValueError(f"model {text!r} names no file: onnx:FILE")
+        if kind in ("onnx", "truth") and target:
+            return cls("onnx" if kind == "onnx" else "truth", path=Path(target).expanduser())
+        if kind in ("onnx", "truth"):
+            raise ValueError(f"model {text!r} names no file: {kind}:FILE")
         known = ("auto", *TORCHVISION_MODELS, "chroma", "plate", "onnx:FILE")
         raise ValueError(f"model {_unknown(text, known)}")
 

@@ -21,7 +21,7 @@ from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
 from vbgcam.output.null import NullOutput
 from vbgcam.policy import Limits
-from vbgcam.segment import Probability, Progress, Segmenter
+from vbgcam.segment import FixedInput, Probability, Progress, Segmenter
 
 RATES: Final = ((SIZES["720p"], 30), (SIZES["1080p"], 30), (SIZES["1080p"], 60), (SIZES["4K"], 30))
 
@@ -74,27 +74,15 @@ class Replay:
         self._closed.set()
 
 
-class StandIn:
-    """A network that takes a chosen time and knows the presenter. It waits without working, as for a GPU. Implements
-    `Segmenter`."""
+class StandIn(FixedInput):
+    """A network that takes a chosen time and knows the presenter. It waits without working, as for a GPU. See
+    `vbgcam.segment.Segmenter`."""
 
     device = "cpu"
-    precision = ""
-    input: Size | None = None
 
     def __init__(self, probability: Probability, seconds: float) -> None:
         self.name = f"stand-in, {1 / seconds:.3g} masks a second"
         self._probability, self._seconds = probability, seconds
-
-    def sizes(self, frame: Size) -> tuple[int, ...]:
-        """There is nothing to choose."""
-        return ()
-
-    def prepare(self, size: int) -> None:
-        """Nothing to compile."""
-
-    def resize(self, size: int) -> None:
-        """Has no input."""
 
     def probability(self, frame: RawFrame) -> Probability:
         time.sleep(self._seconds)

@@ -136,7 +136,8 @@ def _steepness(alpha: U8) -> Floats:
     stretched = (alpha.astype(np.float32) - low) / max(1, high - low)
     across = cv2.sepFilter2D(stretched, cv2.CV_32F, _SLOPE, _BELL, borderType=cv2.BORDER_REPLICATE)
     down = cv2.sepFilter2D(stretched, cv2.CV_32F, _BELL, _SLOPE, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.magnitude(across, down), np.float32)
+    # Not cv2.magnitude: its last digit depends on where in memory a picture lies, and results are to be the same twice.
+    return np.asarray(np.sqrt(across * across + down * down), np.float32)
 
 
 def _kernels() -> tuple[NDArray[np.float64], NDArray[np.float64]]:

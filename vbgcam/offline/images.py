@@ -21,12 +21,13 @@ import numpy as np
 
 from vbgcam import pictures
 from vbgcam.background import Background
-from vbgcam.compose import Behind, Blur, Composer, Key
+from vbgcam.compose import Blur, Composer, Key
 from vbgcam.errors import BackgroundError, ConfigError, MediaError, VbgcamError
-from vbgcam.frames import U8, Backdrop, Mask, Planes, RawFrame, Size
+from vbgcam.frames import U8, Mask, RawFrame, Size
 from vbgcam.mask import finish
+from vbgcam.offline.backdrops import Backdrops
 from vbgcam.pictures import shown
-from vbgcam.pixels import BLACK, from_rgb, to_rgb
+from vbgcam.pixels import from_rgb, to_rgb
 from vbgcam.segment import Segmenter
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ def convert(
     meant so, before anything is done, and BackgroundError, which would meet every picture alike."""
     names = _names(sources, target, mask_out, cutout)
     sources_on_disk = {identity for source in sources if (identity := _identity(source)) is not None}
-    studio = _Studio(segmenter, look, _Backdrops(look.behind))
+    studio = _Studio(segmenter, look, Backdrops(look.behind))
     ends: list[Done] = []
     for number, (source, name) in enumerate(zip(sources, names, strict=True)):
         if stop():
@@ -122,35 +123,13 @@ class _Names:
         return tuple(path for path in (self.result, self.mask, self.cutout) if path is not None)
 
 
-class _Backdrops:
-    """What stands behind, by size; the last one is kept, as pictures of one camera come in one size."""
-
-    def __init__(self, behind: Callable[[Size], Background] | Blur | None) -> None:
-        self._behind = behind
-        self._last: Behind | None = behind if isinstance(behind, Blur) else None
-
-    def of(self, size: Size) -> Behind:
-        last = self._last
-        if isinstance(last, Blur) or (last is not None and last.size == size):
-            return last
-        if self._behind is None or isinstance(self._behind, Blur):
-            self._last = Backdrop(Planes.filled(size, BLACK).frozen())
-        else:
-            background = self._behind(size)
-            try:
-                self._last = background.at(0.0)
-            finally:
-                background.close()
-        return self._last
-
-
 @dataclass(frozen=True, slots=True)
 class _Studio:
     """Where one picture after the other is worked on."""
 
     segmenter: Segmenter
     look: Look
-    backdrops: _Backdrops
+    backdrops: Backdrops
 
     def make(self, source: Path, names: _Names, number: int) -> None:
         picture = pictures.read(source)

@@ -1,4 +1,4 @@
-"""Where person probabilities come from: torchvision's family, ONNX files, chroma key, clean plate.
+"""Where person probabilities come from: torchvision's family, ONNX files, chroma key, clean plate, kept masks.
 
 A segmenter is used by one thread. It never changes a frame and knows nothing of outputs. Building one may take seconds
 (torch is imported, weights are fetched); `open_segmenter` is therefore called by the inference worker, never by the
@@ -63,6 +63,10 @@ class Segmenter(Protocol):
     @property
     def input(self) -> Size | None: ...
 
+    @property
+    def remembers(self) -> bool:
+        """Whether an answer depends on the frames before it."""
+
     def probability(self, frame: RawFrame) -> Probability:
         """The person's probability over the whole frame: float32, 0 to 1, of any size (network resolution). Raises
         ModelError where the network fails. A recurrent network carries its state from call to call."""
@@ -89,6 +93,7 @@ class FixedInput:
 
     precision = ""
     input: Size | None = None
+    remembers = False
 
     def sizes(self, frame: Size) -> tuple[int, ...]:
         return ()
@@ -110,6 +115,11 @@ def open_segmenter(spec: ModelSpec, options: Options, progress: Progress | None 
         from vbgcam.segment.plate import CleanPlate
 
         return CleanPlate.load(spec.path or options.folder / "plate.png", hard=options.hard)
+    if spec.kind == "truth":
+        from vbgcam.segment.truth import Truth
+
+        assert spec.path is not None
+        return Truth.load(spec.path, hard=options.hard)
     if spec.kind == "onnx":
         from vbgcam.segment.onnx import OnnxSegmenter
         from vbgcam.segment.weights import added_onnx

@@ -91,6 +91,7 @@ class CleanPlate(FixedInput):
 
     name = "plate"
     device = "cpu"
+    remembers = True  # where the room was, which tells its light
 
     def __init__(self, planes: Planes, *, hard: bool = False) -> None:
         self._original = planes

@@ -1,0 +1,199 @@
+"""Which mask a frame gets when the network is slow, and clips whose two films do not go together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.clips import SIZE, film, rooms
+from tests.fakes import FakeSegmenter, person_at, room_with_person
+from vbgcam.errors import MediaError, ModelError
+from vbgcam.evaluate.clip import Clip, Lag, Moment, moments
+from vbgcam.films import AlphaFilm
+from vbgcam.frames import Mask, RawFrame, Size
+from vbgcam.policy import Limits
+from vbgcam.segment.truth import Truth
+
+ALWAYS = Limits(1e9)
+BLOCK = np.zeros((2, 2), np.uint8)
+
+
+def ages(times: Sequence[Fraction], takes: Fraction | None) -> list[int | None]:
+    """For each frame, how many frames older its mask is."""
+    picture = room_with_person(0, Size(2, 2))
+    lag = Lag(takes, lambda frame: Mask(BLOCK, frame.captured_at))
+    found: list[int | None] = []
+    for number, time in enumerate(times):
+        mask = lag.at(time, RawFrame(picture, float(time), 0, number))
+        found.append(None if mask is None else number - [float(one) for one in times].index(mask.captured_at))
+    return found
+
+
+def at_30(count: int) -> list[Fraction]:
+    return [Fraction(number, 30) for number in range(count)]
+
+
+def test_without_a_rate_each_frame_has_its_own_mask() -> None:
+    assert ages(at_30(4), None) == [0, 0, 0, 0]
+
+
+def test_a_mask_that_takes_a_frame_belongs_to_the_frame_before() -> None:
+    assert ages(at_30(5), Fraction(1, 30)) == [None, 1, 1, 1, 1]
+
+
+def test_five_masks_a_second_are_six_to_eleven_frames_old() -> None:
+    assert ages(at_30(20), Fraction(1, 5)) == [None] * 6 + [6, 7, 8, 9, 10, 11] * 2 + [6, 7]
+
+
+def test_a_network_that_becomes_free_between_two_frames_takes_the_one_before() -> None:
+    # 1/20 s are one and a half frames: free at 1.5 it takes frame 1, ready at 3; then frame 3, ready at 4.5; then 4.
+    assert ages(at_30(8), Fraction(1, 20)) == [None, None, 2, 2, 3, 2, 2, 3]
+
+
+def test_a_network_that_is_faster_than_the_clip_waits_for_the_next_frame() -> None:
+    assert ages(at_30(5), Fraction(1, 100)) == [None, 1, 1, 1, 1]
+
+
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=40),
+    st.fractions(min_value=Fraction(1, 50), max_value=3, max_denominator=60),
+)
+def test_masks_only_grow_newer_and_none_is_there_before_its_time(steps: list[int], takes: Fraction) -> None:
+    times = [Fraction(sum(steps[:number]), 30) for number in range(len(steps))]
+    made: list[float] = []
+
+    def make(frame: RawFrame) -> Mask:
+        made.append(frame.captured_at)
+        return Mask(BLOCK, frame.captured_at)
+
+    lag, picture, before = Lag(takes, make), room_with_person(0, Size(2, 2)), -1.0
+    for number, time in enumerate(times):
+        mask = lag.at(time, RawFrame(picture, float(time), 0, number))
+        if mask is None:
+            assert before < 0
+            continue
+        assert mask.captured_at >= before
+        assert float(time) - mask.captured_at >= float(takes) - 1e-9
+        before = mask.captured_at
+    assert made == sorted(set(made)), "each frame is taken once, in order"
+
+
+def masks(path: Path, count: int, size: Size = SIZE, *, odd: int = 0) -> Path:
+    """The true masks of `rooms`, with some values between."""
+    pictures = []
+    for number in range(count):
+        alpha = np.zeros((size.height, size.width), np.uint8)
+        alpha[person_at(number, size)] = 255 - odd * number
+        pictures.append(av.VideoFrame.from_ndarray(alpha, "gray"))
+    return film(path, pictures, codec="ffv1", pixels="gray", full_range=True)
+
+
+def clip(folder: Path, frames: int = 12, alphas: int = 12) -> Clip:
+    return Clip(film(folder / "clip.mkv", rooms(frames), codec="ffv1"), masks(folder / "alpha.mkv", alphas))
+
+
+def seen(found: Clip, segmenter: FakeSegmenter | Truth, mask_fps: int | None = None) -> list[Moment]:
+    rate = Fraction(mask_fps) if mask_fps else None
+    return list(moments(found, segmenter, mask_fps=rate, limits=ALWAYS))
+
+
+def test_frames_come_with_their_true_masks_and_the_chains(tmp_path: Path) -> None:
+    with clip(tmp_path) as both:
+        found = seen(both, FakeSegmenter())
+    assert [moment.frame.number for moment in found] == list(range(12))
+    for moment in found:
+        assert moment.mask is not None
+        assert np.array_equal(moment.mask.alpha, moment.truth)
+        assert not moment.covered
+    assert found[3].time == pytest.approx(0.1)
+
+
+def test_what_run_would_cover_is_said_to_be_covered(tmp_path: Path) -> None:
+    with clip(tmp_path) as both:
+        found = list(moments(both, FakeSegmenter(), mask_fps=Fraction(10), limits=Limits(4.5 / 30)))
+    assert [moment.mask is None for moment in found] == [True] * 3 + [False] * 9
+    # Masks are three to five frames old, and five are too many.
+    assert [moment.covered for moment in found] == [True] * 3 + [False, False, True] * 3
+
+
+def test_a_frame_that_is_not_wanted_costs_no_mask_unless_the_network_remembers(tmp_path: Path) -> None:
+    with clip(tmp_path) as both:
+        for remembers, calls in ((False, 2), (True, 12)):
+            segmenter = FakeSegmenter(remembers=remembers)
+            found = list(moments(both, segmenter, mask_fps=None, limits=ALWAYS, wanted=lambda number: number in (5, 9)))
+            assert segmenter.calls == calls
+            assert segmenter.resets == 1
+            assert found[5].mask is not None
+            assert found[9].mask is not None
+
+
+def test_kept_masks_are_exactly_those_of_the_film_and_can_be_asked_for_again(tmp_path: Path) -> None:
+    path = masks(tmp_path / "odd.mkv", 12, odd=20)
+    truth = Truth.load(path)
+    with clip(tmp_path) as both, AlphaFilm(path) as alphas:
+        expected = [shot.planes.y.copy() for shot in alphas]
+        assert {int(alpha.max()) for alpha in expected} == {255 - 20 * number for number in range(12)}
+        for _ in range(2):
+            for moment, alpha in zip(seen(both, truth), expected, strict=True):
+                assert moment.mask is not None
+                assert np.array_equal(moment.mask.alpha, alpha)
+    truth.close()
+
+
+def test_kept_masks_that_end_before_the_clip_are_an_error(tmp_path: Path) -> None:
+    short = masks(tmp_path / "short.mkv", 4)
+    with clip(tmp_path) as both, pytest.raises(ModelError, match=r"short\.mkv has 4 masks, there is none for frame 4"):
+        seen(both, Truth.load(short))
+
+
+def test_hard_kept_masks_are_all_or_nothing(tmp_path: Path) -> None:
+    truth = Truth.load(masks(tmp_path / "odd.mkv", 8, odd=30), hard=True)
+    picture = room_with_person(0)
+    largest = [float(truth.probability(RawFrame(picture, 0.0, 0, number)).max()) for number in range(8)]
+    assert largest == [1, 1, 1, 1, 1, 0, 0, 0]
+
+
+def test_masks_that_cannot_be_read_are_an_error_with_their_name(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="nothing here"):
+        Truth.load(tmp_path / "nothing here.mkv")
+
+
+@pytest.mark.parametrize(
+    ("frames", "alphas", "words"),
+    [(12, 7, "alpha.mkv ends after 7 masks"), (7, 12, "clip.mkv ends after 7 frames")],
+)
+def test_the_longer_film_is_cut_and_it_is_said(tmp_path: Path, frames: int, alphas: int, words: str) -> None:
+    with clip(tmp_path, frames, alphas) as both:
+        assert len(seen(both, FakeSegmenter())) == 7
+        assert len(both.left_out) == 1
+        assert words in both.left_out[0]
+
+
+def test_films_of_two_sizes_are_refused(tmp_path: Path) -> None:
+    small = masks(tmp_path / "small.mkv", 3, Size(32, 24))
+    with pytest.raises(MediaError, match="its masks are 32x24, the frames of .* 64x48"):
+        Clip(film(tmp_path / "clip.mkv", rooms(3), codec="ffv1"), small)
+
+
+def test_a_film_with_an_alpha_channel_gives_that_and_a_limited_one_is_stretched(tmp_path: Path) -> None:
+    rgba = np.zeros((48, 64, 4), np.uint8)
+    rgba[..., 0] = 200
+    rgba[:24, :, 3] = 77
+    picture = av.VideoFrame.from_ndarray(rgba, format="rgba")
+    own = film(tmp_path / "own.mkv", [picture] * 2, codec="ffv1", pixels="bgra")
+    limited = av.VideoFrame.from_ndarray(np.repeat([[16], [126], [235]], 16, 0).repeat(64, 1).astype(np.uint8), "gray")
+    with AlphaFilm(own) as alphas:
+        assert {int(value) for value in np.unique(next(iter(alphas)).planes.y)} == {0, 77}
+    as_video = av.VideoFrame.from_ndarray(
+        np.concatenate([limited.to_ndarray(), np.full((24, 64), 128, np.uint8)]), format="yuv420p"
+    )
+    with AlphaFilm(film(tmp_path / "video.mkv", [as_video] * 2, codec="ffv1")) as alphas:
+        found = next(iter(alphas)).planes.y
+    assert [int(found[line, 0]) for line in (0, 20, 40)] == [0, pytest.approx(128, abs=1), 255]

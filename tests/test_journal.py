@@ -1,0 +1,86 @@
+"""What was found survives: an end without warning, another start, a question that is another one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vbgcam.errors import OutputError
+from vbgcam.evaluate.journal import Journal, Row
+
+QUESTION = {"model": "x", "files": [["a", 1, 2]]}
+MASK = np.arange(48, dtype=np.uint8).reshape(6, 8)
+
+
+def test_what_was_added_is_there_again_in_the_order_of_the_data(tmp_path: Path) -> None:
+    with Journal(tmp_path, QUESTION) as journal:
+        journal.add(Row(3, "three", {"iou": 1 / 3}), MASK)
+        journal.add(Row(1, "one", {"why": "no mask"}))
+        journal.note("device", "cpu")
+    with Journal(tmp_path, QUESTION) as journal:
+        assert list(journal.rows()) == [Row(1, "one", {"why": "no mask"}), Row(3, "three", {"iou": 1 / 3})]
+        assert journal.numbers == {1, 3}
+        assert journal.noted() == {"device": "cpu"}
+        kept = journal.mask(3)
+        assert kept is not None
+        assert np.array_equal(kept, MASK)
+        assert journal.mask(1) is None
+        assert journal.mask(7) is None
+
+
+def test_another_question_finds_nothing(tmp_path: Path) -> None:
+    with Journal(tmp_path, QUESTION) as journal:
+        journal.add(Row(0, "a", {}))
+    with Journal(tmp_path, {**QUESTION, "files": [["a", 1, 3]]}) as journal:
+        assert not journal.numbers
+
+
+def test_an_answered_question_leaves_nothing_behind(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, QUESTION)
+    journal.add(Row(0, "a", {}))
+    journal.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_committed_survives_a_kill(tmp_path: Path) -> None:
+    script = f"""
+import os, signal
+from pathlib import Path
+from vbgcam.evaluate.journal import Journal, Row
+journal = Journal(Path({str(tmp_path)!r}), {QUESTION!r})
+journal.add(Row(0, "kept", {{}}))
+journal.commit()
+journal.add(Row(1, "lost", {{}}))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    process = subprocess.run([sys.executable, "-c", script], check=False)
+    assert process.returncode == -signal.SIGKILL
+    with Journal(tmp_path, QUESTION) as journal:
+        assert [row.name for row in journal.rows()] == ["kept"]
+
+
+def test_the_same_question_twice_at_once_is_refused(tmp_path: Path) -> None:
+    with Journal(tmp_path, QUESTION), pytest.raises(OutputError, match="running already"):
+        Journal(tmp_path, QUESTION)
+
+
+def test_a_damaged_journal_says_how_it_is_mended(tmp_path: Path) -> None:
+    with Journal(tmp_path, QUESTION) as journal:
+        path = journal.path
+    path.write_bytes(b"no data base at all" * 100)
+    with pytest.raises(OutputError, match="damaged") as caught:
+        Journal(tmp_path, QUESTION)
+    assert caught.value.mend == f"remove it: rm '{path}'"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a folder's place taken by a file has another errno elsewhere")
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(OutputError, match="cannot be kept there"):
+        Journal(tmp_path / "taken" / "under", QUESTION)

@@ -1,0 +1,151 @@
+"""A film with its true masks, as `run` would show it: which mask each frame gets, and how good it is there.
+
+`--mask-fps N` stands for a network that takes 1/N s: the mask of a frame is there 1/N s after the frame, and the newest
+frame of that moment is taken next. Only time is made up; frames, masks and the decision are those of `run`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Self
+
+from vbgcam.errors import MediaError
+from vbgcam.films import AlphaFilm, Film
+from vbgcam.frames import U8, Mask, RawFrame, Size
+from vbgcam.mask import finish
+from vbgcam.policy import Compose, Limits, Situation, decide
+from vbgcam.segment import Segmenter
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One frame of the clip. `time`: seconds from its first one. `mask`: the newest that is there by then, None before
+    the first one, and for a frame that is not wanted. `covered`: `run` would not show the frame with that mask."""
+
+    frame: RawFrame
+    truth: U8
+    mask: Mask | None
+    covered: bool
+
+    @property
+    def time(self) -> float:
+        return self.frame.captured_at
+
+
+class Lag:
+    """Which mask is there when, of a network that takes `takes` seconds; None: each frame has its own at once."""
+
+    def __init__(self, takes: Fraction | None, make: Callable[[RawFrame], Mask]) -> None:
+        self._takes = takes
+        self._make = make
+        self._newest: Mask | None = None
+        self._coming: tuple[Fraction, Mask] | None = None
+        self._seen: tuple[Fraction, RawFrame] | None = None
+
+    def at(self, time: Fraction, frame: RawFrame) -> Mask | None:
+        """The newest mask at `time`, when `frame` comes; times grow. Exact: a mask that is ready with a frame is that
+        frame's."""
+        if self._takes is None:
+            return self._make(frame)
+        free = self._finished(time)
+        # Between two frames the network took the one before, if it had not had it yet.
+        while free is not None and free < time and self._seen is not None and self._new(self._seen[1]):
+            self._take(free, self._seen[1])
+            free = self._finished(time)
+        if self._coming is None and self._new(frame):
+            self._take(time, frame)
+        self._seen = time, frame
+        return self._newest
+
+    def _finished(self, time: Fraction) -> Fraction | None:
+        """When the network became free, if it did up to `time`."""
+        if self._coming is None or self._coming[0] > time:
+            return None
+        ready, self._newest = self._coming
+        self._coming = None
+        return ready
+
+    def _new(self, frame: RawFrame) -> bool:
+        return self._newest is None or frame.captured_at > self._newest.captured_at
+
+    def _take(self, time: Fraction, frame: RawFrame) -> None:
+        assert self._takes is not None
+        self._coming = time + self._takes, self._make(frame)
+
+
+class Clip:
+    """A film and its true masks, of the same size. Raises MediaError."""
+
+    def __init__(self, film: Path, alpha: Path) -> None:
+        with ExitStack() as stack:
+            self._film = stack.enter_context(Film(film))
+            self._alpha = stack.enter_context(AlphaFilm(alpha))
+            if self._film.size != self._alpha.size:
+                raise MediaError(f"{alpha}: its masks are {self._alpha.size}, the frames of {film} {self._film.size}")
+            self._stack = stack.pop_all()
+        self.film, self.alpha = film, alpha
+        self.size: Size = self._film.size
+        self.rate = self._film.rate
+        self.count = self._film.count
+        self.frames = 0
+        self.left_out: list[str] = []
+
+    def pairs(self) -> Iterator[tuple[Fraction, RawFrame, U8]]:
+        """Each frame with its true mask, from the first one on, and its time in seconds. What is missing at the end of
+        either stands in `left_out` afterwards."""
+        self._film.rewind()
+        self._alpha.rewind()
+        self.frames, self.left_out = 0, []
+        while (shot := self._film.read()) is not None:
+            truth = self._alpha.read()
+            if truth is None:
+                self.left_out.append(f"{self.alpha} ends after {self.frames} masks, before {self.film} does")
+                break
+            time = shot.time - self._film.start
+            yield time, RawFrame(shot.planes, float(time), 0, self.frames), truth.planes.y
+            self.frames += 1
+        else:
+            if self._alpha.read() is not None:
+                self.left_out.append(f"{self.film} ends after {self.frames} frames, before {self.alpha} does")
+        for film in (self._film, self._alpha):
+            if film.left_out:
+                self.left_out.append(f"{film.path} is damaged: {film.left_out} frames of it are missing")
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.close()
+
+
+def moments(
+    clip: Clip,
+    segmenter: Segmenter,
+    *,
+    mask_fps: Fraction | None,
+    limits: Limits,
+    hard: bool = False,
+    wanted: Callable[[int], bool] = lambda _number: True,
+) -> Iterator[Moment]:
+    """The clip from its start. A frame that is not `wanted` costs no mask where no later one depends on it. Raises
+    ModelError."""
+    segmenter.reset()
+    lag = Lag(1 / mask_fps if mask_fps else None, lambda frame: finish(segmenter.probability(frame), frame, hard=hard))
+    alone = mask_fps is None and not segmenter.remembers
+    for time, frame, truth in clip.pairs():
+        if alone and not wanted(frame.number):
+            yield Moment(frame, truth, None, covered=False)
+            continue
+        mask = lag.at(time, frame)
+        shown = decide(Situation(frame, mask), frame.captured_at, limits)
+        yield Moment(frame, truth, mask, covered=not isinstance(shown, Compose))
