@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from vbgcam import loops
-from vbgcam.frames import U8
+from vbgcam.frames import U8, read_only
 
 
 def random_plane(seed: int, height: int, width: int) -> U8:
@@ -72,14 +73,18 @@ def test_the_weighted_quarter_sums_what_is_not_the_person(rows: int, columns: in
     np.testing.assert_array_equal(out[..., 3], sums(weight, 4))
 
 
-def test_the_scaled_line_pairs_are_the_scaled_mean() -> None:
-    plane = random_plane(5, 10, 30)
-    out, pairs = np.empty((10, 30), np.uint8), np.empty((5, 30), np.uint8)
-    loops.scale(plane, 56284, 16 * 65536 + 32768, out)
-    np.testing.assert_array_equal(out, np.floor(plane * (56284 / 65536) + 16.5).astype(np.uint8))
-    loops.scale_line_pairs(plane, 28142, 16 * 65536 + 32768, pairs)
-    mean = (plane[::2].astype(int) + plane[1::2]) / 2
-    np.testing.assert_array_equal(pairs, np.floor(mean * (56284 / 65536) + 16.5).astype(np.uint8))
+@pytest.mark.parametrize(("share", "zero"), [(219 / 255, 16.0), (224 / 255, 128 - 128 * 224 / 255)])
+def test_scaling_is_exact_for_every_value_and_every_pair(share: float, zero: float) -> None:
+    step, constant = round(65536 * share), round(256 * zero) + 128
+    plane = np.arange(256, dtype=np.uint8).reshape(1, 256)
+    out = np.empty((1, 256), np.uint8)
+    loops.scale(read_only(plane), step, constant, out)
+    np.testing.assert_array_equal(out, np.floor(plane * share + zero + 0.5).astype(np.uint8))
+    pairs = np.stack([np.repeat(plane[0], 256), np.tile(plane[0], 256)])
+    halves = np.empty((1, 65536), np.uint8)
+    loops.scale_line_pairs(read_only(pairs), step, constant, halves)
+    # 16 bits hold 1/256 of a step: that near to a half it may round either way.
+    assert np.abs(halves[0] - ((pairs[0] + pairs[1].astype(float)) / 2 * share + zero)).max() <= 0.5 + 1 / 256
 
 
 def test_an_odd_alpha_repeats_its_last_row_and_column() -> None:

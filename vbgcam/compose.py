@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbgcam.frames import U8, Backdrop, Mask, PlanePool, Planes, RawFrame, SafeFrame, Size, claim_seal
+from vbgcam.frames import U8, Backdrop, Mask, PlanePool, Planes, RawFrame, SafeFrame, Size, claim_seal, read_only
 
 _seal: Final = claim_seal()
 
@@ -55,7 +55,7 @@ class Composer:
         planes, alpha = frame.planes, np.ascontiguousarray(mask.alpha)
         if self.mirror:
             planes, alpha = self._mirrored(planes), np.asarray(cv2.flip(alpha, 1), np.uint8)
-        alpha = _read_only(alpha)
+        alpha = read_only(alpha)
         if isinstance(behind, Blur):
             back = self._blurred(planes, alpha, behind.strength)
         elif behind.size != self.size:
@@ -110,7 +110,7 @@ class Composer:
             width = target.shape[1]
             plane = np.clip(soft + 0.5, 0, 255).astype(np.uint8)
             rows = np.asarray(cv2.resize(plane, (width, plane.shape[0]), interpolation=cv2.INTER_LINEAR), np.uint8)
-            loops.stretch_rows(_read_only(rows), target)
+            loops.stretch_rows(read_only(rows), target)
         return out
 
     def _without_spill(self, planes: Planes, key: Key) -> Planes:
@@ -141,14 +141,9 @@ def warm_up() -> None:
 def _blend(front: Planes, back: Planes, alpha: U8, out: Planes) -> None:
     from vbgcam import loops  # numba takes 0.9 s, and the first cover needs none of it
 
-    front_y, front_u, front_v = (part.reshape(-1) for part in _parts(front))
-    back_y, back_u, back_v = (part.reshape(-1) for part in _parts(back))
-    y, u, v = (part.reshape(-1) for part in (out.y, out.u, out.v))
     pairs = loops.as_pairs(alpha).reshape(-1)
-    width, height = out.size.width, out.size.height
-    loops.blend(
-        front_y, front_u, front_v, back_y, back_u, back_v, alpha.reshape(-1), pairs, y, u, v, width, height
-    )  # fmt: skip
+    blocks = read_only(front.data), read_only(back.data)
+    loops.blend(*blocks, alpha.reshape(-1), pairs, out.data, out.size.width, out.size.height)
 
 
 def _fill_with_mean(planes: Planes, alpha: U8, out: Planes) -> None:
@@ -175,10 +170,4 @@ def _gaussian(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]
 
 def _parts(planes: Planes) -> tuple[U8, U8, U8]:
     """As the loops take them."""
-    return _read_only(planes.y), _read_only(planes.u), _read_only(planes.v)
-
-
-def _read_only(plane: U8) -> U8:
-    view = plane.view()
-    view.flags.writeable = False
-    return view
+    return read_only(planes.y), read_only(planes.u), read_only(planes.v)

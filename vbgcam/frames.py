@@ -66,6 +66,13 @@ class Size:
         return f"{self.width}x{self.height}"
 
 
+def read_only(array: U8) -> U8:
+    """A read-only view of the same memory."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 class Planes:
     """One picture in I420 layout: `data` is one contiguous block, `y`, `u`, `v` are views of it.
 
@@ -98,9 +105,7 @@ class Planes:
 
     def frozen(self) -> Planes:
         """The same block behind read-only views."""
-        view = self.data.view()
-        view.flags.writeable = False
-        return Planes(self.size, view)
+        return Planes(self.size, read_only(self.data))
 
 
 class PlanePool:

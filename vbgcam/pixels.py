@@ -12,7 +12,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from vbgcam.frames import U8, Planes, Size
+from vbgcam.frames import U8, Planes, Size, read_only
 
 # What is left to OpenCV is small: a second thread gains nothing, and its waiting costs a tenth to a quarter of the
 # processor's time (whole frames at 720p and 1080p, network included).
@@ -146,11 +146,11 @@ def _shrunk(plane: U8, size: Size) -> U8:
     factor = min(height // size.height, width // size.width, 16)
     if factor > 1:
         means = np.empty((height // factor, width // factor), np.uint8)
-        loops.reduce(_read_only(plane), factor, means)
+        loops.reduce(read_only(plane), factor, means)
         plane = means
     if plane.shape != (size.height, size.width):
         plane = np.asarray(cv2.resize(plane, (size.width, size.height), interpolation=cv2.INTER_LINEAR), np.uint8)
-    return _read_only(plane)
+    return read_only(plane)
 
 
 def resize(planes: Planes, size: Size) -> Planes:
@@ -213,14 +213,8 @@ def resize_alpha(alpha: NDArray[np.uint8], size: Size, *, smooth: bool = True) -
     # Lines are stretched by OpenCV while there are few, columns after that: 0.3 ms to 1080p, OpenCV alone 0.9.
     lines = alpha if width == size.width else _resized(alpha, Size(size.width, height))
     out = np.empty((size.height, size.width), np.uint8)
-    loops.stretch_rows(_read_only(np.ascontiguousarray(lines)), out)
+    loops.stretch_rows(read_only(np.ascontiguousarray(lines)), out)
     return out
-
-
-def _read_only(plane: U8) -> U8:
-    view = plane.view()
-    view.flags.writeable = False
-    return view
 
 
 def _rows(plane: av.video.plane.VideoPlane) -> U8:

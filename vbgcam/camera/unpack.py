@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from vbgcam.camera.choose import JPEG
 from vbgcam.camera.listing import Layout
-from vbgcam.frames import U8, PlanePool, Planes, Size
+from vbgcam.frames import U8, PlanePool, Planes, Size, read_only
 from vbgcam.pixels import from_av, to_av
 
 log = logging.getLogger(__name__)
@@ -66,10 +66,11 @@ _ODD: Final = 30
 # BT.601 from full to limited range: Y 0..255 to 16..235, chroma's 255 steps to 224 around 128.
 _LUMA: Final = 219 / 255
 _CHROMA: Final = 224 / 255
-# The same in 1/65536, for `loops.scale`; the half rounds.
+# The same in 1/65536 and 1/256, for `loops.scale`; the half rounds.
 _LUMA_STEP: Final = round(65536 * _LUMA)
+_LUMA_ZERO: Final = 16 * 256 + 128
 _CHROMA_STEP: Final = round(65536 * _CHROMA)
-_CHROMA_ZERO: Final = round(65536 * (128 - 128 * _CHROMA)) + 32768
+_CHROMA_ZERO: Final = round(256 * (128 - 128 * _CHROMA)) + 128
 
 
 class _Jpeg:
@@ -108,12 +109,12 @@ class _Jpeg:
 
         out = self._pool.take(self._size)
         luma, *chroma = (_rows(plane) for plane in frame.planes)
-        loops.scale(luma, _LUMA_STEP, 16 * 65536 + 32768, out.y)
+        loops.scale(luma, _LUMA_STEP, _LUMA_ZERO, out.y)
         for rows, target in zip(chroma, (out.u, out.v), strict=True):
             if halves == 1:
                 loops.scale(rows, _CHROMA_STEP, _CHROMA_ZERO, target)
             else:
-                loops.scale_line_pairs(rows, _CHROMA_STEP // 2, _CHROMA_ZERO, target)
+                loops.scale_line_pairs(rows, _CHROMA_STEP, _CHROMA_ZERO, target)
         return out
 
 
@@ -128,9 +129,7 @@ def _decoder(faults: str) -> av.VideoCodecContext:
 
 def _rows(plane: av.video.plane.VideoPlane) -> U8:
     """The decoder's own memory, read-only; its lines may end in padding."""
-    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    rows.flags.writeable = False
-    return rows
+    return read_only(np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size))
 
 
 # Each of these fills planes from `rows`, (lines, stride), whose lines may end in padding.
@@ -179,7 +178,9 @@ def _bgr(rows: U8, out: Planes, code: int = cv2.COLOR_BGR2YUV_I420) -> None:
 
 
 def _grey(rows: U8, out: Planes) -> None:
-    cv2.convertScaleAbs(rows[:, : out.size.width], dst=out.y, alpha=_LUMA, beta=16)
+    from vbgcam import loops
+
+    loops.scale(read_only(rows), _LUMA_STEP, _LUMA_ZERO, out.y)
     out.u[:] = out.v[:] = 128
 
 
