@@ -178,7 +178,7 @@ def test_the_longer_film_is_cut_and_it_is_said(tmp_path: Path, frames: int, alph
 
 def test_films_of_two_sizes_are_refused(tmp_path: Path) -> None:
     small = masks(tmp_path / "small.mkv", 3, Size(32, 24))
-    with pytest.raises(MediaError, match="its masks are 32x24, the frames of .* 64x48"):
+    with pytest.raises(MediaError, match=r"its masks are 32x24, the frames of .* 64x48"):
         Clip(film(tmp_path / "clip.mkv", rooms(3), codec="ffv1"), small)
 
 

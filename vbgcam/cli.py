@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
@@ -136,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     video.add_argument("--hard", action="store_true", help="the classic label mask instead of a soft alpha")
     video.add_argument("--height", type=_height, metavar="N", help="make the film smaller: N lines")
 
+    _add_eval(verbs, chain)
     _add_tools(verbs, common, settings)
     return parser
 
@@ -179,6 +181,38 @@ def _add_tools(
     shown.add_parser("example", parents=[common], help="a config file with every setting explained")
 
 
+def _add_eval(verbs: argparse._SubParsersAction[argparse.ArgumentParser], chain: argparse.ArgumentParser) -> None:
+    evaluate = verbs.add_parser(
+        "eval",
+        parents=[chain],
+        help="how good the masks are",
+        description="Compares the masks of the chain that `run` uses with true ones. Broken off, the same command goes "
+        "on where it ended.",
+    )
+    data = evaluate.add_mutually_exclusive_group(required=True)
+    data.add_argument(
+        "--clip", type=Path, nargs=2, metavar=("VIDEO", "ALPHA"), help="a film, and its true masks as a film"
+    )
+    data.add_argument("--pairs", type=Path, metavar="DIR", help="NAME.jpg with NAME_mask.png, or images/ with masks/")
+    data.add_argument("--aisegment", type=Path, metavar="DIR", help="AISegment Matting Human: clip_img/ with matting/")
+    data.add_argument("--coco", type=Path, metavar="DIR", help="COCO val2017: val2017/ with annotations/")
+    evaluate.add_argument(
+        "--alpha", type=Path, metavar="MASKS", help="with --clip: scores this film of masks in place of a model's"
+    )
+    evaluate.add_argument(
+        "--mask-fps",
+        type=_exact_rate,
+        metavar="N",
+        help="with --clip: as if the network took 1/N s; a mask for every frame when not given",
+    )
+    evaluate.add_argument("--limit", type=_count, metavar="N", help="of a set, the first N pictures")
+    evaluate.add_argument("--hard", action="store_true", help="the classic label mask instead of a soft alpha")
+    evaluate.add_argument("--json", type=Path, metavar="FILE", help="all figures")
+    evaluate.add_argument(
+        "--html", type=Path, metavar="FILE.html", help="a page with pictures and charts, and one to rate them blindly"
+    )
+
+
 def _add_bench(verbs: argparse._SubParsersAction[argparse.ArgumentParser], settings: argparse.ArgumentParser) -> None:
     bench = verbs.add_parser(
         "bench",
@@ -202,6 +236,18 @@ def _rate(text: str) -> float:
     value = float(text)
     if not 0.1 <= value <= 1000:
         raise argparse.ArgumentTypeError(f"{text!r}: from 0.1 to 1000 a second")
+    return value
+
+
+def _exact_rate(text: str) -> Fraction:
+    _rate(text)
+    return Fraction(text)
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: at least 1")
     return value
 
 

@@ -15,8 +15,9 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from vbgcam import app, config
 from vbgcam.camera import open_source
@@ -26,10 +27,14 @@ from vbgcam.errors import ConfigError, ModelError, OutputError
 from vbgcam.files import whole
 from vbgcam.frames import Planes
 from vbgcam.live.stats import Stats
+from vbgcam.policy import Limits
 from vbgcam.segment import Progress, Segmenter, open_segmenter
 from vbgcam.segment.everything import Everything
 from vbgcam.specs import ModelSpec, SourceSpec
 from vbgcam.terminal import Show, progress
+
+if TYPE_CHECKING:
+    from vbgcam.evaluate.run import Question
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +73,12 @@ def _settings(arguments: Namespace, **fixed: str) -> Settings:
     if getattr(arguments, "hard", False):
         overrides["model.hard"] = "true"
     overrides |= {name.replace("_", ".", 1): value for name, value in fixed.items()}
-    return config.load(arguments.config, overrides)
+    settings = config.load(arguments.config, overrides)
+    if ModelSpec.parse(settings.model.name).kind == "truth" and arguments.verb not in ("eval", "bench"):
+        raise ConfigError(
+            f"model {settings.model.name}: kept masks belong to one clip; they are for eval and bench alone"
+        )
+    return settings
 
 
 def run(arguments: Namespace, interruption: Interruption) -> int:
@@ -294,6 +304,95 @@ def devices(arguments: Namespace, _interruption: Interruption) -> int:
     return 0
 
 
+def evaluate(arguments: Namespace, interruption: Interruption) -> int:
+    """How good the masks are."""
+    from vbgcam.evaluate import run as evaluation
+    from vbgcam.evaluate.clip import Clip
+    from vbgcam.evaluate.coco import CocoSet
+    from vbgcam.evaluate.journal import usual_folder
+    from vbgcam.evaluate.report import page, terminal
+    from vbgcam.evaluate.sets import aisegment, pairs
+    from vbgcam.segment.labels import open_labeller
+
+    question, settings = _asked(arguments)
+    folder = usual_folder()
+    work: Callable[..., evaluation.Answer | None]
+    with contextlib.ExitStack() as stack:
+        # The data comes first: what cannot be read is said before a network is loaded for it.
+        if arguments.clip is not None:
+            clip = stack.enter_context(Clip(*arguments.clip))
+            segmenter = stack.enter_context(_segmenter(settings, interruption, needed=True))
+            work = partial(evaluation.clip, question, clip, segmenter, folder, mask_fps=arguments.mask_fps)
+        elif arguments.coco is not None:
+            images = CocoSet(arguments.coco)
+            with progress("fetching the weights") as show, _breaking(show, interruption) as fetched:
+                labeller = open_labeller(ModelSpec.parse(settings.model.name), app.options(settings), fetched)
+            if labeller is not None:
+                stack.callback(labeller.close)
+            model = labeller or stack.enter_context(_segmenter(settings, interruption, needed=True))
+            work = partial(evaluation.coco, question, images, model, folder, limit=arguments.limit)
+        else:
+            kind: Literal["pairs", "aisegment"] = "pairs" if arguments.pairs is not None else "aisegment"
+            data = arguments.pairs or arguments.aisegment
+            listing = pairs(data) if kind == "pairs" else aisegment(data)
+            segmenter = stack.enter_context(_segmenter(settings, interruption, needed=True))
+            work = partial(
+                evaluation.pictures, kind, question, data, listing, segmenter, folder=folder, limit=arguments.limit
+            )
+        with progress("scoring") as show:
+            answer = work(told=show, stop=interruption.is_set)
+        if answer is None:
+            return INTERRUPTED
+        stack.callback(answer.journal.close)
+        if arguments.json is not None:
+            _keep(arguments.json, json.dumps(answer.results, indent=2) + "\n")
+        written = page.write(answer.results, answer.look, arguments.html) if arguments.html is not None else []
+        terminal.show(answer.results)
+        for path in written:
+            _say(f"Written: {path}")
+        answer.journal.remove()
+    return 0
+
+
+def _asked(arguments: Namespace) -> tuple[Question, Settings]:
+    """What an evaluation's answer depends on. Raises ConfigError."""
+    from vbgcam.evaluate.run import Question
+
+    problems = [
+        f"eval: {option} belongs to --clip"
+        for option, value in (("--alpha", arguments.alpha), ("--mask-fps", arguments.mask_fps))
+        if value is not None and arguments.clip is None
+    ]
+    if arguments.clip is not None and arguments.limit is not None:
+        problems.append("eval: --limit belongs to sets of pictures, not to --clip")
+    if arguments.alpha is not None and arguments.model is not None:
+        problems.append("eval: --alpha stands in place of --model; give one of them")
+    if problems:
+        raise ConfigError(problems)
+    settings = _settings(arguments, **({"model_name": f"truth:{arguments.alpha}"} if arguments.alpha else {}))
+    spec = ModelSpec.parse(settings.model.name)
+    path = spec.path or (config.data_folder() / "plate.png" if spec.kind == "plate" else None)
+    name, where = next(
+        (name, value)
+        for name in ("clip", "pairs", "aisegment", "coco")
+        if (value := getattr(arguments, name)) is not None
+    )
+    said = ["vbgcam", "eval", f"--{name}", *map(str, where if name == "clip" else [where]), "--model", str(spec)]
+    said += ["--mask-fps", str(arguments.mask_fps)] if arguments.mask_fps is not None else []
+    said += ["--limit", str(arguments.limit)] if arguments.limit is not None else []
+    said += ["--hard"] if arguments.hard else []
+    said += [part for pair in arguments.set for part in ("--set", pair)]
+    question = Question(
+        files=(path,) if path is not None else (),
+        settings={"model": settings.model.model_dump(mode="json"), "mask": settings.mask.model_dump(mode="json")},
+        limits=Limits(settings.mask.max_age_ms / 1000),
+        hard=settings.model.hard,
+        behind=app.behind(settings),
+        command=shlex.join(said),
+    )
+    return question, settings
+
+
 def bench(arguments: Namespace, interruption: Interruption) -> int:
     """How fast this machine is."""
     from vbgcam.bench.report import terminal
@@ -390,6 +489,7 @@ VERBS: Final[dict[str, Callable[[Namespace, Interruption], int]]] = {
     "video": video,
     "devices": devices,
     "plate": plate,
+    "eval": evaluate,
     "bench": bench,
     "models": models,
     "config": show_config,

@@ -51,6 +51,8 @@ class TorchvisionSegmenter:
     Where an engine has no memory for an input, the next smaller one of the ladder is taken; where there is none, or the
     GPU is lost, the CPU goes on. Each is said aloud once."""
 
+    remembers = False
+
     def __init__(self, name: str, engine: Engine, on_cpu: Callable[[], Engine], size: int) -> None:
         """`on_cpu` builds the engine to fall back to. `size`: the short side of the input to begin with."""
         self.name = name
@@ -73,11 +75,7 @@ class TorchvisionSegmenter:
     def load(cls, name: str, options: Options, progress: Progress | None = None) -> Self:
         """`name`: one of the six, or "auto". Fetches the weights where they are not here yet (`weights.ensure`). Raises
         ModelError."""
-        device = choose_device(options.device)
-        if name == "auto":
-            name = ON_CPU if device == "cpu" else ON_GPU
-            why = "without a GPU it is the one that is fast enough" if device == "cpu" else f"there is {device}"
-            log.info("model auto: %s, because %s", name, why)
+        name, device = choose(name, options)
         path = ensure(name, options, progress)
         threads = options.threads or default_threads(name, live=options.live)
 
@@ -138,6 +136,16 @@ class TorchvisionSegmenter:
         self._engine.close()
         self._engine = self._on_cpu()
         self._size = min(self._size, LIVE_START["cpu"])
+
+
+def choose(name: str, options: Options) -> tuple[str, str]:
+    """The network that "auto" means here, or `name` itself, and the device. Raises ModelError."""
+    device = choose_device(options.device)
+    if name == "auto":
+        name = ON_CPU if device == "cpu" else ON_GPU
+        why = "without a GPU it is the one that is fast enough" if device == "cpu" else f"there is {device}"
+        log.info("model auto: %s, because %s", name, why)
+    return name, device
 
 
 def engine(name: str, path: Path, device: str, *, hard: bool = False, threads: int = 1) -> Engine:

@@ -83,6 +83,7 @@ class OnnxSegmenter(FixedInput):
             for name, state in card.state.items()
         }
         self.precision = "fp16" if self._image_type is np.float16 else "fp32"
+        self.remembers = bool(card.state)
         self._fixed = self._fixed_size()
         self._short_side = options.size or card.input.short_side
         self._values = _values(card.input, self._image_type)
@@ -141,6 +142,22 @@ class OnnxSegmenter(FixedInput):
         self.input = size
         return self._infer(small_rgb(frame.planes, size))
 
+    @property
+    def classes(self) -> int:
+        """How many the network tells apart; 1: the person alone."""
+        return len(self.logits(np.zeros((8, 8, 3), np.uint8)))
+
+    def logits(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What the network gives for a picture (uint8, (height, width, 3), RGB), before any activation: float32,
+        (classes, rows, columns). Raises ModelError."""
+        height, width = self._input_size(Size(rgb.shape[1], rgb.shape[0]))
+        small = np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        answer, _states = self._answer(small)
+        if answer.ndim != 4:
+            return np.asarray(answer.reshape(1, *answer.shape[-2:]), np.float32)
+        planes = answer[0].transpose(2, 0, 1) if self._card.output.layout == "NHWC" else answer[0]
+        return np.ascontiguousarray(planes, np.float32)
+
     def reset(self) -> None:
         """Recurrent states begin as zeros."""
         self._state = dict(self._first)
@@ -149,14 +166,8 @@ class OnnxSegmenter(FixedInput):
         self._state = {}
 
     def _infer(self, rgb: NDArray[np.uint8]) -> Probability:
-        names = [self._output, *self._states.values()]
-        feeds = {self._input: self._picture(rgb), **self._state, **self._constants}
-        try:
-            answer, *states = self._session.run(names, feeds)
-        except Exception as exc:  # onnxruntime has no common base of its errors
-            raise ModelError(f"{self._path}: the network failed: {_reason(exc)}") from exc
-        self._state = dict(zip(self._states, states, strict=True))
-        person = self._person(np.asarray(answer), rgb.shape[:2])
+        answer, self._state = self._answer(rgb)
+        person = self._person(answer, rgb.shape[:2])
         lowest, highest = float(person.min()), float(person.max())
         if not (lowest >= -_SWING and highest <= 1 + _SWING):  # NaN is not
             self.reset()  # a state that went wrong would stay so
@@ -166,6 +177,16 @@ class OnnxSegmenter(FixedInput):
                 f"the output {self._output} goes from {lowest:.4g} to {highest:.4g} and not from 0 to 1 (activation?)"
             )
         return np.asarray(person >= 0.5 if self._hard else np.clip(person, 0, 1), np.float32)
+
+    def _answer(self, rgb: NDArray[np.uint8]) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+        """What the network gives, and the states that it wants to see with the next picture."""
+        names = [self._output, *self._states.values()]
+        feeds = {self._input: self._picture(rgb), **self._state, **self._constants}
+        try:
+            answer, *states = self._session.run(names, feeds)
+        except Exception as exc:  # onnxruntime has no common base of its errors
+            raise ModelError(f"{self._path}: the network failed: {_reason(exc)}") from exc
+        return np.asarray(answer), dict(zip(self._states, states, strict=True))
 
     def _picture(self, rgb: NDArray[np.uint8]) -> NDArray[Any]:
         if self._card.input.color == "BGR":
