@@ -381,6 +381,7 @@ def _asked(arguments: Namespace) -> tuple[Question, Settings]:
     said += ["--mask-fps", str(arguments.mask_fps)] if arguments.mask_fps is not None else []
     said += ["--limit", str(arguments.limit)] if arguments.limit is not None else []
     said += ["--hard"] if arguments.hard else []
+    said += ["--background", arguments.background] if arguments.background is not None else []
     said += [part for pair in arguments.set for part in ("--set", pair)]
     question = Question(
         files=(path,) if path is not None else (),

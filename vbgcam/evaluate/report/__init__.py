@@ -39,7 +39,7 @@ class Measure:
         """As people read it."""
         if value is None:
             return "-"
-        return f"{100 * value:.1f} %" if self.percent else f"{value:.4g}" if value < 0.1 else f"{value:.3g}"
+        return f"{100 * value:.1f} %" if self.percent else f"{value:#.3g}"
 
 
 MEASURES = (

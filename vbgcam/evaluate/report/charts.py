@@ -57,15 +57,10 @@ def lines(items: Sequence[Mapping[str, Any]], keys: Sequence[str], titles: Seque
         f'<text x="{x}" y="{_HEIGHT - 6}" text-anchor="{anchor}">{point[1]:.1f} s</text>'
         for x, anchor, point in ((_LEFT, "start", points[0]), (_WIDTH - 8, "end", points[-1]))
     )
-    key = "".join(
-        f'<tspan fill="var(--{"bad" if number else "ours"})" dx="{14 if number else 0}">{escape(title)}</tspan>'
-        for number, title in enumerate(titles)
-    )
     data = escape(json.dumps({"from": _LEFT, "to": _WIDTH - 8, "points": points, "names": list(titles)}), quote=True)
     return (
         f'<div class="chart" data-values="{data}"><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'aria-label="{escape(" and ".join(titles))} over time">{grid}{ends}{"".join(drawn)}'
-        f'<text x="{_LEFT + 6}" y="{_HEIGHT - 6}" dx="60">{key}</text>'
         f'<line class="hover" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"/></svg><output></output></div>'
     )
 
@@ -84,9 +79,9 @@ def histogram(values: Sequence[float]) -> str:
         if count:
             bars.append(f'<text x="{x + wide / 2:.1f}" y="{y - 3:.1f}" text-anchor="middle">{count}</text>')
     ends = "".join(
-        f'<text x="{_LEFT + (_WIDTH - _LEFT - 8) * part:.0f}" y="{_HEIGHT - 6}" text-anchor="middle">'
-        f"{100 * part:.0f} %</text>"
-        for part in (0, 0.25, 0.5, 0.75, 1)
+        f'<text x="{_LEFT + (_WIDTH - _LEFT - 8) * part:.0f}" y="{_HEIGHT - 6}" '
+        f'text-anchor="{anchor}">{100 * part:.0f} %</text>'
+        for part, anchor in ((0, "start"), (0.25, "middle"), (0.5, "middle"), (0.75, "middle"), (1, "end"))
     )
     return (
         f'<div class="chart"><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="how many pictures have which '

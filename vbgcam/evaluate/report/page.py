@@ -3,6 +3,8 @@ one to rate by eye (`rating`)."""
 
 from __future__ import annotations
 
+import itertools
+import shlex
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
@@ -25,6 +27,7 @@ from vbgcam.frames import U8
 _TILES: Final = ("iou", "boundary_f", "leak", "loss", "mad", "dtssd")
 # Pictures of each kind: three say more than one, and nine are as many as people look at.
 _SHOWN: Final = 3
+_APART: Final = 0.5
 _HEAT: Final = "rgb(15 124 116 / {:.2f})"
 # What rounds to less than one percent is not written into its cell.
 _LEAST: Final = 0.005
@@ -41,7 +44,7 @@ def write(results: Results, look: Look | None, target: Path) -> list[Path]:
             with whole(path) as part:
                 part.write_text(text, encoding="utf-8")
         except OSError as exc:
-            mend = f"mkdir -p {path.parent}" if isinstance(exc, FileNotFoundError) else ""
+            mend = f"mkdir -p {shlex.quote(str(path.parent))}" if isinstance(exc, FileNotFoundError) else ""
             raise OutputError(f"{path}: the page could not be written: {exc.strerror}", mend=mend) from exc
     return [path for path, _ in made]
 
@@ -66,17 +69,29 @@ def html(results: Results, look: Look | None, rating_name: str) -> str:
 
 
 def chosen(items: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[int]]]:
-    """Places of the best, the median and the worst by IoU; none twice."""
+    """Places of the best, the worst and those in the middle by IoU; none twice, and of a clip none within half a second
+    of another, since neighbours look alike."""
     order = sorted(range(len(items)), key=lambda place: (-items[place]["iou"], place))
+    half = len(order) // 2
+    outwards = [place for pair in itertools.zip_longest(order[half:], order[:half][::-1]) for place in pair]
     count = min(_SHOWN, max(1, len(order) // 3))
-    middle = max(count, len(order) // 2 - count // 2)
-    groups = (("Best", order[:count]), ("Median", order[middle : middle + count]), ("Worst", order[-count:]))
-    seen: set[int] = set()
-    found = []
-    for name, places in groups:
-        found.append((name, [place for place in places if place not in seen]))
-        seen.update(places)
-    return [(name, places) for name, places in found if places]
+    seen: list[int] = []
+    found: dict[str, list[int]] = {}
+    for name, places in (("Best", order), ("Worst", order[::-1]), ("Median", outwards)):
+        mine = found.setdefault(name, [])
+        for place in places:
+            if len(mine) == count:
+                break
+            if place is not None and all(_apart(items[place], items[other]) for other in seen):
+                mine.append(place)
+                seen.append(place)
+    return [(name, found[name]) for name in ("Best", "Median", "Worst") if found[name]]
+
+
+def _apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    if "time" in one:
+        return abs(float(one["time"]) - float(other["time"])) >= _APART
+    return one is not other
 
 
 def _tiles(results: Results) -> str:
@@ -145,13 +160,10 @@ def _charts(results: Results) -> Iterator[str]:
     if not items:
         return
     yield "<section><h2>Over time</h2>"
-    for title, keys in (
-        ("IoU and boundary F", ("iou", "boundary_f")),
-        ("Leak and loss", ("leak", "loss")),
-        ("Flicker (dtSSD)", ("dtssd",)),
-    ):
+    for keys in (("iou", "boundary_f"), ("leak", "loss"), ("dtssd",)):
         titles = [measure.title for measure in MEASURES if measure.key in keys]
-        yield f"<h3>{title}</h3>{lines(items, keys, titles)}"
+        key = "".join(f'<i class="{"bad" if n else "ours"}"></i>{escape(title)}' for n, title in enumerate(titles))
+        yield f'<p class="key">{key}</p>{lines(items, keys, titles)}'
     if results["mask_fps"]:
         ages = [item["mask_age"] for item in items]
         yield (

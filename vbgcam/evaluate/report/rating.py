@@ -20,7 +20,8 @@ _WIDTH: Final = 720
 def rating(results: Results, look: Look) -> str:
     """The page's text. Its answers stay in the browser, under a key that belongs to these results."""
     count = len(results["items"])
-    places = sorted({round(step * (count - 1) / max(1, _SCENES - 1)) for step in range(min(_SCENES, count))})
+    scenes = min(_SCENES, count)
+    places = [round(step * (count - 1) / max(1, scenes - 1)) for step in range(scenes)]
     key = hashlib.sha256(json.dumps(results, sort_keys=True).encode()).hexdigest()[:16]
     data = {
         "key": f"vbgcam-rating-{key}",

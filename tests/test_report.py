@@ -1,0 +1,239 @@
+"""The pages as a browser shows them, and the table in the terminal."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.browser import chromium
+from vbgcam.errors import OutputError
+from vbgcam.evaluate import Results
+from vbgcam.evaluate.coco import VOC_NAMES
+from vbgcam.evaluate.metrics import NAMES
+from vbgcam.evaluate.report import Shown, page, terminal
+from vbgcam.evaluate.report.page import chosen, error
+
+
+def item(name: str, iou: float, **more: object) -> dict[str, Any]:
+    return {"name": name, **dict.fromkeys(NAMES, 0.25), "dtssd": None, **more, "iou": iou}
+
+
+def of_pairs(count: int) -> Results:
+    items = [item(f"picture <{number}>", number / count) for number in range(count)]
+    means = dict.fromkeys(NAMES, 0.25) | {"dtssd": None}
+    papers = {"mad": 250.0, "mse": 250.0, "grad": 0.25, "conn": 0.25, "dtssd": None}
+    return {
+        "kind": "pairs", "data": ["a & b"], "model": "onnx:net.onnx", "device": "cpu", "precision": "fp32",
+        "input": "256x256", "hard": False, "command": "vbgcam eval --pairs 'a & b' --model onnx:net.onnx",
+        "images": count, **means, "papers": papers, "items": items,
+        "left_out": [{"name": "x", "why": "x_mask.png is a mask without its <picture>"}],
+    }  # fmt: skip
+
+
+def of_a_clip(count: int) -> Results:
+    items = [
+        item(f"frame {number}", 0.5 + 0.4 * np.sin(number / 9), frame=number, time=number / 30, mask_age=0.2, dtssd=3.0)
+        for number in range(count)
+    ]
+    return {
+        **of_pairs(1), "kind": "clip", "data": ["v.mp4", "a.mkv"], "mask_fps": 5.0, "size": "64x48", "fps": 30.0,
+        "frames": count, "scored": count, "without_mask": 0, "covered": 2, "dtssd": 3.0, "items": items, "left_out": [],
+    }  # fmt: skip
+
+
+def of_coco() -> Results:
+    table = np.diag(np.arange(21)).tolist()
+    table[15][0] = 5
+    return {
+        "kind": "coco", "data": ["coco"], "model": "fcn_resnet101", "device": "cpu", "precision": "fp32",
+        "input": "520 on the short side", "hard": False, "command": "vbgcam eval --coco coco", "images": 7,
+        "person_iou": 0.75, "person_accuracy": 0.9, "miou": None, "miou_present": 0.6, "pixel_accuracy": 0.8,
+        "class_iou": {name: None if name == "bus" else 0.5 for name in VOC_NAMES}, "confusion": table, "left_out": [],
+    }  # fmt: skip
+
+
+def look(places: Sequence[int]) -> Iterator[Shown]:
+    """Pictures that differ: the model's composites are red, those with the true mask blue."""
+    for place in places:
+        rgb = np.full((48, 64, 3), 40 + place % 100, np.uint8)
+        red, blue = rgb.copy(), rgb.copy()
+        red[..., 0], blue[..., 2] = 255, 255
+        alpha = np.zeros((48, 64), np.uint8)
+        yield Shown(f"picture {place}", rgb, alpha, 255 - alpha, red, blue)
+
+
+def requests(driver: Any) -> list[str]:
+    """What the pages asked of anywhere, but for themselves and the pictures that they hold (and what Chromium's own first
+    page asks of itself)."""
+    found = []
+    for entry in driver.get_log("performance"):
+        message = json.loads(entry["message"])["message"]
+        if message["method"] == "Network.requestWillBeSent":
+            found.append(message["params"]["request"]["url"])
+    return [url for url in found if not url.startswith(("file:", "data:", "blob:", "chrome:"))]
+
+
+def troubles(driver: Any) -> list[str]:
+    return [entry["message"] for entry in driver.get_log("browser")]
+
+
+@pytest.mark.parametrize("results", [of_pairs(500), of_pairs(1), of_a_clip(2000), of_coco()], ids=lambda it: it["kind"])
+def test_a_page_opens_without_a_request_to_anywhere(results: Results, tmp_path: Path) -> None:
+    target = tmp_path / "report.html"
+    written = page.write(results, None if results["kind"] == "coco" else look, target)
+    assert written == [target, tmp_path / "report-rating.html"][: 1 if results["kind"] == "coco" else 2]
+    assert max(path.stat().st_size for path in written) < 5_000_000
+    with chromium(tmp_path / "profile") as driver:
+        for path in written:
+            driver.get(path.as_uri())
+            assert requests(driver) == []
+            assert troubles(driver) == []
+        driver.get(target.as_uri())
+        text = driver.find_element("tag name", "body").text
+        assert results["command"] in text
+        for left_out in results["left_out"]:
+            assert left_out["why"] in text
+        pictures = driver.find_elements("tag name", "img")
+        assert all(driver.execute_script("return arguments[0].naturalWidth", one) == 64 for one in pictures)
+        expected = {"pairs": 9 if len(results.get("items", ())) > 1 else 1, "clip": 9, "coco": 0}[results["kind"]]
+        assert len(pictures) == 4 * expected
+
+
+def test_a_list_is_sorted_by_a_click_and_a_chart_tells_the_value_under_the_pointer(tmp_path: Path) -> None:
+    from selenium.webdriver import ActionChains
+
+    page.write(of_pairs(30), look, tmp_path / "pairs.html")
+    page.write(of_a_clip(60), look, tmp_path / "clip.html")
+    with chromium(tmp_path / "profile") as driver:
+        driver.get((tmp_path / "pairs.html").as_uri())
+        button = driver.find_elements("css selector", "table.sorted th button")[1]
+        for first in ("picture <0>", "picture <29>"):
+            button.click()
+            assert driver.find_element("css selector", "table.sorted tbody td").text == first
+        driver.get((tmp_path / "clip.html").as_uri())
+        chart = driver.find_element("css selector", ".chart svg")
+        ActionChains(driver).move_to_element(chart).perform()
+        said = driver.find_element("css selector", ".chart output").text
+        assert said.startswith("frame 28, 0.93 s: ")  # the middle of the whole, whose left is the scale's
+        assert "IoU" in said
+
+
+def press(driver: Any, keys: str) -> None:
+    from selenium.webdriver import ActionChains
+
+    ActionChains(driver).send_keys(keys).perform()
+
+
+def color(driver: Any, picture: Any) -> str:
+    """Whether a picture of the rating is the model's (red) or the truth's (blue)."""
+    script = """
+        const canvas = document.createElement("canvas"); canvas.width = canvas.height = 1;
+        const context = canvas.getContext("2d"); context.drawImage(arguments[0], 0, 0, 1, 1);
+        const [red, , blue] = context.getImageData(0, 0, 1, 1).data; return red > blue ? "model" : "truth";
+    """
+    return str(driver.execute_script(script, picture))
+
+
+@pytest.mark.parametrize("mode", ["singles", "pairs"])
+def test_a_rating_goes_by_keys_is_kept_over_a_reload_and_ends_with_means_and_a_histogram(
+    tmp_path: Path, mode: str
+) -> None:
+    page.write(of_pairs(6), look, tmp_path / "r.html")
+    address = (tmp_path / "r-rating.html").as_uri()
+    with chromium(tmp_path / "profile") as driver:
+        driver.get(address)
+        driver.find_element("id", mode).click()
+        seen = []
+        for number in range(12):
+            if number == 5:
+                press(driver, "1")
+                press(driver, "\ue003")  # Backspace: the answer is taken back
+                driver.get(address)
+            assert driver.find_element("id", "count").text == f"{number + 1} of 12"
+            pictures = driver.find_elements("css selector", "#place img")
+            assert len(pictures) == (2 if mode == "pairs" else 1)
+            kinds = [color(driver, picture) for picture in pictures]
+            seen.append(kinds[number % 2 if mode == "pairs" else 0])
+            if mode == "pairs":
+                assert sorted(kinds) == ["model", "truth"]
+            visible = driver.find_element("tag name", "body").text
+            assert "model" not in visible
+            assert "truth" not in visible
+            press(driver, "2" if seen[-1] == "model" else "5")
+        assert sorted(seen) == ["model"] * 6 + ["truth"] * 6
+        assert "2.00 ± 0.00 (6 ratings)" in driver.find_element("id", "of-model").text
+        assert "5.00 ± 0.00 (6 ratings)" in driver.find_element("id", "of-truth").text
+        bars = [bar.text for bar in driver.find_elements("css selector", ".histogram span")]
+        assert bars == ["0", "0", "6", "0", "0", "0", "0", "0", "0", "6"]
+        other = tmp_path / "other.json"
+        key = driver.execute_script("return Object.keys(localStorage)[0]")
+        other.write_text(json.dumps({"key": key, "marks": [[0, 4], [1, 5]]}))
+        driver.find_element("id", "others").send_keys(str(other))
+        assert "(7 ratings)" in driver.find_element("id", "of-model").text
+        other.write_text("{}")
+        driver.find_element("id", "others").send_keys(str(other))
+        assert "holds no ratings" in driver.find_element("id", "trouble").text
+        driver.find_element("id", "again").click()
+        assert driver.find_element("id", "singles").is_displayed()
+        assert troubles(driver) == []
+        assert requests(driver) == []
+
+
+def test_the_order_is_random_and_another_evaluation_has_another_rating(tmp_path: Path) -> None:
+    page.write(of_pairs(20), look, tmp_path / "a.html")
+    page.write({**of_pairs(20), "iou": 0.3}, look, tmp_path / "b.html")
+    with chromium(tmp_path / "profile") as driver:
+        orders = []
+        for name in ("a-rating.html", "b-rating.html"):
+            driver.get((tmp_path / name).as_uri())
+            driver.find_element("id", "singles").click()
+            stored = driver.execute_script("return Object.values(localStorage)")
+            orders.append(json.loads(stored[-1])["tasks"])
+        assert len(driver.execute_script("return Object.keys(localStorage)")) == 2
+    assert orders[0] != orders[1]
+    assert sorted(orders[0]) == sorted(orders[1]) == [[scene, kind] for scene in range(20) for kind in (0, 1)]
+
+
+def test_the_shown_are_none_twice_and_of_a_clip_none_beside_another() -> None:
+    few = [item(str(number), number / 2) for number in range(2)]
+    assert chosen(few) == [("Best", [1]), ("Worst", [0])]
+    clip = of_a_clip(600)["items"]
+    groups = chosen(clip)
+    places = [place for _, group in groups for place in group]
+    assert [len(group) for _, group in groups] == [3, 3, 3]
+    assert min(abs(one - other) for one in places for other in places if one != other) >= 15
+
+
+def test_what_is_shown_of_the_room_is_red_and_what_is_hidden_of_the_person_blue() -> None:
+    alpha, truth = np.zeros((1, 3), np.uint8), np.zeros((1, 3), np.uint8)
+    alpha[0, 0] = truth[0, 1] = 255
+    rgb = np.full((1, 3, 3), 80, np.uint8)
+    drawn = error(Shown("x", rgb, alpha, truth, rgb, rgb))
+    assert drawn[0, 0, 0] > 180 > drawn[0, 0, 2]
+    assert drawn[0, 1, 2] > 180 > drawn[0, 1, 0]
+    assert len(set(drawn[0, 2].tolist())) == 1
+
+
+def test_a_page_that_cannot_be_written_leaves_nothing_and_says_how_to_mend_it(tmp_path: Path) -> None:
+    with pytest.raises(OutputError) as caught:
+        page.write(of_pairs(3), look, tmp_path / "not there" / "x.html")
+    assert caught.value.mend == f"mkdir -p '{tmp_path / 'not there'}'"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("results", [of_pairs(5), of_a_clip(9), of_coco()], ids=lambda it: it["kind"])
+def test_the_table_in_the_terminal_says_each_figure_in_words(results: Results) -> None:
+    stream = io.StringIO()
+    terminal.show(results, stream)
+    text = stream.getvalue()
+    assert results["model"] in text
+    words = ["person's IoU", "75.0 %"] if results["kind"] == "coco" else ["IoU", "25.0 %", "250.00", "of the room"]
+    for word in (*words, *(left_out["why"] for left_out in results["left_out"])):
+        assert word in text
+    assert all(len(line) <= 120 for line in text.splitlines())
