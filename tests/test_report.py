@@ -69,8 +69,8 @@ def look(places: Sequence[int]) -> Iterator[Shown]:
 
 
 def requests(driver: Any) -> list[str]:
-    """What the pages asked of anywhere, but for themselves and the pictures that they hold (and what Chromium's own first
-    page asks of itself)."""
+    """What the pages asked of anywhere, but for themselves and the pictures that they hold; Chromium's own first page
+    asks Chromium."""
     found = []
     for entry in driver.get_log("performance"):
         message = json.loads(entry["message"])["message"]

@@ -10,6 +10,7 @@ by the nearest pixel; one table over the whole set.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,10 +65,12 @@ class Annotated:
         """0 and 1. Polygons of one object are put together; a crowd is run lengths."""
         coder = _coder()
         try:
-            parts = np.asarray(coder.decode(coder.frPyObjects(segmentation, height, width)))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # pycocotools and NumPy 2, not our reader's
+                parts = np.asarray(coder.decode(coder.frPyObjects(segmentation, height, width)))
         except (
             Exception
-        ) as exc:  # pycocotools raises bare Exceptions and whatever a damaged annotation makes it stumble over
+        ) as exc:  # pycocotools raises bare ones, and whatever a damaged annotation makes it stumble over
             raise MediaError(f"{self.path.name}: an annotation of it cannot be read") from exc
         mask = parts if parts.ndim == 2 else parts.any(2)
         if mask.shape != (height, width):

@@ -75,7 +75,7 @@ def pairs(folder: Path) -> Listing:
 
 
 def aisegment(folder: Path) -> Listing:
-    """clip_img/G/clip_G/X.jpg with matting/G/matting_G/X.png, whose alpha is the mask. Raises MediaError."""
+    """clip_img/G/clip_N/X.jpg with matting/G/matting_N/X.png, whose alpha is the mask. Raises MediaError."""
     _check(folder)
     of_pictures, of_masks = folder / "clip_img", folder / "matting"
     mend = f"give the folder that holds clip_img/ and matting/, not {folder.name}"
@@ -128,7 +128,7 @@ def _key(folder: Path, path: Path) -> str:
 
 
 def _group(folder: Path, path: Path, prefix: str) -> str:
-    """G/X of G/prefix_G/X."""
+    """G/N/X of G/prefix_N/X."""
     group = path.parent.name.removeprefix(prefix)
     return str(path.parent.parent.relative_to(folder) / group / path.stem)
 

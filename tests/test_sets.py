@@ -1,0 +1,99 @@
+"""Pictures with masks: which belong together, and what has no counterpart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vbgcam.errors import MediaError
+from vbgcam.evaluate.sets import Listing, aisegment, pairs, read
+
+
+def picture(path: Path, size: tuple[int, int] = (12, 8), mode: str = "RGB", value: object = 90) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, value).save(path)  # type: ignore[arg-type]
+    return path
+
+
+def test_a_mask_belongs_to_the_picture_of_its_name(tmp_path: Path) -> None:
+    for name in ("b.jpg", "b_mask.png", "deep/a.png", "deep/a_mask.png", "alone.jpg", "orphan_mask.png", "._b.jpg"):
+        picture(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("")
+    found = pairs(tmp_path)
+    assert [pair.name for pair in found.pairs] == ["b", "deep/a"]
+    assert found.pairs[0].mask == tmp_path / "b_mask.png"
+    assert [item.why for item in found.left_out] == [
+        f"{tmp_path / 'alone.jpg'} has no mask",
+        f"{tmp_path / 'orphan_mask.png'} is a mask without its picture",
+    ]
+
+
+def test_pictures_and_masks_may_have_folders_of_their_own(tmp_path: Path) -> None:
+    for name in ("images/x.jpg", "images/s/y.jpg", "masks/x.png", "masks/s/y_mask.png", "images/z.jpg"):
+        picture(tmp_path / name)
+    found = pairs(tmp_path)
+    assert [pair.name for pair in found.pairs] == ["s/y", "x"]
+    assert [item.name for item in found.left_out] == ["z"]
+
+
+def made_aisegment(folder: Path) -> Path:
+    for group, name in (("1803151818", "00000000"), ("1803151818", "00000001"), ("1803201916", "00000000")):
+        picture(folder / "clip_img" / group / "clip_00000000" / f"{group}-{name}.jpg")
+        matting = folder / "matting" / group / "matting_00000000" / f"{group}-{name}.png"
+        picture(matting, mode="RGBA", value=(9, 9, 9, 0))
+        image = Image.open(matting)
+        image.putpixel((3, 2), (9, 9, 9, 200))
+        image.save(matting)
+    return folder
+
+
+def test_aisegment_keeps_the_mask_in_the_mattings_alpha(tmp_path: Path) -> None:
+    found = aisegment(made_aisegment(tmp_path))
+    assert [pair.name for pair in found.pairs] == [
+        "1803151818/00000000/1803151818-00000000",
+        "1803151818/00000000/1803151818-00000001",
+        "1803201916/00000000/1803201916-00000000",
+    ]
+    rgb, truth = read(found.pairs[0])
+    assert rgb.shape == (8, 12, 3)
+    assert truth[2, 3] == 200
+    assert np.count_nonzero(truth) == 1
+
+
+def test_a_matting_without_its_picture_and_hidden_files_of_the_archive(tmp_path: Path) -> None:
+    made_aisegment(tmp_path)
+    clips = tmp_path / "clip_img" / "1803151818" / "clip_00000000"
+    (clips / "1803151818-00000001.jpg").unlink()
+    picture(clips / ".hidden.jpg")
+    found = aisegment(tmp_path)
+    assert len(found.pairs) == 2
+    assert [item.name for item in found.left_out] == ["1803151818/00000000/1803151818-00000001"]
+
+
+def test_a_mask_of_another_size_is_said_with_both_sizes(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    picture(tmp_path / "a_mask.png", (24, 16), "L")
+    with pytest.raises(MediaError, match=r"a_mask\.png is 24x16, its picture a\.jpg 12x8"):
+        read(pairs(tmp_path).pairs[0])
+
+
+def test_a_coloured_mask_is_none(tmp_path: Path) -> None:
+    picture(tmp_path / "a.jpg")
+    picture(tmp_path / "a_mask.png", value=(255, 0, 0))
+    with pytest.raises(MediaError, match="is coloured"):
+        read(pairs(tmp_path).pairs[0])
+
+
+@pytest.mark.parametrize("look", [pairs, aisegment])
+def test_what_holds_no_pair_is_said_in_one_line(tmp_path: Path, look: Callable[[Path], Listing]) -> None:
+    with pytest.raises(MediaError, match="no such folder"):
+        look(tmp_path / "nowhere")
+    with pytest.raises(MediaError, match=r"holds no clip_img/|not one picture with its mask"):
+        look(tmp_path)
+    picture(tmp_path / "a.jpg")
+    with pytest.raises(MediaError, match="is no folder"):
+        look(tmp_path / "a.jpg")
