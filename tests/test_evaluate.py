@@ -1,0 +1,262 @@
+"""`vbgcam eval` as a whole: the figures, what was left out, going on after an end without warning."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.clips import film, rooms
+from tests.fakes import FakeSegmenter
+from tests.networks import left_half
+from tests.test_coco import Maker, answer, maker, plain
+from tests.test_evaluate_clip import masks
+from vbgcam import cli
+from vbgcam.compose import Blur
+from vbgcam.errors import MediaError, ModelError
+from vbgcam.evaluate import Results, run
+from vbgcam.evaluate.clip import Clip
+from vbgcam.evaluate.coco import CocoSet
+from vbgcam.evaluate.journal import Journal
+from vbgcam.evaluate.run import Answer, Question
+from vbgcam.evaluate.sets import pairs
+from vbgcam.frames import U8
+from vbgcam.policy import Limits
+
+__all__ = ["maker"]  # a fixture
+
+QUESTION = Question({"mask": {}}, Limits(0.5), command="vbgcam eval", behind=Blur(0.5))
+
+
+@pytest.fixture(autouse=True)
+def _journals_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vbgcam.evaluate.journal.usual_folder", lambda: tmp_path / "journals")
+
+
+@pytest.fixture
+def clip_files(tmp_path: Path) -> tuple[Path, Path]:
+    return film(tmp_path / "clip.mkv", rooms(40), codec="ffv1"), masks(tmp_path / "alpha.mkv", 40)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two good pairs, a picture without a mask, a mask of another size, a file that is no picture."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    mask = np.zeros((48, 64), np.uint8)
+    mask[:, :32] = 255
+    for name in ("a", "b", "c", "d", "e"):
+        Image.new("RGB", (64, 48), (90, 120, 60)).save(folder / f"{name}.jpg")
+        Image.fromarray(mask).save(folder / f"{name}_mask.png")
+    (folder / "c_mask.png").unlink()
+    Image.fromarray(mask[:20]).save(folder / "d_mask.png")
+    (folder / "e.jpg").write_bytes(b"no picture")
+    return folder
+
+
+def broken_off(ask: Callable[[Callable[[], bool]], Answer | None], after: int) -> None:
+    calls = iter(range(10**9))
+    assert ask(lambda: next(calls) >= after) is None
+
+
+def closed(answer_: Answer | None) -> Results:
+    assert answer_ is not None
+    answer_.journal.remove()
+    return answer_.results
+
+
+@pytest.mark.parametrize("mask_fps", [None, 5, 30])
+@pytest.mark.parametrize("remembers", [False, True])
+def test_a_clip_that_was_broken_off_and_gone_on_with_gives_the_same(
+    tmp_path: Path, clip_files: tuple[Path, Path], mask_fps: int | None, remembers: bool
+) -> None:
+    rate = Fraction(mask_fps) if mask_fps else None
+
+    def ask(folder: str, stop: Callable[[], bool] = lambda: False) -> Answer | None:
+        with Clip(*clip_files) as clip:
+            segmenter = FakeSegmenter(remembers=remembers)
+            return run.clip(QUESTION, clip, segmenter, tmp_path / folder, mask_fps=rate, stop=stop)
+
+    at_once = closed(ask("at once"))
+    for after in (1, 17, 33):
+        broken_off(lambda stop: ask("in parts", stop), after)
+    in_parts = closed(ask("in parts"))
+    assert json.dumps(in_parts) == json.dumps(at_once)
+    assert at_once["scored"] + at_once["without_mask"] == at_once["frames"] == 40
+    assert at_once["iou"] == (1 if mask_fps is None else pytest.approx(0.2, abs=0.3))
+
+
+def test_what_fails_on_the_way_is_gone_on_with_too(tmp_path: Path, clip_files: tuple[Path, Path]) -> None:
+    def fail(frame: Any) -> None:
+        if frame.number == 21:
+            raise ModelError("the network failed")
+
+    with Clip(*clip_files) as clip:
+        with pytest.raises(ModelError):
+            run.clip(QUESTION, clip, FakeSegmenter(before=fail), tmp_path)
+        segmenter = FakeSegmenter()
+        answered = run.clip(QUESTION, clip, segmenter, tmp_path)
+    assert segmenter.calls == 40 - 21
+    assert closed(answered)["iou"] == 1
+
+
+def test_pictures_that_cannot_be_scored_are_named_and_the_rest_goes_on(tmp_path: Path, photos: Path) -> None:
+    def ask(stop: Callable[[], bool] = lambda: False) -> Answer | None:
+        wrong = np.zeros((4, 4), np.float32)
+        wrong[:, :2] = 1
+        segmenter = FakeSegmenter(wrong=lambda _frame: wrong)
+        return run.pictures("pairs", QUESTION, photos, pairs(photos), segmenter, folder=tmp_path / "j", stop=stop)
+
+    broken_off(ask, 2)
+    results = closed(ask())
+    assert [item["name"] for item in results["items"]] == ["a", "b"]
+    assert results["images"] == 2
+    assert results["iou"] > 0.95
+    assert results["dtssd"] is None
+    assert [(item["name"], item["why"]) for item in results["left_out"]] == [
+        ("c", f"{photos / 'c.jpg'} has no mask"),
+        ("d", f"{photos / 'd_mask.png'} is 64x20, its picture d.jpg 64x48"),
+        ("e", results["left_out"][2]["why"]),
+    ]
+    assert "e.jpg" in results["left_out"][2]["why"]
+
+
+def test_a_set_of_which_nothing_can_be_scored_is_an_error(tmp_path: Path, photos: Path) -> None:
+    for name in ("a", "b"):
+        (photos / f"{name}.jpg").write_bytes(b"no picture")
+    with pytest.raises(MediaError, match="not one picture could be scored"):
+        run.pictures("pairs", QUESTION, photos, pairs(photos), FakeSegmenter(), folder=tmp_path / "j")
+    assert list((tmp_path / "j").iterdir()) == []
+
+
+class FakeLabeller:
+    """Labels by colour, as the plain implementation of the COCO tests does."""
+
+    name, device, precision = "fake", "cpu", "fp32"
+
+    def labels(self, rgb: U8) -> U8:
+        return answer(rgb)
+
+    def close(self) -> None:
+        """Holds nothing."""
+
+
+def test_coco_gives_the_plain_implementations_table_also_in_parts(tmp_path: Path, maker: Maker) -> None:
+    data = maker.write()
+
+    def ask(stop: Callable[[], bool] = lambda: False) -> Answer | None:
+        return run.coco(QUESTION, data, FakeLabeller(), tmp_path / "j", stop=stop)
+
+    broken_off(ask, 2)
+    results = closed(ask())
+    table = np.array(plain(maker), float)
+    assert results["confusion"] == table.tolist()
+    assert results["images"] == 5
+    assert results["pixel_accuracy"] == pytest.approx(np.trace(table) / table.sum(), rel=1e-14)
+    person = table[15, 15] / (table[15].sum() + table[:, 15].sum() - table[15, 15])
+    assert results["person_iou"] == pytest.approx(person, rel=1e-14)
+    assert results["miou"] is None
+    first = closed(run.coco(QUESTION, data, FakeLabeller(), tmp_path / "j", limit=1))
+    assert first["images"] == 1
+
+
+def test_a_model_that_knows_the_person_alone_gets_the_persons_figures(tmp_path: Path, maker: Maker) -> None:
+    (maker.folder / "val2017" / f"{86:012}.jpg").unlink()
+    everybody = FakeSegmenter(wrong=lambda _frame: np.ones((2, 2), np.float32))
+    results = closed(run.coco(QUESTION, CocoSet(maker.write().folder), everybody, tmp_path / "j"))
+    (_, extra), (missed, right) = results["confusion"]
+    assert missed == 0
+    assert results["person_iou"] == pytest.approx(right / (right + extra))
+    assert "miou" not in results
+    assert [item["name"] for item in results["left_out"]] == [f"{86:012}.jpg"]
+
+
+def call(*arguments: str | Path) -> int:
+    return cli.main(["eval", *map(str, arguments)])
+
+
+def test_the_command_writes_json_and_pages_and_leaves_no_journal(
+    tmp_path: Path, clip_files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = left_half(tmp_path / "net.onnx")
+    target, report = tmp_path / "r.json", tmp_path / "r.html"
+    assert call("--clip", *clip_files, "--model", f"onnx:{network}", "--json", target, "--html", report) == 0
+    results = json.loads(target.read_text())
+    assert results["model"] == f"onnx:{network}"
+    assert results["input"] == "16x16"
+    assert len(results["items"]) == results["scored"] == 40
+    assert 0 < results["iou"] < 1
+    assert report.exists()
+    assert (tmp_path / "r-rating.html").exists()
+    assert list((tmp_path / "journals").iterdir()) == []
+    out = capsys.readouterr().out
+    assert "IoU" in out
+    assert str(report) in out
+
+
+def test_a_film_of_masks_is_scored_in_place_of_a_model(tmp_path: Path, clip_files: tuple[Path, Path]) -> None:
+    target = tmp_path / "r.json"
+    assert call("--clip", *clip_files, "--alpha", clip_files[1], "--json", target) == 0
+    results = json.loads(target.read_text())
+    assert (results["iou"], results["mad"], results["boundary_f"], results["leak"]) == (1, 0, 1, 0)
+
+
+def test_wrong_usage_is_said_all_at_once(tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--pairs", photos, "--alpha", "x.mkv", "--mask-fps", "5") == 2
+    said = capsys.readouterr().err
+    assert "--alpha belongs to --clip" in said
+    assert "--mask-fps belongs to --clip" in said
+    assert call("--clip", "a", "b", "--alpha", "x.mkv", "--model", "chroma", "--limit", "3") == 2
+    said = capsys.readouterr().err
+    assert "give one of them" in said
+    assert "--limit belongs to sets" in said
+    assert call("--clip", tmp_path / "no.mp4", tmp_path / "no.mkv", "--model", "chroma") == 1
+    assert "no.mp4" in capsys.readouterr().err
+
+
+def test_kept_masks_are_refused_where_a_camera_is_filmed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["run", "--source", "demo", "--sink", "null", "--model", f"truth:{tmp_path / 'a.mkv'}"]) == 2
+    assert "for eval and bench alone" in capsys.readouterr().err
+
+
+def test_a_running_evaluation_is_not_begun_twice(
+    tmp_path: Path, clip_files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held: list[Journal] = []
+
+    def hold(*arguments: Any, **more: Any) -> Journal:
+        held.append(Journal(*arguments, **more))
+        return Journal(*arguments, **more)
+
+    monkeypatch.setattr(run, "Journal", hold)
+    assert call("--clip", *clip_files, "--model", "chroma") == 1
+    assert "running already" in capsys.readouterr().err
+    held[0].close()
+
+
+@pytest.mark.parametrize(
+    ("model", "mask_fps", "iou", "mad"),
+    [
+        ("onnx:models/selfie_segmentation_256.onnx", None, 0.718, 0.068),
+        ("onnx:models/deeplabv3_voc21_257.onnx", None, 0.650, 0.116),
+        ("truth:clips/room_static_alpha.mkv", "5", 0.496, 0.116),
+        ("truth:clips/room_static_alpha.mkv", "30", 0.864, 0.025),
+    ],
+)
+def test_known_figures_come_out(  # noqa: PLR0917  # two fixtures and a row of the table
+    testdata: Path, tmp_path: Path, model: str, mask_fps: str | None, iou: float, mad: float
+) -> None:
+    kind, _, path = model.partition(":")
+    clips, target = testdata / "clips", tmp_path / "r.json"
+    more = ["--mask-fps", mask_fps] if mask_fps else []
+    files = (clips / "room_static.mp4", clips / "room_static_alpha.mkv")
+    assert call("--clip", *files, "--model", f"{kind}:{testdata / path}", "--json", target, *more) == 0
+    results = json.loads(target.read_text())
+    assert results["iou"] == pytest.approx(iou, rel=0.02)
+    assert results["mad"] == pytest.approx(mad, rel=0.02)
