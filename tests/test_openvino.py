@@ -3,9 +3,12 @@ whole."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +132,82 @@ def test_what_is_not_whole_is_made_anew(
     assert made
     load(weights, False, folder, again)
     assert len(made) == 1, "and kept again"
+
+
+def kept_networks(folder: Path) -> set[str]:
+    """By the weights that they were made from."""
+    assert {path.suffix for path in folder.iterdir()} == {".xml", ".bin", ".json"}
+    stems = [path.stem for path in folder.iterdir()]
+    assert all(stems.count(stem) == 3 for stem in stems)
+    return {stem.rpartition("-")[0] for stem in stems}
+
+
+def make(name: str, folder: Path, model: openvino.Model, age: float) -> None:
+    """Keeps a network that was last used `age` seconds ago."""
+    weights = folder.parent / f"{name}.pth"
+    weights.write_text(name)
+    load(weights, False, folder, lambda: model)
+    for path in folder.glob(f"{name}-*"):
+        os.utime(path, (time.time() - age,) * 2)
+
+
+def test_a_full_folder_lets_the_networks_go_that_were_not_used_for_longest(
+    model: openvino.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "networks"
+    for name, age in (("a", 400.0), ("b", 300.0), ("c", 200.0)):
+        make(name, folder, model, age)
+    part = folder / ".x-1.part.bin"  # of a process that was killed
+    part.write_bytes(b"half")
+    os.utime(part, (0, 0))
+    one = sum(path.stat().st_size for path in folder.glob("a-*"))
+    monkeypatch.setattr("vbgcam.segment.openvino._ROOM", 3 * one + 100)
+
+    def never() -> openvino.Model:
+        raise AssertionError("it was kept")
+
+    load(tmp_path / "a.pth", False, folder, never)
+    assert part.exists(), "nothing was added: nobody looks"
+    make("d", folder, model, 0)
+    assert kept_networks(folder) == {"a", "c", "d"}
+    assert not part.exists()
+
+
+def test_the_network_that_was_just_made_stays_however_large_it_is(
+    model: openvino.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vbgcam.segment.openvino._ROOM", 10)
+    for name in ("a", "b"):
+        make(name, tmp_path / "networks", model, -60)
+        assert kept_networks(tmp_path / "networks") == {name}
+
+
+def test_a_network_in_use_answers_after_another_process_let_it_go(
+    model: openvino.Model, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "networks"
+    load(weights, False, folder, lambda: model)
+    engine = OpenVinoEngine(load(weights, False, folder, lambda: model), 1)
+    before = engine.run(picture(Size(96, 64)))
+    monkeypatch.setattr("vbgcam.segment.openvino._ROOM", 10)
+    make("other", folder, model, 0)
+    assert kept_networks(folder) == {"other"}
+    np.testing.assert_array_equal(engine.run(picture(Size(96, 64))), before)
+    assert engine.run(picture(Size(64, 96))).shape == (96, 64), "a size that is compiled only now"
+
+
+def test_processes_that_fill_one_folder_at_once_all_get_their_network(
+    model: openvino.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vbgcam.segment.openvino._ROOM", 10)
+    folder = tmp_path / "networks"
+    files = [tmp_path / f"{name}.pth" for name in "abab"]
+    for file in files:
+        file.write_text(file.stem)
+    with ThreadPoolExecutor(len(files)) as pool:
+        for found in pool.map(lambda file: [load(file, False, folder, model.clone) for _ in range(3)], files):
+            for one in found:
+                assert OpenVinoEngine(one, 1).run(picture(Size(32, 32))).shape == (32, 32)
 
 
 def test_a_folder_that_cannot_be_written_to_costs_only_time(

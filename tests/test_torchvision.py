@@ -35,7 +35,7 @@ from tests.server import Act, Server, closed_port, serving
 from vbgcam.errors import ModelError
 from vbgcam.frames import Planes, RawFrame, Size
 from vbgcam.pixels import from_rgb, small_rgb
-from vbgcam.segment import Options, open_segmenter
+from vbgcam.segment import Options, family, open_segmenter
 from vbgcam.segment.eager import EagerEngine
 from vbgcam.segment.family import ON_CPU, ON_GPU, TorchvisionSegmenter, input_size
 from vbgcam.segment.person import Person
@@ -154,6 +154,28 @@ def lraspp_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("made") / "lraspp.pth"
     torch.save(random_network(ON_CPU).state_dict(), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def first_start(lraspp_file: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What a process says that uses that checkpoint first. The network that it has converted is the session's."""
+    home = tmp_path_factory.mktemp("first")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TORCH_HOME", str(home / "torch"))
+        options = by_hash(lraspp_file, Options())
+        code = (
+            "import sys; from pathlib import Path\n"
+            "from vbgcam.frames import Planes, RawFrame, Size; from vbgcam.segment import Options, family\n"
+            "family.networks_folder = lambda: Path(sys.argv[2])\n"
+            "options = Options(device='cpu', threads=1, folder=Path(sys.argv[1]), size=32, sha256=sys.argv[3])\n"
+            "segmenter = family.TorchvisionSegmenter.load(sys.argv[4], options)\n"
+            "frame = RawFrame(Planes.filled(Size(64, 64), (90, 100, 200)).frozen(), 0.0)\n"
+            "print(segmenter.probability(frame).shape, 'torch' in sys.modules)\n"
+        )
+        folder = family.networks_folder()
+        assert not list(folder.glob("lraspp*")), "it would not be converted"
+        command = [sys.executable, "-c", code, str(home), str(folder), options.sha256, ON_CPU]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def by_hash(file: Path, options: Options) -> Options:
@@ -280,7 +302,7 @@ def test_a_known_probability_everywhere(red_state: State) -> None:
 
 
 @pytest.mark.parametrize("name", TORCHVISION_MODELS)
-def test_each_network_answers_as_torchvisions_own_at_the_heads_grid_and_hard_to_the_pixel(name: str) -> None:
+def test_each_network_answers_as_torchvisions_own_and_hard_to_the_pixel(name: str) -> None:
     reference = random_network(name)
     network = build(name, reference.state_dict(), Path("made"))
     frame = noise(Size(48, 32))
@@ -290,15 +312,52 @@ def test_each_network_answers_as_torchvisions_own_at_the_heads_grid_and_hard_to_
     assert picture.shape == (3, 32, 48)
     with torch.inference_mode():
         logits = reference(picture[None])["out"][0]
-        features = reference.get_submodule("backbone")(picture[None])
-        head = reference.get_submodule("classifier")
-        grid = head(features if name == ON_CPU else features["out"]).softmax(1)[:, PERSON : PERSON + 1]
-        odds = nn.functional.interpolate(grid.logit(), size=(32, 48), mode="bilinear", align_corners=False)
     soft = plain(name, network, 32).probability(frame)
     hard = plain(name, network, 32, hard=True).probability(frame)
-    np.testing.assert_allclose(soft, odds.sigmoid()[0, 0], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(soft, logits.softmax(0)[PERSON], rtol=1e-3, atol=1e-5)
     np.testing.assert_array_equal(hard, (logits.argmax(0) == PERSON).numpy())
     assert weights.meta["categories"][PERSON] == "person"
+
+
+class Eighth(nn.Module):
+    """Stands for a network: logits of an eighth of the picture's size, without any order in space. Classes but those
+    are out of play."""
+
+    def __init__(self, *classes: int) -> None:
+        super().__init__()
+        self.backbone = nn.AvgPool2d(8, ceil_mode=True)
+        self.backbone.register_forward_hook(lambda module, given, features: {"out": features})
+        self.classifier = nn.Conv2d(3, 21, 1)
+        out = torch.tensor([0.0 if index in classes else -100.0 for index in range(21)])
+        weight = torch.randn(21, 3, 1, 1, generator=torch.Generator().manual_seed(4)) * 10
+        self.classifier.load_state_dict({"weight": weight, "bias": out})
+
+
+def with_softmax_at_the_inputs_size(logits: torch.Tensor, size: Size) -> torch.Tensor:
+    """torchvision's way."""
+    return upsampled(logits, size).softmax(1)[0, PERSON]
+
+
+def with_log_odds_at_the_heads_grid(logits: torch.Tensor, size: Size) -> torch.Tensor:
+    return upsampled(logits.softmax(1)[:, PERSON : PERSON + 1].double().logit(), size).sigmoid()[0, 0]
+
+
+def upsampled(grid: torch.Tensor, size: Size) -> torch.Tensor:
+    return nn.functional.interpolate(grid, size=(size.height, size.width), mode="bilinear", align_corners=False)
+
+
+@pytest.mark.parametrize("size", [Size(64, 48), Size(93, 61), Size(16, 200), Size(12, 9)])
+def test_between_two_classes_the_answer_is_torchvisions_to_the_pixel_and_among_many_it_is_near(size: Size) -> None:
+    rgb = torch.randint(0, 256, (1, size.height, size.width, 3), generator=torch.Generator().manual_seed(5)).byte()
+    with torch.inference_mode():
+        two = Person("fcn_resnet101", Eighth(0, PERSON))
+        theirs = with_softmax_at_the_inputs_size(two.logits(rgb), size)
+        assert theirs.max() - theirs.min() > 0.3
+        torch.testing.assert_close(two(rgb), theirs, rtol=0, atol=1e-5)
+        many = Person("fcn_resnet101", Eighth(*range(21)))
+        theirs = with_softmax_at_the_inputs_size(many.logits(rgb), size)
+        error = (many(rgb) - theirs).abs().max()
+        assert 0 < error < (with_log_odds_at_the_heads_grid(many.logits(rgb), size) - theirs).abs().max() / 3
 
 
 @pytest.mark.parametrize("name", TORCHVISION_MODELS)
@@ -328,6 +387,7 @@ def test_a_checkpoint_without_the_training_counters_is_taken() -> None:
 # what is chosen
 
 
+@pytest.mark.usefixtures("first_start")
 def test_auto_is_the_small_network_on_a_cpu_and_says_so(
     lraspp_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,6 +422,7 @@ def test_a_gpu_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) ->
     assert not caught.value.retry
 
 
+@pytest.mark.usefixtures("first_start")
 @pytest.mark.parametrize(
     ("size", "live", "shape"), [(None, False, (520, 520)), (None, True, (128, 128)), (48, True, (48, 48))]
 )
@@ -384,6 +445,7 @@ def test_the_input_has_the_size_that_the_preset_would_make(width: int, height: i
         assert min(size.width, size.height) <= short
 
 
+@pytest.mark.usefixtures("first_start")
 def test_a_picture_of_any_shape_is_answered(lraspp_file: Path, tmp_path: Path) -> None:
     segmenter = TorchvisionSegmenter.load(
         ON_CPU, by_hash(lraspp_file, Options(device="cpu", threads=1, folder=tmp_path, size=32))
@@ -394,23 +456,8 @@ def test_a_picture_of_any_shape_is_answered(lraspp_file: Path, tmp_path: Path) -
         assert 0 <= probability.min() <= probability.max() <= 1
 
 
-def test_a_cpu_never_needs_torch_in_the_running_process(
-    lraspp_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
-    options = by_hash(lraspp_file, Options(device="cpu", threads=1, folder=tmp_path, size=32))
-    code = (
-        "import sys; from pathlib import Path; import numpy as np\n"
-        "from vbgcam.frames import Planes, RawFrame, Size; from vbgcam.segment import Options\n"
-        "from vbgcam.segment.family import TorchvisionSegmenter\n"
-        "options = Options(device='cpu', threads=1, folder=Path(sys.argv[1]), size=32, sha256=sys.argv[2])\n"
-        "segmenter = TorchvisionSegmenter.load(sys.argv[3], options)\n"
-        "frame = RawFrame(Planes.filled(Size(64, 64), (90, 100, 200)).frozen(), 0.0)\n"
-        "print(segmenter.probability(frame).shape, 'torch' in sys.modules)\n"
-    )
-    command = [sys.executable, "-c", code, str(options.folder), options.sha256, ON_CPU]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert done.stdout.strip() == "(32, 32) False"
+def test_a_cpu_never_needs_torch_in_the_running_process(first_start: str) -> None:
+    assert first_start == "(32, 32) False"
 
 
 # what goes wrong

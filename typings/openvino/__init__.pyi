@@ -35,7 +35,6 @@ class Core:
 def convert_model(
     model: object,
     *,
-    example_input: object,
     input: Sequence[tuple[PartialShape, Type]],  # noqa: A002  # its name for it
 ) -> Model: ...
 def get_version() -> str: ...

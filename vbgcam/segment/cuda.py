@@ -54,7 +54,7 @@ from torchvision.models.resnet import Bottleneck
 from vbgcam.errors import ModelError
 from vbgcam.frames import U8, Size
 from vbgcam.segment import Probability
-from vbgcam.segment.engine import OutOfMemory
+from vbgcam.segment.engine import OutOfMemory, one_line
 
 log = logging.getLogger(__name__)
 
@@ -206,7 +206,7 @@ class CudaEngine:
                     raise
                 plan.answer = None
                 self._captures = False
-                log.warning("%s runs without CUDA graphs, which costs time: %s", self.device, _one_line(exc))
+                log.warning("%s runs without CUDA graphs, which costs time: %s", self.device, one_line(exc))
                 return None
         return graph
 
@@ -271,8 +271,8 @@ class CudaEngine:
                 mend="set model.size smaller, or choose another model",
             )
         if self._is_lost():
-            return ModelError(f"{self.device} is lost: {_one_line(exc)}", mend=_MEND_LOST)
-        return ModelError(f"the network failed on {self.device}{at}: {_one_line(exc)}")
+            return ModelError(f"{self.device} is lost: {one_line(exc)}", mend=_MEND_LOST)
+        return ModelError(f"the network failed on {self.device}{at}: {one_line(exc)}")
 
     def _is_lost(self) -> bool:
         """After a launch failure, an illegal access, a fallen-off card every further call fails. One call may fail with
@@ -440,7 +440,7 @@ class _Convolution(nn.Module):
             raise
         except RuntimeError as exc:  # cuDNN has no such kernel for this GPU, type or shape
             self.fused = False
-            log.debug("no fused convolution for %s: %s", list(x.shape), _one_line(exc))
+            log.debug("no fused convolution for %s: %s", list(x.shape), one_line(exc))
         self._refused = not self.fused
         return plain
 
@@ -506,8 +506,3 @@ def _short_of_memory(exc: RuntimeError) -> bool:
         or any(word in str(item) for word in ("out of memory", "ALLOC_FAILED"))
         for item in _chain(exc)
     )
-
-
-def _one_line(exc: Exception) -> str:
-    """torch's messages run over many lines; the first ones say what happened."""
-    return " ".join(str(exc).split())[:160]

@@ -10,7 +10,7 @@ import torch
 from vbgcam.errors import ModelError
 from vbgcam.frames import U8, Size
 from vbgcam.segment import Probability
-from vbgcam.segment.engine import OutOfMemory
+from vbgcam.segment.engine import OutOfMemory, one_line
 from vbgcam.segment.person import Person
 
 
@@ -53,5 +53,4 @@ def failed(device: str, exc: RuntimeError) -> ModelError:
             f"the memory of {device} is too small for the network at this input size",
             mend="set model.size smaller, or choose another model",
         )
-    # torch's messages run over many lines; the first ones say what happened.
-    return ModelError(f"the network failed on {device}: {' '.join(str(exc).split())[:160]}")
+    return ModelError(f"the network failed on {device}: {one_line(exc)}")

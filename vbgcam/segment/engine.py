@@ -43,3 +43,8 @@ def quiet_torch() -> None:
     """torch's warnings are for programmers. Filters stay until the process ends: taking them away again, as
     `warnings.catch_warnings` does, would disturb the other threads."""
     warnings.filterwarnings("ignore", module=r"(torch|torchvision|vbgcam\.segment)(\.|$)")
+
+
+def one_line(exc: Exception) -> str:
+    """torch's messages run over many lines; the first ones say what happened."""
+    return " ".join(str(exc).split())[:160]

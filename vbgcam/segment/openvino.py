@@ -5,16 +5,17 @@ AVX-512), and needs no torch: with the converted network on disk, torch is not e
 
 What is kept lies in the user's cache folder, one network in two files whose names carry what they were made from (the
 weights' SHA-256, OpenVINO's version, soft or hard, the form of `person`), and a third with the SHA-256 of both: what is
-damaged or half written is not loaded but made anew.
+damaged or half written is not loaded but made anew. When one is added, those go that were not used for longest.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -33,11 +34,16 @@ from vbgcam.segment.engine import OutOfMemory
 
 log = logging.getLogger(__name__)
 
-_FORM: Final = 2
+_FORM: Final = 3
 """Of what `person` computes; counted up when that changes."""
 
 _SIZES: Final = 3
 """Compiled inputs that are kept: the one in use, the one before, the one that is tried."""
+
+_ROOM: Final = 1_000_000_000
+"""Bytes of converted networks that are kept on disk: four of the largest, DeepLab's with a ResNet-101."""
+
+_ENDS: Final = (".xml", ".bin", ".json")
 
 
 class OpenVinoEngine:
@@ -124,12 +130,14 @@ def load(
     version = openvino.get_version().split("-")[0]
     key = f"{file_sha256(weights)} {version} {'hard' if hard else 'soft'} {_FORM}"
     stem = f"{weights.stem}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-    network, numbers, sums = (folder / f"{stem}{end}" for end in (".xml", ".bin", ".json"))
+    network, numbers, sums = (folder / f"{stem}{end}" for end in _ENDS)
     kept = _kept(network, numbers, sums)
     if kept is None:
         elsewhere()
         kept = _kept(network, numbers, sums)
     if kept is not None:
+        with contextlib.suppress(OSError):  # a folder that may only be read
+            sums.touch()
         return kept
     model = convert()
     try:
@@ -138,9 +146,31 @@ def load(
             _save(model, network_part, numbers_part)
             found = {"xml": file_sha256(network_part), "bin": file_sha256(numbers_part)}
             sums_part.write_text(json.dumps(found) + "\n")
+        _tidy(folder, stem)
     except (OSError, ModelError) as exc:
         log.info("the converted network cannot be kept in %s: %s", folder, exc)
     return model
+
+
+def _tidy(folder: Path, used: str) -> None:
+    """Lets go of all but `used` and, within `_ROOM`, those that were last used before it. Other processes may do the
+    same, or use one that goes: it stays whole in their memory, and is made anew at a later start. (Windows keeps the
+    files of one in use.) What a killed process had half written goes like a network that nobody uses."""
+    sizes: Counter[str] = Counter()
+    last: dict[str, float] = {}
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):  # gone meanwhile
+            status = path.stat()
+            sizes[path.stem] += status.st_size
+            last[path.stem] = max(last.get(path.stem, 0.0), status.st_mtime)
+    room = _ROOM - sizes[used]
+    for stem in sorted(last.keys() - {used}, key=last.__getitem__, reverse=True):
+        room -= sizes[stem]
+        if room < 0:
+            log.info("letting go of the converted network %s, the one not used for longest", stem)
+            for end in _ENDS:
+                with contextlib.suppress(OSError):
+                    (folder / f"{stem}{end}").unlink(missing_ok=True)
 
 
 def _save(model: openvino.Model, network: Path, numbers: Path) -> None:

@@ -1,8 +1,9 @@
 """From a picture to the person's probability: torchvision's network between the two ends that this program needs.
 
 torchvision upsamples 21 logits to the input's size and leaves the rest to the caller; the auxiliary head, which serves
-training alone, is computed besides. Here the person's log-odds against the 20 other classes are taken at the head's own
-grid (an eighth of the input), and this one channel is upsampled.
+training alone, is computed besides. Here the person's log-odds against the 20 other classes are taken at a grid three
+times as fine as the head's own (which is an eighth of the input, DeepLab's on a MobileNet a sixteenth), and this one
+channel is upsampled.
 """
 
 from __future__ import annotations
@@ -16,13 +17,20 @@ from torch.nn import functional
 
 from vbgcam.segment.weights import PUBLISHED
 
+FINER: Final = 3
+"""Times the head's grid, the grid of the log-odds. An odd multiple holds the head's own nodes, between which bilinear
+upsampling is linear, and all of its nodes have exactly what torchvision's own upsampling has there. Between them the
+answer is exact where two classes are in play, and nearer the finer the grid where there are more. The largest
+difference from torchvision's probability, fcn_resnet101 with made weights at 256x256: 0.0220 at the head's grid, 0.0046
+at 3 times, 0.0011 at 5, for 0.5 and 1.9 ms of OpenVINO's."""
+
 
 class Person(nn.Module):
     """`network`: one of torchvision's six. `hard`: the class with the largest logit decides, 0 or 1, after an
     upsampling of all 21: the classic label mask is that to the pixel.
 
     Log-odds are upsampled and not probabilities: where two classes are in play, as at most edges of a person, that is
-    exactly torchvision's answer (it upsamples logits, and then takes the softmax), with edges as sharp."""
+    exactly torchvision's answer (it upsamples logits, and then takes the softmax), with edges as sharp. See `FINER`."""
 
     scale: torch.Tensor
     shift: torch.Tensor
@@ -50,11 +58,12 @@ class Person(nn.Module):
         return torch.sigmoid(_upsampled(self.odds(rgb), height, width))[0, 0]
 
     def odds(self, rgb: torch.Tensor) -> torch.Tensor:
-        """The person's log-odds at the head's grid, (1, 1, rows, columns)."""
+        """The person's log-odds, (1, 1, rows, columns), `FINER` times the head's grid."""
         logits = self.logits(rgb)
         person = logits[:, self.person : self.person + 1]
-        others = torch.cat([logits[:, : self.person], logits[:, self.person + 1 :]], 1)
-        return person - others.logsumexp(1, keepdim=True)
+        others = torch.cat([logits[:, : self.person], logits[:, self.person + 1 :]], 1) - person
+        others = functional.interpolate(others, scale_factor=float(FINER), mode="bilinear", align_corners=False)
+        return -others.logsumexp(1, keepdim=True)
 
     def logits(self, rgb: torch.Tensor) -> torch.Tensor:
         """Of the 21 classes, at the head's grid."""
