@@ -67,7 +67,7 @@ PAPERS: Final = {"mad": 1e3, "mse": 1e3, "grad": 1.0, "conn": 1.0, "dtssd": 1.0}
 
 def score(alpha: U8, truth: U8, before: tuple[U8, U8] | None = None) -> Score:
     """`alpha`, `truth`: uint8, (height, width), 255 is the person. `before`: both of the frame before, of the same
-    size. 7 ms at 640x360, 60 at 1920x1080."""
+    size. 13 ms at 640x360, most of it connectivity."""
     if alpha.shape != truth.shape:
         raise ValueError(f"an alpha of {alpha.shape} cannot be compared with one of {truth.shape}")
     ours, true = np.asarray(alpha >= _PERSON, np.uint8), np.asarray(truth >= _PERSON, np.uint8)
@@ -156,19 +156,33 @@ def _conn(alpha: U8, truth: U8) -> float:
     """Up to which level each pixel hangs together with the largest part that both alphas have in common, and how far
     each of the two rises above that level."""
     level = np.zeros(alpha.shape, np.float32)
-    connected = np.ones(alpha.shape, bool)
-    lower = np.minimum(alpha, truth).astype(np.uint16) * np.uint16(_LEVELS)
-    for step in range(1, _LEVELS + 1):
-        _, labels, stats, _ = cv2.connectedComponentsWithStats(
-            np.asarray(lower >= 255 * step, np.uint8), connectivity=4, ltype=cv2.CV_32S
-        )
-        if len(stats) < 2:
-            break
-        connected &= labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
-        level += connected
+    common = np.minimum(alpha, truth)
+    left, top, width, height = cv2.boundingRect(common)  # outside of it there is no level but 0
+    if width:
+        inside = slice(top, top + height), slice(left, left + width)
+        level[inside] = _level(common[inside])
     level *= 255 / _LEVELS
     rises = [np.where(above >= _THETA, above, 0) for above in (alpha - level, truth - level)]
     return float(np.abs(rises[0] - rises[1]).sum(dtype=np.float64)) / 255 / 1000
+
+
+def _level(common: U8) -> Floats:
+    """In steps, 0 to 10, how high each pixel hangs together with the largest part of that height."""
+    level, connected = np.zeros(common.shape, np.float32), np.ones(common.shape, bool)
+    count, main = -1, connected
+    for step in range(1, _LEVELS + 1):
+        above = np.asarray(common >= -(-255 * step // _LEVELS), np.uint8)
+        now = cv2.countNonZero(above)
+        if not now:
+            break
+        if now != count:  # else it is the step before once more, as most are where a mask is sure
+            _, labels = cv2.connectedComponents(above, connectivity=4, ltype=cv2.CV_32S)
+            sizes = np.bincount(labels.ravel())
+            main = labels == 1 + int(sizes[1:].argmax())
+            count = now
+        connected &= main
+        level += connected
+    return level
 
 
 def _dtssd(alpha: U8, truth: U8, before: tuple[U8, U8]) -> float:
