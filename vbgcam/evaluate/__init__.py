@@ -28,8 +28,9 @@ that `run` would have covered), `mask_fps` (None: a mask for every frame), and e
 `mask_age` (seconds).
 
 Of COCO: `images`, `person_iou`, `person_accuracy` (two classes), and where the model knows Pascal VOC's 21 classes
-`miou`, `pixel_accuracy`, `class_iou` (by name) and `confusion` (21 rows of the truth, 21 columns of the answer); all
-fractions.
+`miou` (None where a class never occurs, as torchvision's is no number then), `miou_present` (over the classes that
+occur), `pixel_accuracy`, `class_iou` (by name); `confusion` (rows of the truth, columns of the answer), and `items` as
+above, of the images that show a person. All are fractions.
 """
 
 Told = Callable[[int, "int | None", str], None]

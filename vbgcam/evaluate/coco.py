@@ -109,8 +109,12 @@ class CocoSet:
 
     def __iter__(self) -> Iterator[Annotated]:
         """In the order of the images' numbers, as torchvision goes."""
-        for name, objects in self._images:
-            yield Annotated(name, self.pictures / name, objects)
+        return (self.at(number) for number in range(len(self)))
+
+    def at(self, number: int) -> Annotated:
+        """The image of that place in the order."""
+        name, objects = self._images[number]
+        return Annotated(name, self.pictures / name, objects)
 
 
 def at_preset(rgb: U8, target: U8, side: int = PRESET) -> tuple[U8, U8]:

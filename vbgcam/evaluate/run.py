@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vbgcam import __version__
 from vbgcam.background import Background
@@ -54,12 +55,12 @@ class Question:
 
 @dataclass(slots=True)
 class Answer:
-    """`results`, and the pictures behind them (None for COCO, whose answer is one table). `journal` is still there: the
-    caller removes it when the results have been written."""
+    """`results`, and the pictures behind their items. `journal` is still there: the caller removes it when the results
+    have been written."""
 
     results: Results
     journal: Journal
-    look: Look | None = None
+    look: Look
 
 
 def clip(
@@ -194,7 +195,7 @@ def coco(
                 _broken_off(journal)
                 return None
             if number not in done:
-                journal.add(_image(number, image, model, Confusion(classes), hard=question.hard))
+                journal.add(*_image(number, image, model, Confusion(classes), hard=question.hard))
                 _note(journal, model)
             told(number + 1, count, image.name)
         total, images = Confusion(classes), 0
@@ -214,8 +215,14 @@ def coco(
         "images": images,
         **_classes(total),
         "left_out": left_out,
+        "items": [
+            {"name": row.name, **{name: row.found[name] for name in NAMES}}
+            for row in journal.rows()
+            if "iou" in row.found
+        ],
     }
-    return Answer(results, journal)
+    numbers = [row.number for row in journal.rows() if "iou" in row.found]
+    return Answer(results, journal, _coco_look(data, journal, question, numbers))
 
 
 def _classes(total: Confusion) -> dict[str, Any]:
@@ -232,21 +239,38 @@ def _classes(total: Confusion) -> dict[str, Any]:
     }
 
 
-def _image(number: int, image: Annotated, model: Segmenter | Labeller, counts: Confusion, *, hard: bool) -> Row:
+def _image(
+    number: int, image: Annotated, model: Segmenter | Labeller, counts: Confusion, *, hard: bool
+) -> tuple[Row, U8 | None]:
+    """Its table, and where a person is in it the mask with its figures."""
     try:
         rgb, target = at_preset(*image.read())
     except MediaError as exc:
         log.warning("%s", exc)
-        return Row(number, image.name, {"why": str(exc)})
+        return Row(number, image.name, {"why": str(exc)}), None
     if isinstance(model, Labeller):
-        counts.update(target, model.labels(rgb))
+        labels = model.labels(rgb)
+        counts.update(target, labels)
+        alpha = _all_or_nothing(labels == _PERSON)
     else:
         frame = RawFrame(from_rgb(rgb).frozen(), 0.0, 0, number)
         model.reset()
         alpha = finish(model.probability(frame), frame, hard=hard).alpha
         person = np.where(target == IGNORED, IGNORED, target == _PERSON).astype(np.uint8)
         counts.update(person, np.asarray(alpha >= _HALF, np.uint8))
-    return Row(number, image.name, {"confusion": counts.rows})
+    if not (target == _PERSON).any():
+        return Row(number, image.name, {"confusion": counts.rows}), None
+    alpha, truth = _where_it_counts(alpha, target)
+    return Row(number, image.name, {"confusion": counts.rows, **dataclasses.asdict(score(alpha, truth))}), alpha
+
+
+def _where_it_counts(alpha: U8, target: U8) -> tuple[U8, U8]:
+    """The mask and the true one; both nobody where pixels do not count."""
+    return np.where(target == IGNORED, np.uint8(0), alpha), _all_or_nothing(target == _PERSON)
+
+
+def _all_or_nothing(person: NDArray[np.bool_]) -> U8:
+    return np.where(person, np.uint8(255), np.uint8(0))
 
 
 def _key(kind: str, question: Question, data: Iterable[Path], **more: object) -> dict[str, Any]:
@@ -359,6 +383,19 @@ def _clip_look(film: Clip, journal: Journal, question: Question, frames: Sequenc
                 yield _shown(f"frame {frame.number}", frame, mask, truth, backdrops)
             if frame.number >= max(wanted, default=-1):
                 return
+
+    return look
+
+
+def _coco_look(data: CocoSet, journal: Journal, question: Question, numbers: Sequence[int]) -> Look:
+    def look(places: Sequence[int]) -> Iterator[Shown]:
+        backdrops = Backdrops(question.behind)
+        for place in places:
+            image, mask = data.at(numbers[place]), journal.mask(numbers[place])
+            assert mask is not None, "what was scored has a mask"
+            rgb, target = at_preset(*image.read())
+            frame = RawFrame(from_rgb(rgb).frozen(), 0.0)
+            yield _shown(image.name, frame, mask, _where_it_counts(mask, target)[1], backdrops)
 
     return look
 

@@ -33,11 +33,11 @@ _HEAT: Final = "rgb(15 124 116 / {:.2f})"
 _LEAST: Final = 0.005
 
 
-def write(results: Results, look: Look | None, target: Path) -> list[Path]:
-    """Writes the page, and the one to rate by eye where there are pictures: `look`, None for COCO. Both whole or not at
-    all. What was written. Raises OutputError, MediaError."""
+def write(results: Results, look: Look, target: Path) -> list[Path]:
+    """Writes the page, and the one to rate by eye where there are pictures. Both whole or not at all. What was written.
+    Raises OutputError, MediaError."""
     made = [(target, html(results, look, target.with_stem(f"{target.stem}-rating").name))]
-    if look is not None and results["items"]:
+    if results["items"]:
         made.append((target.with_stem(f"{target.stem}-rating"), rating(results, look)))
     for path, text in made:
         try:
@@ -49,7 +49,7 @@ def write(results: Results, look: Look | None, target: Path) -> list[Path]:
     return [path for path, _ in made]
 
 
-def html(results: Results, look: Look | None, rating_name: str) -> str:
+def html(results: Results, look: Look, rating_name: str) -> str:
     """The page's text. `rating_name`: the other page's file."""
     title = f"{Path(results['model']).name} on {' and '.join(Path(path).name for path in results['data'])}"
     parts = [f"<h1>{escape(title)}</h1>", *(f'<p class="soft">{escape(line)}</p>' for line in about(results))]
@@ -57,8 +57,9 @@ def html(results: Results, look: Look | None, rating_name: str) -> str:
         parts += _coco(results)
     else:
         parts.append(_tiles(results))
-        if look is not None and results["items"]:
-            parts += _pictures(results, look, rating_name)
+    if results["items"]:
+        parts += _pictures(results, look, rating_name)
+    if results["kind"] != "coco":
         parts += _charts(results) if results["kind"] == "clip" else _list(results)
         parts.append(_measures(results))
     if results["left_out"]:
@@ -137,7 +138,7 @@ def _four(shown: Shown) -> str:
         ("error", error(shown)),
     )
     figures = "".join(
-        f'<figure><img src="{data_uri(pixels)}" alt="{title} of {escape(shown.name)}" loading="lazy">'
+        f'<figure><img src="{data_uri(pixels)}" alt="{title} of {escape(shown.name)}">'
         f"<figcaption>{title}</figcaption></figure>"
         for title, pixels in columns
     )
