@@ -499,4 +499,6 @@ def test_an_interrupted_bench_writes_nothing(tmp_path: Path, monkeypatch: pytest
 def test_a_file_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "nowhere" / "b.json"
     assert main(["bench", "--quick", "--size", "64x48", "--only", "gil", "--json", str(target)]) == 1
-    assert str(target) in capsys.readouterr().err.splitlines()[-1]
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert str(target) in said
+    assert f"mkdir -p {target.parent}" in said

@@ -216,6 +216,9 @@ def test_wrong_usage_is_said_all_at_once(tmp_path: Path, photos: Path, capsys: p
     said = capsys.readouterr().err
     assert "give one of them" in said
     assert "--limit belongs to sets" in said
+    target = tmp_path / "not there" / "r.json"
+    assert call("--pairs", photos, "--model", "chroma", "--json", target) == 2
+    assert f"mkdir -p '{target.parent}'" in capsys.readouterr().err
     assert call("--clip", tmp_path / "no.mp4", tmp_path / "no.mkv", "--model", "chroma") == 1
     assert "no.mp4" in capsys.readouterr().err
 

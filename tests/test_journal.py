@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,19 @@ def test_an_answered_question_leaves_nothing_behind(tmp_path: Path) -> None:
     journal.add(Row(0, "a", {}))
     journal.remove()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_nobody_went_on_with_for_a_month_is_forgotten(tmp_path: Path) -> None:
+    paths = []
+    for number in range(2):
+        with Journal(tmp_path, {"number": number}) as journal:
+            journal.add(Row(0, "a", {}))
+            paths.append(journal.path)
+        old = time.time() - 31 * 86400
+        os.utime(journal.path, (old, old))
+    with Journal(tmp_path, {"number": 1}) as journal:
+        assert journal.numbers == {0}, "one's own is kept, however old"
+    assert list(tmp_path.iterdir()) == [paths[1]]
 
 
 def test_what_was_committed_survives_a_kill(tmp_path: Path) -> None:

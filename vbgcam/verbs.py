@@ -367,6 +367,12 @@ def _asked(arguments: Namespace) -> tuple[Question, Settings]:
         problems.append("eval: --limit belongs to sets of pictures, not to --clip")
     if arguments.alpha is not None and arguments.model is not None:
         problems.append("eval: --alpha stands in place of --model; give one of them")
+    # Said now, and not after hours of work.
+    problems += [
+        f"eval: {option} {path}: there is no such folder; {_make_folder(path)}"
+        for option, path in (("--json", arguments.json), ("--html", arguments.html))
+        if path is not None and not path.parent.is_dir()
+    ]
     if problems:
         raise ConfigError(problems)
     settings = _settings(arguments, **({"model_name": f"truth:{arguments.alpha}"} if arguments.alpha else {}))
@@ -433,7 +439,12 @@ def _keep(path: Path, text: str) -> None:
         with whole(path) as part:
             part.write_text(text, encoding="utf-8")
     except OSError as exc:
-        raise OutputError(f"{path}: the figures could not be written: {exc.strerror}") from exc
+        mend = _make_folder(path) if isinstance(exc, FileNotFoundError) else ""
+        raise OutputError(f"{path}: the figures could not be written: {exc.strerror}", mend=mend) from exc
+
+
+def _make_folder(path: Path) -> str:
+    return f"mkdir -p {shlex.quote(str(path.parent))}"
 
 
 def models(arguments: Namespace, interruption: Interruption) -> int:

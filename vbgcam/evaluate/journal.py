@@ -23,6 +23,8 @@ import platformdirs
 from vbgcam.errors import OutputError
 from vbgcam.frames import U8
 
+# Seconds after which nobody goes on with an evaluation any more. One of a ten-minute clip is 100 MB.
+_OLD: Final = 30 * 86400
 # Seconds of work that may be lost; each commit waits for the disk.
 _COMMIT: Final = 2.0
 _TABLES: Final = """
@@ -34,6 +36,12 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 def usual_folder() -> Path:
     """Where journals are kept."""
     return Path(platformdirs.user_cache_dir("vbgcam", appauthor=False)) / "evaluations"
+
+
+def _forget_old(folder: Path, kept: Path) -> None:
+    for path in folder.glob("*.sqlite"):
+        if path != kept and time.time() - path.stat().st_mtime > _OLD:
+            path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,7 @@ class Journal:
         self.path: Final = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.sqlite"
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            _forget_old(folder, self.path)
             # `isolation_level=None`: transactions begin where it says so below.
             self._base = sqlite3.connect(self.path, timeout=0.5, isolation_level=None)
             try:
