@@ -81,7 +81,7 @@ def about(results: Results) -> list[str]:
                 f"{results['covered']} frames would have been covered: no mask yet, or one older than mask.max_age_ms"
             )
     else:
-        lines.append(f"{results['images']} pictures")
+        lines.append("1 picture" if results["images"] == 1 else f"{results['images']} pictures")
     return lines
 
 
