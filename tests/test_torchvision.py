@@ -173,7 +173,7 @@ def first_start(lraspp_file: Path, tmp_path_factory: pytest.TempPathFactory) -> 
             "print(segmenter.probability(frame).shape, 'torch' in sys.modules)\n"
         )
         folder = family.networks_folder()
-        assert not list(folder.glob("lraspp*")), "it would not be converted"
+        assert not list(folder.glob(f"*{options.sha256}*")), "it would not be converted"
         command = [sys.executable, "-c", code, str(home), str(folder), options.sha256, ON_CPU]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
