@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import vbgcam.loops  # noqa: F401  # compiled here: inside a property's first example it would pass hypothesis' deadline
 from vbgcam.camera.choose import RAW, READABLE
 from vbgcam.camera.listing import Layout
 from vbgcam.camera.unpack import unpacker

@@ -90,7 +90,7 @@ class Runs:
     """On the host: boots the guest for each file and kind of start, and hands out the reports test by test.
 
     One thread boots, since the guest has one CPU of its own and most of its tests wait for a camera's clock: the host's
-    tests and the guest's take eleven minutes beside each other, and seventeen one after the other."""
+    tests and the guest's took 346 s beside each other on two CPUs, in another run 1,102 s one after the other."""
 
     config: pytest.Config
     make: Callable[[], Machine] = build

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from vbgcam.errors import MediaError
 from vbgcam.films import AlphaFilm, Film
@@ -22,6 +22,10 @@ from vbgcam.policy import Compose, Limits, Situation, decide
 from vbgcam.segment import Segmenter
 
 log = logging.getLogger(__name__)
+
+# Seconds by which two frames' distance may be wrong: MKV and WebM round each time to a millisecond, so that at 30 frames
+# a second a mask that takes 1/30 s would miss two frames of three.
+_ROUNDED: Final = Fraction(1, 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ class Lag:
         self._seen: tuple[Fraction, RawFrame] | None = None
 
     def at(self, time: Fraction, frame: RawFrame) -> Mask | None:
-        """The newest mask at `time`, when `frame` comes; times grow. Exact: a mask that is ready with a frame is that
+        """The newest mask at `time`, when `frame` comes; times grow. A mask that is ready with a frame is that
         frame's."""
         if self._takes is None:
             return self._make(frame)
@@ -66,11 +70,11 @@ class Lag:
 
     def _finished(self, time: Fraction) -> Fraction | None:
         """When the network became free, if it did up to `time`."""
-        if self._coming is None or self._coming[0] > time:
+        if self._coming is None or self._coming[0] > time + _ROUNDED:
             return None
         ready, self._newest = self._coming
         self._coming = None
-        return ready
+        return ready if ready < time - _ROUNDED else time
 
     def _new(self, frame: RawFrame) -> bool:
         return self._newest is None or frame.captured_at > self._newest.captured_at

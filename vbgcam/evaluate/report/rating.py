@@ -12,7 +12,7 @@ from vbgcam.evaluate import Results
 from vbgcam.evaluate.report import Look
 from vbgcam.evaluate.report.document import asset, data_uri, document
 
-# Two of each are 40 marks one at a time: about five minutes. More, and people stop looking.
+# Two of each are 40 marks, one at a time.
 _SCENES: Final = 20
 _WIDTH: Final = 720
 
