@@ -23,8 +23,8 @@ from vbgcam.segment import Segmenter
 
 log = logging.getLogger(__name__)
 
-# Seconds by which two frames' distance may be wrong: MKV and WebM round each time to a millisecond, so that at 30 frames
-# a second a mask that takes 1/30 s would miss two frames of three.
+# Seconds by which two frames' distance may be wrong: MKV and WebM round each time to a millisecond. At 30 frames a
+# second a mask that takes 1/30 s would miss two frames of three.
 _ROUNDED: Final = Fraction(1, 1000)
 
 
