@@ -168,6 +168,29 @@ class Mask:
 
 
 @dataclass(frozen=True, slots=True)
+class Sighting:
+    """What the network made of a frame, before `mask` makes the Mask of it for this frame and those that follow until
+    the next sighting. `alpha`: uint8, 255 is the person, of any size, over the whole frame, read-only. `exact`: it is
+    not a network's guess, and as good for its own frame as it can be."""
+
+    frame: RawFrame
+    alpha: U8
+    exact: bool = False
+
+    @property
+    def captured_at(self) -> float:
+        return self.frame.captured_at
+
+    @property
+    def epoch(self) -> int:
+        return self.frame.epoch
+
+    @property
+    def size(self) -> Size:
+        return self.frame.size
+
+
+@dataclass(frozen=True, slots=True)
 class Backdrop:
     """What stands behind the person, at the output's size. Made by `background`."""
 

@@ -28,21 +28,23 @@ u8: Any = np.uint8
 u16: Any = np.uint16
 u32: Any = np.uint32
 u64: Any = np.uint64
+i16: Any = np.int16
 i32: Any = np.int32
+f32: Any = np.float32
 up: Any = np.uintp
 
 _raw_memcpy: Any = cgutils.raw_memcpy
 
 _Loop = TypeVar("_Loop", bound=Callable[..., Any])
 
-_SEEN: Final = types.Array(types.uint8, 2, "C", readonly=True)
-_SEEN_WORDS: Final = types.Array(types.uint16, 2, "C", readonly=True)
+SEEN: Final = types.Array(types.uint8, 2, "C", readonly=True)
+SEEN_WORDS: Final = types.Array(types.uint16, 2, "C", readonly=True)
 _SEEN_QUADS: Final = types.Array(types.uint32, 2, "C", readonly=True)
 _SEEN_FLAT: Final = types.Array(types.uint8, 1, "C", readonly=True)
 _SEEN_FLAT_WORDS: Final = types.Array(types.uint16, 1, "C", readonly=True)
-_MADE: Final = types.Array(types.uint8, 2, "C")
+MADE: Final = types.Array(types.uint8, 2, "C")
 _MADE_FLAT: Final = types.Array(types.uint8, 1, "C")
-_MADE_FLOATS: Final = types.Array(types.float32, 3, "C")
+MADE_FLOATS: Final = types.Array(types.float32, 3, "C")
 
 # Pixels of two lines that share one decision, copy or blend. Shorter ones cost more decisions, longer ones blend more
 # than they must: at 64 and at 256 the blend takes a fifth to a half more.
@@ -52,12 +54,12 @@ _FRONT: Final = 1
 _MIXED: Final = 2
 
 
-def _loop(*arguments: types.Type) -> Callable[[_Loop], _Loop]:
+def loop(*arguments: types.Type) -> Callable[[_Loop], _Loop]:
     """Compiles for these arguments, so that no frame waits for it."""
     return cast("Callable[[_Loop], _Loop]", njit(types.void(*arguments), cache=True, nogil=True))
 
 
-def _part(function: _Loop) -> _Loop:
+def part(function: _Loop) -> _Loop:
     """A part of other loops, compiled with them."""
     return cast("_Loop", njit(nogil=True)(function))
 
@@ -78,7 +80,7 @@ def _copy_bytes_code(_context: Any, target: Any, source: Any, count: Any) -> Any
 _copy_bytes: Any = intrinsic(_copy_bytes_code)
 
 
-@_part
+@part
 def _mix(front: U8, back: U8, alpha: U8, out: U8, start: int, end: int, alpha_start: int) -> None:
     """round((a * front + (255 - a) * back) / 255): with t the sum + 128, (t + (t >> 8)) >> 8 is exact, in 16 bits."""
     for place in range(start, end):
@@ -87,7 +89,7 @@ def _mix(front: U8, back: U8, alpha: U8, out: U8, start: int, end: int, alpha_st
         out[place] = u8(u16(t + u16(t >> u16(8))) >> u16(8))
 
 
-@_part
+@part
 def _mean_of_four(pairs: NDArray[np.uint16], start: int, end: int, step: int, out: U8) -> None:
     """A chroma sample's alpha. Neighbours are read as one word: every second byte alone makes no vectors."""
     for place in range(start, end):
@@ -96,7 +98,7 @@ def _mean_of_four(pairs: NDArray[np.uint16], start: int, end: int, step: int, ou
         out[up(place - start)] = u8(u16(total + u16(2)) >> u16(2))
 
 
-@_part
+@part
 def _classify(alpha: U8, width: int, height: int, segments: int, kinds: U8) -> None:
     """Whether each segment of two lines is the background's alone, the person's alone, or mixed."""
     index = up(0)
@@ -113,7 +115,7 @@ def _classify(alpha: U8, width: int, height: int, segments: int, kinds: U8) -> N
             index += up(1)
 
 
-@_part
+@part
 def _mix_or_copy(kind: int, front: U8, back: U8, alpha: U8, out: U8, start: int, end: int) -> None:
     """One run."""
     if kind == _MIXED:
@@ -123,7 +125,7 @@ def _mix_or_copy(kind: int, front: U8, back: U8, alpha: U8, out: U8, start: int,
         _copy_bytes(up(up(out.ctypes.data) + start), up(source + start), up(end - start))
 
 
-@_loop(*[_SEEN_FLAT] * 3, _SEEN_FLAT_WORDS, _MADE_FLAT, types.uintp, types.uintp)
+@loop(*[_SEEN_FLAT] * 3, _SEEN_FLAT_WORDS, _MADE_FLAT, types.uintp, types.uintp)
 def blend(front: U8, back: U8, alpha: U8, pairs: NDArray[np.uint16], out: U8, width: int, height: int) -> None:
     """alpha * front + (1 - alpha) * back in all three planes, each rounded; a chroma sample's alpha is the rounded mean
     of its four. `front`, `back`, `out`: whole I420 blocks, as in `Planes.data`; `alpha`: (height * width,); `pairs`:
@@ -167,13 +169,13 @@ def blend(front: U8, back: U8, alpha: U8, pairs: NDArray[np.uint16], out: U8, wi
             first = last
 
 
-@_part
+@part
 def _low_bytes(words: NDArray[np.uint16], out: U8, row: int) -> None:
     for column in range(up(0), up(out.shape[1])):
         out[row, column] = u8(words[row, column])
 
 
-@_part
+@part
 def _high_bytes(words: NDArray[np.uint16], out: U8, row: int) -> None:
     for column in range(up(0), up(out.shape[1])):
         out[row, column] = u8(words[row, column] >> u16(8))
@@ -183,7 +185,7 @@ def _mean_byte_at(shift: int) -> Callable[[NDArray[np.uint32], int, int, U8, int
     """The mean of one byte of two lines' words. `shift` is a constant of the compiled loop: as a variable it costs
     three times as much, since it could be 32 and more."""
 
-    @_part
+    @part
     def mean_byte(quads: NDArray[np.uint32], top: int, low: int, out: U8, row: int) -> None:
         for column in range(up(0), up(out.shape[1])):
             above, below = u32(quads[top, column] >> u32(shift)), u32(quads[low, column] >> u32(shift))
@@ -195,7 +197,7 @@ def _mean_byte_at(shift: int) -> Callable[[NDArray[np.uint32], int, int, U8, int
 _mean_byte_0, _mean_byte_1, _mean_byte_2, _mean_byte_3 = (_mean_byte_at(8 * byte) for byte in range(4))
 
 
-@_loop(_SEEN_WORDS, _SEEN_QUADS, types.boolean, types.boolean, *[_MADE] * 3)
+@loop(SEEN_WORDS, _SEEN_QUADS, types.boolean, types.boolean, *[MADE] * 3)
 def packed_422(
     pairs: NDArray[np.uint16],
     quads: NDArray[np.uint32],
@@ -223,7 +225,7 @@ def packed_422(
             _mean_byte_2(quads, top, low, second, row)
 
 
-@_loop(_SEEN_WORDS, _MADE, _MADE)
+@loop(SEEN_WORDS, MADE, MADE)
 def split_pairs(pairs: NDArray[np.uint16], low: U8, high: U8) -> None:
     """NV12's chroma to planes: the low bytes of the little-endian words, and the high ones."""
     for row in range(up(0), up(low.shape[0])):
@@ -231,25 +233,25 @@ def split_pairs(pairs: NDArray[np.uint16], low: U8, high: U8) -> None:
         _high_bytes(pairs, high, row)
 
 
-@_part
+@part
 def _first_line(plane: U8, line: int, sums: NDArray[np.uint16]) -> None:
     for column in range(up(0), up(sums.shape[0])):
         sums[column] = plane[line, column]
 
 
-@_part
+@part
 def _add_line(plane: U8, line: int, sums: NDArray[np.uint16]) -> None:
     for column in range(up(0), up(sums.shape[0])):
         sums[column] = u16(sums[column] + u16(plane[line, column]))
 
 
-@_part
+@part
 def _part_of(value: Any, step: int) -> Any:
     """The upper half of a product of two 16-bit numbers: one instruction for 16 of them."""
     return u16(u32(u32(value) * u32(step)) >> u32(16))
 
 
-@_loop(_SEEN, types.uint16, types.uint16, _MADE)
+@loop(SEEN, types.uint16, types.uint16, MADE)
 def scale(plane: U8, step: int, constant: int, out: U8) -> None:
     """(step * x / 256 + constant) / 256, `step` in 1/65536 and `constant` in 1/256, both rounded down, for values that
     stay within 0 to 255."""
@@ -258,7 +260,7 @@ def scale(plane: U8, step: int, constant: int, out: U8) -> None:
             out[row, column] = u8(u16(_part_of(u16(u16(plane[row, column]) << u16(8)), step) + constant) >> u16(8))
 
 
-@_loop(_SEEN, types.uint16, types.uint16, _MADE)
+@loop(SEEN, types.uint16, types.uint16, MADE)
 def scale_line_pairs(plane: U8, step: int, constant: int, out: U8) -> None:
     """`scale` for the means of two lines each."""
     for row in range(up(0), up(out.shape[0])):
@@ -269,7 +271,7 @@ def scale_line_pairs(plane: U8, step: int, constant: int, out: U8) -> None:
             out[row, column] = u8(u16(_part_of(total, step) + constant) >> u16(8))
 
 
-@_loop(_SEEN, types.uintp, _MADE)
+@loop(SEEN, types.uintp, MADE)
 def reduce(plane: U8, factor: int, out: U8) -> None:
     """The rounded means of squares of `factor` (2 to 16) pixels; what hangs over at the right and the bottom is left
     out."""
@@ -301,7 +303,7 @@ def reduce(plane: U8, factor: int, out: U8) -> None:
                 out[row, column] = u8(u64(u64(total) * u64(share)) >> u64(24))
 
 
-@_part
+@part
 def _one_color(y: U8, u: U8, v: U8, luma: int, of_u: int, of_v: int, constant: int, out: U8, row: int) -> None:
     for column in range(up(0), up(out.shape[1])):
         grey = i32(i32(luma * i32(y[row, column])) + constant)
@@ -309,7 +311,7 @@ def _one_color(y: U8, u: U8, v: U8, luma: int, of_u: int, of_v: int, constant: i
         out[row, column] = u8(min(max(value, i32(0)), i32(255)))
 
 
-@_loop(_SEEN, _SEEN, _SEEN, types.Array(types.int32, 1, "C", readonly=True), _MADE, _MADE, _MADE)
+@loop(SEEN, SEEN, SEEN, types.Array(types.int32, 1, "C", readonly=True), MADE, MADE, MADE)
 def to_rgb(y: U8, u: U8, v: U8, steps: NDArray[np.int32], red: U8, green: U8, blue: U8) -> None:
     """Three planes of one size to three others. `steps`, in 1/65536: what Y, and what V adds to R, U and V to G, U to
     B, and the three constants."""
@@ -321,7 +323,7 @@ def to_rgb(y: U8, u: U8, v: U8, steps: NDArray[np.int32], red: U8, green: U8, bl
         _one_color(y, u, u, luma, b_u, i32(0), b_0, blue, row)
 
 
-@_part
+@part
 def _between(rows: U8, above: int, below: int, part: int, out: U8, line: int) -> None:
     """`part`: how much of the lower line, 0 to 255 of 256."""
     b = u16(part)
@@ -331,7 +333,7 @@ def _between(rows: U8, above: int, below: int, part: int, out: U8, line: int) ->
         out[line, column] = u8(total >> u16(8))
 
 
-@_loop(_SEEN, _MADE)
+@loop(SEEN, MADE)
 def stretch_rows(rows: U8, out: U8) -> None:
     """Lines between lines, by linear interpolation in steps of 1/256; pixel centres lie as in OpenCV's resize."""
     have, height = rows.shape[0], out.shape[0]
@@ -341,7 +343,7 @@ def stretch_rows(rows: U8, out: U8) -> None:
         _between(rows, up(above), up(min(above + 1, have - 1)), u16(place & 255), out, up(line))
 
 
-@_part
+@part
 def _add_luma(y: U8, alpha: U8, line: int, sums: NDArray[np.uint32], weights: NDArray[np.uint16]) -> None:
     for column in range(up(0), up(sums.shape[0])):
         weight = u16(u16(255) - u16(alpha[line, column]))
@@ -349,7 +351,7 @@ def _add_luma(y: U8, alpha: U8, line: int, sums: NDArray[np.uint32], weights: ND
         sums[column] = u32(sums[column] + u32(u16(u16(y[line, column]) * weight)))
 
 
-@_part
+@part
 def _four_weights(pairs: NDArray[np.uint16], top: int, low: int, out: NDArray[np.uint16]) -> None:
     for column in range(up(0), up(out.shape[0])):
         above, below = pairs[top, column], pairs[low, column]
@@ -357,13 +359,13 @@ def _four_weights(pairs: NDArray[np.uint16], top: int, low: int, out: NDArray[np
         out[column] = u16(u16(1020) - total)
 
 
-@_part
+@part
 def _add_chroma(plane: U8, line: int, weights: NDArray[np.uint16], sums: NDArray[np.uint32]) -> None:
     for column in range(up(0), up(sums.shape[0])):
         sums[column] = u32(sums[column] + u32(u32(plane[line, column]) * u32(weights[column])))
 
 
-@_loop(_SEEN, _SEEN, _SEEN, _SEEN, _SEEN_WORDS, _MADE_FLOATS)
+@loop(SEEN, SEEN, SEEN, SEEN, SEEN_WORDS, MADE_FLOATS)
 def weighted_quarter(y: U8, u: U8, v: U8, alpha: U8, pairs: NDArray[np.uint16], out: NDArray[np.float32]) -> None:
     """What stands behind the person, at a quarter of the sides: sums over 4x4 pixels of y * w, u * w, v * w and w, with
     w = 255 - alpha, to `out`, float32 (height // 4, width // 4, 4). `pairs` as for `blend`."""

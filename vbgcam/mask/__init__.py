@@ -1,27 +1,50 @@
-"""What makes a mask good. For now one step: from the network's probability to an alpha of the frame's size."""
+"""What makes a mask good: from the network's answers to the alpha of each frame, the same way live and offline.
+
+    frame -> Looks (the network, at the person) -> Sighting -\\
+    frame -----------------------------------------------------> Present -> Mask
+
+A `Sighting` is what the network made of one frame. `Present` makes the Mask of that frame and of those that follow
+until the next sighting: it carries the sighting to the frame (`motion`), compares the frame with the room (`memory`),
+mends the outline (`edges`) and holds still what stands still. Each step can be left out (`steps`); with none, the mask
+is the network's answer at the frame's size.
+"""
 
 from __future__ import annotations
 
-import math
+from vbgcam.frames import Mask, RawFrame, Sighting
+from vbgcam.mask.crop import Looks
+from vbgcam.mask.plain import finish
+from vbgcam.mask.present import Present
+from vbgcam.mask.steps import NONE, Steps
+from vbgcam.segment import Segmenter
 
-import cv2
-import numpy as np
-
-from vbgcam.errors import ModelError
-from vbgcam.frames import Mask, RawFrame
-from vbgcam.pixels import resize_alpha
-from vbgcam.segment import Probability
+__all__ = ["NONE", "Looks", "Masker", "Present", "Steps", "finish"]
 
 
-def finish(probability: Probability, frame: RawFrame, *, hard: bool = False) -> Mask:
-    """The mask of the frame that the probability (float32, any size, 0 to 1) was made from. `hard` keeps a label mask
-    binary. Raises ModelError where a value is not finite: such a mask must never be shown."""
-    if probability.ndim != 2 or not probability.size:
-        raise ModelError(f"the network gave a mask of shape {list(probability.shape)}, not height x width")
-    # One value that is not finite makes the sum so, at a third of the time that looking at each one takes.
-    if not math.isfinite(float(probability.sum(dtype=np.float64))):
-        raise ModelError("the network gave a mask that is not finite (NaN or infinite values)")
-    alpha = np.asarray(cv2.convertScaleAbs(np.maximum(probability, 0), alpha=255), np.uint8)
-    full = resize_alpha(alpha, frame.size, smooth=not hard)
-    full.flags.writeable = False
-    return Mask(full, frame.captured_at, frame.epoch)
+class Masker:
+    """Both halves, where one thread does all: a network's masks of frame after frame."""
+
+    def __init__(self, segmenter: Segmenter, steps: Steps = NONE, *, hard: bool = False) -> None:
+        self._looks = Looks(segmenter, crop=steps.crop)
+        self._present = Present(steps, hard=hard)
+
+    def reset(self) -> None:
+        """Another scene follows."""
+        self._looks.reset()
+        self._present.reset()
+
+    def sight(self, frame: RawFrame) -> Sighting:
+        """What the network says of a frame. Raises ModelError."""
+        return self._looks.sight(frame)
+
+    def present(self, frame: RawFrame, sighting: Sighting) -> Mask | None:
+        """The mask of a frame by a sighting of its own or of an earlier frame; see `Present.mask`."""
+        mask = self._present.mask(frame, sighting)
+        self._looks.seen(frame.epoch, self._present.box, elsewhere=self._present.elsewhere)
+        return mask
+
+    def mask(self, frame: RawFrame) -> Mask:
+        """Of a frame that gets its own. Raises ModelError."""
+        mask = self.present(frame, self.sight(frame))
+        assert mask is not None, "a frame's own sighting is never too far"
+        return mask

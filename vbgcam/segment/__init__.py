@@ -67,9 +67,25 @@ class Segmenter(Protocol):
     def remembers(self) -> bool:
         """Whether an answer depends on the frames before it."""
 
+    @property
+    def crops(self) -> bool:
+        """Whether a part of a picture may be given for the whole."""
+
+    @property
+    def stretches(self) -> bool:
+        """Whether a picture of any shape is brought to the same input."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether an answer is no guess, but as good for its frame as it can be."""
+
     def probability(self, frame: RawFrame) -> Probability:
         """The person's probability over the whole frame: float32, 0 to 1, of any size (network resolution). Raises
         ModelError where the network fails. A recurrent network carries its state from call to call."""
+
+    def glance(self, frame: RawFrame) -> Probability:
+        """`probability` of a picture aside from the others: a recurrent network begins anew with it, and goes on with
+        the next `probability` where it was."""
 
     def sizes(self, frame: Size) -> tuple[int, ...]:
         """Short sides, in pixels and ascending, that the network may be given of such frames; () where its input is
@@ -94,6 +110,15 @@ class FixedInput:
     precision = ""
     input: Size | None = None
     remembers = False
+    crops = False
+    stretches = True
+    exact = True
+
+    def probability(self, frame: RawFrame) -> Probability:
+        raise NotImplementedError
+
+    def glance(self, frame: RawFrame) -> Probability:
+        return self.probability(frame)
 
     def sizes(self, frame: Size) -> tuple[int, ...]:
         return ()

@@ -52,6 +52,9 @@ class TorchvisionSegmenter:
     GPU is lost, the CPU goes on. Each is said aloud once."""
 
     remembers = False
+    crops = True
+    stretches = False
+    exact = False
 
     def __init__(self, name: str, engine: Engine, on_cpu: Callable[[], Engine], size: int) -> None:
         """`on_cpu` builds the engine to fall back to. `size`: the short side of the input to begin with."""
@@ -102,6 +105,9 @@ class TorchvisionSegmenter:
                 if not self._engine.lost:
                     raise
                 self._to_cpu(exc)
+
+    def glance(self, frame: RawFrame) -> Probability:
+        return self.probability(frame)
 
     def sizes(self, frame: Size) -> tuple[int, ...]:
         low = min(frame.width, frame.height)

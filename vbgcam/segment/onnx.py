@@ -85,6 +85,8 @@ class OnnxSegmenter(FixedInput):
         self.precision = "fp16" if self._image_type is np.float16 else "fp32"
         self.remembers = bool(card.state)
         self._fixed = self._fixed_size()
+        self.crops, self.exact = True, False
+        self.stretches = None not in self._fixed
         self._short_side = options.size or card.input.short_side
         self._values = _values(card.input, self._image_type)
         self._state: dict[str, NDArray[Any]] = {}
@@ -141,6 +143,14 @@ class OnnxSegmenter(FixedInput):
             self._state_size = size
         self.input = size
         return self._infer(small_rgb(frame.planes, size))
+
+    def glance(self, frame: RawFrame) -> Probability:
+        kept, size = self._state, self._state_size
+        self.reset()
+        try:
+            return self.probability(frame)
+        finally:
+            self._state, self._state_size = kept, size
 
     @property
     def classes(self) -> int:

@@ -1,0 +1,84 @@
+"""The outline: specks go, and at the edge the picture's own colours say where the person ends."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vbgcam.frames import U8, Size, read_only
+from vbgcam.mask.grid import Grid, resized
+
+# Islands and holes are found at half the grid. Of its pixels: what is smaller is a speck, and an island of any size of
+# which the network saw less than this part is somebody's chair.
+_SPECK: Final = 0.001
+_SEEN: Final = 0.3
+# A hole that the network saw as the person almost everywhere, up to this part of the picture, is none.
+_HOLE: Final = 0.007
+_SURE: Final = 0.7
+_HALF: Final = 128
+_NEAR: Final = np.ones((3, 3), np.uint8)
+# The colours of person and room are means over so many cells of 4x4 pixels around, of pixels further than this from
+# the other side.
+_CELLS: Final = (9, 9)
+_APART: Final = np.ones((5, 5), np.uint8)
+_BAND: Final = (13, 13)
+_NOISE: Final = 20.0
+_STRICTNESS: Final = 9.0
+
+
+def without_specks(alpha: U8, network: U8) -> U8:
+    """Islands that the network saw nobody in, and holes that it saw the person in, are mistakes; so is what is tiny."""
+    small = Size(max(1, alpha.shape[1] // 2), max(1, alpha.shape[0] // 2))
+    ours, seen = resized(alpha, small), resized(network, small) >= _HALF
+    out = alpha
+    for person in (True, False):
+        part = np.asarray(ours >= _HALF if person else ours < _HALF, np.uint8)
+        count, labels = cv2.connectedComponents(part, connectivity=8)
+        if count == 2 and person:
+            continue
+        areas = np.bincount(labels.ravel(), minlength=count)
+        agreed = np.bincount(labels[seen], minlength=count)
+        if person:
+            wrong = (agreed < _SEEN * areas) | (areas < _SPECK * ours.size)
+        else:
+            wrong = ((agreed > _SURE * areas) & (areas < _HOLE * ours.size)) | (areas < _SPECK / 4 * ours.size)
+        wrong[0] = False
+        if not wrong.any():
+            continue
+        # One pixel more, so that the rim goes with its speck.
+        where = cv2.dilate((wrong.astype(np.uint8) * np.uint8(255))[labels], _NEAR)
+        where = cv2.resize(where, alpha.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        out = np.asarray(cv2.subtract(out, where) if person else cv2.max(out, where), np.uint8)
+    return read_only(out)
+
+
+def by_colour(alpha: U8, now: Grid) -> U8:
+    """At the edge, the pixel's place between the colours of the person and of the room around it, as far as they
+    differ: the compositing equation solved for alpha (Chuang et al., A Bayesian approach to digital matting, CVPR 2001,
+    with one mean for each side)."""
+    from vbgcam.mask import loops
+
+    height, width = alpha.shape
+    if min(height, width) < 8:
+        return alpha
+    front, back = (
+        _colours(now, read_only(np.asarray(side, np.uint8)), low, high)
+        for side, low, high in ((cv2.erode(alpha, _APART), 230, 255), (cv2.dilate(alpha, _APART), 0, 25))
+    )
+    band = read_only(np.asarray(cv2.blur(alpha, _BAND), np.uint8))
+    out = np.empty_like(alpha)
+    loops.project(now.y, now.u, now.v, alpha, band, front, back, _NOISE, _STRICTNESS, out)
+    return read_only(out)
+
+
+def _colours(now: Grid, side: U8, low: int, high: int) -> NDArray[np.float32]:
+    from vbgcam.mask import loops
+
+    sums = np.empty((side.shape[0] // 4, side.shape[1] // 4, 5), np.float32)
+    loops.colours(now.y, now.u, now.v, side, low, high, sums)
+    out = np.asarray(cv2.blur(sums, _CELLS, borderType=cv2.BORDER_CONSTANT), np.float32)
+    out.flags.writeable = False
+    return out

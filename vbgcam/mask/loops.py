@@ -1,0 +1,213 @@
+"""The mask's inner loops, compiled as those of `vbgcam.loops`: one pass each over the grid (see `grid`)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from vbgcam.frames import U8
+from vbgcam.loops import MADE, MADE_FLOATS, SEEN, f32, i16, i32, loop, part, u8, u16, u32, up
+
+_STATE: Final = types.Array(types.uint16, 2, "C")
+_TABLE: Final = types.Array(types.uint8, 2, "C", readonly=True)
+_SEEN_FLOATS: Final = types.Array(types.float32, 3, "C", readonly=True)
+
+
+@part
+def _apart(one: int, other: int) -> int:
+    return u16(max(one, other) - min(one, other))
+
+
+@loop(*[SEEN] * 6, MADE)
+def differ(y: U8, u: U8, v: U8, room_y: U8, room_u: U8, room_v: U8, out: U8) -> None:
+    """d = |Y - Y0| + 3 (|U - U0| + |V - V0|), 255 at most. Chroma counts thrice as in `segment.plate`."""
+    for row in range(up(0), up(out.shape[0])):
+        for column in range(up(0), up(out.shape[1])):
+            chroma = u16(
+                _apart(u[row, column], room_u[row, column]) + _apart(v[row, column], room_v[row, column])
+            )
+            total = u16(_apart(y[row, column], room_y[row, column]) + u16(3) * chroma)
+            out[row, column] = u8(min(total, u16(255)))
+
+
+@loop(SEEN, SEEN, SEEN, SEEN, _TABLE, MADE)
+def judge(distance: U8, prior: U8, carried: U8, seen: U8, table: U8, out: U8) -> None:
+    """Where the room is known (`seen` > 0) what `table` says for (distance, prior), elsewhere `carried`."""
+    for row in range(up(0), up(out.shape[0])):
+        for column in range(up(0), up(out.shape[1])):
+            known = table[distance[row, column], prior[row, column]]
+            out[row, column] = known if seen[row, column] > 0 else carried[row, column]
+
+
+@loop(SEEN, SEEN, SEEN, SEEN, SEEN, types.uint8, MADE)
+def share(alpha: U8, inside: U8, distance: U8, largest: U8, seen: U8, foot: int, out: U8) -> None:
+    """The person's share of a pixel at their edge: how far it is from the room, over the largest distance around it
+    (`largest`), which is the person's own; from a quarter on, and full at 0.7. Not where all around is the person
+    (`inside` is 253 and more), and not where the room is unknown."""
+    least = i16(foot)
+    for row in range(up(0), up(out.shape[0])):
+        for column in range(up(0), up(out.shape[1])):
+            above = f32(max(i16(i16(distance[row, column]) - least), i16(0)))
+            most = f32(max(i16(i16(largest[row, column]) - least), i16(1)))
+            # Of 255: (above / most - 1/4) / 0.45.
+            part_of = min(max(above / most * f32(566.7) - f32(141.7), f32(0)), f32(255))
+            cut = min(f32(alpha[row, column]), part_of)
+            free = (seen[row, column] == 0) | (inside[row, column] >= 253)
+            out[row, column] = alpha[row, column] if free else u8(i32(cut))
+
+
+@loop(SEEN, SEEN, _STATE, types.uint16, types.uint8)
+def steady(alpha: U8, changed: U8, state: NDArray[np.uint16], least: int, still: int) -> None:
+    """`state` (8.8) goes to `alpha` by a share: `least` of 256 where the picture stands still, all where it changed by
+    twice `still` or more."""
+    slope = u16(u16(256) // u16(still))
+    for row in range(up(0), up(alpha.shape[0])):
+        for column in range(up(0), up(alpha.shape[1])):
+            moved = u16(u16(max(changed[row, column], still) - still) * slope)
+            rate = u32(min(max(moved, least), u16(256)))
+            wanted, before = u32(alpha[row, column]) << u32(8), u32(state[row, column])
+            state[row, column] = u16(u32(wanted * rate + before * u32(u32(256) - rate) + u32(128)) >> u32(8))
+
+
+@part
+def _moved_by(now: int, kept: int) -> int:
+    """In sixteenths, which three of them leave within 16 bits."""
+    wide = u16(u16(now) << u16(8))
+    return u16(u16(max(wide, kept) - min(wide, kept)) >> u16(4))
+
+
+@loop(SEEN, SEEN, SEEN, SEEN, _STATE, _STATE, _STATE, types.uint16, types.uint8, MADE, MADE, MADE, MADE)
+def recognise(
+    y: U8,
+    u: U8,
+    v: U8,
+    person: U8,
+    kept_y: NDArray[np.uint16],
+    kept_u: NDArray[np.uint16],
+    kept_v: NDArray[np.uint16],
+    same: int,
+    needed: int,
+    count: U8,
+    seen: U8,
+    rate: U8,
+    sure: U8,
+) -> None:
+    """Where nobody is (`person` is 0): whether a pixel looks as its candidate (`kept_*`, 8.8), which was seen `count`
+    times. `rate`, of 255: how far the candidate goes to the pixel, all the way where it is another one. `sure`: 255
+    where it has been there `needed` times, with `seen` set, else 0."""
+    for row in range(up(0), up(y.shape[0])):
+        for column in range(up(0), up(y.shape[1])):
+            chroma = u16(
+                _moved_by(u[row, column], kept_u[row, column]) + _moved_by(v[row, column], kept_v[row, column])
+            )
+            off = u16(_moved_by(y[row, column], kept_y[row, column]) + u16(3) * chroma)
+            times = count[row, column]
+            alike = u16(off < u16(u16(same) << u16(4))) & u16(times > 0)
+            nobody = u16(person[row, column] == 0)
+            # 1 / (times + 1), in steps
+            slow = u16(128) if times < 2 else (u16(64) if times < 5 else (u16(32) if times < 11 else u16(16)))
+            rate[row, column] = u8((slow if alike else u16(255)) if nobody else u16(0))
+            again = u8(min(u16(times) + u16(1), u16(255))) if alike else u8(1)
+            times = again if nobody else times
+            count[row, column] = times
+            known = u8(255) if nobody & u16(times >= needed) else u8(0)
+            sure[row, column] = known
+            seen[row, column] = u8(seen[row, column] | known)
+
+
+@loop(SEEN, SEEN, SEEN, _STATE, MADE)
+def learn(plane: U8, rate: U8, sure: U8, kept: NDArray[np.uint16], room: U8) -> None:
+    """One plane of what `recognise` decided: the candidates move, and those that are sure are the room from now on."""
+    for row in range(up(0), up(room.shape[0])):
+        for column in range(up(0), up(room.shape[1])):
+            step = u32(rate[row, column])
+            step = u32(step + u32(step == u32(255)))
+            wanted, before = u32(u32(plane[row, column]) << u32(8)), u32(kept[row, column])
+            after = u16(u32(u32(wanted * step) + u32(before * u32(u32(256) - step)) + u32(128)) >> u32(8))
+            kept[row, column] = after
+            new, known = u8(u16(after + u16(128)) >> u16(8)), sure[row, column]
+            room[row, column] = u8(u8(new & known) | u8(room[row, column] & u8(u8(255) - known)))
+
+
+@loop(SEEN, SEEN, SEEN, SEEN, types.uint8, types.uint8, MADE_FLOATS)
+def colours(y: U8, u: U8, v: U8, alpha: U8, low: int, high: int, sums: NDArray[np.float32]) -> None:
+    """Over cells of 4x4 pixels whose alpha is from `low` to `high`: how many there are, the sums of y, 2 (u - 128) and
+    2 (v - 128), and of the squares of all three; to `sums`, float32 (height // 4, width // 4, 5)."""
+    for row in range(up(0), up(sums.shape[0])):
+        for column in range(up(0), up(sums.shape[1])):
+            n, s_y, s_u, s_v, squares = i32(0), i32(0), i32(0), i32(0), i32(0)
+            for line in range(up(row * up(4)), up(row * up(4) + up(4)), up(2)):
+                for place in range(up(column * up(4)), up(column * up(4) + up(4)), up(2)):
+                    a = alpha[line, place]
+                    if a >= low and a <= high:
+                        c_y = i32(y[line, place])
+                        c_u = (i32(u[line, place]) - i32(128)) * i32(2)
+                        c_v = (i32(v[line, place]) - i32(128)) * i32(2)
+                        n += i32(1)
+                        s_y += c_y
+                        s_u += c_u
+                        s_v += c_v
+                        squares += c_y * c_y + c_u * c_u + c_v * c_v
+            sums[row, column, up(0)] = n
+            sums[row, column, up(1)] = s_y
+            sums[row, column, up(2)] = s_u
+            sums[row, column, up(3)] = s_v
+            sums[row, column, up(4)] = squares
+
+
+@loop(SEEN, SEEN, SEEN, SEEN, SEEN, _SEEN_FLOATS, _SEEN_FLOATS, types.float32, types.float32, MADE)
+def project(
+    y: U8,
+    u: U8,
+    v: U8,
+    alpha: U8,
+    band: U8,
+    front: NDArray[np.float32],
+    back: NDArray[np.float32],
+    noise: float,
+    strictness: float,
+    out: U8,
+) -> None:
+    """In the band (`band` neither 0 nor 255), with F and B the means of the person's and the room's colours around, the
+    pixel's place between them, (C - B) (F - B) / |F - B|^2, as far as they differ by more than they vary. `front`,
+    `back`: as `colours` makes them, blurred, one to 4x4 pixels."""
+    one = f32(1)
+    rows, columns = i32(front.shape[0]), i32(front.shape[1])
+    for row in range(up(0), up(out.shape[0])):
+        cell_row = up(min(i32(row) >> i32(2), rows - i32(1)))
+        for column in range(up(0), up(out.shape[1])):
+            out[row, column] = alpha[row, column]
+            near = band[row, column]
+            if near == 0 or near == 255:
+                continue
+            cell = up(min(i32(column) >> i32(2), columns - i32(1)))
+            n_f, n_b = front[cell_row, cell, up(0)], back[cell_row, cell, up(0)]
+            if n_f < f32(0.2) or n_b < f32(0.2):
+                continue
+            k_f, k_b = one / n_f, one / n_b
+            b_y, b_u, b_v = (
+                back[cell_row, cell, up(1)] * k_b, back[cell_row, cell, up(2)] * k_b, back[cell_row, cell, up(3)] * k_b,
+            )  # fmt: skip
+            f_y, f_u, f_v = (
+                front[cell_row, cell, up(1)] * k_f, front[cell_row, cell, up(2)] * k_f, front[cell_row, cell, up(3)] * k_f,
+            )  # fmt: skip
+            vary = (
+                front[cell_row, cell, up(4)] * k_f - (f_y * f_y + f_u * f_u + f_v * f_v)
+                + back[cell_row, cell, up(4)] * k_b - (b_y * b_y + b_u * b_u + b_v * b_v)
+            )  # fmt: skip
+            d_y, d_u, d_v = f_y - b_y, f_u - b_u, f_v - b_v
+            far = d_y * d_y + d_u * d_u + d_v * d_v
+            sure = far / (far + strictness * (max(vary, f32(0)) + noise))
+            sure = (sure - f32(0.5)) * f32(2)
+            if sure <= f32(0):
+                continue
+            c_y = f32(y[row, column]) - b_y
+            c_u = f32((i32(u[row, column]) - i32(128)) * i32(2)) - b_u
+            c_v = f32((i32(v[row, column]) - i32(128)) * i32(2)) - b_v
+            place = (c_y * d_y + c_u * d_u + c_v * d_v) / far
+            place = min(max((place - f32(0.15)) / f32(0.7), f32(0)), one) * f32(255)
+            a = f32(alpha[row, column])
+            out[row, column] = u8(a + (place - a) * sure + f32(0.5))

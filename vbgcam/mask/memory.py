@@ -1,0 +1,219 @@
+"""The memory of the room: what stands behind the person, learned pixel by pixel, and how a frame differs from it.
+
+A webcam mostly stands still. Where the network saw nobody, a pixel's colour becomes a candidate; one that has stayed
+the same for a tenth of a second is the room from then on, and moves slowly with the light. What a frame shows otherwise
+than the room is the person, as far as the network says that they are near:
+
+    d = |Y - Y0| + 3 (|U - U0| + |V - V0|)
+    log odds of the person = log odds of (d - foot) / width + log odds of the network's mask, blurred
+
+with `foot` above the noise that the room shows in this frame. So a mask that is late or coarse still gives the person's
+own outline. Where the room is not known yet, behind the person, the network's mask stands.
+
+The memory lets go where it is wrong. Of the room that the network sees free: where a new colour stays, it is learned in
+the place of the old one (a chair was moved); where the whole of it is brighter or of another tint, it is changed alike
+(`segment.light`); and where a part that nothing of this explains does not fit, or its texture has shifted (the camera
+was moved, a lamp switched on), all is forgotten at once, and the network's masks stand alone until the room is known
+again. It is never written anywhere, and gone with the session, a pause or another opening of the camera.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vbgcam.frames import U8, Size, read_only
+from vbgcam.mask.grid import Grid
+from vbgcam.segment.light import tint, tone
+
+log = logging.getLogger(__name__)
+
+# The ramp of d, from the room's own noise plus this, so wide. A noise beyond the loudest is none.
+_FOOT: Final = 6
+_WIDTH: Final = 20
+_LOUDEST: Final = 24
+# What the two sides of the log odds are cut to, and the gain of their sum.
+_LIKELY: Final = 0.01
+_PRIOR: Final = (0.03, 0.985)
+_GAIN: Final = 3.0
+_SOFT: Final = (13, 13)
+# A candidate: alike within so much (in d), believed after so many seconds, or at the first sight where the network
+# gives fewer than ten masks a second. It is looked at this often.
+_SAME: Final = 14
+_BELIEVED: Final = 0.1
+_EVERY: Final = 0.06
+# Nobody: where the network's mask, grown by this many pixels, is below a tenth; or ours and by less than half the
+# network's.
+_GROWN: Final = np.ones((7, 7), np.uint8)
+_FREE: Final = 25
+_NEAR: Final = np.ones((3, 3), np.uint8)
+# The person's own distance is looked for within two pixels (see `segment.plate`).
+_AROUND: Final = np.ones((5, 5), np.uint8)
+# Samples for light and fit: at every so many pixels; of the known room at least so many.
+_STEP: Final = 6
+_FEWEST: Final = 200
+# The light changed where the median sample did by more than this.
+_DIM: Final = 2.0
+# Of the free room, the part that may not fit; and the cells by which its texture may be off.
+_UNFIT: Final = 0.10
+_CELL: Final = 4
+_SHIFTED: Final = 0.10
+# A difference that is somebody whom the network has not seen: of the grid, at least.
+_SOMEBODY: Final = 0.01
+
+
+class Memory:
+    """One thread's, for one scene at one size."""
+
+    def __init__(self, size: Size) -> None:
+        self._size = size
+        self.forget()
+
+    def forget(self) -> None:
+        """All of it."""
+        height, width = self._size.height, self._size.width
+        self._room = [np.zeros((height, width), np.uint8) for _ in range(3)]
+        self._kept = [np.zeros((height, width), np.uint16) for _ in range(3)]
+        self._count, self._seen = np.zeros((height, width), np.uint8), np.zeros((height, width), np.uint8)
+        self._rate, self._sure = np.empty((height, width), np.uint8), np.empty((height, width), np.uint8)
+        self._known = 0
+        self._foot = _FOOT
+        self._learned_at = -np.inf
+        self._sighted_at = -np.inf
+
+    @property
+    def known(self) -> bool:
+        """Whether there is any room to compare with."""
+        return self._known > 0
+
+    def learn(self, seen: Grid, alpha: U8, ours: U8 | None) -> None:
+        """`alpha`: the network's for that frame; `ours`: what was made of it, where it is the same frame's."""
+        from vbgcam.mask import loops
+
+        interval = seen.captured_at - self._sighted_at
+        self._sighted_at = seen.captured_at
+        if seen.captured_at - self._learned_at < _EVERY and seen.captured_at >= self._learned_at:
+            return
+        self._learned_at = seen.captured_at
+        needed = 1 if not interval < _BELIEVED else 1 + round(_BELIEVED / max(interval, _EVERY))
+        person = np.asarray(cv2.threshold(cv2.dilate(alpha, _GROWN), _FREE, 255, cv2.THRESH_BINARY)[1], np.uint8)
+        if ours is not None:
+            closely = cv2.max(cv2.dilate(ours, _GROWN), cv2.max(cv2.dilate(alpha, _NEAR), 102) - 102)
+            person = np.asarray(cv2.min(person, cv2.threshold(closely, _FREE, 255, cv2.THRESH_BINARY)[1]), np.uint8)
+        person = read_only(person)
+        planes = seen.y, seen.u, seen.v
+        loops.recognise(
+            *planes, person, *self._kept, _SAME, needed, self._count, self._seen, self._rate, self._sure
+        )
+        rate, sure = read_only(self._rate), read_only(self._sure)
+        for plane, kept, room in zip(planes, self._kept, self._room, strict=True):
+            loops.learn(plane, rate, sure, kept, room)
+        self._known = cv2.countNonZero(self._seen)
+
+    def judge(self, now: Grid, alpha: U8) -> tuple[U8, U8]:
+        """The network's mask, brought to this frame, made sharp and current; and how far each pixel is from the room,
+        0 where that is not known."""
+        from vbgcam.mask import loops
+
+        prior = read_only(np.asarray(cv2.blur(alpha, _SOFT), np.uint8))
+        free = prior[::_STEP, ::_STEP] < _FREE // 2
+        known = self._seen[::_STEP, ::_STEP] > 0
+        sample = free & known
+        if np.count_nonzero(sample) >= _FEWEST:
+            self._follow(now, sample)
+        distance = np.empty_like(now.y)
+        y, u, v = map(read_only, self._room)
+        loops.differ(now.y, now.u, now.v, y, u, v, distance)
+        distance = read_only(distance)
+        if np.count_nonzero(sample) >= _FEWEST:
+            apart = distance[::_STEP, ::_STEP][sample]
+            foot = _FOOT + min(_LOUDEST, int(np.median(apart)))
+            if np.count_nonzero(apart > foot + _WIDTH) > _UNFIT * apart.size or self._shifted(now, prior):
+                log.debug("the room looks different: it is learned anew")
+                self.forget()
+                return alpha, np.zeros_like(now.y)
+            self._foot = foot
+        seen = read_only(self._seen)
+        out = np.empty_like(now.y)
+        loops.judge(distance, prior, read_only(alpha), seen, _table(self._foot), out)
+        largest, inside = cv2.dilate(distance, _AROUND), cv2.erode(out, _AROUND)
+        parted = np.empty_like(out)
+        loops.share(
+            read_only(out), _seen_as(inside), distance, _seen_as(largest), seen, self._foot, parted
+        )
+        return read_only(np.asarray(cv2.medianBlur(parted, 3), np.uint8)), distance
+
+    def elsewhere(self, distance: U8, alpha: U8) -> bool:
+        """Whether much of the frame differs from the room far from where the person is."""
+        near = cv2.dilate(alpha[::_STEP, ::_STEP], _AROUND) > 0
+        far = (distance[::_STEP, ::_STEP] > self._foot + _WIDTH) & (self._seen[::_STEP, ::_STEP] > 0) & ~near
+        return bool(np.count_nonzero(far) > _SOMEBODY * far.size)
+
+    def _follow(self, now: Grid, sample: NDArray[np.bool_]) -> None:
+        """Exposure and white balance: where the room as a whole became brighter or of another tint, so does what is
+        remembered."""
+        y, u, v = (plane[::_STEP, ::_STEP][sample] for plane in self._room)
+        now_y, now_u, now_v = (plane[::_STEP, ::_STEP][sample] for plane in (now.y, now.u, now.v))
+        by = np.median(np.abs(np.subtract(now_y, y, dtype=np.int16)))
+        tinted = max(
+            abs(float(np.mean(np.subtract(one, other, dtype=np.int16)))) for one, other in ((now_u, u), (now_v, v))
+        )
+        if by <= _DIM + self._foot / 8 and tinted <= _DIM / 2:
+            return
+        curve = np.clip(tone(y, now_y) + 0.5, 0, 255).astype(np.uint8)
+        features = np.stack([np.ones(y.size), y, u.astype(np.float32) - 128, v.astype(np.float32) - 128])
+        change = tint(features.astype(np.float32), now_u, now_v)
+        moved = cv2.transform(
+            cv2.merge(self._room),
+            np.column_stack([change[:, 1:], 128 + change[:, 0] - 128 * (change[:, 2] + change[:, 3])]).astype(np.float64),
+        )
+        self._room[0] = np.asarray(cv2.LUT(self._room[0], curve), np.uint8)
+        for index in (1, 2):
+            self._room[index] = np.ascontiguousarray(moved[..., index - 1], np.uint8)
+        for kept, room in zip(self._kept, self._room, strict=True):
+            np.left_shift(room, 8, out=kept, dtype=np.uint16)
+        self._count = np.where(self._seen > 0, np.minimum(self._count, 2), 0).astype(np.uint8)
+
+    def _shifted(self, now: Grid, prior: U8) -> bool:
+        """Whether the room's texture lies elsewhere by more than a few tenths of a pixel: the translation that explains
+        most of the difference, by least squares over the free cells (Lucas and Kanade, IJCAI 1981)."""
+        size = (max(1, self._size.width // _CELL), max(1, self._size.height // _CELL))
+        then, there, free = (
+            cv2.resize(plane, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+            for plane in (self._room[0], now.y, cv2.max(prior, cv2.bitwise_not(self._sure_of())))
+        )
+        weight = (free < 1).astype(np.float32)
+        weight = cv2.erode(weight, _NEAR)
+        x, y = (
+            cv2.Sobel(then, cv2.CV_32F, *axis, ksize=1, scale=0.5) * weight for axis in ((1, 0), (0, 1))
+        )
+        change = there - then
+        a, b, c = float((x * x).sum()), float((x * y).sum()), float((y * y).sum())
+        d, e = float((x * change).sum()), float((y * change).sum())
+        least = 4.0 * max(1.0, float(weight.sum()))
+        determinant = a * c - b * b
+        if a + c < least or determinant < 1e-3 * (a + c) ** 2:
+            return False
+        by = np.hypot(c * d - b * e, a * e - b * d) / determinant
+        return bool(by > _SHIFTED)
+
+    def _sure_of(self) -> U8:
+        return np.asarray(cv2.compare(self._seen, 0, cv2.CMP_GT), np.uint8)
+
+
+def _seen_as(plane: object) -> U8:
+    return read_only(np.asarray(plane, np.uint8))
+
+
+@lru_cache(maxsize=2 * _LOUDEST)
+def _table(foot: int) -> U8:
+    """The alpha for each distance and prior."""
+    likely = np.clip((np.arange(256) - foot) / _WIDTH, _LIKELY, 1 - _LIKELY)
+    prior = np.clip(np.arange(256) / 255, *_PRIOR)
+    odds = np.log(likely / (1 - likely))[:, None] + np.log(prior / (1 - prior))
+    return read_only(np.round(255 / (1 + np.exp(-_GAIN * odds))).astype(np.uint8))

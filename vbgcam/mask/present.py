@@ -1,0 +1,158 @@
+"""The mask of a frame, by what the network said of it or of an earlier one.
+
+The steps' order, all on the grid (see `grid`):
+
+    sighting -> carried here (motion) -> compared with the room (memory) -> specks, colours at the edge (edges)
+             -> held still where nothing moved (time) -> the frame's size
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vbgcam.frames import U8, Mask, RawFrame, Sighting, Size, read_only
+from vbgcam.mask.crop import Box, box_of
+from vbgcam.mask.edges import by_colour, without_specks
+from vbgcam.mask.grid import Grid, grid, grid_size, resized
+from vbgcam.mask.memory import Memory
+from vbgcam.mask.motion import Motion, cut, too_far
+from vbgcam.mask.plain import full
+from vbgcam.mask.steps import Steps
+
+# Where luma changed by less than this around a pixel, it stands still, and its alpha goes this part of the way to a new
+# one, of 256 and each thirtieth of a second.
+_STILL: Final = 4
+_LEAST: Final = 0.3
+_AROUND: Final = (5, 5)
+# A mask that is older than its frame is believed less where it was unsure: so much less is the person, after so long.
+# Without it a carried mask leaks twice as much (red_shirt, true masks at 5 a second: .0017, with it .0006).
+_DOUBT: Final = 0.28
+_DOUBT_AFTER: Final = 0.1
+
+
+class Present:
+    """One thread's. `box`: where the last mask has the person; `elsewhere`: whether the room shows somebody whom it has
+    not."""
+
+    def __init__(self, steps: Steps, *, hard: bool = False) -> None:
+        """`hard`: the classic label mask, with which no step is taken."""
+        self._steps, self._hard = steps, hard
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the room and all masks."""
+        self.box: Box | None = None
+        self.elsewhere = False
+        self._size: Size | None = None
+        self._epoch = -1
+        self._memory: Memory | None = None
+        self._motion: Motion | None = None
+        self._sighting: Sighting | None = None
+        self._carried: U8 | None = None
+        self._far = 0.0
+        self._last: Grid | None = None
+        self._state: NDArray[np.uint16] | None = None
+        self._not_before = -np.inf
+
+    def mask(self, frame: RawFrame, sighting: Sighting) -> Mask | None:
+        """`sighting`: the newest, of the same epoch and size. None where it cannot be brought to this frame: another
+        scene has begun since, or the person is nowhere near where they were."""
+        if not self._steps.any or self._hard:
+            mask = full(sighting.alpha, frame, sighting.captured_at, hard=self._hard)
+            self.box = box_of(sighting.alpha)
+            return mask
+        if frame.size != self._size or frame.epoch != self._epoch or self._turned_back(frame):
+            self.reset()
+            self._begin(frame)
+        assert self._size is not None
+        own = sighting.frame is frame
+        size = grid_size(frame.size)
+        now = grid(frame, size)
+        if self._last is not None and self._steps.motion and cut(self._last.y, now.y):
+            self._begin(frame)
+            self._not_before = now.captured_at
+        if sighting.captured_at < self._not_before:
+            self._last = now
+            return None
+        alpha = self._here(frame, now, sighting, size)
+        if too_far(self._far):
+            return None
+        network, distance = alpha, None
+        if self._memory is not None and not (own and sighting.exact):
+            if self._memory.known:
+                alpha, distance = self._memory.judge(now, alpha)
+        if self._steps.edges and not (own and sighting.exact):
+            if not own or distance is not None:
+                alpha = without_specks(alpha, network)
+            alpha = by_colour(alpha, now)
+        if self._memory is not None and own:
+            self._memory.learn(now, resized(sighting.alpha, size), alpha)
+        if not own and self._steps.motion:
+            alpha = _doubted(alpha, sighting.captured_at, now.captured_at)
+        if self._steps.time and not (own and sighting.exact):
+            alpha = self._steadied(alpha, now)
+        self._last = now
+        self.box = box_of(alpha)
+        self.elsewhere = (
+            self._memory is not None and distance is not None and self._memory.elsewhere(distance, network)
+        )
+        return full(alpha, frame, sighting.captured_at)
+
+    def _begin(self, frame: RawFrame) -> None:
+        size = grid_size(frame.size)
+        self._size, self._epoch = frame.size, frame.epoch
+        self._memory = Memory(size) if self._steps.memory else None
+        self._motion = Motion(size, finely=self._steps.finely) if self._steps.motion else None
+        self._sighting, self._carried, self._last, self._state = None, None, None, None
+
+    def _turned_back(self, frame: RawFrame) -> bool:
+        return self._last is not None and frame.captured_at < self._last.captured_at
+
+    def _here(self, frame: RawFrame, now: Grid, sighting: Sighting, size: Size) -> U8:
+        """The sighting's alpha, at the grid's size, as it is in this frame."""
+        own, new = sighting.frame is frame, sighting is not self._sighting
+        if self._motion is not None:
+            self._motion.follow(now, needed=not own)
+        if new:
+            self._sighting = sighting
+            self._far = 0.0
+            self._carried = resized(sighting.alpha, size)
+            if not own:
+                then = grid(sighting.frame, size)
+                if self._memory is not None:
+                    self._memory.learn(then, self._carried, None)
+                if self._motion is not None:
+                    self._carried, self._far = self._motion.carry(self._carried, then, now)
+        elif self._motion is not None and not own and self._carried is not None:
+            self._carried, far = self._motion.step(self._carried)
+            self._far += far
+        assert self._carried is not None
+        return self._carried
+
+    def _steadied(self, alpha: U8, now: Grid) -> U8:
+        from vbgcam.mask import loops
+
+        if self._state is None or self._last is None:
+            self._state = np.left_shift(alpha, 8, dtype=np.uint16)
+            return alpha
+        changed = read_only(np.asarray(cv2.blur(cv2.absdiff(now.y, self._last.y), _AROUND), np.uint8))
+        passed = 30 * max(0.0, now.captured_at - self._last.captured_at)
+        loops.steady(alpha, changed, self._state, round(256 * (1 - (1 - _LEAST) ** passed)), _STILL)
+        return read_only(np.asarray(cv2.convertScaleAbs(self._state, alpha=1 / 256), np.uint8))
+
+
+def _doubted(alpha: U8, made: float, now: float) -> U8:
+    """Less of the person where a mask that is older than the frame was unsure."""
+    doubt = round(8 * min(1.0, max(0.0, now - made) / _DOUBT_AFTER))
+    return alpha if doubt == 0 else read_only(np.asarray(cv2.LUT(alpha, _doubts(doubt)), np.uint8))
+
+
+@lru_cache(maxsize=9)
+def _doubts(eighths: int) -> U8:
+    least = _DOUBT * eighths / 8
+    return read_only(np.clip(np.round((np.arange(256) / 255 - least) / (1 - least) * 255), 0, 255).astype(np.uint8))
