@@ -22,11 +22,11 @@ _HALF: Final = 128
 _NEAR: Final = np.ones((3, 3), np.uint8)
 # The colours of person and room are means over so many cells of 4x4 pixels around, of pixels further than this from
 # the other side.
-_CELLS: Final = (9, 9)
+_CELLS: Final = (5, 5)
 _APART: Final = np.ones((5, 5), np.uint8)
 _BAND: Final = (13, 13)
 _NOISE: Final = 20.0
-_STRICTNESS: Final = 9.0
+_STRICTNESS: Final = 5.0
 
 
 def without_specks(alpha: U8, network: U8) -> U8:

@@ -11,11 +11,15 @@ import cv2
 import numpy as np
 
 from vbgcam.frames import U8, RawFrame, Size, read_only
-from vbgcam.pixels import shrink
+from vbgcam.pixels import resize_alpha, shrink
 
 LONGEST: Final = 640
 # Against noise: of the two clips with exact alphas neither is better with twice as much.
 _SIGMA: Final = 0.7
+# Less than this of 255 is nobody, and so many pixels is what a person may move from frame to frame.
+_SOME: Final = 12
+_MARGIN: Final = 24
+_LESS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,40 @@ class Grid:
     v: U8
     captured_at: float
 
+    def part(self, part: Part) -> Grid:
+        """A copy of a part of it."""
+        rows, columns = part
+        y, u, v = (of(plane, part) for plane in (self.y, self.u, self.v))
+        return Grid(Size(columns.stop - columns.start, rows.stop - rows.start), y, u, v, self.captured_at)
+
+
+Part = tuple[slice, slice]
+"""Rows and columns of a grid."""
+
+
+def of(plane: U8, part: Part) -> U8:
+    """A copy of a part, read-only."""
+    return read_only(np.ascontiguousarray(plane[part]))
+
+
+def around(alpha: U8, before: Part | None = None) -> Part | None:
+    """The part of the grid to be worked on: where the person is, with a margin that they may move in, and where it was
+    `before`, so that what was there goes. None where nobody is."""
+    some = cv2.threshold(alpha, _SOME, 255, cv2.THRESH_BINARY)[1]
+    left, top, width, height = cv2.boundingRect(some)
+    if not width:
+        return None
+    rows, columns = slice(top, top + height), slice(left, left + width)
+    if before is not None:
+        rows = slice(min(rows.start, before[0].start + _LESS), max(rows.stop, before[0].stop - _LESS))
+        columns = slice(min(columns.start, before[1].start + _LESS), max(columns.stop, before[1].stop - _LESS))
+    return _wider(rows, alpha.shape[0]), _wider(columns, alpha.shape[1])
+
+
+def _wider(span: slice, side: int) -> slice:
+    """Whole cells of 8 pixels."""
+    return slice(max(0, span.start - _MARGIN) & ~7, min(side, (span.stop + _MARGIN + 7) & ~7))
+
 
 def grid_size(frame: Size) -> Size:
     """Never larger than the frame."""
@@ -38,8 +76,13 @@ def grid_size(frame: Size) -> Size:
 
 def grid(frame: RawFrame, size: Size) -> Grid:
     planes = frame.planes
-    y, u, v = (_soft(shrink(plane, size)) for plane in (planes.y, planes.u, planes.v))
-    return Grid(size, y, u, v, frame.captured_at)
+    half = frame.size.chroma
+    u, v = (
+        # Chroma that has to grow is softened while it is small.
+        read_only(resize_alpha(_soft(plane), size)) if half.width < size.width else shrink(plane, size)
+        for plane in (planes.u, planes.v)
+    )
+    return Grid(size, _soft(shrink(planes.y, size)), u, v, frame.captured_at)
 
 
 def _soft(plane: U8) -> U8:

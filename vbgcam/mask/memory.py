@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbgcam.frames import U8, Size, read_only
-from vbgcam.mask.grid import Grid
+from vbgcam.mask.grid import Grid, Part, of
 from vbgcam.segment.light import tint, tone
 
 log = logging.getLogger(__name__)
@@ -60,15 +60,17 @@ _FEWEST: Final = 200
 # The light changed where the median sample did by more than this.
 _DIM: Final = 2.0
 # Of the free room, the part that may not fit; and the cells by which its texture may be off.
-_UNFIT: Final = 0.10
+_UNFIT: Final = 0.15
 _CELL: Final = 4
 _SHIFTED: Final = 0.10
+_LEAST_TEXTURE: Final = 4.0
 # A difference that is somebody whom the network has not seen: of the grid, at least.
 _SOMEBODY: Final = 0.01
 
 
 class Memory:
-    """One thread's, for one scene at one size."""
+    """One thread's, for one scene at one size. `elsewhere`: whether much of the last frame differs from the room where
+    the network saw nobody."""
 
     def __init__(self, size: Size) -> None:
         self._size = size
@@ -82,6 +84,8 @@ class Memory:
         self._count, self._seen = np.zeros((height, width), np.uint8), np.zeros((height, width), np.uint8)
         self._rate, self._sure = np.empty((height, width), np.uint8), np.empty((height, width), np.uint8)
         self._known = 0
+        self._coarse: tuple[NDArray[np.float32], ...] | None = None
+        self.elsewhere = False
         self._foot = _FOOT
         self._learned_at = -np.inf
         self._sighted_at = -np.inf
@@ -114,45 +118,47 @@ class Memory:
         for plane, kept, room in zip(planes, self._kept, self._room, strict=True):
             loops.learn(plane, rate, sure, kept, room)
         self._known = cv2.countNonZero(self._seen)
+        self._look_back()
 
-    def judge(self, now: Grid, alpha: U8) -> tuple[U8, U8]:
-        """The network's mask, brought to this frame, made sharp and current; and how far each pixel is from the room,
-        0 where that is not known."""
+    def check(self, now: Grid, alpha: U8) -> None:
+        """Whether the room is still as it was, where the network's mask, brought to this frame, is nobody; follows the
+        light, or forgets all. Before `judge`, and for every frame."""
+        somebody = cv2.dilate(np.ascontiguousarray(alpha[::_STEP, ::_STEP]), _NEAR)
+        free = np.asarray(somebody < _FREE // 2) & (self._seen[::_STEP, ::_STEP] > 0)
+        if np.count_nonzero(free) < _FEWEST:
+            return
+        self._follow(now, free)
+        apart = self._sampled(now)
+        off = apart[free]
+        self._foot = _FOOT + min(_LOUDEST, int(np.partition(off, off.size // 2)[off.size // 2]))
+        differs = apart > self._foot + _WIDTH
+        if np.count_nonzero(differs & free) > _UNFIT * off.size or self._shifted(now, somebody):
+            log.debug("the room looks different: it is learned anew")
+            self.forget()
+            return
+        self.elsewhere = bool(np.count_nonzero(differs & free) > _SOMEBODY * free.size)
+
+    def judge(self, now: Grid, alpha: U8, part: Part) -> U8:
+        """The network's mask, brought to this frame, made sharp and current; `now` and `alpha` are that part of the
+        grid."""
         from vbgcam.mask import loops
 
         prior = read_only(np.asarray(cv2.blur(alpha, _SOFT), np.uint8))
-        free = prior[::_STEP, ::_STEP] < _FREE // 2
-        known = self._seen[::_STEP, ::_STEP] > 0
-        sample = free & known
-        if np.count_nonzero(sample) >= _FEWEST:
-            self._follow(now, sample)
-        distance = np.empty_like(now.y)
-        y, u, v = map(read_only, self._room)
-        loops.differ(now.y, now.u, now.v, y, u, v, distance)
-        distance = read_only(distance)
-        if np.count_nonzero(sample) >= _FEWEST:
-            apart = distance[::_STEP, ::_STEP][sample]
-            foot = _FOOT + min(_LOUDEST, int(np.median(apart)))
-            if np.count_nonzero(apart > foot + _WIDTH) > _UNFIT * apart.size or self._shifted(now, prior):
-                log.debug("the room looks different: it is learned anew")
-                self.forget()
-                return alpha, np.zeros_like(now.y)
-            self._foot = foot
-        seen = read_only(self._seen)
-        out = np.empty_like(now.y)
-        loops.judge(distance, prior, read_only(alpha), seen, _table(self._foot), out)
+        distance, out, parted = np.empty_like(alpha), np.empty_like(alpha), np.empty_like(alpha)
+        loops.differ(now.y, now.u, now.v, *(of(plane, part) for plane in self._room), distance)
+        seen, distance = of(self._seen, part), read_only(distance)
+        loops.judge(distance, prior, alpha, seen, _table(self._foot), out)
         largest, inside = cv2.dilate(distance, _AROUND), cv2.erode(out, _AROUND)
-        parted = np.empty_like(out)
-        loops.share(
-            read_only(out), _seen_as(inside), distance, _seen_as(largest), seen, self._foot, parted
-        )
-        return read_only(np.asarray(cv2.medianBlur(parted, 3), np.uint8)), distance
+        loops.share(read_only(out), _seen_as(inside), distance, _seen_as(largest), seen, self._foot, parted)
+        return read_only(np.asarray(cv2.medianBlur(parted, 3), np.uint8))
 
-    def elsewhere(self, distance: U8, alpha: U8) -> bool:
-        """Whether much of the frame differs from the room far from where the person is."""
-        near = cv2.dilate(alpha[::_STEP, ::_STEP], _AROUND) > 0
-        far = (distance[::_STEP, ::_STEP] > self._foot + _WIDTH) & (self._seen[::_STEP, ::_STEP] > 0) & ~near
-        return bool(np.count_nonzero(far) > _SOMEBODY * far.size)
+    def _sampled(self, now: Grid) -> NDArray[np.int16]:
+        """d, at every `_STEP` pixels."""
+        y, u, v = (
+            np.abs(np.subtract(seen[::_STEP, ::_STEP], room[::_STEP, ::_STEP], dtype=np.int16))
+            for seen, room in zip((now.y, now.u, now.v), self._room, strict=True)
+        )
+        return np.asarray(y + 3 * (u + v), np.int16)
 
     def _follow(self, now: Grid, sample: NDArray[np.bool_]) -> None:
         """Exposure and white balance: where the room as a whole became brighter or of another tint, so does what is
@@ -177,33 +183,41 @@ class Memory:
             self._room[index] = np.ascontiguousarray(moved[..., index - 1], np.uint8)
         for kept, room in zip(self._kept, self._room, strict=True):
             np.left_shift(room, 8, out=kept, dtype=np.uint16)
+        self._look_back()
         self._count = np.where(self._seen > 0, np.minimum(self._count, 2), 0).astype(np.uint8)
 
-    def _shifted(self, now: Grid, prior: U8) -> bool:
+    def _shifted(self, now: Grid, somebody: object) -> bool:
         """Whether the room's texture lies elsewhere by more than a few tenths of a pixel: the translation that explains
         most of the difference, by least squares over the free cells (Lucas and Kanade, IJCAI 1981)."""
-        size = (max(1, self._size.width // _CELL), max(1, self._size.height // _CELL))
-        then, there, free = (
-            cv2.resize(plane, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-            for plane in (self._room[0], now.y, cv2.max(prior, cv2.bitwise_not(self._sure_of())))
-        )
-        weight = (free < 1).astype(np.float32)
-        weight = cv2.erode(weight, _NEAR)
-        x, y = (
-            cv2.Sobel(then, cv2.CV_32F, *axis, ksize=1, scale=0.5) * weight for axis in ((1, 0), (0, 1))
-        )
-        change = there - then
-        a, b, c = float((x * x).sum()), float((x * y).sum()), float((y * y).sum())
-        d, e = float((x * change).sum()), float((y * change).sum())
-        least = 4.0 * max(1.0, float(weight.sum()))
-        determinant = a * c - b * b
-        if a + c < least or determinant < 1e-3 * (a + c) ** 2:
+        if self._coarse is None:
             return False
-        by = np.hypot(c * d - b * e, a * e - b * d) / determinant
-        return bool(by > _SHIFTED)
+        then, x, y, sure = self._coarse
+        free = cv2.resize(np.asarray(somebody, np.uint8), then.shape[::-1], interpolation=cv2.INTER_NEAREST) < 1
+        weight = np.where(free, sure, np.float32(0))
+        x, y = x * weight, y * weight
+        change = (_cells(now.y) - then).ravel()
+        x, y = x.ravel(), y.ravel()
+        a, b, c, d, e = (float(np.dot(*pair)) for pair in ((x, x), (x, y), (y, y), (x, change), (y, change)))
+        determinant = a * c - b * b
+        if a + c < _LEAST_TEXTURE * max(1.0, float(weight.sum())) or determinant < 1e-3 * (a + c) ** 2:
+            return False
+        return bool(np.hypot(c * d - b * e, a * e - b * d) / determinant > _SHIFTED)
 
-    def _sure_of(self) -> U8:
-        return np.asarray(cv2.compare(self._seen, 0, cv2.CMP_GT), np.uint8)
+    def _look_back(self) -> None:
+        """What `_shifted` needs of the room: luma, its slopes and where it is known, over cells."""
+        then = _cells(self._room[0])
+        x, y = (cv2.Sobel(then, cv2.CV_32F, *axis, ksize=1, scale=0.5) for axis in ((1, 0), (0, 1)))
+        known = cv2.erode(_cells(self._seen), _NEAR)
+        self._coarse = then, np.asarray(x, np.float32), np.asarray(y, np.float32), np.float32(1) * (known > 254)
+
+
+def _cells(plane: U8) -> NDArray[np.float32]:
+    """Means of 4x4 pixels."""
+    from vbgcam import loops
+
+    out = np.empty((max(1, plane.shape[0] // _CELL), max(1, plane.shape[1] // _CELL)), np.uint8)
+    loops.reduce(read_only(plane), _CELL, out)
+    return out.astype(np.float32)
 
 
 def _seen_as(plane: object) -> U8:

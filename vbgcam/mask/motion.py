@@ -24,7 +24,7 @@ _FINE_WIDTH: Final = 320
 # Frames of flow that are kept: those that a mask which has just come is carried over.
 _KEPT: Final = 64
 # Of the grid's width: a person who moved further since the mask was made is not where any flow says.
-_FURTHEST: Final = 0.15
+_FURTHEST: Final = 0.35
 # Two frames whose light and dark parts have so little to do with each other are two scenes.
 _CUT: Final = 0.25
 _CUT_SIZE: Final = (40, 24)

@@ -18,15 +18,13 @@ from numpy.typing import NDArray
 from vbgcam.frames import U8, Mask, RawFrame, Sighting, Size, read_only
 from vbgcam.mask.crop import Box, box_of
 from vbgcam.mask.edges import by_colour, without_specks
-from vbgcam.mask.grid import Grid, grid, grid_size, resized
+from vbgcam.mask.grid import Grid, Part, around, grid, grid_size, of, resized
 from vbgcam.mask.memory import Memory
 from vbgcam.mask.motion import Motion, cut, too_far
 from vbgcam.mask.plain import full
 from vbgcam.mask.steps import Steps
 
-# Where luma changed by less than this around a pixel, it stands still, and its alpha goes this part of the way to a new
-# one, of 256 and each thirtieth of a second.
-_STILL: Final = 4
+# Where nothing moved, alpha goes this part of the way to a new one, each thirtieth of a second.
 _LEAST: Final = 0.3
 _AROUND: Final = (5, 5)
 # A mask that is older than its frame is believed less where it was unsure: so much less is the person, after so long.
@@ -56,6 +54,7 @@ class Present:
         self._carried: U8 | None = None
         self._far = 0.0
         self._last: Grid | None = None
+        self._part: Part | None = None
         self._state: NDArray[np.uint16] | None = None
         self._not_before = -np.inf
 
@@ -79,36 +78,51 @@ class Present:
         if sighting.captured_at < self._not_before:
             self._last = now
             return None
-        alpha = self._here(frame, now, sighting, size)
+        network = self._here(frame, now, sighting, size)
         if too_far(self._far):
             return None
-        network, distance = alpha, None
-        if self._memory is not None and not (own and sighting.exact):
-            if self._memory.known:
-                alpha, distance = self._memory.judge(now, alpha)
-        if self._steps.edges and not (own and sighting.exact):
-            if not own or distance is not None:
-                alpha = without_specks(alpha, network)
-            alpha = by_colour(alpha, now)
+        if own and sighting.exact:
+            alpha, self._part = network, None
+        else:
+            alpha = self._made(now, network, own, sighting.captured_at)
         if self._memory is not None and own:
-            self._memory.learn(now, resized(sighting.alpha, size), alpha)
-        if not own and self._steps.motion:
-            alpha = _doubted(alpha, sighting.captured_at, now.captured_at)
-        if self._steps.time and not (own and sighting.exact):
-            alpha = self._steadied(alpha, now)
+            self._memory.learn(now, network, alpha)
         self._last = now
         self.box = box_of(alpha)
-        self.elsewhere = (
-            self._memory is not None and distance is not None and self._memory.elsewhere(distance, network)
-        )
+        self.elsewhere = self._memory is not None and self._memory.elsewhere
         return full(alpha, frame, sighting.captured_at)
+
+    def _made(self, now: Grid, network: U8, own: bool, made_at: float) -> U8:
+        """All steps but the first, where the person is."""
+        memory, before = self._memory, self._part
+        if memory is not None:
+            memory.check(now, network)
+        part = self._part = around(network, before)
+        out = np.zeros_like(network)
+        if part is None:
+            self._state = None
+            return read_only(out)
+        here, seen = now.part(part), of(network, part)
+        alpha = seen
+        if memory is not None and memory.known:
+            alpha = memory.judge(here, alpha, part)
+        if self._steps.edges:
+            if memory is not None or not own:
+                alpha = without_specks(alpha, seen)
+            alpha = by_colour(alpha, here)
+        if not own and self._steps.motion:
+            alpha = _doubted(alpha, made_at, now.captured_at)
+        if self._steps.time:
+            alpha = self._steadied(alpha, now, part)
+        out[part] = alpha
+        return read_only(out)
 
     def _begin(self, frame: RawFrame) -> None:
         size = grid_size(frame.size)
         self._size, self._epoch = frame.size, frame.epoch
         self._memory = Memory(size) if self._steps.memory else None
         self._motion = Motion(size, finely=self._steps.finely) if self._steps.motion else None
-        self._sighting, self._carried, self._last, self._state = None, None, None, None
+        self._sighting, self._carried, self._last, self._part, self._state = None, None, None, None, None
 
     def _turned_back(self, frame: RawFrame) -> bool:
         return self._last is not None and frame.captured_at < self._last.captured_at
@@ -134,16 +148,20 @@ class Present:
         assert self._carried is not None
         return self._carried
 
-    def _steadied(self, alpha: U8, now: Grid) -> U8:
+    def _steadied(self, alpha: U8, now: Grid, part: Part) -> U8:
         from vbgcam.mask import loops
 
-        if self._state is None or self._last is None:
-            self._state = np.left_shift(alpha, 8, dtype=np.uint16)
-            return alpha
-        changed = read_only(np.asarray(cv2.blur(cv2.absdiff(now.y, self._last.y), _AROUND), np.uint8))
-        passed = 30 * max(0.0, now.captured_at - self._last.captured_at)
-        loops.steady(alpha, changed, self._state, round(256 * (1 - (1 - _LEAST) ** passed)), _STILL)
-        return read_only(np.asarray(cv2.convertScaleAbs(self._state, alpha=1 / 256), np.uint8))
+        before, state = self._state, np.left_shift(alpha, 8, dtype=np.uint16)
+        self._state = np.zeros(now.y.shape, np.uint16)
+        if before is not None and self._last is not None:
+            state = np.ascontiguousarray(before[part])
+            changed = cv2.blur(cv2.absdiff(now.y[part], self._last.y[part]), _AROUND)
+            passed = 30 * max(0.0, now.captured_at - self._last.captured_at)
+            least = round(256 * (1 - (1 - _LEAST) ** passed))
+            loops.steady(alpha, read_only(np.asarray(changed, np.uint8)), state, least)
+            alpha = read_only(np.asarray(cv2.convertScaleAbs(state, alpha=1 / 256), np.uint8))
+        self._state[part] = state
+        return alpha
 
 
 def _doubted(alpha: U8, made: float, now: float) -> U8:
