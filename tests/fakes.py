@@ -114,6 +114,9 @@ class FakeSegmenter:
     precision: str = "fp32"
     input: Size | None = None
     remembers: bool = False
+    crops: bool = False
+    stretches: bool = True
+    exact: bool = False
     ladder: tuple[int, ...] = ()
     preparing: Callable[[int], None] = lambda _size: None
     prepared: list[int] = field(default_factory=list)
@@ -133,6 +136,9 @@ class FakeSegmenter:
         if self.wrong is not None:
             return self.wrong(frame)
         return (true_alpha(frame.planes) / np.float32(255)).astype(np.float32)
+
+    def glance(self, frame: RawFrame) -> Probability:
+        return self.probability(frame)
 
     def sizes(self, frame: Size) -> tuple[int, ...]:
         return self.ladder

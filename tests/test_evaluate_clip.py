@@ -17,7 +17,7 @@ from tests.fakes import FakeSegmenter, person_at, room_with_person
 from vbgcam.errors import MediaError, ModelError
 from vbgcam.evaluate.clip import Clip, Lag, Moment, moments
 from vbgcam.films import AlphaFilm
-from vbgcam.frames import Mask, RawFrame, Size
+from vbgcam.frames import RawFrame, Sighting, Size
 from vbgcam.policy import Limits
 from vbgcam.segment.truth import Truth
 
@@ -28,7 +28,7 @@ BLOCK = np.zeros((2, 2), np.uint8)
 def ages(times: Sequence[Fraction], takes: Fraction | None) -> list[int | None]:
     """For each frame, how many frames older its mask is."""
     picture = room_with_person(0, Size(2, 2))
-    lag = Lag(takes, lambda frame: Mask(BLOCK, frame.captured_at))
+    lag = Lag(takes, lambda frame: Sighting(frame, BLOCK))
     found: list[int | None] = []
     for number, time in enumerate(times):
         mask = lag.at(time, RawFrame(picture, float(time), 0, number))
@@ -75,9 +75,9 @@ def test_masks_only_grow_newer_and_none_is_there_before_its_time(steps: list[int
     times = [Fraction(sum(steps[:number]), 30) for number in range(len(steps))]
     made: list[float] = []
 
-    def make(frame: RawFrame) -> Mask:
+    def make(frame: RawFrame) -> Sighting:
         made.append(frame.captured_at)
-        return Mask(BLOCK, frame.captured_at)
+        return Sighting(frame, BLOCK)
 
     lag, picture, before = Lag(takes, make), room_with_person(0, Size(2, 2)), -1.0
     for number, time in enumerate(times):

@@ -26,6 +26,8 @@ from vbgcam.pixels import color_yuv
 from vbgcam.policy import Limits
 from vbgcam.segment import Options, Progress, Segmenter, open_segmenter
 from vbgcam.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec
+from vbgcam.steps import NAMES, NONE, Steps
+from vbgcam.steps import steps as of_preset
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,12 @@ def options(settings: Settings, *, live: bool = False) -> Options:
         threads=model.threads,
         live=live,
     )
+
+
+def steps(settings: Settings) -> Steps:
+    """What is done to the network's masks."""
+    mask = settings.mask
+    return of_preset(mask.preset, **{name: getattr(mask, name) for name in NAMES})
 
 
 def key(settings: Settings) -> Key | None:
@@ -92,6 +100,7 @@ def plan(settings: Settings) -> Plan:
         mirror=settings.output.mirror,
         key=key(settings),
         hard=settings.model.hard,
+        steps=NONE if show.kind == "none" else steps(settings),
         retry=source_spec.kind == "camera",
         pairing=settings.mask.pairing,
         size_auto=settings.model.size == "auto",

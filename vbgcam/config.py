@@ -23,6 +23,7 @@ from vbgcam.errors import ConfigError
 from vbgcam.frames import Size
 from vbgcam.pixels import Fit
 from vbgcam.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec, nearest
+from vbgcam.steps import Preset, Switch
 
 CONFIG_FILE: Final = "config.toml"
 
@@ -101,7 +102,26 @@ class ModelSettings(_Section):
 
 
 class MaskSettings(_Section):
-    """How the mask is used."""
+    """What makes the mask good, and how it is used."""
+
+    preset: Preset = Field(
+        default="balanced",
+        description="fast: the network looks at you, and what stands still stays; balanced: and learns the room behind "
+        "you, carries a late mask over to the frame, and follows your outline; fine: the same, more thoroughly",
+    )
+    crop: Switch = Field(default="preset", description="the network sees the part of the picture that you are in")
+    memory: Switch = Field(
+        default="preset",
+        description="the room behind you is learned, in memory only, and each picture compared with it: sharp, current "
+        "masks of a coarse or slow network, for a camera that stands still",
+    )
+    motion: Switch = Field(
+        default="preset", description="a mask that is older than its picture is moved along with you"
+    )
+    time: Switch = Field(default="preset", description="where nothing moves, the mask holds still")
+    edges: Switch = Field(
+        default="preset", description="the outline follows your colours; specks in the room and holes in you go"
+    )
 
     max_age_ms: float = Field(
         default=500.0,

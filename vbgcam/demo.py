@@ -16,7 +16,7 @@ from vbgcam.camera.demo import DemoCamera
 from vbgcam.camera.drawn import room
 from vbgcam.compose import Behind, Composer
 from vbgcam.frames import U8, RawFrame, Size
-from vbgcam.mask import finish
+from vbgcam.mask import Masker
 from vbgcam.segment import Segmenter
 
 CAPTIONS: Final = ("What the camera sees", "What the others see")
@@ -48,7 +48,7 @@ def before_after(segmenter: Segmenter, behind: Behind, size: Size, seconds: floa
     noise, the segmenter's mask, the composed output. `behind` is of that size. Raises ModelError, MediaError."""
     camera = DemoCamera(size)
     frame = RawFrame(camera.frame(seconds, round(30 * seconds)), seconds)
-    mask = finish(segmenter.probability(frame), frame)
+    mask = Masker(segmenter).mask(frame)
     shown = Composer(size).compose(frame, mask, behind)
     pictures.write(path, sheet([pixels.to_rgb(frame.planes), pixels.to_rgb(shown.planes)], CAPTIONS))
 

@@ -138,8 +138,8 @@ def small_rgb(planes: Planes, size: Size) -> U8:
 
 
 def shrink(plane: U8, size: Size) -> U8:
-    """A plane at `size`, read-only. First means of whole squares, then linear interpolation over the rest, less than 2: from 1080p to
-    256x256 0.4 ms for the three planes, where OpenCV's INTER_AREA takes 7."""
+    """A plane at `size`, read-only. First means of whole squares, then linear interpolation over the rest, less than 2:
+    from 1080p to 256x256 0.4 ms for the three planes, where OpenCV's INTER_AREA takes 7."""
     from vbgcam import loops
 
     height, width = plane.shape

@@ -7,7 +7,7 @@ cover goes out, and the reason is said.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vbgcam.frames import Mask, RawFrame
+from vbgcam.frames import RawFrame, Sighting
 
 
 class Why(StrEnum):
@@ -22,6 +22,7 @@ class Why(StrEnum):
     OTHER_SIZE = "the mask has another size than the frame"
     MASK_AGE = "the newest mask is too old"
     FRAME_AGE = "the newest frame is too old"
+    TOO_FAR = "too much has moved since the newest mask"
     PAUSED = "paused"
     ERROR = "a step failed"
 
@@ -36,10 +37,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What the workers know. `trouble` is the reason that a worker gives while it cannot work."""
+    """What the workers know: the newest frame, and what the network made of it or of an earlier one. `trouble` is the
+    reason that a worker gives while it cannot work."""
 
     frame: RawFrame | None
-    mask: Mask | None
+    mask: Sighting | None
     trouble: Why | None = None
     paused: bool = False
 
@@ -52,7 +54,7 @@ class Cover:
 @dataclass(frozen=True, slots=True)
 class Compose:
     frame: RawFrame
-    mask: Mask
+    mask: Sighting
 
 
 Decision = Cover | Compose

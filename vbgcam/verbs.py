@@ -106,6 +106,7 @@ def video(arguments: Namespace, interruption: Interruption) -> int:
         mirror=settings.output.mirror,
         key=app.key(settings),
         hard=settings.model.hard,
+        steps=app.steps(settings),
         height=arguments.height,
     )
     Film(arguments.input).close()  # what cannot be read is said before a network is loaded for it
@@ -221,7 +222,13 @@ def image(arguments: Namespace, interruption: Interruption) -> int:
     if arguments.output is None and arguments.mask_out is None and arguments.cutout is None:
         raise ConfigError("image: nothing to make; give -o OUT, --mask-out FILE, --cutout FILE, or several of them")
     settings = _settings(arguments)
-    look = Look(app.behind(settings), mirror=settings.output.mirror, key=app.key(settings), hard=settings.model.hard)
+    look = Look(
+        app.behind(settings),
+        mirror=settings.output.mirror,
+        key=app.key(settings),
+        hard=settings.model.hard,
+        steps=app.steps(settings),
+    )
     needed = look.behind is not None or arguments.mask_out is not None or arguments.cutout is not None
     with _segmenter(settings, interruption, needed) as segmenter, progress("pictures") as show:
 
@@ -394,6 +401,7 @@ def _asked(arguments: Namespace) -> tuple[Question, Settings]:
         settings={"model": settings.model.model_dump(mode="json"), "mask": settings.mask.model_dump(mode="json")},
         limits=Limits(settings.mask.max_age_ms / 1000),
         hard=settings.model.hard,
+        steps=app.steps(settings),
         behind=app.behind(settings),
         command=shlex.join(said),
     )

@@ -16,8 +16,8 @@ from typing import Final, Self
 
 from vbgcam.errors import MediaError
 from vbgcam.films import AlphaFilm, Film
-from vbgcam.frames import U8, Mask, RawFrame, Size
-from vbgcam.mask import finish
+from vbgcam.frames import U8, Mask, RawFrame, Sighting, Size
+from vbgcam.mask import NONE, Masker, Steps
 from vbgcam.policy import Compose, Limits, Situation, decide
 from vbgcam.segment import Segmenter
 
@@ -30,8 +30,9 @@ _ROUNDED: Final = Fraction(1, 1000)
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One frame of the clip. `time`: seconds from its first one. `mask`: the newest that is there by then, None before
-    the first one, and for a frame that is not wanted. `covered`: `run` would not show the frame with that mask."""
+    """One frame of the clip. `time`: seconds from its first one. `mask`: of the newest sighting that is there by then;
+    None before the first one, where it cannot be brought to this frame, and for a frame that is not wanted. `covered`:
+    `run` would not show the frame with that mask."""
 
     frame: RawFrame
     truth: U8
@@ -46,14 +47,14 @@ class Moment:
 class Lag:
     """Which mask is there when, of a network that takes `takes` seconds; None: each frame has its own at once."""
 
-    def __init__(self, takes: Fraction | None, make: Callable[[RawFrame], Mask]) -> None:
+    def __init__(self, takes: Fraction | None, make: Callable[[RawFrame], Sighting]) -> None:
         self._takes = takes
         self._make = make
-        self._newest: Mask | None = None
-        self._coming: tuple[Fraction, Mask] | None = None
+        self._newest: Sighting | None = None
+        self._coming: tuple[Fraction, Sighting] | None = None
         self._seen: tuple[Fraction, RawFrame] | None = None
 
-    def at(self, time: Fraction, frame: RawFrame) -> Mask | None:
+    def at(self, time: Fraction, frame: RawFrame) -> Sighting | None:
         """The newest mask at `time`, when `frame` comes; times grow. A mask that is ready with a frame is that
         frame's."""
         if self._takes is None:
@@ -139,17 +140,20 @@ def moments(
     mask_fps: Fraction | None,
     limits: Limits,
     hard: bool = False,
+    steps: Steps = NONE,
     wanted: Callable[[int], bool] = lambda _number: True,
 ) -> Iterator[Moment]:
     """The clip from its start. A frame that is not `wanted` costs no mask where no later one depends on it. Raises
     ModelError."""
-    segmenter.reset()
-    lag = Lag(1 / mask_fps if mask_fps else None, lambda frame: finish(segmenter.probability(frame), frame, hard=hard))
-    alone = mask_fps is None and not segmenter.remembers
+    masker = Masker(segmenter, steps, hard=hard)
+    masker.reset()
+    lag = Lag(1 / mask_fps if mask_fps else None, masker.sight)
+    alone = mask_fps is None and not segmenter.remembers and (steps == NONE or hard)
     for time, frame, truth in clip.pairs():
         if alone and not wanted(frame.number):
             yield Moment(frame, truth, None, covered=False)
             continue
-        mask = lag.at(time, frame)
-        shown = decide(Situation(frame, mask), frame.captured_at, limits)
-        yield Moment(frame, truth, mask, covered=not isinstance(shown, Compose))
+        sighting = lag.at(time, frame)
+        shown = decide(Situation(frame, sighting), frame.captured_at, limits)
+        mask = masker.present(frame, sighting) if sighting is not None else None
+        yield Moment(frame, truth, mask, covered=mask is None or not isinstance(shown, Compose))

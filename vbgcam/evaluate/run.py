@@ -27,7 +27,7 @@ from vbgcam.evaluate.metrics import NAMES, Score, in_papers, mean, score
 from vbgcam.evaluate.report import Look, Shown
 from vbgcam.evaluate.sets import LeftOut, Listing, Pair, read
 from vbgcam.frames import U8, Mask, RawFrame, Size
-from vbgcam.mask import finish
+from vbgcam.mask import NONE, Masker, Steps
 from vbgcam.offline.backdrops import Backdrops
 from vbgcam.pixels import from_rgb, to_rgb
 from vbgcam.policy import Limits
@@ -43,11 +43,13 @@ _HALF: Final = 128
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is asked. `settings`: all that the masks depend on, as JSON can hold it; `files`: the model's own. `limits`:
-    as `run` has them. `behind`: for the report's composites. `command`: which asks the same again."""
+    as `run` has them. `steps`: what is done to the network's masks. `behind`: for the report's composites. `command`:
+    which asks the same again."""
 
     settings: Mapping[str, Any]
     limits: Limits
     hard: bool = False
+    steps: Steps = NONE
     files: tuple[Path, ...] = ()
     command: str = ""
     behind: Callable[[Size], Background] | Blur | None = None
@@ -86,6 +88,7 @@ def clip(
             mask_fps=mask_fps,
             limits=question.limits,
             hard=question.hard,
+            steps=question.steps,
             wanted=lambda number: number not in done,
         ):
             if stop():
@@ -140,6 +143,7 @@ def pictures(
     chosen = listing.pairs[:limit]
     files = [path for pair in chosen for path in (pair.picture, pair.mask)]
     journal = Journal(folder, _key(kind, question, files))
+    masker = Masker(segmenter, question.steps, hard=question.hard)
     with _kept(journal):
         done = _resumed(journal)
         for item in listing.left_out:
@@ -149,7 +153,7 @@ def pictures(
                 _broken_off(journal)
                 return None
             if number not in done:
-                row, alpha = _pair(number, pair, segmenter, hard=question.hard)
+                row, alpha = _pair(number, pair, masker)
                 _note(journal, segmenter)
                 journal.add(row, alpha)
             told(number + 1, len(chosen), pair.name)
@@ -188,6 +192,7 @@ def coco(
     classes = len(VOC_NAMES) if isinstance(model, Labeller) else 2
     journal = Journal(folder, _key("coco", question, [data.annotations, data.pictures], limit=count))
     left_out = []
+    asked = model if isinstance(model, Labeller) else Masker(model, question.steps, hard=question.hard)
     with _kept(journal):
         done = _resumed(journal)
         for number, image in enumerate(itertools.islice(data, count)):
@@ -195,7 +200,7 @@ def coco(
                 _broken_off(journal)
                 return None
             if number not in done:
-                journal.add(*_image(number, image, model, Confusion(classes), hard=question.hard))
+                journal.add(*_image(number, image, asked, Confusion(classes)))
                 _note(journal, model)
             told(number + 1, count, image.name)
         total, images = Confusion(classes), 0
@@ -239,9 +244,7 @@ def _classes(total: Confusion) -> dict[str, Any]:
     }
 
 
-def _image(
-    number: int, image: Annotated, model: Segmenter | Labeller, counts: Confusion, *, hard: bool
-) -> tuple[Row, U8 | None]:
+def _image(number: int, image: Annotated, model: Masker | Labeller, counts: Confusion) -> tuple[Row, U8 | None]:
     """Its table, and where a person is in it the mask with its figures."""
     try:
         rgb, target = at_preset(*image.read())
@@ -255,7 +258,7 @@ def _image(
     else:
         frame = RawFrame(from_rgb(rgb).frozen(), 0.0, 0, number)
         model.reset()
-        alpha = finish(model.probability(frame), frame, hard=hard).alpha
+        alpha = model.mask(frame).alpha
         person = np.where(target == IGNORED, IGNORED, target == _PERSON).astype(np.uint8)
         counts.update(person, np.asarray(alpha >= _HALF, np.uint8))
     if not (target == _PERSON).any():
@@ -354,15 +357,15 @@ def _moment(moment: Moment, before: tuple[U8, U8] | None) -> tuple[Row, tuple[U8
     return Row(number, name, found), (moment.mask.alpha, moment.truth)
 
 
-def _pair(number: int, pair: Pair, segmenter: Segmenter, *, hard: bool) -> tuple[Row, U8 | None]:
+def _pair(number: int, pair: Pair, masker: Masker) -> tuple[Row, U8 | None]:
     try:
         rgb, truth = read(pair)
     except MediaError as exc:
         log.warning("%s", exc)
         return Row(number, pair.name, {"why": str(exc)}), None
     frame = RawFrame(from_rgb(rgb).frozen(), 0.0, 0, number)
-    segmenter.reset()
-    alpha = finish(segmenter.probability(frame), frame, hard=hard).alpha
+    masker.reset()
+    alpha = masker.mask(frame).alpha
     return Row(number, pair.name, dataclasses.asdict(score(alpha, truth))), alpha
 
 

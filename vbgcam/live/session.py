@@ -14,11 +14,12 @@ from vbgcam.background import Background
 from vbgcam.camera import Source
 from vbgcam.compose import Behind, Blur, Composer, Key
 from vbgcam.errors import OutputError, VbgcamError
-from vbgcam.frames import Backdrop, Mask, RawFrame, Size
+from vbgcam.frames import Backdrop, RawFrame, Sighting, Size
 from vbgcam.live.pairing import Asked, Pairing
 from vbgcam.live.slots import Slot
 from vbgcam.live.stats import Stats
 from vbgcam.live.workers import Backdrops, Board, Capture, Compositor, Inference
+from vbgcam.mask import NONE, Present, Steps
 from vbgcam.output import Output
 from vbgcam.policy import Limits
 from vbgcam.segment import Progress, Segmenter
@@ -53,6 +54,7 @@ class Plan:
     mirror: bool = False
     key: Key | None = None
     hard: bool = False
+    steps: Steps = NONE
     retry: bool = True
     pairing: Asked = "auto"
     size_auto: bool = False
@@ -69,7 +71,7 @@ class Session:
         # The compositor that waits for a frame's mask also wants to know of a newer frame.
         changed = threading.Condition()
         self._frames_out: Slot[RawFrame] = Slot(changed)
-        self._masks: Slot[Mask] = Slot(changed)
+        self._masks: Slot[Sighting] = Slot(changed)
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -101,6 +103,7 @@ class Session:
         self._run(
             Compositor(
                 output=plan.output,
+                present=Present(plan.steps, hard=plan.hard),
                 composer=composer,
                 behind=behind,
                 cover=cover,
@@ -120,7 +123,7 @@ class Session:
         self._run(
             Inference(
                 build=plan.build,
-                hard=plan.hard,
+                crop=plan.steps.crop and not plan.hard,
                 pairing=pairing,
                 size_auto=plan.size_auto,
                 max_age=plan.limits.mask_age,

@@ -30,15 +30,15 @@ from vbgcam.camera import Source
 from vbgcam.compose import Behind, Composer
 from vbgcam.compose import warm_up as warm_up_compose
 from vbgcam.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
-from vbgcam.frames import Backdrop, Mask, RawFrame, Size
+from vbgcam.frames import Backdrop, Mask, RawFrame, Sighting, Size
 from vbgcam.live.pairing import RESERVE, How, Pairing, patience
 from vbgcam.live.sizing import Sizing, in_words
 from vbgcam.live.slots import Slot
 from vbgcam.live.stats import Stats
-from vbgcam.mask import finish
+from vbgcam.mask import Looks, Present
 from vbgcam.output import Output
 from vbgcam.pixels import fit
-from vbgcam.policy import Compose, Limits, Situation, Why, decide
+from vbgcam.policy import Compose, Cover, Limits, Situation, Why, decide
 from vbgcam.segment import Progress, Segmenter
 
 log = logging.getLogger(__name__)
@@ -58,8 +58,8 @@ _PAIRED = {"exact": "each frame goes out with its own mask", "newest": "each fra
 class Board:
     """What the workers know of each other. `stop` ends the session; `failure` is why, set before `stop`. The rest is
     written by one worker each, a single reference at a time, so no lock is needed: by capture the camera's trouble and
-    `period`, the seconds between two frames; by inference the model's trouble and `paired`; by the compositor
-    `compose`, the seconds that composing and sending take."""
+    `period`, the seconds between two frames; by inference the model's trouble, `paired` and `looks`; by the
+    compositor `compose`, the seconds that composing and sending take."""
 
     period: float
     paired: How = "newest"
@@ -69,6 +69,7 @@ class Board:
     camera_trouble: Why | None = None
     model_trouble: Why | None = Why.LOADING
     last_problem: VbgcamError | None = None
+    looks: Looks | None = None
     source_ended: bool = False
 
     def fail(self, error: BaseException) -> None:
@@ -184,14 +185,14 @@ class Inference:
     follows what the machine can do."""
 
     build: Callable[[Progress], Segmenter]
-    hard: bool
+    crop: bool
     pairing: Pairing
     size_auto: bool
     max_age: float
     board: Board
     stats: Stats
     frames: Slot[RawFrame]
-    masks: Slot[Mask]
+    masks: Slot[Sighting]
 
     def run(self) -> None:
         self._paired()
@@ -236,16 +237,17 @@ class Inference:
     def _infer(self, segmenter: Segmenter, sizing: Sizing | None) -> None:
         epoch, troubles = -1, 0
         seen: object = None
+        looks = self.board.looks = Looks(segmenter, crop=self.crop)
         while not self.board.stop.is_set():
             frame = self.frames.take(0.1)
             if frame is None:
                 continue
             if frame.epoch != epoch:
-                segmenter.reset()
+                looks.reset()
                 epoch = frame.epoch
             started = time.monotonic()
             try:
-                mask = finish(segmenter.probability(frame), frame, hard=self.hard)
+                mask = looks.sight(frame)
             except ModelError as exc:
                 # The cover is on air until a mask comes again; a network that fails thrice in a row is built anew.
                 self.board.model_trouble = Why.MODEL
@@ -323,6 +325,7 @@ class Compositor:
     """Sends a picture for each frame of the camera, and covers at the output's rate while there is none."""
 
     output: Output
+    present: Present
     composer: Composer
     behind: Callable[[], Behind]
     cover: Callable[[], Backdrop]
@@ -332,7 +335,7 @@ class Compositor:
     stats: Stats
     clocked: bool
     frames: Slot[RawFrame]
-    masks: Slot[Mask]
+    masks: Slot[Sighting]
     newest: RawFrame | None = None
 
     def run(self) -> None:
@@ -386,7 +389,7 @@ class Compositor:
         now = time.monotonic()
         until = frame.captured_at + patience(board.period, board.compose) if self.clocked else now + _UNHURRIED
 
-        def enough(mask: Mask | None) -> bool:
+        def enough(mask: Sighting | None) -> bool:
             own = mask is not None and mask.epoch == frame.epoch and mask.captured_at >= frame.captured_at
             return own or (self.clocked and self.frames.fresh()) or board.model_trouble is not None
 
@@ -398,8 +401,9 @@ class Compositor:
         trouble = self.board.camera_trouble or self.board.model_trouble
         situation = Situation(self.newest, self.masks.peek(), trouble)
         decision = decide(situation, started, self.limits)
-        if isinstance(decision, Compose):
-            frame, mask = decision.frame, decision.mask
+        mask = self._mask(decision) if isinstance(decision, Compose) else None
+        if isinstance(decision, Compose) and mask is not None:
+            frame = decision.frame
             picture = self.composer.compose(frame, mask, self.behind())
             self.output.send(picture, time.monotonic())
             now = time.monotonic()
@@ -410,8 +414,16 @@ class Compositor:
         else:
             self.output.send(self.composer.cover(self.cover()), time.monotonic())
             self.stats.sent(time.monotonic(), None, None)
-            why = str(decision.why)
+            why = str(decision.why if isinstance(decision, Cover) else Why.TOO_FAR)
         if why != said:
             log.info("on the cover: %s" if why else "on air%s", why)
             self.stats.fact(state="covered" if why else "on air", why=why)
         return why
+
+    def _mask(self, decision: Compose) -> Mask | None:
+        """The mask of the frame that is shown; the network is told where it has the person."""
+        present, frame = self.present, decision.frame
+        mask = present.mask(frame, decision.mask)
+        if self.board.looks is not None:
+            self.board.looks.seen(frame.epoch, present.box, elsewhere=present.elsewhere)
+        return mask

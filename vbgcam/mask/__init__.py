@@ -15,8 +15,8 @@ from vbgcam.frames import Mask, RawFrame, Sighting
 from vbgcam.mask.crop import Looks
 from vbgcam.mask.plain import finish
 from vbgcam.mask.present import Present
-from vbgcam.mask.steps import NONE, Steps
 from vbgcam.segment import Segmenter
+from vbgcam.steps import NONE, Steps
 
 __all__ = ["NONE", "Looks", "Masker", "Present", "Steps", "finish"]
 

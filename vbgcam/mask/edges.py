@@ -37,7 +37,7 @@ def without_specks(alpha: U8, network: U8) -> U8:
     for person in (True, False):
         part = np.asarray(ours >= _HALF if person else ours < _HALF, np.uint8)
         count, labels = cv2.connectedComponents(part, connectivity=8)
-        if count == 2 and person:
+        if count == 2:  # one, and all of it
             continue
         areas = np.bincount(labels.ravel(), minlength=count)
         agreed = np.bincount(labels[seen], minlength=count)

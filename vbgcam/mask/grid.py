@@ -24,8 +24,8 @@ _LESS: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A frame at the grid's size, slightly softened: `y`, `u`, `v`, uint8, all (height, width), read-only. `captured_at`
-    is the frame's."""
+    """A frame at the grid's size, slightly softened: `y`, `u`, `v`, uint8, all (height, width), read-only.
+    `captured_at` is the frame's."""
 
     size: Size
     y: U8

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numba import types
@@ -17,7 +17,7 @@ _SEEN_FLOATS: Final = types.Array(types.float32, 3, "C", readonly=True)
 
 
 @part
-def _apart(one: int, other: int) -> int:
+def _apart(one: Any, other: Any) -> Any:
     return u16(max(one, other) - min(one, other))
 
 
@@ -26,9 +26,7 @@ def differ(y: U8, u: U8, v: U8, room_y: U8, room_u: U8, room_v: U8, out: U8) -> 
     """d = |Y - Y0| + 3 (|U - U0| + |V - V0|), 255 at most. Chroma counts thrice as in `segment.plate`."""
     for row in range(up(0), up(out.shape[0])):
         for column in range(up(0), up(out.shape[1])):
-            chroma = u16(
-                _apart(u[row, column], room_u[row, column]) + _apart(v[row, column], room_v[row, column])
-            )
+            chroma = u16(_apart(u[row, column], room_u[row, column]) + _apart(v[row, column], room_v[row, column]))
             total = u16(_apart(y[row, column], room_y[row, column]) + u16(3) * chroma)
             out[row, column] = u8(min(total, u16(255)))
 
@@ -75,7 +73,7 @@ def steady(alpha: U8, changed: U8, state: NDArray[np.uint16], least: int) -> Non
 
 
 @part
-def _moved_by(now: int, kept: int) -> int:
+def _moved_by(now: Any, kept: Any) -> Any:
     """In sixteenths, which three of them leave within 16 bits."""
     wide = u16(u16(now) << u16(8))
     return u16(u16(max(wide, kept) - min(wide, kept)) >> u16(4))
@@ -183,19 +181,16 @@ def project(
         for column in range(up(0), up(out.shape[1])):
             out[row, column] = alpha[row, column]
             near = band[row, column]
-            if near == 0 or near == 255:
+            if not 0 < near < 255:
                 continue
             cell = up(min(i32(column) >> i32(2), columns - i32(1)))
             n_f, n_b = front[cell_row, cell, up(0)], back[cell_row, cell, up(0)]
             if n_f < f32(0.2) or n_b < f32(0.2):
                 continue
             k_f, k_b = one / n_f, one / n_b
-            b_y, b_u, b_v = (
-                back[cell_row, cell, up(1)] * k_b, back[cell_row, cell, up(2)] * k_b, back[cell_row, cell, up(3)] * k_b,
-            )  # fmt: skip
-            f_y, f_u, f_v = (
-                front[cell_row, cell, up(1)] * k_f, front[cell_row, cell, up(2)] * k_f, front[cell_row, cell, up(3)] * k_f,
-            )  # fmt: skip
+            b_y, b_u = back[cell_row, cell, up(1)] * k_b, back[cell_row, cell, up(2)] * k_b
+            f_y, f_u = front[cell_row, cell, up(1)] * k_f, front[cell_row, cell, up(2)] * k_f
+            b_v, f_v = back[cell_row, cell, up(3)] * k_b, front[cell_row, cell, up(3)] * k_f
             vary = (
                 front[cell_row, cell, up(4)] * k_f - (f_y * f_y + f_u * f_u + f_v * f_v)
                 + back[cell_row, cell, up(4)] * k_b - (b_y * b_y + b_u * b_u + b_v * b_v)

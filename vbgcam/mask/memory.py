@@ -51,12 +51,13 @@ _EVERY: Final = 0.06
 # network's.
 _GROWN: Final = np.ones((7, 7), np.uint8)
 _FREE: Final = 25
+_HALF: Final = 127
 _NEAR: Final = np.ones((3, 3), np.uint8)
 # The person's own distance is looked for within two pixels (see `segment.plate`).
 _AROUND: Final = np.ones((5, 5), np.uint8)
 # Samples for light and fit: at every so many pixels; of the known room at least so many.
-_STEP: Final = 6
-_FEWEST: Final = 200
+_STEP: Final = 8
+_FEWEST: Final = 150
 # The light changed where the median sample did by more than this.
 _DIM: Final = 2.0
 # Of the free room, the part that may not fit; and the cells by which its texture may be off.
@@ -105,17 +106,22 @@ class Memory:
             return
         self._learned_at = seen.captured_at
         needed = 1 if not interval < _BELIEVED else 1 + round(_BELIEVED / max(interval, _EVERY))
-        person = np.asarray(cv2.threshold(cv2.dilate(alpha, _GROWN), _FREE, 255, cv2.THRESH_BINARY)[1], np.uint8)
+        person = _above(cv2.dilate(alpha, _GROWN), _FREE)
         if ours is not None:
-            closely = cv2.max(cv2.dilate(ours, _GROWN), cv2.max(cv2.dilate(alpha, _NEAR), 102) - 102)
-            person = np.asarray(cv2.min(person, cv2.threshold(closely, _FREE, 255, cv2.THRESH_BINARY)[1]), np.uint8)
+            # Where our own, sharper mask says so too, nobody is nearer to where the network saw somebody.
+            closely = cv2.max(_above(cv2.dilate(ours, _GROWN), _FREE), _above(cv2.dilate(alpha, _NEAR), _HALF))
+            person = np.asarray(cv2.min(person, closely), np.uint8)
         person = read_only(person)
-        planes = seen.y, seen.u, seen.v
+        kept_y, kept_u, kept_v = self._kept
         loops.recognise(
-            *planes, person, *self._kept, _SAME, needed, self._count, self._seen, self._rate, self._sure
+            *(seen.y, seen.u, seen.v, person),
+            *(kept_y, kept_u, kept_v),
+            _SAME,
+            needed,
+            *(self._count, self._seen, self._rate, self._sure),
         )
         rate, sure = read_only(self._rate), read_only(self._sure)
-        for plane, kept, room in zip(planes, self._kept, self._room, strict=True):
+        for plane, kept, room in zip((seen.y, seen.u, seen.v), self._kept, self._room, strict=True):
             loops.learn(plane, rate, sure, kept, room)
         self._known = cv2.countNonZero(self._seen)
         self._look_back()
@@ -127,12 +133,14 @@ class Memory:
         free = np.asarray(somebody < _FREE // 2) & (self._seen[::_STEP, ::_STEP] > 0)
         if np.count_nonzero(free) < _FEWEST:
             return
-        self._follow(now, free)
-        apart = self._sampled(now)
-        off = apart[free]
-        self._foot = _FOOT + min(_LOUDEST, int(np.partition(off, off.size // 2)[off.size // 2]))
+        off = self._sampled(now)
+        if self._follow(now, free, off):
+            off = self._sampled(now)
+        apart = np.abs(off[0]) + 3 * (np.abs(off[1]) + np.abs(off[2]))
+        usual = apart[free]
+        self._foot = _FOOT + min(_LOUDEST, int(np.partition(usual, usual.size // 2)[usual.size // 2]))
         differs = apart > self._foot + _WIDTH
-        if np.count_nonzero(differs & free) > _UNFIT * off.size or self._shifted(now, somebody):
+        if np.count_nonzero(differs & free) > _UNFIT * usual.size or self._shifted(now, somebody):
             log.debug("the room looks different: it is learned anew")
             self.forget()
             return
@@ -145,38 +153,41 @@ class Memory:
 
         prior = read_only(np.asarray(cv2.blur(alpha, _SOFT), np.uint8))
         distance, out, parted = np.empty_like(alpha), np.empty_like(alpha), np.empty_like(alpha)
-        loops.differ(now.y, now.u, now.v, *(of(plane, part) for plane in self._room), distance)
+        y, u, v = (of(plane, part) for plane in self._room)
+        loops.differ(now.y, now.u, now.v, y, u, v, distance)
         seen, distance = of(self._seen, part), read_only(distance)
         loops.judge(distance, prior, alpha, seen, _table(self._foot), out)
         largest, inside = cv2.dilate(distance, _AROUND), cv2.erode(out, _AROUND)
         loops.share(read_only(out), _seen_as(inside), distance, _seen_as(largest), seen, self._foot, parted)
         return read_only(np.asarray(cv2.medianBlur(parted, 3), np.uint8))
 
-    def _sampled(self, now: Grid) -> NDArray[np.int16]:
-        """d, at every `_STEP` pixels."""
-        y, u, v = (
-            np.abs(np.subtract(seen[::_STEP, ::_STEP], room[::_STEP, ::_STEP], dtype=np.int16))
+    def _sampled(self, now: Grid) -> list[NDArray[np.int16]]:
+        """By how much y, u and v are more than the room's, at every `_STEP` pixels."""
+        return [
+            np.subtract(seen[::_STEP, ::_STEP], room[::_STEP, ::_STEP], dtype=np.int16)
             for seen, room in zip((now.y, now.u, now.v), self._room, strict=True)
-        )
-        return np.asarray(y + 3 * (u + v), np.int16)
+        ]
 
-    def _follow(self, now: Grid, sample: NDArray[np.bool_]) -> None:
+    def _follow(self, now: Grid, sample: NDArray[np.bool_], off: list[NDArray[np.int16]]) -> bool:
         """Exposure and white balance: where the room as a whole became brighter or of another tint, so does what is
-        remembered."""
+        remembered. True where it did."""
+        by, by_u, by_v = (part[sample] for part in off)
+        if (
+            abs(float(by.mean())) <= _DIM
+            and abs(float(np.partition(by, by.size // 2)[by.size // 2])) <= _DIM
+            and max(abs(float(by_u.mean())), abs(float(by_v.mean()))) <= _DIM / 2
+        ):
+            return False
         y, u, v = (plane[::_STEP, ::_STEP][sample] for plane in self._room)
         now_y, now_u, now_v = (plane[::_STEP, ::_STEP][sample] for plane in (now.y, now.u, now.v))
-        by = np.median(np.abs(np.subtract(now_y, y, dtype=np.int16)))
-        tinted = max(
-            abs(float(np.mean(np.subtract(one, other, dtype=np.int16)))) for one, other in ((now_u, u), (now_v, v))
-        )
-        if by <= _DIM + self._foot / 8 and tinted <= _DIM / 2:
-            return
         curve = np.clip(tone(y, now_y) + 0.5, 0, 255).astype(np.uint8)
         features = np.stack([np.ones(y.size), y, u.astype(np.float32) - 128, v.astype(np.float32) - 128])
         change = tint(features.astype(np.float32), now_u, now_v)
         moved = cv2.transform(
             cv2.merge(self._room),
-            np.column_stack([change[:, 1:], 128 + change[:, 0] - 128 * (change[:, 2] + change[:, 3])]).astype(np.float64),
+            np.column_stack([change[:, 1:], 128 + change[:, 0] - 128 * (change[:, 2] + change[:, 3])]).astype(
+                np.float64
+            ),
         )
         self._room[0] = np.asarray(cv2.LUT(self._room[0], curve), np.uint8)
         for index in (1, 2):
@@ -185,6 +196,7 @@ class Memory:
             np.left_shift(room, 8, out=kept, dtype=np.uint16)
         self._look_back()
         self._count = np.where(self._seen > 0, np.minimum(self._count, 2), 0).astype(np.uint8)
+        return True
 
     def _shifted(self, now: Grid, somebody: object) -> bool:
         """Whether the room's texture lies elsewhere by more than a few tenths of a pixel: the translation that explains
@@ -218,6 +230,11 @@ def _cells(plane: U8) -> NDArray[np.float32]:
     out = np.empty((max(1, plane.shape[0] // _CELL), max(1, plane.shape[1] // _CELL)), np.uint8)
     loops.reduce(read_only(plane), _CELL, out)
     return out.astype(np.float32)
+
+
+def _above(plane: object, least: int) -> U8:
+    """255 where it is more than that."""
+    return np.asarray(cv2.threshold(np.asarray(plane, np.uint8), least, 255, cv2.THRESH_BINARY)[1], np.uint8)
 
 
 def _seen_as(plane: object) -> U8:

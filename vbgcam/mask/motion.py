@@ -1,7 +1,9 @@
 """To the present: a mask that is older than its frame is carried over by optical flow, from frame to frame.
 
-Dense inverse search (Kroeger et al., Fast Optical Flow using Dense Inverse Search, ECCV 2016). A chain of flows lasts
-longer than one jump from the mask's own frame, which gives out past about 30 pixels."""
+Dense inverse search (Kroeger et al., Fast Optical Flow using Dense Inverse Search, ECCV 2016), computed around the
+person alone. The flows of the frames since the mask are chained into one field, and the mask is moved once: a chain
+lasts longer than one jump from the mask's own frame, which gives out past about 30 pixels, and a mask that is moved
+once stays sharp."""
 
 from __future__ import annotations
 
@@ -12,119 +14,166 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbgcam.frames import U8, Size, read_only
-from vbgcam.mask.grid import Grid, resized
+from vbgcam.mask.grid import Grid, Part
+from vbgcam.pixels import shrink
 
-Flow = NDArray[np.float32]
+Field = NDArray[np.float32]
+"""(rows, columns, 2): where each pixel came from, x and y, in pixels of the flow's own size."""
 
 # The width at which flow is computed. At 256x144 with one more level of detail than the preset it takes 1.6 times as
 # long as the preset's 320x180 and carries twice as well (red_shirt, true masks at 5 a second, boundary F .957 to .981);
 # finer yet is .986 for 2.6 times.
 _WIDTH: Final = 256
 _FINE_WIDTH: Final = 320
+# Pixels of that size around the person, beyond the part that is worked on.
+_MARGIN: Final = 8
+_LEAST: Final = 48
 # Frames of flow that are kept: those that a mask which has just come is carried over.
 _KEPT: Final = 64
 # Of the grid's width: a person who moved further since the mask was made is not where any flow says.
 _FURTHEST: Final = 0.35
+_SAMPLE: Final = 8
+# The map holds x and y together.
+_NO_SECOND: Final = np.empty((0, 0), np.float32)
 # Two frames whose light and dark parts have so little to do with each other are two scenes.
 _CUT: Final = 0.25
-_CUT_SIZE: Final = (40, 24)
+_CUT_CELL: Final = 16
 
 
 class Motion:
-    """What moved between the frames that came. One thread's."""
+    """What moved between the frames that came, and since the mask that is carried. One thread's."""
 
     def __init__(self, size: Size, *, finely: bool) -> None:
         width = min(size.width, _FINE_WIDTH if finely else _WIDTH)
-        self._small = Size(width, max(16, round(size.height * width / size.width)))
+        self._small = Size(width, max(1, round(size.height * width / size.width)))
+        self._possible = min(self._small.width, self._small.height) >= _LEAST
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._dis.setFinestScale(1)
-        x, y = np.meshgrid(np.arange(size.width, dtype=np.float32), np.arange(size.height, dtype=np.float32))
-        self._x, self._y = x, y
-        self._size = size
-        self._flows: list[tuple[float, float, Flow]] = []
-        self._last: tuple[float, U8] | None = None
+        x, y = np.meshgrid(*(np.arange(side, dtype=np.float32) for side in (self._small.width, self._small.height)))
+        self._places = np.dstack([x, y])
+        self._scale = np.array([size.width / self._small.width, size.height / self._small.height], np.float32)
+        self._flows: list[tuple[float, Field]] = []
+        self._field: Field | None = None
+        self._last: Grid | None = None
+        self._last_small: U8 | None = None
 
-    def follow(self, now: Grid, *, needed: bool) -> None:
-        """The next frame. `needed`: masks older than it will be asked for."""
-        small = resized(now.y, self._small)
-        if self._last is not None and needed:
-            self._flows.append((self._last[0], now.captured_at, self._between(small, self._last[1])))
+    def follow(self, now: Grid, part: Part | None, *, needed: bool) -> None:
+        """The next frame. `part`: where the person was. `needed`: masks older than it will be asked for."""
+        small = None
+        if needed and self._last is not None and self._possible:
+            before = self._last_small if self._last_small is not None else shrink(self._last.y, self._small)
+            small = shrink(now.y, self._small)
+            self._flows.append((self._last.captured_at, self._between(small, before, part)))
             del self._flows[:-_KEPT]
-        elif not needed:
+        else:
             self._flows.clear()
-        self._last = now.captured_at, small
+        self._last, self._last_small = now, small
 
-    def carry(self, alpha: U8, since: Grid, now: Grid) -> tuple[U8, float]:
-        """The alpha of the frame `since` as it is `now`, the frame that came last; and how far the person moved, in
-        widths of the grid."""
-        chain = [flow for start, _end, flow in self._flows if start >= since.captured_at]
-        whole = bool(chain) and any(start == since.captured_at for start, _end, _flow in self._flows)
-        if not whole:
+    def begin(self, since: Grid, part: Part | None) -> None:
+        """A mask of that frame is carried from now on."""
+        later = [flow for start, flow in self._flows if start >= since.captured_at]
+        self._field = None
+        if not self._possible or self._last is None:
+            return
+        if not later or self._flows[-len(later)][0] != since.captured_at:
             # The frame was not among those that came: one jump.
-            chain = [self._between(resized(now.y, self._small), resized(since.y, self._small))]
-        far = 0.0
-        for flow in chain:
-            alpha = self._moved(alpha, flow)
-            far += self._distance(alpha, flow)
-        return alpha, far
+            later = [self._between(shrink(self._last.y, self._small), shrink(since.y, self._small), part)]
+        for flow in later:
+            self._chain(flow)
 
-    def step(self, alpha: U8) -> tuple[U8, float]:
-        """An alpha of the frame before as it is in the one that came last."""
-        if not self._flows:
-            return alpha, 0.0
-        flow = self._flows[-1][2]
-        out = self._moved(alpha, flow)
-        return out, self._distance(out, flow)
+    def step(self) -> None:
+        """The mask that is carried is so one frame further."""
+        if self._flows:
+            self._chain(self._flows[-1][1])
 
-    def _between(self, now: U8, then: U8) -> Flow:
-        """From each pixel now to where it was then."""
-        return np.asarray(self._dis.calc(now, then, None), np.float32)  # type: ignore[call-overload]  # no flow to begin with
-
-    def _moved(self, alpha: U8, flow: Flow) -> U8:
-        # Only around the person is there anything to move.
-        rows, columns = _around(alpha, 0.06)
-        if rows.stop <= rows.start or columns.stop <= columns.start:
+    def carried(self, alpha: U8, part: Part) -> U8:
+        """The alpha of `begin`'s frame as it is in the frame that came last; nobody is outside the part."""
+        if self._field is None:
             return alpha
-        scale = self._size.width / self._small.width, self._size.height / self._small.height
-        top, bottom = int(rows.start / scale[1]), int(np.ceil(rows.stop / scale[1]))
-        left, right = int(columns.start / scale[0]), int(np.ceil(columns.stop / scale[0]))
-        part = flow[top:bottom, left:right] * np.array(scale, np.float32)
-        y0, y1 = round(top * scale[1]), min(self._size.height, round(bottom * scale[1]))
-        x0, x1 = round(left * scale[0]), min(self._size.width, round(right * scale[0]))
-        part = np.asarray(cv2.resize(part, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR), np.float32)
-        x, y = cv2.add(self._x[y0:y1, x0:x1], part[..., 0]), cv2.add(self._y[y0:y1, x0:x1], part[..., 1])
-        out = alpha.copy()
-        out[y0:y1, x0:x1] = cv2.remap(alpha, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        rows, columns = part
+        (left, top), (right, bottom) = (
+            np.floor(np.array([span[1], span[0]]) / self._scale).astype(int)
+            for span in ((rows.start, columns.start), (rows.stop - 1, columns.stop - 1))
+        )
+        left, top = max(0, left - 1), max(0, top - 1)
+        right, bottom = min(self._small.width, right + 2), min(self._small.height, bottom + 2)
+        # The places themselves are brought to the grid: they are as smooth as the field, and that is one pass less.
+        places = (
+            self._places[top:bottom, left:right] + self._field[top:bottom, left:right] + np.float32(0.5)
+        ) * self._scale
+        places -= np.float32(0.5)
+        x0, x1 = round(left * self._scale[0]), min(alpha.shape[1], round(right * self._scale[0]))
+        y0, y1 = round(top * self._scale[1]), min(alpha.shape[0], round(bottom * self._scale[1]))
+        fine = cv2.resize(places, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+        out = np.zeros_like(alpha)
+        out[y0:y1, x0:x1] = cv2.remap(alpha, fine, _NO_SECOND, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return read_only(out)
 
-    def _distance(self, alpha: U8, flow: Flow) -> float:
-        small = cv2.resize(alpha, (self._small.width // 4, self._small.height // 4), interpolation=cv2.INTER_NEAREST)
-        person = small > 127
-        if not person.any():
+    def far(self, alpha: U8) -> float:
+        """How far the person of the carried mask came, in widths of the picture."""
+        if self._field is None:
             return 0.0
-        coarse = cv2.resize(flow, (small.shape[1], small.shape[0]), interpolation=cv2.INTER_NEAREST)[person]
-        return float(np.hypot(*coarse.mean(0))) / self._small.width
+        step = max(1, round(_SAMPLE * self._scale[0]))
+        field = self._field[::_SAMPLE, ::_SAMPLE]
+        sample = alpha[::step, ::step][: field.shape[0], : field.shape[1]]
+        person = field[: sample.shape[0], : sample.shape[1]][sample > 127]
+        return float(np.hypot(*person.mean(0))) / self._small.width if len(person) else 0.0
+
+    def _chain(self, flow: Field) -> None:
+        if self._field is None:
+            self._field = flow
+        else:
+            before = cv2.remap(
+                self._field, self._places + flow, _NO_SECOND, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            )
+            self._field = np.asarray(before + flow, np.float32)
+
+    def _between(self, now: U8, then: U8, part: Part | None) -> Field:
+        """From each pixel now to where it was then; nothing moves far from the person."""
+        out = np.zeros((self._small.height, self._small.width, 2), np.float32)
+        if part is None:
+            return out
+        rows, columns = (
+            _span(span, scale, side)
+            for span, scale, side in zip(
+                part, self._scale[::-1].tolist(), (self._small.height, self._small.width), strict=True
+            )
+        )
+        one, other = (np.ascontiguousarray(plane[rows, columns]) for plane in (now, then))
+        out[rows, columns] = self._dis.calc(one, other, None)  # type: ignore[call-overload]  # begins from nothing
+        return out
 
 
 def too_far(distance: float) -> bool:
     return distance > _FURTHEST
 
 
+def coarse(now: Grid) -> U8:
+    """For `cut`."""
+    from vbgcam import loops
+
+    cell = max(1, min(_CUT_CELL, min(now.y.shape) // 4))
+    if cell == 1:
+        return now.y
+    out = np.empty((now.y.shape[0] // cell, now.y.shape[1] // cell), np.uint8)
+    loops.reduce(now.y, cell, out)
+    return out
+
+
 def cut(before: U8, now: U8) -> bool:
-    """Whether another scene begins: the normalised correlation of both lumas, which more light leaves as it is."""
-    one, other = (cv2.resize(plane, _CUT_SIZE, interpolation=cv2.INTER_AREA).astype(np.float32) for plane in (before, now))
+    """Whether another scene begins: the normalised correlation of both lumas (as `coarse` makes them), which more light
+    leaves as it is."""
+    one, other = (plane.astype(np.float32) for plane in (before, now))
     one, other = one - one.mean(), other - other.mean()
     powers = float((one * one).sum()) * float((other * other).sum())
     if powers < one.size**2:  # hardly any light or dark in one of them
         return False
-    return float((one * other).sum()) < _CUT * np.sqrt(powers)
+    return float((one * other).sum()) < _CUT * float(np.sqrt(powers))
 
 
-def _around(alpha: U8, margin: float) -> tuple[slice, slice]:
-    """Where the person is, with a margin (of the sides)."""
-    x, y, width, height = cv2.boundingRect(alpha)
-    if not width:
-        return slice(0, 0), slice(0, 0)
-    more_x, more_y = round(margin * alpha.shape[1]), round(margin * alpha.shape[0])
-    rows = slice(max(0, y - more_y), min(alpha.shape[0], y + height + more_y))
-    return rows, slice(max(0, x - more_x), min(alpha.shape[1], x + width + more_x))
+def _span(span: slice, scale: float, side: int) -> slice:
+    start, stop = max(0, int(span.start / scale) - _MARGIN), min(side, int(span.stop / scale) + 1 + _MARGIN)
+    if stop - start < _LEAST:
+        start = max(0, min(start, side - _LEAST))
+        stop = min(side, start + _LEAST)
+    return slice(start, stop)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from vbgcam.errors import ModelError
-from vbgcam.frames import U8, Mask, RawFrame, read_only
+from vbgcam.frames import U8, Mask, RawFrame, Size, read_only
 from vbgcam.pixels import resize_alpha
 from vbgcam.segment import Probability
 
@@ -24,9 +24,23 @@ def alpha_of(probability: Probability) -> U8:
     return read_only(np.asarray(cv2.convertScaleAbs(np.maximum(probability, 0), alpha=255), np.uint8))
 
 
-def full(alpha: U8, frame: RawFrame, captured_at: float, *, hard: bool = False) -> Mask:
-    """The mask at the frame's size. `hard` keeps a label mask binary."""
-    return Mask(read_only(resize_alpha(alpha, frame.size, smooth=not hard)), captured_at, frame.epoch)
+def full(
+    alpha: U8, frame: RawFrame, captured_at: float, *, hard: bool = False, part: tuple[slice, slice] | None = None
+) -> Mask:
+    """The mask at the frame's size. `hard` keeps a label mask binary. `part`: rows and columns outside which nobody
+    is, if that is known."""
+    size = frame.size
+    height, width = alpha.shape
+    if part is None or hard or size.width % width or size.height % height or size.width == width:
+        return Mask(read_only(resize_alpha(alpha, size, smooth=not hard)), captured_at, frame.epoch)
+    x, y = size.width // width, size.height // height
+    rows, columns = part
+    some = resize_alpha(
+        np.ascontiguousarray(alpha[part]), Size(x * (columns.stop - columns.start), y * (rows.stop - rows.start))
+    )
+    out = np.zeros((size.height, size.width), np.uint8)
+    out[y * rows.start : y * rows.stop, x * columns.start : x * columns.stop] = some
+    return Mask(read_only(out), captured_at, frame.epoch)
 
 
 def finish(probability: Probability, frame: RawFrame, *, hard: bool = False) -> Mask:

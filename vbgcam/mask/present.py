@@ -20,9 +20,9 @@ from vbgcam.mask.crop import Box, box_of
 from vbgcam.mask.edges import by_colour, without_specks
 from vbgcam.mask.grid import Grid, Part, around, grid, grid_size, of, resized
 from vbgcam.mask.memory import Memory
-from vbgcam.mask.motion import Motion, cut, too_far
+from vbgcam.mask.motion import Motion, coarse, cut, too_far
 from vbgcam.mask.plain import full
-from vbgcam.mask.steps import Steps
+from vbgcam.steps import Steps
 
 # Where nothing moved, alpha goes this part of the way to a new one, each thirtieth of a second.
 _LEAST: Final = 0.3
@@ -51,11 +51,12 @@ class Present:
         self._memory: Memory | None = None
         self._motion: Motion | None = None
         self._sighting: Sighting | None = None
-        self._carried: U8 | None = None
+        self._seen: U8 | None = None
         self._far = 0.0
         self._last: Grid | None = None
         self._part: Part | None = None
         self._state: NDArray[np.uint16] | None = None
+        self._coarse: U8 | None = None
         self._not_before = -np.inf
 
     def mask(self, frame: RawFrame, sighting: Sighting) -> Mask | None:
@@ -72,7 +73,8 @@ class Present:
         own = sighting.frame is frame
         size = grid_size(frame.size)
         now = grid(frame, size)
-        if self._last is not None and self._steps.motion and cut(self._last.y, now.y):
+        before, self._coarse = self._coarse, coarse(now)
+        if before is not None and cut(before, self._coarse):
             self._begin(frame)
             self._not_before = now.captured_at
         if sighting.captured_at < self._not_before:
@@ -90,7 +92,7 @@ class Present:
         self._last = now
         self.box = box_of(alpha)
         self.elsewhere = self._memory is not None and self._memory.elsewhere
-        return full(alpha, frame, sighting.captured_at)
+        return full(alpha, frame, sighting.captured_at, part=self._part)
 
     def _made(self, now: Grid, network: U8, own: bool, made_at: float) -> U8:
         """All steps but the first, where the person is."""
@@ -122,7 +124,8 @@ class Present:
         self._size, self._epoch = frame.size, frame.epoch
         self._memory = Memory(size) if self._steps.memory else None
         self._motion = Motion(size, finely=self._steps.finely) if self._steps.motion else None
-        self._sighting, self._carried, self._last, self._part, self._state = None, None, None, None, None
+        self._sighting, self._seen, self._last, self._part, self._state = None, None, None, None, None
+        self._far = 0.0
 
     def _turned_back(self, frame: RawFrame) -> bool:
         return self._last is not None and frame.captured_at < self._last.captured_at
@@ -130,23 +133,28 @@ class Present:
     def _here(self, frame: RawFrame, now: Grid, sighting: Sighting, size: Size) -> U8:
         """The sighting's alpha, at the grid's size, as it is in this frame."""
         own, new = sighting.frame is frame, sighting is not self._sighting
-        if self._motion is not None:
-            self._motion.follow(now, needed=not own)
         if new:
             self._sighting = sighting
-            self._far = 0.0
-            self._carried = resized(sighting.alpha, size)
-            if not own:
-                then = grid(sighting.frame, size)
-                if self._memory is not None:
-                    self._memory.learn(then, self._carried, None)
-                if self._motion is not None:
-                    self._carried, self._far = self._motion.carry(self._carried, then, now)
-        elif self._motion is not None and not own and self._carried is not None:
-            self._carried, far = self._motion.step(self._carried)
-            self._far += far
-        assert self._carried is not None
-        return self._carried
+            self._seen = resized(sighting.alpha, size)
+        assert self._seen is not None
+        part = around(self._seen, self._part)
+        if self._motion is not None:
+            self._motion.follow(now, part, needed=not own)
+        if own:
+            return self._seen
+        if new:
+            then = grid(sighting.frame, size)
+            if self._memory is not None:
+                self._memory.learn(then, self._seen, None)
+            if self._motion is not None:
+                self._motion.begin(then, part)
+        elif self._motion is not None:
+            self._motion.step()
+        if self._motion is None or part is None:
+            return self._seen
+        alpha = self._motion.carried(self._seen, part)
+        self._far = self._motion.far(alpha)
+        return alpha
 
     def _steadied(self, alpha: U8, now: Grid, part: Part) -> U8:
         from vbgcam.mask import loops

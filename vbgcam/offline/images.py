@@ -24,7 +24,7 @@ from vbgcam.background import Background
 from vbgcam.compose import Blur, Composer, Key
 from vbgcam.errors import BackgroundError, ConfigError, MediaError, VbgcamError
 from vbgcam.frames import U8, Mask, RawFrame, Size
-from vbgcam.mask import finish
+from vbgcam.mask import NONE, Masker, Steps
 from vbgcam.offline.backdrops import Backdrops
 from vbgcam.pictures import shown
 from vbgcam.pixels import from_rgb, to_rgb
@@ -39,12 +39,14 @@ _LOSSLESS: Final = (".png",)  # a mask is to be exact, and the cut-out needs an 
 class Look:
     """What is made of the pictures. `behind`: a background of the given size, the room itself out of focus, or None for
     the plain picture. `mirror` turns the picture, its mask and its cut-out, not the background. `key`: the key colour
-    whose light on the person is taken out. `hard`: a mask of 0 and 255, the classic method."""
+    whose light on the person is taken out. `hard`: a mask of 0 and 255, the classic method. `steps`: what is done to
+    the network's masks; of a single picture there is nothing to learn, and nothing moved."""
 
     behind: Callable[[Size], Background] | Blur | None
     mirror: bool = False
     key: Key | None = None
     hard: bool = False
+    steps: Steps = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def convert(
     meant so, before anything is done, and BackgroundError, which would meet every picture alike."""
     names = _names(sources, target, mask_out, cutout)
     sources_on_disk = {identity for source in sources if (identity := _identity(source)) is not None}
-    studio = _Studio(segmenter, look, Backdrops(look.behind))
+    studio = _Studio(Masker(segmenter, look.steps, hard=look.hard), look, Backdrops(look.behind))
     ends: list[Done] = []
     for number, (source, name) in enumerate(zip(sources, names, strict=True)):
         if stop():
@@ -127,7 +129,7 @@ class _Names:
 class _Studio:
     """Where one picture after the other is worked on."""
 
-    segmenter: Segmenter
+    masker: Masker
     look: Look
     backdrops: Backdrops
 
@@ -140,8 +142,8 @@ class _Studio:
         )  # may be a third of a gigabyte, and so may each of what follows: none is held longer than it is used
         person = everything = _times(_opaque(frame.size), own)
         if self.look.behind is not None or names.mask is not None or names.cutout is not None:
-            self.segmenter.reset()
-            person = _times(finish(self.segmenter.probability(frame), frame, hard=self.look.hard), own)
+            self.masker.reset()
+            person = _times(self.masker.mask(frame), own)
         alpha = person.alpha
         if names.result is not None:
             composer = Composer(frame.size, mirror=self.look.mirror, key=self.look.key)

@@ -28,7 +28,7 @@ from vbgcam.compose import Blur, Composer, Key
 from vbgcam.errors import ConfigError
 from vbgcam.films import MAX_PIXELS, MAX_SIDE, Film, Shot
 from vbgcam.frames import U8, Backdrop, Mask, Planes, RawFrame, Size
-from vbgcam.mask import finish
+from vbgcam.mask import NONE, Masker, Steps
 from vbgcam.newfilm import NewFilm
 from vbgcam.offline.sound import Sound
 from vbgcam.output.file import FileOutput
@@ -45,12 +45,14 @@ Progress = Callable[[int, "int | None", float], None]
 class Look:
     """What is made of the film. `behind`: a background of the given size, the room itself out of focus, or None for
     the plain picture. `key`: the key colour whose light on the person is taken out. `hard`: a mask of 0 and 255.
-    `height`: the new film's lines, even; None keeps the size, but for odd sides, which lose their last line."""
+    `steps`: what is done to the network's masks. `height`: the new film's lines, even; None keeps the size, but for odd
+    sides, which lose their last line."""
 
     behind: Callable[[Size], Background] | Blur | None
     mirror: bool = False
     key: Key | None = None
     hard: bool = False
+    steps: Steps = NONE
     height: int | None = None
 
 
@@ -86,7 +88,8 @@ def convert(
         masks = MaskFilm(mask_out, size, film.rate, film.time_base) if mask_out is not None else None
         if masks is not None:
             stack.callback(masks.discard)
-        segmenter.reset()
+        masker = Masker(segmenter, look.steps, hard=look.hard)
+        masker.reset()
         frames = 0
         for shot in film:
             if stop():
@@ -94,7 +97,7 @@ def convert(
             frame = RawFrame(_fitted(shot.planes, size), float(shot.time - film.start), 0, frames)
             mask = None
             if masks is not None or look.behind is not None:
-                mask = finish(segmenter.probability(frame), frame, hard=look.hard)
+                mask = masker.mask(frame)
             if masks is not None and mask is not None:
                 masks.write(np.asarray(cv2.flip(mask.alpha, 1), np.uint8) if look.mirror else mask.alpha, shot)
             if pictures is not None:
