@@ -24,7 +24,7 @@ from vbgcam.segment import Segmenter
 
 # Of the person's longer side: the part is chosen with the larger margin, and kept while the smaller one is in it. On
 # the real clips 0.05 and 0.12 cost a tenth more mean error, and no margin at all cuts hands off.
-_CHOSEN: Final = 0.08
+_CHOSEN: Final = 0.07
 _KEPT: Final = 0.03
 # A part that is so much larger than would be chosen now is given up.
 _WASTE: Final = 1.5
@@ -36,6 +36,11 @@ _WHOLE_EVERY: Final = 2.0
 # Of the frame's side: rows and columns with fewer pixels of the person are specks.
 _SPECK: Final = 0.008
 _PERSON: Final = 128
+# Of the part's side: who is so near to its border reaches it. Whoever moves an arm does for a mask or two, and the next
+# part is larger; who still does after so many is looked for in the whole frame. (To look again at once, at a larger
+# part, costs a look and gains nothing: the larger part shows the person smaller.)
+_TOUCH: Final = 0.01
+_REACHED: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,17 @@ def _grown(box: Box, frame: Size, *, square: bool) -> Box:
     return Box(left, top, left + width, top + height)
 
 
+def _reaches(box: Box, part: Box) -> bool:
+    """Whether the person goes as far as the part does, within the frame."""
+    x, y = _TOUCH * (part.right - part.left), _TOUCH * (part.bottom - part.top)
+    return (
+        0 < part.left > box.left - x
+        or 0 < part.top > box.top - y
+        or 1 > part.right < box.right + x
+        or 1 > part.bottom < box.bottom + y
+    )
+
+
 class Looks:
     """One network's. `sight` belongs to the network's thread; `seen` may be called by another, which knows better where
     the person is by now."""
@@ -124,6 +140,8 @@ class Looks:
         self._lock = threading.Lock()
         self._news: tuple[int, Box | None, bool] | None = None
         self._part: Box | None = None
+        self._box: Box | None = None
+        self._reached = 0
         self._epoch = -1
         self._size: Size | None = None
         self._whole_at = -np.inf
@@ -150,19 +168,23 @@ class Looks:
         if news is not None and news[0] == frame.epoch:
             elsewhere = news[2]
             if news[1] is not None and self._part is not None:
+                self._box = news[1]
                 self._part = self._for(news[1])
         part = self._part
+        elsewhere = elsewhere or self._reached >= _REACHED
         if part is None or part is WHOLE or elsewhere or frame.captured_at - self._whole_at >= _WHOLE_EVERY:
             first = part is None or part is WHOLE
             whole = alpha_of(self._segmenter.probability(frame) if first else self._segmenter.glance(frame))
-            self._whole_at = frame.captured_at
+            self._whole_at, self._reached = frame.captured_at, 0
             found = box_of(whole)
             if found is None and (part is None or part is WHOLE):
                 self._part = None
                 return Sighting(frame, whole)
-            if found is not None:
+            if found is not None and (first or part is None):
+                part = self._part = self._for(found)
+            elif found is not None and part is not None and not part.holds(found):
                 # Who is in the part is seen better by the look at it; whoever is outside makes it larger.
-                part = self._part = self._for(found if first or part is None else found.and_(part))
+                part = self._part = self._for(found.and_(self._box or found))
             if part is WHOLE or part is None:
                 return Sighting(frame, whole)
         alpha, box = self._look_at(frame, part)
@@ -173,6 +195,8 @@ class Looks:
             found = box_of(whole)
             self._part = self._for(found) if found is not None else None
             return Sighting(frame, whole)
+        self._reached = self._reached + 1 if _reaches(box, part) else 0
+        self._box = box
         self._part = self._for(box)
         return Sighting(frame, alpha)
 

@@ -19,7 +19,6 @@ _SIGMA: Final = 0.7
 # Less than this of 255 is nobody, and so many pixels is what a person may move from frame to frame.
 _SOME: Final = 12
 _MARGIN: Final = 24
-_LESS: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +48,24 @@ def of(plane: U8, part: Part) -> U8:
     return read_only(np.ascontiguousarray(plane[part]))
 
 
-def around(alpha: U8, before: Part | None = None) -> Part | None:
-    """The part of the grid to be worked on: where the person is, with a margin that they may move in, and where it was
-    `before`, so that what was there goes. None where nobody is."""
-    some = cv2.threshold(alpha, _SOME, 255, cv2.THRESH_BINARY)[1]
-    left, top, width, height = cv2.boundingRect(some)
-    if not width:
+def around(*alphas: U8) -> Part | None:
+    """The part of the grid to be worked on: where the person is in any of these, with a margin that they may move in.
+    None where nobody is."""
+    boxes = []
+    for alpha in alphas:
+        left, top, width, height = cv2.boundingRect(cv2.threshold(alpha, _SOME, 255, cv2.THRESH_BINARY)[1])
+        if width:
+            boxes.append((left, top, left + width, top + height))
+    if not boxes:
         return None
-    rows, columns = slice(top, top + height), slice(left, left + width)
-    if before is not None:
-        rows = slice(min(rows.start, before[0].start + _LESS), max(rows.stop, before[0].stop - _LESS))
-        columns = slice(min(columns.start, before[1].start + _LESS), max(columns.stop, before[1].stop - _LESS))
-    return _wider(rows, alpha.shape[0]), _wider(columns, alpha.shape[1])
+    left, top, right, bottom = (of(sides) for of, sides in zip((min, min, max, max), zip(*boxes, strict=True), strict=True))
+    height, width = alphas[0].shape
+    return _wider(top, bottom, height), _wider(left, right, width)
 
 
-def _wider(span: slice, side: int) -> slice:
+def _wider(start: int, stop: int, side: int) -> slice:
     """Whole cells of 8 pixels."""
-    return slice(max(0, span.start - _MARGIN) & ~7, min(side, (span.stop + _MARGIN + 7) & ~7))
+    return slice(max(0, start - _MARGIN) & ~7, min(side, (stop + _MARGIN + 7) & ~7))
 
 
 def grid_size(frame: Size) -> Size:

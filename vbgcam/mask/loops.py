@@ -60,13 +60,15 @@ def share(alpha: U8, inside: U8, distance: U8, largest: U8, seen: U8, foot: int,
 @loop(SEEN, SEEN, _STATE, types.uint16)
 def steady(alpha: U8, changed: U8, state: NDArray[np.uint16], least: int) -> None:
     """`state` (8.8) goes to `alpha` by a share: `least` of 256 where the picture stands still, all of it where luma
-    changed by 8 or more; where `alpha` is sure, near 0 or 255, by 4 already."""
+    changed by 8 or more; where `alpha` is sure, near 0 or 255, by 4 already. Where it is surely nobody, three quarters
+    of the way at least: what is no longer the person is the room."""
     for row in range(up(0), up(alpha.shape[0])):
         for column in range(up(0), up(alpha.shape[1])):
             a, moved = alpha[row, column], u16(changed[row, column])
             unsure = u16(max(moved, u16(4)) - u16(4)) * u16(64)
             sure = u16(max(moved, u16(2)) - u16(2)) * u16(128)
-            rate = u32(min(max(sure if u8(a + u8(8)) < u8(16) else unsure, least), u16(256)))
+            rate = max(max(sure if u8(a + u8(8)) < u8(16) else unsure, least), u16(192) if a < u8(8) else u16(0))
+            rate = u32(min(rate, u16(256)))
             wanted, before = u32(u32(a) << u32(8)), u32(state[row, column])
             after = u32(u32(wanted * rate) + u32(before * u32(u32(256) - rate)) + u32(128))
             state[row, column] = u16(after >> u32(8))

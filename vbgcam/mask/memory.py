@@ -35,11 +35,11 @@ log = logging.getLogger(__name__)
 
 # The ramp of d, from the room's own noise plus this, so wide. A noise beyond the loudest is none.
 _FOOT: Final = 6
-_WIDTH: Final = 20
+_WIDTH: Final = 14
 _LOUDEST: Final = 24
 # What the two sides of the log odds are cut to, and the gain of their sum.
 _LIKELY: Final = 0.01
-_PRIOR: Final = (0.03, 0.985)
+_PRIOR: Final = (0.05, 0.985)
 _GAIN: Final = 3.0
 _SOFT: Final = (13, 13)
 # A candidate: alike within so much (in d), believed after so many seconds, or at the first sight where the network
@@ -138,7 +138,7 @@ class Memory:
             off = self._sampled(now)
         apart = np.abs(off[0]) + 3 * (np.abs(off[1]) + np.abs(off[2]))
         usual = apart[free]
-        self._foot = _FOOT + min(_LOUDEST, int(np.partition(usual, usual.size // 2)[usual.size // 2]))
+        self._foot = _FOOT + min(_LOUDEST, _median(usual))
         differs = apart > self._foot + _WIDTH
         if np.count_nonzero(differs & free) > _UNFIT * usual.size or self._shifted(now, somebody):
             log.debug("the room looks different: it is learned anew")
@@ -171,12 +171,9 @@ class Memory:
     def _follow(self, now: Grid, sample: NDArray[np.bool_], off: list[NDArray[np.int16]]) -> bool:
         """Exposure and white balance: where the room as a whole became brighter or of another tint, so does what is
         remembered. True where it did."""
-        by, by_u, by_v = (part[sample] for part in off)
-        if (
-            abs(float(by.mean())) <= _DIM
-            and abs(float(np.partition(by, by.size // 2)[by.size // 2])) <= _DIM
-            and max(abs(float(by_u.mean())), abs(float(by_v.mean()))) <= _DIM / 2
-        ):
+        # Medians: a person whom a late mask does not cover is no change of light.
+        by, by_u, by_v = (abs(_median(part[sample])) for part in off)
+        if by <= _DIM and max(by_u, by_v) <= _DIM / 2:
             return False
         y, u, v = (plane[::_STEP, ::_STEP][sample] for plane in self._room)
         now_y, now_u, now_v = (plane[::_STEP, ::_STEP][sample] for plane in (now.y, now.u, now.v))
@@ -230,6 +227,10 @@ def _cells(plane: U8) -> NDArray[np.float32]:
     out = np.empty((max(1, plane.shape[0] // _CELL), max(1, plane.shape[1] // _CELL)), np.uint8)
     loops.reduce(read_only(plane), _CELL, out)
     return out.astype(np.float32)
+
+
+def _median(values: NDArray[np.int16]) -> int:
+    return int(np.partition(values, values.size // 2)[values.size // 2])
 
 
 def _above(plane: object, least: int) -> U8:

@@ -7,7 +7,7 @@ once stays sharp."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -33,8 +33,8 @@ _KEPT: Final = 64
 # Of the grid's width: a person who moved further since the mask was made is not where any flow says.
 _FURTHEST: Final = 0.35
 _SAMPLE: Final = 8
-# The map holds x and y together.
-_NO_SECOND: Final = np.empty((0, 0), np.float32)
+# One map holds x and y together. (An empty array in the second one's place makes nonsense of it.)
+_NO_SECOND: Final[Any] = None
 # Two frames whose light and dark parts have so little to do with each other are two scenes.
 _CUT: Final = 0.25
 _CUT_CELL: Final = 16

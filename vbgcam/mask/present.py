@@ -55,6 +55,7 @@ class Present:
         self._far = 0.0
         self._last: Grid | None = None
         self._part: Part | None = None
+        self._made_last: U8 | None = None
         self._state: NDArray[np.uint16] | None = None
         self._coarse: U8 | None = None
         self._not_before = -np.inf
@@ -89,17 +90,17 @@ class Present:
             alpha = self._made(now, network, own, sighting.captured_at)
         if self._memory is not None and own:
             self._memory.learn(now, network, alpha)
-        self._last = now
+        self._last, self._made_last = now, alpha
         self.box = box_of(alpha)
         self.elsewhere = self._memory is not None and self._memory.elsewhere
         return full(alpha, frame, sighting.captured_at, part=self._part)
 
     def _made(self, now: Grid, network: U8, own: bool, made_at: float) -> U8:
         """All steps but the first, where the person is."""
-        memory, before = self._memory, self._part
+        memory = self._memory
         if memory is not None:
             memory.check(now, network)
-        part = self._part = around(network, before)
+        part = self._part = self._around(network)
         out = np.zeros_like(network)
         if part is None:
             self._state = None
@@ -124,7 +125,8 @@ class Present:
         self._size, self._epoch = frame.size, frame.epoch
         self._memory = Memory(size) if self._steps.memory else None
         self._motion = Motion(size, finely=self._steps.finely) if self._steps.motion else None
-        self._sighting, self._seen, self._last, self._part, self._state = None, None, None, None, None
+        self._sighting, self._seen, self._last, self._state = None, None, None, None
+        self._part, self._made_last = None, None
         self._far = 0.0
 
     def _turned_back(self, frame: RawFrame) -> bool:
@@ -137,7 +139,7 @@ class Present:
             self._sighting = sighting
             self._seen = resized(sighting.alpha, size)
         assert self._seen is not None
-        part = around(self._seen, self._part)
+        part = self._around(self._seen)
         if self._motion is not None:
             self._motion.follow(now, part, needed=not own)
         if own:
@@ -155,6 +157,10 @@ class Present:
         alpha = self._motion.carried(self._seen, part)
         self._far = self._motion.far(alpha)
         return alpha
+
+    def _around(self, alpha: U8) -> Part | None:
+        """Where the person of this mask and of the last one may be now."""
+        return around(alpha) if self._made_last is None else around(alpha, self._made_last)
 
     def _steadied(self, alpha: U8, now: Grid, part: Part) -> U8:
         from vbgcam.mask import loops
