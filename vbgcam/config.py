@@ -106,7 +106,7 @@ class MaskSettings(_Section):
 
     preset: Preset = Field(
         default="balanced",
-        description="fast: the network looks at you, and what stands still stays; balanced: and learns the room behind "
+        description="none: what the network gives; fast: the network looks at you, and what stands still stays; balanced: and learns the room behind "
         "you, carries a late mask over to the frame, and follows your outline; fine: the same, more thoroughly",
     )
     crop: Switch = Field(default="preset", description="the network sees the part of the picture that you are in")

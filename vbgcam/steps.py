@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
-Preset = Literal["fast", "balanced", "fine"]
+Preset = Literal["none", "fast", "balanced", "fine"]
 PRESETS: Final = get_args(Preset)
 
 Switch = Literal["preset", "on", "off"]
@@ -35,6 +35,7 @@ class Steps:
 NONE: Final = Steps()
 
 _OF: Final[dict[Preset, Steps]] = {
+    "none": NONE,
     "fast": Steps(crop=True, time=True),
     "balanced": Steps(crop=True, memory=True, motion=True, time=True, edges=True),
     "fine": Steps(crop=True, memory=True, motion=True, time=True, edges=True, finely=True),

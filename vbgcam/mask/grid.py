@@ -58,7 +58,9 @@ def around(*alphas: U8) -> Part | None:
             boxes.append((left, top, left + width, top + height))
     if not boxes:
         return None
-    left, top, right, bottom = (of(sides) for of, sides in zip((min, min, max, max), zip(*boxes, strict=True), strict=True))
+    left, top, right, bottom = (
+        of(sides) for of, sides in zip((min, min, max, max), zip(*boxes, strict=True), strict=True)
+    )
     height, width = alphas[0].shape
     return _wider(top, bottom, height), _wider(left, right, width)
 
@@ -78,7 +80,7 @@ def grid(frame: RawFrame, size: Size) -> Grid:
     planes = frame.planes
     half = frame.size.chroma
     u, v = (
-        # Chroma that has to grow is softened while it is small.
+        # Chroma that has to grow is softened while it is small; the other has more pixels than are needed.
         read_only(resize_alpha(_soft(plane), size)) if half.width < size.width else shrink(plane, size)
         for plane in (planes.u, planes.v)
     )

@@ -2,8 +2,8 @@
 
 The steps' order, all on the grid (see `grid`):
 
-    sighting -> carried here (motion) -> compared with the room (memory) -> specks, colours at the edge (edges)
-             -> held still where nothing moved (time) -> the frame's size
+    sighting -> carried here (motion) -> compared with the room (memory) -> without specks (edges)
+             -> held still where nothing moved (time) -> by the colours at the outline (edges) -> the frame's size
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _AROUND: Final = (5, 5)
 # What a network gives up to the first is nobody, from the second on the person, linearly between. Coarse networks are
 # hazy far around: DeepLabV3 on room_static MAD .0182 without, with it .0116; the selfie network keeps its .0059.
 _NOBODY, _SOMEBODY = 0.15, 0.85
-_DECIDED: Final = np.clip(
-    np.round((np.arange(256) / 255 - _NOBODY) / (_SOMEBODY - _NOBODY) * 255), 0, 255
-).astype(np.uint8)
+_DECIDED: Final = np.clip(np.round((np.arange(256) / 255 - _NOBODY) / (_SOMEBODY - _NOBODY) * 255), 0, 255).astype(
+    np.uint8
+)
 # A mask that is older than its frame is believed less where it was unsure: so much less is the person, after so long.
 # Without it a carried mask leaks twice as much (red_shirt, true masks at 5 a second: .0017, with it .0006).
-_DOUBT: Final = 0.28
+_DOUBT: Final = 0.2
 _DOUBT_AFTER: Final = 0.1
 
 
@@ -102,11 +102,12 @@ class Present:
         return full(alpha, frame, sighting.captured_at, part=self._part)
 
     def _made(self, now: Grid, network: U8, own: bool, made_at: float) -> U8:
-        """All steps but the first, where the person is."""
+        """All steps but the first, where the person may be."""
         memory = self._memory
         if memory is not None:
             memory.check(now, network)
-        part = self._part = self._around(network)
+        part = self._part if own else self._around(network)
+        self._part = part
         out = np.zeros_like(network)
         if part is None:
             self._state = None
@@ -118,11 +119,12 @@ class Present:
         if self._steps.edges:
             if memory is not None or not own:
                 alpha = without_specks(alpha, seen)
+        if self._steps.time:
+            alpha = self._steadied(alpha, now, part)
+        if self._steps.edges:
             alpha = by_colour(alpha, here)
         if not own and self._steps.motion:
             alpha = _doubted(alpha, made_at, now.captured_at)
-        if self._steps.time:
-            alpha = self._steadied(alpha, now, part)
         out[part] = alpha
         return read_only(out)
 
@@ -145,7 +147,7 @@ class Present:
             self._sighting = sighting
             self._seen = resized(sighting.alpha if sighting.exact else _decided(sighting.alpha), size)
         assert self._seen is not None
-        part = self._around(self._seen)
+        part = self._part = self._around(self._seen)
         if self._motion is not None:
             self._motion.follow(now, part, needed=not own)
         if own:
