@@ -106,8 +106,8 @@ class MaskSettings(_Section):
 
     preset: Preset = Field(
         default="balanced",
-        description="none: what the network gives; fast: the network looks at you, and what stands still stays; balanced: and learns the room behind "
-        "you, carries a late mask over to the frame, and follows your outline; fine: the same, more thoroughly",
+        description="none: what the network gives; fast: the network looks at you alone, and where nothing moves the "
+        "mask holds still; balanced: all of the steps below; fine: all of them, more thoroughly",
     )
     crop: Switch = Field(default="preset", description="the network sees the part of the picture that you are in")
     memory: Switch = Field(

@@ -276,6 +276,7 @@ def reduce(plane: U8, factor: int, out: U8) -> None:
     """The rounded means of squares of `factor` (2 to 16) pixels; what hangs over at the right and the bottom is left
     out."""
     sums = np.empty(out.shape[1] * factor, np.uint16)
+    means = np.empty(sums.shape[0], np.uint8)
     pairs, quads = sums[: sums.shape[0] & ~1].view(np.uint32), sums[: sums.shape[0] & ~3].view(np.uint64)
     area = u32(factor * factor)
     # total / area as a product: the error stays below 2^16 / 2^24, far from the next whole number's half.
@@ -289,6 +290,13 @@ def reduce(plane: U8, factor: int, out: U8) -> None:
             for column in range(up(0), up(out.shape[1])):
                 word = pairs[column]
                 out[row, column] = u8(u32(u32(word & u32(0xFFFF)) + u32(word >> u32(16)) + u32(2)) >> u32(2))
+        elif factor == 3:
+            # The mean around every pixel, of which each third is taken: three times the sums, but in vectors.
+            for column in range(up(0), up(sums.shape[0] - 2)):
+                wide = u32(u32(sums[column]) + u32(sums[up(column + up(1))]) + u32(sums[up(column + up(2))]))
+                means[column] = u8(u32(u32(wide + u32(4)) * u32(7282)) >> u32(16))
+            for column in range(up(0), up(out.shape[1])):
+                out[row, column] = means[up(column * up(3))]
         elif factor == 4:
             for column in range(up(0), up(out.shape[1])):
                 four = quads[column]

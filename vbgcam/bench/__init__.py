@@ -5,6 +5,7 @@ Figures are one tree of plain values, which is also the JSON; `report` shows it.
 
     machine, settings               what was measured on, and with what
     stages.SIZE.STAGE               ms, cpu_ms, naive_ms, naive_cpu_ms, memcpy_ms, runs
+    masks.SIZE.NAME.{own,carried}   ms, cpu_ms, added_ms, memcpy_ms, runs
     gil.SIZE                        max_ms, stage, p99_ms, stages: how long a step keeps the interpreter's lock
     frame.SIZE.{image,blur}         ms, cpu_ms, runs; frame.SIZE.model, input
     inference.MODEL.HxW             ms, cpu_ms, eager_fp32_ms, eager_fp32_cpu_ms, max_abs_diff, precision, ...
@@ -28,7 +29,7 @@ Check = Callable[[], None]
 """Raises what is to break the measuring off."""
 
 SIZES: Final = {"720p": Size(1280, 720), "1080p": Size(1920, 1080), "4K": Size(3840, 2160)}
-FAMILIES: Final = ("stages", "gil", "frame", "inference", "live", "start")
+FAMILIES: Final = ("stages", "masks", "gil", "frame", "inference", "live", "start")
 
 
 def label(size: Size) -> str:

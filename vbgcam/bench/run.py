@@ -22,6 +22,7 @@ from vbgcam.bench import (
     label,
     live,
     machine,
+    masks,
     parse_size,
     scene,
     sink,
@@ -199,6 +200,13 @@ def _stages(_request: Request, depth: _Depth) -> Iterator[_Step]:
         )
 
 
+def _masks(_request: Request, depth: _Depth) -> Iterator[_Step]:
+    for size in depth.sizes:
+        yield _Step(
+            "masks", label(size), f"the mask's steps at {label(size)}", partial(masks.measure, size, depth.stages)
+        )
+
+
 def _gil(_request: Request, depth: _Depth) -> Iterator[_Step]:
     def probed(size: Size, check: Check) -> Figures:
         with stages.stages(scene.scene(size)) as all_stages:
@@ -250,6 +258,7 @@ def _start(request: Request, _depth: _Depth) -> Iterator[_Step]:
 
 _STEPS: Final[dict[str, Callable[[Request, _Depth], Iterator[_Step]]]] = {
     "stages": _stages,
+    "masks": _masks,
     "gil": _gil,
     "frame": _frame,
     "inference": _inference,

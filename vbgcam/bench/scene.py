@@ -12,7 +12,7 @@ from vbgcam import pixels
 from vbgcam.background.drawn import hills
 from vbgcam.camera import drawn
 from vbgcam.camera.drawn.grain import add_grain
-from vbgcam.frames import U8, Backdrop, Mask, Planes, RawFrame, Size
+from vbgcam.frames import U8, Backdrop, Mask, Planes, RawFrame, Size, read_only
 from vbgcam.segment import Probability
 
 NETWORK: Final = Size(256, 256)
@@ -80,6 +80,18 @@ def frames(size: Size, count: int = len(_MOMENTS)) -> list[Planes]:
         noisy = Planes(size, planes.data.copy())
         add_grain(noisy, number)
         made.append(noisy.frozen())
+    return made
+
+
+def moving(size: Size, count: int = 16) -> list[tuple[Planes, U8]]:
+    """The presenter at 30 frames a second, each with noise of its own, and the alpha at the size of `NETWORK`."""
+    made = []
+    for number in range(count):
+        seconds = 1 + number / 30
+        planes = pixels.resize(pixels.from_rgb(drawn.frame(_DRAWN, seconds)), size)
+        noisy = Planes(size, planes.data.copy())
+        add_grain(noisy, number)
+        made.append((noisy.frozen(), read_only(pixels.resize_alpha(drawn.presenter(_DRAWN, seconds)[1], NETWORK))))
     return made
 
 

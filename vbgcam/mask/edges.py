@@ -24,7 +24,6 @@ _NEAR: Final = np.ones((3, 3), np.uint8)
 # the other side.
 _CELLS: Final = (5, 5)
 _APART: Final = np.ones((5, 5), np.uint8)
-_BAND: Final = (13, 13)
 _NOISE: Final = 20.0
 _STRICTNESS: Final = 5.0
 
@@ -68,9 +67,8 @@ def by_colour(alpha: U8, now: Grid) -> U8:
         _colours(now, read_only(np.asarray(side, np.uint8)), low, high)
         for side, low, high in ((cv2.erode(alpha, _APART), 230, 255), (cv2.dilate(alpha, _APART), 0, 25))
     )
-    band = read_only(np.asarray(cv2.blur(alpha, _BAND), np.uint8))
-    out = np.empty_like(alpha)
-    loops.project(now.y, now.u, now.v, alpha, band, front, back, _NOISE, _STRICTNESS, out)
+    out = alpha.copy()
+    loops.project(now.y, now.u, now.v, alpha, front, back, _NOISE, _STRICTNESS, out)
     return read_only(out)
 
 

@@ -58,11 +58,9 @@ def around(*alphas: U8) -> Part | None:
             boxes.append((left, top, left + width, top + height))
     if not boxes:
         return None
-    left, top, right, bottom = (
-        of(sides) for of, sides in zip((min, min, max, max), zip(*boxes, strict=True), strict=True)
-    )
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
     height, width = alphas[0].shape
-    return _wider(top, bottom, height), _wider(left, right, width)
+    return _wider(min(tops), max(bottoms), height), _wider(min(lefts), max(rights), width)
 
 
 def _wider(start: int, stop: int, side: int) -> slice:

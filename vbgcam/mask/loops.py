@@ -67,7 +67,7 @@ def steady(alpha: U8, changed: U8, state: NDArray[np.uint16], least: int) -> Non
             a, moved = alpha[row, column], u16(changed[row, column])
             unsure = u16(max(moved, u16(4)) - u16(4)) * u16(64)
             sure = u16(max(moved, u16(2)) - u16(2)) * u16(128)
-            rate = max(max(sure if u8(a + u8(8)) < u8(16) else unsure, least), u16(192) if a < u8(8) else u16(0))
+            rate = max(sure if u8(a + u8(8)) < u8(16) else unsure, least, u16(192) if a < u8(8) else u16(0))
             rate = u32(min(rate, u16(256)))
             wanted, before = u32(u32(a) << u32(8)), u32(state[row, column])
             after = u32(u32(wanted * rate) + u32(before * u32(u32(256) - rate)) + u32(128))
@@ -160,53 +160,47 @@ def colours(y: U8, u: U8, v: U8, alpha: U8, low: int, high: int, sums: NDArray[n
             sums[row, column, up(4)] = squares
 
 
-@loop(SEEN, SEEN, SEEN, SEEN, SEEN, _SEEN_FLOATS, _SEEN_FLOATS, types.float32, types.float32, MADE)
+@loop(SEEN, SEEN, SEEN, SEEN, _SEEN_FLOATS, _SEEN_FLOATS, types.float32, types.float32, MADE)
 def project(
     y: U8,
     u: U8,
     v: U8,
     alpha: U8,
-    band: U8,
     front: NDArray[np.float32],
     back: NDArray[np.float32],
     noise: float,
     strictness: float,
     out: U8,
 ) -> None:
-    """In the band (`band` neither 0 nor 255), with F and B the means of the person's and the room's colours around, the
-    pixel's place between them, (C - B) (F - B) / |F - B|^2, as far as they differ by more than they vary. `front`,
-    `back`: as `colours` makes them, blurred, one to 4x4 pixels."""
-    one = f32(1)
-    rows, columns = i32(front.shape[0]), i32(front.shape[1])
-    for row in range(up(0), up(out.shape[0])):
-        cell_row = up(min(i32(row) >> i32(2), rows - i32(1)))
-        for column in range(up(0), up(out.shape[1])):
-            out[row, column] = alpha[row, column]
-            near = band[row, column]
-            if not 0 < near < 255:
-                continue
-            cell = up(min(i32(column) >> i32(2), columns - i32(1)))
-            n_f, n_b = front[cell_row, cell, up(0)], back[cell_row, cell, up(0)]
-            if n_f < f32(0.2) or n_b < f32(0.2):
+    """`out`, which holds `alpha` already, where both person and room are near: with F and B the means of their colours
+    around, the pixel's place between them, (C - B) (F - B) / |F - B|^2, as far as they differ by more than they vary.
+    `front`, `back`: as `colours` makes them, blurred, one to 4x4 pixels."""
+    one, half = f32(1), f32(0.5)
+    for row in range(up(0), up(front.shape[0])):
+        for column in range(up(0), up(front.shape[1])):
+            n_f, n_b = front[row, column, up(0)], back[row, column, up(0)]
+            if n_f < f32(0.1) or n_b < f32(0.1):
                 continue
             k_f, k_b = one / n_f, one / n_b
-            b_y, b_u = back[cell_row, cell, up(1)] * k_b, back[cell_row, cell, up(2)] * k_b
-            f_y, f_u = front[cell_row, cell, up(1)] * k_f, front[cell_row, cell, up(2)] * k_f
-            b_v, f_v = back[cell_row, cell, up(3)] * k_b, front[cell_row, cell, up(3)] * k_f
+            b_y, b_u = back[row, column, up(1)] * k_b, back[row, column, up(2)] * k_b
+            f_y, f_u = front[row, column, up(1)] * k_f, front[row, column, up(2)] * k_f
+            b_v, f_v = back[row, column, up(3)] * k_b, front[row, column, up(3)] * k_f
             vary = (
-                front[cell_row, cell, up(4)] * k_f - (f_y * f_y + f_u * f_u + f_v * f_v)
-                + back[cell_row, cell, up(4)] * k_b - (b_y * b_y + b_u * b_u + b_v * b_v)
+                front[row, column, up(4)] * k_f - (f_y * f_y + f_u * f_u + f_v * f_v)
+                + back[row, column, up(4)] * k_b - (b_y * b_y + b_u * b_u + b_v * b_v)
             )  # fmt: skip
             d_y, d_u, d_v = f_y - b_y, f_u - b_u, f_v - b_v
             far = d_y * d_y + d_u * d_u + d_v * d_v
-            sure = far / (far + strictness * (max(vary, f32(0)) + noise))
-            sure = (sure - f32(0.5)) * f32(2)
+            sure = (far / (far + strictness * (max(vary, f32(0)) + noise)) - half) * f32(2)
             if sure <= f32(0):
                 continue
-            c_y = f32(y[row, column]) - b_y
-            c_u = f32((i32(u[row, column]) - i32(128)) * i32(2)) - b_u
-            c_v = f32((i32(v[row, column]) - i32(128)) * i32(2)) - b_v
-            place = (c_y * d_y + c_u * d_u + c_v * d_v) / far
-            place = min(max((place - f32(0.15)) / f32(0.7), f32(0)), one) * f32(255)
-            a = f32(alpha[row, column])
-            out[row, column] = u8(a + (place - a) * sure + f32(0.5))
+            scale = one / far
+            for line in range(up(row * up(4)), up(row * up(4) + up(4))):
+                for place in range(up(column * up(4)), up(column * up(4) + up(4))):
+                    c_y = f32(y[line, place]) - b_y
+                    c_u = f32((i32(u[line, place]) - i32(128)) * i32(2)) - b_u
+                    c_v = f32((i32(v[line, place]) - i32(128)) * i32(2)) - b_v
+                    between = (c_y * d_y + c_u * d_u + c_v * d_v) * scale
+                    between = min(max((between - f32(0.15)) / f32(0.7), f32(0)), one) * f32(255)
+                    a = f32(alpha[line, place])
+                    out[line, place] = u8(a + (between - a) * sure + half)

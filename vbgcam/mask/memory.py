@@ -46,7 +46,7 @@ _SOFT: Final = (13, 13)
 # gives fewer than ten masks a second. It is looked at this often.
 _SAME: Final = 14
 _BELIEVED: Final = 0.1
-_EVERY: Final = 0.06
+_EVERY: Final = 0.1
 # Nobody: where the network's mask, grown by this many pixels, is below a tenth; or ours and by less than half the
 # network's.
 _GROWN: Final = np.ones((7, 7), np.uint8)

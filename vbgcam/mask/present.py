@@ -116,9 +116,8 @@ class Present:
         alpha = seen
         if memory is not None and memory.known:
             alpha = memory.judge(here, alpha, part)
-        if self._steps.edges:
-            if memory is not None or not own:
-                alpha = without_specks(alpha, seen)
+        if self._steps.edges and (memory is not None or not own):
+            alpha = without_specks(alpha, seen)
         if self._steps.time:
             alpha = self._steadied(alpha, now, part)
         if self._steps.edges:
@@ -174,14 +173,17 @@ class Present:
         from vbgcam.mask import loops
 
         before, state = self._state, np.left_shift(alpha, 8, dtype=np.uint16)
-        self._state = np.zeros(now.y.shape, np.uint16)
-        if before is not None and self._last is not None:
+        if before is None or self._last is None:
+            self._state = np.zeros(now.y.shape, np.uint16)
+        else:
             state = np.ascontiguousarray(before[part])
             changed = cv2.blur(cv2.absdiff(now.y[part], self._last.y[part]), _AROUND)
             passed = 30 * max(0.0, now.captured_at - self._last.captured_at)
             least = round(256 * (1 - (1 - _LEAST) ** passed))
             loops.steady(alpha, read_only(np.asarray(changed, np.uint8)), state, least)
             alpha = read_only(np.asarray(cv2.convertScaleAbs(state, alpha=1 / 256), np.uint8))
+            before.fill(0)
+        assert self._state is not None
         self._state[part] = state
         return alpha
 

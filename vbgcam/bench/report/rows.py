@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from vbgcam.bench import Figures
+from vbgcam.bench.masks import WAYS
 from vbgcam.bench.stages import TITLES
 
 
@@ -29,6 +30,8 @@ def tables(figures: Figures) -> Iterator[Table]:
         yield _live(figures["live"])
     for size, stages in figures.get("stages", {}).items():
         yield _stages(size, stages, figures.get("gil", {}).get(size))
+    for size, masks in figures.get("masks", {}).items():
+        yield _masks(size, masks)
     if figures.get("gil") and not figures.get("stages"):
         yield _gil(figures["gil"])
     if figures.get("inference"):
@@ -99,6 +102,24 @@ def _stages(size: str, stages: Figures, gil: Figures | None) -> Table:
         ("step", "ms", "CPU ms", "x copy", "naive ms", "faster", *(["lock ms"] if gil else [])),
         rows,
         " ".join(notes),
+    )
+
+
+def _masks(size: str, masks: Figures) -> Table:
+    rows = [
+        (
+            name,
+            *(ms(row[way]["ms"]) for way in WAYS),
+            *(ms(row[way]["added_ms"]) if name != "none" else "" for way in WAYS),
+            times(row["own"]["added_ms"], row["own"]["memcpy_ms"]) if name != "none" else "",
+        )
+        for name, row in masks.items()
+    ]
+    return Table(
+        f"What is done to the masks at {size}",
+        ("steps", "own ms", "carried ms", "own adds", "carried adds", "x copy"),
+        rows,
+        "Own: each frame with the network's mask of itself. Carried: five masks a second, six frames late.",
     )
 
 

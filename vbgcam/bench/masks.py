@@ -1,0 +1,87 @@
+"""What the mask's steps cost: each preset, and the usual one without each of its steps, beside no steps at all.
+
+The presenter moves, at 30 frames a second. `own`: each frame comes with the network's mask of itself; `carried`: the
+network gives five masks a second, six frames late, and each is carried over to the frames until the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from vbgcam.bench import Check, Figures
+from vbgcam.bench.scene import moving
+from vbgcam.bench.timing import Work, interleaved
+from vbgcam.frames import U8, Planes, RawFrame, Sighting, Size
+from vbgcam.mask import Present
+from vbgcam.steps import NAMES, PRESETS, Steps, steps
+
+_RATE: Final = 30
+_EVERY: Final = 6
+# Rounds before the measuring, so that the room is known.
+_WARM: Final = 60
+
+WAYS: Final = ("own", "carried")
+
+
+def measure(size: Size, seconds: float, check: Check) -> Figures:
+    """`masks.SIZE` of the figures: for each way and name ms, cpu_ms, added_ms (to no steps), memcpy_ms, runs."""
+    film = moving(size)
+    block = film[0][0].data
+    target = np.empty_like(block)
+    works: dict[str, Work] = {"memcpy": lambda: np.copyto(target, block)}
+    for name, chosen in _chosen().items():
+        for way in WAYS:
+            work = works[f"{name} {way}"] = _work(chosen, film, carried=way == "carried")
+            for _ in range(_WARM if chosen.any else 0):
+                check()
+                work()
+    took = interleaved(works, seconds, check)
+    figures: Figures = {}
+    for name in _chosen():
+        figures[name] = {}
+        for way in WAYS:
+            timing, none = took[f"{name} {way}"], took[f"none {way}"]
+            figures[name][way] = {
+                "ms": timing.ms,
+                "cpu_ms": timing.cpu_ms,
+                "added_ms": round(timing.ms - none.ms, 4),
+                "memcpy_ms": took["memcpy"].ms,
+                "runs": timing.runs,
+            }
+    return figures
+
+
+def _chosen() -> dict[str, Steps]:
+    """By their names: the presets, and "balanced" without each of its steps."""
+    presets = {preset: steps(preset) for preset in PRESETS}
+    # The crop is the network's thread's.
+    without = {
+        f"balanced, no {name}": replace(presets["balanced"], **{name: False}) for name in NAMES if name != "crop"
+    }
+    return {**presets, **without}
+
+
+def _work(chosen: Steps, film: list[tuple[Planes, U8]], *, carried: bool) -> Callable[[], object]:
+    present = Present(chosen)
+    count = 0
+    coming: Sighting | None = None
+    newest: Sighting | None = None
+
+    def work() -> object:
+        nonlocal count, coming, newest
+        # There and back again, so that nothing jumps.
+        place = count % (2 * len(film) - 2)
+        planes, alpha = film[min(place, 2 * len(film) - 2 - place)]
+        frame = RawFrame(planes, count / _RATE, 0, count)
+        if not carried:
+            newest = Sighting(frame, alpha)
+        elif count % _EVERY == 0:
+            newest, coming = coming or Sighting(frame, alpha), Sighting(frame, alpha)
+        count += 1
+        assert newest is not None
+        return present.mask(frame, newest)
+
+    return work
