@@ -36,6 +36,7 @@ from vbgcam.live.sizing import Sizing, in_words
 from vbgcam.live.slots import Slot
 from vbgcam.live.stats import Stats
 from vbgcam.mask import Looks, Present
+from vbgcam.mask import warm_up as warm_up_mask
 from vbgcam.output import Output
 from vbgcam.pixels import fit
 from vbgcam.policy import Compose, Cover, Limits, Situation, Why, decide
@@ -216,6 +217,7 @@ class Inference:
     def _build(self) -> Segmenter | None:
         with uncollected():
             warm_up_compose()
+            warm_up_mask()
         for wait in itertools.chain(_RETRIES[3:], itertools.repeat(_RETRIES[-1])):
             try:
                 with uncollected():

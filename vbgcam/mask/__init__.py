@@ -18,7 +18,12 @@ from vbgcam.mask.present import Present
 from vbgcam.segment import Segmenter
 from vbgcam.steps import NONE, Steps
 
-__all__ = ["NONE", "Looks", "Masker", "Present", "Steps", "finish"]
+__all__ = ["NONE", "Looks", "Masker", "Present", "Steps", "finish", "warm_up"]
+
+
+def warm_up() -> None:
+    """Loads the compiled loops, or compiles them, so that no frame waits for them."""
+    from vbgcam.mask import loops  # noqa: F401  # importing is compiling
 
 
 class Masker:

@@ -88,11 +88,12 @@ def box_of(alpha: U8) -> Box | None:
     alpha = alpha[::2, ::2]
     height, width = alpha.shape
     person = np.asarray(alpha >= _PERSON, np.uint8)
-    rows = np.flatnonzero(person.sum(1, dtype=np.int32) >= max(1.0, _SPECK * width))
-    columns = np.flatnonzero(person.sum(0, dtype=np.int32) >= max(1.0, _SPECK * height))
+    rows = np.flatnonzero(person.sum(1, dtype=np.int32) >= max(2.0, _SPECK * width))
+    columns = np.flatnonzero(person.sum(0, dtype=np.int32) >= max(2.0, _SPECK * height))
     if not rows.size or not columns.size:
         return None
-    return Box(columns[0] / width, rows[0] / height, (columns[-1] + 1) / width, (rows[-1] + 1) / height)
+    left, top, right, bottom = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+    return Box(left / width, top / height, right / width, bottom / height)
 
 
 def chosen(box: Box, before: Box | None, frame: Size, *, square: bool) -> Box:
@@ -190,12 +191,16 @@ class Looks:
                 return Sighting(frame, whole)
         alpha, box = self._look_at(frame, part)
         if box is None:
-            self._part = None
             whole = alpha_of(self._segmenter.glance(frame))
-            self._whole_at = frame.captured_at
+            self._whole_at, self._part = frame.captured_at, None
             found = box_of(whole)
-            self._part = self._for(found) if found is not None else None
-            return Sighting(frame, whole)
+            part = self._part = self._for(found) if found is not None else None
+            if part is None or part is WHOLE:
+                return Sighting(frame, whole)
+            alpha, box = self._look_at(frame, part)
+            if box is None:
+                self._part = None
+                return Sighting(frame, whole)
         self._reached = self._reached + 1 if _reaches(box, part) else 0
         self._box = box
         self._part = self._for(box)

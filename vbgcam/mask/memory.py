@@ -61,7 +61,7 @@ _FEWEST: Final = 150
 # The light changed where the median sample did by more than this.
 _DIM: Final = 2.0
 # Of the free room, the part that may not fit; and the cells by which its texture may be off.
-_UNFIT: Final = 0.15
+_UNFIT: Final = 0.3
 _CELL: Final = 4
 _SHIFTED: Final = 0.10
 _LEAST_TEXTURE: Final = 4.0

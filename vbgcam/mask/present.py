@@ -35,7 +35,7 @@ _DECIDED: Final = np.clip(np.round((np.arange(256) / 255 - _NOBODY) / (_SOMEBODY
 )
 # A mask that is older than its frame is believed less where it was unsure: so much less is the person, after so long.
 # Without it a carried mask leaks twice as much (red_shirt, true masks at 5 a second: .0017, with it .0006).
-_DOUBT: Final = 0.2
+_DOUBT: Final = 0.17
 _DOUBT_AFTER: Final = 0.1
 
 
