@@ -65,6 +65,8 @@ _UNFIT: Final = 0.3
 _CELL: Final = 4
 _SHIFTED: Final = 0.10
 _LEAST_TEXTURE: Final = 4.0
+_EXPLAINED: Final = 0.3
+_ALIKE: Final = 0.5
 # A difference that is somebody whom the network has not seen: of the grid, at least.
 _SOMEBODY: Final = 0.01
 
@@ -140,7 +142,7 @@ class Memory:
         usual = apart[free]
         self._foot = _FOOT + min(_LOUDEST, _median(usual))
         differs = apart > self._foot + _WIDTH
-        if np.count_nonzero(differs & free) > _UNFIT * usual.size or self._shifted(now, somebody):
+        if np.count_nonzero(differs & free) > _UNFIT * usual.size or self._moved(now, somebody):
             log.debug("the room looks different: it is learned anew")
             self.forget()
             return
@@ -195,29 +197,36 @@ class Memory:
         self._count = np.where(self._seen > 0, np.minimum(self._count, 2), 0).astype(np.uint8)
         return True
 
-    def _shifted(self, now: Grid, somebody: object) -> bool:
-        """Whether the room's texture lies elsewhere by more than a few tenths of a pixel: the translation that explains
-        most of the difference, by least squares over the free cells (Lucas and Kanade, IJCAI 1981)."""
+    def _moved(self, now: Grid, somebody: object) -> bool:
+        """Whether the camera did: the room's texture lies elsewhere by more than a tenth of a cell, by the translation
+        that explains most of the difference (least squares over the free cells; Lucas and Kanade, IJCAI 1981), or is
+        not there at all: the slopes of both lumas, which light leaves as they are, have little in common."""
         if self._coarse is None:
             return False
         then, x, y, sure = self._coarse
         free = cv2.resize(np.asarray(somebody, np.uint8), then.shape[::-1], interpolation=cv2.INTER_NEAREST) < 1
         weight = np.where(free, sure, np.float32(0))
-        x, y = x * weight, y * weight
-        change = (_cells(now.y) - then).ravel()
-        x, y = x.ravel(), y.ravel()
+        cells = _cells(now.y)
+        change = ((cells - then) * weight).ravel()
+        here = np.concatenate([(slope * weight).ravel() for slope in _slopes(cells)])
+        x, y = (x * weight).ravel(), (y * weight).ravel()
         a, b, c, d, e = (float(np.dot(*pair)) for pair in ((x, x), (x, y), (y, y), (x, change), (y, change)))
         determinant = a * c - b * b
         if a + c < _LEAST_TEXTURE * max(1.0, float(weight.sum())) or determinant < 1e-3 * (a + c) ** 2:
             return False
-        return bool(np.hypot(c * d - b * e, a * e - b * d) / determinant > _SHIFTED)
+        alike = float(np.dot(np.concatenate([x, y]), here)) / float(np.sqrt((a + c) * np.dot(here, here) + 1e-9))
+        by_x, by_y = (c * d - b * e) / determinant, (a * e - b * d) / determinant
+        # Somebody who comes in changes much, too, but no shift explains it, and most of the room is still there.
+        explained = by_x * d + by_y * e
+        shifted = np.hypot(by_x, by_y) > _SHIFTED and explained > _EXPLAINED * float(np.dot(change, change))
+        return bool(shifted or alike < _ALIKE)
 
     def _look_back(self) -> None:
-        """What `_shifted` needs of the room: luma, its slopes and where it is known, over cells."""
+        """What `_moved` needs of the room: luma, its slopes and where it is known, over cells."""
         then = _cells(self._room[0])
-        x, y = (cv2.Sobel(then, cv2.CV_32F, *axis, ksize=1, scale=0.5) for axis in ((1, 0), (0, 1)))
+        x, y = _slopes(then)
         known = cv2.erode(_cells(self._seen), _NEAR)
-        self._coarse = then, np.asarray(x, np.float32), np.asarray(y, np.float32), np.float32(1) * (known > 254)
+        self._coarse = then, x, y, np.float32(1) * (known > 254)
 
 
 def _cells(plane: U8) -> NDArray[np.float32]:
@@ -227,6 +236,12 @@ def _cells(plane: U8) -> NDArray[np.float32]:
     out = np.empty((max(1, plane.shape[0] // _CELL), max(1, plane.shape[1] // _CELL)), np.uint8)
     loops.reduce(read_only(plane), _CELL, out)
     return out.astype(np.float32)
+
+
+def _slopes(cells: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """To the right and down."""
+    x, y = (cv2.Sobel(cells, cv2.CV_32F, *axis, ksize=1, scale=0.5) for axis in ((1, 0), (0, 1)))
+    return np.asarray(x, np.float32), np.asarray(y, np.float32)
 
 
 def _median(values: NDArray[np.int16]) -> int:
