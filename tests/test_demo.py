@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vbgcam import demo, pictures, pixels
+from vbgcam import demo, pictures, pixels, sheets
 from vbgcam.camera import drawn
 from vbgcam.camera.demo import DemoCamera
 from vbgcam.compose import Behind, Blur
@@ -101,7 +101,7 @@ def test_a_broken_mask_leaves_no_sheet_and_an_old_one_alone(tmp_path: Path) -> N
 @pytest.mark.parametrize(("width", "shown"), [(320, 320), (2400, 960)])
 def test_large_pictures_are_shown_smaller_side_by_side(width: int, shown: int) -> None:
     image = np.full((90, width, 3), 128, np.uint8)
-    page = demo.sheet([image, image], ("a", "b"))
+    page = sheets.sheet([image, image], ("a", "b"))
     margins = page.shape[1] - 2 * shown
     assert 0 < margins < 0.2 * shown
     line = page[page.shape[0] // 3]
@@ -110,7 +110,7 @@ def test_large_pictures_are_shown_smaller_side_by_side(width: int, shown: int) -
 
 def test_captions_stand_below_the_pictures_and_inside_the_page() -> None:
     image = np.full((180, 320, 3), 128, np.uint8)
-    page, empty = demo.sheet([image, image], demo.CAPTIONS), demo.sheet([image, image], ("", ""))
+    page, empty = sheets.sheet([image, image], demo.CAPTIONS), sheets.sheet([image, image], ("", ""))
     rows, columns = np.nonzero((page != empty).any(2))
     assert rows.min() > 180
     assert rows.max() < page.shape[0] - 2

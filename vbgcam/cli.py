@@ -209,6 +209,9 @@ def _add_eval(verbs: argparse._SubParsersAction[argparse.ArgumentParser], chain:
     evaluate.add_argument("--hard", action="store_true", help="the classic label mask instead of a soft alpha")
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="all figures")
     evaluate.add_argument(
+        "--sheet", type=Path, metavar="FILE.jpg", help="with --clip: a picture of before and after the mask's steps"
+    )
+    evaluate.add_argument(
         "--html", type=Path, metavar="FILE.html", help="a page with pictures and charts, and one to rate them blindly"
     )
 

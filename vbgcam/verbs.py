@@ -314,6 +314,7 @@ def devices(arguments: Namespace, _interruption: Interruption) -> int:
 def evaluate(arguments: Namespace, interruption: Interruption) -> int:
     """How good the masks are."""
     from vbgcam.evaluate import run as evaluation
+    from vbgcam.evaluate import sheet
     from vbgcam.evaluate.clip import Clip
     from vbgcam.evaluate.coco import CocoSet
     from vbgcam.evaluate.journal import usual_folder
@@ -323,6 +324,7 @@ def evaluate(arguments: Namespace, interruption: Interruption) -> int:
 
     question, settings = _asked(arguments)
     folder = usual_folder()
+    look: Callable[[], None] | None = None
     work: Callable[..., evaluation.Answer | None]
     with contextlib.ExitStack() as stack:
         # The data comes first: what cannot be read is said before a network is loaded for it.
@@ -330,6 +332,8 @@ def evaluate(arguments: Namespace, interruption: Interruption) -> int:
             clip = stack.enter_context(Clip(*arguments.clip))
             segmenter = stack.enter_context(_segmenter(settings, interruption, needed=True))
             work = partial(evaluation.clip, question, clip, segmenter, folder, mask_fps=arguments.mask_fps)
+            if arguments.sheet is not None:
+                look = partial(sheet.write, question, clip, segmenter, arguments.mask_fps, arguments.sheet)
         elif arguments.coco is not None:
             images = CocoSet(arguments.coco)
             with progress("fetching the weights") as show, _breaking(show, interruption) as fetched:
@@ -355,6 +359,9 @@ def evaluate(arguments: Namespace, interruption: Interruption) -> int:
             _keep(arguments.json, json.dumps(answer.results, indent=2) + "\n")
         written = page.write(answer.results, answer.look, arguments.html) if arguments.html is not None else []
         terminal.show(answer.results)
+        if look is not None:
+            look()
+            written.append(arguments.sheet)
         for path in written:
             _say(f"Written: {path}")
         answer.journal.remove()
@@ -367,7 +374,11 @@ def _asked(arguments: Namespace) -> tuple[Question, Settings]:
 
     problems = [
         f"eval: {option} belongs to --clip"
-        for option, value in (("--alpha", arguments.alpha), ("--mask-fps", arguments.mask_fps))
+        for option, value in (
+            ("--alpha", arguments.alpha),
+            ("--mask-fps", arguments.mask_fps),
+            ("--sheet", arguments.sheet),
+        )
         if value is not None and arguments.clip is None
     ]
     if arguments.clip is not None and arguments.limit is not None:
@@ -377,7 +388,7 @@ def _asked(arguments: Namespace) -> tuple[Question, Settings]:
     # Said now, and not after hours of work.
     problems += [
         f"eval: {option} {path}: there is no such folder; {_make_folder(path)}"
-        for option, path in (("--json", arguments.json), ("--html", arguments.html))
+        for option, path in (("--json", arguments.json), ("--html", arguments.html), ("--sheet", arguments.sheet))
         if path is not None and not path.parent.is_dir()
     ]
     if problems:
