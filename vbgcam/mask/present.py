@@ -176,7 +176,7 @@ class Present:
         if before is None or self._last is None:
             self._state = np.zeros(now.y.shape, np.uint16)
         else:
-            state = np.ascontiguousarray(before[part])
+            state = before[part].copy()
             changed = cv2.blur(cv2.absdiff(now.y[part], self._last.y[part]), _AROUND)
             passed = 30 * max(0.0, now.captured_at - self._last.captured_at)
             least = round(256 * (1 - (1 - _LEAST) ** passed))
