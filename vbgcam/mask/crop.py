@@ -144,6 +144,7 @@ class Looks:
         self._part: Box | None = None
         self._box: Box | None = None
         self._reached = 0
+        self._looked = False
         self._epoch = -1
         self._size: Size | None = None
         self._whole_at = -np.inf
@@ -164,54 +165,70 @@ class Looks:
             return Sighting(frame, alpha_of(self._segmenter.probability(frame)), exact=self._segmenter.exact)
         if frame.epoch != self._epoch or frame.size != self._size or frame.captured_at < self._whole_at:
             self._epoch, self._size, self._part = frame.epoch, frame.size, None
+        whole = None
+        if self._heed(frame) or frame.captured_at - self._whole_at >= _WHOLE_EVERY:
+            whole = self._look_around(frame)
+        if not self._at_part and whole is None:
+            whole = self._look_around(frame)
+        if whole is not None and not self._at_part:
+            return Sighting(frame, whole)
+        alpha, box = self._look_at(frame, self._part)
+        if box is None and whole is None:
+            # Nobody is there any more.
+            self._part = None
+            whole = self._look_around(frame)
+            if self._at_part:
+                alpha, box = self._look_at(frame, self._part)
+        if box is None or self._part is None:
+            self._part = None
+            return Sighting(frame, alpha if whole is None else whole)
+        self._reached = self._reached + 1 if _reaches(box, self._part) else 0
+        self._box, self._part = box, self._for(box)
+        return Sighting(frame, alpha)
+
+    @property
+    def _at_part(self) -> bool:
+        return self._part is not None and self._part is not WHOLE
+
+    def _heed(self, frame: RawFrame) -> bool:
+        """Takes up what `seen` was told. Whether the whole frame should be looked at."""
         with self._lock:
             news, self._news = self._news, None
-        elsewhere = False
-        if news is not None and news[0] == frame.epoch:
-            elsewhere = news[2]
-            if news[1] is not None and self._part is not None:
-                self._box = news[1]
-                self._part = self._for(news[1])
-        part = self._part
-        elsewhere = elsewhere or self._reached >= _REACHED
-        if part is None or part is WHOLE or elsewhere or frame.captured_at - self._whole_at >= _WHOLE_EVERY:
-            first = part is None or part is WHOLE
-            whole = alpha_of(self._segmenter.probability(frame) if first else self._segmenter.glance(frame))
-            self._whole_at, self._reached = frame.captured_at, 0
-            found = box_of(whole)
-            if found is None and (part is None or part is WHOLE):
-                self._part = None
-                return Sighting(frame, whole)
-            if found is not None and (first or part is None):
-                part = self._part = self._for(found)
-            elif found is not None and part is not None and not part.holds(found):
-                # Who is in the part is seen better by the look at it; whoever is outside makes it larger.
-                part = self._part = self._for(found.and_(self._box or found))
-            if part is WHOLE or part is None:
-                return Sighting(frame, whole)
-        alpha, box = self._look_at(frame, part)
-        if box is None:
-            whole = alpha_of(self._segmenter.glance(frame))
-            self._whole_at, self._part = frame.captured_at, None
-            found = box_of(whole)
-            part = self._part = self._for(found) if found is not None else None
-            if part is None or part is WHOLE:
-                return Sighting(frame, whole)
-            alpha, box = self._look_at(frame, part)
-            if box is None:
-                self._part = None
-                return Sighting(frame, whole)
-        self._reached = self._reached + 1 if _reaches(box, part) else 0
-        self._box = box
-        self._part = self._for(box)
-        return Sighting(frame, alpha)
+        looked, self._looked = self._looked, False
+        if news is None or news[0] != frame.epoch:
+            return self._reached >= _REACHED
+        _epoch, box, elsewhere = news
+        if box is not None and self._part is not None:
+            # A mask that was made before the last look at the whole frame may be cut where that look is not.
+            self._box = box.and_(self._box) if looked and self._box is not None else box
+            self._part = self._for(self._box)
+        return elsewhere or self._reached >= _REACHED
+
+    def _look_around(self, frame: RawFrame) -> U8:
+        """The mask of the whole frame; where somebody is in it, the part is theirs, or holds them too."""
+        aside = self._at_part
+        whole = alpha_of(self._segmenter.glance(frame) if aside else self._segmenter.probability(frame))
+        self._whole_at, self._reached = frame.captured_at, 0
+        found = box_of(whole)
+        if found is None:
+            self._part = self._part if aside else None
+            return whole
+        self._looked = True
+        if not aside or self._part is None:
+            self._box, self._part = found, self._for(found)
+        elif not self._part.holds(found):
+            # Who is in the part is seen better by the look at it; whoever is outside makes it larger.
+            self._box = found.and_(self._box or found)
+            self._part = self._for(self._box)
+        return whole
 
     def _for(self, box: Box) -> Box:
         assert self._size is not None
         return chosen(box, self._part, self._size, square=not self._segmenter.stretches)
 
-    def _look_at(self, frame: RawFrame, part: Box) -> tuple[U8, Box | None]:
+    def _look_at(self, frame: RawFrame, part: Box | None) -> tuple[U8, Box | None]:
         """The mask of the whole frame at the grid's size, and where the person is in it. Nobody is outside the part."""
+        assert part is not None
         size = frame.size
         left, top = int(part.left * size.width) & ~1, int(part.top * size.height) & ~1
         width = min(size.width - left, round((part.right - part.left) * size.width) + 1 & ~1)

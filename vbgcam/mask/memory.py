@@ -38,7 +38,7 @@ _FOOT: Final = 6
 _WIDTH: Final = 14
 _LOUDEST: Final = 24
 # What the two sides of the log odds are cut to, and the gain of their sum.
-_LIKELY: Final = 0.01
+_LIKELY: Final = (0.01, 0.99)
 _PRIOR: Final = (0.05, 0.985)
 _GAIN: Final = 3.0
 _SOFT: Final = (13, 13)
@@ -67,6 +67,10 @@ _SHIFTED: Final = 0.10
 _LEAST_TEXTURE: Final = 4.0
 _EXPLAINED: Final = 0.3
 _ALIKE: Final = 0.5
+# Of a square of five samples, the part that must differ for its room to be doubted, of 255; and how far around, in
+# samples: an arm that the network missed is thinner.
+_AREA: Final = 200
+_REACH: Final = np.ones((9, 9), np.uint8)
 # A difference that is somebody whom the network has not seen: of the grid, at least.
 _SOMEBODY: Final = 0.01
 
@@ -92,6 +96,7 @@ class Memory:
         self._foot = _FOOT
         self._learned_at = -np.inf
         self._sighted_at = -np.inf
+        self._not_before = -np.inf
 
     @property
     def known(self) -> bool:
@@ -102,6 +107,8 @@ class Memory:
         """`alpha`: the network's for that frame; `ours`: what was made of it, where it is the same frame's."""
         from vbgcam.mask import loops
 
+        if seen.captured_at < self._not_before:
+            return  # a late mask, of a frame that the light or the camera has left behind
         interval = seen.captured_at - self._sighted_at
         self._sighted_at = seen.captured_at
         if seen.captured_at - self._learned_at < _EVERY and seen.captured_at >= self._learned_at:
@@ -114,6 +121,8 @@ class Memory:
             closely = cv2.max(_above(cv2.dilate(ours, _GROWN), _FREE), _above(cv2.dilate(alpha, _NEAR), _HALF))
             person = np.asarray(cv2.min(person, closely), np.uint8)
         person = read_only(person)
+        if self._known:
+            self._doubt(seen, alpha)
         kept_y, kept_u, kept_v = self._kept
         loops.recognise(
             *(seen.y, seen.u, seen.v, person),
@@ -137,6 +146,7 @@ class Memory:
             return
         off = self._sampled(now)
         if self._follow(now, free, off):
+            self._not_before = now.captured_at
             off = self._sampled(now)
         apart = np.abs(off[0]) + 3 * (np.abs(off[1]) + np.abs(off[2]))
         usual = apart[free]
@@ -145,6 +155,7 @@ class Memory:
         if np.count_nonzero(differs & free) > _UNFIT * usual.size or self._moved(now, somebody):
             log.debug("the room looks different: it is learned anew")
             self.forget()
+            self._not_before = now.captured_at
             return
         self.elsewhere = bool(np.count_nonzero(differs & free) > _SOMEBODY * free.size)
 
@@ -162,6 +173,24 @@ class Memory:
         largest, inside = cv2.dilate(distance, _AROUND), cv2.erode(out, _AROUND)
         loops.share(read_only(out), _seen_as(inside), distance, _seen_as(largest), seen, self._foot, parted)
         return read_only(np.asarray(cv2.medianBlur(parted, 3), np.uint8))
+
+    def _doubt(self, seen: Grid, alpha: U8) -> None:
+        """Forgets the room around what looks different over an area that the network saw nobody in, in the same frame:
+        the light has changed there, or a chair was moved. Near the person, where nothing is learned, it would stand
+        for the person until they move."""
+        off = self._sampled(seen)
+        apart = np.abs(off[0]) + 3 * (np.abs(off[1]) + np.abs(off[2]))
+        free = (cv2.dilate(np.ascontiguousarray(alpha[::_STEP, ::_STEP]), _NEAR) < _FREE) & (
+            self._seen[::_STEP, ::_STEP] > 0
+        )
+        differs = np.where(free & (apart > self._foot + _WIDTH), np.uint8(255), np.uint8(0))
+        wide = _above(cv2.blur(differs, (5, 5)), _AREA)
+        if not wide.any():
+            return
+        height, width = self._seen.shape
+        around = cv2.resize(cv2.dilate(wide, _REACH), (width, height), interpolation=cv2.INTER_NEAREST)
+        self._seen[around > 0] = 0
+        self._count[around > 0] = 0
 
     def _sampled(self, now: Grid) -> list[NDArray[np.int16]]:
         """By how much y, u and v are more than the room's, at every `_STEP` pixels."""
@@ -260,7 +289,7 @@ def _seen_as(plane: object) -> U8:
 @lru_cache(maxsize=2 * _LOUDEST)
 def _table(foot: int) -> U8:
     """The alpha for each distance and prior."""
-    likely = np.clip((np.arange(256) - foot) / _WIDTH, _LIKELY, 1 - _LIKELY)
+    likely = np.clip((np.arange(256) - foot) / _WIDTH, *_LIKELY)
     prior = np.clip(np.arange(256) / 255, *_PRIOR)
     odds = np.log(likely / (1 - likely))[:, None] + np.log(prior / (1 - prior))
     return read_only(np.round(255 / (1 + np.exp(-_GAIN * odds))).astype(np.uint8))
