@@ -82,6 +82,16 @@ def test_what_is_prepared_is_what_will_be_run() -> None:
     assert engine.prepared[-1] == engine.seen[-1]
 
 
+def test_whole_frames_and_square_parts_of_them_are_prepared_both() -> None:
+    """The crop gives parts, and now and then the whole: neither should wait for a compiler."""
+    engine = FakeEngine()
+    made = segmenter(engine, 128)
+    made.probability(FRAME)
+    made.probability(RawFrame(Planes.filled(Size(300, 300), (16, 128, 128)), 0.0))
+    made.prepare(288)
+    assert set(engine.prepared) == {Size(512, 288), Size(288, 288)}
+
+
 def test_the_sizes_on_offer_are_no_larger_than_the_frame() -> None:
     made = segmenter(FakeEngine(), 128)
     assert made.sizes(Size(1920, 1080)) == LADDER

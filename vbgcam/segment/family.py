@@ -64,7 +64,8 @@ class TorchvisionSegmenter:
         self._on_cpu = on_cpu
         self._size = size
         self._largest = PRESET
-        self._frame: Size | None = None
+        # The last picture of each shape: whole frames, and the square parts that a crop gives.
+        self._pictures: dict[bool, Size] = {}
 
     @property
     def device(self) -> str:
@@ -95,7 +96,7 @@ class TorchvisionSegmenter:
     def probability(self, frame: RawFrame) -> Probability:
         """The person's, at the network's input size. With `hard` 1 where the person's class is the largest, else 0."""
         while True:
-            self._frame = frame.size
+            self._pictures[frame.size.width == frame.size.height] = frame.size
             self.input = input_size(frame.size, self._size)
             try:
                 return self._engine.run(small_rgb(frame.planes, self.input))
@@ -114,8 +115,8 @@ class TorchvisionSegmenter:
         return tuple(size for size in LADDER if size <= min(low, self._largest)) or (min(low, LADDER[0]),)
 
     def prepare(self, size: int) -> None:
-        if self._frame is not None:  # before the first frame nobody knows its shape
-            self._engine.prepare(input_size(self._frame, size))
+        for picture in self._pictures.copy().values():  # before the first frame nobody knows its shape
+            self._engine.prepare(input_size(picture, size))
 
     def resize(self, size: int) -> None:
         self._size = size

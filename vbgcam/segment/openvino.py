@@ -37,8 +37,8 @@ log = logging.getLogger(__name__)
 _FORM: Final = 3
 """Of what `person` computes; counted up when that changes."""
 
-_SIZES: Final = 3
-"""Compiled inputs that are kept: the one in use, the one before, the one that is tried."""
+_SIZES: Final = 4
+"""Compiled inputs that are kept: whole frames and square parts of them, in the size in use and in the one tried."""
 
 _ROOM: Final = 1_000_000_000
 """Bytes of converted networks that are kept on disk: four of the largest, DeepLab's with a ResNet-101."""
