@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.fakes import room_with_person
 from vbgcam.errors import ModelError
-from vbgcam.frames import U8, RawFrame, Size
+from vbgcam.frames import U8, Planes, RawFrame, Size
 from vbgcam.segment import Probability
 from vbgcam.segment.engine import OutOfMemory
 from vbgcam.segment.family import LADDER, LIVE_START, TorchvisionSegmenter, choose_device, default_threads
