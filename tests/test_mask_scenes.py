@@ -265,9 +265,9 @@ def test_whoever_fills_the_picture_is_shown() -> None:
     assert shown > 0.9, f"only {shown:.2f} of whoever is near is shown"
 
 
-@pytest.mark.parametrize(("memory", "least"), [("on", 0.95), ("off", 0.75)])
-def test_a_hand_that_leaves_the_crop_is_found(memory: Switch, least: float) -> None:
-    """Without the memory an arm is as the network sees it, thin in the haze."""
+@pytest.mark.parametrize(("memory", "least", "after"), [("on", 0.95, RATE), ("off", 0.75, RATE + 12)])
+def test_a_hand_that_leaves_the_crop_is_found(memory: Switch, least: float, after: int) -> None:
+    """Without the memory an arm is as the network sees it, thin in the haze; what is unsure and still comes slowly."""
     reaches = RATE + 10
     skin = np.full((SIZE.height, SIZE.width, 3), (238, 183, 146), np.uint8)
 
@@ -286,7 +286,7 @@ def test_a_hand_that_leaves_the_crop_is_found(memory: Switch, least: float) -> N
     out = next(n for n, where in enumerate(hand) if where.any())
     shown, before = ([shown_of(mask, where) for mask, where in zip(one, hand, strict=True)] for one in (masks, stale))
     assert min(before[out : out + 6]) < 0.1, "the old masks have the hand: the scene tests nothing"
-    assert min(shown[out + RATE :]) > least, f"a second later {min(shown[out + RATE :]):.2f} of the hand is shown"
+    assert min(shown[out + after :]) > least, f"{min(shown[out + after :]):.2f} of the hand is shown"
     leaks_no_more(shots, masks, stale)
 
 

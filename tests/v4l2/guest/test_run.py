@@ -72,7 +72,9 @@ def running(network: Path, source: Path | str, size: Size, *more: str) -> Iterat
         "--sink",
         "virtualcam",
     ]
-    settings = ["--model", f"onnx:{network}", "--background", "#{:02x}{:02x}{:02x}".format(*BLUE)]
+    # This network says the same of a part of the picture as of the whole: no crop.
+    model = ["--model", f"onnx:{network}", "--set", "mask.preset=none"]
+    settings = [*model, "--background", "#{:02x}{:02x}{:02x}".format(*BLUE)]
     asked = ["--set", f"camera.size={size}", "--set", "mask.max_age_ms=3000", *more]
     process = subprocess.Popen([*command, *settings, *asked], stderr=subprocess.PIPE, text=True)
     daemon = Daemon(process)
@@ -156,7 +158,9 @@ def test_before_the_first_mask_a_reader_sees_the_background_alone(camera: Path, 
     with running(network, VIVID, VGA):
         pass
     command = [sys.executable, "-m", "vbgcam", "run", "--source", f"camera:{VIVID}", "--sink", "virtualcam"]
-    settings = ["--model", f"onnx:{network}", "--background", "#{:02x}{:02x}{:02x}".format(*BLUE)]
+    # This network says the same of a part of the picture as of the whole: no crop.
+    model = ["--model", f"onnx:{network}", "--set", "mask.preset=none"]
+    settings = [*model, "--background", "#{:02x}{:02x}{:02x}".format(*BLUE)]
     with subprocess.Popen([*command, *settings, "--set", "camera.size=640x480"], stderr=subprocess.PIPE) as process:
         until(lambda: any(holder.pid == process.pid for holder in v4l2.holders(camera)), "the virtual camera is open")
         until(lambda: v4l2.query(camera).captures, "the first picture", 30)
