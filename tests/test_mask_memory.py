@@ -14,7 +14,6 @@ from vbgcam.mask.memory import Memory
 
 SIZE = Size(320, 180)
 ALL: Part = slice(0, 180), slice(0, 320)
-EDGE = 100
 
 
 def room(seed: int = 0) -> U8:

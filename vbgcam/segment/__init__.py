@@ -7,6 +7,7 @@ command line's main path.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +105,7 @@ class Segmenter(Protocol):
     def close(self) -> None: ...
 
 
-class FixedInput:
+class FixedInput(ABC):
     """What those share whose input is always the same: no network at all, or one that knows one size."""
 
     precision = ""
@@ -114,8 +115,8 @@ class FixedInput:
     stretches = True
     exact = True
 
-    def probability(self, frame: RawFrame) -> Probability:
-        raise NotImplementedError
+    @abstractmethod
+    def probability(self, frame: RawFrame) -> Probability: ...
 
     def glance(self, frame: RawFrame) -> Probability:
         return self.probability(frame)
