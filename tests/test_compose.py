@@ -32,6 +32,9 @@ def test_the_blend_is_the_rounded_sum_on_every_plane(size: Size, seed: int) -> N
     rng = np.random.default_rng(seed)
     front, back = random_planes(rng, size), random_planes(rng, size)
     alpha = rng.choice(np.array([0, 1, 127, 128, 254, 255], np.uint8), (size.height, size.width))
+    # Whole lines of one side: those are copied.
+    alone = rng.choice(np.array([-1, 0, 255]), size.height // 4 + 1).repeat(4)[: size.height]
+    alpha = np.where(alone[:, None] < 0, alpha, alone[:, None]).astype(np.uint8)
     out = Composer(size).compose(RawFrame(front, 1.0), Mask(alpha, 1.0), Backdrop(back)).planes
     quarter = mean_of_four(alpha)
     for got, person, room, weight in (

@@ -51,6 +51,30 @@ def test_stretched_rows_are_opencvs_to_a_step(have: int, more: int, width: int, 
     assert np.abs(out.astype(int) - expected).mean() <= 0.6
 
 
+@settings(deadline=None, max_examples=60)
+@given(
+    have=st.integers(1, 20), more=st.integers(0, 60), width=st.integers(1, 70),
+    margins=st.tuples(*[st.integers(0, 9)] * 4), value=st.sampled_from([None, 0, 255]), seed=st.integers(0, 999),
+)  # fmt: skip
+def test_a_stretched_mask_is_its_lines_with_nothing_around_and_tells_what_they_are(
+    *, have: int, more: int, width: int, margins: tuple[int, int, int, int], value: int | None, seed: int
+) -> None:
+    rows = random_plane(seed, have, width) if value is None else read_only(np.full((have, width), value, np.uint8))
+    left, right, top, bottom = margins
+    plain = np.empty((have + more, width), np.uint8)
+    loops.stretch_rows(rows, plain)
+    expected = np.pad(plain, ((top, bottom), (left, right)))
+    out, kinds = np.full_like(expected, 77), np.full((expected.shape[0] + 1) // 2, 77, np.uint8)
+    loops.stretch_mask(rows, left, top, have + more, out, kinds)
+    np.testing.assert_array_equal(out, expected)
+    lines = [expected[at : at + 2] for at in range(0, expected.shape[0], 2)]
+    same = [0 if not pair.any() else 1 if pair.min() == 255 else 2 for pair in lines]
+    assert kinds.tolist() == same
+    again = np.empty_like(kinds)
+    loops.classify(read_only(out), again)
+    assert again.tolist() == same
+
+
 @settings(deadline=None, max_examples=40)
 @given(rows=st.integers(2, 8), columns=st.integers(2, 40), rest=st.integers(0, 3), seed=st.integers(0, 999))
 def test_the_weighted_quarter_sums_what_is_not_the_person(rows: int, columns: int, rest: int, seed: int) -> None:

@@ -52,9 +52,9 @@ class Composer:
         """ValueError where a size is not the output's: callers fit frames and backdrops before they come here."""
         if frame.size != self.size or mask.size != self.size:
             raise ValueError(f"frame {frame.size} and mask {mask.size} do not fit the output's {self.size}")
-        planes, alpha = frame.planes, np.ascontiguousarray(mask.alpha)
+        planes, alpha, kinds = frame.planes, np.ascontiguousarray(mask.alpha), mask.kinds
         if self.mirror:
-            planes, alpha = self._mirrored(planes), np.asarray(cv2.flip(alpha, 1), np.uint8)
+            planes, alpha, kinds = self._mirrored(planes), np.asarray(cv2.flip(alpha, 1), np.uint8), None
         alpha = read_only(alpha)
         if isinstance(behind, Blur):
             back = self._blurred(planes, alpha, behind.strength)
@@ -65,7 +65,7 @@ class Composer:
         if self.key is not None:
             planes = self._without_spill(planes, self.key)
         out = self._pool.take(self.size)
-        _blend(planes, back, alpha, out)
+        _blend(planes, back, alpha, kinds, out)
         return _seal(out, frame.captured_at, False)
 
     def cover(self, backdrop: Backdrop) -> SafeFrame:
@@ -138,12 +138,15 @@ def warm_up() -> None:
     from vbgcam import loops  # noqa: F401  # importing is compiling
 
 
-def _blend(front: Planes, back: Planes, alpha: U8, out: Planes) -> None:
+def _blend(front: Planes, back: Planes, alpha: U8, kinds: U8 | None, out: Planes) -> None:
     from vbgcam import loops  # numba takes 0.9 s, and the first cover needs none of it
 
+    if kinds is None:
+        kinds = np.empty((alpha.shape[0] + 1) // 2, np.uint8)
+        loops.classify(alpha, kinds)
     pairs = loops.as_pairs(alpha).reshape(-1)
     blocks = read_only(front.data), read_only(back.data)
-    loops.blend(*blocks, alpha.reshape(-1), pairs, out.data, out.size.width, out.size.height)
+    loops.blend(*blocks, alpha.reshape(-1), pairs, read_only(kinds), out.data, out.size.width, out.size.height)
 
 
 def _fill_with_mean(planes: Planes, alpha: U8, out: Planes) -> None:

@@ -156,11 +156,13 @@ class RawFrame:
 @dataclass(frozen=True, slots=True)
 class Mask:
     """Where the person is. `alpha`: uint8, (height, width) of the frame it was made from, 255 is the person.
-    `captured_at` and `epoch` are that frame's, so that the mask's age is a subtraction."""
+    `captured_at` and `epoch` are that frame's, so that the mask's age is a subtraction. `kinds`: what the blend is
+    to do with each pair of lines (`loops.classify`), where whoever made the alpha found it in passing."""
 
     alpha: U8
     captured_at: float
     epoch: int = 0
+    kinds: U8 | None = None
 
     @property
     def size(self) -> Size:

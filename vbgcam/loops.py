@@ -46,9 +46,8 @@ MADE: Final = types.Array(types.uint8, 2, "C")
 _MADE_FLAT: Final = types.Array(types.uint8, 1, "C")
 MADE_FLOATS: Final = types.Array(types.float32, 3, "C")
 
-# Pixels of two lines that share one decision, copy or blend. Shorter ones cost more decisions, longer ones blend more
-# than they must: at 64 and at 256 the blend takes a fifth to a half more.
-_SEGMENT: Final = 128
+# What the blend does with two lines. (Finer decisions, by 64, 128 or 256 pixels, copy more and mix less, and take twice
+# as long: each run that begins waits for the memory, which whole lines keep streaming.)
 _BACK: Final = 0
 _FRONT: Final = 1
 _MIXED: Final = 2
@@ -99,74 +98,62 @@ def _mean_of_four(pairs: NDArray[np.uint16], start: int, end: int, step: int, ou
 
 
 @part
-def _classify(alpha: U8, width: int, height: int, segments: int, kinds: U8) -> None:
-    """Whether each segment of two lines is the background's alone, the person's alone, or mixed."""
-    index = up(0)
-    for row in range(up(0), up((height + up(1)) // up(2))):
-        top = up(row * up(2) * width)
-        step = width if up(row * up(2) + up(1)) < height else up(0)
-        for segment in range(up(0), segments):
-            start = up(segment * up(_SEGMENT))
-            some, every = u8(0), u8(255)
-            for place in range(up(top + start), up(top + min(up(start + up(_SEGMENT)), width))):
-                some = u8(some | u8(alpha[place] | alpha[up(place + step)]))
-                every = u8(every & u8(alpha[place] & alpha[up(place + step)]))
-            kinds[index] = _BACK if some == 0 else (_FRONT if every == 255 else _MIXED)
-            index += up(1)
+def _kind(alpha: U8, top: int, low: int) -> Any:
+    """Of two lines; `low` is `top` where there is only one."""
+    some, every = u8(0), u8(255)
+    for place in range(up(0), up(alpha.shape[1])):
+        some = u8(some | u8(alpha[top, place] | alpha[low, place]))
+        every = u8(every & u8(alpha[top, place] & alpha[low, place]))
+    return u8(_BACK) if some == 0 else (u8(_FRONT) if every == 255 else u8(_MIXED))
+
+
+@loop(SEEN, _MADE_FLAT)
+def classify(alpha: U8, kinds: U8) -> None:
+    """What `blend` does with each pair of lines: copies the background, copies the person, or mixes. `kinds`:
+    ((height + 1) // 2,)."""
+    last = up(alpha.shape[0] - 1)
+    for pair in range(up(0), up(kinds.shape[0])):
+        top = up(pair + pair)
+        kinds[pair] = _kind(alpha, top, min(up(top + up(1)), last))
 
 
 @part
-def _mix_or_copy(kind: int, front: U8, back: U8, alpha: U8, out: U8, start: int, end: int) -> None:
-    """One run."""
-    if kind == _MIXED:
-        _mix(front, back, alpha, out, start, end, start)
-    else:
-        source = up(back.ctypes.data) if kind == _BACK else up(front.ctypes.data)
-        _copy_bytes(up(up(out.ctypes.data) + start), up(source + start), up(end - start))
+def _copy(kind: int, front: U8, back: U8, out: U8, start: int, end: int) -> None:
+    source = up(back.ctypes.data) if kind == _BACK else up(front.ctypes.data)
+    _copy_bytes(up(up(out.ctypes.data) + start), up(source + start), up(end - start))
 
 
-@loop(*[_SEEN_FLAT] * 3, _SEEN_FLAT_WORDS, _MADE_FLAT, types.uintp, types.uintp)
-def blend(front: U8, back: U8, alpha: U8, pairs: NDArray[np.uint16], out: U8, width: int, height: int) -> None:
+@loop(*[_SEEN_FLAT] * 3, _SEEN_FLAT_WORDS, _SEEN_FLAT, _MADE_FLAT, types.uintp, types.uintp)
+def blend(
+    front: U8, back: U8, alpha: U8, pairs: NDArray[np.uint16], kinds: U8, out: U8, width: int, height: int
+) -> None:
     """alpha * front + (1 - alpha) * back in all three planes, each rounded; a chroma sample's alpha is the rounded mean
     of its four. `front`, `back`, `out`: whole I420 blocks, as in `Planes.data`; `alpha`: (height * width,); `pairs`:
-    alpha's neighbours, two to a word (see `as_pairs`). What is one side's alone is copied, in runs that may go over
-    several lines; one plane after the other, so that the processor sees few streams and fetches ahead."""
-    segments = up((width + up(_SEGMENT - 1)) // up(_SEGMENT))
+    alpha's neighbours, two to a word (see `as_pairs`); `kinds`: as `classify` makes them. Lines of one kind that follow
+    each other are one run; one plane after the other, so that the processor sees few streams and fetches ahead."""
     half_width, half_height = up((width + up(1)) // up(2)), up((height + up(1)) // up(2))
-    kinds = np.empty(up(segments * half_height), np.uint8)
-    _classify(alpha, width, height, segments, kinds)
-    start, kind = up(0), kinds[0]
-    for row in range(up(0), height):
-        base, at = up(up(row // up(2)) * segments), up(row * width)
-        for segment in range(up(0), segments):
-            following = kinds[up(base + segment)]
-            if following != kind:
-                end = up(at + segment * up(_SEGMENT))
-                _mix_or_copy(kind, front, back, alpha, out, start, end)
-                start, kind = end, following
-    luma_end = up(width * height)
-    _mix_or_copy(kind, front, back, alpha, out, start, luma_end)
+    luma_end, to_v = up(width * height), up(half_width * half_height)
     half = np.empty(half_width, np.uint8)
-    to, to_v = up(out.ctypes.data), up(half_width * half_height)
-    for row in range(up(0), half_height):
-        base, at, pair = up(row * segments), up(luma_end + row * half_width), up(row * up(2) * half_width)
-        first = up(0)
-        while first < segments:
-            kind = kinds[up(base + first)]
-            last = up(first + up(1))
-            while last < segments and kinds[up(base + last)] == kind:
-                last += up(1)
-            left, right = up(first * up(_SEGMENT // 2)), min(up(last * up(_SEGMENT // 2)), half_width)
-            begin, end = up(at + left), up(at + right)
-            if kind == _MIXED:
-                _mean_of_four(pairs, up(pair + left), up(pair + right), half_width, half)
-                _mix(front, back, half, out, begin, end, up(0))
-                _mix(front, back, half, out, up(begin + to_v), up(end + to_v), up(0))
-            else:
-                source = up(back.ctypes.data) if kind == _BACK else up(front.ctypes.data)
-                _copy_bytes(up(to + begin), up(source + begin), up(end - begin))
-                _copy_bytes(up(to + begin + to_v), up(source + begin + to_v), up(end - begin))
-            first = last
+    first = up(0)
+    while first < half_height:
+        kind = kinds[first]
+        last = up(first + up(1))
+        while last < half_height and kinds[last] == kind:
+            last += up(1)
+        start, end = up(first * up(2) * width), min(up(last * up(2) * width), luma_end)
+        begin, stop = up(luma_end + first * half_width), up(luma_end + last * half_width)
+        if kind == _MIXED:
+            _mix(front, back, alpha, out, start, end, start)
+            for row in range(first, last):
+                pair, at = up(row * up(2) * half_width), up(luma_end + row * half_width)
+                _mean_of_four(pairs, pair, up(pair + half_width), half_width, half)
+                _mix(front, back, half, out, at, up(at + half_width), up(0))
+                _mix(front, back, half, out, up(at + to_v), up(at + half_width + to_v), up(0))
+        else:
+            _copy(kind, front, back, out, start, end)
+            _copy(kind, front, back, out, begin, stop)
+            _copy(kind, front, back, out, up(begin + to_v), up(stop + to_v))
+        first = last
 
 
 @part
@@ -332,23 +319,53 @@ def to_rgb(y: U8, u: U8, v: U8, steps: NDArray[np.int32], red: U8, green: U8, bl
 
 
 @part
-def _between(rows: U8, above: int, below: int, part: int, out: U8, line: int) -> None:
+def _between(rows: U8, above: int, below: int, part: int, out: U8, line: int, left: int) -> None:
     """`part`: how much of the lower line, 0 to 255 of 256."""
     b = u16(part)
     a = u16(u16(256) - b)
-    for column in range(up(0), up(out.shape[1])):
+    for column in range(up(0), up(rows.shape[1])):
         total = u16(u16(rows[above, column]) * a + u16(rows[below, column]) * b + u16(128))
-        out[line, column] = u8(total >> u16(8))
+        out[line, up(column + left)] = u8(total >> u16(8))
+
+
+@part
+def _stretched_line(rows: U8, number: int, height: int, out: U8, line: int, left: int) -> None:
+    """One of the `height` lines that `rows` become, to `out` at (`line`, `left`)."""
+    have = rows.shape[0]
+    place = min(max((2 * number + 1) * have * 128 // height - 128, 0), (have - 1) * 256)
+    above = place >> 8
+    _between(rows, up(above), up(min(above + 1, have - 1)), u16(place & 255), out, up(line), up(left))
 
 
 @loop(SEEN, MADE)
 def stretch_rows(rows: U8, out: U8) -> None:
     """Lines between lines, by linear interpolation in steps of 1/256; pixel centres lie as in OpenCV's resize."""
-    have, height = rows.shape[0], out.shape[0]
+    height = out.shape[0]
     for line in range(height):
-        place = min(max((2 * line + 1) * have * 128 // height - 128, 0), (have - 1) * 256)
-        above = place >> 8
-        _between(rows, up(above), up(min(above + 1, have - 1)), u16(place & 255), out, up(line))
+        _stretched_line(rows, line, height, out, line, 0)
+
+
+@loop(SEEN, types.intp, types.intp, types.intp, MADE, _MADE_FLAT)
+def stretch_mask(rows: U8, left: int, top: int, height: int, out: U8, kinds: U8) -> None:
+    """`stretch_rows` to `height` lines that begin at (`left`, `top`) of `out`, 0 outside of them, and `kinds` of all of
+    it (see `classify`), which costs a fifth of what it does later: the lines are in the nearest cache."""
+    width, right, bottom = out.shape[1], left + rows.shape[1], top + height
+    for pair in range(kinds.shape[0]):
+        first, end = 2 * pair, min(2 * pair + 2, out.shape[0])
+        if end <= top or first >= bottom:
+            out[first:end] = 0
+            kinds[pair] = _BACK
+            continue
+        for line in range(first, end):
+            if line < top or line >= bottom:
+                out[line] = 0
+                continue
+            if left > 0:
+                out[line, :left] = 0
+            if right < width:
+                out[line, right:] = 0
+            _stretched_line(rows, line - top, height, out, line, left)
+        kinds[pair] = _kind(out, up(first), up(end - 1))
 
 
 @part

@@ -13,6 +13,8 @@ from vbgcam.background.drawn import hills
 from vbgcam.camera import drawn
 from vbgcam.camera.drawn.grain import add_grain
 from vbgcam.frames import U8, Backdrop, Mask, Planes, RawFrame, Size, read_only
+from vbgcam.mask.grid import grid_size
+from vbgcam.mask.plain import full
 from vbgcam.segment import Probability
 
 NETWORK: Final = Size(256, 256)
@@ -25,9 +27,10 @@ _MOMENTS: Final = (1.0, 1.2, 1.4, 1.6)
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One frame. `probability`: of a network that is right, float32, `NETWORK`. `mask`: the true alpha at `size`.
-    `yuyv`, `nv12`, `i420`, `mjpg`: the frame's bytes, uint8, one dimension; the JPEG is 4:2:2 as a webcam's. `bgr`: the
-    frame as OpenCV gives it to most projects. `behind`, `behind_bgr`: the picture to stand before."""
+    """One frame. `probability`: of a network that is right, float32, `NETWORK`. `mask`: the true alpha, stretched from
+    the grid's size as the chain does it. `yuyv`, `nv12`, `i420`, `mjpg`: the frame's bytes, uint8, one dimension; the
+    JPEG is 4:2:2 as a webcam's. `bgr`: the frame as OpenCV gives it to most projects. `behind`, `behind_bgr`: the
+    picture to stand before."""
 
     frame: RawFrame
     mask: Mask
@@ -48,13 +51,13 @@ class Scene:
 def scene(size: Size) -> Scene:
     """`size`: even sides."""
     planes = frames(size, 1)[0]
-    alpha = pixels.resize_alpha(drawn.presenter(_DRAWN, _MOMENTS[0])[1], size)
+    alpha = pixels.resize_alpha(drawn.presenter(_DRAWN, _MOMENTS[0])[1], grid_size(size))
     rgb = pixels.to_rgb(planes)
     bgr = np.ascontiguousarray(rgb[..., ::-1])
     behind = np.asarray(cv2.resize(hills(_DRAWN), (size.width, size.height)), np.uint8)
     return Scene(
         frame=RawFrame(planes, 0.0),
-        mask=Mask(alpha, 0.0),
+        mask=full(alpha, RawFrame(planes, 0.0), 0.0),
         probability=truth(),
         yuyv=_yuyv(planes),
         nv12=np.concatenate([planes.y.ravel(), np.stack([planes.u, planes.v], -1).ravel()]),

@@ -31,16 +31,21 @@ def full(
     is, if that is known."""
     size = frame.size
     height, width = alpha.shape
-    if part is None or hard or size.width % width or size.height % height or size.width == width:
+    if hard or height >= size.height or width > size.width:
         return Mask(read_only(resize_alpha(alpha, size, smooth=not hard)), captured_at, frame.epoch)
-    x, y = size.width // width, size.height // height
-    rows, columns = part
-    some = resize_alpha(
-        np.ascontiguousarray(alpha[part]), Size(x * (columns.stop - columns.start), y * (rows.stop - rows.start))
-    )
-    out = np.zeros((size.height, size.width), np.uint8)
-    out[y * rows.start : y * rows.stop, x * columns.start : x * columns.stop] = some
-    return Mask(read_only(out), captured_at, frame.epoch)
+    from vbgcam import loops
+
+    rows, columns = slice(0, height), slice(0, width)
+    if part is not None and size.width % width == 0 and size.height % height == 0:
+        rows, columns = part
+    left, right = (at * size.width // width for at in (columns.start, columns.stop))
+    top, bottom = (at * size.height // height for at in (rows.start, rows.stop))
+    # Lines are stretched by OpenCV while there are few, columns after that, as in `resize_alpha`.
+    few = resize_alpha(np.ascontiguousarray(alpha[rows, columns]), Size(right - left, rows.stop - rows.start))
+    out = np.empty((size.height, size.width), np.uint8)
+    kinds = np.empty((size.height + 1) // 2, np.uint8)
+    loops.stretch_mask(read_only(few), left, top, bottom - top, out, kinds)
+    return Mask(read_only(out), captured_at, frame.epoch, read_only(kinds))
 
 
 def finish(probability: Probability, frame: RawFrame, *, hard: bool = False) -> Mask:
