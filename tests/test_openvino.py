@@ -10,17 +10,21 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino
 import pytest
 import torch
+from numpy.typing import NDArray
+from openvino import opset13
 
 from tests.test_torchvision import random_network
 from vbgcam.frames import U8, Size
 from vbgcam.segment.family import ON_CPU
 from vbgcam.segment.openvino import OpenVinoEngine, load
 from vbgcam.segment.person import Person
+from vbgcam.segment.precision import in_two
 from vbgcam.segment.torchvision import converted
 
 
@@ -56,6 +60,32 @@ def test_every_size_is_answered_as_torch_answers(size: Size, person: Person, mod
     # bf16 keeps 8 bits, float32 24.
     np.testing.assert_allclose(found, expected, atol=0.05 if engine.precision == "bf16" else 1e-3)
     engine.close()
+
+
+def test_a_network_in_two_parts_answers_as_the_whole(model: openvino.Model) -> None:
+    fixed = model.clone()
+    fixed.reshape([1, 64, 96, 3])
+    parts = in_two(fixed)
+    assert parts is not None
+    core, answer = openvino.Core(), picture(Size(96, 64))[None]
+    settings = {"INFERENCE_PRECISION_HINT": "f32"}
+
+    def run(part: openvino.Model, given: NDArray[Any]) -> NDArray[Any]:
+        request = core.compile_model(part, "CPU", settings).create_infer_request()
+        request.infer({0: given})
+        return np.array(request.get_output_tensor(0).data)
+
+    whole = run(fixed, answer)
+    np.testing.assert_allclose(run(parts[1], run(parts[0], answer)), whole, rtol=1e-4, atol=1e-4)
+    kinds = [[node.get_type_name() for node in part.get_ordered_ops()] for part in (fixed, *parts)]
+    counts = [sum("Convolution" in kind for kind in part) for part in kinds]
+    assert counts[1] + counts[2] == counts[0]
+    assert 0 < counts[1] <= counts[0] / 4
+
+
+def test_a_network_that_never_narrows_stays_whole() -> None:
+    both = opset13.parameter(openvino.PartialShape([1, 3, 8, 8]), openvino.Type.f32)
+    assert in_two(openvino.Model([opset13.add(both, both)], [both])) is None
 
 
 def test_a_label_mask_is_that_of_torch() -> None:

@@ -1,7 +1,7 @@
 """A torchvision network on the CPU: converted to OpenVINO once, kept on disk, compiled for each input size.
 
 OpenVINO is the faster one on CPUs (`vbgcam bench` measures both), takes bf16 where the chip multiplies it (AMX and
-AVX-512), and needs no torch: with the converted network on disk, torch is not even imported.
+AVX-512; see `precision`), and needs no torch: with the converted network on disk, torch is not even imported.
 
 What is kept lies in the user's cache folder, one network in two files whose names carry what they were made from (the
 weights' SHA-256, OpenVINO's version, soft or hard, the form of `person`), and a third with the SHA-256 of both: what is
@@ -23,6 +23,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 import openvino
+from numpy.typing import NDArray
 from openvino import passes
 
 from vbgcam.errors import ModelError
@@ -31,6 +32,7 @@ from vbgcam.frames import U8, Size
 from vbgcam.segment import Probability
 from vbgcam.segment.download import file_sha256
 from vbgcam.segment.engine import OutOfMemory
+from vbgcam.segment.precision import in_two
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,10 @@ _ROOM: Final = 1_000_000_000
 """Bytes of converted networks that are kept on disk: four of the largest, DeepLab's with a ResNet-101."""
 
 _ENDS: Final = (".xml", ".bin", ".json")
+
+
+_Chain = tuple[openvino.InferRequest, ...]
+"""The parts of a network, one after the other."""
 
 
 class OpenVinoEngine:
@@ -65,52 +71,64 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": threads,
             # Pinned threads would keep capture and output waiting for the one core that they sit on.
             "ENABLE_CPU_PINNING": False,
-            "INFERENCE_PRECISION_HINT": "bf16" if self.precision == "bf16" else "f32",
         }
         self._lock = threading.Lock()  # guards _requests; held for no compilation
         self._compiling = threading.Lock()
-        self._requests: OrderedDict[Size, openvino.InferRequest] = OrderedDict()
+        self._requests: OrderedDict[Size, _Chain] = OrderedDict()
 
     def prepare(self, size: Size) -> None:
-        self._request(size)
+        self._chain(size)
 
     def run(self, rgb: U8) -> Probability:
         size = Size(rgb.shape[1], rgb.shape[0])
-        request = self._ready(size) or self._request(size)
+        chain = self._ready(size) or self._chain(size)
+        answer: NDArray[Any] = np.ascontiguousarray(rgb)[None]
         try:
-            request.infer({0: np.ascontiguousarray(rgb)[None]}, share_inputs=True)
+            for request in chain:
+                request.infer({0: answer}, share_inputs=True)
+                answer = request.get_output_tensor(0).data
         except RuntimeError as exc:
             raise _failed(size, exc) from exc
-        answer = request.get_output_tensor(0).data
         if self._hard:
             return np.array(answer, np.float32)
         odds = cv2.resize(answer, (size.width, size.height), interpolation=cv2.INTER_LINEAR)
         with np.errstate(over="ignore"):  # exp of a large number: infinite, and its probability 0
             return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
 
-    def _ready(self, size: Size) -> openvino.InferRequest | None:
+    def _ready(self, size: Size) -> _Chain | None:
         with self._lock:
-            request = self._requests.get(size)
-            if request is not None:
+            chain = self._requests.get(size)
+            if chain is not None:
                 self._requests.move_to_end(size)
-            return request
+            return chain
 
-    def _request(self, size: Size) -> openvino.InferRequest:
+    def _chain(self, size: Size) -> _Chain:
         with self._compiling:
-            request = self._ready(size)
-            if request is not None:
-                return request
+            chain = self._ready(size)
+            if chain is not None:
+                return chain
             try:
-                model = self._model.clone()
-                model.reshape([1, size.height, size.width, 3])
-                request = self._core.compile_model(model, "CPU", self._settings).create_infer_request()
+                chain = self._compiled(size)
             except RuntimeError as exc:
                 raise _failed(size, exc) from exc
             with self._lock:
-                self._requests[size] = request
+                self._requests[size] = chain
                 while len(self._requests) > _SIZES:
                     self._requests.popitem(last=False)
-            return request
+            return chain
+
+    def _compiled(self, size: Size) -> _Chain:
+        model = self._model.clone()
+        model.reshape([1, size.height, size.width, 3])
+        parts = in_two(model) if self.precision == "bf16" else None
+        own = "bf16" if self.precision == "bf16" else "f32"
+        hints = ((model, own),) if parts is None else ((parts[0], "f32"), (parts[1], own))
+        return tuple(
+            self._core.compile_model(
+                part, "CPU", {**self._settings, "INFERENCE_PRECISION_HINT": hint}
+            ).create_infer_request()
+            for part, hint in hints
+        )
 
     def close(self) -> None:
         with self._lock:
