@@ -2,7 +2,7 @@
 
 bf16 keeps 8 bits. What the first layers round away grows through all that follow, and they are a small part of the
 work: with the first quarter of the convolutions in fp32, two fifths of the largest difference from fp32 are left for
-fcn_resnet101, a quarter for LRASPP (256x256, made weights), for 4 to 8 % of the time.
+fcn_resnet101, a quarter for LRASPP (256x256, made weights), for 4 to 8 % of the time and a sixth of it.
 """
 
 from __future__ import annotations
