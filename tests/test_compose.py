@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.fakes import BEHIND, PERSON, SECRET, room_with_person, true_alpha
 from vbgcam.compose import Blur, Composer
-from vbgcam.frames import U8, Backdrop, Mask, Planes, RawFrame, Size
+from vbgcam.frames import U8, Backdrop, Fringe, Mask, Planes, RawFrame, Size
 from vbgcam.pixels import color_yuv
 
 
@@ -55,6 +55,47 @@ def test_alpha_0_is_the_backdrop_and_alpha_255_the_person_bit_by_bit() -> None:
         alpha = np.full((size.height, size.width), value, np.uint8)
         out = composer.compose(RawFrame(front, 1.0), Mask(alpha, 1.0), Backdrop(back))
         assert np.array_equal(out.planes.data, expected.data)
+
+
+def fringe(size: Size, apart: tuple[float, float, float]) -> Fringe:
+    cells = np.zeros((size.height // 4, size.width // 4, 3), np.float32)
+    cells[:, : size.width // 8] = apart
+    edges = [np.arange(0, side + 1, 4, dtype=np.int32) for side in (size.height, size.width)]
+    for array in (cells, *edges):
+        array.flags.writeable = False
+    return Fringe(cells, *edges)
+
+
+def test_a_fringe_shows_nothing_where_nobody_is_and_changes_nobody_inside() -> None:
+    size = Size(48, 32)
+    rng = np.random.default_rng(2)
+    front, back = random_planes(rng, size), random_planes(rng, size)
+    for value, expected in ((0, back), (255, front)):
+        alpha = np.full((size.height, size.width), value, np.uint8)
+        mask = Mask(alpha, 1.0, fringe=fringe(size, (200.0, -90.0, 90.0)))
+        out = Composer(size).compose(RawFrame(front, 1.0), mask, Backdrop(back))
+        assert np.array_equal(out.planes.data, expected.data)
+
+
+def test_a_true_fringe_gives_the_persons_own_colour_back() -> None:
+    """A person and a room of one colour each: half of the old room in a pixel becomes half of the new one."""
+    size = Size(48, 32)
+    person, room, behind = (150, 110, 160), (60, 140, 120), (90, 150, 90)
+    mixed = tuple((one + other) // 2 for one, other in zip(person, room, strict=True))
+    wanted = [(one + other) / 2 for one, other in zip(person, behind, strict=True)]
+    alpha = np.full((size.height, size.width), 128, np.uint8)
+    apart = tuple(float(one - other) for one, other in zip(person, room, strict=True))
+    for mirror in (False, True):
+        composer = Composer(size, mirror=mirror)
+        mask = Mask(alpha, 1.0, fringe=fringe(size, (apart[0], apart[1], apart[2])))
+        frame = RawFrame(Planes.filled(size, (mixed[0], mixed[1], mixed[2])).frozen(), 1.0)
+        out = composer.compose(frame, mask, Backdrop(Planes.filled(size, behind).frozen())).planes
+        mended, as_it_was = (slice(24, 48), slice(0, 24)) if mirror else (slice(0, 24), slice(24, 48))
+        halves = slice(mended.start // 2, mended.stop // 2)
+        assert np.abs(out.y[:, mended] - wanted[0]).max() <= 1
+        assert np.abs(out.u[:, halves] - wanted[1]).max() <= 1
+        assert np.abs(out.v[:, halves] - wanted[2]).max() <= 1
+        assert np.abs(out.y[:, as_it_was] - wanted[0]).min() >= 20
 
 
 def test_the_cover_is_the_backdrop_alone() -> None:

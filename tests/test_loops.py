@@ -51,28 +51,44 @@ def test_stretched_rows_are_opencvs_to_a_step(have: int, more: int, width: int, 
     assert np.abs(out.astype(int) - expected).mean() <= 0.6
 
 
-@settings(deadline=None, max_examples=60)
-@given(
-    have=st.integers(1, 20), more=st.integers(0, 60), width=st.integers(1, 70),
-    margins=st.tuples(*[st.integers(0, 9)] * 4), value=st.sampled_from([None, 0, 255]), seed=st.integers(0, 999),
-)  # fmt: skip
-def test_a_stretched_mask_is_its_lines_with_nothing_around_and_tells_what_they_are(
-    *, have: int, more: int, width: int, margins: tuple[int, int, int, int], value: int | None, seed: int
-) -> None:
-    rows = random_plane(seed, have, width) if value is None else read_only(np.full((have, width), value, np.uint8))
-    left, right, top, bottom = margins
-    plain = np.empty((have + more, width), np.uint8)
-    loops.stretch_rows(rows, plain)
-    expected = np.pad(plain, ((top, bottom), (left, right)))
-    out, kinds = np.full_like(expected, 77), np.full((expected.shape[0] + 1) // 2, 77, np.uint8)
-    loops.stretch_mask(rows, left, top, have + more, out, kinds)
-    np.testing.assert_array_equal(out, expected)
-    lines = [expected[at : at + 2] for at in range(0, expected.shape[0], 2)]
-    same = [0 if not pair.any() else 1 if pair.min() == 255 else 2 for pair in lines]
-    assert kinds.tolist() == same
-    again = np.empty_like(kinds)
-    loops.classify(read_only(out), again)
-    assert again.tolist() == same
+@settings(deadline=None, max_examples=40)
+@given(height=st.integers(1, 20), width=st.integers(1, 20), seed=st.integers(0, 999))
+def test_kinds_say_what_each_pair_of_lines_is(height: int, width: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    alpha = np.where(
+        rng.integers(0, 2, (height, 1)), rng.choice([0, 255], (height, 1)), rng.integers(0, 256, (height, width))
+    ).astype(np.uint8)
+    kinds = np.empty((height + 1) // 2, np.uint8)
+    loops.classify(read_only(alpha), kinds)
+    lines = [alpha[at : at + 2] for at in range(0, height, 2)]
+    assert kinds.tolist() == [0 if not pair.any() else 1 if pair.min() == 255 else 2 for pair in lines]
+
+
+@settings(deadline=None, max_examples=40)
+@given(height=st.integers(2, 30), width=st.integers(2, 30), seed=st.integers(0, 999))
+def test_a_fringe_is_added_by_alpha_times_what_is_left(height: int, width: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    alpha = random_plane(seed, height, width)
+    chroma = ((height + 1) // 2, (width + 1) // 2)
+    planes = [rng.integers(0, 256, shape, np.uint8) for shape in ((height, width), chroma, chroma)]
+    rows = np.array([0, height // 3, height], np.int32)
+    columns = np.array([1, width // 2, width], np.int32)
+    apart = rng.uniform(-120, 120, (2, 2, 3)).astype(np.float32)
+    apart[0, 1] = 0
+    for array in (rows, columns, apart):
+        array.flags.writeable = False
+    made = [plane.copy() for plane in planes]
+    loops.without_fringe(alpha, apart, rows, columns, *made)
+    padded = np.pad(alpha.astype(int), ((0, height % 2), (0, width % 2)), "edge")
+    quarter = (padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2] + 2) // 4
+    for index, (plane, out) in enumerate(zip(planes, made, strict=True)):
+        a, at_y, at_x = alpha.astype(float), np.arange(height), np.arange(width)
+        if index:
+            a, at_y, at_x = quarter.astype(float), 2 * np.arange(chroma[0]), 2 * np.arange(chroma[1])
+        cell_y, cell_x = np.digitize(at_y, rows) - 1, np.digitize(at_x, columns) - 1
+        more = np.where(cell_x < 0, 0, apart[np.minimum(cell_y, 1)][:, np.clip(cell_x, 0, 1), index])
+        expected = np.clip(plane + a * (255 - a) / 65025 * more, 0, 255)
+        assert np.abs(out - expected).max() <= 0.51
 
 
 @settings(deadline=None, max_examples=40)

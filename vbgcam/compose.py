@@ -4,6 +4,14 @@ room, or the cover.
     out = alpha * frame + (1 - alpha) * behind    per plane, rounded integers; chroma's alpha is its 4's rounded mean
 
 The blend is one fused pass over the planes (`loops.blend`); `vbgcam bench` measures it beside the usual ways.
+
+A pixel of the outline is itself a mixture of person and room, C = alpha F + (1 - alpha) R: blended as it is, a fringe
+of the old room goes along. Where the mask knows the means F' and R' of both colours around (`Mask.fringe`), the pixel's
+deviation from their mixture is taken for the person's, F = C + (1 - alpha) (F' - R'), so that the blend gains
+
+    alpha (1 - alpha) (F' - R')
+
+which is nothing where alpha is 0: what is not the person is never shown by it.
 """
 
 from dataclasses import dataclass
@@ -13,7 +21,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbgcam.frames import U8, Backdrop, Mask, PlanePool, Planes, RawFrame, SafeFrame, Size, claim_seal, read_only
+from vbgcam.frames import (
+    U8,
+    Backdrop,
+    Fringe,
+    Mask,
+    PlanePool,
+    Planes,
+    RawFrame,
+    SafeFrame,
+    Size,
+    claim_seal,
+    read_only,
+)
 
 _seal: Final = claim_seal()
 
@@ -52,9 +72,10 @@ class Composer:
         """ValueError where a size is not the output's: callers fit frames and backdrops before they come here."""
         if frame.size != self.size or mask.size != self.size:
             raise ValueError(f"frame {frame.size} and mask {mask.size} do not fit the output's {self.size}")
-        planes, alpha, kinds = frame.planes, np.ascontiguousarray(mask.alpha), mask.kinds
+        planes, alpha, kinds, fringe = frame.planes, np.ascontiguousarray(mask.alpha), mask.kinds, mask.fringe
         if self.mirror:
             planes, alpha, kinds = self._mirrored(planes), np.asarray(cv2.flip(alpha, 1), np.uint8), None
+            fringe = fringe and fringe.mirrored(self.size.width)
         alpha = read_only(alpha)
         if isinstance(behind, Blur):
             back = self._blurred(planes, alpha, behind.strength)
@@ -66,6 +87,8 @@ class Composer:
             planes = self._without_spill(planes, self.key)
         out = self._pool.take(self.size)
         _blend(planes, back, alpha, kinds, out)
+        if fringe is not None:
+            _without_fringe(alpha, fringe, out)
         return _seal(out, frame.captured_at, False)
 
     def cover(self, backdrop: Backdrop) -> SafeFrame:
@@ -147,6 +170,12 @@ def _blend(front: Planes, back: Planes, alpha: U8, kinds: U8 | None, out: Planes
     pairs = loops.as_pairs(alpha).reshape(-1)
     blocks = read_only(front.data), read_only(back.data)
     loops.blend(*blocks, alpha.reshape(-1), pairs, read_only(kinds), out.data, out.size.width, out.size.height)
+
+
+def _without_fringe(alpha: U8, fringe: Fringe, out: Planes) -> None:
+    from vbgcam import loops
+
+    loops.without_fringe(alpha, fringe.apart, fringe.rows, fringe.columns, out.y, out.u, out.v)
 
 
 def _fill_with_mean(planes: Planes, alpha: U8, out: Planes) -> None:

@@ -123,6 +123,9 @@ class MaskSettings(_Section):
     edges: Switch = Field(
         default="preset", description="the outline follows your colours; specks in the room and holes in you go"
     )
+    colours: Switch = Field(
+        default="preset", description="the colours of the room behind you are taken out of your outline"
+    )
 
     max_age_ms: float = Field(
         default=500.0,

@@ -154,15 +154,35 @@ class RawFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class Fringe:
+    """By how much the person's colours at their outline differ from those of the room around, which are mixed into the
+    outline's pixels. `apart`: float32 (cells down, cells across, 3) of y, u, v, 0 where there is no outline;
+    `rows`, `columns`: int32, where the cells begin, and the last one ends, in pixels. All read-only."""
+
+    apart: NDArray[np.float32]
+    rows: NDArray[np.int32]
+    columns: NDArray[np.int32]
+
+    def mirrored(self, width: int) -> Fringe:
+        columns = np.ascontiguousarray(width - self.columns[::-1], np.int32)
+        apart = np.ascontiguousarray(self.apart[:, ::-1])
+        for array in (columns, apart):
+            array.flags.writeable = False
+        return Fringe(apart, self.rows, columns)
+
+
+@dataclass(frozen=True, slots=True)
 class Mask:
     """Where the person is. `alpha`: uint8, (height, width) of the frame it was made from, 255 is the person.
     `captured_at` and `epoch` are that frame's, so that the mask's age is a subtraction. `kinds`: what the blend is
-    to do with each pair of lines (`loops.classify`), where whoever made the alpha found it in passing."""
+    to do with each pair of lines (`loops.classify`), where whoever made the alpha found it in passing. `fringe`: what
+    is to be taken out of the person's outline, if anything."""
 
     alpha: U8
     captured_at: float
     epoch: int = 0
     kinds: U8 | None = None
+    fringe: Fringe | None = None
 
     @property
     def size(self) -> Size:

@@ -43,12 +43,14 @@ _SEEN_QUADS: Final = types.Array(types.uint32, 2, "C", readonly=True)
 _SEEN_FLAT: Final = types.Array(types.uint8, 1, "C", readonly=True)
 _SEEN_FLAT_WORDS: Final = types.Array(types.uint16, 1, "C", readonly=True)
 MADE: Final = types.Array(types.uint8, 2, "C")
-_MADE_FLAT: Final = types.Array(types.uint8, 1, "C")
+MADE_FLAT: Final = types.Array(types.uint8, 1, "C")
 MADE_FLOATS: Final = types.Array(types.float32, 3, "C")
+SEEN_FLOATS: Final = types.Array(types.float32, 3, "C", readonly=True)
+SEEN_EDGES: Final = types.Array(types.int32, 1, "C", readonly=True)
 
 # What the blend does with two lines. (Finer decisions, by 64, 128 or 256 pixels, copy more and mix less, and take twice
 # as long: each run that begins waits for the memory, which whole lines keep streaming.)
-_BACK: Final = 0
+BACK: Final = 0
 _FRONT: Final = 1
 _MIXED: Final = 2
 
@@ -98,32 +100,32 @@ def _mean_of_four(pairs: NDArray[np.uint16], start: int, end: int, step: int, ou
 
 
 @part
-def _kind(alpha: U8, top: int, low: int) -> Any:
+def kind_of(alpha: U8, top: int, low: int) -> Any:
     """Of two lines; `low` is `top` where there is only one."""
     some, every = u8(0), u8(255)
     for place in range(up(0), up(alpha.shape[1])):
         some = u8(some | u8(alpha[top, place] | alpha[low, place]))
         every = u8(every & u8(alpha[top, place] & alpha[low, place]))
-    return u8(_BACK) if some == 0 else (u8(_FRONT) if every == 255 else u8(_MIXED))
+    return u8(BACK) if some == 0 else (u8(_FRONT) if every == 255 else u8(_MIXED))
 
 
-@loop(SEEN, _MADE_FLAT)
+@loop(SEEN, MADE_FLAT)
 def classify(alpha: U8, kinds: U8) -> None:
     """What `blend` does with each pair of lines: copies the background, copies the person, or mixes. `kinds`:
     ((height + 1) // 2,)."""
     last = up(alpha.shape[0] - 1)
     for pair in range(up(0), up(kinds.shape[0])):
         top = up(pair + pair)
-        kinds[pair] = _kind(alpha, top, min(up(top + up(1)), last))
+        kinds[pair] = kind_of(alpha, top, min(up(top + up(1)), last))
 
 
 @part
 def _copy(kind: int, front: U8, back: U8, out: U8, start: int, end: int) -> None:
-    source = up(back.ctypes.data) if kind == _BACK else up(front.ctypes.data)
+    source = up(back.ctypes.data) if kind == BACK else up(front.ctypes.data)
     _copy_bytes(up(up(out.ctypes.data) + start), up(source + start), up(end - start))
 
 
-@loop(*[_SEEN_FLAT] * 3, _SEEN_FLAT_WORDS, _SEEN_FLAT, _MADE_FLAT, types.uintp, types.uintp)
+@loop(*[_SEEN_FLAT] * 3, _SEEN_FLAT_WORDS, _SEEN_FLAT, MADE_FLAT, types.uintp, types.uintp)
 def blend(
     front: U8, back: U8, alpha: U8, pairs: NDArray[np.uint16], kinds: U8, out: U8, width: int, height: int
 ) -> None:
@@ -154,6 +156,45 @@ def blend(
             _copy(kind, front, back, out, begin, stop)
             _copy(kind, front, back, out, up(begin + to_v), up(stop + to_v))
         first = last
+
+
+@part
+def _add_apart(plane: U8, line: int, column: int, apart: float, alpha: int) -> None:
+    share = f32(alpha * (i32(255) - alpha)) * f32(1 / 65025)
+    value = f32(plane[line, column]) + share * apart + f32(0.5)
+    plane[line, column] = u8(min(max(value, f32(0)), f32(255)))
+
+
+@loop(SEEN, SEEN_FLOATS, SEEN_EDGES, SEEN_EDGES, MADE, MADE, MADE)
+def without_fringe(
+    alpha: U8,
+    apart: NDArray[np.float32],
+    rows: NDArray[np.int32],
+    columns: NDArray[np.int32],
+    out_y: U8,
+    out_u: U8,
+    out_v: U8,
+) -> None:
+    """Adds alpha (1 - alpha) (F - B) to a blended picture, with `apart` F - B: see `compose`. `apart`, `rows`,
+    `columns`: as in `frames.Fringe`."""
+    height, width = i32(alpha.shape[0]), i32(alpha.shape[1])
+    for row in range(apart.shape[0]):
+        for cell in range(apart.shape[1]):
+            y, u, v = apart[row, cell, 0], apart[row, cell, 1], apart[row, cell, 2]
+            if y == 0 and u == 0 and v == 0:
+                continue
+            for line in range(rows[row], rows[row + 1]):
+                for column in range(columns[cell], columns[cell + 1]):
+                    _add_apart(out_y, up(line), up(column), y, i32(alpha[up(line), up(column)]))
+            for line in range((rows[row] + 1) >> 1, (rows[row + 1] + 1) >> 1):
+                top, low = up(2 * line), up(min(2 * line + 1, height - 1))
+                for column in range((columns[cell] + 1) >> 1, (columns[cell + 1] + 1) >> 1):
+                    left, right = up(2 * column), up(min(2 * column + 1, width - 1))
+                    total = i32(alpha[top, left]) + i32(alpha[top, right])
+                    total += i32(alpha[low, left]) + i32(alpha[low, right])
+                    mean = i32(i32(total + 2) >> 2)
+                    _add_apart(out_u, up(line), up(column), u, mean)
+                    _add_apart(out_v, up(line), up(column), v, mean)
 
 
 @part
@@ -329,7 +370,7 @@ def _between(rows: U8, above: int, below: int, part: int, out: U8, line: int, le
 
 
 @part
-def _stretched_line(rows: U8, number: int, height: int, out: U8, line: int, left: int) -> None:
+def stretched_line(rows: U8, number: int, height: int, out: U8, line: int, left: int) -> None:
     """One of the `height` lines that `rows` become, to `out` at (`line`, `left`)."""
     have = rows.shape[0]
     place = min(max((2 * number + 1) * have * 128 // height - 128, 0), (have - 1) * 256)
@@ -342,30 +383,7 @@ def stretch_rows(rows: U8, out: U8) -> None:
     """Lines between lines, by linear interpolation in steps of 1/256; pixel centres lie as in OpenCV's resize."""
     height = out.shape[0]
     for line in range(height):
-        _stretched_line(rows, line, height, out, line, 0)
-
-
-@loop(SEEN, types.intp, types.intp, types.intp, MADE, _MADE_FLAT)
-def stretch_mask(rows: U8, left: int, top: int, height: int, out: U8, kinds: U8) -> None:
-    """`stretch_rows` to `height` lines that begin at (`left`, `top`) of `out`, 0 outside of them, and `kinds` of all of
-    it (see `classify`), which costs a fifth of what it does later: the lines are in the nearest cache."""
-    width, right, bottom = out.shape[1], left + rows.shape[1], top + height
-    for pair in range(kinds.shape[0]):
-        first, end = 2 * pair, min(2 * pair + 2, out.shape[0])
-        if end <= top or first >= bottom:
-            out[first:end] = 0
-            kinds[pair] = _BACK
-            continue
-        for line in range(first, end):
-            if line < top or line >= bottom:
-                out[line] = 0
-                continue
-            if left > 0:
-                out[line, :left] = 0
-            if right < width:
-                out[line, right:] = 0
-            _stretched_line(rows, line - top, height, out, line, left)
-        kinds[pair] = _kind(out, up(first), up(end - 1))
+        stretched_line(rows, line, height, out, line, 0)
 
 
 @part

@@ -16,20 +16,21 @@ Switch = Literal["preset", "on", "off"]
 class Steps:
     """`crop`: the network sees the person's part of the frame. `memory`: the room behind the person is learned, and
     each frame compared with it. `motion`: an old mask is carried to the frame by optical flow. `time`: what stands
-    still keeps its mask. `edges`: specks go, and the outline follows the picture's colours. `finely`: flow and edges
-    take the time they need."""
+    still keeps its mask. `edges`: specks go, and the outline follows the picture's colours. `colours`: the old room's
+    colours are taken out of the outline. `finely`: flow takes the time it needs."""
 
     crop: bool = False
     memory: bool = False
     motion: bool = False
     time: bool = False
     edges: bool = False
+    colours: bool = False
     finely: bool = False
 
     @property
     def any(self) -> bool:
         """Whether there is more to do than to bring the network's answer to the frame's size."""
-        return self.memory or self.motion or self.time or self.edges
+        return self.memory or self.motion or self.time or self.edges or self.colours
 
 
 NONE: Final = Steps()
@@ -37,11 +38,11 @@ NONE: Final = Steps()
 _OF: Final[dict[Preset, Steps]] = {
     "none": NONE,
     "fast": Steps(crop=True, time=True),
-    "balanced": Steps(crop=True, memory=True, motion=True, time=True, edges=True),
-    "fine": Steps(crop=True, memory=True, motion=True, time=True, edges=True, finely=True),
+    "balanced": Steps(crop=True, memory=True, motion=True, time=True, edges=True, colours=True),
+    "fine": Steps(crop=True, memory=True, motion=True, time=True, edges=True, colours=True, finely=True),
 }
 
-NAMES: Final = ("crop", "memory", "motion", "time", "edges")
+NAMES: Final = ("crop", "memory", "motion", "time", "edges", "colours")
 
 
 def steps(preset: Preset, **switches: Switch) -> Steps:

@@ -1,15 +1,17 @@
-"""The outline: specks go, and at the edge the picture's own colours say where the person ends."""
+"""The outline: specks go, and at the edge the picture's own colours say where the person ends, on the grid and again at
+the frame's own size."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbgcam.frames import U8, Size, read_only
-from vbgcam.mask.grid import Grid, resized
+from vbgcam.frames import U8, Fringe, Size, read_only
+from vbgcam.mask.grid import Grid, Part, resized
 
 # Islands and holes are found at half the grid. Of its pixels: what is smaller is a speck, and an island of any size of
 # which the network saw less than this part is somebody's chair.
@@ -54,21 +56,61 @@ def without_specks(alpha: U8, network: U8) -> U8:
     return read_only(out)
 
 
-def by_colour(alpha: U8, now: Grid) -> U8:
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """Where person and room meet: the line between their colours (`loops.lines`), one to 4x4 pixels of a part of the
+    grid that begins at (`top`, `left`)."""
+
+    between: NDArray[np.float32]
+    top: int
+    left: int
+
+    def edges(self, grid: Size, frame: Size) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Where its cells begin, and the last one ends, in rows and columns of the frame."""
+        rows, columns = (
+            np.minimum((begin + 4 * np.arange(count + 1)) * side // small, side).astype(np.int32)
+            for begin, count, side, small in (
+                (self.top, self.between.shape[0], frame.height, grid.height),
+                (self.left, self.between.shape[1], frame.width, grid.width),
+            )
+        )
+        for edge in (rows, columns):
+            edge.flags.writeable = False
+        return rows, columns
+
+    def fringe(self, grid: Size, frame: Size) -> Fringe:
+        """What the old room adds to the person's colours there."""
+        apart = np.ascontiguousarray(self.between[..., 5:])
+        apart.flags.writeable = False
+        return Fringe(apart, *self.edges(grid, frame))
+
+
+def outline(alpha: U8, now: Grid, part: Part) -> Outline | None:
+    """Of a part of the grid; `alpha`, `now`: that part. None where it is too small to have one."""
+    from vbgcam.mask import loops
+
+    height, width = alpha.shape
+    if min(height, width) < 8:
+        return None
+    front, back = (
+        _colours(now, read_only(np.asarray(side, np.uint8)), low, high)
+        for side, low, high in ((cv2.erode(alpha, _APART), 230, 255), (cv2.dilate(alpha, _APART), 0, 25))
+    )
+    between = np.zeros((height // 4, width // 4, 8), np.float32)
+    loops.lines(front, back, _NOISE, _STRICTNESS, between)
+    between.flags.writeable = False
+    rows, columns = part
+    return Outline(between, rows.start, columns.start)
+
+
+def by_colour(alpha: U8, now: Grid, found: Outline) -> U8:
     """At the edge, the pixel's place between the colours of the person and of the room around it, as far as they
     differ: the compositing equation solved for alpha (Chuang et al., A Bayesian approach to digital matting, CVPR 2001,
     with one mean for each side)."""
     from vbgcam.mask import loops
 
-    height, width = alpha.shape
-    if min(height, width) < 8:
-        return alpha
-    front, back = (
-        _colours(now, read_only(np.asarray(side, np.uint8)), low, high)
-        for side, low, high in ((cv2.erode(alpha, _APART), 230, 255), (cv2.dilate(alpha, _APART), 0, 25))
-    )
     out = alpha.copy()
-    loops.project(now.y, now.u, now.v, alpha, front, back, _NOISE, _STRICTNESS, out)
+    loops.project(now.y, now.u, now.v, alpha, found.between, out)
     return read_only(out)
 
 

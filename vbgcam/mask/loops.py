@@ -9,11 +9,29 @@ from numba import types
 from numpy.typing import NDArray
 
 from vbgcam.frames import U8
-from vbgcam.loops import MADE, MADE_FLOATS, SEEN, f32, i16, i32, loop, part, u8, u16, u32, up
+from vbgcam.loops import (
+    BACK,
+    MADE,
+    MADE_FLAT,
+    MADE_FLOATS,
+    SEEN,
+    SEEN_EDGES,
+    SEEN_FLOATS,
+    f32,
+    i16,
+    i32,
+    kind_of,
+    loop,
+    part,
+    stretched_line,
+    u8,
+    u16,
+    u32,
+    up,
+)
 
 _STATE: Final = types.Array(types.uint16, 2, "C")
 _TABLE: Final = types.Array(types.uint8, 2, "C", readonly=True)
-_SEEN_FLOATS: Final = types.Array(types.float32, 3, "C", readonly=True)
 
 
 @part
@@ -160,24 +178,17 @@ def colours(y: U8, u: U8, v: U8, alpha: U8, low: int, high: int, sums: NDArray[n
             sums[row, column, up(4)] = squares
 
 
-@loop(SEEN, SEEN, SEEN, SEEN, _SEEN_FLOATS, _SEEN_FLOATS, types.float32, types.float32, MADE)
-def project(
-    y: U8,
-    u: U8,
-    v: U8,
-    alpha: U8,
-    front: NDArray[np.float32],
-    back: NDArray[np.float32],
-    noise: float,
-    strictness: float,
-    out: U8,
+@loop(SEEN_FLOATS, SEEN_FLOATS, types.float32, types.float32, MADE_FLOATS)
+def lines(
+    front: NDArray[np.float32], back: NDArray[np.float32], noise: float, strictness: float, out: NDArray[np.float32]
 ) -> None:
-    """`out`, which holds `alpha` already, where both person and room are near: with F and B the means of their colours
-    around, the pixel's place between them, (C - B) (F - B) / |F - B|^2, as far as they differ by more than they vary.
-    `front`, `back`: as `colours` makes them, blurred, one to 4x4 pixels."""
+    """The line between both sides' colours, where both are near. With F and B their means, a pixel's place between them
+    is (C - B) (F - B) / |F - B|^2; of 255, and steeper by 1 / 0.7, `out` has it as k_y y + k_u u + k_v v + k.
+    `front`, `back`: as `colours` makes them, blurred. `out`, all 0 before: float32 (rows, columns, 8): how sure it is,
+    0 to 1, as far as the two differ by more than they vary; k_y, k_u, k_v, k; F - B in y, u, v."""
     one, half = f32(1), f32(0.5)
-    for row in range(up(0), up(front.shape[0])):
-        for column in range(up(0), up(front.shape[1])):
+    for row in range(up(0), up(out.shape[0])):
+        for column in range(up(0), up(out.shape[1])):
             n_f, n_b = front[row, column, up(0)], back[row, column, up(0)]
             if n_f < f32(0.1) or n_b < f32(0.1):
                 continue
@@ -194,13 +205,99 @@ def project(
             sure = (far / (far + strictness * (max(vary, f32(0)) + noise)) - half) * f32(2)
             if sure <= f32(0):
                 continue
-            scale = one / far
+            scale = f32(255 / 0.7) / far
+            k_y, k_u, k_v = d_y * scale, f32(2) * d_u * scale, f32(2) * d_v * scale
+            out[row, column, up(0)] = sure
+            out[row, column, up(1)] = k_y
+            out[row, column, up(2)] = k_u
+            out[row, column, up(3)] = k_v
+            out[row, column, up(4)] = (
+                f32(-255 * 0.15 / 0.7) - k_y * b_y - k_u * (half * b_u + f32(128)) - k_v * (half * b_v + f32(128))
+            )
+            out[row, column, up(5)] = d_y
+            out[row, column, up(6)] = half * d_u
+            out[row, column, up(7)] = half * d_v
+
+
+@part
+def _projected(alpha: Any, place: Any, sure: Any) -> Any:
+    """`alpha` on the way to the place that its colour has."""
+    a = f32(alpha)
+    return u8(a + (min(max(place, f32(0)), f32(255)) - a) * sure + f32(0.5))
+
+
+@loop(SEEN, SEEN, SEEN, SEEN, SEEN_FLOATS, MADE)
+def project(y: U8, u: U8, v: U8, alpha: U8, between: NDArray[np.float32], out: U8) -> None:
+    """`out`, which holds `alpha` already, where `between` (see `lines`) is sure: the place of each pixel's colour."""
+    for row in range(up(0), up(between.shape[0])):
+        for column in range(up(0), up(between.shape[1])):
+            sure = between[row, column, up(0)]
+            if sure <= f32(0):
+                continue
+            k_y, k_u = between[row, column, up(1)], between[row, column, up(2)]
+            k_v, k = between[row, column, up(3)], between[row, column, up(4)]
             for line in range(up(row * up(4)), up(row * up(4) + up(4))):
-                for place in range(up(column * up(4)), up(column * up(4) + up(4))):
-                    c_y = f32(y[line, place]) - b_y
-                    c_u = f32((i32(u[line, place]) - i32(128)) * i32(2)) - b_u
-                    c_v = f32((i32(v[line, place]) - i32(128)) * i32(2)) - b_v
-                    between = (c_y * d_y + c_u * d_u + c_v * d_v) * scale
-                    between = min(max((between - f32(0.15)) / f32(0.7), f32(0)), one) * f32(255)
-                    a = f32(alpha[line, place])
-                    out[line, place] = u8(a + (between - a) * sure + half)
+                for at in range(up(column * up(4)), up(column * up(4) + up(4))):
+                    place = k_y * f32(y[line, at]) + k_u * f32(u[line, at]) + k_v * f32(v[line, at]) + k
+                    out[line, at] = _projected(alpha[line, at], place, sure)
+
+
+@part
+def _refine_line(
+    y: U8, u: U8, v: U8, between: NDArray[np.float32], row: int, columns: NDArray[np.int32], out: U8, line: int
+) -> None:
+    for column in range(up(0), up(between.shape[1])):
+        sure = between[row, column, up(0)]
+        if sure <= f32(0):
+            continue
+        k_y, k_u = between[row, column, up(1)], between[row, column, up(2)]
+        k_v, k = between[row, column, up(3)], between[row, column, up(4)]
+        half = up(line >> up(1))
+        for at in range(up(columns[column]), up(columns[up(column + up(1))])):
+            chroma = up(at >> up(1))
+            place = k_y * f32(y[line, at]) + k_u * f32(u[half, chroma]) + k_v * f32(v[half, chroma]) + k
+            out[line, at] = _projected(out[line, at], place, sure)
+
+
+@loop(SEEN, types.intp, types.intp, types.intp, SEEN, SEEN, SEEN, SEEN_FLOATS, SEEN_EDGES, SEEN_EDGES, MADE, MADE_FLAT)
+def stretch(
+    rows: U8,
+    left: int,
+    top: int,
+    height: int,
+    y: U8,
+    u: U8,
+    v: U8,
+    between: NDArray[np.float32],
+    row_edges: NDArray[np.int32],
+    column_edges: NDArray[np.int32],
+    out: U8,
+    kinds: U8,
+) -> None:
+    """The mask at the frame's size, in one pass: `rows`, already as wide as they shall be, become `height` lines that
+    begin at (`left`, `top`) of `out`, with nobody outside of them; where `between` (see `lines`) is sure, each pixel of
+    the frame `y`, `u`, `v` is taken for the place of its own colour; and `kinds` says what the lines have become (see
+    `loops.classify`), which costs next to nothing while they are in the nearest cache. `row_edges`, `column_edges`:
+    where the cells of `between` begin, and the last one ends, in pixels of the frame."""
+    width, right, bottom = out.shape[1], left + rows.shape[1], top + height
+    cell = 0
+    for pair in range(kinds.shape[0]):
+        first, end = 2 * pair, min(2 * pair + 2, out.shape[0])
+        if end <= top or first >= bottom:
+            out[first:end] = 0
+            kinds[pair] = BACK
+            continue
+        for line in range(first, end):
+            if line < top or line >= bottom:
+                out[line] = 0
+                continue
+            if left > 0:
+                out[line, :left] = 0
+            if right < width:
+                out[line, right:] = 0
+            stretched_line(rows, line - top, height, out, line, left)
+            while cell < between.shape[0] and line >= row_edges[cell + 1]:
+                cell += 1
+            if cell < between.shape[0] and line >= row_edges[cell]:
+                _refine_line(y, u, v, between, up(cell), column_edges, out, up(line))
+        kinds[pair] = kind_of(out, up(first), up(end - 1))

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import cv2
 import numpy as np
 
 from vbgcam.errors import ModelError
 from vbgcam.frames import U8, Mask, RawFrame, Size, read_only
+from vbgcam.mask.edges import Outline
+from vbgcam.mask.grid import Part
 from vbgcam.pixels import resize_alpha
 from vbgcam.segment import Probability
+
+_NO_OUTLINE: Final = Outline(np.empty((0, 0, 8), np.float32), 0, 0)
+_NO_OUTLINE.between.flags.writeable = False
 
 
 def alpha_of(probability: Probability) -> U8:
@@ -25,15 +31,21 @@ def alpha_of(probability: Probability) -> U8:
 
 
 def full(
-    alpha: U8, frame: RawFrame, captured_at: float, *, hard: bool = False, part: tuple[slice, slice] | None = None
+    alpha: U8,
+    frame: RawFrame,
+    captured_at: float,
+    *,
+    hard: bool = False,
+    part: Part | None = None,
+    outline: Outline | None = None,
 ) -> Mask:
     """The mask at the frame's size. `hard` keeps a label mask binary. `part`: rows and columns outside which nobody
-    is, if that is known."""
+    is, if that is known. `outline`: at the edge, the pixels of the frame itself have the last word."""
     size = frame.size
     height, width = alpha.shape
     if hard or height >= size.height or width > size.width:
         return Mask(read_only(resize_alpha(alpha, size, smooth=not hard)), captured_at, frame.epoch)
-    from vbgcam import loops
+    from vbgcam.mask import loops
 
     rows, columns = slice(0, height), slice(0, width)
     if part is not None and size.width % width == 0 and size.height % height == 0:
@@ -44,7 +56,11 @@ def full(
     few = resize_alpha(np.ascontiguousarray(alpha[rows, columns]), Size(right - left, rows.stop - rows.start))
     out = np.empty((size.height, size.width), np.uint8)
     kinds = np.empty((size.height + 1) // 2, np.uint8)
-    loops.stretch_mask(read_only(few), left, top, bottom - top, out, kinds)
+    y, u, v = (read_only(plane) for plane in (frame.planes.y, frame.planes.u, frame.planes.v))
+    place = left, top, bottom - top
+    cells = outline or _NO_OUTLINE
+    row_edges, column_edges = cells.edges(Size(width, height), size)
+    loops.stretch(read_only(few), *place, y, u, v, cells.between, row_edges, column_edges, out, kinds)
     return Mask(read_only(out), captured_at, frame.epoch, read_only(kinds))
 
 

@@ -3,11 +3,13 @@
 The steps' order, all on the grid (see `grid`):
 
     sighting -> carried here (motion) -> compared with the room (memory) -> without specks (edges)
-             -> held still where nothing moved (time) -> by the colours at the outline (edges) -> the frame's size
+             -> held still where nothing moved (time) -> by the colours at the outline (edges) -> the frame's
+             size, where its own pixels say the same more finely
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 
 from vbgcam.frames import U8, Mask, RawFrame, Sighting, Size, read_only
 from vbgcam.mask.crop import Box, box_of
-from vbgcam.mask.edges import by_colour, without_specks
+from vbgcam.mask.edges import Outline, by_colour, outline, without_specks
 from vbgcam.mask.grid import Grid, Part, around, grid, grid_size, of, resized
 from vbgcam.mask.memory import Memory
 from vbgcam.mask.motion import Motion, coarse, cut, too_far
@@ -61,6 +63,7 @@ class Present:
         self._far = 0.0
         self._last: Grid | None = None
         self._part: Part | None = None
+        self._outline: Outline | None = None
         self._made_last: U8 | None = None
         self._state: NDArray[np.uint16] | None = None
         self._coarse: U8 | None = None
@@ -91,7 +94,7 @@ class Present:
         if too_far(self._far):
             return None
         if own and sighting.exact:
-            alpha, self._part = network, None
+            alpha, self._part, self._outline = network, None, None
         else:
             alpha = self._made(now, network, own, sighting.captured_at)
         if self._memory is not None and own:
@@ -99,7 +102,11 @@ class Present:
         self._last, self._made_last = now, alpha
         self.box = box_of(alpha)
         self.elsewhere = self._memory is not None and self._memory.elsewhere
-        return full(alpha, frame, sighting.captured_at, part=self._part)
+        found = self._outline
+        mask = full(alpha, frame, sighting.captured_at, part=self._part, outline=found if self._steps.edges else None)
+        if found is None or not self._steps.colours:
+            return mask
+        return replace(mask, fringe=found.fringe(size, frame.size))
 
     def _made(self, now: Grid, network: U8, own: bool, made_at: float) -> U8:
         """All steps but the first, where the person may be."""
@@ -110,7 +117,7 @@ class Present:
         self._part = part
         out = np.zeros_like(network)
         if part is None:
-            self._state = None
+            self._state = self._outline = None
             return read_only(out)
         here, seen = now.part(part), of(network, part)
         alpha = seen
@@ -120,8 +127,9 @@ class Present:
             alpha = without_specks(alpha, seen)
         if self._steps.time:
             alpha = self._steadied(alpha, now, part)
-        if self._steps.edges:
-            alpha = by_colour(alpha, here)
+        self._outline = outline(alpha, here, part) if self._steps.edges or self._steps.colours else None
+        if self._outline is not None and self._steps.edges:
+            alpha = by_colour(alpha, here, self._outline)
         if not own and self._steps.motion:
             alpha = _doubted(alpha, made_at, now.captured_at)
         out[part] = alpha
