@@ -98,6 +98,35 @@ def test_a_true_fringe_gives_the_persons_own_colour_back() -> None:
         assert np.abs(out.y[:, as_it_was] - wanted[0]).min() >= 20
 
 
+def test_the_backgrounds_light_falls_on_the_outline_and_nowhere_else() -> None:
+    size = Size(320, 192)
+    alpha = np.zeros((size.height, size.width), np.uint8)
+    alpha[48:, 80:240] = 255
+    frame = RawFrame(Planes.filled(size, (60, 120, 130)).frozen(), 1.0)
+    mask, behind = Mask(alpha, 1.0), Backdrop(Planes.filled(size, (200, 140, 120)).frozen())
+    plain, lit, more = (
+        Composer(size, light=light).compose(frame, mask, behind).planes.y.astype(int) for light in (0.0, 0.5, 1.0)
+    )
+    assert np.array_equal(lit[alpha == 0], plain[alpha == 0])  # of one colour, and the old room is in none of it
+    assert np.array_equal(lit[140:, 140:180], plain[140:, 140:180])
+    assert lit[120, 81] > plain[120, 81] + 15
+    assert more[120, 81] > lit[120, 81] + 15
+    assert more.max() <= 200
+
+
+def test_a_moving_backgrounds_light_is_that_of_its_moment() -> None:
+    size = Size(320, 192)
+    alpha = np.zeros((size.height, size.width), np.uint8)
+    alpha[48:, 80:240] = 255
+    frame, mask = RawFrame(Planes.filled(size, (60, 120, 130)).frozen(), 1.0), Mask(alpha, 1.0)
+    composer = Composer(size, light=1.0)
+    seen = [
+        composer.compose(frame, mask, Backdrop(Planes.filled(size, (luma, 128, 128)).frozen())).planes.y[120, 81]
+        for luma in (220, 30, 220)
+    ]
+    assert seen[0] == seen[2] > 60 > seen[1]
+
+
 def test_the_cover_is_the_backdrop_alone() -> None:
     size = Size(16, 16)
     back = Planes.filled(size, BEHIND).frozen()

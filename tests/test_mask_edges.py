@@ -107,8 +107,9 @@ def test_a_stretched_mask_is_its_lines_with_nobody_around(
     cells = Outline(NOTHING, 0, 0)
     cells.between.flags.writeable = False
     edges = cells.edges(planes.size, planes.size)
-    place = left, top, have + more
-    mask_loops.stretch(read_only(rows), *place, planes.y, planes.u, planes.v, cells.between, *edges, out, kinds)
+    place, colours = (left, top, have + more), (planes.y, planes.u, planes.v)
+    nobody = read_only(np.empty((0, 0), np.uint8))
+    mask_loops.stretch(read_only(rows), *place, *colours, cells.between, nobody, nobody, *edges, out, kinds)
     np.testing.assert_array_equal(out, expected)
     again = np.empty_like(kinds)
     loops.classify(read_only(out), again)

@@ -99,6 +99,7 @@ def plan(settings: Settings) -> Plan:
         blur=Blur(show.strength) if show.kind == "blur" else None,
         mirror=settings.output.mirror,
         key=key(settings),
+        light=settings.background.light_wrap,
         hard=settings.model.hard,
         steps=NONE if show.kind == "none" else steps(settings),
         retry=source_spec.kind == "camera",

@@ -12,6 +12,9 @@ deviation from their mixture is taken for the person's, F = C + (1 - alpha) (F' 
     alpha (1 - alpha) (F' - R')
 
 which is nothing where alpha is 0: what is not the person is never shown by it.
+
+On wish the background's light falls on the outline (light wrap, as in film compositing): the blurred background is laid
+over the picture there, by the more the nearer the room is.
 """
 
 from dataclasses import dataclass
@@ -40,6 +43,8 @@ _seal: Final = claim_seal()
 # Pixels on a side below which there is no quarter size, and the sigma from which an eighth serves as well.
 _SMALLEST: Final = 8
 _COARSE: Final = 2.5
+# Of the height: how far the background's light reaches around the outline.
+_LIGHT_REACH: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +63,14 @@ Key = tuple[int, int]
 class Composer:
     """Makes output frames of one size. One thread owns it; the frames it returns stay valid for as long as they are
     held. `mirror` flips the camera's picture, not the background. `key`: the key colour to take out of the person
-    (spill), or None."""
+    (spill), or None. `light`: 0 to 1, how much of the background's light falls on the person's outline."""
 
-    def __init__(self, size: Size, *, mirror: bool = False, key: Key | None = None) -> None:
+    def __init__(self, size: Size, *, mirror: bool = False, key: Key | None = None, light: float = 0.0) -> None:
         self.size: Final = size
         self.mirror = mirror
         self.key = key
+        self.light = light
+        self._lit: tuple[U8, Planes] | None = None
         self._pool = PlanePool()
         self._turned = PlanePool(2)
         self._rooms = PlanePool(2)
@@ -89,6 +96,8 @@ class Composer:
         _blend(planes, back, alpha, kinds, out)
         if fringe is not None:
             _without_fringe(alpha, fringe, out)
+        if self.light and not isinstance(behind, Blur):
+            out = self._lit_by(behind, alpha, out)
         return _seal(out, frame.captured_at, False)
 
     def cover(self, backdrop: Backdrop) -> SafeFrame:
@@ -136,6 +145,24 @@ class Composer:
             loops.stretch_rows(read_only(rows), target)
         return out
 
+    def _lit_by(self, behind: Backdrop, alpha: U8, picture: Planes) -> Planes:
+        """The picture with the background's light on the outline: blurred, it covers a share of `light` times alpha
+        times what of the surroundings is room."""
+        from vbgcam import loops
+
+        small = (max(1, self.size.width // 4), max(1, self.size.height // 4))
+        reach = max(3, round(_LIGHT_REACH * small[1])) | 1
+        near = np.asarray(cv2.resize(alpha, small, interpolation=cv2.INTER_AREA), np.float32) / 255
+        share = self.light * near * (1 - cv2.blur(near, (reach, reach)))
+        weights = np.empty_like(alpha)
+        wide = cv2.resize(cv2.convertScaleAbs(share, alpha=255), (self.size.width, small[1]))
+        loops.stretch_rows(read_only(np.asarray(wide, np.uint8)), weights)
+        if self._lit is None or self._lit[0] is not behind.planes.data:
+            self._lit = behind.planes.data, _softened(behind.planes, reach)
+        out = self._pool.take(self.size)
+        _blend(self._lit[1], picture, read_only(weights), None, out)
+        return out
+
     def _without_spill(self, planes: Planes, key: Key) -> Planes:
         """The picture without the key's own light: with x the part of a pixel's chroma that points to the key and z
         the part across, x loses x - |z| / tan(75 degrees) where that is positive. Mixed edges turn grey; jeans, olive
@@ -170,6 +197,18 @@ def _blend(front: Planes, back: Planes, alpha: U8, kinds: U8 | None, out: Planes
     pairs = loops.as_pairs(alpha).reshape(-1)
     blocks = read_only(front.data), read_only(back.data)
     loops.blend(*blocks, alpha.reshape(-1), pairs, read_only(kinds), out.data, out.size.width, out.size.height)
+
+
+def _softened(planes: Planes, reach: int) -> Planes:
+    """Blurred at a quarter of its size, over `reach` pixels there."""
+    out = Planes.empty(planes.size)
+    for source, target, chroma in ((planes.y, out.y, 1), (planes.u, out.u, 2), (planes.v, out.v, 2)):
+        height, width = source.shape
+        small = cv2.resize(
+            source, (max(1, width * chroma // 4), max(1, height * chroma // 4)), interpolation=cv2.INTER_AREA
+        )
+        cv2.resize(cv2.blur(small, (reach, reach)), (width, height), dst=target, interpolation=cv2.INTER_LINEAR)
+    return out
 
 
 def _without_fringe(alpha: U8, fringe: Fringe, out: Planes) -> None:

@@ -150,6 +150,12 @@ class BackgroundSettings(_Section):
     fit: Fit = Field(
         default="cover", description="cover fills the picture and cuts, contain shows all with bars, stretch distorts"
     )
+    light_wrap: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="how much of the background's light falls on your outline, 0 to 1, as if you stood there",
+    )
 
 
 class OutputSettings(_Section):

@@ -105,6 +105,7 @@ def video(arguments: Namespace, interruption: Interruption) -> int:
         app.behind(settings),
         mirror=settings.output.mirror,
         key=app.key(settings),
+        light=settings.background.light_wrap,
         hard=settings.model.hard,
         steps=app.steps(settings),
         height=arguments.height,
@@ -226,6 +227,7 @@ def image(arguments: Namespace, interruption: Interruption) -> int:
         app.behind(settings),
         mirror=settings.output.mirror,
         key=app.key(settings),
+        light=settings.background.light_wrap,
         hard=settings.model.hard,
         steps=app.steps(settings),
     )

@@ -53,6 +53,7 @@ class Plan:
     blur: Blur | None = None
     mirror: bool = False
     key: Key | None = None
+    light: float = 0.0
     hard: bool = False
     steps: Steps = NONE
     retry: bool = True
@@ -87,7 +88,7 @@ class Session:
         def behind() -> Behind:
             return plan.blur or cover()
 
-        composer = Composer(plan.size, mirror=plan.mirror, key=plan.key)
+        composer = Composer(plan.size, mirror=plan.mirror, key=plan.key, light=plan.light)
         plan.output.open()
         try:
             plan.output.send(composer.cover(first), time.monotonic())

@@ -26,6 +26,13 @@ _NEAR: Final = np.ones((3, 3), np.uint8)
 # the other side.
 _CELLS: Final = (5, 5)
 _APART: Final = np.ones((5, 5), np.uint8)
+# Pixels around of the grid, and of it for the frame's own.
+_REACH: Final = np.ones((5, 5), np.uint8)
+FINE_REACH: Final = np.ones((3, 3), np.uint8)
+# What is less than 5 % the person is surely the room, and the other way round.
+_UNSURE: Final = 13
+_LEAST: Final = np.where(np.arange(256) < 255 - _UNSURE, 0, np.arange(256)).astype(np.uint8)
+_MOST: Final = np.where(np.arange(256) > _UNSURE, 255, np.arange(256)).astype(np.uint8)
 _NOISE: Final = 20.0
 _STRICTNESS: Final = 5.0
 
@@ -64,6 +71,13 @@ class Outline:
     between: NDArray[np.float32]
     top: int
     left: int
+
+    def bounds(self, alpha: U8, reach: U8) -> tuple[U8, U8]:
+        """How far a pixel's colour may move its alpha: not at all where all within `reach` is surely the room, or the
+        person. Without that a fold of the curtain in the colour of the hair becomes a spike of it, ten pixels long.
+        `alpha`: of that part."""
+        least, most = cv2.LUT(cv2.erode(alpha, reach), _LEAST), cv2.LUT(cv2.dilate(alpha, reach), _MOST)
+        return read_only(np.asarray(least, np.uint8)), read_only(np.asarray(most, np.uint8))
 
     def edges(self, grid: Size, frame: Size) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Where its cells begin, and the last one ends, in rows and columns of the frame."""
@@ -110,7 +124,7 @@ def by_colour(alpha: U8, now: Grid, found: Outline) -> U8:
     from vbgcam.mask import loops
 
     out = alpha.copy()
-    loops.project(now.y, now.u, now.v, alpha, found.between, out)
+    loops.project(now.y, now.u, now.v, alpha, *found.bounds(alpha, _REACH), found.between, out)
     return read_only(out)
 
 

@@ -226,9 +226,10 @@ def _projected(alpha: Any, place: Any, sure: Any) -> Any:
     return u8(a + (min(max(place, f32(0)), f32(255)) - a) * sure + f32(0.5))
 
 
-@loop(SEEN, SEEN, SEEN, SEEN, SEEN_FLOATS, MADE)
-def project(y: U8, u: U8, v: U8, alpha: U8, between: NDArray[np.float32], out: U8) -> None:
-    """`out`, which holds `alpha` already, where `between` (see `lines`) is sure: the place of each pixel's colour."""
+@loop(SEEN, SEEN, SEEN, SEEN, SEEN, SEEN, SEEN_FLOATS, MADE)
+def project(y: U8, u: U8, v: U8, alpha: U8, least: U8, most: U8, between: NDArray[np.float32], out: U8) -> None:
+    """`out`, which holds `alpha` already, where `between` (see `lines`) is sure: the place of each pixel's colour, from
+    `least` to `most`."""
     for row in range(up(0), up(between.shape[0])):
         for column in range(up(0), up(between.shape[1])):
             sure = between[row, column, up(0)]
@@ -239,13 +240,25 @@ def project(y: U8, u: U8, v: U8, alpha: U8, between: NDArray[np.float32], out: U
             for line in range(up(row * up(4)), up(row * up(4) + up(4))):
                 for at in range(up(column * up(4)), up(column * up(4) + up(4))):
                     place = k_y * f32(y[line, at]) + k_u * f32(u[line, at]) + k_v * f32(v[line, at]) + k
-                    out[line, at] = _projected(alpha[line, at], place, sure)
+                    made = _projected(alpha[line, at], place, sure)
+                    out[line, at] = min(max(made, least[line, at]), most[line, at])
 
 
 @part
 def _refine_line(
-    y: U8, u: U8, v: U8, between: NDArray[np.float32], row: int, columns: NDArray[np.int32], out: U8, line: int
+    y: U8,
+    u: U8,
+    v: U8,
+    between: NDArray[np.float32],
+    least: U8,
+    most: U8,
+    row: int,
+    place_in: int,
+    columns: NDArray[np.int32],
+    out: U8,
+    line: int,
 ) -> None:
+    """One line of the frame; it lies in the cells of `row` and in line `place_in` of the grid's part."""
     for column in range(up(0), up(between.shape[1])):
         sure = between[row, column, up(0)]
         if sure <= f32(0):
@@ -253,13 +266,15 @@ def _refine_line(
         k_y, k_u = between[row, column, up(1)], between[row, column, up(2)]
         k_v, k = between[row, column, up(3)], between[row, column, up(4)]
         half = up(line >> up(1))
-        for at in range(up(columns[column]), up(columns[up(column + up(1))])):
-            chroma = up(at >> up(1))
+        start, stop = up(columns[column]), up(columns[up(column + up(1))])
+        for at in range(start, stop):
+            chroma, near = up(at >> up(1)), up(up(4) * column + (up(4) * (at - start)) // (stop - start))
             place = k_y * f32(y[line, at]) + k_u * f32(u[half, chroma]) + k_v * f32(v[half, chroma]) + k
-            out[line, at] = _projected(out[line, at], place, sure)
+            made = _projected(out[line, at], place, sure)
+            out[line, at] = min(max(made, least[place_in, near]), most[place_in, near])
 
 
-@loop(SEEN, types.intp, types.intp, types.intp, SEEN, SEEN, SEEN, SEEN_FLOATS, SEEN_EDGES, SEEN_EDGES, MADE, MADE_FLAT)
+@loop(SEEN, *[types.intp] * 3, *[SEEN] * 3, SEEN_FLOATS, *[SEEN] * 2, *[SEEN_EDGES] * 2, MADE, MADE_FLAT)
 def stretch(
     rows: U8,
     left: int,
@@ -269,6 +284,8 @@ def stretch(
     u: U8,
     v: U8,
     between: NDArray[np.float32],
+    least: U8,
+    most: U8,
     row_edges: NDArray[np.int32],
     column_edges: NDArray[np.int32],
     out: U8,
@@ -276,7 +293,8 @@ def stretch(
 ) -> None:
     """The mask at the frame's size, in one pass: `rows`, already as wide as they shall be, become `height` lines that
     begin at (`left`, `top`) of `out`, with nobody outside of them; where `between` (see `lines`) is sure, each pixel of
-    the frame `y`, `u`, `v` is taken for the place of its own colour; and `kinds` says what the lines have become (see
+    the frame `y`, `u`, `v` is taken for the place of its own colour, from `least` to `most` (four by four to a cell of
+    `between`); and `kinds` says what the lines have become (see
     `loops.classify`), which costs next to nothing while they are in the nearest cache. `row_edges`, `column_edges`:
     where the cells of `between` begin, and the last one ends, in pixels of the frame."""
     width, right, bottom = out.shape[1], left + rows.shape[1], top + height
@@ -299,5 +317,7 @@ def stretch(
             while cell < between.shape[0] and line >= row_edges[cell + 1]:
                 cell += 1
             if cell < between.shape[0] and line >= row_edges[cell]:
-                _refine_line(y, u, v, between, up(cell), column_edges, out, up(line))
+                start, stop = row_edges[cell], row_edges[cell + 1]
+                place_in = up(4 * cell + 4 * (line - start) // (stop - start))
+                _refine_line(y, u, v, between, least, most, up(cell), place_in, column_edges, out, up(line))
         kinds[pair] = kind_of(out, up(first), up(end - 1))

@@ -10,13 +10,14 @@ import numpy as np
 
 from vbgcam.errors import ModelError
 from vbgcam.frames import U8, Mask, RawFrame, Size, read_only
-from vbgcam.mask.edges import Outline
+from vbgcam.mask.edges import FINE_REACH, Outline
 from vbgcam.mask.grid import Part
 from vbgcam.pixels import resize_alpha
 from vbgcam.segment import Probability
 
 _NO_OUTLINE: Final = Outline(np.empty((0, 0, 8), np.float32), 0, 0)
 _NO_OUTLINE.between.flags.writeable = False
+_NOBODY: Final = read_only(np.empty((0, 0), np.uint8))
 
 
 def alpha_of(probability: Probability) -> U8:
@@ -59,8 +60,10 @@ def full(
     y, u, v = (read_only(plane) for plane in (frame.planes.y, frame.planes.u, frame.planes.v))
     place = left, top, bottom - top
     cells = outline or _NO_OUTLINE
+    of = alpha[cells.top : cells.top + 4 * cells.between.shape[0], cells.left : cells.left + 4 * cells.between.shape[1]]
+    bounds = cells.bounds(np.ascontiguousarray(of), FINE_REACH) if outline is not None else (_NOBODY, _NOBODY)
     row_edges, column_edges = cells.edges(Size(width, height), size)
-    loops.stretch(read_only(few), *place, y, u, v, cells.between, row_edges, column_edges, out, kinds)
+    loops.stretch(read_only(few), *place, y, u, v, cells.between, *bounds, row_edges, column_edges, out, kinds)
     return Mask(read_only(out), captured_at, frame.epoch, read_only(kinds))
 
 

@@ -39,12 +39,14 @@ _LOSSLESS: Final = (".png",)  # a mask is to be exact, and the cut-out needs an 
 class Look:
     """What is made of the pictures. `behind`: a background of the given size, the room itself out of focus, or None for
     the plain picture. `mirror` turns the picture, its mask and its cut-out, not the background. `key`: the key colour
-    whose light on the person is taken out. `hard`: a mask of 0 and 255, the classic method. `steps`: what is done to
-    the network's masks; of a single picture there is nothing to learn, and nothing moved."""
+    whose light on the person is taken out, `light` how much of the background's falls on them. `hard`: a mask of 0 and
+    255, the classic method. `steps`: what is done to the network's masks; of a single picture there is nothing to
+    learn, and nothing moved."""
 
     behind: Callable[[Size], Background] | Blur | None
     mirror: bool = False
     key: Key | None = None
+    light: float = 0.0
     hard: bool = False
     steps: Steps = NONE
 
@@ -146,7 +148,7 @@ class _Studio:
             person = _times(self.masker.mask(frame), own)
         alpha = person.alpha
         if names.result is not None:
-            composer = Composer(frame.size, mirror=self.look.mirror, key=self.look.key)
+            composer = Composer(frame.size, mirror=self.look.mirror, key=self.look.key, light=self.look.light)
             mask = person if self.look.behind is not None else everything
             safe = composer.compose(frame, mask, self.backdrops.of(frame.size))
             del frame, mask, composer

@@ -44,13 +44,15 @@ Progress = Callable[[int, "int | None", float], None]
 @dataclass(frozen=True, slots=True)
 class Look:
     """What is made of the film. `behind`: a background of the given size, the room itself out of focus, or None for
-    the plain picture. `key`: the key colour whose light on the person is taken out. `hard`: a mask of 0 and 255.
+    the plain picture. `key`: the key colour whose light on the person is taken out, `light` how much of the
+    background's falls on them. `hard`: a mask of 0 and 255.
     `steps`: what is done to the network's masks. `height`: the new film's lines, even; None keeps the size, but for odd
     sides, which lose their last line."""
 
     behind: Callable[[Size], Background] | Blur | None
     mirror: bool = False
     key: Key | None = None
+    light: float = 0.0
     hard: bool = False
     steps: Steps = NONE
     height: int | None = None
@@ -120,7 +122,7 @@ class _Pictures:
     """The new film, with its sound; what was opened is closed by `stack`."""
 
     def __init__(self, stack: ExitStack, film: Film, target: Path, look: Look, size: Size) -> None:
-        self._composer = Composer(size, mirror=look.mirror, key=look.key)
+        self._composer = Composer(size, mirror=look.mirror, key=look.key, light=look.light)
         self._blur = look.behind if isinstance(look.behind, Blur) else None
         self._background: Background | None = None
         if look.behind is not None and not isinstance(look.behind, Blur):
