@@ -1,35 +1,33 @@
-"""app: from settings to the pieces of a run."""
+"""app: what the settings come to."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from vbgcam import app, config
-from vbgcam.live.pairing import Asked
+from vbgcam import app
+from vbgcam.config import Settings, load
+from vbgcam.pixels import color_yuv
+
+
+def settings(**overrides: str) -> Settings:
+    return load(overrides={name.replace("__", "."): text for name, text in overrides.items()})
 
 
 @pytest.fixture(autouse=True)
-def _own_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path_factory.mktemp("home") / "config.toml"
-    monkeypatch.setattr(config, "default_path", lambda: path)
+def nobodys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
 
 
-def settings(**overrides: str) -> config.Settings:
-    given = {name.replace("_", ".", 1): value for name, value in overrides.items()}
-    return config.load(None, {"camera.source": "demo", "output.sink": "null", **given})
+def test_a_green_screens_light_is_taken_out_unless_colours_are_off() -> None:
+    assert app.key(settings(model__name="chroma:#00b140")) == color_yuv((0, 177, 64))[1:]
+    assert app.key(settings(model__name="chroma:#00b140", mask__preset="none")) is not None
+    assert app.key(settings(model__name="chroma:#00b140", mask__colours="off")) is None
+    assert app.key(settings(model__name="plate")) is None
 
 
-@pytest.mark.parametrize(("text", "size", "auto"), [("auto", None, True), ("288", 288, False)])
-def test_the_networks_input_is_fixed_by_a_number_and_found_otherwise(text: str, size: int | None, auto: bool) -> None:
-    given = settings(model_size=text)
-    assert app.options(given).size == app.options(given, live=True).size == size
-    assert app.plan(given).size_auto == auto
-
-
-@pytest.mark.parametrize("pairing", ["auto", "exact", "newest"])
-def test_the_pairing_that_was_asked_for_is_the_plans(pairing: Asked) -> None:
-    assert app.plan(settings(mask_pairing=pairing)).pairing == pairing
-
-
-def test_the_age_of_masks_is_limited_in_seconds() -> None:
-    assert app.plan(settings(mask_max_age_ms="250")).limits.mask_age == 0.25
+def test_a_switch_stands_above_the_preset() -> None:
+    assert app.steps(settings(mask__preset="balanced", mask__memory="off")).memory is False
+    assert app.steps(settings(mask__preset="none", mask__time="on")).time is True
+    assert app.steps(settings(mask__preset="balanced")).colours is True

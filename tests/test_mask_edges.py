@@ -86,6 +86,13 @@ def test_each_can_be_left_out(switch: str) -> None:
     assert np.array_equal(mask.alpha, masked().alpha) == (switch == "colours")
 
 
+def test_an_exact_alpha_finer_than_the_grid_stays_as_fine() -> None:
+    frame, truth, _answer = shot()
+    mask = Present(steps("balanced")).mask(frame, Sighting(frame, read_only(truth), exact=True))
+    assert mask is not None
+    np.testing.assert_array_equal(mask.alpha, truth)
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     have=st.integers(1, 20), more=st.integers(0, 60), width=st.integers(1, 70),

@@ -54,9 +54,10 @@ def steps(settings: Settings) -> Steps:
 
 
 def key(settings: Settings) -> Key | None:
-    """The chroma of the key colour whose light on the person `compose` takes out."""
+    """The chroma of the key colour whose light on the person `compose` takes out (spill); a green screen is in the
+    whole picture, so this goes with `mask.colours` alone, whatever the preset."""
     spec = ModelSpec.parse(settings.model.name)
-    return color_yuv(spec.color)[1:] if spec.kind == "chroma" else None
+    return color_yuv(spec.color)[1:] if spec.kind == "chroma" and settings.mask.colours != "off" else None
 
 
 def behind(settings: Settings) -> Callable[[Size], Background] | Blur | None:

@@ -124,7 +124,9 @@ class MaskSettings(_Section):
         default="preset", description="the outline follows your colours; specks in the room and holes in you go"
     )
     colours: Switch = Field(
-        default="preset", description="the colours of the room behind you are taken out of your outline"
+        default="preset",
+        description="the colours of the room behind you are taken out of your outline, and a green screen's light out "
+        "of all of you",
     )
 
     max_age_ms: float = Field(

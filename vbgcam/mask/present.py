@@ -102,6 +102,8 @@ class Present:
         self._last, self._made_last = now, alpha
         self.box = box_of(alpha)
         self.elsewhere = self._memory is not None and self._memory.elsewhere
+        if own and sighting.exact:
+            return full(sighting.alpha, frame, sighting.captured_at)  # finer than the grid
         found = self._outline
         mask = full(alpha, frame, sighting.captured_at, part=self._part, outline=found if self._steps.edges else None)
         if found is None or not self._steps.colours:
