@@ -78,6 +78,7 @@ FIGURES: dict[str, Any] = {
         "1080p": {
             "image": {"ms": 8.5, "cpu_ms": 11.5, "runs": 9},
             "blur": {"ms": 12.5, "cpu_ms": 17.5, "runs": 9},
+            "balanced": {"ms": 11.5, "cpu_ms": 14.5, "runs": 9},
             "model": "onnx:selfie.onnx",
             "input": "256x256",
         }
@@ -294,8 +295,8 @@ def test_the_stages_have_the_keys_of_the_issue() -> None:
 def test_a_whole_frame_is_measured_with_both_backgrounds() -> None:
     build = live.stand_in(1000.0)
     found = frame.measure(scene.scene(TINY), build(lambda _done, _total: None), 0.0, unchecked)
-    assert set(found) == {"image", "blur", "model", "input"}
-    assert all(found[behind]["ms"] >= 1 for behind in ("image", "blur"))
+    assert set(found) == {"image", "blur", "balanced", "model", "input"}
+    assert all(found[behind]["ms"] >= 1 for behind in ("image", "blur", "balanced"))
 
 
 def test_the_live_chain_is_measured_on_air() -> None:
@@ -416,8 +417,9 @@ def test_the_table_says_every_figure_plainly() -> None:
     assert max(map(len, text.splitlines())) <= 120
     rows = [" ".join(line.split()) for line in text.splitlines()]
     assert "blend with a picture 0.50 0.50 2.0x 40.0 80x 0.40" in rows
-    assert "1080p image 8.50 11.5" in rows
-    assert "blur 12.5 17.5" in rows
+    assert "1080p a picture 8.50 11.5" in rows
+    assert "a picture, all steps 11.5 14.5" in rows
+    assert "the room blurred 12.5 17.5" in rows
     assert "fcn_resnet101 256x256 70.0 139 490 7.0x 0.0123 bf16" in rows
     assert "onnx:selfie.onnx 256x256 5.00 5.00 fp32" in rows
     assert "1080p30 30.0 1 of 150 2.00 3.25 5.50 366 14 %" in rows

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from vbgcam.bench import Check, Figures
-from vbgcam.bench.scene import moving
+from vbgcam.bench.scene import moving, there_and_back
 from vbgcam.bench.timing import Work, interleaved
 from vbgcam.frames import U8, Planes, RawFrame, Sighting, Size
 from vbgcam.mask import Present
@@ -72,9 +72,7 @@ def _work(chosen: Steps, film: list[tuple[Planes, U8]], *, carried: bool) -> Cal
 
     def work() -> object:
         nonlocal count, coming, newest
-        # There and back again, so that nothing jumps.
-        place = count % (2 * len(film) - 2)
-        planes, alpha = film[min(place, 2 * len(film) - 2 - place)]
+        planes, alpha = film[there_and_back(count, len(film))]
         frame = RawFrame(planes, count / _RATE, 0, count)
         if not carried:
             newest = Sighting(frame, alpha)

@@ -98,6 +98,12 @@ def moving(size: Size, count: int = 16) -> list[tuple[Planes, U8]]:
     return made
 
 
+def there_and_back(number: int, count: int) -> int:
+    """Which of `count` frames of a film is shown as the one of that number, so that nothing jumps at its ends."""
+    place = number % (2 * count - 2)
+    return min(place, 2 * count - 2 - place)
+
+
 def _yuyv(planes: Planes) -> U8:
     """Both lines of a pair carry the pair's chroma."""
     height, width = planes.y.shape
