@@ -15,9 +15,9 @@ from vbgcam.camera import drawn
 from vbgcam.camera.drawn.grain import add_grain
 from vbgcam.compose import Composer
 from vbgcam.frames import U8, Backdrop, Mask, Planes, RawFrame, Sighting, Size, read_only
+from vbgcam.grid import Part
 from vbgcam.mask import Present
 from vbgcam.mask.edges import Outline
-from vbgcam.mask.grid import Part
 from vbgcam.mask.plain import full
 from vbgcam.pixels import from_rgb
 from vbgcam.steps import steps
@@ -86,11 +86,17 @@ def test_each_can_be_left_out(switch: str) -> None:
     assert np.array_equal(mask.alpha, masked().alpha) == (switch == "colours")
 
 
-def test_an_exact_alpha_finer_than_the_grid_stays_as_fine() -> None:
+def test_an_exact_alpha_stays_as_it_is_without_edges_and_is_refined_with_them() -> None:
     frame, truth, _answer = shot()
-    mask = Present(steps("balanced")).mask(frame, Sighting(frame, read_only(truth), exact=True))
-    assert mask is not None
-    np.testing.assert_array_equal(mask.alpha, truth)
+    half = read_only(np.asarray(cv2.resize(truth, (640, 360), interpolation=cv2.INTER_AREA), np.uint8))
+    plain = full(half, frame, 0.0).alpha
+    made = []
+    for how in (steps("balanced", edges="off"), steps("balanced")):
+        mask = Present(how).mask(frame, Sighting(frame, half, exact=True))
+        assert mask is not None
+        made.append(mask.alpha)
+    np.testing.assert_array_equal(made[0], plain)
+    assert cv2.absdiff(made[1], truth).mean() < 0.7 * cv2.absdiff(plain, truth).mean()
 
 
 @settings(deadline=None, max_examples=60)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vbgcam.frames import U8, Size, read_only
-from vbgcam.mask.grid import Grid, Part, around
+from vbgcam.grid import Grid, Part, around
 from vbgcam.mask.memory import Memory
 
 SIZE = Size(320, 180)

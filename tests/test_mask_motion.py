@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vbgcam.frames import U8, Size, read_only
-from vbgcam.mask.grid import Grid, around
+from vbgcam.grid import Grid, around
 from vbgcam.mask.motion import Motion, coarse, cut, too_far
 
 SIZE = Size(320, 180)

@@ -31,6 +31,7 @@ from vbgcam.policy import Limits
 from vbgcam.segment import Progress, Segmenter, open_segmenter
 from vbgcam.segment.everything import Everything
 from vbgcam.specs import ModelSpec, SourceSpec
+from vbgcam.steps import NONE
 from vbgcam.terminal import Show, progress
 
 if TYPE_CHECKING:
@@ -409,12 +410,14 @@ def _asked(arguments: Namespace) -> tuple[Question, Settings]:
     said += ["--hard"] if arguments.hard else []
     said += ["--background", arguments.background] if arguments.background is not None else []
     said += [part for pair in arguments.set for part in ("--set", pair)]
+    # Masks that are there for each frame are scored as they are.
+    as_they_are = spec.kind == "truth" and arguments.mask_fps is None
     question = Question(
         files=(path,) if path is not None else (),
         settings={"model": settings.model.model_dump(mode="json"), "mask": settings.mask.model_dump(mode="json")},
         limits=Limits(settings.mask.max_age_ms / 1000),
         hard=settings.model.hard,
-        steps=app.steps(settings),
+        steps=NONE if as_they_are else app.steps(settings),
         behind=app.behind(settings),
         command=shlex.join(said),
     )

@@ -13,7 +13,7 @@ from vbgcam.background.drawn import hills
 from vbgcam.camera import drawn
 from vbgcam.camera.drawn.grain import add_grain
 from vbgcam.frames import U8, Backdrop, Mask, Planes, RawFrame, Size, read_only
-from vbgcam.mask.grid import grid_size
+from vbgcam.grid import grid_size
 from vbgcam.mask.plain import full
 from vbgcam.segment import Probability
 

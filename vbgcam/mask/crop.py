@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from vbgcam.frames import U8, Planes, RawFrame, Sighting, Size, read_only
-from vbgcam.mask.grid import grid_size
+from vbgcam.grid import grid_size
 from vbgcam.mask.plain import alpha_of
 from vbgcam.pixels import crop
 from vbgcam.segment import Segmenter

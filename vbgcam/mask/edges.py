@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbgcam.frames import U8, Fringe, Size, read_only
-from vbgcam.mask.grid import Grid, Part, resized
+from vbgcam.grid import Grid, Part, resized
 
 # Islands and holes are found at half the grid. Of its pixels: what is smaller is a speck, and an island of any size of
 # which the network saw less than this part is somebody's chair.

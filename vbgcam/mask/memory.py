@@ -28,15 +28,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbgcam.frames import U8, Size, read_only
-from vbgcam.mask.grid import Grid, Part, of
+from vbgcam.grid import Grid, Part, of
+from vbgcam.segment.difference import distance, foot, share
 from vbgcam.segment.light import tint, tone
 
 log = logging.getLogger(__name__)
 
-# The ramp of d, from the room's own noise plus this, so wide. A noise beyond the loudest is none.
-_FOOT: Final = 6
+# The ramp of d is so wide.
 _WIDTH: Final = 14
-_LOUDEST: Final = 24
 # What the two sides of the log odds are cut to, and the gain of their sum.
 _LIKELY: Final = (0.01, 0.99)
 _PRIOR: Final = (0.05, 0.985)
@@ -53,8 +52,6 @@ _GROWN: Final = np.ones((7, 7), np.uint8)
 _FREE: Final = 25
 _HALF: Final = 127
 _NEAR: Final = np.ones((3, 3), np.uint8)
-# The person's own distance is looked for within two pixels (see `segment.plate`).
-_AROUND: Final = np.ones((5, 5), np.uint8)
 # Samples for light and fit: at every so many pixels; of the known room at least so many.
 _STEP: Final = 8
 _FEWEST: Final = 150
@@ -93,7 +90,7 @@ class Memory:
         self._known = 0
         self._coarse: tuple[NDArray[np.float32], ...] | None = None
         self.elsewhere = False
-        self._foot = _FOOT
+        self._foot = foot(0)
         self._learned_at = -np.inf
         self._sighted_at = -np.inf
         self._not_before = -np.inf
@@ -150,7 +147,7 @@ class Memory:
             off = self._sampled(now)
         apart = np.abs(off[0]) + 3 * (np.abs(off[1]) + np.abs(off[2]))
         usual = apart[free]
-        self._foot = _FOOT + min(_LOUDEST, _median(usual))
+        self._foot = foot(_median(usual))
         differs = apart > self._foot + _WIDTH
         if np.count_nonzero(differs & free) > _UNFIT * usual.size or self._moved(now, somebody):
             log.debug("the room looks different: it is learned anew")
@@ -165,14 +162,10 @@ class Memory:
         from vbgcam.mask import loops
 
         prior = read_only(np.asarray(cv2.blur(alpha, _SOFT), np.uint8))
-        distance, out, parted = np.empty_like(alpha), np.empty_like(alpha), np.empty_like(alpha)
-        y, u, v = (of(plane, part) for plane in self._room)
-        loops.differ(now.y, now.u, now.v, y, u, v, distance)
-        seen, distance = of(self._seen, part), read_only(distance)
-        loops.judge(distance, prior, alpha, seen, _table(self._foot), out)
-        largest, inside = cv2.dilate(distance, _AROUND), cv2.erode(out, _AROUND)
-        loops.share(read_only(out), _seen_as(inside), distance, _seen_as(largest), seen, self._foot, parted)
-        return read_only(np.asarray(cv2.medianBlur(parted, 3), np.uint8))
+        apart, seen = distance(now, [of(plane, part) for plane in self._room]), of(self._seen, part)
+        out = np.empty_like(alpha)
+        loops.judge(apart, prior, alpha, seen, _table(self._foot), out)
+        return read_only(np.asarray(cv2.medianBlur(share(out, apart, self._foot, seen), 3), np.uint8))
 
     def _doubt(self, seen: Grid, alpha: U8) -> None:
         """Forgets the room around what looks different over an area that the network saw nobody in, in the same frame:
@@ -282,14 +275,10 @@ def _above(plane: object, least: int) -> U8:
     return np.asarray(cv2.threshold(np.asarray(plane, np.uint8), least, 255, cv2.THRESH_BINARY)[1], np.uint8)
 
 
-def _seen_as(plane: object) -> U8:
-    return read_only(np.asarray(plane, np.uint8))
-
-
-@lru_cache(maxsize=2 * _LOUDEST)
-def _table(foot: int) -> U8:
+@lru_cache(maxsize=64)
+def _table(least: int) -> U8:
     """The alpha for each distance and prior."""
-    likely = np.clip((np.arange(256) - foot) / _WIDTH, *_LIKELY)
+    likely = np.clip((np.arange(256) - least) / _WIDTH, *_LIKELY)
     prior = np.clip(np.arange(256) / 255, *_PRIOR)
     odds = np.log(likely / (1 - likely))[:, None] + np.log(prior / (1 - prior))
     return read_only(np.round(255 / (1 + np.exp(-_GAIN * odds))).astype(np.uint8))

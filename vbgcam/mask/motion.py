@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbgcam.frames import U8, Size, read_only
-from vbgcam.mask.grid import Grid, Part
+from vbgcam.grid import Grid, Part
 from vbgcam.pixels import shrink
 
 Field = NDArray[np.float32]

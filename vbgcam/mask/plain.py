@@ -10,8 +10,8 @@ import numpy as np
 
 from vbgcam.errors import ModelError
 from vbgcam.frames import U8, Mask, RawFrame, Size, read_only
+from vbgcam.grid import Part
 from vbgcam.mask.edges import FINE_REACH, Outline
-from vbgcam.mask.grid import Part
 from vbgcam.pixels import resize_alpha
 from vbgcam.segment import Probability
 

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbgcam.frames import U8, Mask, RawFrame, Sighting, Size, read_only
+from vbgcam.grid import Grid, Part, around, grid, grid_size, of, resized
 from vbgcam.mask.crop import Box, box_of
 from vbgcam.mask.edges import Outline, by_colour, outline, without_specks
-from vbgcam.mask.grid import Grid, Part, around, grid, grid_size, of, resized
 from vbgcam.mask.memory import Memory
 from vbgcam.mask.motion import Motion, coarse, cut, too_far
 from vbgcam.mask.plain import full
@@ -93,8 +93,11 @@ class Present:
         network = self._here(frame, now, sighting, size)
         if too_far(self._far):
             return None
-        if own and sighting.exact:
+        finer = own and sighting.exact and not self._steps.edges
+        if finer:
             alpha, self._part, self._outline = network, None, None
+        elif own and sighting.exact:
+            alpha = self._outlined(now, network)
         else:
             alpha = self._made(now, network, own, sighting.captured_at)
         if self._memory is not None and own:
@@ -102,8 +105,8 @@ class Present:
         self._last, self._made_last = now, alpha
         self.box = box_of(alpha)
         self.elsewhere = self._memory is not None and self._memory.elsewhere
-        if own and sighting.exact:
-            return full(sighting.alpha, frame, sighting.captured_at)  # finer than the grid
+        if finer:
+            return full(sighting.alpha, frame, sighting.captured_at)
         found = self._outline
         mask = full(alpha, frame, sighting.captured_at, part=self._part, outline=found if self._steps.edges else None)
         if found is None or not self._steps.colours:
@@ -129,13 +132,27 @@ class Present:
             alpha = without_specks(alpha, seen)
         if self._steps.time:
             alpha = self._steadied(alpha, now, part)
-        self._outline = outline(alpha, here, part) if self._steps.edges or self._steps.colours else None
-        if self._outline is not None and self._steps.edges:
-            alpha = by_colour(alpha, here, self._outline)
+        alpha = self._by_colour(alpha, here, part)
         if not own and self._steps.motion:
             alpha = _doubted(alpha, made_at, now.captured_at)
         out[part] = alpha
         return read_only(out)
+
+    def _outlined(self, now: Grid, alpha: U8) -> U8:
+        """What is done to an exact alpha."""
+        part = self._part = around(alpha)
+        out = np.zeros_like(alpha)
+        if part is None:
+            self._outline = None
+        else:
+            out[part] = self._by_colour(of(alpha, part), now.part(part), part)
+        return read_only(out)
+
+    def _by_colour(self, alpha: U8, here: Grid, part: Part) -> U8:
+        self._outline = outline(alpha, here, part) if self._steps.edges or self._steps.colours else None
+        if self._outline is None or not self._steps.edges:
+            return alpha
+        return by_colour(alpha, here, self._outline)
 
     def _begin(self, frame: RawFrame) -> None:
         size = grid_size(frame.size)
