@@ -16,6 +16,7 @@ import numpy as np
 from vbgcam.camera import Captured, Got
 from vbgcam.errors import CameraError
 from vbgcam.frames import U8, Backdrop, Planes, RawFrame, SafeFrame, Size
+from vbgcam.output import Audience
 from vbgcam.segment import Probability
 
 SECRET = (200, 16, 240)
@@ -194,6 +195,7 @@ class FakeOutput:
     frames: list[U8] = field(default_factory=list)
     is_open: bool = False
     closes: int = 0
+    readers: Audience | None = None
 
     def open(self) -> None:
         if self.fail is not None and self.fail_at < 0:
@@ -212,6 +214,10 @@ class FakeOutput:
         if self.keep:
             self.frames.append(frame.planes.data.copy())
         self.notify(self)
+
+    def audience(self) -> Audience | None:
+        assert self.is_open
+        return self.readers
 
     def close(self) -> None:
         self.closes += 1

@@ -30,6 +30,9 @@ NO_OBS = "'obs' backend: OBS Virtual Camera device not found! Did you install OB
 class FakeDevice:
     label = "a camera"
 
+    def audience(self) -> None:
+        pass
+
     def send(self, planes: Planes) -> None:
         pass
 

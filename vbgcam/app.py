@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from vbgcam.background import Background, open_background
 from vbgcam.camera import Wanted, open_source
@@ -30,6 +33,9 @@ from vbgcam.steps import NAMES, NONE, Steps
 from vbgcam.steps import steps as of_preset
 
 log = logging.getLogger(__name__)
+
+# Sinks that may vanish and come back.
+_DEVICES: Final = ("auto", "virtualcam")
 
 
 def options(settings: Settings, *, live: bool = False) -> Options:
@@ -106,7 +112,19 @@ def plan(settings: Settings) -> Plan:
         retry=source_spec.kind == "camera",
         pairing=settings.mask.pairing,
         size_auto=settings.model.size == "auto",
+        lighter=_lighter(model, settings),
+        on_demand=settings.output.on_demand,
+        unload_after=settings.model.unload_after_s or math.inf,
+        comes_back=source_spec.kind in ("camera", "demo") and SinkSpec.parse(settings.output.sink).kind in _DEVICES,
     )
+
+
+def _lighter(model: ModelSpec, settings: Settings) -> Callable[[Progress], Segmenter] | None:
+    """What may take the place of one of torchvision's networks that fails again and again: the smallest, on the CPU."""
+    if model.kind not in ("auto", "torchvision"):
+        return None
+    asked = replace(options(settings, live=True), device="cpu", size=None, sha256="")
+    return partial(open_segmenter, ModelSpec.parse("lraspp_mobilenet_v3_large"), asked)
 
 
 def run(

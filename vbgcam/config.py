@@ -91,6 +91,12 @@ class ModelSettings(_Section):
     )
     hard: bool = Field(default=False, description="the classic label mask, person or not, in place of a soft alpha")
     threads: int = Field(default=0, ge=0, le=256, description="CPU threads of the network; 0 chooses")
+    unload_after_s: float = Field(
+        default=600.0,
+        ge=0,
+        description="seconds after which the network's memory is given back while nobody reads the virtual camera; 0 "
+        "never",
+    )
     mirror: str = Field(
         default="", description="fetch torchvision's weights below this URL in place of torchvision's own server"
     )
@@ -171,6 +177,11 @@ class OutputSettings(_Section):
         default="auto", description="auto is the source's size; it stays the same for as long as the program runs"
     )
     mirror: bool = Field(default=False, description="show yourself as in a mirror; the background is not turned")
+    on_demand: bool = Field(
+        default=True,
+        description="the camera is on only while some program reads the virtual one, where that can be told (Linux); "
+        "until then the background alone is there",
+    )
 
 
 class Settings(_Section):

@@ -23,6 +23,8 @@ class Why(StrEnum):
     MASK_AGE = "the newest mask is too old"
     FRAME_AGE = "the newest frame is too old"
     TOO_FAR = "too much has moved since the newest mask"
+    IDLE = "nobody is watching"
+    OUTPUT = "the output takes no frames"
     PAUSED = "paused"
     ERROR = "a step failed"
 

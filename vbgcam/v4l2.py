@@ -198,6 +198,17 @@ def stream_off(fd: int, kind: int) -> None:
     exchange(fd, _WRITE, 19, struct.pack("i", kind))
 
 
+def subscribe(fd: int, event: int) -> None:
+    """VIDIOC_SUBSCRIBE_EVENT, with the state as it is now as the first one. Raises OSError where there is none such."""
+    exchange(fd, _WRITE, 90, struct.pack("3I20x", event, 0, 1))
+
+
+def event(fd: int) -> tuple[int, bytes]:
+    """VIDIOC_DQEVENT: its type and its 64 bytes of payload. Raises OSError where none waits."""
+    reply = exchange(fd, _READ, 89, bytes(136))
+    return int(struct.unpack_from("I", reply)[0]), reply[8:72]
+
+
 def exchange(fd: int, direction: int, number: int, payload: bytes) -> bytes:
     """One ioctl of the video type 'V': sends `payload`, whose length is part of the request's number, and returns what
     the driver made of it. `direction`: 1 the program writes, 2 it reads, 3 both. Raises OSError."""

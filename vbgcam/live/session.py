@@ -13,15 +13,15 @@ from typing import Protocol
 from vbgcam.background import Background
 from vbgcam.camera import Source
 from vbgcam.compose import Behind, Blur, Composer, Key
-from vbgcam.errors import OutputError, VbgcamError
+from vbgcam.errors import ModelError, OutputError, VbgcamError
 from vbgcam.frames import Backdrop, RawFrame, Sighting, Size
 from vbgcam.live.pairing import Asked, Pairing
 from vbgcam.live.slots import Slot
 from vbgcam.live.stats import Stats
-from vbgcam.live.workers import Backdrops, Board, Capture, Compositor, Inference
+from vbgcam.live.workers import Backdrops, Board, Capture, Compositor, Inference, Watch
 from vbgcam.mask import NONE, Present, Steps
 from vbgcam.output import Output
-from vbgcam.policy import Limits
+from vbgcam.policy import Limits, Why
 from vbgcam.segment import Progress, Segmenter
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,11 @@ log = logging.getLogger(__name__)
 # film's last packets and its index may take longer than a device's release.
 _PATIENCE = 1.0
 _FINISH = 60.0
+# Seconds at one frame after which a network has hung: fcn_resnet101 at its largest takes 2 s on a small CPU, and
+# compiling for a new size 10. So many hangs, and a lighter network takes its place; twice as many, and the session
+# ends.
+_HUNG = 30.0
+_HANGS = 2
 
 
 class _Worker(Protocol):
@@ -41,7 +46,10 @@ class Plan:
     """What a session is made of. `build` is called by the inference worker, since it imports torch. `blur` replaces
     the background, which then is the cover only. `retry`: a source that comes back (a camera) is opened again.
     `pairing`: of frames and masks; where the source waits for its reader "auto" is "exact", since nothing is lost by
-    it. `size_auto`: the network's input is as large as the machine can do in time."""
+    it. `size_auto`: the network's input is as large as the machine can do in time. `lighter`: builds a network that may
+    take the other's place. `on_demand`: the source is open only while somebody reads the output, where that can be
+    told; after `unload_after` seconds without, the network's memory is given back. `comes_back`: an output that
+    vanishes (a device) is opened again."""
 
     source: Source
     output: Output
@@ -59,6 +67,10 @@ class Plan:
     retry: bool = True
     pairing: Asked = "auto"
     size_auto: bool = False
+    lighter: Callable[[Progress], Segmenter] | None = None
+    on_demand: bool = False
+    unload_after: float = math.inf
+    comes_back: bool = False
 
 
 class Session:
@@ -74,6 +86,9 @@ class Session:
         self._frames_out: Slot[RawFrame] = Slot(changed)
         self._masks: Slot[Sighting] = Slot(changed)
         self._threads: list[threading.Thread] = []
+        self._inference: Inference | None = None
+        self._hangs = 0
+        self.hung_after = _HUNG
 
     def start(self) -> None:
         """Opens the output and sends the first cover. Raises OutputError, BackgroundError; nothing runs then."""
@@ -92,9 +107,12 @@ class Session:
         plan.output.open()
         try:
             plan.output.send(composer.cover(first), time.monotonic())
+            board.audience = plan.output.audience() if plan.on_demand else None
         except OutputError:
             plan.output.close()
             raise
+        if board.audience is None:
+            board.wanted.set()
         self.stats.sent(time.monotonic(), None, None)
         self.stats.fact(state="covered", sink=plan.output.name, size=str(plan.size))
         frames_in, frames_out, masks = self._frames_in, self._frames_out, self._masks
@@ -115,26 +133,16 @@ class Session:
                 clocked=clocked,
                 frames=frames_out,
                 masks=masks,
+                comes_back=plan.comes_back,
+                on_demand=plan.on_demand,
             ),
             "compositor",
         )
+        if board.audience is not None:
+            self._run(Watch(board, self.stats), "watch")
         if plan.background.moves and plan.blur is None:
             self._run(Backdrops(plan.background, 1 / plan.fps, board, backdrops), "backdrop")
-        pairing = Pairing("exact" if plan.pairing == "auto" and not clocked else plan.pairing)
-        self._run(
-            Inference(
-                build=plan.build,
-                crop=plan.steps.crop and not plan.hard,
-                pairing=pairing,
-                size_auto=plan.size_auto,
-                max_age=plan.limits.mask_age,
-                board=board,
-                stats=self.stats,
-                frames=frames_in,
-                masks=masks,
-            ),
-            "inference",
-        )
+        self._begin_inference()
         self._run(Capture(plan.source, plan.size, plan.retry, board, self.stats, frames_out, frames_in), "capture")
 
     def wait(
@@ -144,6 +152,7 @@ class Session:
         or `tick`, called about ten times a second, is True."""
         end = time.monotonic() + duration if duration is not None else None
         while not self._board.stop.is_set() and not interrupted.is_set():
+            self._supervise()
             left = 0.1 if end is None else min(0.1, end - time.monotonic())
             if left <= 0:
                 return
@@ -172,6 +181,42 @@ class Session:
         if failure is not None:
             raise failure
         return not left
+
+    def _begin_inference(self) -> None:
+        plan = self._plan
+        asked: Asked = "exact" if plan.pairing == "auto" and not plan.source.clocked else plan.pairing
+        self._inference = Inference(
+            build=plan.build if self._hangs < _HANGS or plan.lighter is None else plan.lighter,
+            lighter=plan.lighter,
+            unload_after=plan.unload_after,
+            crop=plan.steps.crop and not plan.hard,
+            pairing=Pairing(asked),
+            size_auto=plan.size_auto,
+            max_age=plan.limits.mask_age,
+            board=self._board,
+            stats=self.stats,
+            frames=self._frames_in,
+            masks=self._masks,
+        )
+        self._run(self._inference, "inference")
+
+    def _supervise(self) -> None:
+        """A network that is at one frame for longer than any takes has hung in a library's call, which nobody can end:
+        its thread is left behind, and another one is built in a thread of its own."""
+        since = self._board.inferring_since
+        if since is None or time.monotonic() - since < self.hung_after or self._inference is None:
+            return
+        self._hangs += 1
+        error = ModelError(f"the network gave no answer for {self.hung_after:.0f} s")
+        log.warning("%s: it is built anew", error)
+        self._inference.retired.set()
+        self._board.inferring_since = None
+        self._board.model_trouble, self._board.last_problem = Why.MODEL, error
+        self._masks.clear()
+        if self._hangs > 2 * _HANGS:
+            self._board.fail(error)
+            return
+        self._begin_inference()
 
     def _run(self, worker: _Worker, name: str) -> None:
         def guarded() -> None:

@@ -30,20 +30,26 @@ from vbgcam.camera import Source
 from vbgcam.compose import Behind, Composer
 from vbgcam.compose import warm_up as warm_up_compose
 from vbgcam.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
-from vbgcam.frames import Backdrop, Mask, RawFrame, Sighting, Size
+from vbgcam.frames import Backdrop, Mask, RawFrame, SafeFrame, Sighting, Size
 from vbgcam.live.pairing import RESERVE, How, Pairing, patience
 from vbgcam.live.sizing import Sizing, in_words
 from vbgcam.live.slots import Slot
 from vbgcam.live.stats import Stats
 from vbgcam.mask import Looks, Present
 from vbgcam.mask import warm_up as warm_up_mask
-from vbgcam.output import Output
+from vbgcam.output import Audience, Output
 from vbgcam.pixels import fit
 from vbgcam.policy import Compose, Cover, Limits, Situation, Why, decide
 from vbgcam.segment import Progress, Segmenter
 
 log = logging.getLogger(__name__)
 
+# Seconds between covers while nobody watches: the device stays listed, and who begins to read gets a picture at once.
+_IDLE_PERIOD = 0.5
+# Seconds that the camera stays on after the last reader left: apps close and open it when they change its size.
+_LINGER = 1.0
+# Steps that fail one after the other: so often a frame is composed, or a network built, before it is given up.
+_GIVE_UP = 30
 # Seconds between tries to open a camera, or to build a network that could not be fetched.
 _RETRIES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 # A camera that gives no frame for this long, or for three of its periods, is no clock any more: the output's rate is.
@@ -52,6 +58,8 @@ _STALLED = 0.25
 _UNHURRIED = 10.0
 # What the newest frame counts in the mean of what composing takes: one that was held up changes little.
 _NEW_SHARE = 0.1
+# Times that a network is built anew before a lighter one takes its place.
+_BUILDS = 2
 _PAIRED = {"exact": "each frame goes out with its own mask", "newest": "each frame takes the newest mask"}
 
 
@@ -59,8 +67,10 @@ _PAIRED = {"exact": "each frame goes out with its own mask", "newest": "each fra
 class Board:
     """What the workers know of each other. `stop` ends the session; `failure` is why, set before `stop`. The rest is
     written by one worker each, a single reference at a time, so no lock is needed: by capture the camera's trouble and
-    `period`, the seconds between two frames; by inference the model's trouble, `paired` and `looks`; by the
-    compositor `compose`, the seconds that composing and sending take."""
+    `period`, the seconds between two frames; by inference the model's trouble, `paired`, `looks` and `inferring_since`,
+    when the network was given the frame that it is at; by the compositor `compose`, the seconds that composing and
+    sending take, and `audience`, who can tell whether anybody reads the output; by the watch `wanted`: somebody does,
+    or nobody can tell."""
 
     period: float
     paired: How = "newest"
@@ -69,6 +79,9 @@ class Board:
     failure: BaseException | None = None
     camera_trouble: Why | None = None
     model_trouble: Why | None = Why.LOADING
+    wanted: threading.Event = field(default_factory=threading.Event)
+    audience: Audience | None = None
+    inferring_since: float | None = None
     last_problem: VbgcamError | None = None
     looks: Looks | None = None
     source_ended: bool = False
@@ -112,10 +125,10 @@ class Capture:
     def run(self) -> None:
         try:
             for epoch in itertools.count():
-                if not self._open():
+                if not self._wanted() or not self._open():
                     return
                 try:
-                    self._read(epoch)
+                    ended = self._read(epoch)
                 except CameraError as exc:
                     self.board.camera_trouble = Why.CAMERA
                     if not self.retry:
@@ -123,9 +136,12 @@ class Capture:
                     self.board.last_problem = exc
                     log.warning("%s", exc)
                 else:
-                    self.board.source_ended = True
-                    self.to_compose.close()
-                    return
+                    if ended:
+                        self.board.source_ended = True
+                        self.to_compose.close()
+                        return
+                    self.board.camera_trouble = Why.IDLE
+                    log.info("the camera is off: nobody is watching")
                 finally:
                     self.source.close()
                     self.stats.dropped(self.source.dropped())
@@ -134,10 +150,20 @@ class Capture:
         except VbgcamError as exc:
             self.board.fail(exc)
 
+    def _wanted(self) -> bool:
+        """Waits for somebody to watch; False where the session ends before."""
+        while not self.board.stop.is_set():
+            if self.board.wanted.wait(0.1):
+                return True
+            self.board.camera_trouble = Why.IDLE
+        return False
+
     def _open(self) -> bool:
         said = ""
         for wait in itertools.chain(_RETRIES, itertools.repeat(_RETRIES[-1])):
             if self.board.stop.is_set():
+                return False
+            if not self.board.wanted.is_set() and not self._wanted():
                 return False
             try:
                 got = self.source.open()
@@ -158,21 +184,25 @@ class Capture:
             return True
         return False
 
-    def _read(self, epoch: int) -> None:
+    def _read(self, epoch: int) -> bool:
+        """Until the source has ended (True), or nobody watches any more."""
         for number in itertools.count():
             if self.board.stop.is_set():
-                return
+                return True
+            if not self.board.wanted.is_set():
+                return False
             captured = self.source.read()
             if captured is None:
                 if not self.source.clocked:
                     self._wait_for_the_compositor()
-                return
+                return True
             frame = RawFrame(fit(captured.planes, self.size).frozen(), captured.captured_at, epoch, number)
             self.board.camera_trouble = None
             if not self.source.clocked:
                 self._wait_for_the_compositor()
             self.to_segment.put(frame)
             self.stats.captured(dropped=self.to_compose.put(frame))
+        return True
 
     def _wait_for_the_compositor(self) -> None:
         """Until the frame before is out: only then may the network's slot be written again."""
@@ -183,9 +213,12 @@ class Capture:
 @dataclass(slots=True)
 class Inference:
     """Builds the network, then makes masks of the newest frame, again and again. `size_auto`: the size of its input
-    follows what the machine can do."""
+    follows what the machine can do. `lighter`: builds another network where this one fails again and again.
+    `unload_after`: seconds without anybody watching after which the network's memory is given back."""
 
     build: Callable[[Progress], Segmenter]
+    lighter: Callable[[Progress], Segmenter] | None
+    unload_after: float
     crop: bool
     pairing: Pairing
     size_auto: bool
@@ -194,11 +227,13 @@ class Inference:
     stats: Stats
     frames: Slot[RawFrame]
     masks: Slot[Sighting]
+    retired: threading.Event = field(default_factory=threading.Event)
+    failures: int = 0
 
     def run(self) -> None:
         self._paired()
         try:
-            while not self.board.stop.is_set():
+            while not self._ended():
                 segmenter = self._build()
                 if segmenter is None:
                     return
@@ -214,14 +249,31 @@ class Inference:
         except VbgcamError as exc:
             self.board.fail(exc)
 
+    def _ended(self) -> bool:
+        """The session has, or another inference stands in this one's place, which must touch the board no more."""
+        return self.board.stop.is_set() or self.retired.is_set()
+
+    def _failed(self, error: VbgcamError) -> None:
+        """The cover is on air until a mask comes again."""
+        self.board.model_trouble = Why.MODEL
+        self.board.last_problem = error
+        self.masks.clear()
+
     def _build(self) -> Segmenter | None:
         with uncollected():
             warm_up_compose()
             warm_up_mask()
         for wait in itertools.chain(_RETRIES[3:], itertools.repeat(_RETRIES[-1])):
+            while not self.board.wanted.wait(0.1):
+                if self._ended():
+                    return None
             try:
+                build = self.build
+                if self.failures > _BUILDS and self.lighter is not None:
+                    log.warning("the network fails again and again: a lighter one takes its place")
+                    build = self.lighter
                 with uncollected():
-                    segmenter = self.build(self._progress())
+                    segmenter = build(self._progress())
             except ModelError as exc:
                 if not exc.retry:
                     raise
@@ -240,28 +292,43 @@ class Inference:
         epoch, troubles = -1, 0
         seen: object = None
         looks = self.board.looks = Looks(segmenter, crop=self.crop)
-        while not self.board.stop.is_set():
+        used = time.monotonic()
+        while not self._ended():
             frame = self.frames.take(0.1)
             if frame is None:
+                if self.board.wanted.is_set():
+                    used = time.monotonic()
+                elif time.monotonic() - used > self.unload_after:
+                    self._unload()
+                    return
                 continue
             if frame.epoch != epoch:
                 looks.reset()
                 epoch = frame.epoch
-            started = time.monotonic()
+            started = self.board.inferring_since = time.monotonic()
             try:
                 mask = looks.sight(frame)
-            except ModelError as exc:
-                # The cover is on air until a mask comes again; a network that fails thrice in a row is built anew.
-                self.board.model_trouble = Why.MODEL
-                self.board.last_problem = exc
-                self.masks.clear()
+            except Exception as exc:  # whatever a network's library raises: it is as broken as by its own errors
+                if self.retired.is_set():
+                    return
+                self._failed(_as_model_error(exc))
                 troubles += 1
                 if troubles == 1:
-                    log.warning("%s", exc)
+                    log.warning("%s", self.board.last_problem)
                 if troubles == 3:
+                    # Built anew, after a while: one that fails at once must not be built in a circle.
+                    self.failures += 1
+                    if self.failures > _GIVE_UP:
+                        raise _as_model_error(exc) from exc
+                    self.board.stop.wait(_RETRIES[min(self.failures, len(_RETRIES)) - 1])
                     return
                 continue
-            troubles = 0
+            finally:
+                if not self.retired.is_set():
+                    self.board.inferring_since = None
+            if self.retired.is_set():
+                return
+            troubles = self.failures = 0
             self.board.model_trouble = None
             self.masks.put(mask)
             now = time.monotonic()
@@ -274,6 +341,11 @@ class Inference:
                 self._paired()
             if sizing is not None:
                 sizing.measured(frame.size, now, now - started, self._budget(within))
+
+    def _unload(self) -> None:
+        self.board.model_trouble = Why.LOADING
+        self.masks.clear()
+        log.info("the network is unloaded: nobody has been watching for %.0f s", self.unload_after)
 
     def _paired(self) -> None:
         if self.board.paired != self.pairing.holds:
@@ -300,6 +372,54 @@ class Inference:
         return progress
 
 
+def _as_model_error(exc: Exception) -> ModelError:
+    if isinstance(exc, ModelError):
+        return exc
+    log.debug("the network failed", exc_info=exc)
+    return ModelError(f"the network failed: {' '.join(str(exc).split())[:160] or type(exc).__name__}")
+
+
+@dataclass(slots=True)
+class Watch:
+    """Whether anybody watches: while nobody does, or there is no output at all, the camera is off. It alone uses and
+    closes what the compositor lays on the board for it."""
+
+    board: Board
+    stats: Stats
+
+    def run(self) -> None:
+        audience: Audience | None = None
+        left: float | None = None
+        try:
+            while not self.board.stop.is_set():
+                if audience is not (newest := self.board.audience):
+                    if audience is not None:
+                        audience.close()
+                    audience = newest
+                if audience is None:
+                    self.board.stop.wait(_LINGER / 10)
+                if audience is not None and audience.watched(_IDLE_PERIOD):
+                    left = None
+                    self._tell(True)
+                elif left is None:
+                    left = time.monotonic()
+                elif time.monotonic() - left >= _LINGER:
+                    self._tell(False)
+        finally:
+            if audience is not None:
+                audience.close()
+
+    def _tell(self, watched: bool) -> None:
+        if watched == self.board.wanted.is_set():
+            return
+        if watched:
+            log.info("somebody is watching")
+            self.board.wanted.set()
+        else:
+            self.board.wanted.clear()
+        self.stats.fact(watched=watched)
+
+
 @dataclass(slots=True)
 class Backdrops:
     """Decodes a moving background, so that the compositor never waits for a film."""
@@ -313,7 +433,8 @@ class Backdrops:
         started = time.monotonic()
         try:
             for tick in itertools.count(1):
-                self.backdrops.put(self.background.at(time.monotonic() - started))
+                if self.board.wanted.is_set():
+                    self.backdrops.put(self.background.at(time.monotonic() - started))
                 if self.board.stop.wait(max(0.0, started + tick * self.period - time.monotonic())):
                     return
         except BackgroundError as exc:
@@ -338,11 +459,20 @@ class Compositor:
     clocked: bool
     frames: Slot[RawFrame]
     masks: Slot[Sighting]
+    comes_back: bool = False
+    on_demand: bool = False
     newest: RawFrame | None = None
+    failures: int = 0
 
     def run(self) -> None:
         try:
-            self._send_until_stopped()
+            while not self.board.stop.is_set():
+                try:
+                    self._send_until_stopped()
+                except OutputError as exc:
+                    if not self.comes_back:
+                        raise
+                    self._wait_for_the_output(exc)
         except OutputError as exc:
             self.board.fail(exc)
         finally:
@@ -350,6 +480,32 @@ class Compositor:
                 self.output.close()
             except OutputError as exc:
                 self.board.fail(exc)
+
+    def _wait_for_the_output(self, error: OutputError) -> None:
+        """The device has gone (its module was loaded anew, say): it is opened again as soon as that can be, and begins
+        with the cover."""
+        said = ""
+        for wait in itertools.chain(_RETRIES, itertools.repeat(_RETRIES[-1])):
+            self.board.audience = None
+            if str(error) != said:
+                said = str(error)
+                log.warning("%s (trying again)", error)
+            self.board.last_problem = error
+            self.stats.fact(state="no output", why=str(Why.OUTPUT))
+            try:
+                self.output.close()
+                if self.board.stop.wait(wait):
+                    return
+                self.output.open()
+                self.output.send(self.composer.cover(self.cover()), time.monotonic())
+                if self.on_demand:
+                    self.board.audience = self.output.audience()
+            except OutputError as exc:
+                error = exc
+                continue
+            log.info("back on %s", self.output.name)
+            self.stats.fact(sink=self.output.name)
+            return
 
     def _send_until_stopped(self) -> None:
         period = 1 / self.fps
@@ -368,7 +524,10 @@ class Compositor:
                 self.frames.done()
             now = time.monotonic()
             # A camera that gives frames is the clock; the next deadline only matters when it stalls.
-            due = now + max(_STALLED, 3 * period) if frame is not None else max(due + period, now)
+            if frame is not None:
+                due = now + max(_STALLED, 3 * period)
+            else:
+                due = max(due + (_IDLE_PERIOD if self.board.camera_trouble is Why.IDLE else period), now)
 
     def _next_frame(self, timeout: float) -> RawFrame | None:
         """A source that waits for its reader waits until its frame is out, and with its first one for the network."""
@@ -403,10 +562,9 @@ class Compositor:
         trouble = self.board.camera_trouble or self.board.model_trouble
         situation = Situation(self.newest, self.masks.peek(), trouble)
         decision = decide(situation, started, self.limits)
-        mask = self._mask(decision) if isinstance(decision, Compose) else None
-        if isinstance(decision, Compose) and mask is not None:
-            frame = decision.frame
-            picture = self.composer.compose(frame, mask, self.behind())
+        made = self._composed(decision) if isinstance(decision, Compose) else None
+        if isinstance(made, tuple):
+            frame, mask, picture = made
             self.output.send(picture, time.monotonic())
             now = time.monotonic()
             self.board.compose += _NEW_SHARE * (now - started - self.board.compose)
@@ -416,11 +574,31 @@ class Compositor:
         else:
             self.output.send(self.composer.cover(self.cover()), time.monotonic())
             self.stats.sent(time.monotonic(), None, None)
-            why = str(decision.why if isinstance(decision, Cover) else Why.TOO_FAR)
+            why = str(decision.why if isinstance(decision, Cover) else made)
         if why != said:
             log.info("on the cover: %s" if why else "on air%s", why)
-            self.stats.fact(state="covered" if why else "on air", why=why)
+            idle = why == Why.IDLE
+            self.stats.fact(state="idle" if idle else "covered" if why else "on air", why=why)
         return why
+
+    def _composed(self, decision: Compose) -> tuple[RawFrame, Mask, SafeFrame] | Why:
+        """The picture, or why there is none."""
+        try:
+            mask = self._mask(decision)
+            if mask is None:
+                return Why.TOO_FAR
+            made = decision.frame, mask, self.composer.compose(decision.frame, mask, self.behind())
+        except Exception as exc:  # whatever it is: the cover goes out, and the call goes on
+            self.failures += 1
+            if self.failures == 1:
+                log.warning("a frame could not be composed (%s)", " ".join(str(exc).split())[:160])
+                log.debug("composing failed", exc_info=True)
+            if self.failures > _GIVE_UP:
+                raise
+            self.present.reset()
+            return Why.ERROR
+        self.failures = 0
+        return made
 
     def _mask(self, decision: Compose) -> Mask | None:
         """The mask of the frame that is shown; the network is told where it has the person."""

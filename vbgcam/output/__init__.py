@@ -12,6 +12,16 @@ from vbgcam.frames import SafeFrame, Size
 from vbgcam.specs import SinkSpec
 
 
+class Audience(Protocol):
+    """Who reads what goes out. One thread uses it."""
+
+    def watched(self, timeout: float) -> bool:
+        """Whether some program reads the camera now; returns after `timeout` seconds at the latest (and a few looks, a
+        quarter of a second), sooner where that changes. One that merely asks what the camera can do does not count."""
+
+    def close(self) -> None: ...
+
+
 class Output(Protocol):
     """`name`: for people, such as "VBG Camera (/dev/video10)"; known after `open`."""
 
@@ -22,6 +32,9 @@ class Output(Protocol):
 
     def send(self, frame: SafeFrame, at: float) -> None:
         """`at`: the frame's time in seconds on the monotonic clock; never decreases. Raises OutputError."""
+
+    def audience(self) -> Audience | None:
+        """After `open` and the first frame. None: nobody can tell, and it is taken for watched. Raises OutputError."""
 
     def close(self) -> None:
         """Finishes what was written. A file that was never sent a frame is not left behind."""

@@ -94,6 +94,9 @@ class FileOutput:
             self._encode(None)
             self.film.finish()
 
+    def audience(self) -> None:
+        """It is wanted for as long as it runs."""
+
     def close(self) -> None:
         """Raises OutputError, and nothing is left behind."""
         if self.film is None or self.film.gone:

@@ -36,6 +36,8 @@ import pyvirtualcam
 from vbgcam import v4l2
 from vbgcam.errors import OutputError
 from vbgcam.frames import Planes, Size
+from vbgcam.output import Audience
+from vbgcam.output.audience import watch
 from vbgcam.output.virtualcam import DEFAULT_NAME, Listed, State
 
 log = logging.getLogger(__name__)
@@ -229,7 +231,7 @@ class LoopbackDevice:
     def __init__(self, device: Loopback, size: Size, fps: float) -> None:
         """Raises OutputError."""
         self.label = str(device)
-        path = device.node.path
+        path = self._path = device.node.path
         before = _descriptors(path)
         try:
             self._camera = pyvirtualcam.Camera(
@@ -282,6 +284,12 @@ class LoopbackDevice:
         if capability.outputs and not self._warned:
             self._warned = True
             log.warning("%s lacks exclusive_caps=1: Chrome and Zoom will not list it; %s", self.label, RELOAD)
+
+    def audience(self) -> Audience:
+        try:
+            return watch(self._path)
+        except OSError as exc:
+            raise OutputError(f"the virtual camera {self.label} is gone ({exc.strerror})", mend=LOAD) from exc
 
     def close(self) -> None:
         try:

@@ -16,5 +16,8 @@ class NullOutput:
     def send(self, frame: SafeFrame, at: float) -> None:
         pass
 
+    def audience(self) -> None:
+        """It is wanted for as long as it runs."""
+
     def close(self) -> None:
         pass

@@ -14,6 +14,7 @@ from typing import Final, Literal, Protocol
 
 from vbgcam.errors import OutputError
 from vbgcam.frames import Planes, SafeFrame, Size
+from vbgcam.output import Audience
 
 DEFAULT_NAME: Final = "VBG Camera"
 
@@ -37,6 +38,9 @@ class Device(Protocol):
     """An opened virtual camera. `label`: for people, such as "VBG Camera (/dev/video10)"."""
 
     label: str
+
+    def audience(self) -> Audience | None:
+        """See `vbgcam.output.Output`."""
 
     def send(self, planes: Planes) -> None:
         """Raises OutputError when the device is gone."""
@@ -63,6 +67,9 @@ class VirtualCamera:
         if self._device is None:
             raise OutputError(f"the virtual camera {self.name} is not open")
         self._device.send(frame.planes)
+
+    def audience(self) -> Audience | None:
+        return None if self._device is None else self._device.audience()
 
     def close(self) -> None:
         device, self._device = self._device, None
@@ -99,6 +106,9 @@ class PlainDevice:
             size.width, size.height, fps, fmt=pyvirtualcam.PixelFormat.I420, device=device, backend=backend
         )
         self.label = self._camera.device
+
+    def audience(self) -> None:
+        """These systems do not tell."""
 
     def send(self, planes: Planes) -> None:
         try:
