@@ -178,6 +178,30 @@ class FakeBackground:
         self.closed = True
 
 
+class FakeAudience:
+    """Readers that come and go by `set`."""
+
+    def __init__(self, *, there: bool = False) -> None:
+        self._changed = threading.Condition()
+        self._there = there
+        self.closed = False
+
+    def set(self, there: bool) -> None:
+        with self._changed:
+            self._there = there
+            self._changed.notify_all()
+
+    def watched(self, timeout: float) -> bool:
+        assert not self.closed, "an audience was asked after its end"
+        with self._changed:
+            before = self._there
+            self._changed.wait_for(lambda: self._there != before, timeout)
+            return self._there
+
+    def close(self) -> None:
+        self.closed = True
+
+
 @dataclass
 class FakeOutput:
     """Counts and judges what it is sent; keeps copies of the planes where `keep` is set. `fail_at`: the number of the

@@ -152,11 +152,13 @@ class Capture:
 
     def _wanted(self) -> bool:
         """Waits for somebody to watch; False where the session ends before."""
-        while not self.board.stop.is_set():
-            if self.board.wanted.wait(0.1):
-                return True
+        if not self.board.wanted.is_set():
             self.board.camera_trouble = Why.IDLE
-        return False
+            while not self.board.wanted.wait(0.1):
+                if self.board.stop.is_set():
+                    return False
+            self.board.camera_trouble = Why.STARTING
+        return not self.board.stop.is_set()
 
     def _open(self) -> bool:
         said = ""
@@ -495,6 +497,7 @@ class Compositor:
             try:
                 self.output.close()
                 if self.board.stop.wait(wait):
+                    self.board.fail(error)
                     return
                 self.output.open()
                 self.output.send(self.composer.cover(self.cover()), time.monotonic())

@@ -1,0 +1,322 @@
+"""live: the camera is on while somebody watches, and only then; what fails comes back, or something else takes its
+place. The room has a secret colour that no output may ever hold."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.fakes import FakeAudience, FakeOutput, FakeSegmenter, FakeSource
+from tests.test_live import PATIENCE, Reached, forever, plan
+from vbgcam.errors import ModelError, OutputError
+from vbgcam.frames import RawFrame, SafeFrame
+from vbgcam.live import session as sessions
+from vbgcam.live import workers
+from vbgcam.live.session import Plan, Session
+from vbgcam.live.stats import Stats
+from vbgcam.segment import Probability, Progress, Segmenter
+
+IDLE = 0.002
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_RETRIES", (0.001,) * 6)
+    monkeypatch.setattr(workers, "_IDLE_PERIOD", IDLE)
+    monkeypatch.setattr(workers, "_LINGER", 0.01)
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_stays() -> Iterator[None]:
+    yield
+    names = {"capture", "inference", "backdrop", "compositor", "sizing", "watch"}
+    assert not [thread.name for thread in threading.enumerate() if thread.name in names]
+
+
+class Stage:
+    """A session whose end of each act is told by the output or the source."""
+
+    def __init__(self, what: Plan) -> None:
+        self.stats = Stats()
+        self.session = Session(what, self.stats)
+        self.session.start()
+
+    def until(self, reached: threading.Event) -> None:
+        self.session.wait(PATIENCE, reached)
+        assert reached.is_set(), "it did not come to that"
+
+    def end(self) -> None:
+        assert self.session.stop(), "a thread was left behind"
+
+
+def hanging(go: threading.Event, made: Callable[[], int] = lambda: 0, good: int = -1) -> Callable[[RawFrame], None]:
+    """What a network does before an answer: nothing up to `good` calls, then it hangs until `go`."""
+
+    def before(_frame: RawFrame) -> None:
+        if made() > good:
+            go.wait(PATIENCE)
+
+    return before
+
+
+def after(output: FakeOutput, enough: Callable[[FakeOutput], bool]) -> threading.Event:
+    """Set as soon as a frame goes out for which it is enough."""
+    reached = Reached()
+    output.notify = reached.when(enough)
+    return reached
+
+
+def test_the_camera_is_off_until_somebody_watches_and_the_cover_is_there_meanwhile() -> None:
+    audience, source = FakeAudience(), FakeSource(forever(), period=0.001)
+    output = FakeOutput(readers=audience)
+    stage = Stage(replace(plan(source, output), on_demand=True))
+    stage.until(after(output, lambda out: out.covers > 5))
+    assert source.opened == 0
+    assert stage.stats.snapshot()["state"] == "idle"
+    assert stage.stats.snapshot()["why"] == "nobody is watching"
+    audience.set(True)
+    stage.until(after(output, lambda out: out.composed > 5))
+    assert source.opened == 1
+    stage.end()
+    assert audience.closed
+    assert output.leaks == 0
+
+
+def test_it_is_released_when_the_last_has_left_and_comes_again_with_a_mask_of_its_own() -> None:
+    """The person stands elsewhere after each opening: an old mask would show the room."""
+    audience, source = FakeAudience(there=True), FakeSource(forever(), period=0.001)
+    output, built = FakeOutput(readers=audience), list[FakeSegmenter]()
+
+    def build(_progress: Progress) -> Segmenter:
+        built.append(FakeSegmenter())
+        return built[-1]
+
+    stage = Stage(replace(plan(source, output, build=build), on_demand=True))
+    for opening in range(1, 6):
+        shown = output.composed
+        stage.until(after(output, lambda out, shown=shown: out.composed > shown + 3))  # type: ignore[misc]
+        assert source.opened == opening
+        audience.set(False)
+        stage.until(after(output, lambda _out, times=opening: source.closed >= times))  # type: ignore[misc]
+        covers = output.covers
+        stage.until(after(output, lambda out, covers=covers: out.covers > covers + 2))  # type: ignore[misc]
+        audience.set(True)
+    stage.end()
+    assert output.leaks == 0
+    assert len(built) == 1, "the network stays warm"
+
+
+def test_who_comes_back_at_once_finds_the_camera_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_LINGER", PATIENCE)
+    audience, source = FakeAudience(there=True), FakeSource(forever(), period=0.001)
+    output = FakeOutput(readers=audience)
+    stage = Stage(replace(plan(source, output), on_demand=True))
+    for _ in range(5):
+        shown = output.composed
+        stage.until(after(output, lambda out, shown=shown: out.composed > shown + 3))  # type: ignore[misc]
+        audience.set(False)
+        audience.set(True)
+    stage.end()
+    assert source.opened == 1
+
+
+def test_a_network_that_nobody_needs_is_unloaded_and_built_again() -> None:
+    audience, source = FakeAudience(there=True), FakeSource(forever(), period=0.001)
+    output, built = FakeOutput(readers=audience), list[FakeSegmenter]()
+
+    def build(_progress: Progress) -> Segmenter:
+        built.append(FakeSegmenter())
+        return built[-1]
+
+    stage = Stage(replace(plan(source, output, build=build), on_demand=True, unload_after=0.001))
+    stage.until(after(output, lambda out: out.composed > 3))
+    audience.set(False)
+    stage.until(after(output, lambda _out: built[0].closed))
+    audience.set(True)
+    shown = output.composed
+    stage.until(after(output, lambda out: out.composed > shown + 3))
+    stage.end()
+    assert len(built) == 2
+    assert output.leaks == 0
+
+
+class Vanishing(FakeOutput):
+    """A device that goes at the frames of those numbers and comes back after so many tries to open it."""
+
+    def __init__(self, at: list[int], tries: int = 3) -> None:
+        super().__init__()
+        self.at, self.tries, self.left, self.opens, self.first_after = at, tries, 0, 0, list[bool]()
+        self.new = False
+        self.tried = threading.Event()
+
+    def open(self) -> None:
+        self.opens += 1
+        if self.left:
+            self.tried.set()
+            self.left -= 1
+            raise OutputError("the device is gone", mend="modprobe it")
+        self.new = True
+        super().open()
+
+    def send(self, frame: SafeFrame, at: float) -> None:
+        if self.at and len(self.times) == self.at[0]:
+            self.at.pop(0)
+            self.left = self.tries
+            raise OutputError("the device is gone", mend="modprobe it")
+        if self.new:
+            self.first_after.append(frame.cover)
+            self.new = False
+        super().send(frame, at)
+
+
+def test_an_output_that_vanishes_is_opened_again_and_begins_with_the_cover(caplog: pytest.LogCaptureFixture) -> None:
+    source, output = FakeSource(forever(), period=0.001), Vanishing([20, 40, 60])
+    stage = Stage(replace(plan(source, output), comes_back=True))
+    stage.until(after(output, lambda out: len(out.times) > 100 and out.composed > 20))
+    stage.end()
+    assert output.first_after == [True] * 4
+    assert output.leaks == 0
+    lost = [record.message for record in caplog.records if "trying again" in record.message]
+    assert len(lost) == 3, "said once for each time"
+
+
+def test_an_output_that_does_not_come_back_does_not_keep_the_session_from_ending() -> None:
+    output = Vanishing([5], tries=10**6)
+    stage = Stage(replace(plan(FakeSource(forever(), period=0.001), output), comes_back=True))
+    gone = threading.Event()
+    output.tried = gone
+    stage.until(gone)
+    with pytest.raises(OutputError):
+        stage.session.stop()
+
+
+def test_a_network_that_hangs_is_left_behind_and_another_one_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "_HUNG", 0.05)
+    go, built = threading.Event(), itertools.count()
+
+    def build(_progress: Progress) -> Segmenter:
+        if next(built):
+            return FakeSegmenter()
+        made = FakeSegmenter()
+        made.before = hanging(go, lambda: made.calls, 2)
+        return made
+
+    source, output = FakeSource(forever(), period=0.001), FakeOutput()
+    stage = Stage(plan(source, output, build=build))
+    stage.until(after(output, lambda _out: next(built) > 2))
+    shown = output.composed
+    stage.until(after(output, lambda out: out.composed > shown + 10))
+    go.set()
+    stage.end()
+    assert output.leaks == 0
+
+
+def test_a_network_that_hangs_again_and_again_gives_way_to_a_lighter_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "_HUNG", 0.05)
+    go, lighter = threading.Event(), FakeSegmenter(name="lighter")
+
+    def build(_progress: Progress) -> Segmenter:
+        return FakeSegmenter(before=hanging(go))
+
+    source, output = FakeSource(forever(), period=0.001), FakeOutput()
+    stage = Stage(replace(plan(source, output, build=build), lighter=lambda _progress: lighter))
+    stage.until(after(output, lambda out: out.composed > 10))
+    go.set()
+    stage.end()
+    assert stage.stats.snapshot()["model"] == "lighter"
+    assert output.leaks == 0
+
+
+def test_without_a_lighter_one_a_network_that_only_hangs_ends_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "_HUNG", 0.02)
+    go = threading.Event()
+
+    def build(_progress: Progress) -> Segmenter:
+        return FakeSegmenter(before=hanging(go))
+
+    source, output = FakeSource(forever(), period=0.001), FakeOutput()
+    session = Session(plan(source, output, build=build), Stats())
+    session.start()
+    session.wait(PATIENCE, threading.Event())
+    go.set()
+    with pytest.raises(ModelError, match="no answer"):
+        session.stop()
+    assert output.composed == 0
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA error: an illegal memory access"), MemoryError(), ValueError()])
+def test_whatever_a_networks_library_raises_brings_the_cover_and_another_network(error: Exception) -> None:
+    """Three times in a row it fails, and is built anew."""
+    built: list[FakeSegmenter] = []
+
+    def build(_progress: Progress) -> Segmenter:
+        def before(_frame: RawFrame) -> None:
+            if len(built) == 1 and made.calls > 2:
+                raise error
+
+        made = FakeSegmenter(before=before)
+        built.append(made)
+        return made
+
+    source, output = FakeSource(forever(), period=0.001), FakeOutput()
+    stage = Stage(plan(source, output, build=build))
+    stage.until(after(output, lambda out: len(built) == 2 and out.composed > 5))
+    shown = output.composed
+    stage.until(after(output, lambda out: out.composed > shown + 5))
+    stage.end()
+    assert built[0].calls == 5
+    assert built[0].closed
+    assert output.leaks == 0
+
+
+def test_a_network_that_fails_however_often_it_is_built_gives_way_to_a_lighter_one() -> None:
+    def broken(_frame: RawFrame) -> Probability:
+        return np.full((4, 4), np.nan, np.float32)
+
+    lighter = FakeSegmenter(name="lighter")
+    source, output = FakeSource(forever(), period=0.001), FakeOutput()
+    what = plan(source, output, build=lambda _progress: FakeSegmenter(wrong=broken))
+    stage = Stage(replace(what, lighter=lambda _progress: lighter))
+    stage.until(after(output, lambda out: out.composed > 5))
+    stage.end()
+    assert stage.stats.snapshot()["model"] == "lighter"
+    assert output.leaks == 0
+
+
+def test_a_frame_that_cannot_be_composed_is_covered_and_the_next_one_is_tried(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls = itertools.count()
+    composed = workers.Compositor._mask
+
+    def now_and_then(self: workers.Compositor, decision: object) -> object:
+        if next(calls) % 3 == 2:
+            raise RuntimeError("bad luck")
+        return composed(self, decision)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(workers.Compositor, "_mask", now_and_then)
+    source, output = FakeSource(forever(), period=0.001), FakeOutput()
+    stage = Stage(plan(source, output))
+    stage.until(after(output, lambda out: out.composed > 20))
+    stage.end()
+    assert output.leaks == 0
+    assert any("bad luck" in record.message for record in caplog.records)
+
+
+def test_one_that_can_never_be_composed_ends_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(_self: object, _decision: object) -> object:
+        raise RuntimeError("bad luck")
+
+    monkeypatch.setattr(workers.Compositor, "_mask", never)
+    output = FakeOutput()
+    session = Session(plan(FakeSource(forever(), period=0.001), output), Stats())
+    session.start()
+    session.wait(PATIENCE, threading.Event())
+    with pytest.raises(RuntimeError, match="bad luck"):
+        session.stop()
+    assert output.composed == 0

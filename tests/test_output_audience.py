@@ -1,0 +1,161 @@
+"""output.audience: who reads, told by opens, closes and a look. A plain file stands for the node."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+if sys.platform != "linux":
+    pytest.skip("inotify and /proc are Linux's", allow_module_level=True)
+
+from vbgcam import v4l2
+from vbgcam.output.audience import Readers, watch
+
+READ = "import sys; f = open(sys.argv[1], 'r+b'); print(flush=True); sys.stdin.read()"
+WRITE = "import sys; f = open(sys.argv[1], 'wb'); print(flush=True); sys.stdin.read()"
+PROBE = """
+import select, sys
+print(flush=True)
+while not select.select([sys.stdin], [], [], 0.02)[0]:
+    open(sys.argv[1], 'r+b').close()
+"""
+PATIENCE = 20.0
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Path:
+    path = tmp_path / "video10"
+    path.touch()
+    return path
+
+
+@contextmanager
+def program(code: str, path: Path) -> Iterator[None]:
+    """One that has begun; its end is waited for."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-I", "-c", code, str(path)], stdin=pipe, stdout=pipe) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            yield
+        finally:
+            process.stdin.close()
+            process.wait(PATIENCE)
+
+
+def becomes(readers: Readers, wanted: bool) -> bool:
+    """Asks until it is so."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if readers.watched(0.5) == wanted:
+            return True
+    return False
+
+
+def test_a_reader_is_seen_and_so_is_its_end_another_time_too(node: Path) -> None:
+    readers = Readers(node)
+    assert not readers.watched(0)
+    for _ in range(2):
+        with program(READ, node):
+            assert becomes(readers, True)
+        assert becomes(readers, False)
+    readers.close()
+
+
+def test_one_of_two_readers_leaves_and_it_is_still_watched(node: Path) -> None:
+    readers = Readers(node)
+    with program(READ, node):
+        with program(READ, node):
+            assert becomes(readers, True)
+        for _ in range(5):
+            assert readers.watched(0.1)
+    assert becomes(readers, False)
+    readers.close()
+
+
+def test_a_reader_that_was_there_before_is_seen(node: Path) -> None:
+    with program(READ, node):
+        readers = Readers(node)
+        assert becomes(readers, True)
+    readers.close()
+
+
+def test_neither_the_writer_nor_this_process_is_a_reader(node: Path) -> None:
+    readers = Readers(node)
+    with program(WRITE, node), node.open("r+b"):
+        for _ in range(5):
+            assert not readers.watched(0.1)
+    readers.close()
+
+
+def test_a_program_that_opens_and_closes_it_all_the_time_is_none(node: Path) -> None:
+    """Fifty times a second, beside which a real reader is still seen."""
+    readers = Readers(node)
+    with program(PROBE, node):
+        end = time.monotonic() + 3.0
+        while time.monotonic() < end:
+            assert not readers.watched(0.3)
+        with program(READ, node):
+            assert becomes(readers, True)
+        assert becomes(readers, False)
+    readers.close()
+
+
+def test_without_events_nothing_is_looked_at(node: Path) -> None:
+    looks = []
+
+    def holders(path: Path) -> list[v4l2.Holder]:
+        looks.append(path)
+        return []
+
+    readers = Readers(node, holders)
+    readers.watched(0)
+    first = len(looks)
+    for _ in range(20):
+        readers.watched(0.01)
+    assert len(looks) == first
+    readers.close()
+
+
+def test_a_readers_end_that_no_event_told_is_seen_all_the_same(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vbgcam.output.audience._AGAIN", 0.05)
+    there = [v4l2.Holder(1, "reader")]
+    readers = Readers(node, lambda _path: list(there), apart=0.0)
+    assert readers.watched(1.0)
+    there.clear()
+    assert becomes(readers, False)
+    readers.close()
+
+
+def test_a_wait_is_over_as_soon_as_somebody_comes(node: Path) -> None:
+    readers = Readers(node, lambda _path: [v4l2.Holder(1, "reader")] if came.is_set() else [], apart=0.0)
+    came = threading.Event()
+    assert not readers.watched(0)
+    found = []
+    thread = threading.Thread(target=lambda: found.append(readers.watched(PATIENCE)))
+    thread.start()
+    came.set()
+    node.open("rb").close()
+    thread.join(PATIENCE / 2)
+    assert found == [True]
+    readers.close()
+
+
+def test_a_node_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
+    for way in (Readers, watch):
+        with pytest.raises(FileNotFoundError):
+            way(tmp_path / "video10")
+
+
+def test_a_driver_without_the_event_is_looked_at(node: Path) -> None:
+    audience = watch(node)
+    assert isinstance(audience, Readers)
+    audience.close()
