@@ -241,11 +241,13 @@ class Inference:
                     return
                 sizing = Sizing(segmenter, self.max_age) if self.size_auto else None
                 try:
-                    self._infer(segmenter, sizing)
+                    unneeded = self._infer(segmenter, sizing)
                 finally:
                     if sizing is not None:
                         sizing.end()
                     segmenter.close()
+                if unneeded:
+                    self._wait_unloaded()
         except Stopped:
             return
         except VbgcamError as exc:
@@ -266,9 +268,6 @@ class Inference:
             warm_up_compose()
             warm_up_mask()
         for wait in itertools.chain(_RETRIES[3:], itertools.repeat(_RETRIES[-1])):
-            while not self.board.wanted.wait(0.1):
-                if self._ended():
-                    return None
             try:
                 build = self.build
                 if self.failures > _BUILDS and self.lighter is not None:
@@ -290,7 +289,8 @@ class Inference:
             return segmenter
         return None
 
-    def _infer(self, segmenter: Segmenter, sizing: Sizing | None) -> None:
+    def _infer(self, segmenter: Segmenter, sizing: Sizing | None) -> bool:
+        """Until the end, or the network has to be built anew (False), or nobody has needed it for long (True)."""
         epoch, troubles = -1, 0
         seen: object = None
         looks = self.board.looks = Looks(segmenter, crop=self.crop)
@@ -301,8 +301,7 @@ class Inference:
                 if self.board.wanted.is_set():
                     used = time.monotonic()
                 elif time.monotonic() - used > self.unload_after:
-                    self._unload()
-                    return
+                    return True
                 continue
             if frame.epoch != epoch:
                 looks.reset()
@@ -312,7 +311,7 @@ class Inference:
                 mask = looks.sight(frame)
             except Exception as exc:  # whatever a network's library raises: it is as broken as by its own errors
                 if self.retired.is_set():
-                    return
+                    return False
                 self._failed(_as_model_error(exc))
                 troubles += 1
                 if troubles == 1:
@@ -323,13 +322,13 @@ class Inference:
                     if self.failures > _GIVE_UP:
                         raise _as_model_error(exc) from exc
                     self.board.stop.wait(_RETRIES[min(self.failures, len(_RETRIES)) - 1])
-                    return
+                    return False
                 continue
             finally:
                 if not self.retired.is_set():
                     self.board.inferring_since = None
             if self.retired.is_set():
-                return
+                return False
             troubles = self.failures = 0
             self.board.model_trouble = None
             self.masks.put(mask)
@@ -343,11 +342,15 @@ class Inference:
                 self._paired()
             if sizing is not None:
                 sizing.measured(frame.size, now, now - started, self._budget(within))
+        return False
 
-    def _unload(self) -> None:
+    def _wait_unloaded(self) -> None:
+        """Until somebody watches, or the session ends."""
         self.board.model_trouble = Why.LOADING
         self.masks.clear()
         log.info("the network is unloaded: nobody has been watching for %.0f s", self.unload_after)
+        while not self._ended() and not self.board.wanted.wait(0.1):
+            pass
 
     def _paired(self) -> None:
         if self.board.paired != self.pairing.holds:

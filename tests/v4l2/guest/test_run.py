@@ -59,8 +59,10 @@ def network(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def running(network: Path, source: Path | str, size: Size, *more: str) -> Iterator[Daemon]:
-    """On air when the block begins; ended by SIGTERM, if it still runs, when it ends."""
+def running(
+    network: Path, source: Path | str, size: Size, *more: str, on_demand: bool = False, says: str = "on air"
+) -> Iterator[Daemon]:
+    """On air, or what else it `says`, when the block begins; ended by SIGTERM, if it still runs, when it ends."""
     command = [
         sys.executable,
         "-m",
@@ -76,11 +78,12 @@ def running(network: Path, source: Path | str, size: Size, *more: str) -> Iterat
     model = ["--model", f"onnx:{network}", "--set", "mask.preset=none"]
     settings = [*model, "--background", "#{:02x}{:02x}{:02x}".format(*BLUE)]
     asked = ["--set", f"camera.size={size}", "--set", "mask.max_age_ms=3000", *more]
+    asked += ["--set", f"output.on_demand={str(on_demand).lower()}"]
     process = subprocess.Popen([*command, *settings, *asked], stderr=subprocess.PIPE, text=True)
     daemon = Daemon(process)
     try:
-        until(lambda: daemon.says("on air") or process.poll() is not None, "on air", 60)
-        assert daemon.says("on air"), daemon.lines
+        until(lambda: daemon.says(says) or process.poll() is not None, says, 60)
+        assert daemon.says(says), daemon.lines
         yield daemon
     finally:
         process.send_signal(signal.SIGTERM)

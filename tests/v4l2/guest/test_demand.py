@@ -1,0 +1,91 @@
+"""The webcam is on only while some program reads "VBG Camera": with real readers, and with one that only asks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.networks import left_half
+from tests.v4l2.guest.conftest import until
+from tests.v4l2.guest.readers import opencv, read
+from tests.v4l2.guest.test_run import VGA, VIVID, Daemon, assert_vivid, running
+from vbgcam import v4l2
+
+PROBE = """
+import sys, time
+from vbgcam import v4l2
+while True:
+    v4l2.query(sys.argv[1])
+    time.sleep(0.1)
+"""
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    return left_half(tmp_path / "left.onnx")
+
+
+@contextmanager
+def idle(network: Path) -> Iterator[Daemon]:
+    with running(network, VIVID, VGA, on_demand=True, says="nobody is watching") as daemon:
+        yield daemon
+
+
+def filmed(daemon: Daemon) -> bool:
+    """Whether the daemon has the webcam open."""
+    return any(holder.pid == daemon.process.pid for holder in v4l2.holders(VIVID))
+
+
+def seconds_of(pid: int) -> float:
+    """Of processor time."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_the_webcam_is_on_while_ffmpeg_or_opencv_reads_and_off_within_three_seconds(
+    camera: Path, network: Path
+) -> None:
+    with idle(network) as daemon:
+        assert not filmed(daemon)
+        for _ in range(3):
+            with opencv(camera) as capture:
+                until(lambda: filmed(daemon), "the webcam is on", 5)
+                until(lambda: bool(read(capture) is not None) and daemon.says("on air"), "on air", 20)
+                assert_vivid([read(capture) for _ in range(30)][-1], VGA)
+            until(lambda: not filmed(daemon), "the webcam is off", 3)
+        assert v4l2.query(camera).captures, "it stays listed"
+        command = ["ffmpeg", "-nostdin", "-v", "error", "-f", "v4l2", "-i", str(camera), "-f", "null", "-"]
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as reader:
+            until(lambda: filmed(daemon), "the webcam is on", 5)
+            reader.kill()
+        until(lambda: not filmed(daemon), "the webcam is off", 3)
+
+
+def test_a_program_that_only_asks_does_not_wake_it_and_does_not_keep_it_on(camera: Path, network: Path) -> None:
+    with idle(network) as daemon:
+        with subprocess.Popen([sys.executable, "-c", PROBE, str(camera)]) as probe:
+            end = time.monotonic() + 5
+            while time.monotonic() < end:
+                assert not filmed(daemon), daemon.lines
+            with opencv(camera) as capture:
+                until(lambda: filmed(daemon) and read(capture) is not None, "the webcam is on", 5)
+            until(lambda: not filmed(daemon), "the webcam is off", 3)
+            probe.kill()
+        assert not daemon.says("failed")
+
+
+def test_idle_takes_next_to_nothing(camera: Path, network: Path) -> None:
+    with idle(network) as daemon:
+        until(lambda: daemon.says("model: "), "the network is there", 30)
+        before, began = seconds_of(daemon.process.pid), time.monotonic()
+        until(lambda: time.monotonic() - began > 5, "five seconds", 10)
+        share = (seconds_of(daemon.process.pid) - before) / (time.monotonic() - began)
+    # On a kernel that ticks 100 times a second, one tick in five seconds is 0.2 %.
+    assert share < 0.05, f"idle: {100 * share:.1f} % of a core"
