@@ -28,6 +28,7 @@ from vbgcam.output import open_output
 from vbgcam.pixels import color_yuv
 from vbgcam.policy import Limits
 from vbgcam.segment import Options, Progress, Segmenter, open_segmenter
+from vbgcam.service import Service
 from vbgcam.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec
 from vbgcam.steps import NAMES, NONE, Steps
 from vbgcam.steps import steps as of_preset
@@ -139,13 +140,24 @@ def run(
     stats = Stats()
     stats.fact(source=settings.camera.source, sink=settings.output.sink, model=settings.model.name)
     session = Session(plan(settings), stats)
+    service = Service()
+
+    def ticked() -> bool:
+        if session.alive():
+            service.alive()
+        service.status(stats.in_words())
+        return tick(stats)
+
     try:
         session.start()
-        session.wait(duration, interrupted, lambda: tick(stats))
+        service.ready()
+        session.wait(duration, interrupted, ticked)
     finally:
+        service.stopping()
         try:
             ended = session.stop()
         finally:
+            service.close()
             if stats_file is not None:
                 write_stats(stats_file, stats)
     return ended

@@ -34,6 +34,8 @@ _FINISH = 60.0
 # compiling for a new size 10. So many hangs, and a lighter network takes its place; twice as many, and the session
 # ends.
 _HUNG = 30.0
+# Seconds without a round of the compositor: an output's write that blocks. Nothing here can end it.
+_LIFELESS = 10.0
 _HANGS = 2
 
 
@@ -159,6 +161,10 @@ class Session:
             self._board.stop.wait(left)
             if tick():
                 return
+
+    def alive(self) -> bool:
+        """Whether pictures go out, or a device that is gone is being looked for."""
+        return time.monotonic() - self._board.beat < _LIFELESS
 
     def stop(self) -> bool:
         """Ends the workers and releases the devices; raises what made a worker fail. False where a thread had to be

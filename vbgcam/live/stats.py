@@ -95,6 +95,12 @@ class Stats:
             first = self._facts["first_composed_s"]
         return 0.0 if first is None else time.monotonic() - self._started - float(first)
 
+    def in_words(self) -> str:
+        """The state, and why it is so: one line."""
+        with self._lock:
+            state, why = self._facts["state"], self._facts["why"]
+        return f"{state}: {why}" if why else str(state)
+
     def composed(self) -> int:
         """Frames that showed somebody."""
         with self._lock:

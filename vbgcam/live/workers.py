@@ -52,6 +52,8 @@ _LINGER = 1.0
 _GIVE_UP = 30
 # Seconds between tries to open a camera, or to build a network that could not be fetched.
 _RETRIES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+# Seconds between tries to open the output's device again, at most: who reads it waits.
+_DEVICE = 2.0
 # A camera that gives no frame for this long, or for three of its periods, is no clock any more: the output's rate is.
 _STALLED = 0.25
 # Seconds that a frame of a source without a clock waits for its mask: a network that takes longer has hung.
@@ -69,12 +71,13 @@ class Board:
     written by one worker each, a single reference at a time, so no lock is needed: by capture the camera's trouble and
     `period`, the seconds between two frames; by inference the model's trouble, `paired`, `looks` and `inferring_since`,
     when the network was given the frame that it is at; by the compositor `compose`, the seconds that composing and
-    sending take, and `audience`, who can tell whether anybody reads the output; by the watch `wanted`: somebody does,
+    sending take, `beat`, when its last round began, and `audience`, who can tell whether anybody reads the output; by the watch `wanted`: somebody does,
     or nobody can tell."""
 
     period: float
     paired: How = "newest"
     compose: float = 0.0
+    beat: float = field(default_factory=time.monotonic)
     stop: threading.Event = field(default_factory=threading.Event)
     failure: BaseException | None = None
     camera_trouble: Why | None = None
@@ -491,6 +494,7 @@ class Compositor:
         with the cover."""
         said = ""
         for wait in itertools.chain(_RETRIES, itertools.repeat(_RETRIES[-1])):
+            self.board.beat = time.monotonic()
             self.board.audience = None
             if str(error) != said:
                 said = str(error)
@@ -499,7 +503,7 @@ class Compositor:
             self.stats.fact(state="no output", why=str(Why.OUTPUT))
             try:
                 self.output.close()
-                if self.board.stop.wait(wait):
+                if self.board.stop.wait(min(wait, _DEVICE)):
                     self.board.fail(error)
                     return
                 self.output.open()
@@ -517,6 +521,7 @@ class Compositor:
         period = 1 / self.fps
         due, said = time.monotonic(), ""
         while not self.board.stop.is_set():
+            self.board.beat = time.monotonic()
             frame = self._next_frame(max(0.0, due - time.monotonic()))
             if frame is not None:
                 self.newest = frame
