@@ -10,6 +10,11 @@ import pytest
 TESTDATA = Path(__file__).resolve().parents[1].parent / "shared" / "testdata"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fault-sequences", default=150, help="how many random sequences of faults are tried")
+    parser.addoption("--fault-first", default=0, help="the first one's number")
+
+
 @pytest.fixture(scope="session")
 def testdata() -> Path:
     """Real people, exact alphas and small real networks, beside the checkout where they are to be had."""

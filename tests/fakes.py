@@ -179,24 +179,37 @@ class FakeBackground:
 
 
 class FakeAudience:
-    """Readers that come and go by `set`."""
+    """Readers that come and go by `set`; each opening of the output gets a `Seat` that tells of them."""
 
     def __init__(self, *, there: bool = False) -> None:
-        self._changed = threading.Condition()
-        self._there = there
-        self.closed = False
+        self.changed = threading.Condition()
+        self.there = there
+        self.seats: list[Seat] = []
 
     def set(self, there: bool) -> None:
-        with self._changed:
-            self._there = there
-            self._changed.notify_all()
+        with self.changed:
+            self.there = there
+            self.changed.notify_all()
+
+    def seat(self) -> Seat:
+        self.seats.append(Seat(self))
+        return self.seats[-1]
+
+
+class Seat:
+    """See `vbgcam.output.Audience`."""
+
+    def __init__(self, audience: FakeAudience) -> None:
+        self._audience = audience
+        self.closed = False
 
     def watched(self, timeout: float) -> bool:
         assert not self.closed, "an audience was asked after its end"
-        with self._changed:
-            before = self._there
-            self._changed.wait_for(lambda: self._there != before, timeout)
-            return self._there
+        audience = self._audience
+        with audience.changed:
+            before = audience.there
+            audience.changed.wait_for(lambda: audience.there != before, timeout)
+            return audience.there
 
     def close(self) -> None:
         self.closed = True
@@ -219,7 +232,7 @@ class FakeOutput:
     frames: list[U8] = field(default_factory=list)
     is_open: bool = False
     closes: int = 0
-    readers: Audience | None = None
+    readers: FakeAudience | None = None
 
     def open(self) -> None:
         if self.fail is not None and self.fail_at < 0:
@@ -241,7 +254,7 @@ class FakeOutput:
 
     def audience(self) -> Audience | None:
         assert self.is_open
-        return self.readers
+        return None if self.readers is None else self.readers.seat()
 
     def close(self) -> None:
         self.closes += 1

@@ -83,7 +83,7 @@ def test_the_camera_is_off_until_somebody_watches_and_the_cover_is_there_meanwhi
     stage.until(after(output, lambda out: out.composed > 5))
     assert source.opened == 1
     stage.end()
-    assert audience.closed
+    assert [seat.closed for seat in audience.seats] == [True]
     assert output.leaks == 0
 
 

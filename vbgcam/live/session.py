@@ -162,6 +162,10 @@ class Session:
             if tick():
                 return
 
+    def ended(self) -> bool:
+        """Whether the source has ended or a worker failed: there is nothing left but to stop."""
+        return self._board.stop.is_set()
+
     def alive(self) -> bool:
         """Whether pictures go out, or a device that is gone is being looked for."""
         return time.monotonic() - self._board.beat < _LIFELESS

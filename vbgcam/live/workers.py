@@ -71,8 +71,8 @@ class Board:
     written by one worker each, a single reference at a time, so no lock is needed: by capture the camera's trouble and
     `period`, the seconds between two frames; by inference the model's trouble, `paired`, `looks` and `inferring_since`,
     when the network was given the frame that it is at; by the compositor `compose`, the seconds that composing and
-    sending take, `beat`, when its last round began, and `audience`, who can tell whether anybody reads the output; by the watch `wanted`: somebody does,
-    or nobody can tell."""
+    sending take, `beat`, when its last round began, and `audience`, who can tell whether anybody reads the output; by
+    the watch `wanted`: somebody does, or nobody can tell."""
 
     period: float
     paired: How = "newest"

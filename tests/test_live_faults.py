@@ -1,0 +1,199 @@
+"""live under fire: cameras, networks, outputs, readers and backgrounds that fail in random order, in front of a room
+of a secret colour. Whatever happens, no frame shows it, nothing waits for ever, and every thread ends.
+
+The person stands elsewhere after each opening of the camera, so that a mask of an earlier one, or none, shows the room.
+Each sequence is made of its number alone: `pytest tests/test_live_faults.py --fault-sequences 2000 --fault-first 0`.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from tests.fakes import SIZE, FakeAudience, FakeBackground, FakeOutput, FakeSegmenter, FakeSource
+from vbgcam.camera import Captured, Got
+from vbgcam.compose import Blur
+from vbgcam.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
+from vbgcam.frames import Backdrop, RawFrame, SafeFrame
+from vbgcam.live import session as sessions
+from vbgcam.live import workers
+from vbgcam.live.session import Plan, Session
+from vbgcam.live.stats import Stats
+from vbgcam.policy import Limits
+from vbgcam.segment import Probability, Progress, Segmenter
+from vbgcam.steps import steps
+
+# Seconds in which a sequence that does not end has come to a standstill.
+STANDSTILL = 30.0
+FRAMES = 25
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_RETRIES", (0.0005,) * 6)
+    monkeypatch.setattr(workers, "_IDLE_PERIOD", 0.001)
+    monkeypatch.setattr(workers, "_LINGER", 0.001)
+    monkeypatch.setattr(sessions, "_HUNG", 0.02)
+    monkeypatch.setattr(sessions, "_PATIENCE", 5.0)
+
+
+@dataclass
+class Camera(FakeSource):
+    """Is lost, busy, or jumps in time."""
+
+    chance: random.Random = field(default_factory=random.Random)
+    jump: float = 0.0
+
+    def open(self) -> Got:
+        if self.chance.random() < 0.2:
+            self.opened += 1
+            raise CameraError("busy")
+        return super().open()
+
+    def read(self) -> Captured | None:
+        what = self.chance.random()
+        if what < 0.04:
+            raise CameraError("lost")
+        if what < 0.05:
+            raise CameraError("a picture that was cut short")
+        if what < 0.07:
+            self.jump = self.chance.choice([-5.0, -0.3, 0.0, 0.3, 5.0])
+        got = super().read()
+        return None if got is None else Captured(got.planes, got.captured_at + self.jump)
+
+
+@dataclass
+class Network(FakeSegmenter):
+    """Fails by its own errors and by anybody's, answers nonsense, or not at all until `go`."""
+
+    chance: random.Random = field(default_factory=random.Random)
+    go: threading.Event = field(default_factory=threading.Event)
+
+    def probability(self, frame: RawFrame) -> Probability:
+        what = self.chance.random()
+        if what < 0.04:
+            raise ModelError("it failed")
+        if what < 0.08:
+            raise self.chance.choice([RuntimeError("CUDA error"), MemoryError(), ValueError("nonsense"), OSError()])
+        if what < 0.10:
+            return np.full((4, 4), np.nan, np.float32)
+        if what < 0.12:
+            return np.full((4, 4), -np.inf, np.float32)
+        if what < 0.13:
+            return np.zeros((0, 0), np.float32)
+        if what < 0.14:
+            self.go.wait(STANDSTILL)
+        if what < 0.25:
+            time.sleep(0.002)
+        return super().probability(frame)
+
+
+@dataclass
+class Device(FakeOutput):
+    """Vanishes, and does not come back at once."""
+
+    chance: random.Random = field(default_factory=random.Random)
+    solid: bool = True
+
+    def open(self) -> None:
+        if not self.solid and self.chance.random() < 0.4:
+            raise OutputError("the device is gone")
+        super().open()
+
+    def send(self, frame: SafeFrame, at: float) -> None:
+        if not self.solid and self.chance.random() < 0.03:
+            raise OutputError("the device is gone")
+        super().send(frame, at)
+
+
+@dataclass
+class Pictures(FakeBackground):
+    """A film that breaks off."""
+
+    chance: random.Random = field(default_factory=random.Random)
+
+    def at(self, seconds: float) -> Backdrop:
+        self.fail = BackgroundError("the film ends") if self.asked and self.chance.random() < 0.05 else None
+        return super().at(seconds)
+
+
+def sequence(number: int) -> str:
+    """One of them, from its start to its end. What went wrong, or ""."""
+    chance = random.Random(number)
+    go, done = threading.Event(), threading.Event()
+    parts = [random.Random(chance.random()) for _ in range(5)]
+    audience = FakeAudience(there=chance.random() < 0.5)
+    output = Device(chance=parts[0], solid=True, readers=audience)
+    wanted = chance.randint(1, FRAMES)
+    output.notify = lambda out: done.set() if len(out.times) >= wanted else None
+
+    def build(_progress: Progress) -> Segmenter:
+        what = parts[1].random()
+        if what < 0.2:
+            raise ModelError("the weights cannot be fetched", retry=True)
+        return Network(chance=parts[2], go=go)
+
+    plan = Plan(
+        source=Camera(chance=parts[3], endless=True, period=0.0005),
+        output=output,
+        background=Pictures(chance=parts[4], moves=chance.random() < 0.3),
+        build=build,
+        size=SIZE,
+        fps=500.0,
+        limits=Limits(mask_age=chance.choice([0.005, 0.05, 1.0]), frame_age=1.0),
+        blur=Blur(0.5) if chance.random() < 0.1 else None,
+        mirror=False,
+        steps=steps(chance.choice(["none", "none", "fast"])),
+        pairing=chance.choice(["auto", "exact", "newest"]),
+        lighter=(lambda _progress: FakeSegmenter(name="lighter")) if chance.random() < 0.5 else None,
+        on_demand=chance.random() < 0.5,
+        unload_after=chance.choice([0.0, 0.001, 10.0]),
+        comes_back=True,
+    )
+    stats = Stats()
+    session = Session(plan, stats)
+    session.start()
+    output.solid = False
+
+    def readers_come_and_go() -> bool:
+        if chance.random() < 0.3:
+            audience.set(chance.random() < 0.7)
+        return False
+
+    began = time.monotonic()
+    while not done.is_set() and not session.ended() and time.monotonic() - began < STANDSTILL:
+        session.wait(0.003, done, readers_come_and_go)
+    stuck = not done.is_set() and not session.ended()
+    go.set()
+    try:
+        whole = session.stop()
+    except (VbgcamError, RuntimeError, MemoryError, ValueError, OSError):
+        whole = True
+    if stuck:
+        return f"{number}: nothing went on ({stats.in_words()})"
+    if plan.blur is None and output.leaks:
+        return f"{number}: {output.leaks} frames show the room"
+    return "" if whole else f"{number}: a thread did not end"
+
+
+def test_no_sequence_of_faults_shows_the_room_or_hangs(request: pytest.FixtureRequest) -> None:
+    first, count = (int(request.config.getoption(name)) for name in ("--fault-first", "--fault-sequences"))
+    before = threading.active_count()
+    wrong = [said for number in range(first, first + count) if (said := sequence(number))]
+    assert not wrong, f"{len(wrong)} of {count}: {wrong[:5]}"
+    assert threading.active_count() == before
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quiet() -> Iterator[None]:
+    """Thousands of warnings that belong to it."""
+    logging.disable(logging.WARNING)
+    yield
+    logging.disable(logging.NOTSET)
