@@ -50,9 +50,9 @@ _IDLE_PERIOD = 0.5
 _LINGER = 1.0
 # Steps that fail one after the other: so often a frame is composed, or a network built, before it is given up.
 _GIVE_UP = 30
-# Seconds between tries to open a camera, or to build a network that could not be fetched.
+# Seconds between tries to open a device, or to build a network that could not be fetched.
 _RETRIES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-# Seconds between tries to open the output's device again, at most: who reads it waits.
+# Seconds between tries to open a device again, at most: who reads the camera waits.
 _DEVICE = 2.0
 # A camera that gives no frame for this long, or for three of its periods, is no clock any more: the output's rate is.
 _STALLED = 0.25
@@ -180,7 +180,7 @@ class Capture:
                 if str(exc) != said:
                     said = str(exc)
                     log.warning("%s (trying again)", exc)
-                self.board.stop.wait(wait)
+                self.board.stop.wait(min(wait, _DEVICE))
                 continue
             kind = f" {got.format}" if got.format else ""
             log.info("source: %s, %s at %.4g frames a second%s", got.label, got.size, got.fps, kind)

@@ -60,9 +60,15 @@ def network(tmp_path: Path) -> Path:
 
 @contextmanager
 def running(
-    network: Path, source: Path | str, size: Size, *more: str, on_demand: bool = False, says: str = "on air"
+    network: Path,
+    source: Path | str,
+    size: Size,
+    *more: str,
+    on_demand: bool = False,
+    says: str = "on air",
+    end: signal.Signals = signal.SIGTERM,
 ) -> Iterator[Daemon]:
-    """On air, or what else it `says`, when the block begins; ended by SIGTERM, if it still runs, when it ends."""
+    """On air, or what else it `says`, when the block begins; ended by `end`, if it still runs, when it ends."""
     command = [
         sys.executable,
         "-m",
@@ -86,8 +92,8 @@ def running(
         assert daemon.says(says), daemon.lines
         yield daemon
     finally:
-        process.send_signal(signal.SIGTERM)
-        assert daemon.wait() == 0, daemon.lines
+        process.send_signal(end)
+        assert daemon.wait() == (0 if end == signal.SIGTERM else -end), daemon.lines
 
 
 def assert_composed(rgb: U8, size: Size) -> None:
