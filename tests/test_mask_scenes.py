@@ -375,7 +375,6 @@ def test_a_chair_moved_to_the_shoulder_leaks_no_more_than_old_masks() -> None:
     memory_harms_nothing(shots, masks, without)
 
 
-@pytest.mark.xfail(strict=True, reason="next to the person, whatever differs from the room is taken for them")
 def test_a_chair_moved_to_the_shoulder_leaks_no_more_than_without_memory() -> None:
     memory_leaks_no_more(*at_the_shoulder())
 

@@ -117,7 +117,7 @@ class Present:
         """All steps but the first, where the person may be."""
         memory = self._memory
         if memory is not None:
-            memory.check(now, network)
+            memory.check(now, network, self._made_last)
         part = self._part if own else self._around(network)
         self._part = part
         out = np.zeros_like(network)
@@ -126,9 +126,10 @@ class Present:
             return read_only(out)
         here, seen = now.part(part), of(network, part)
         alpha = seen
+        judged = False
         if memory is not None and memory.known:
-            alpha = memory.judge(here, alpha, part)
-        if self._steps.edges and (memory is not None or not own):
+            alpha, judged = memory.judge(here, alpha, part), True
+        if self._steps.edges and (judged or not own):
             alpha = without_specks(alpha, seen)
         if self._steps.time:
             alpha = self._steadied(alpha, now, part)
