@@ -72,11 +72,11 @@ def mask(text: str, machine: Machine, settings: Settings | None = None) -> str:
     for secret, shown in _secrets(machine, settings):
         text = text.replace(secret, shown)
     text = _FILE.sub(r"<file>\1", _PATH.sub(_path, text))
+    for pattern, shown in _ADDRESSES:
+        text = pattern.sub(shown, text)
     for name, shown in ((machine.user, "<user>"), (platform.node(), "<host>")):
         if len(name) > 1 and name.lower() not in _NOBODY:
             text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])", shown, text, flags=re.IGNORECASE)
-    for pattern, shown in _ADDRESSES:
-        text = pattern.sub(shown, text)
     return text
 
 
