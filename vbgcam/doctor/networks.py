@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from vbgcam import distro
 from vbgcam.doctor import Check, note, ok, wrong
 from vbgcam.doctor.machine import Machine
-from vbgcam.doctor.own import pip
+from vbgcam.doctor.own import nearest, pip
 
 if TYPE_CHECKING:
     from vbgcam.config import Settings
@@ -124,7 +124,7 @@ def _weights(machine: Machine, settings: Settings, name: str) -> Iterator[Check]
 
 
 def _missing(machine: Machine, path: Path, size: int, name: str) -> Check:
-    place = next((place for place in path.parents if place.exists()), Path("/"))
+    place = nearest(path)
     free = machine.free_bytes(place)
     if free < size:
         found = f"no room for the weights of {name}: {size / 1e6:.0f} MB are needed, {free / 1e6:.0f} are free"

@@ -70,6 +70,9 @@ def settings_file(machine: Machine, file: Path | None) -> tuple[Settings | None,
     except ConfigError as exc:
         editor = "notepad" if machine.system == "win32" else "${EDITOR:-nano}"
         return None, [wrong("config", problem, f"{editor} {shlex.quote(str(path))}") for problem in exc.problems]
+    except OSError as exc:  # a folder above it is closed to this user
+        mend = f'sudo chown -R "$USER": {shlex.quote(str(path.parent))}'
+        return None, [wrong("config", f"{path} cannot be looked at: {exc.strerror}", mend)]
     return settings, [ok("config", f"{path}" if path.exists() else f"all at their defaults; {path} is not there")]
 
 
@@ -108,11 +111,13 @@ def disk(machine: Machine) -> Iterator[Check]:
     )
     least: tuple[int, Path] | None = None
     for folder in folders:
-        place = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+        place = folder
         try:
+            place = nearest(folder)
             free = machine.free_bytes(place)
         except OSError as exc:
-            yield wrong("disk", f"{place} cannot be looked at: {exc.strerror}", f"ls -ld {shlex.quote(str(place))}")
+            mend = f'sudo chown -R "$USER": {shlex.quote(str(machine.home))}'
+            yield wrong("disk", f"{place} cannot be looked at: {exc.strerror}", mend)
             return
         if free < _ROOM:
             find = f"du -xhd1 {shlex.quote(str(machine.home))} | sort -h | tail"
@@ -127,6 +132,11 @@ def disk(machine: Machine) -> Iterator[Check]:
             least = (free, folder)
     if least is not None:
         yield ok("disk", f"{least[0] / 1e9:.1f} GB free for {least[1]}")
+
+
+def nearest(path: Path) -> Path:
+    """The path itself or the first folder above it that is there. Raises OSError where that may not be known."""
+    return next(place for place in (path, *path.parents) if place.exists())
 
 
 def state_folder() -> Path:
