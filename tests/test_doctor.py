@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -51,9 +52,11 @@ def refuse(world: World, **answers: str) -> World:
     return world
 
 
-def denied(world: World, mode: int = 0o660, groups: tuple[int, ...] = (1000,), user: str = "ann") -> None:
+def denied(world: World, mode: int = 0o660, groups: tuple[int, ...] = (1000,), user: str = "ann") -> World:
     world.write("dev/video10", mode=mode)
-    world.change(loopbacks=lambda: [device(caps=None, refused=errno.EACCES)], groups=frozenset(groups), user=user)
+    return world.change(
+        loopbacks=lambda: [device(caps=None, refused=errno.EACCES)], groups=frozenset(groups), user=user
+    )
 
 
 def fails(error: Exception) -> Callable[..., CameraInfo]:
@@ -217,6 +220,18 @@ BROKEN: dict[str, Broken] = {
         "is closed to its group",
         f"sudo chgrp video /dev/video10 && sudo chmod 660 /dev/video10 && {GROUP}",
     ),
+    "a container that does not let the device in": (
+        lambda w: (denied(w, groups=(os.getegid(),)), w.write(".dockerenv")),
+        "permission",
+        "is not let into this container",
+        "start the container with --device /dev/video10",
+    ),
+    "a device that something else forbids": (
+        lambda w: denied(w, groups=(os.getegid(),)),
+        "permission",
+        "is refused although you are in the group",
+        "getfacl /dev/video10",
+    ),
     "another writer": (
         lambda w: w.change(loopbacks=lambda: [device("VBG Camera", CAP_CAPTURE, Holder(80, "obs", write_only=True))]),
         "in use",
@@ -275,7 +290,7 @@ BROKEN: dict[str, Broken] = {
         lambda w: w.settings('[background]\nshow = "/nowhere/beach.jpg"\n'),
         "background",
         "/nowhere/beach.jpg",
-        "check its name",
+        "check its name, or set background.show to ",
     ),
     "no tray host": (no_tray, "tray host", SHOWS_IT, "sudo apt install gnome-shell-extension-appindicator"),
 }

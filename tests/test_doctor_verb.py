@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.test_doctor import nvidia, smi
 from tests.worlds import World, device, first, healthy, the
 from vbgcam.cli import main
 from vbgcam.doctor.examine import examine
-from vbgcam.doctor.machine import Said, run
+from vbgcam.doctor.machine import Machine, Said, run
 from vbgcam.doctor.show import as_json, show
 from vbgcam.errors import ModelError
 from vbgcam.v4l2 import CAP_CAPTURE, Holder
@@ -153,7 +154,46 @@ def test_a_command_that_is_missing_fails_or_hangs_has_said_nothing(monkeypatch: 
     assert run("sh", "-c", "echo no; exit 3") == Said(3, "no")
     assert run("sh", "-c", "echo yes") == Said(0, "yes")
     monkeypatch.setattr("vbgcam.doctor.machine._PATIENCE", 0.05)
-    assert run("sh", "-c", "exec sleep 60") == Said(None)
+    assert run("sh", "-c", "exec sleep 60") == Said(None, late=True)
+
+
+def test_a_session_bus_that_hangs_is_asked_once(world: World) -> None:
+    asked = []
+
+    def hangs(*command: str) -> Said:
+        asked.append(command[0])
+        return Said(None, late=True)
+
+    world.change(run=hangs)
+    assert world.machine.bus_has("org.kde.StatusNotifierWatcher") is None
+    assert asked == ["busctl"]
+
+
+@pytest.mark.skipif(shutil.which("dbus-daemon") is None, reason="no dbus-daemon here")
+def test_a_real_session_bus_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = f"unix:path={tmp_path}/bus"
+    command = ["dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address", f"--address={address}"]
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", address)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as bus:
+        assert bus.stdout is not None
+        assert bus.stdout.readline().startswith(address)
+        assert Machine().bus_has("org.freedesktop.DBus") is True
+        assert Machine().bus_has("org.kde.StatusNotifierWatcher") is False
+        bus.terminate()
+
+
+def test_a_module_that_does_not_say_its_version_is_asked_by_its_file(world: World) -> None:
+    world.remove("sys/module/v4l2loopback/version")
+    assert the(world.examine(), "module version").found == "the module does not say"
+    world.answer("modinfo -F version", "0.12.7")
+    assert the(world.examine(), "module version").found.startswith("0.12.7: from 0.13 on")
+
+
+def test_a_home_that_is_closed_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = world.machine.home
+    home.mkdir(exist_ok=True)
+    monkeypatch.setattr("os.access", lambda path, _mode: Path(path) != home)
+    assert first(world.examine()) == ("disk", f"you may not write to {home}", f'sudo chown -R "$USER": {home}')
 
 
 def test_what_is_shown_fits_and_no_command_is_folded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,10 +32,12 @@ _SYSTEM_PATH: Final = ("/usr/sbin", "/sbin")
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a command wrote. `code` is None where it is not installed, could not be started or took too long."""
+    """What a command wrote. `code` is None where it is not installed, could not be started or took too long; `late`
+    tells the last of these."""
 
     code: int | None
     out: str = ""
+    late: bool = False
 
     @property
     def good(self) -> bool:
@@ -60,7 +62,9 @@ def run(*command: str) -> Said:
             check=False,
             env={**os.environ, "LC_ALL": "C"},
         )
-    except (OSError, subprocess.SubprocessError):
+    except subprocess.TimeoutExpired:
+        return Said(None, late=True)
+    except OSError:
         return Said(None)
     return Said(done.returncode, done.stdout.strip())
 
@@ -221,6 +225,8 @@ class Machine:
             ),
         ):
             said = self.run(*command)
+            if said.late:  # nobody answers; the next one would wait as long
+                return None
             if said.good:
                 return "true" in said.out
         return None

@@ -26,19 +26,23 @@ def check(machine: Machine) -> Iterator[Check]:
     from vbgcam.output.loopback import absence, absent, module_version
 
     why = absence(machine.root, machine.release)
-    version = module_version(machine.root)
     if why not in ("no device", "not loaded"):
         error = absent(machine.root, machine.release)
         yield wrong("kernel module", error.message, machine.on_host(error.mend))
         return
     loaded = why == "no device"
+    # Neither DKMS nor some builds of the module tell; modinfo reads the file.
+    version = module_version(machine.root)
+    if not version:
+        said = machine.run("modinfo", "-F", "version", "v4l2loopback")
+        version = said.out if said.good else ""
     called = f"v4l2loopback {version}".rstrip()
     yield ok("kernel module", f"{called} is {'loaded' if loaded else 'built for the kernel that runs'}")
     # The client-usage event that tells readers from probing apps came with 0.13.
     if version and _numbers(version) < (0, 13):
         yield note("module version", f"{version}: from 0.13 on the module itself says whether an app reads the camera")
-    elif version:
-        yield ok("module version", version)
+    else:
+        yield ok("module version", version or "the module does not say")
     yield from _secure_boot(machine, loaded)
 
 

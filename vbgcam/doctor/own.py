@@ -71,8 +71,7 @@ def settings_file(machine: Machine, file: Path | None) -> tuple[Settings | None,
         editor = "notepad" if machine.system == "win32" else "${EDITOR:-nano}"
         return None, [wrong("config", problem, f"{editor} {shlex.quote(str(path))}") for problem in exc.problems]
     except OSError as exc:  # a folder above it is closed to this user
-        mend = f'sudo chown -R "$USER": {shlex.quote(str(path.parent))}'
-        return None, [wrong("config", f"{path} cannot be looked at: {exc.strerror}", mend)]
+        return None, [wrong("config", f"{path} cannot be looked at: {exc.strerror}", _take(path))]
     return settings, [ok("config", f"{path}" if path.exists() else f"all at their defaults; {path} is not there")]
 
 
@@ -87,7 +86,8 @@ def background(settings: Settings) -> Iterator[Check]:
         try:
             behind(app.wanted(settings).size).close()
         except BackgroundError as exc:
-            yield wrong("background", exc.message, exc.mend or "set background.show to a picture, a film or a colour")
+            mend = f"{exc.mend}, or set" if exc.mend else "set"
+            yield wrong("background", exc.message, f"{mend} background.show to what is there, or to a colour")
             return
     yield ok("background", show)
 
@@ -116,8 +116,7 @@ def disk(machine: Machine) -> Iterator[Check]:
             place = nearest(folder)
             free = machine.free_bytes(place)
         except OSError as exc:
-            mend = f'sudo chown -R "$USER": {shlex.quote(str(machine.home))}'
-            yield wrong("disk", f"{place} cannot be looked at: {exc.strerror}", mend)
+            yield wrong("disk", f"{place} cannot be looked at: {exc.strerror}", _take(place))
             return
         if free < _ROOM:
             find = f"du -xhd1 {shlex.quote(str(machine.home))} | sort -h | tail"
@@ -125,13 +124,19 @@ def disk(machine: Machine) -> Iterator[Check]:
             yield wrong("disk", found, f"{find}, then delete what is not needed")
             return
         if not os.access(place, os.W_OK | os.X_OK):
-            mend = f'sudo chown -R "$USER": {shlex.quote(str(place))}'
-            yield wrong("disk", f"you may not write to {place}", mend)
+            yield wrong("disk", f"you may not write to {place}", _take(place))
             return
         if least is None or free < least[0]:
             least = (free, folder)
     if least is not None:
         yield ok("disk", f"{least[0] / 1e9:.1f} GB free for {least[1]}")
+
+
+def _take(path: Path) -> str:
+    """Gives the person the first folder on the way there that is closed to them, or else the path itself."""
+    way = [*reversed(path.parents), path]
+    closed = next((place for place in way if not os.access(place, os.X_OK)), path)
+    return f'sudo chown -R "$USER": {shlex.quote(str(closed))}'
 
 
 def nearest(path: Path) -> Path:
