@@ -6,6 +6,8 @@ import json
 import logging
 import sys
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from vbgcam.doctor.examine import examine
@@ -17,10 +19,9 @@ from vbgcam.terminal import command
 
 def doctor(arguments: Namespace) -> int:
     """1 where something needs mending. Raises OutputError where the report cannot be written."""
-    # What the rooms would say beside it (which camera is taken instead) stands among the findings.
-    logging.getLogger("vbgcam").setLevel(logging.DEBUG if arguments.verbose else logging.ERROR)
     machine = Machine()
-    found = examine(machine, arguments.config, command())
+    with _quiet(verbose=arguments.verbose):
+        found = examine(machine, arguments.config, command())
     if arguments.json:
         sys.stdout.write(json.dumps(as_json(found), indent=2) + "\n")
     else:
@@ -30,3 +31,15 @@ def doctor(arguments: Namespace) -> int:
         write(report, machine, found)
         sys.stderr.write(f"vbgcam: {report}: look through it, then attach it to the issue\n")
     return 1 if found.wrong else 0
+
+
+@contextmanager
+def _quiet(*, verbose: bool) -> Iterator[None]:
+    """What the rooms would say beside it (which camera is taken instead) stands among the findings."""
+    log = logging.getLogger("vbgcam")
+    before = log.level
+    log.setLevel(before if verbose else logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
