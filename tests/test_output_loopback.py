@@ -136,9 +136,12 @@ RELEASE = platform.release()
 
 
 def test_each_way_to_have_no_device_has_its_own_line(tmp_path: Path) -> None:
+    touch(tmp_path, "etc/os-release", "ID=debian\n")
     assert str(absent(tmp_path)) == (
         f"the kernel module v4l2loopback is not installed; sudo apt install v4l2loopback-dkms && {LOAD}"
     )
+    touch(tmp_path, "lib/modules/0.0.1-next/modules.dep", "")
+    assert str(absent(tmp_path)) == f"the running kernel {RELEASE} was replaced by an update; sudo reboot"
     touch(tmp_path, f"lib/modules/{RELEASE}/modules.dep", "kernel/drivers/media/v4l2-core/videodev.ko:\n")
     touch(tmp_path, "usr/src/v4l2loopback-0.12.7/dkms.conf")
     assert str(absent(tmp_path)) == (

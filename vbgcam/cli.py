@@ -48,9 +48,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _perform(arguments: argparse.Namespace, interruption: Interruption) -> int:
     try:
-        from vbgcam import verbs
+        code: int
+        if arguments.verb == "doctor":  # which must run where a library that the other verbs import is broken
+            from vbgcam.doctor.verb import doctor
 
-        code: int = verbs.VERBS[arguments.verb](arguments, interruption)
+            code = doctor(arguments)
+        else:
+            from vbgcam import verbs
+
+            code = verbs.VERBS[arguments.verb](arguments, interruption)
         sys.stdout.flush()
     except VbgcamError as exc:
         problems = exc.problems if isinstance(exc, ConfigError) else (str(exc),)
@@ -150,6 +156,16 @@ def _add_tools(
     """The verbs beside the chain itself."""
     devices = verbs.add_parser("devices", parents=[common], help="cameras with their modes, and virtual cameras")
     devices.add_argument("--json", action="store_true", help="for programs")
+
+    doctor = verbs.add_parser(
+        "doctor",
+        parents=[common],
+        help="what is wrong with this machine, and what mends it",
+        description="Looks at all that vbgcam needs and names the command that mends what is wrong; runs none of them.",
+    )
+    doctor.add_argument("--config", type=Path, metavar="FILE", help="settings from this TOML file alone")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor.add_argument("--report", type=Path, metavar="FILE", help="write one file to attach to an issue")
 
     plate = verbs.add_parser(
         "plate",

@@ -1,12 +1,15 @@
 """What a person sees while something takes long: a bar with the time left, or, where nobody watches a terminal, a line
-for each tenth."""
+for each tenth. And how they call this program."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 log = logging.getLogger(__name__)
 
@@ -50,3 +53,14 @@ def _lines(title: str) -> Show:
             log.info("%s: %d %%%s", title, min(100, tenth * 10), f", {note}" if note else "")
 
     return show
+
+
+def command() -> str:
+    """How this program is called from where the person stands: its name, or its path where the shell does not find
+    it (a virtual environment that is not switched on)."""
+    if shutil.which("vbgcam"):
+        return "vbgcam"
+    own = Path(sys.executable).with_name("vbgcam")
+    with contextlib.suppress(ValueError):  # it lies elsewhere
+        own = own.relative_to(Path.cwd())
+    return shlex.quote(str(own)) if own.exists() else f"{shlex.quote(sys.executable)} -m vbgcam"

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import shlex
-import shutil
 import signal
 import sys
 import tempfile
@@ -32,7 +31,7 @@ from vbgcam.segment import Progress, Segmenter, open_segmenter
 from vbgcam.segment.everything import Everything
 from vbgcam.specs import ModelSpec, SourceSpec
 from vbgcam.steps import NONE
-from vbgcam.terminal import Show, progress
+from vbgcam.terminal import Show, command, progress
 
 if TYPE_CHECKING:
     from vbgcam.evaluate.run import Question
@@ -153,17 +152,6 @@ def _segmenter(settings: Settings, interruption: Interruption, needed: bool) -> 
         segmenter.close()
 
 
-def _command() -> str:
-    """How this program is called from where the person stands: its name, or its path where the shell does not find
-    it (a virtual environment that is not switched on)."""
-    if shutil.which("vbgcam"):
-        return "vbgcam"
-    own = Path(sys.executable).with_name("vbgcam")
-    with contextlib.suppress(ValueError):  # it lies elsewhere
-        own = own.relative_to(Path.cwd())
-    return shlex.quote(str(own)) if own.exists() else f"{shlex.quote(sys.executable)} -m vbgcam"
-
-
 @contextlib.contextmanager
 def _breaking(show: Show, interruption: Interruption) -> Iterator[Progress]:
     """A download's progress, shown; it breaks off when the person does."""
@@ -211,7 +199,7 @@ def demo(arguments: Namespace, interruption: Interruption) -> int:
         if backdrop is not None:
             before_after(CleanPlate.load(files.plate), backdrop, size, 1.6, sheet)
     _say(f"Made {film}{f' and {sheet}' if backdrop is not None else ''}: a drawn presenter, filmed, cut out, composed.")
-    me = _command()
+    me = command()
     _say(f"The same chain on you: `{me} devices` lists your cameras, `{me} run --background PICTURE` starts it;")
     _say(f'then choose "VBG Camera" in your call. `{me} --help` shows the rest.')
     return 0

@@ -64,14 +64,14 @@ class DeviceSource:
         self._left_out = 0
 
     def expected(self) -> Got | None:
-        return self._system.expected(self._find(), self._wanted)
+        return self._system.expected(self.find(), self._wanted)
 
     def open(self) -> Got:
         with self._lock:
             self._closing.clear()
             self._release()
             self._left_out = 0
-            camera = self._camera = self._find()
+            camera = self._camera = self.find()
             try:
                 return self._start(camera)
             except Broken as exc:
@@ -112,7 +112,8 @@ class DeviceSource:
             finally:
                 self._lock.release()
 
-    def _find(self) -> CameraInfo:
+    def find(self) -> CameraInfo:
+        """The camera that is meant. Raises CameraError where there is none."""
         target = self._target
         if target.startswith(("/", ".", "~", "\\\\")):
             return self._system.at(str(Path(target).expanduser()))

@@ -81,6 +81,15 @@ class Linux:
             return self._translated(camera, exc.errno or 0)
         return CameraError(f"{camera} starts but sends no usable picture", mend="unplug it and plug it in again")
 
+    def in_use(self, camera: CameraInfo) -> CameraError | None:
+        """Whether another program films with it, or why it could not be asked; lights no LED."""
+        try:
+            with v4l2.opened(camera.path) as fd:
+                capture.try_reserve(fd)
+        except OSError as exc:
+            return self._translated(camera, exc.errno or 0)
+        return None
+
     def loss(self, camera: CameraInfo) -> CameraError:
         try:
             v4l2.query(camera.path)

@@ -86,6 +86,12 @@ def try_start(fd: int) -> None:
         _request_buffers(fd, 0)
 
 
+def try_reserve(fd: int) -> None:
+    """Takes a buffer and gives it back, without starting the camera: EBUSY while another program has some."""
+    _request_buffers(fd, 1)
+    _request_buffers(fd, 0)
+
+
 _FULL: Final = 1
 _ENC_601, _ENC_709, _ENC_XV601, _ENC_SYCC = 1, 2, 3, 5
 _SPACE_240M, _SPACE_709, _SPACE_JPEG, _SPACE_2020, _SPACE_DCI_P3 = 2, 3, 7, 10, 12

@@ -29,11 +29,12 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import pyvirtualcam
 
 from vbgcam import v4l2
+from vbgcam.distro import install_loopback, rebuild_loopback
 from vbgcam.errors import OutputError
 from vbgcam.frames import Planes, Size
 from vbgcam.output import Audience
@@ -166,25 +167,44 @@ def _pids(holders: Sequence[v4l2.Holder]) -> str:
     return " ".join(str(holder.pid) for holder in holders)
 
 
-def absent(root: Path = Path("/")) -> OutputError:
-    """Why there is no device at all. `root`: of the file system."""
-    release = platform.release()
+Absence = Literal["no device", "not loaded", "another kernel", "not built", "not installed"]
+
+
+def absence(root: Path = Path("/"), release: str = "") -> Absence:
+    """Why there is no device at all. `root`: of the file system; `release`: of the kernel that runs, "" to ask it.
+    "another kernel": an update has replaced the running one, and its modules with it."""
+    release = release or platform.release()
     if (root / "sys/module/v4l2loopback").exists():
-        return OutputError("the kernel module v4l2loopback is loaded but has no device", mend=RELOAD)
+        return "no device"
+    modules = root / "lib/modules"
     try:
-        built = "/v4l2loopback.ko" in (root / "lib/modules" / release / "modules.dep").read_text(errors="replace")
+        if "/v4l2loopback.ko" in (modules / release / "modules.dep").read_text(errors="replace"):
+            return "not loaded"
     except OSError:
-        built = False
-    if built:
-        return OutputError("the kernel module v4l2loopback is not loaded", mend=LOAD)
-    if any((root / "usr/src").glob("v4l2loopback-*")):
+        # In a container there are no kernels at all.
+        if not (modules / release).exists() and any(modules.glob("*/modules.dep")):
+            return "another kernel"
+    sources = (*(root / "usr/src").glob("v4l2loopback-*"), *(root / "usr/src/akmods").glob("v4l2loopback*"))
+    return "not built" if sources else "not installed"
+
+
+def absent(root: Path = Path("/"), release: str = "") -> OutputError:
+    """`absence` in one line, with this distribution's command that mends it."""
+    release = release or platform.release()
+    module = "the kernel module v4l2loopback"
+    why = absence(root, release)
+    if why == "no device":
+        return OutputError(f"{module} is loaded but has no device", mend=RELOAD)
+    if why == "not loaded":
+        return OutputError(f"{module} is not loaded", mend=LOAD)
+    if why == "another kernel":
+        return OutputError(f"the running kernel {release} was replaced by an update", mend="sudo reboot")
+    if why == "not built":
         return OutputError(
-            f"the kernel module v4l2loopback is installed but not built for the running kernel {release}",
-            mend=f"sudo apt install linux-headers-$(uname -r) && sudo dkms autoinstall && {LOAD}",
+            f"{module} is installed but not built for the running kernel {release}",
+            mend=f"{rebuild_loopback(root)} && {LOAD}",
         )
-    return OutputError(
-        "the kernel module v4l2loopback is not installed", mend=f"sudo apt install v4l2loopback-dkms && {LOAD}"
-    )
+    return OutputError(f"{module} is not installed", mend=f"{install_loopback(root)} && {LOAD}")
 
 
 def module_version(root: Path = Path("/")) -> str:

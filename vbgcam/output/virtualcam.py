@@ -136,10 +136,11 @@ def open_plain(target: str, size: Size, fps: float, system: str, opener: Opener 
             reasons.append(str(exc))
     wanted = f"no virtual camera named {target!r}" if target else "no virtual camera"
     said = "; ".join(dict.fromkeys(" ".join(reason.split()) for reason in reasons))
-    raise OutputError(f"{wanted} could be opened ({said})", mend=_plain_mend(system, said))
+    raise OutputError(f"{wanted} could be opened ({said})", mend=plain_mend(system, said))
 
 
-def _plain_mend(system: str, said: str) -> str:
+def plain_mend(system: str, said: str = "") -> str:
+    """What a person does where Windows or macOS has no virtual camera. `said`: pyvirtualcam's reasons."""
     if "could not be started" in said or "Couldn't start" in said or "Multiple cameras" in said:
         return "end the program that feeds it (OBS, another vbgcam) and start again"
     install = "winget install OBSProject.OBSStudio" if system == "win32" else "brew install --cask obs"

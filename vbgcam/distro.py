@@ -1,0 +1,112 @@
+"""Which Linux distribution this is, and its own commands for what a person has to install.
+
+Known by /etc/os-release, by ID or else by ID_LIKE (Ubuntu, Mint and Raspberry Pi OS are like Debian, Rocky like Fedora,
+Manjaro like Arch). Elsewhere a plain sentence stands in place of a command.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Final, Literal
+
+Manager = Literal["apt", "dnf", "pacman", "zypper", ""]
+
+_MANAGERS: Final[dict[str, Manager]] = {
+    "debian": "apt",
+    "ubuntu": "apt",
+    "fedora": "dnf",
+    "rhel": "dnf",
+    "arch": "pacman",
+    "suse": "zypper",
+    "opensuse": "zypper",
+    "opensuse-tumbleweed": "zypper",
+    "opensuse-leap": "zypper",
+}
+_INSTALL: Final[dict[Manager, str]] = {
+    "apt": "sudo apt install",
+    "dnf": "sudo dnf install",
+    "pacman": "sudo pacman -S --needed",
+    "zypper": "sudo zypper install",
+}
+# Fedora has no kernel modules of others; RPM Fusion builds them.
+_RPM_FUSION: Final = "https://mirrors.rpmfusion.org/free/fedora/rpmfusion-free-release-$(rpm -E %fedora).noarch.rpm"
+_LOOPBACK: Final[dict[Manager, str]] = {
+    "apt": "sudo apt install v4l2loopback-dkms",
+    "dnf": f"sudo dnf install {_RPM_FUSION} && sudo dnf install akmod-v4l2loopback && sudo akmods --force",
+    "pacman": "sudo pacman -S --needed v4l2loopback-dkms linux-headers",
+    "zypper": "sudo zypper install v4l2loopback-kmp-default",
+}
+_REBUILD: Final[dict[Manager, str]] = {
+    "apt": "sudo apt install linux-headers-$(uname -r) && sudo dkms autoinstall",
+    "dnf": "sudo dnf install kernel-devel-$(uname -r) && sudo akmods --force",
+    "pacman": "sudo pacman -S --needed linux-headers && sudo dkms autoinstall",
+    "zypper": "sudo zypper install --force v4l2loopback-kmp-default",
+}
+_NVIDIA: Final[dict[Manager, str]] = {
+    "apt": "sudo apt install nvidia-driver && sudo reboot",
+    "dnf": "sudo dnf install akmod-nvidia && sudo akmods --force && sudo reboot",
+    "pacman": "sudo pacman -S --needed nvidia && sudo reboot",
+}
+# What opencv-python needs of the system and its wheel does not bring.
+_OPENCV: Final[dict[Manager, str]] = {
+    "apt": "libgl1 libglib2.0-0",
+    "dnf": "mesa-libGL glib2",
+    "pacman": "libglvnd glib2",
+    "zypper": "Mesa-libGL1 libglib-2_0-0",
+}
+
+
+def names(root: Path = Path("/")) -> list[str]:
+    """ID, then what ID_LIKE names; [] where the file is missing. `root`: of the file system."""
+    fields: dict[str, str] = {}
+    for place in ("etc/os-release", "usr/lib/os-release"):
+        try:
+            lines = (root / place).read_text(errors="replace").splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            key, _, value = line.partition("=")
+            fields.setdefault(key.strip(), _plain(value))
+        break
+    return [*fields.get("ID", "").split(), *fields.get("ID_LIKE", "").split()]
+
+
+def manager(root: Path = Path("/")) -> Manager:
+    """What installs packages here; "" on a distribution that is not known."""
+    return next((_MANAGERS[name] for name in names(root) if name in _MANAGERS), "")
+
+
+def install(packages: str, root: Path = Path("/")) -> str:
+    """The command that installs packages which have the same names in every distribution."""
+    command = _INSTALL.get(manager(root))
+    return f"{command} {packages}" if command else f"install {packages} with your distribution's package manager"
+
+
+def install_loopback(root: Path = Path("/")) -> str:
+    """Installs and builds the kernel module v4l2loopback."""
+    return _LOOPBACK.get(manager(root), "install v4l2loopback with your distribution's package manager")
+
+
+def rebuild_loopback(root: Path = Path("/")) -> str:
+    """Builds the installed module for the kernel that runs."""
+    return _REBUILD.get(manager(root), "install the headers of the running kernel and run sudo dkms autoinstall")
+
+
+def install_nvidia(root: Path = Path("/")) -> str:
+    """Installs the driver of NVIDIA's GPUs."""
+    if "ubuntu" in names(root):
+        return "sudo ubuntu-drivers install && sudo reboot"
+    return _NVIDIA.get(manager(root), "install NVIDIA's driver as your distribution describes it")
+
+
+def install_opencv_libraries(root: Path = Path("/")) -> str:
+    """Installs the system's libraries that OpenCV needs."""
+    return install(_OPENCV.get(manager(root), "libGL and glib"), root)
+
+
+def _plain(value: str) -> str:
+    try:
+        return " ".join(shlex.split(value))
+    except ValueError:  # a quote that nobody closed
+        return value.strip()

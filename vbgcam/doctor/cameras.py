@@ -1,0 +1,73 @@
+"""The camera that films: is it there, may it be opened, has it a mode that can be read, does another program use it."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from vbgcam.doctor import Check, ok, wrong
+from vbgcam.doctor.machine import Machine
+from vbgcam.doctor.permission import denied
+
+if TYPE_CHECKING:
+    from vbgcam.camera.listing import CameraInfo
+    from vbgcam.config import Settings
+
+# bInterfaceClass of what a USB device calls video.
+_USB_VIDEO: Final = "0e"
+
+
+def check(machine: Machine, settings: Settings) -> Iterator[Check]:
+    """Asks without lighting a camera's LED."""
+    from vbgcam import app
+    from vbgcam.camera.listing import offers
+    from vbgcam.errors import CameraError
+    from vbgcam.specs import SourceSpec
+
+    spec = SourceSpec.parse(settings.camera.source)
+    if spec.kind != "camera":
+        yield ok("camera", f"none is needed: camera.source is {settings.camera.source}")
+        return
+    try:
+        found = machine.cameras()
+        if not found:
+            yield _none(machine)
+            return
+        for other in found:
+            yield ok("camera", f"{other}: {offers(other) or 'its modes are unknown'}")
+        meant = machine.camera(spec.target, app.wanted(settings))
+    except CameraError as exc:
+        yield wrong("camera choice", exc.message, exc.mend or "vbgcam devices")
+        return
+    yield _usable(machine, meant)
+
+
+def _usable(machine: Machine, camera: CameraInfo) -> Check:
+    name = "camera use"
+    if camera.problem in (errno.EACCES, errno.EPERM):
+        found, mend = denied(machine, Path(camera.path))
+        return wrong("camera permission", f"you may not open {camera}: {found}", mend)
+    ours = [holder.pid for holder in machine.holders(camera.path) if machine.is_ours(holder.pid)]
+    if ours:
+        return ok(name, f"{camera} films for vbgcam, which is running (pid {ours[0]})")
+    refused = machine.camera_in_use(camera)
+    return ok(name, f"{camera} is free") if refused is None else wrong(name, refused.message, refused.mend)
+
+
+def _none(machine: Machine) -> Check:
+    """No camera, and why."""
+    from vbgcam.v4l2 import nodes
+
+    known = machine.root / "sys/class/video4linux"
+    cameras = [node.path for node in nodes(known) if not (known / node.path.name / "max_openers").exists()]
+    hidden = [path for path in cameras if not (machine.root / path.relative_to("/")).exists()]
+    if hidden and machine.container:
+        mend = f"start the container with --device {hidden[0]}"
+        return wrong("camera", f"the kernel has {hidden[0]}, but it is not in this container", mend)
+    interfaces = (machine.root / "sys/bus/usb/devices").glob("*/bInterfaceClass")
+    for place in interfaces:
+        if machine.text(str(place.relative_to(machine.root))) == _USB_VIDEO and not (place.parent / "driver").exists():
+            return wrong("camera", "a USB webcam is plugged in, but it has no driver", "sudo modprobe uvcvideo")
+    return wrong("camera", "no camera is plugged in", "plug one in, then vbgcam devices; vbgcam demo needs none")

@@ -1,0 +1,167 @@
+"""What the network needs: a GPU that is used if there is one, weights that are the right ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from vbgcam import distro
+from vbgcam.doctor import Check, note, ok, wrong
+from vbgcam.doctor.machine import Machine
+from vbgcam.doctor.own import nearest, pip
+
+if TYPE_CHECKING:
+    from vbgcam.config import Settings
+    from vbgcam.segment import Options
+    from vbgcam.specs import ModelSpec
+
+_NVIDIA: Final = "0x10de"
+_DISPLAYS: Final = ("0x0300", "0x0302")  # PCI classes: with and without a plug for a screen
+
+
+def check(machine: Machine, settings: Settings) -> Iterator[Check]:
+    """The GPU first: what `auto` means depends on it."""
+    from vbgcam.specs import ModelSpec
+
+    spec = ModelSpec.parse(settings.model.name)
+    if spec.kind not in ("auto", "torchvision"):
+        yield from _other(machine, settings)
+        return
+    gpu, device = _gpu(machine, settings.model.device)
+    yield gpu
+    from vbgcam.segment.family import ON_CPU, ON_GPU
+
+    yield from _weights(machine, settings, spec.name or (ON_CPU if device == "cpu" else ON_GPU))
+
+
+def _gpu(machine: Machine, asked: str) -> tuple[Check, str]:
+    """Also the device that the network would run on: "cpu", "cuda" or "mps"."""
+    from vbgcam.errors import ModelError
+
+    name = "GPU"
+    if asked == "cpu":
+        return ok(name, "not used: model.device is cpu"), "cpu"
+    said = machine.run("nvidia-smi")
+    driver = (
+        machine.run("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader") if said.good else said
+    )
+    plugged = _plugged(machine)
+    state = wrong if asked == "cuda" else note
+    if plugged and not said.good:
+        instead = "; nouveau holds it" if (machine.root / "sys/module/nouveau").exists() else ""
+        found = f"there is an NVIDIA GPU, but its driver does not run{instead}: the network runs on the CPU"
+        return state(name, found, machine.on_host(distro.install_nvidia(machine.root))), "cpu"
+    if said.good:
+        card = ", driver ".join(part.strip() for part in driver.out.partition("\n")[0].split(","))
+        cuda = machine.torch_cuda()
+        if cuda is None:
+            found = f"{card}, but torch {machine.version('torch')} is built without CUDA"
+            return state(name, found, pip("--force-reinstall", "torch", "torchvision")), "cpu"
+        able = re.search(r"CUDA Version: *(\d+)", said.out)
+        # A driver runs every CUDA of its own major version, and none of a newer one.
+        if able and int(able[1]) < int(cuda.partition(".")[0]):
+            found = f"{card}: it knows CUDA {able[1]}, and torch is built for {cuda}"
+            return state(name, found, machine.on_host(distro.install_nvidia(machine.root))), "cpu"
+        try:
+            device = machine.device(asked)
+        except ModelError as exc:
+            return wrong(name, exc.message, exc.mend), "cpu"
+        if device == "cpu":
+            found = f"{card}: torch {machine.version('torch')} for CUDA {cuda} does not see it"
+            return state(
+                name, found, machine.on_host("sudo modprobe -r nvidia_uvm && sudo modprobe nvidia_uvm")
+            ), device
+        return ok(name, f"{card}; torch for CUDA {cuda}"), device
+    if asked in ("cuda", "mps") or machine.system == "darwin":
+        try:
+            device = machine.device(asked)
+        except ModelError as exc:
+            return wrong(name, exc.message, exc.mend), "cpu"
+        return ok(name, device), device
+    openvino = machine.version("openvino")
+    if openvino is None:
+        return note(name, "none from NVIDIA, and no OpenVINO: torch is 3 times slower on a CPU", pip("openvino")), "cpu"
+    return ok(name, f"none from NVIDIA: the network runs on the CPU with OpenVINO {openvino}"), "cpu"
+
+
+def _plugged(machine: Machine) -> bool:
+    """Whether a GPU of NVIDIA's is on the PCI bus."""
+    for place in (machine.root / "sys/bus/pci/devices").glob("*/vendor"):
+        kind = machine.text(str(place.with_name("class").relative_to(machine.root)))
+        if machine.text(str(place.relative_to(machine.root))) == _NVIDIA and kind.startswith(_DISPLAYS):
+            return True
+    return False
+
+
+def _weights(machine: Machine, settings: Settings, name: str) -> Iterator[Check]:
+    from vbgcam import app
+    from vbgcam.errors import ModelError
+    from vbgcam.segment.models import survey
+    from vbgcam.segment.weights import ensure
+
+    options = app.options(settings)
+    try:
+        rows = survey(options)
+    except ModelError as exc:
+        yield wrong("weights", exc.message, exc.mend or "vbgcam models verify")
+        return
+    for row in rows:
+        again = f"rm {row.path}" if row.own else f"vbgcam models fetch {row.name}"
+        if row.name != name:
+            if row.state == "wrong":
+                yield note("other weights", f"{row.path} is damaged and will not be used", again)
+        elif row.state == "missing":
+            yield _missing(machine, row.path, row.size, name)
+        elif row.state == "right":
+            yield ok("weights", f"{name} is here, and its hash is right")
+        else:
+            try:
+                ensure(name, options)
+            except ModelError as exc:
+                yield wrong("weights", exc.message, again)
+
+
+def _missing(machine: Machine, path: Path, size: int, name: str) -> Check:
+    place = nearest(path)
+    free = machine.free_bytes(place)
+    if free < size:
+        found = f"no room for the weights of {name}: {size / 1e6:.0f} MB are needed, {free / 1e6:.0f} are free"
+        return wrong("weights", found, f"free some room on the disk of {place}")
+    found = f"{name} is not here yet: {size / 1e6:.0f} MB are fetched at the first start"
+    return note("weights", found, f"vbgcam models fetch {name}")
+
+
+def _other(machine: Machine, settings: Settings) -> Iterator[Check]:
+    """Models that are no network of torchvision's."""
+    from vbgcam import app
+    from vbgcam.specs import ModelSpec
+
+    spec, options = ModelSpec.parse(settings.model.name), app.options(settings)
+    if spec.kind == "onnx":
+        yield _onnx(machine, spec, options)
+    elif spec.kind == "plate":
+        path = spec.path or options.folder / "plate.png"
+        if path.exists():
+            yield ok("weights", f"none are needed: the clean plate is {path}")
+        else:
+            yield wrong("weights", f"the clean plate {path} is not there", "vbgcam plate")
+    else:
+        yield ok("weights", f"none are needed for {settings.model.name}")
+
+
+def _onnx(machine: Machine, spec: ModelSpec, options: Options) -> Check:
+    from vbgcam.errors import ModelError
+    from vbgcam.segment.weights import added_onnx
+
+    if machine.version("onnxruntime") is None:
+        return wrong("weights", f"{spec} needs onnxruntime, which is not installed", pip("vbgcam[onnx]"))
+    assert spec.path is not None
+    try:
+        path = added_onnx(spec.path, options)
+    except ModelError as exc:
+        return wrong("weights", exc.message, exc.mend)
+    if not path.is_file():
+        return wrong("weights", f"{path} is not there", "vbgcam models add FILE, or set model.name to where it lies")
+    return ok("weights", f"{path}")

@@ -1,0 +1,77 @@
+"""What a person reads in the terminal, and what a program reads."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+from vbgcam import __version__
+
+if TYPE_CHECKING:
+    from vbgcam.doctor import Check
+    from vbgcam.doctor.examine import Examination
+
+_PLAIN_WIDTH: Final = 120
+_MARKS: Final = {"ok": ("ok", "green"), "note": ("note", "yellow"), "wrong": ("WRONG", "bold red")}
+
+
+def as_json(found: Examination) -> dict[str, Any]:
+    """{checks: [{name, state, found, mend}], wrong: N}."""
+    checks = [
+        {"name": check.name, "state": check.state, "found": check.found, "mend": check.mend} for check in found.checks
+    ]
+    return {"checks": checks, "wrong": found.wrong}
+
+
+def lines(found: Examination) -> list[str]:
+    """Plain text, for a file."""
+    said = []
+    for check in found.checks:
+        said.append(f"{_MARKS[check.state][0]:<6} {check.name}: {check.found}")
+        said += [f"       mend: {check.mend}"] if check.mend else []
+    return said
+
+
+def show(found: Examination, stream: TextIO | None = None) -> None:
+    """`stream`: None is stdout."""
+    stream = stream or sys.stdout
+    try:
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+    except ImportError:  # one of the things that may be broken
+        stream.write("\n".join(lines(found)) + "\n")
+        return
+    console = Console(file=stream, width=None if stream.isatty() else _PLAIN_WIDTH, highlight=False)
+    console.print(Text(f"vbgcam {__version__}, doctor", "bold"))
+    console.print()
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for check in found.checks:
+        mark, style = _MARKS[check.state]
+        table.add_row(Text(mark, style), Text(check.name), Text(check.found, "" if check.state != "ok" else "dim"))
+    console.print(table)
+    console.print()
+    bad = [check for check in found.checks if check.state == "wrong"]
+    for title, checks in (
+        ("To mend, in this order:", bad),
+        ("Worth a look:", [check for check in found.checks if check.state == "note" and check.mend]),
+    ):
+        if checks:
+            console.print(Text(title, "bold"))
+            for number, check in enumerate(checks, 1):
+                _mend(console, check, number if checks is bad else 0)
+            console.print()
+    if not bad:
+        console.print(Text("Nothing needs mending.", "bold green"))
+
+
+def _mend(console: Any, check: Check, number: int) -> None:
+    from rich.text import Text
+
+    head = f"{number}. " if number else "- "
+    console.print(Text(f"  {head}{check.name}"), soft_wrap=True)
+    # Never folded: a command that is copied must stay one line.
+    console.print(Text(f"     {check.mend}", "cyan"), soft_wrap=True)

@@ -1,0 +1,45 @@
+"""`vbgcam doctor`: what the command line calls. Apart from the other verbs, whose imports may be what is broken."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vbgcam.doctor.examine import examine
+from vbgcam.doctor.machine import Machine
+from vbgcam.doctor.report import write
+from vbgcam.doctor.show import as_json, show
+from vbgcam.terminal import command
+
+
+def doctor(arguments: Namespace) -> int:
+    """1 where something needs mending. Raises OutputError where the report cannot be written."""
+    machine = Machine()
+    with _quiet(verbose=arguments.verbose):
+        found = examine(machine, arguments.config, command())
+    if arguments.json:
+        sys.stdout.write(json.dumps(as_json(found), indent=2) + "\n")
+    else:
+        show(found)
+    report: Path | None = arguments.report
+    if report is not None:
+        write(report, machine, found)
+        sys.stderr.write(f"vbgcam: {report}: look through it, then attach it to the issue\n")
+    return 1 if found.wrong else 0
+
+
+@contextmanager
+def _quiet(*, verbose: bool) -> Iterator[None]:
+    """What the rooms would say beside it (which camera is taken instead) stands among the findings."""
+    log = logging.getLogger("vbgcam")
+    before = log.level
+    log.setLevel(before if verbose else logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(before)
