@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,15 +87,17 @@ def test_without_a_manager_or_with_a_deaf_one_nothing_happens(tmp_path: Path) ->
 def test_a_run_tells_from_its_first_picture_to_its_end(manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", manager.getsockname())
     monkeypatch.setenv("WATCHDOG_USEC", "200000")
+    told: list[str] = []
+
+    def listen() -> None:
+        while told[-1:] != ["STOPPING=1"]:
+            told.append(heard(manager))
+
+    listening = threading.Thread(target=listen)
+    listening.start()
     arguments = ["run", "--source", "demo", "--sink", "null", "--model", "chroma", "--duration", "1"]
     assert cli.main([*arguments, "--set", "camera.size=160x120"]) == 0
-    manager.setblocking(False)
-    told = []
-    while True:
-        try:
-            told.append(heard(manager))
-        except BlockingIOError:
-            break
+    listening.join(20)
     assert told[0] == "READY=1"
     assert told[-1] == "STOPPING=1"
     assert told.count("WATCHDOG=1") >= 2

@@ -11,8 +11,12 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
+from typing import Final
 
 log = logging.getLogger(__name__)
+
+# Seconds for a message.
+_PATIENCE: Final = 0.5
 
 
 class Service:
@@ -28,7 +32,8 @@ class Service:
         self._socket: socket.socket | None = None
         if self._address and hasattr(socket, "AF_UNIX"):
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-            self._socket.setblocking(False)  # a manager that does not listen must not hold the picture up
+            # systemd reads at once; the queue of one that does not holds ten messages.
+            self._socket.settimeout(_PATIENCE)
         asked, whose = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", "")
         mine = not whose or whose == str(os.getpid())
         # Half the time, as sd_watchdog_enabled(3) recommends.
