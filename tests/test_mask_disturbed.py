@@ -133,6 +133,7 @@ CAMERAS: Final[dict[str, Way]] = {
     "a knock": knock(6, -3),
     "a slight knock": knock(1, 0.5),
     "a shaken camera": shake(4),
+    "a slightly shaken camera": shake(1),
 }
 LIGHTS: Final[dict[str, Light]] = {
     "exposure down": exposure(0.7),
@@ -235,6 +236,8 @@ LITTLE: Final = {"iou": 0.001, "boundary_f": 0.004, "mad": 0.0002, "leak": 0.000
         ("room_static", "a slow pan", "selfie"),
         ("room_static", "a knock", "late"),
         ("room_static", "a shaken camera", "selfie"),
+        ("room_static", "a slightly shaken camera", "selfie"),
+        ("red_shirt", "a slightly shaken camera", "selfie"),
         ("room_static", "exposure down", "coarse"),
         ("room_static", "dimming", "selfie"),
         ("room_static", "a lamp on the wall beside", "coarse selfie"),
