@@ -57,7 +57,7 @@ def test_the_webcam_is_on_while_ffmpeg_or_opencv_reads_and_off_within_three_seco
         for _ in range(3):
             with opencv(camera) as capture:
                 until(lambda: filmed(daemon), "the webcam is on", 5)
-                until(lambda: bool(read(capture) is not None) and daemon.says("on air"), "on air", 20)
+                until(lambda: bool(read(capture) is not None) and daemon.says("on air"), "on air", 120)
                 assert_vivid([read(capture) for _ in range(30)][-1], VGA)
             until(lambda: not filmed(daemon), "the webcam is off", 3)
         assert v4l2.query(camera).captures, "it stays listed"
@@ -83,7 +83,7 @@ def test_a_program_that_only_asks_does_not_wake_it_and_does_not_keep_it_on(camer
 
 def test_idle_takes_next_to_nothing(camera: Path, network: Path) -> None:
     with idle(network) as daemon:
-        until(lambda: daemon.says("model: "), "the network is there", 30)
+        until(lambda: daemon.says("model: "), "the network is there", 120)
         before, began = seconds_of(daemon.process.pid), time.monotonic()
         until(lambda: time.monotonic() - began > 5, "five seconds", 10)
         share = (seconds_of(daemon.process.pid) - before) / (time.monotonic() - began)
