@@ -20,8 +20,12 @@ from typing import Final
 
 from vbgcam import __version__
 from vbgcam.errors import ConfigError, VbgcamError
+from vbgcam.terminal import TERMINAL
 
 INTERRUPTED: Final = 130
+
+# What was said on the terminal in the program's own words goes to the log's file alone.
+_SAID: Final = {"said": True}
 
 _SOURCE = "camera:0, camera:PATH, camera:NAME, file:CLIP[?loop=1&pace=source|max], demo"
 _SINK = "auto, virtualcam[:NAME], file:OUT.mp4, file:OUT.mkv, null"
@@ -40,9 +44,9 @@ class Interruption(threading.Event):
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 1 the work failed, 2 wrong usage or config, 130 interrupted."""
     arguments = _parser().parse_args(argv)
-    _set_up_log(arguments.verbose)
     interruption = Interruption()
-    with _signals_caught(interruption):
+    _set_up_log(arguments.verbose)
+    with _log_kept(arguments.verb), _signals_caught(interruption):
         return _perform(arguments, interruption)
 
 
@@ -62,6 +66,7 @@ def _perform(arguments: argparse.Namespace, interruption: Interruption) -> int:
         problems = exc.problems if isinstance(exc, ConfigError) else (str(exc),)
         for problem in problems:
             _say(f"vbgcam: {problem}")
+            log.error("%s", problem, extra=_SAID)  # noqa: TRY400  # nobody looks for a bug here
         code = exc.exit_code
     except KeyboardInterrupt:
         code = INTERRUPTED
@@ -70,9 +75,10 @@ def _perform(arguments: argparse.Namespace, interruption: Interruption) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except Exception as exc:  # the last resort: a bug must not show a person a traceback
-        log.debug("internal error", exc_info=True)
-        hint = "" if arguments.verbose else "; `--verbose` shows where, please report it"
-        _say(f"vbgcam: internal error: {type(exc).__name__}: {exc}{hint}")
+        from vbgcam.logfile import log_path
+
+        log.error("internal error", exc_info=True, extra=_SAID)
+        _say(f"vbgcam: internal error: {type(exc).__name__}: {exc}; {log_path()} says where, please report it")
         code = 1
     return code
 
@@ -285,20 +291,48 @@ def _height(text: str) -> int:
 
 
 class _Lines(logging.Formatter):
-    """`vbgcam: ...`, with the level where it is more than news."""
+    """`vbgcam: ...`, with the level where it is more than news, and never a traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        text = f"vbgcam: {level}{record.getMessage()}"
-        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+        return f"vbgcam: {level}{record.getMessage()}"
 
 
 def _set_up_log(verbose: bool) -> None:
+    """What a person sees; what stays on disk is `_log_kept`'s."""
     handler = logging.StreamHandler()
+    handler.name = TERMINAL
     handler.setFormatter(_Lines())
+    handler.setLevel(logging.DEBUG if verbose else logging.INFO)
+    handler.addFilter(lambda record: not hasattr(record, "said"))
     log.handlers[:] = [handler]
-    log.setLevel(logging.DEBUG if verbose else logging.INFO)
+    log.setLevel(logging.DEBUG)
     log.propagate = False
+
+
+@contextlib.contextmanager
+def _log_kept(verb: str) -> Iterator[None]:
+    """The log goes to its file, too, and so does what Python would print of errors in threads and finalizers."""
+    from vbgcam.logfile import LogFile, log_path
+
+    def in_thread(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None and args.exc_type is not SystemExit:
+            name, found = args.thread.name if args.thread else "a thread", args.exc_value
+            log.error("%s ended: %s: %s", name, type(found).__name__, found, exc_info=found)
+
+    def in_finalizer(args: sys.UnraisableHookArgs) -> None:
+        log.debug("ignored: %s", args.err_msg or "an error in a finalizer", exc_info=args.exc_value)
+
+    kept = LogFile(log_path(), verb)
+    log.addHandler(kept)
+    before = threading.excepthook, sys.unraisablehook
+    threading.excepthook, sys.unraisablehook = in_thread, in_finalizer
+    try:
+        yield
+    finally:
+        threading.excepthook, sys.unraisablehook = before
+        log.removeHandler(kept)
+        kept.close()
 
 
 @contextlib.contextmanager

@@ -10,8 +10,12 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 log = logging.getLogger(__name__)
+
+TERMINAL: Final = "terminal"
+"""The name of the log's handler that writes to stderr."""
 
 Show = Callable[[float, "float | None", str], None]
 """Called with what is done, what there is in all (None: nobody knows) and a short text such as "212 frames/s"."""
@@ -33,9 +37,16 @@ def progress(title: str) -> Iterator[Show]:
         task = bar.add_task(title, total=None, note="")
         root = logging.getLogger("vbgcam")
         before = root.handlers[:]
-        root.handlers[:] = [RichHandler(console=console, show_time=False, show_path=False, show_level=False)]
-        for handler, old in zip(root.handlers, before, strict=False):
-            handler.setFormatter(old.formatter)
+
+        def above(handler: logging.Handler) -> logging.Handler:
+            """The same, but above the bar, where it writes to the terminal."""
+            if handler.name != TERMINAL:
+                return handler
+            rich = RichHandler(handler.level, console, show_time=False, show_path=False, show_level=False)
+            rich.setFormatter(handler.formatter)
+            return rich
+
+        root.handlers[:] = [above(handler) for handler in before]
         try:
             yield lambda done, total, note: bar.update(task, completed=done, total=total, note=note)
         finally:
