@@ -6,6 +6,7 @@ adapter catches them by that name, around single calls of onnxruntime alone.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from pathlib import Path
@@ -19,10 +20,11 @@ from vbgcam.errors import ModelError
 from vbgcam.frames import RawFrame, Size
 from vbgcam.pixels import small_rgb
 from vbgcam.segment import FixedInput, Options, Probability
+from vbgcam.segment.bounded import bounded
 from vbgcam.segment.card import LARGEST_SIDE, Card, CardInput, find
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession, NodeArg
+    from onnxruntime import InferenceSession, NodeArg, SessionOptions
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +79,7 @@ class OnnxSegmenter(FixedInput):
         # A side that the file leaves open is 1, which networks broadcast.
         self._first = {
             name: np.zeros(
-                state.shape or [side if isinstance(side, int) else 1 for side in inputs[name].shape],
+                state.shape or [side if isinstance(side, int) and side > 0 else 1 for side in inputs[name].shape],
                 self._type(inputs[name]),
             )
             for name, state in card.state.items()
@@ -114,8 +116,20 @@ class OnnxSegmenter(FixedInput):
         settings.inter_op_num_threads = 1
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         providers = _providers(path, options.device)
+        # A GPU's driver maps gigabytes that are not the file's.
+        with bounded(path) if providers == [_CPU] else contextlib.nullcontext():
+            return cls._loaded(path, options, settings, providers)
+
+    @classmethod
+    def _loaded(cls, path: Path, options: Options, settings: SessionOptions, providers: list[str]) -> Self:
+        import onnxruntime
+
         try:
-            session = onnxruntime.InferenceSession(str(path), settings, providers=providers)
+            # Without the fallback, which says on stdout that it now tries the CPU instead of the CPU.
+            fallback = int(providers != [_CPU])
+            session = onnxruntime.InferenceSession(str(path), settings, providers=providers, enable_fallback=fallback)
+        except MemoryError:
+            raise
         except Exception as exc:  # onnxruntime has no common base of its errors
             raise _unusable(path, exc) from exc
         if options.device in _ASKED and session.get_providers()[0] != providers[0]:
