@@ -358,6 +358,34 @@ def onnx_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
 
 _THIRTIETH: Final = Fraction(1, 30)
 
+
+def journal_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
+    import numpy as np
+
+    from vbgcam.evaluate.journal import Journal, Row
+
+    question = {"model": "none"}
+    with Journal(folder, question) as journal:
+        journal.note("fps", 30)
+        for number in range(6):
+            journal.add(Row(number, f"picture {number}", {"iou": 0.5}), np.full((20, 30), 40 * number, np.uint8))
+    seed = journal.path.read_bytes()
+
+    def case(chance: random.Random) -> Path:
+        journal.path.write_bytes(mutated(seed, chance))
+        return journal.path
+
+    def read(path: Path) -> None:
+        del path
+        with Journal(folder, question) as opened:
+            opened.noted()
+            for row in opened.rows():
+                opened.mask(row.number)
+            opened.add(Row(len(opened.numbers), "one more", {}))
+
+    return read, case
+
+
 KINDS: Final = {
     "config": config_cases,
     "card": card_cases,
@@ -366,6 +394,7 @@ KINDS: Final = {
     "film": film_cases,
     "checkpoint": checkpoint_cases,
     "onnx": onnx_cases,
+    "journal": journal_cases,
 }
 
 

@@ -40,6 +40,7 @@ CASES: dict[str, tuple[int, int]] = {
     "film": (120, 900),
     "checkpoint": (120, 400),
     "onnx": (250, 400),
+    "journal": (150, 60),
 }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import logging
 import os
 import signal
@@ -20,7 +21,7 @@ from typing import Final
 
 from vbgcam import __version__
 from vbgcam.errors import ConfigError, VbgcamError
-from vbgcam.terminal import TERMINAL
+from vbgcam.terminal import TERMINAL, plain
 
 INTERRUPTED: Final = 130
 
@@ -45,6 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 1 the work failed, 2 wrong usage or config, 130 interrupted."""
     arguments = _parser().parse_args(argv)
     interruption = Interruption()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file's name may be no text
+            stream.reconfigure(errors="backslashreplace")
     _set_up_log(arguments.verbose)
     with _log_kept(arguments.verb), _signals_caught(interruption):
         return _perform(arguments, interruption)
@@ -84,7 +88,7 @@ def _perform(arguments: argparse.Namespace, interruption: Interruption) -> int:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(plain(text) + "\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -295,7 +299,7 @@ class _Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        return f"vbgcam: {level}{record.getMessage()}"
+        return f"vbgcam: {level}{plain(record.getMessage())}"
 
 
 def _set_up_log(verbose: bool) -> None:
