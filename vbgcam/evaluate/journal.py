@@ -74,7 +74,7 @@ class Journal:
             except BaseException:
                 self._base.close()
                 raise
-        except (OSError, sqlite3.Error) as exc:
+        except (OSError, sqlite3.Error, ValueError) as exc:  # ValueError: a text in it is no text any more
             raise self._failed(exc) from exc
         self._committed = time.monotonic()
 
@@ -134,7 +134,7 @@ class Journal:
 
     def close(self) -> None:
         """It can be gone on with."""
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error, ValueError):
             self._base.execute("COMMIT")
         self._base.close()
 
