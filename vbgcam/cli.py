@@ -79,10 +79,11 @@ def _perform(arguments: argparse.Namespace, interruption: Interruption) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except Exception as exc:  # the last resort: a bug must not show a person a traceback
-        from vbgcam.logfile import log_path
-
         log.error("internal error", exc_info=True, extra=_SAID)
-        _say(f"vbgcam: internal error: {type(exc).__name__}: {exc}; {log_path()} says where, please report it")
+        where = next(
+            (f"{kept.baseFilename} says where, " for kept in log.handlers if isinstance(kept, logging.FileHandler)), ""
+        )
+        _say(f"vbgcam: internal error: {type(exc).__name__}: {exc}; {where}please report it")
         code = 1
     return code
 
@@ -317,7 +318,11 @@ def _set_up_log(verbose: bool) -> None:
 @contextlib.contextmanager
 def _log_kept(verb: str) -> Iterator[None]:
     """The log goes to its file, too, and so does what Python would print of errors in threads and finalizers."""
-    from vbgcam.logfile import LogFile, log_path
+    try:
+        from vbgcam.logfile import LogFile, log_path
+    except ImportError:  # an installation that lacks platformdirs; `doctor` says so
+        yield
+        return
 
     def in_thread(args: threading.ExceptHookArgs) -> None:
         if args.exc_value is not None and args.exc_type is not SystemExit:
