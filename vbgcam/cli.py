@@ -308,10 +308,11 @@ def _set_up_log(verbose: bool) -> None:
     handler = logging.StreamHandler()
     handler.name = TERMINAL
     handler.setFormatter(_Lines())
-    handler.setLevel(logging.DEBUG if verbose else logging.INFO)
+    level = logging.DEBUG if verbose else logging.INFO
+    handler.setLevel(level)
     handler.addFilter(lambda record: not hasattr(record, "said"))
     log.handlers[:] = [handler]
-    log.setLevel(logging.DEBUG)
+    log.setLevel(level)
     log.propagate = False
 
 
@@ -334,12 +335,15 @@ def _log_kept(verb: str) -> Iterator[None]:
 
     kept = LogFile(log_path(), verb)
     log.addHandler(kept)
+    level = log.level
+    log.setLevel(logging.DEBUG)
     before = threading.excepthook, sys.unraisablehook
     threading.excepthook, sys.unraisablehook = in_thread, in_finalizer
     try:
         yield
     finally:
         threading.excepthook, sys.unraisablehook = before
+        log.setLevel(level)
         log.removeHandler(kept)
         kept.close()
 
