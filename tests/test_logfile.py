@@ -168,12 +168,15 @@ def test_an_error_is_told_with_what_caused_it(tmp_path: Path) -> None:
     assert any("in inner" in line for line in lines)
 
 
-def test_a_disk_that_has_room_again_is_written_to_again(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_disk_that_has_room_again_is_written_to_again(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "state" / NAME
     path.parent.touch()
     said: list[str] = []
     with writing(path) as log:
         telling = logging.getLogger("vbgcam.logfile")
+        monkeypatch.setattr(telling, "propagate", False)
         listener = logging.Handler()
         listener.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
         telling.addHandler(listener)
