@@ -30,3 +30,11 @@ def _networks_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("vbgcam.segment.family.networks_folder", lambda: folder)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _log_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests say is not kept in the user's log."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield

@@ -142,7 +142,7 @@ def test_a_file_that_is_no_text_or_too_large_or_a_folder_is_named(tmp_path: Path
     with pytest.raises(ModelError, match="not UTF-8"):
         read(path)
     path.write_text("#" * 70_000)
-    with pytest.raises(ModelError, match="too large for a card"):
+    with pytest.raises(ModelError, match="too large: more than 64 KiB"):
         read(path)
     with pytest.raises(ModelError, match=str(tmp_path)):
         read(tmp_path)

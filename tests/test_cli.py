@@ -6,17 +6,20 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from tests.test_config import TEN_MISTAKES
+from vbgcam import __version__
 from vbgcam.cli import main
+from vbgcam.logfile import log_path
 
 
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"):
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "home"))
 
 
@@ -121,7 +124,55 @@ def test_a_bug_is_one_line_and_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setitem(verbs.VERBS, "run", broken)
     assert main(["run"]) == 1
     lines = capsys.readouterr().err.splitlines()
-    assert lines == ["vbgcam: internal error: ZeroDivisionError: a bug; `--verbose` shows where, please report it"]
+    file = log_path()
+    assert lines == [f"vbgcam: internal error: ZeroDivisionError: a bug; {file} says where, please report it"]
+    kept = file.read_text()
+    assert "error vbgcam: internal error\n    ZeroDivisionError: a bug\n" in kept
+    assert 'raise ZeroDivisionError("a bug")' in kept
+
+
+def test_a_run_is_told_in_the_log_and_how_it_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    nothing = ["--duration", "0.3", "--sink", "null", "--background", "none"]
+    assert main(["run", "--source", "demo", *nothing]) == 0
+    assert main(["run", "--source", "file:none.mp4", *nothing]) == 1
+    capsys.readouterr()
+    lines = log_path().read_text().splitlines()
+    assert f"info vbgcam: {__version__} run, Python" in lines[0]
+    assert any("vbgcam.live.workers: source: " in line for line in lines)
+    assert lines[-1].endswith("error vbgcam: none.mp4 does not exist")
+
+
+def test_a_log_that_cannot_be_kept_costs_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+    run = ["run", "--source", "demo", "--duration", "0.3", "--sink", "null", "--background", "none"]
+    assert main(run) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert len([line for line in lines if "the log cannot be written: Not a directory" in line]) == 1
+    assert len([line for line in lines if "warning" in line or "error" in line]) == 1
+
+
+def test_what_breaks_a_thread_is_one_line_and_its_traceback_is_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from vbgcam import verbs
+
+    def broken(*_: object) -> int:
+        def work() -> None:
+            raise ZeroDivisionError("in a thread")
+
+        thread = threading.Thread(target=work, name="worker")
+        thread.start()
+        thread.join()
+        return 0
+
+    monkeypatch.setitem(verbs.VERBS, "run", broken)
+    assert main(["run", "--verbose"]) == 0
+    assert capsys.readouterr().err.splitlines() == ["vbgcam: error: worker ended: ZeroDivisionError: in a thread"]
+    assert "Traceback" not in log_path().read_text()
+    assert "in work" in log_path().read_text()
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])

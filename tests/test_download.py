@@ -366,3 +366,11 @@ def test_what_is_fetched_and_where_it_goes_on_is_told(
         f"fetching {server.url}/weights.pth",
         "the connection broke off at 0.3 MB (the connection was closed early); going on",
     ]
+
+
+def test_a_stream_without_end_does_not_fill_the_disk(server: Server, tmp_path: Path) -> None:
+    server.content = bytes(12_000_000)
+    server.script = [Act(length=False)]
+    with pytest.raises(ModelError, match="far larger than it should be"):
+        download(job(server, tmp_path))
+    assert names(tmp_path) == []

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from vbgcam import files
 from vbgcam.files import whole
 
 
@@ -47,3 +51,45 @@ def test_a_private_file_is_never_readable_by_others(tmp_path: Path) -> None:
 def test_a_missing_folder_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), whole(tmp_path / "none" / "a.txt"):
         pass
+
+
+def left_over(folder: Path, name: str = "a.txt") -> Path:
+    """What a program that is killed while it writes leaves behind."""
+    script = (
+        "import os, signal\nfrom pathlib import Path\nfrom vbgcam.files import whole\n"
+        f"with whole(Path({str(folder / name)!r})) as part:\n"
+        "    part.write_text('half')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    (found,) = folder.iterdir()
+    return found
+
+
+def test_what_a_killed_program_left_half_written_goes_with_the_next_file(tmp_path: Path) -> None:
+    half = left_over(tmp_path)
+    strangers = [tmp_path / name for name in (".a.original.txt", "a.vbgcam-0123456789ab.txt", ".a.vbgcam-0123.txt")]
+    for stranger in strangers:
+        stranger.write_text("a person's own")
+    link = tmp_path / ".b.vbgcam-0123456789ab.txt"
+    link.symlink_to(strangers[0])
+    files._tidied.discard(tmp_path)
+    with whole(tmp_path / "b.txt") as part:
+        part.write_text("new")
+    assert not half.exists()
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "b.txt", link, *strangers])
+
+
+def test_what_another_program_is_writing_stays(tmp_path: Path) -> None:
+    with whole(tmp_path / "a.txt") as part:
+        part.write_text("mine")
+        script = f"from pathlib import Path\nfrom vbgcam import files\nfiles._tidy(Path({str(tmp_path)!r}))\n"
+        subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    assert (tmp_path / "a.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".txt", "\N{CLOUD}" * 83 + ".txt", "x", ".x"])
+def test_a_name_may_be_as_long_as_the_file_system_takes(tmp_path: Path, name: str) -> None:
+    with whole(tmp_path / name) as part:
+        part.write_text("new")
+    assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import logging
 import os
 import signal
@@ -20,8 +21,12 @@ from typing import Final
 
 from vbgcam import __version__
 from vbgcam.errors import ConfigError, VbgcamError
+from vbgcam.terminal import TERMINAL, plain
 
 INTERRUPTED: Final = 130
+
+# What was said on the terminal in the program's own words goes to the log's file alone.
+_SAID: Final = {"said": True}
 
 _SOURCE = "camera:0, camera:PATH, camera:NAME, file:CLIP[?loop=1&pace=source|max], demo"
 _SINK = "auto, virtualcam[:NAME], file:OUT.mp4, file:OUT.mkv, null"
@@ -40,9 +45,12 @@ class Interruption(threading.Event):
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 1 the work failed, 2 wrong usage or config, 130 interrupted."""
     arguments = _parser().parse_args(argv)
-    _set_up_log(arguments.verbose)
     interruption = Interruption()
-    with _signals_caught(interruption):
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file's name may be no text
+            stream.reconfigure(errors="backslashreplace")
+    _set_up_log(arguments.verbose)
+    with _log_kept(arguments.verb), _signals_caught(interruption):
         return _perform(arguments, interruption)
 
 
@@ -62,6 +70,7 @@ def _perform(arguments: argparse.Namespace, interruption: Interruption) -> int:
         problems = exc.problems if isinstance(exc, ConfigError) else (str(exc),)
         for problem in problems:
             _say(f"vbgcam: {problem}")
+            log.error("%s", problem, extra=_SAID)  # noqa: TRY400  # nobody looks for a bug here
         code = exc.exit_code
     except KeyboardInterrupt:
         code = INTERRUPTED
@@ -70,15 +79,17 @@ def _perform(arguments: argparse.Namespace, interruption: Interruption) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except Exception as exc:  # the last resort: a bug must not show a person a traceback
-        log.debug("internal error", exc_info=True)
-        hint = "" if arguments.verbose else "; `--verbose` shows where, please report it"
-        _say(f"vbgcam: internal error: {type(exc).__name__}: {exc}{hint}")
+        log.error("internal error", exc_info=True, extra=_SAID)
+        where = next(
+            (f"{kept.baseFilename} says where, " for kept in log.handlers if isinstance(kept, logging.FileHandler)), ""
+        )
+        _say(f"vbgcam: internal error: {type(exc).__name__}: {exc}; {where}please report it")
         code = 1
     return code
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(plain(text) + "\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -285,20 +296,56 @@ def _height(text: str) -> int:
 
 
 class _Lines(logging.Formatter):
-    """`vbgcam: ...`, with the level where it is more than news."""
+    """`vbgcam: ...`, with the level where it is more than news, and never a traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        text = f"vbgcam: {level}{record.getMessage()}"
-        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+        return f"vbgcam: {level}{plain(record.getMessage())}"
 
 
 def _set_up_log(verbose: bool) -> None:
+    """What a person sees; what stays on disk is `_log_kept`'s."""
     handler = logging.StreamHandler()
+    handler.name = TERMINAL
     handler.setFormatter(_Lines())
+    level = logging.DEBUG if verbose else logging.INFO
+    handler.setLevel(level)
+    handler.addFilter(lambda record: not hasattr(record, "said"))
     log.handlers[:] = [handler]
-    log.setLevel(logging.DEBUG if verbose else logging.INFO)
+    log.setLevel(level)
     log.propagate = False
+
+
+@contextlib.contextmanager
+def _log_kept(verb: str) -> Iterator[None]:
+    """The log goes to its file, too, and so does what Python would print of errors in threads and finalizers."""
+    try:
+        from vbgcam.logfile import LogFile, log_path
+    except ImportError:  # an installation that lacks platformdirs; `doctor` says so
+        yield
+        return
+
+    def in_thread(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None and args.exc_type is not SystemExit:
+            name, found = args.thread.name if args.thread else "a thread", args.exc_value
+            log.error("%s ended: %s: %s", name, type(found).__name__, found, exc_info=found)
+
+    def in_finalizer(args: sys.UnraisableHookArgs) -> None:
+        log.debug("ignored: %s", args.err_msg or "an error in a finalizer", exc_info=args.exc_value)
+
+    kept = LogFile(log_path(), verb)
+    log.addHandler(kept)
+    level = log.level
+    log.setLevel(logging.DEBUG)
+    before = threading.excepthook, sys.unraisablehook
+    threading.excepthook, sys.unraisablehook = in_thread, in_finalizer
+    try:
+        yield
+    finally:
+        threading.excepthook, sys.unraisablehook = before
+        log.setLevel(level)
+        log.removeHandler(kept)
+        kept.close()
 
 
 @contextlib.contextmanager

@@ -9,7 +9,6 @@ example`); a test holds the two equal.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
@@ -19,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidato
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from vbgcam import toml
 from vbgcam.errors import ConfigError
 from vbgcam.frames import Size
 from vbgcam.pixels import Fit
@@ -27,10 +27,19 @@ from vbgcam.steps import Preset, Switch
 
 CONFIG_FILE: Final = "config.toml"
 
+# A file of 64 KiB has room for thousands of mistakes, or for one of 64 KiB.
+_MOST_PROBLEMS: Final = 50
+_LONGEST_PROBLEM: Final = 600
+
 
 def _spec(parse: Any) -> AfterValidator:
     def check(text: str) -> str:
-        parse(text)
+        if "\0" in text:
+            raise ValueError(f"{text!r}: a zero byte stands in no name")
+        try:
+            parse(text)
+        except RuntimeError as exc:  # of a "~somebody" who is not known here
+            raise ValueError(f"{text!r}: {exc}") from exc
         return text
 
     return AfterValidator(check)
@@ -230,11 +239,14 @@ def load(path: Path | None = None, overrides: Mapping[str, str] | None = None) -
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as exc:
-        problems += [_problem(error, where, str(file)) for error in exc.errors()]
+        errors = exc.errors()
+        problems += [_problem(error, where, str(file)) for error in errors[:_MOST_PROBLEMS]]
+        if len(errors) > _MOST_PROBLEMS:
+            problems.append(f"{file}: and {len(errors) - _MOST_PROBLEMS} mistakes more")
     else:
         if not problems:
             return settings
-    raise ConfigError(problems)
+    raise ConfigError([_cut(problem) for problem in problems])
 
 
 def example() -> str:
@@ -274,12 +286,11 @@ def _known() -> dict[str, FieldInfo]:
 
 def _read(file: Path, problems: list[str]) -> dict[str, Any]:
     try:
-        with file.open("rb") as stream:
-            return tomllib.load(stream)
+        return toml.read(file)
     except FileNotFoundError:
         problems.append(f"{file}: there is no such config file; `vbgcam config example > {file}` makes one")
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        problems.append(f"{file}: not TOML: {exc}")
+    except ValueError as exc:
+        problems.append(f"{file} is {exc}")
     except OSError as exc:
         problems.append(f"{file}: cannot be read: {exc.strerror}")
     return {}
@@ -291,7 +302,7 @@ def _value(text: str, field: FieldInfo) -> object:
         return text
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -303,12 +314,19 @@ def _problem(error: ErrorDetails, where: Mapping[str, str], file: str) -> str:
         known = list(_known()) if len(names) > 1 else [section for section, _ in _sections()]
         kind = "setting" if len(names) > 1 else "section"
         return f"{place}: there is no {kind} {name!r}{nearest(name, known)}"
-    value = error["input"]
     if error["type"] == "value_error":
         return f"{place}: {name}: {error['ctx']['error']}"
+    value = error["input"]
+    value = _toml(value) if isinstance(value, str | bool | float) else toml.brief(value)
     if error["type"] == "string_pattern_mismatch":
-        return f"{place}: {name} = {_toml(value)}: 64 hexadecimal digits, or empty"
-    return f"{place}: {name} = {_toml(value)}: {error['msg'].removeprefix('Input ')}"
+        return f"{place}: {name} = {value}: 64 hexadecimal digits, or empty"
+    return f"{place}: {name} = {value}: {error['msg'].removeprefix('Input ')}"
+
+
+def _cut(problem: str) -> str:
+    """The mistake without most of what a value of thousands of characters makes of it."""
+    half = _LONGEST_PROBLEM // 2
+    return problem if len(problem) <= _LONGEST_PROBLEM else f"{problem[:half]}...{problem[-half:]}"
 
 
 def _toml(value: object) -> str:

@@ -27,19 +27,18 @@ from types import TracebackType
 from typing import Final, Self, cast
 
 import av
-import cv2
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from vbgcam.errors import MediaError
 from vbgcam.frames import Planes, Size
 from vbgcam.matrix import BT470, BT601, BT709, STEPS_TO_BT601, WEIGHTS, to_bt601
 from vbgcam.pixels import fit, from_av, resize
+from vbgcam.turn import UPRIGHT, Turn
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +88,7 @@ class Film:
         self._packets: Iterator[Packet[Stream]] = iter(())
         self._first: Shot | None = None
         self._ready: list[av.VideoFrame] = []
-        self._turn: tuple[int, _Display] | None = None
+        self._turn: tuple[int, Turn] | None = None
         _check(path)
         try:
             self._open()
@@ -243,14 +242,18 @@ class Film:
             log.debug("%s: damaged at %s: %s", self.path, packet.pts, exc)
             self.left_out += 1
 
-    def _display(self, frame: av.VideoFrame) -> _Display:
+    def _display(self, frame: av.VideoFrame) -> Turn:
         """How the picture is to be turned. PyAV's side data and its frame hold each other until the garbage collector
         comes, which sees few objects here and not their megabytes; so it is asked for once, and again when the film
         changes its mind."""
         if self._turn is None or frame.rotation != self._turn[0]:
-            matrix = frame.side_data.get("DISPLAYMATRIX")
-            display = _UPRIGHT if matrix is None else _display(np.frombuffer(cast(bytes, matrix), np.int32))
-            self._turn = frame.rotation, display
+            try:
+                matrix = frame.side_data.get("DISPLAYMATRIX")
+            except ValueError:  # beside it stands something that this PyAV has no name for: without the mirroring
+                turn = Turn.by(frame.rotation)
+            else:
+                turn = UPRIGHT if matrix is None else Turn.of(np.frombuffer(cast(bytes, matrix), np.int32))
+            self._turn = frame.rotation, turn
         return self._turn[1]
 
     def _count_missing(self) -> None:
@@ -292,7 +295,7 @@ class Film:
             width = max(2, 2 * round(planes.size.width * self._square / 2))
             _check_pixels(self.path, width, planes.size.height)
             planes = resize(planes, Size(width, planes.size.height))
-        return _upright(planes, self._display(frame))
+        return self._display(frame).applied(planes)
 
 
 class AlphaFilm(Film):
@@ -315,7 +318,7 @@ class AlphaFilm(Film):
                 )
             planes.y[:] = frame.to_ndarray()
         planes.u[:], planes.v[:] = 128, 128
-        return _upright(planes, self._display(frame))
+        return self._display(frame).applied(planes)
 
 
 def following(last: int | None, pts: int | None, step: int, clock: Fraction, leap: Fraction = LEAP) -> int:
@@ -378,36 +381,3 @@ def _square(stream: VideoStream) -> Fraction:
     """A pixel's width in its heights. Real films stay within 1/2 to 2; a wild value is a mistake in the file."""
     aspect = stream.sample_aspect_ratio
     return Fraction(aspect) if aspect and Fraction(1, 4) <= aspect <= 4 else Fraction(1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Display:
-    """First rows and columns change places, then left and right, then top and bottom."""
-
-    turned: bool
-    to_left: bool
-    to_top: bool
-
-
-_UPRIGHT: Final = _Display(False, False, False)
-
-
-def _display(matrix: NDArray[np.int32]) -> _Display:
-    """From a display matrix: nine numbers (a b u, c d v, x y w) that take a pixel at (p, q) to (a p + c q, b p + d q),
-    as ISO/IEC 14496-12 defines them for a track. Angles between the four are rounded."""
-    a, b, _, c, d = (int(value) for value in matrix[:5])
-    turned = abs(b) + abs(c) > abs(a) + abs(d)
-    return _Display(turned, *((c < 0, b < 0) if turned else (a < 0, d < 0)))
-
-
-def _upright(planes: Planes, display: _Display) -> Planes:
-    if display == _UPRIGHT:
-        return planes
-    out = Planes.empty(Size(planes.size.height, planes.size.width) if display.turned else planes.size)
-    for source, target in ((planes.y, out.y), (planes.u, out.u), (planes.v, out.v)):
-        plane = cv2.transpose(source) if display.turned else source
-        if display.to_left or display.to_top:
-            cv2.flip(plane, -1 if display.to_left and display.to_top else int(display.to_left), dst=target)
-        else:
-            np.copyto(target, plane)
-    return out

@@ -15,7 +15,7 @@ import shlex
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Final, Literal
@@ -44,6 +44,9 @@ log = logging.getLogger(__name__)
 
 MAX_PIXELS: Final = 120_000_000
 """What is read at most. 120 megapixels, a 12649x9487 picture, take about half a gigabyte while they are decoded."""
+
+MAX_ANIMATED: Final = 8192 * 4320
+"""The same of an animation, as of films: the decoder holds three pictures of four bytes a pixel, 0.4 GB."""
 
 SUFFIXES: Final = {
     ".jpg": "JPEG",
@@ -142,6 +145,7 @@ class Animation:
         try:
             with _translated(path):
                 self._image = _identified(self._stream, shown(path))
+                self._check()
                 # An APNG may begin with a picture for programs that know no APNG; it is no part of the animation.
                 self._first: Final = 1 if getattr(self._image, "default_image", False) else 0
         except BaseException:
@@ -157,8 +161,11 @@ class Animation:
                     self._image.seek(self._first + self._number)
                 except EOFError:
                     return None
+                self._check()
                 self._image.load()
-                rgb, alpha = _pixels(self._image)
+                # A GIF's picture may reach beyond its screen, which Pillow then makes larger; browsers cut it off.
+                whole = Size(*self._image.size) == self.size
+                rgb, alpha = _pixels(self._image if whole else self._image.crop((0, 0, *astuple(self.size))))
                 lasts = _lasts(self._image.info.get("duration"))
         except MediaError as exc:
             if not self._number:
@@ -167,6 +174,11 @@ class Animation:
             return None
         self._number += 1
         return Picture(_upright(rgb, 1), None if alpha is None else _upright(alpha, 1)), lasts
+
+    def _check(self) -> None:
+        width, height = self._image.size
+        if width * height > MAX_ANIMATED:
+            raise _too_large(shown(self._path), f" with {width}x{height}", MAX_ANIMATED)
 
     def rewind(self) -> None:
         """The next `read` gives the first picture again."""
@@ -307,7 +319,7 @@ def _identified(stream: io.BufferedReader, name: str) -> Image.Image:
             f"{name} is no picture that can be read", mend="JPG, PNG, WebP, TIFF, GIF, BMP, AVIF and HEIC can"
         ) from exc
     except Image.DecompressionBombError as exc:  # from 179 megapixels on; Pillow raises it before the size is told
-        raise _too_large(name, "") from exc
+        raise _too_large(name) from exc
     width, height = image.size
     if width * height > MAX_PIXELS:
         image.close()
@@ -315,8 +327,8 @@ def _identified(stream: io.BufferedReader, name: str) -> Image.Image:
     return image
 
 
-def _too_large(name: str, size: str) -> MediaError:
-    limit = f"at most {MAX_PIXELS // 1_000_000} megapixels are read"
+def _too_large(name: str, size: str = "", most: int = MAX_PIXELS) -> MediaError:
+    limit = f"at most {most // 1_000_000} megapixels are read"
     return MediaError(f"{name}{size} is too large: {limit}", mend="make it smaller first")
 
 

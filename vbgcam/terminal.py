@@ -10,34 +10,54 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 log = logging.getLogger(__name__)
+
+# What files and their names hold must not move the cursor or colour the screen.
+_CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+TERMINAL: Final = "terminal"
+"""The name of the log's handler that writes to stderr."""
 
 Show = Callable[[float, "float | None", str], None]
 """Called with what is done, what there is in all (None: nobody knows) and a short text such as "212 frames/s"."""
 
 
+def plain(text: str) -> str:
+    """The text without what a terminal would take for a command."""
+    return text.translate(_CONTROL)
+
+
 @contextlib.contextmanager
-def progress(title: str) -> Iterator[Show]:
+def progress(what: str) -> Iterator[Show]:
     """A bar on stderr for as long as the block lasts; log lines meanwhile stand above it."""
     if not sys.stderr.isatty():
-        yield _lines(title)
+        yield _lines(what)
         return
     from rich.console import Console
     from rich.logging import RichHandler
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[note]}"))
+    title, note = (TextColumn(f"{{{field}}}", markup=False) for field in ("task.description", "task.fields[note]"))
+    columns = (title, BarColumn(), TaskProgressColumn(), note)
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
-        task = bar.add_task(title, total=None, note="")
+        task = bar.add_task(plain(what), total=None, note="")
         root = logging.getLogger("vbgcam")
         before = root.handlers[:]
-        root.handlers[:] = [RichHandler(console=console, show_time=False, show_path=False, show_level=False)]
-        for handler, old in zip(root.handlers, before, strict=False):
-            handler.setFormatter(old.formatter)
+
+        def above(handler: logging.Handler) -> logging.Handler:
+            """The same, but above the bar, where it writes to the terminal."""
+            if handler.name != TERMINAL:
+                return handler
+            rich = RichHandler(handler.level, console, show_time=False, show_path=False, show_level=False)
+            rich.setFormatter(handler.formatter)
+            return rich
+
+        root.handlers[:] = [above(handler) for handler in before]
         try:
-            yield lambda done, total, note: bar.update(task, completed=done, total=total, note=note)
+            yield lambda done, total, note: bar.update(task, completed=done, total=total, note=plain(note))
         finally:
             root.handlers[:] = before
 

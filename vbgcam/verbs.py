@@ -31,7 +31,7 @@ from vbgcam.segment import Progress, Segmenter, open_segmenter
 from vbgcam.segment.everything import Everything
 from vbgcam.specs import ModelSpec, SourceSpec
 from vbgcam.steps import NONE
-from vbgcam.terminal import Show, command, progress
+from vbgcam.terminal import Show, command, plain, progress
 
 if TYPE_CHECKING:
     from vbgcam.evaluate.run import Question
@@ -50,7 +50,7 @@ _STATES: Final = {
 
 
 def _say(text: str = "") -> None:
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(plain(text) + "\n")
 
 
 def _settings(arguments: Namespace, **fixed: str) -> Settings:

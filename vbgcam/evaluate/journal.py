@@ -74,14 +74,15 @@ class Journal:
             except BaseException:
                 self._base.close()
                 raise
-        except (OSError, sqlite3.Error) as exc:
+        except (OSError, sqlite3.Error, ValueError) as exc:  # ValueError: a text in it is no text any more
             raise self._failed(exc) from exc
         self._committed = time.monotonic()
 
     @property
     def numbers(self) -> frozenset[int]:
         """Of what stands in it."""
-        return frozenset(number for (number,) in self._base.execute("SELECT number FROM items"))
+        with self._telling():
+            return frozenset(number for (number,) in self._base.execute("SELECT number FROM items"))
 
     def add(self, row: Row, mask: U8 | None = None) -> None:
         """`mask`: uint8, (height, width). Raises OutputError."""
@@ -102,15 +103,24 @@ class Journal:
 
     def rows(self) -> Iterator[Row]:
         """In the order of the data."""
-        for number, name, found in self._base.execute("SELECT number, name, found FROM items ORDER BY number"):
-            yield Row(number, name, json.loads(found))
+        with self._telling():
+            for number, name, found in self._base.execute("SELECT number, name, found FROM items ORDER BY number"):
+                yield Row(number, name, _held(found))
 
     def mask(self, number: int) -> U8 | None:
         """None where it was added without one, or not yet."""
-        found = self._base.execute("SELECT mask FROM items WHERE number = ?", (number,)).fetchone()
+        with self._telling():
+            found = self._base.execute("SELECT mask FROM items WHERE number = ?", (number,)).fetchone()
         if found is None or found[0] is None:
             return None
-        return np.asarray(cv2.imdecode(np.frombuffer(found[0], np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
+        with self._telling():
+            try:
+                mask = cv2.imdecode(np.frombuffer(found[0], np.uint8), cv2.IMREAD_GRAYSCALE)
+            except (cv2.error, TypeError):  # what stands there is no picture, or not even bytes
+                mask = None
+            if mask is None:
+                raise ValueError("no mask")
+            return np.asarray(mask, np.uint8)
 
     def note(self, name: str, value: object) -> None:
         """Something that is true of the whole, as JSON can hold it."""
@@ -119,11 +129,12 @@ class Journal:
 
     def noted(self) -> dict[str, Any]:
         """All that was noted."""
-        return {name: json.loads(value) for name, value in self._base.execute("SELECT name, value FROM facts")}
+        with self._telling():
+            return {name: _held(value) for name, value in self._base.execute("SELECT name, value FROM facts")}
 
     def close(self) -> None:
         """It can be gone on with."""
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(sqlite3.Error, ValueError):
             self._base.execute("COMMIT")
         self._base.close()
 
@@ -143,13 +154,19 @@ class Journal:
     def _telling(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as exc:
+        except (sqlite3.Error, ValueError) as exc:  # ValueError: a text in it is no JSON any more
             raise self._failed(exc) from exc
 
-    def _failed(self, exc: OSError | sqlite3.Error) -> OutputError:
+    def _failed(self, exc: OSError | sqlite3.Error | ValueError) -> OutputError:
         if getattr(exc, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
             return OutputError("this evaluation is running already", mend="wait for it, or stop it")
-        if isinstance(exc, sqlite3.DatabaseError) and not isinstance(exc, sqlite3.OperationalError):
+        damaged = isinstance(exc, sqlite3.DatabaseError | ValueError)
+        if damaged and not isinstance(exc, sqlite3.OperationalError):
             return OutputError(f"{self.path}: what was found so far is damaged", mend=f"remove it: rm '{self.path}'")
         why = exc.strerror if isinstance(exc, OSError) and exc.strerror else exc
         return OutputError(f"{self.path}: what is found cannot be kept there: {why}")
+
+
+def _held(text: object) -> Any:
+    """What the JSON in the data base says. Raises ValueError where it is none any more."""
+    return json.loads(text if isinstance(text, str) else "")

@@ -22,13 +22,13 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
-import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from vbgcam import toml
 from vbgcam.errors import ModelError
 from vbgcam.specs import nearest
 
@@ -36,10 +36,9 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 LARGEST_SIDE: Final = 4096
-_LARGEST_CARD: Final = 1 << 16
 _LARGEST_STATE: Final = 1 << 26
 _MOST_PROBLEMS: Final = 10
-_LONGEST_VALUE: Final = 60
+_LONGEST_NAME: Final = 80
 
 Layout = Literal["NHWC", "NCHW"]
 Side = Annotated[int, Field(ge=8, le=LARGEST_SIDE)]
@@ -135,36 +134,38 @@ class Card(_Table):
 def read(path: Path) -> Card:
     """The card in the file. Raises ModelError with every mistake, in one line."""
     try:
-        if path.stat().st_size > _LARGEST_CARD:
-            raise ModelError(f"{path} is too large for a card: more than {_LARGEST_CARD >> 10} KiB")
-        text = path.read_text(encoding="utf-8")
+        content = toml.read(path)
     except OSError as exc:
         raise ModelError(f"{path} cannot be read: {exc.strerror}") from exc
-    except UnicodeDecodeError as exc:
-        raise ModelError(f"{path} is no TOML: it is not UTF-8 text") from exc
-    return parse(text, str(path))
+    except ValueError as exc:
+        raise ModelError(f"{path} is {exc}") from exc
+    return _card(content, str(path))
 
 
 def parse(text: str, place: str) -> Card:
     """`place` names the card in an error. Raises ModelError."""
     try:
-        content = tomllib.loads(text)
-    except (ValueError, RecursionError) as exc:  # tomllib's own, numbers of thousands of digits, brackets without end
-        raise ModelError(f"{place} is no TOML: {exc}") from exc
+        return _card(toml.parse(text), place)
+    except ValueError as exc:
+        raise ModelError(f"{place} is {exc}") from exc
+
+
+def _card(content: dict[str, Any], place: str) -> Card:
     try:
         return Card.model_validate(content)
     except ValidationError as exc:
-        problems = [_problem(error) for error in exc.errors()]
-        if len(problems) > _MOST_PROBLEMS:
-            problems[_MOST_PROBLEMS:] = [f"and {len(problems) - _MOST_PROBLEMS} more"]
+        errors = exc.errors()
+        problems = [_problem(error) for error in errors[:_MOST_PROBLEMS]]
+        if len(errors) > _MOST_PROBLEMS:
+            problems.append(f"and {len(errors) - _MOST_PROBLEMS} more")
         raise ModelError(f"{place}: {'; '.join(problems)}") from exc
 
 
 def _problem(error: ErrorDetails) -> str:
     name = ".".join(str(part) for part in error["loc"])
-    value = repr(error["input"])
-    if len(value) > _LONGEST_VALUE:
-        value = value[:_LONGEST_VALUE] + "..."
+    if len(name) > _LONGEST_NAME:
+        name = name[:_LONGEST_NAME] + "..."
+    value = toml.brief(error["input"])
     match error["type"]:
         case "missing":
             return f"{name} is missing"

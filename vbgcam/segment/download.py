@@ -41,6 +41,9 @@ _CHUNK: Final = 1 << 18
 _TICK: Final = 0.2  # seconds between two calls of `progress` while nothing comes
 _PATIENCE: Final = 15.0  # seconds without an answer or a byte after which a connection counts as broken
 _MB: Final = 10**6
+# A server's file may be the person's own training, with its optimizer's state: four times the network. A stream without
+# end would fill the disk.
+_FAR_LARGER: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +166,9 @@ def _receive(file: BufferedRandom, job: Job, progress: Progress) -> None:
         while chunk := answer.chunk(partial(progress, done, total)):
             file.write(chunk)
             done += len(chunk)
+            if done > _FAR_LARGER * job.size + _MB:
+                file.truncate(0)
+                raise ModelError(f"{job.url} is far larger than it should be; nothing of it was kept")
             progress(done, total)
         file.flush()
         if length and done < total:

@@ -113,6 +113,7 @@ def _keep(model: str, files: list[Path], stem: str, options: Options) -> Added:
     folder = own_folder(options)
     suffix = ".onnx" if model.startswith("onnx:") else ".pth"
     kept = folder / f"{stem}-{sha256}{suffix}"
+    new = not kept.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for card in files[1:]:  # first, so that the network is never there without it
@@ -121,6 +122,8 @@ def _keep(model: str, files: list[Path], stem: str, options: Options) -> Added:
         with whole(kept) as part:
             shutil.copyfile(files[0], part)
     except OSError as exc:
+        if new:  # a card alone would stay for ever
+            _remove(kept)
         raise ModelError(f"{files[0]} could not be copied into {folder}: {exc.strerror or exc}") from exc
     if not is_right(Place(model, kept, sha256, own=True)):
         _remove(kept)

@@ -6,8 +6,10 @@ adapter catches them by that name, around single calls of onnxruntime alone.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -19,10 +21,11 @@ from vbgcam.errors import ModelError
 from vbgcam.frames import RawFrame, Size
 from vbgcam.pixels import small_rgb
 from vbgcam.segment import FixedInput, Options, Probability
+from vbgcam.segment.bounded import bounded
 from vbgcam.segment.card import LARGEST_SIDE, Card, CardInput, find
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession, NodeArg
+    from onnxruntime import InferenceSession, NodeArg, RunOptions, SessionOptions
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,9 @@ _PROVIDERS: Final = {
 _CPU: Final = "CPUExecutionProvider"
 _ASKED: Final = {"cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
 _LONGEST_REASON: Final = 240
+# Seconds for the first picture: a thousand times what a network that can be used live takes. A loop in a file of some
+# hundred bytes may turn for ever, and nothing but this ends it: signals wait until onnxruntime is done.
+_FIRST: Final = 60.0
 
 
 class OnnxSegmenter(FixedInput):
@@ -77,7 +83,7 @@ class OnnxSegmenter(FixedInput):
         # A side that the file leaves open is 1, which networks broadcast.
         self._first = {
             name: np.zeros(
-                state.shape or [side if isinstance(side, int) else 1 for side in inputs[name].shape],
+                state.shape or [side if isinstance(side, int) and side > 0 else 1 for side in inputs[name].shape],
                 self._type(inputs[name]),
             )
             for name, state in card.state.items()
@@ -92,9 +98,21 @@ class OnnxSegmenter(FixedInput):
         self._state: dict[str, NDArray[Any]] = {}
         self._state_size: Size | None = None
         self.reset()
-        # One picture through it now: an answer of the wrong shape is found here and not on air.
-        self._infer(np.zeros((*self._input_size(Size(64, 64)), 3), np.uint8))
+        self._try()
         self.reset()
+
+    def _try(self) -> None:
+        """One picture through it: an answer of the wrong shape, or none at all, is found now and not on air."""
+        import onnxruntime
+
+        told = onnxruntime.RunOptions()
+        late = threading.Timer(_FIRST, setattr, (told, "terminate", True))
+        late.daemon = True
+        late.start()
+        try:
+            self._infer(np.zeros((*self._input_size(Size(64, 64)), 3), np.uint8), told)
+        finally:
+            late.cancel()
 
     @classmethod
     def load(cls, path: Path, options: Options) -> Self:
@@ -114,8 +132,20 @@ class OnnxSegmenter(FixedInput):
         settings.inter_op_num_threads = 1
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         providers = _providers(path, options.device)
+        # A GPU's driver maps gigabytes that are not the file's.
+        with bounded(path) if providers == [_CPU] else contextlib.nullcontext():
+            return cls._loaded(path, options, settings, providers)
+
+    @classmethod
+    def _loaded(cls, path: Path, options: Options, settings: SessionOptions, providers: list[str]) -> Self:
+        import onnxruntime
+
         try:
-            session = onnxruntime.InferenceSession(str(path), settings, providers=providers)
+            # Without the fallback, which says on stdout that it now tries the CPU instead of the CPU.
+            fallback = int(providers != [_CPU])
+            session = onnxruntime.InferenceSession(str(path), settings, providers=providers, enable_fallback=fallback)
+        except MemoryError:
+            raise
         except Exception as exc:  # onnxruntime has no common base of its errors
             raise _unusable(path, exc) from exc
         if options.device in _ASKED and session.get_providers()[0] != providers[0]:
@@ -175,8 +205,8 @@ class OnnxSegmenter(FixedInput):
     def close(self) -> None:
         self._state = {}
 
-    def _infer(self, rgb: NDArray[np.uint8]) -> Probability:
-        answer, self._state = self._answer(rgb)
+    def _infer(self, rgb: NDArray[np.uint8], told: RunOptions | None = None) -> Probability:
+        answer, self._state = self._answer(rgb, told)
         person = self._person(answer, rgb.shape[:2])
         lowest, highest = float(person.min()), float(person.max())
         if not (lowest >= -_SWING and highest <= 1 + _SWING):  # NaN is not
@@ -188,13 +218,17 @@ class OnnxSegmenter(FixedInput):
             )
         return np.asarray(person >= 0.5 if self._hard else np.clip(person, 0, 1), np.float32)
 
-    def _answer(self, rgb: NDArray[np.uint8]) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
-        """What the network gives, and the states that it wants to see with the next picture."""
+    def _answer(
+        self, rgb: NDArray[np.uint8], told: RunOptions | None = None
+    ) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+        """What the network gives, and the states that it wants to see with the next picture. `told`: to break off."""
         names = [self._output, *self._states.values()]
         feeds = {self._input: self._picture(rgb), **self._state, **self._constants}
         try:
-            answer, *states = self._session.run(names, feeds)
+            answer, *states = self._session.run(names, feeds, told)
         except Exception as exc:  # onnxruntime has no common base of its errors
+            if told is not None and told.terminate:
+                raise ModelError(f"{self._path}: the network gave no answer in {_FIRST:.0f} s") from exc
             raise ModelError(f"{self._path}: the network failed: {_reason(exc)}") from exc
         return np.asarray(answer), dict(zip(self._states, states, strict=True))
 

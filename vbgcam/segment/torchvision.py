@@ -25,6 +25,7 @@ import torchvision
 from torch import nn
 
 from vbgcam.errors import ModelError
+from vbgcam.segment.bounded import bounded
 from vbgcam.segment.engine import one_line, quiet_torch
 from vbgcam.segment.person import Grid, Person
 from vbgcam.specs import TORCHVISION_MODELS
@@ -66,8 +67,11 @@ def read_checkpoint(path: Path) -> State:
     except OSError as exc:
         raise ModelError(f"{path} cannot be read: {exc.strerror or exc}") from exc
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):  # the training script's arguments: plain values
+        # Namespace: the training script's arguments, plain values.
+        with bounded(path), torch.serialization.safe_globals([argparse.Namespace]):
             held = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except ModelError:
+        raise
     except Exception as exc:  # a damaged file makes torch's reader raise anything: KeyError, EOFError, OSError
         code = re.search(r"GLOBAL (\S+)", str(exc)) if isinstance(exc, pickle.UnpicklingError) else None
         if code:
