@@ -24,6 +24,7 @@ from tests.v4l2.guest.test_run import HD, VGA, VIVID, Daemon, running
 from vbgcam.frames import Size
 
 ROUNDS = int(os.environ.get("VBGCAM_TEST_ROUNDS", "2"))
+MINUTES = float(os.environ.get("VBGCAM_TEST_MINUTES", "0"))
 # Seconds after the cause is gone.
 SOON = 5.0
 # Seconds for Python, the network and, in a fresh checkout, the loops, which this one slow processor has to compile.
@@ -185,3 +186,28 @@ def test_a_driver_that_fails(camera: Path, network: Path, fault: str) -> None:
             until(lambda begun=begun: time.monotonic() - begun > 0.5, "half a second")  # type: ignore[misc]
             control(percentage_of_dropped_buffers=0)
             judge.sees("person", time.monotonic(), SOON)
+
+
+@pytest.mark.boot(seconds=round(60 * MINUTES) + 600)
+@pytest.mark.skipif(not MINUTES, reason="VBGCAM_TEST_MINUTES says for how long; the notes' figures are of 30")
+def test_a_long_run_with_a_reader_that_comes_and_goes(camera: Path, network: Path) -> None:
+    """Memory, descriptors and threads are the same in the last minute as in the fifth."""
+    hd = Size(1280, 720)
+    with running(network, VIVID, hd, on_demand=True, says="nobody is watching") as daemon:
+        process = Path(f"/proc/{daemon.process.pid}")
+        began = time.monotonic()
+        kept: list[tuple[float, float, int, int]] = []
+        while time.monotonic() - began < 60 * MINUTES:
+            with judged(camera) as judge:
+                # The first time the network is loaded, or the loops are compiled.
+                judge.sees("person", time.monotonic(), SOON if kept else LOADED)
+                end = time.monotonic() + 20
+                until(lambda end=end: time.monotonic() > end, "twenty seconds", 30)  # type: ignore[misc]
+            end = time.monotonic() + 5
+            until(lambda end=end: time.monotonic() > end, "five seconds", 30)  # type: ignore[misc]
+            resident = int((process / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+            descriptors, threads = (len(list((process / name).iterdir())) for name in ("fd", "task"))
+            kept.append((time.monotonic() - began, resident, descriptors, threads))
+    fifth = next(row for row in kept if row[0] >= min(300, 30 * MINUTES))
+    assert kept[-1][1] <= 1.03 * fifth[1], kept
+    assert kept[-1][2:] == fifth[2:], kept
