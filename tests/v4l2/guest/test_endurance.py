@@ -188,7 +188,7 @@ def test_a_driver_that_fails(camera: Path, network: Path, fault: str) -> None:
             judge.sees("person", time.monotonic(), SOON)
 
 
-@pytest.mark.boot(seconds=round(60 * MINUTES) + 600)
+@pytest.mark.guest(seconds=round(60 * MINUTES) + 600)
 @pytest.mark.skipif(not MINUTES, reason="VBGCAM_TEST_MINUTES says for how long; the notes' figures are of 30")
 def test_a_long_run_with_a_reader_that_comes_and_goes(camera: Path, network: Path) -> None:
     """Memory, descriptors and threads are the same in the last minute as in the fifth."""
@@ -208,6 +208,7 @@ def test_a_long_run_with_a_reader_that_comes_and_goes(camera: Path, network: Pat
             resident = int((process / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
             descriptors, threads = (len(list((process / name).iterdir())) for name in ("fd", "task"))
             kept.append((time.monotonic() - began, resident, descriptors, threads))
+    sys.stdout.writelines(f"{row}\n" for row in kept)  # for -rP
     fifth = next(row for row in kept if row[0] >= min(300, 30 * MINUTES))
     assert kept[-1][1] <= 1.03 * fifth[1], kept
     assert kept[-1][2:] == fifth[2:], kept
