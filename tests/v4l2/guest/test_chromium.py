@@ -1,5 +1,5 @@
-"""A real browser in the guest: it lists "VBG Camera" and shows the composed picture, and only while its page reads it is
-the webcam on."""
+"""A real browser in the guest: it lists "VBG Camera" and shows the composed picture, and only while its page reads it
+is the webcam on."""
 
 from __future__ import annotations
 
