@@ -67,12 +67,15 @@ class Judge:
         self.seen = {"room": 0, "person": 0, "cover": 0, "nothing": 0}
         self.last = {"room": 0.0, "person": 0.0, "cover": 0.0, "nothing": 0.0}
         self._thread = threading.Thread(target=self._listen)
+        self._begun = threading.Event()
         self._thread.start()
+        assert self._begun.wait(60), "the reader itself did not start"
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             what = line.strip()
+            self._begun.set()
             if what in self.seen:
                 self.seen[what] += 1
                 self.last[what] = time.monotonic()
