@@ -13,7 +13,8 @@ import pytest
 
 from tests.fakes import FakeAudience, FakeOutput, FakeSegmenter, FakeSource
 from tests.test_live import PATIENCE, Reached, forever, plan
-from vbgcam.errors import ModelError, OutputError
+from vbgcam.camera import Captured
+from vbgcam.errors import CameraError, ModelError, OutputError
 from vbgcam.frames import RawFrame, SafeFrame
 from vbgcam.live import session as sessions
 from vbgcam.live import workers
@@ -320,3 +321,45 @@ def test_one_that_can_never_be_composed_ends_the_session(monkeypatch: pytest.Mon
     with pytest.raises(RuntimeError, match="bad luck"):
         session.stop()
     assert output.composed == 0
+
+
+def test_a_camera_whose_driver_never_answers_ends_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its thread cannot be ended, and is left behind."""
+    monkeypatch.setattr(sessions, "_FROZEN", 0.05)
+    monkeypatch.setattr(sessions, "_PATIENCE", 0.05)
+    go = threading.Event()
+
+    class Frozen(FakeSource):
+        def read(self) -> Captured | None:
+            if self.number > 5:
+                go.wait(PATIENCE)
+            return super().read()
+
+    output = FakeOutput()
+    session = Session(plan(Frozen(forever(), period=0.001), output), Stats())
+    session.start()
+    session.wait(PATIENCE, threading.Event())
+    with pytest.raises(CameraError, match="not answered"):
+        session.stop()
+    assert session.stats.snapshot()["state"] == "stopped"
+    assert output.leaks == 0
+    go.set()
+    for thread in threading.enumerate():
+        if thread.name == "capture":
+            thread.join(PATIENCE)
+
+
+def test_what_is_wrong_is_told_with_its_mend_until_it_is_not() -> None:
+    told: list[str] = []
+    source = FakeSource(forever(), period=0.001, open_errors=[CameraError("it is busy", mend="close the other one")])
+    output = FakeOutput()
+    stage = Stage(plan(source, output))
+
+    def enough(out: FakeOutput) -> bool:
+        told.append(stage.stats.snapshot()["problem"])
+        return out.composed > 5
+
+    stage.until(after(output, enough))
+    stage.end()
+    assert "it is busy; close the other one" in told
+    assert stage.stats.snapshot()["problem"] == ""

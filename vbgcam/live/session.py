@@ -13,7 +13,7 @@ from typing import Protocol
 from vbgcam.background import Background
 from vbgcam.camera import Source
 from vbgcam.compose import Behind, Blur, Composer, Key
-from vbgcam.errors import ModelError, OutputError, VbgcamError
+from vbgcam.errors import CameraError, ModelError, OutputError, VbgcamError
 from vbgcam.frames import Backdrop, RawFrame, Sighting, Size
 from vbgcam.live.pairing import Asked, Pairing
 from vbgcam.live.slots import Slot
@@ -34,6 +34,8 @@ _FINISH = 60.0
 # compiling for a new size 10. So many hangs, and a lighter network takes its place; twice as many, and the session
 # ends.
 _HUNG = 30.0
+# Seconds for a call of the camera's driver, which by itself gives up after ten.
+_FROZEN = 40.0
 # Seconds without a round of the compositor: an output's write that blocks. Nothing here can end it.
 _LIFELESS = 10.0
 _HANGS = 2
@@ -211,6 +213,13 @@ class Session:
         self._run(self._inference, "inference")
 
     def _supervise(self) -> None:
+        self._supervise_network()
+        since = self._board.filming_since
+        if since is not None and self._plan.source.clocked and time.monotonic() - since > _FROZEN:
+            # It can be neither asked nor closed: a new process can, which a service manager starts.
+            self._board.fail(CameraError(f"the camera has not answered for {_FROZEN:.0f} s", mend="plug it in again"))
+
+    def _supervise_network(self) -> None:
         """A network that is at one frame for longer than any takes has hung in a library's call, which nobody can end:
         its thread is left behind, and another one is built in a thread of its own."""
         since = self._board.inferring_since

@@ -49,12 +49,13 @@ class Stats:
         self._mask_age, self._latency, self._inference = Series(), Series(), Series()
         self._facts: dict[str, Any] = {
             "state": "starting", "source": "", "sink": "", "model": "", "device": "", "size": "", "why": "",
-            "input": "", "precision": "", "pairing": "", "first_sent_s": None, "first_composed_s": None,
+            "problem": "", "input": "", "precision": "", "pairing": "", "first_sent_s": None, "first_composed_s": None,
         }  # fmt: skip
         self._sent_at: deque[float] = deque(maxlen=300)
 
     def fact(self, **facts: object) -> None:
-        """state, source, sink, model, device, size, why (what keeps the cover on air), input (the network's, height x
+        """state, source, sink, model, device, size, why (what keeps the cover on air), problem (the
+        last error that does, with its mend), input (the network's, height x
         width), precision (its numbers), pairing (of frames and masks), and the like."""
         with self._lock:
             self._facts.update(facts)

@@ -68,11 +68,12 @@ _PAIRED = {"exact": "each frame goes out with its own mask", "newest": "each fra
 @dataclass(slots=True)
 class Board:
     """What the workers know of each other. `stop` ends the session; `failure` is why, set before `stop`. The rest is
-    written by one worker each, a single reference at a time, so no lock is needed: by capture the camera's trouble and
-    `period`, the seconds between two frames; by inference the model's trouble, `paired`, `looks` and `inferring_since`,
-    when the network was given the frame that it is at; by the compositor `compose`, the seconds that composing and
-    sending take, `beat`, when its last round began, and `audience`, who can tell whether anybody reads the output; by
-    the watch `wanted`: somebody does, or nobody can tell."""
+    written by one worker each, a single reference at a time, so no lock is needed: by capture the camera's trouble,
+    `period`, the seconds between two frames, and `filming_since`, when the camera was asked for what it gives now; by
+    inference the model's trouble, `paired`, `looks` and `inferring_since`, when the network was given the frame that it
+    is at; by the compositor `compose`, the seconds that composing and sending take, `beat`, when its last round began,
+    and `audience`, who can tell whether anybody reads the output; by the watch `wanted`: somebody does, or nobody can
+    tell."""
 
     period: float
     paired: How = "newest"
@@ -85,6 +86,7 @@ class Board:
     wanted: threading.Event = field(default_factory=threading.Event)
     audience: Audience | None = None
     inferring_since: float | None = None
+    filming_since: float | None = None
     last_problem: VbgcamError | None = None
     looks: Looks | None = None
     source_ended: bool = False
@@ -137,6 +139,7 @@ class Capture:
                     if not self.retry:
                         raise
                     self.board.last_problem = exc
+                    self.stats.fact(problem=str(exc))
                     log.warning("%s", exc)
                 else:
                     if ended:
@@ -146,6 +149,7 @@ class Capture:
                     self.board.camera_trouble = Why.IDLE
                     log.info("the camera is off: nobody is watching")
                 finally:
+                    self.board.filming_since = None
                     self.source.close()
                     self.stats.dropped(self.source.dropped())
                 if self.board.stop.is_set():
@@ -170,6 +174,7 @@ class Capture:
                 return False
             if not self.board.wanted.is_set() and not self._wanted():
                 return False
+            self.board.filming_since = time.monotonic()
             try:
                 got = self.source.open()
             except CameraError as exc:
@@ -177,9 +182,11 @@ class Capture:
                 if not self.retry:
                     raise
                 self.board.last_problem = exc
+                self.stats.fact(problem=str(exc))
                 if str(exc) != said:
                     said = str(exc)
                     log.warning("%s (trying again)", exc)
+                self.board.filming_since = None
                 self.board.stop.wait(min(wait, _DEVICE))
                 continue
             kind = f" {got.format}" if got.format else ""
@@ -196,7 +203,9 @@ class Capture:
                 return True
             if not self.board.wanted.is_set():
                 return False
+            self.board.filming_since = time.monotonic()
             captured = self.source.read()
+            self.board.filming_since = None
             if captured is None:
                 if not self.source.clocked:
                     self._wait_for_the_compositor()
@@ -264,6 +273,7 @@ class Inference:
         """The cover is on air until a mask comes again."""
         self.board.model_trouble = Why.MODEL
         self.board.last_problem = error
+        self.stats.fact(problem=str(error))
         self.masks.clear()
 
     def _build(self) -> Segmenter | None:
@@ -283,6 +293,7 @@ class Inference:
                     raise
                 self.board.model_trouble = Why.MODEL
                 self.board.last_problem = exc
+                self.stats.fact(problem=str(exc))
                 log.warning("%s (on the cover; trying again in %.0f s)", exc, wait)
                 if self.board.stop.wait(wait):
                     return None
@@ -500,7 +511,7 @@ class Compositor:
                 said = str(error)
                 log.warning("%s (trying again)", error)
             self.board.last_problem = error
-            self.stats.fact(state="no output", why=str(Why.OUTPUT))
+            self.stats.fact(state="no output", why=str(Why.OUTPUT), problem=str(error))
             try:
                 self.output.close()
                 if self.board.stop.wait(min(wait, _DEVICE)):
@@ -588,6 +599,8 @@ class Compositor:
             why = str(decision.why if isinstance(decision, Cover) else made)
         if why != said:
             log.info("on the cover: %s" if why else "on air%s", why)
+            if not why:
+                self.stats.fact(problem="")
             idle = why == Why.IDLE
             self.stats.fact(state="idle" if idle else "covered" if why else "on air", why=why)
         return why
