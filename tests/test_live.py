@@ -17,7 +17,7 @@ from vbgcam.camera import Captured
 from vbgcam.compose import Blur
 from vbgcam.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
 from vbgcam.frames import RawFrame
-from vbgcam.live import workers
+from vbgcam.live import compositor, inference, pace
 from vbgcam.live.pairing import Asked
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Series, Stats
@@ -73,7 +73,7 @@ def run(what: Plan, until: threading.Event | None = None) -> Stats:
 
 @pytest.fixture(autouse=True)
 def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "_RETRIES", (0.001,) * 6)
+    monkeypatch.setattr(pace, "RETRIES", (0.001,) * 6)
 
 
 @pytest.fixture(autouse=True)
@@ -209,8 +209,9 @@ def test_a_source_that_waits_for_its_reader_gets_each_frame_its_own_mask_and_non
 
 def test_a_frame_of_a_camera_waits_for_its_own_mask_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """The next frame comes when one is out: nothing is lost, and no mask is another frame's."""
-    monkeypatch.setattr(workers, "patience", lambda _period, _compose: PATIENCE)
-    monkeypatch.setattr(workers, "_STALLED", PATIENCE)
+    for module in (compositor, inference):
+        monkeypatch.setattr(module, "patience", lambda _period, _compose: PATIENCE)
+    monkeypatch.setattr(pace, "STALLED", PATIENCE)
     frames, released = threading.Semaphore(1), [1]
     source, output, reached = Dancer(forever(), gate=frames), FakeOutput(), Reached()
 
@@ -231,7 +232,8 @@ def test_a_frame_of_a_camera_waits_for_its_own_mask_where_that_is_asked_for(monk
 
 
 def test_a_frame_whose_mask_does_not_come_goes_out_when_the_next_one_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "patience", lambda _period, _compose: PATIENCE)
+    for module in (compositor, inference):
+        monkeypatch.setattr(module, "patience", lambda _period, _compose: PATIENCE)
     hang, first = threading.Event(), threading.Event()
 
     def before(_frame: RawFrame) -> None:
@@ -254,7 +256,8 @@ def test_auto_pairs_exactly_while_masks_come_in_time_and_says_each_change(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A slow network is one whose frames were captured long ago: no clock is waited for."""
-    monkeypatch.setattr(workers, "patience", lambda _period, _compose: 2.0)
+    for module in (compositor, inference):
+        monkeypatch.setattr(module, "patience", lambda _period, _compose: 2.0)
     lag, seen, reached = [0.0], [""], Reached()
     source = FakeSource(forever(), period=0.001, now=lambda: time.monotonic() - lag[0])
     output, stats = FakeOutput(), Stats()
@@ -341,7 +344,7 @@ def test_garbage_is_collected_again_once_the_network_is_there() -> None:
     output.notify = reached.when(lambda out: out.composed > 3)
     run(plan(FakeSource(forever(), period=0.001), output), reached)
     assert gc.isenabled()
-    with workers.uncollected():
+    with inference.uncollected():
         assert not gc.isenabled()
     assert gc.isenabled()
 
@@ -453,7 +456,7 @@ def test_a_download_breaks_off_when_the_session_ends() -> None:
                 progress(done % 100, 100)
                 if done == 1000:
                     reached.set()
-        except workers.Stopped:
+        except inference.Stopped:
             stopped.set()
             raise
         raise AssertionError("unreachable")

@@ -16,8 +16,8 @@ from tests.test_live import PATIENCE, Reached, forever, plan
 from vbgcam.camera import Captured
 from vbgcam.errors import CameraError, ModelError, OutputError
 from vbgcam.frames import RawFrame, SafeFrame
+from vbgcam.live import compositor, pace
 from vbgcam.live import session as sessions
-from vbgcam.live import workers
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
 from vbgcam.segment import Probability, Progress, Segmenter
@@ -27,9 +27,9 @@ IDLE = 0.002
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "_RETRIES", (0.001,) * 6)
-    monkeypatch.setattr(workers, "_IDLE_PERIOD", IDLE)
-    monkeypatch.setattr(workers, "_LINGER", 0.01)
+    monkeypatch.setattr(pace, "RETRIES", (0.001,) * 6)
+    monkeypatch.setattr(pace, "IDLE_PERIOD", IDLE)
+    monkeypatch.setattr(pace, "LINGER", 0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +113,7 @@ def test_it_is_released_when_the_last_has_left_and_comes_again_with_a_mask_of_it
 
 
 def test_who_comes_back_at_once_finds_the_camera_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "_LINGER", PATIENCE)
+    monkeypatch.setattr(pace, "LINGER", PATIENCE)
     audience, source = FakeAudience(there=True), FakeSource(forever(), period=0.001)
     output = FakeOutput(readers=audience)
     stage = Stage(replace(plan(source, output), on_demand=True))
@@ -293,14 +293,14 @@ def test_a_frame_that_cannot_be_composed_is_covered_and_the_next_one_is_tried(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls = itertools.count()
-    composed = workers.Compositor._mask
+    composed = compositor.Compositor._mask
 
-    def now_and_then(self: workers.Compositor, decision: object) -> object:
+    def now_and_then(self: compositor.Compositor, decision: object) -> object:
         if next(calls) % 3 == 2:
             raise RuntimeError("bad luck")
         return composed(self, decision)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(workers.Compositor, "_mask", now_and_then)
+    monkeypatch.setattr(compositor.Compositor, "_mask", now_and_then)
     source, output = FakeSource(forever(), period=0.001), FakeOutput()
     stage = Stage(plan(source, output))
     stage.until(after(output, lambda out: out.composed > 20))
@@ -313,7 +313,7 @@ def test_one_that_can_never_be_composed_ends_the_session(monkeypatch: pytest.Mon
     def never(_self: object, _decision: object) -> object:
         raise RuntimeError("bad luck")
 
-    monkeypatch.setattr(workers.Compositor, "_mask", never)
+    monkeypatch.setattr(compositor.Compositor, "_mask", never)
     output = FakeOutput()
     session = Session(plan(FakeSource(forever(), period=0.001), output), Stats())
     session.start()

@@ -22,8 +22,8 @@ from vbgcam.camera import Captured, Got
 from vbgcam.compose import Blur
 from vbgcam.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
 from vbgcam.frames import Backdrop, RawFrame, SafeFrame
+from vbgcam.live import pace
 from vbgcam.live import session as sessions
-from vbgcam.live import workers
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
 from vbgcam.policy import Limits
@@ -37,9 +37,9 @@ FRAMES = 25
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "_RETRIES", (0.0005,) * 6)
-    monkeypatch.setattr(workers, "_IDLE_PERIOD", 0.001)
-    monkeypatch.setattr(workers, "_LINGER", 0.001)
+    monkeypatch.setattr(pace, "RETRIES", (0.0005,) * 6)
+    monkeypatch.setattr(pace, "IDLE_PERIOD", 0.001)
+    monkeypatch.setattr(pace, "LINGER", 0.001)
     monkeypatch.setattr(sessions, "_HUNG", 0.02)
     monkeypatch.setattr(sessions, "_PATIENCE", 5.0)
 

@@ -15,10 +15,14 @@ from vbgcam.camera import Source
 from vbgcam.compose import Behind, Blur, Composer, Key
 from vbgcam.errors import CameraError, ModelError, OutputError, VbgcamError
 from vbgcam.frames import Backdrop, RawFrame, Sighting, Size
+from vbgcam.live.board import Board
+from vbgcam.live.capture import Capture
+from vbgcam.live.compositor import Compositor
+from vbgcam.live.inference import Inference
 from vbgcam.live.pairing import Asked, Pairing
 from vbgcam.live.slots import Slot
 from vbgcam.live.stats import Stats
-from vbgcam.live.workers import Backdrops, Board, Capture, Compositor, Inference, Watch
+from vbgcam.live.watch import Backdrops, Watch
 from vbgcam.mask import NONE, Present, Steps
 from vbgcam.output import Output
 from vbgcam.policy import Limits, Why

@@ -1,0 +1,19 @@
+"""How long the workers wait, and how often they try. All of it is looked up here each time: tests need not wait as
+long."""
+
+from __future__ import annotations
+
+IDLE_PERIOD = 0.5
+"""Seconds between covers while nobody watches: the device stays listed, and who begins to read gets a picture soon."""
+LINGER = 1.0
+"""Seconds that the camera stays on after the last reader left: apps close and open it when they change its size."""
+GIVE_UP = 30
+"""Steps that fail one after the other: so often a frame is composed, or a network built, before it is given up."""
+RETRIES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds between tries to open a device, or to build a network that could not be fetched."""
+DEVICE = 2.0
+"""Seconds between tries to open a device again, at most: who reads the camera waits."""
+STALLED = 0.25
+"""Seconds without a frame, or three of its periods, after which a camera is no clock any more: the output's rate is."""
+UNHURRIED = 10.0
+"""Seconds that a frame of a source without a clock waits for its mask: a network that takes longer has hung."""
