@@ -24,6 +24,7 @@ from vbgcam.files import whole
 from vbgcam.frames import Size
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
+from vbgcam.notice import Notices
 from vbgcam.output import open_output
 from vbgcam.pixels import color_yuv
 from vbgcam.policy import Limits
@@ -140,12 +141,13 @@ def run(
     stats = Stats()
     stats.fact(source=settings.camera.source, sink=settings.output.sink, model=settings.model.name)
     session = Session(plan(settings), stats)
-    service = Service()
+    service, notices = Service(), Notices()
 
     def ticked() -> bool:
         if session.alive():
             service.alive()
         service.status(stats.in_words())
+        notices.tell(stats.problem())
         return tick(stats)
 
     try:
@@ -158,6 +160,7 @@ def run(
             ended = session.stop()
         finally:
             service.close()
+            notices.close()
             if stats_file is not None:
                 write_stats(stats_file, stats)
     return ended

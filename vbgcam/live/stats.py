@@ -102,6 +102,11 @@ class Stats:
             state, why = self._facts["state"], self._facts["why"]
         return f"{state}: {why}" if why else str(state)
 
+    def problem(self) -> str:
+        """The last error that keeps the cover on air; "" where none does."""
+        with self._lock:
+            return str(self._facts["problem"])
+
     def composed(self) -> int:
         """Frames that showed somebody."""
         with self._lock:

@@ -1,0 +1,68 @@
+"""notice: troubles on the desktop, by a program that stands for notify-send."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from vbgcam.notice import Notices
+
+if sys.platform == "win32":
+    pytest.skip("notify-send is Linux's", allow_module_level=True)
+
+
+@pytest.fixture
+def desktop(tmp_path: Path) -> dict[str, str]:
+    program = tmp_path / "notify-send"
+    said, part = tmp_path / "said.$$", tmp_path / "part.$$"
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" > {part}\nmv {part} {said}\n')
+    program.chmod(0o755)
+    return {"PATH": f"{tmp_path}:/usr/bin:/bin", "DISPLAY": ":0"}
+
+
+def said(folder: Path, count: int) -> list[str]:
+    for _ in range(1000):
+        files = sorted(folder.glob("said.[0-9]*"))
+        if len(files) >= count:
+            break
+        threading.Event().wait(0.01)
+    return [file.read_text().strip() for file in files]
+
+
+def test_each_trouble_is_shown_once_with_its_mend(tmp_path: Path, desktop: dict[str, str]) -> None:
+    notices = Notices(desktop)
+    for problem in ("", "the camera is gone; plug it in again", "", "the camera is gone; plug it in again"):
+        notices.tell(problem)
+    [text] = said(tmp_path, 1)
+    assert text == "--app-name=vbgcam --icon=camera-web -- VBG Camera: the camera is gone plug it in again"
+    notices.tell("the model failed")
+    assert len(said(tmp_path, 2)) == 2
+    notices.close()
+
+
+def test_a_service_that_hangs_holds_nothing_up(tmp_path: Path, desktop: dict[str, str]) -> None:
+    (tmp_path / "notify-send").write_text("#!/bin/sh\nexec sleep 1000\n")
+    notices = Notices(desktop)
+    notices.tell("the camera is gone")
+    notices.close()
+
+
+@pytest.mark.parametrize("missing", ["DISPLAY", "PATH"])
+def test_without_a_desktop_or_the_program_nothing_is_shown(
+    tmp_path: Path, desktop: dict[str, str], missing: str
+) -> None:
+    notices = Notices(desktop | {missing: "" if missing == "DISPLAY" else "/nowhere"})
+    notices.tell("the camera is gone")
+    notices.close()
+    assert not list(tmp_path.glob("said*"))
+
+
+def test_no_more_than_a_few(tmp_path: Path, desktop: dict[str, str]) -> None:
+    notices = Notices(desktop)
+    for number in range(40):
+        notices.tell(f"trouble {number}")
+    assert len(said(tmp_path, 20)) == 20
+    notices.close()
