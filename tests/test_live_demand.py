@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -138,11 +139,13 @@ def test_a_network_that_nobody_needs_is_unloaded_and_built_again() -> None:
     stage.until(after(output, lambda out: out.composed > 3))
     audience.set(False)
     stage.until(after(output, lambda _out: built[0].closed))
+    network = weakref.ref(built.pop())
+    stage.until(after(output, lambda _out: network() is None))
     audience.set(True)
     shown = output.composed
     stage.until(after(output, lambda out: out.composed > shown + 3))
     stage.end()
-    assert len(built) == 2
+    assert len(built) == 1
     assert output.leaks == 0
 
 

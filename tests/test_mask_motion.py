@@ -6,9 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from vbgcam.frames import U8, Size, read_only
+from vbgcam.frames import U8, Planes, RawFrame, Sighting, Size, read_only
 from vbgcam.grid import Grid, around
+from vbgcam.mask import Present
 from vbgcam.mask.motion import Motion, coarse, cut, too_far
+from vbgcam.steps import steps
 
 SIZE = Size(320, 180)
 STEP = 4
@@ -110,3 +112,25 @@ def test_another_scene_is_a_cut_and_another_light_is_none() -> None:
 def test_how_far_is_too_far() -> None:
     assert not too_far(0.3)
     assert too_far(0.4)
+
+
+def test_a_late_frame_after_own_ones_is_carried_from_the_last_of_them_alone() -> None:
+    """With exact pairing one frame in a few comes without a mask of its own: it is one frame's motion away."""
+    present = Present(steps("balanced", memory="off", time="off", edges="off", colours="off"))
+    sighting: Sighting | None = None
+    errors, stale = list[float](), list[float]()
+    for number in range(24):
+        now, truth = scene(number)
+        planes = Planes.filled(SIZE, (0, 128, 128))
+        planes.y[:] = now.y
+        frame = RawFrame(planes.frozen(), number / 30, 0, number)
+        before = sighting
+        if number % 3 != 2:
+            sighting = Sighting(frame, truth)
+        assert sighting is not None
+        mask = present.mask(frame, sighting)
+        assert mask is not None
+        if number % 3 == 2 and before is not None:
+            errors.append(error(mask.alpha, truth))
+            stale.append(error(before.alpha, truth))
+    assert max(errors) < 0.5 * min(stale), (errors, stale)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ if sys.platform != "linux":
     pytest.skip("inotify and /proc are Linux's", allow_module_level=True)
 
 from vbgcam import v4l2
+from vbgcam.output import loopback
 from vbgcam.output.audience import Readers, watch
 
 READ = "import sys; f = open(sys.argv[1], 'r+b'); print(flush=True); sys.stdin.read()"
@@ -159,3 +161,16 @@ def test_a_driver_without_the_event_is_looked_at(node: Path) -> None:
     audience = watch(node)
     assert isinstance(audience, Readers)
     audience.close()
+
+
+def test_where_nobody_can_tell_the_camera_stays_on_and_it_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def exhausted(_path: Path) -> Readers:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(loopback, "watch", exhausted)
+    device = object.__new__(loopback.LoopbackDevice)
+    device.label, device._path = "VBG Camera", Path("/dev/video10")
+    assert device.audience() is None
+    assert "cannot be told (Too many open files)" in caplog.text

@@ -111,10 +111,10 @@ def holders(path: Path | str, proc: Path = PROC) -> list[Holder]:
             continue
         try:
             fds = [entry.name for entry in (process / "fd").iterdir() if _target(entry) == str(path)]
-            if fds:
+            modes = [mode for fd in fds if (mode := _mode(process / "fdinfo" / fd)) is not None]
+            if modes:
                 name = (process / "comm").read_text(errors="replace").rstrip("\n")
-                write_only = any(_write_only(process / "fdinfo" / fd) for fd in fds)
-                found.append(Holder(int(process.name), name, write_only))
+                found.append(Holder(int(process.name), name, os.O_WRONLY in modes))
         except OSError:  # it has ended meanwhile, or it is another user's
             continue
     return sorted(found, key=lambda holder: holder.pid)
@@ -127,10 +127,13 @@ def _target(entry: Path) -> str:
         return ""
 
 
-def _write_only(info: Path) -> bool:
-    """The access mode in /proc/PID/fdinfo/N, whose `flags` are octal."""
-    flags = next(line for line in info.read_text().splitlines() if line.startswith("flags:"))
-    return int(flags.split()[1], 8) & os.O_ACCMODE == os.O_WRONLY
+def _mode(info: Path) -> int | None:
+    """The access mode in /proc/PID/fdinfo/N, whose `flags` are octal; None where it was closed meanwhile."""
+    try:
+        flags = [line for line in info.read_text().splitlines() if line.startswith("flags:")]
+    except FileNotFoundError:
+        return None
+    return int(flags[0].split()[1], 8) & os.O_ACCMODE if flags else None
 
 
 @contextmanager

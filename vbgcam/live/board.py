@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 
 from vbgcam.errors import VbgcamError
 from vbgcam.live.pairing import How
@@ -30,8 +31,8 @@ class Board:
     `period`, the seconds between two frames, and `filming_since`, when the camera was asked for what it gives now; by
     inference the model's trouble, `paired`, `looks` and `inferring_since`, when the network was given the frame that it
     is at; by the compositor `compose`, the seconds that composing and sending take, `beat`, when its last round began,
-    and `audience`, who can tell whether anybody reads the output; by the watch `wanted`: somebody does, or nobody can
-    tell."""
+    and `audiences`, the newest of which can tell whether anybody reads the output, None while there is no output; by
+    the watch `wanted`: somebody does, or nobody can tell."""
 
     period: float
     paired: How = "newest"
@@ -42,7 +43,7 @@ class Board:
     camera_trouble: Why | None = None
     model_trouble: Why | None = Why.LOADING
     wanted: threading.Event = field(default_factory=threading.Event)
-    audience: Audience | None = None
+    audiences: SimpleQueue[Audience | None] = field(default_factory=SimpleQueue)
     inferring_since: float | None = None
     filming_since: float | None = None
     last_problem: VbgcamError | None = None

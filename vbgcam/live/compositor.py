@@ -21,6 +21,7 @@ from vbgcam.live.board import Board
 from vbgcam.live.pairing import patience
 from vbgcam.live.slots import Slot
 from vbgcam.live.stats import Stats
+from vbgcam.live.watch import Always
 from vbgcam.mask import Present
 from vbgcam.output import Output
 from vbgcam.policy import Compose, Cover, Limits, Situation, Why, decide
@@ -75,7 +76,7 @@ class Compositor:
         said = ""
         for wait in itertools.chain(pace.RETRIES, itertools.repeat(pace.RETRIES[-1])):
             self.board.beat = time.monotonic()
-            self.board.audience = None
+            self.board.audiences.put(None)
             if str(error) != said:
                 said = str(error)
                 log.warning("%s (trying again)", error)
@@ -89,7 +90,7 @@ class Compositor:
                 self.output.open()
                 self.output.send(self.composer.cover(self.cover()), time.monotonic())
                 if self.on_demand:
-                    self.board.audience = self.output.audience()
+                    self.board.audiences.put(self.output.audience() or Always())
             except OutputError as exc:
                 error = exc
                 continue

@@ -73,22 +73,35 @@ class Inference:
         self._paired()
         try:
             while not self._ended():
-                segmenter = self._build()
-                if segmenter is None:
-                    return
-                sizing = Sizing(segmenter, self.max_age) if self.size_auto else None
-                try:
-                    unneeded = self._infer(segmenter, sizing)
-                finally:
-                    if sizing is not None:
-                        sizing.end()
-                    segmenter.close()
-                if unneeded:
+                if self._one():
                     self._wait_unloaded()
         except Stopped:
             return
-        except VbgcamError as exc:
-            self.board.fail(exc)
+        except Exception as exc:
+            if self.retired.is_set():
+                log.debug("a network that had hung has ended", exc_info=True)
+            elif isinstance(exc, VbgcamError):
+                self.board.fail(exc)
+            else:
+                raise
+
+    def _one(self) -> bool:
+        """The life of one network; nothing holds it afterwards. True where nobody has needed it for long."""
+        segmenter = self._build()
+        if segmenter is None:
+            return False
+        sizing = Sizing(segmenter, self.max_age) if self.size_auto else None
+        try:
+            return self._infer(segmenter, sizing)
+        finally:
+            if sizing is not None:
+                sizing.end()
+            segmenter.close()
+            if not self.retired.is_set():
+                self.board.looks = None
+            # Frozen when it was built, so that no collection would ever find its circles.
+            gc.unfreeze()
+            gc.collect()
 
     def _ended(self) -> bool:
         """The session has, or another inference stands in this one's place, which must touch the board no more."""

@@ -34,10 +34,10 @@ log = logging.getLogger(__name__)
 # film's last packets and its index may take longer than a device's release.
 _PATIENCE = 1.0
 _FINISH = 60.0
-# Seconds at one frame after which a network has hung: fcn_resnet101 at its largest takes 2 s on a small CPU, and
-# compiling for a new size 10. So many hangs, and a lighter network takes its place; twice as many, and the session
-# ends.
-_HUNG = 30.0
+# Seconds at one frame after which a network has hung: fcn_resnet101 at its largest takes 2 s on a small CPU, compiling
+# for a new size 10, and one that loses its GPU converts itself for the CPU meanwhile, in 20 and more. So many hangs,
+# and a lighter network takes its place; twice as many, and the session ends.
+_HUNG = 90.0
 # Seconds for a call of the camera's driver, which by itself gives up after ten.
 _FROZEN = 40.0
 # Seconds without a round of the compositor: an output's write that blocks. Nothing here can end it.
@@ -95,6 +95,7 @@ class Session:
         self._masks: Slot[Sighting] = Slot(changed)
         self._threads: list[threading.Thread] = []
         self._inference: Inference | None = None
+        self._watch: Watch | None = None
         self._hangs = 0
         self.hung_after = _HUNG
 
@@ -115,12 +116,15 @@ class Session:
         plan.output.open()
         try:
             plan.output.send(composer.cover(first), time.monotonic())
-            board.audience = plan.output.audience() if plan.on_demand else None
+            audience = plan.output.audience() if plan.on_demand else None
         except OutputError:
             plan.output.close()
             raise
-        if board.audience is None:
+        if audience is None:
             board.wanted.set()
+        else:
+            board.audiences.put(audience)
+            self._watch = Watch(board, self.stats)
         self.stats.sent(time.monotonic(), None, None)
         self.stats.fact(state="covered", sink=plan.output.name, size=str(plan.size))
         frames_in, frames_out, masks = self._frames_in, self._frames_out, self._masks
@@ -142,12 +146,12 @@ class Session:
                 frames=frames_out,
                 masks=masks,
                 comes_back=plan.comes_back,
-                on_demand=plan.on_demand,
+                on_demand=self._watch is not None,
             ),
             "compositor",
         )
-        if board.audience is not None:
-            self._run(Watch(board, self.stats), "watch")
+        if self._watch is not None:
+            self._run(self._watch, "watch")
         if plan.background.moves and plan.blur is None:
             self._run(Backdrops(plan.background, 1 / plan.fps, board, backdrops), "backdrop")
         self._begin_inference()
@@ -186,6 +190,8 @@ class Session:
         end = time.monotonic() + _PATIENCE
         for thread in reversed(self._threads):
             thread.join(_FINISH if thread.name == "compositor" else max(0.0, end - time.monotonic()))
+        if self._watch is not None and not any(thread.is_alive() for thread in self._threads if thread.name == "watch"):
+            self._watch.end()
         self._plan.background.close()
         self.stats.fact(state="stopped")
         left = [thread.name for thread in self._threads if thread.is_alive()]

@@ -19,6 +19,17 @@ from vbgcam.output import Audience
 log = logging.getLogger(__name__)
 
 
+class Always:
+    """Where nobody can tell: an audience that is always there. See `vbgcam.output.Audience`."""
+
+    def watched(self, timeout: float) -> bool:
+        time.sleep(timeout)
+        return True
+
+    def close(self) -> None:
+        """There is nothing to release."""
+
+
 @dataclass(slots=True)
 class Watch:
     """Whether anybody watches: while nobody does, or there is no output at all, the camera is off. It alone uses and
@@ -26,28 +37,34 @@ class Watch:
 
     board: Board
     stats: Stats
+    audience: Audience | None = None
 
     def run(self) -> None:
-        audience: Audience | None = None
         left: float | None = None
-        try:
-            while not self.board.stop.is_set():
-                if audience is not (newest := self.board.audience):
-                    if audience is not None:
-                        audience.close()
-                    audience = newest
-                if audience is None:
-                    self.board.stop.wait(pace.LINGER / 10)
-                if audience is not None and audience.watched(pace.IDLE_PERIOD):
-                    left = None
-                    self._tell(True)
-                elif left is None:
-                    left = time.monotonic()
-                elif time.monotonic() - left >= pace.LINGER:
-                    self._tell(False)
-        finally:
-            if audience is not None:
-                audience.close()
+        while not self.board.stop.is_set():
+            self._take()
+            if self.audience is None:
+                self.board.stop.wait(pace.LINGER / 10)
+            if self.audience is not None and self.audience.watched(pace.IDLE_PERIOD):
+                left = None
+                self._tell(True)
+            elif left is None:
+                left = time.monotonic()
+            elif time.monotonic() - left >= pace.LINGER:
+                self._tell(False)
+
+    def end(self) -> None:
+        """After `run` and the compositor have ended: closes whatever was laid there."""
+        self._take()
+        if self.audience is not None:
+            self.audience.close()
+
+    def _take(self) -> None:
+        """The newest; those before it are over."""
+        while not self.board.audiences.empty():
+            if self.audience is not None:
+                self.audience.close()
+            self.audience = self.board.audiences.get()
 
     def _tell(self, watched: bool) -> None:
         if watched == self.board.wanted.is_set():

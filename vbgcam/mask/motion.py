@@ -85,6 +85,10 @@ class Motion:
         for _start, flow, where in later:
             self._chain(flow, where)
 
+    def rest(self) -> None:
+        """The newest frame has a mask of its own: what is carried begins there."""
+        self._field = None
+
     def step(self) -> None:
         """The mask that is carried is so one frame further."""
         if self._flows:

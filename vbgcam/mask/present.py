@@ -178,6 +178,9 @@ class Present:
         if self._motion is not None:
             self._motion.follow(now, part, needed=not own)
         if own:
+            self._far = 0.0
+            if self._motion is not None:
+                self._motion.rest()
             return self._seen
         if new:
             then = grid(sighting.frame, size)

@@ -305,11 +305,15 @@ class LoopbackDevice:
             self._warned = True
             log.warning("%s lacks exclusive_caps=1: Chrome and Zoom will not list it; %s", self.label, RELOAD)
 
-    def audience(self) -> Audience:
+    def audience(self) -> Audience | None:
         try:
             return watch(self._path)
         except OSError as exc:
-            raise OutputError(f"the virtual camera {self.label} is gone ({exc.strerror})", mend=LOAD) from exc
+            if exc.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
+                raise OutputError(f"the virtual camera {self.label} is gone ({exc.strerror})", mend=LOAD) from exc
+            # Such as EMFILE, where other programs have taken all of a user's inotify instances (128).
+            log.warning("who reads %s cannot be told (%s): the camera stays on", self.label, exc.strerror)
+            return None
 
     def close(self) -> None:
         try:
