@@ -171,6 +171,8 @@ class Runs:
         reports: dict[str, list[pytest.TestReport]] = {}
         for line in lines:
             report = self.config.hook.pytest_report_from_serializable(config=self.config, data=json.loads(line))
+            if report.skipped and isinstance(report.longrepr, list):  # JSON knows no tuples, and pytest wants one
+                report.longrepr = tuple(report.longrepr)
             if report.failed and messages:
                 report.sections.append(("The guest's kernel", messages))
             reports.setdefault(report.nodeid, []).append(report)
