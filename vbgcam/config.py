@@ -122,8 +122,8 @@ class MaskSettings(_Section):
     preset: Preset = Field(
         default="balanced",
         description="none: what the network gives; fast: the network looks at you alone, and where nothing moves the "
-        "mask holds still (1.4 ms a frame at 1280x720 on one core, 2.2 at 1920x1080); balanced: all of the steps below "
-        "(3.7 and 4.5; where masks come late 6.0 and 6.9); fine: all of them, late masks more thoroughly (8.0 and 8.6)",
+        "mask holds still (0.5 ms a frame at 1280x720 on one core, 0.9 at 1920x1080); balanced: all of the steps below "
+        "(2.0 and 2.6; where masks come late 2.9 and 3.6); fine: all of them, late masks more thoroughly (3.7 and 4.4)",
     )
     crop: Switch = Field(default="preset", description="the network sees the part of the picture that you are in")
     memory: Switch = Field(
