@@ -192,6 +192,7 @@ def test_a_driver_that_fails(camera: Path, network: Path, fault: str) -> None:
 
 
 @pytest.mark.guest(seconds=round(60 * MINUTES) + 600)
+@pytest.mark.timeout(round(60 * MINUTES) + 500)
 @pytest.mark.skipif(not MINUTES, reason="VBGCAM_TEST_MINUTES says for how long; the notes' figures are of 30")
 def test_a_long_run_with_a_reader_that_comes_and_goes(camera: Path, network: Path) -> None:
     """Memory, descriptors and threads are the same in the last minute as in the fifth."""
