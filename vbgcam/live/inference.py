@@ -97,11 +97,11 @@ class Inference:
             if sizing is not None:
                 sizing.end()
             segmenter.close()
-            if not self.retired.is_set():
+            if not self._ended():  # at the end all of it goes anyway, and the session does not wait for long
                 self.board.looks = None
-            # Frozen when it was built, so that no collection would ever find its circles.
-            gc.unfreeze()
-            gc.collect()
+                # Frozen when it was built, so that no collection would ever find its circles.
+                gc.unfreeze()
+                gc.collect()
 
     def _ended(self) -> bool:
         """The session has, or another inference stands in this one's place, which must touch the board no more."""
