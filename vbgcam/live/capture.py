@@ -40,11 +40,7 @@ class Capture:
                 try:
                     ended = self._read(epoch)
                 except CameraError as exc:
-                    self.board.camera_trouble = Why.CAMERA
-                    if not self.retry:
-                        raise
-                    self.board.last_problem = exc
-                    self.stats.fact(problem=str(exc))
+                    self._lost(exc)
                     log.warning("%s", exc)
                 else:
                     if ended:
@@ -61,6 +57,14 @@ class Capture:
                     return
         except VbgcamError as exc:
             self.board.fail(exc)
+
+    def _lost(self, error: CameraError) -> None:
+        """The cover is on air until there are frames again. Raises the error where that is not tried."""
+        self.board.camera_trouble = Why.CAMERA
+        if not self.retry:
+            raise error
+        self.board.last_problem = error
+        self.stats.fact(problem=str(error))
 
     def _wanted(self) -> bool:
         """Waits for somebody to watch; False where the session ends before."""
@@ -83,11 +87,7 @@ class Capture:
             try:
                 got = self.source.open()
             except CameraError as exc:
-                self.board.camera_trouble = Why.CAMERA
-                if not self.retry:
-                    raise
-                self.board.last_problem = exc
-                self.stats.fact(problem=str(exc))
+                self._lost(exc)
                 if str(exc) != said:
                     said = str(exc)
                     log.warning("%s (trying again)", exc)
