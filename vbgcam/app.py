@@ -1,132 +1,23 @@
-"""The composition root: from settings to the pieces of a run, and their life from start to end.
-
-Everything the live chain consists of is put together in `plan`, in the order in which pixels flow.
-"""
+"""The composition root: the life of a run from start to end."""
 
 from __future__ import annotations
 
 import json
 import logging
-import math
 import threading
 from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Final
 
-from vbgcam.background import Background, open_background
-from vbgcam.camera import Wanted, open_source
-from vbgcam.compose import Blur, Key
-from vbgcam.config import Settings, data_folder
+from vbgcam.config import Settings
 from vbgcam.errors import OutputError
 from vbgcam.files import whole
-from vbgcam.frames import Size
-from vbgcam.live.session import Plan, Session
+from vbgcam.live.session import Session
 from vbgcam.live.stats import Stats
 from vbgcam.notice import Notices
-from vbgcam.output import open_output
-from vbgcam.pixels import color_yuv
-from vbgcam.policy import Limits
-from vbgcam.segment import Options, Progress, Segmenter, open_segmenter
+from vbgcam.parts import plan
 from vbgcam.service import Service
-from vbgcam.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec
-from vbgcam.steps import NAMES, NONE, Steps
-from vbgcam.steps import steps as of_preset
 
 log = logging.getLogger(__name__)
-
-# Sinks that may vanish and come back.
-_DEVICES: Final = ("auto", "virtualcam")
-
-
-def options(settings: Settings, *, live: bool = False) -> Options:
-    """What a segmenter is built with."""
-    model = settings.model
-    return Options(
-        device=model.device,
-        size=None if model.size == "auto" else model.size,
-        hard=model.hard,
-        mirror=model.mirror,
-        sha256=model.sha256,
-        folder=data_folder(),
-        threads=model.threads,
-        live=live,
-    )
-
-
-def steps(settings: Settings) -> Steps:
-    """What is done to the network's masks."""
-    mask = settings.mask
-    return of_preset(mask.preset, **{name: getattr(mask, name) for name in NAMES})
-
-
-def key(settings: Settings) -> Key | None:
-    """The chroma of the key colour whose light on the person `compose` takes out (spill); a green screen is in the
-    whole picture, so this goes with `mask.colours` alone, whatever the preset."""
-    spec = ModelSpec.parse(settings.model.name)
-    return color_yuv(spec.color)[1:] if spec.kind == "chroma" and settings.mask.colours != "off" else None
-
-
-def behind(settings: Settings) -> Callable[[Size], Background] | Blur | None:
-    """What stands behind the person in an image or a film: a background of the size that will be asked for, the room
-    out of focus, or None for the plain picture."""
-    spec = BackgroundSpec.parse(settings.background.show)
-    if spec.kind == "none":
-        return None
-    if spec.kind == "blur":
-        return Blur(spec.strength)
-    return partial(open_background, spec, fit=settings.background.fit, exact=True)
-
-
-def wanted(settings: Settings) -> Wanted:
-    """What is asked of the camera."""
-    return Wanted(Size.parse(settings.camera.size), settings.camera.fps, settings.camera.format)
-
-
-def plan(settings: Settings) -> Plan:
-    """The pieces of a live run, none opened but the background. Raises CameraError, BackgroundError."""
-    source_spec = SourceSpec.parse(settings.camera.source)
-    source = open_source(source_spec, wanted(settings))
-    expected = source.expected()
-    asked = settings.output.size
-    if asked != "auto":
-        size = Size.parse(asked)
-    else:
-        size = expected.size.even if expected else Size.parse(settings.camera.size)
-    fps = expected.fps if expected else settings.camera.fps
-    show = BackgroundSpec.parse(settings.background.show)
-    model = ModelSpec.parse(settings.model.name)
-    return Plan(
-        source=source,
-        output=open_output(SinkSpec.parse(settings.output.sink), size, fps),
-        background=open_background(show, size, settings.background.fit),
-        build=_everything if show.kind == "none" else partial(open_segmenter, model, options(settings, live=True)),
-        size=size,
-        fps=fps,
-        limits=Limits(mask_age=settings.mask.max_age_ms / 1000),
-        blur=Blur(show.strength) if show.kind == "blur" else None,
-        mirror=settings.output.mirror,
-        key=key(settings),
-        light=settings.background.light_wrap,
-        hard=settings.model.hard,
-        steps=NONE if show.kind == "none" else steps(settings),
-        retry=source_spec.kind == "camera",
-        pairing=settings.mask.pairing,
-        size_auto=settings.model.size == "auto",
-        lighter=_lighter(model, settings),
-        on_demand=settings.output.on_demand,
-        unload_after=settings.model.unload_after_s or math.inf,
-        comes_back=source_spec.kind in ("camera", "demo") and SinkSpec.parse(settings.output.sink).kind in _DEVICES,
-    )
-
-
-def _lighter(model: ModelSpec, settings: Settings) -> Callable[[Progress], Segmenter] | None:
-    """What may take the place of one of torchvision's networks that fails again and again: the smallest, on the CPU."""
-    if model.kind not in ("auto", "torchvision"):
-        return None
-    asked = replace(options(settings, live=True), device="cpu", size=None, sha256="")
-    return partial(open_segmenter, ModelSpec.parse("lraspp_mobilenet_v3_large"), asked)
 
 
 def run(
@@ -173,9 +64,3 @@ def write_stats(path: Path, stats: Stats) -> None:
             part.write_text(json.dumps(stats.snapshot(), indent=2) + "\n")
     except OSError as exc:
         raise OutputError(f"{path}: the figures could not be written: {exc.strerror}") from exc
-
-
-def _everything(_progress: Progress) -> Segmenter:
-    from vbgcam.segment.everything import Everything
-
-    return Everything()

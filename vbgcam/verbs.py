@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from vbgcam import app, config
+from vbgcam import app, config, parts
 from vbgcam.camera import open_source
 from vbgcam.cli import INTERRUPTED, Interruption
 from vbgcam.config import Settings
@@ -102,12 +102,12 @@ def video(arguments: Namespace, interruption: Interruption) -> int:
         raise ConfigError("video: nothing to make; give -o OUT.mp4, --mask-out FILE.mkv, or both")
     settings = _settings(arguments)
     look = Look(
-        app.behind(settings),
+        parts.behind(settings),
         mirror=settings.output.mirror,
-        key=app.key(settings),
+        key=parts.key(settings),
         light=settings.background.light_wrap,
         hard=settings.model.hard,
-        steps=app.steps(settings),
+        steps=parts.steps(settings),
         height=arguments.height,
     )
     Film(arguments.input).close()  # what cannot be read is said before a network is loaded for it
@@ -144,7 +144,7 @@ def _segmenter(settings: Settings, interruption: Interruption, needed: bool) -> 
         yield Everything()
         return
     with progress("fetching the weights") as show, _breaking(show, interruption) as told:
-        segmenter = open_segmenter(ModelSpec.parse(settings.model.name), app.options(settings), told)
+        segmenter = open_segmenter(ModelSpec.parse(settings.model.name), parts.options(settings), told)
     log.info("model: %s on %s", segmenter.name, segmenter.device)
     try:
         yield segmenter
@@ -176,7 +176,7 @@ def demo(arguments: Namespace, interruption: Interruption) -> int:
     except OSError as exc:
         raise OutputError(f"{folder}: no films can be put there: {exc.strerror}") from exc
     with tempfile.TemporaryDirectory(prefix="vbgcam-demo-") as temporary:
-        size = app.wanted(_settings(arguments)).size
+        size = parts.wanted(_settings(arguments)).size
         files = demo_files(Path(temporary), size)
         if arguments.background is None:
             arguments.background = str(files.background)
@@ -194,7 +194,7 @@ def demo(arguments: Namespace, interruption: Interruption) -> int:
             app.run(settings, arguments.duration + _DEMO_START, arguments.stats, interruption, tick)
         if interruption.is_set():
             return INTERRUPTED
-        behind = app.behind(settings)
+        behind = parts.behind(settings)
         backdrop = behind(size).at(0.0) if callable(behind) else behind
         if backdrop is not None:
             before_after(CleanPlate.load(files.plate), backdrop, size, 1.6, sheet)
@@ -213,12 +213,12 @@ def image(arguments: Namespace, interruption: Interruption) -> int:
         raise ConfigError("image: nothing to make; give -o OUT, --mask-out FILE, --cutout FILE, or several of them")
     settings = _settings(arguments)
     look = Look(
-        app.behind(settings),
+        parts.behind(settings),
         mirror=settings.output.mirror,
-        key=app.key(settings),
+        key=parts.key(settings),
         light=settings.background.light_wrap,
         hard=settings.model.hard,
-        steps=app.steps(settings),
+        steps=parts.steps(settings),
     )
     needed = look.behind is not None or arguments.mask_out is not None or arguments.cutout is not None
     with _segmenter(settings, interruption, needed) as segmenter, progress("pictures") as show:
@@ -252,7 +252,7 @@ def plate(arguments: Namespace, interruption: Interruption) -> int:
 
     settings = _settings(arguments)
     target = arguments.output or config.data_folder() / "plate.png"
-    source = open_source(SourceSpec.parse(settings.camera.source), app.wanted(settings))
+    source = open_source(SourceSpec.parse(settings.camera.source), parts.wanted(settings))
     got = source.open()
     log.info("source: %s, %s; leave the picture, the plate is taken in %.0f s", got.label, got.size, arguments.delay)
     try:
@@ -328,7 +328,7 @@ def evaluate(arguments: Namespace, interruption: Interruption) -> int:
         elif arguments.coco is not None:
             images = CocoSet(arguments.coco)
             with progress("fetching the weights") as show, _breaking(show, interruption) as fetched:
-                labeller = open_labeller(ModelSpec.parse(settings.model.name), app.options(settings), fetched)
+                labeller = open_labeller(ModelSpec.parse(settings.model.name), parts.options(settings), fetched)
             if labeller is not None:
                 stack.callback(labeller.close)
             model = labeller or stack.enter_context(_segmenter(settings, interruption, needed=True))
@@ -405,8 +405,8 @@ def _asked(arguments: Namespace) -> tuple[Question, Settings]:
         settings={"model": settings.model.model_dump(mode="json"), "mask": settings.mask.model_dump(mode="json")},
         limits=Limits(settings.mask.max_age_ms / 1000),
         hard=settings.model.hard,
-        steps=NONE if as_they_are else app.steps(settings),
-        behind=app.behind(settings),
+        steps=NONE if as_they_are else parts.steps(settings),
+        behind=parts.behind(settings),
         command=shlex.join(said),
     )
     return question, settings
@@ -424,7 +424,7 @@ def bench(arguments: Namespace, interruption: Interruption) -> int:
         sizes=arguments.size,
         only=arguments.only,
         model=arguments.model and settings.model.name,
-        options=app.options(settings),
+        options=parts.options(settings),
         mask_fps=arguments.mask_fps,
         seconds=arguments.seconds,
     )
@@ -464,7 +464,7 @@ def models(arguments: Namespace, interruption: Interruption) -> int:
     from vbgcam.segment.models import add, fetch, survey
 
     settings = _settings(arguments)
-    options = app.options(settings)
+    options = parts.options(settings)
     if arguments.what == "add":
         added = add(arguments.file, options)
         _say(f"{added.path}: kept, SHA-256 {added.sha256}; use it with `--model {added.model}`")

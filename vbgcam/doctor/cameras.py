@@ -21,7 +21,7 @@ _USB_VIDEO: Final = "0e"
 
 def check(machine: Machine, settings: Settings) -> Iterator[Check]:
     """Asks without lighting a camera's LED."""
-    from vbgcam import app
+    from vbgcam import parts
     from vbgcam.camera.listing import offers
     from vbgcam.errors import CameraError
     from vbgcam.specs import SourceSpec
@@ -37,7 +37,7 @@ def check(machine: Machine, settings: Settings) -> Iterator[Check]:
             return
         for other in found:
             yield ok("camera", f"{other}: {offers(other) or 'its modes are unknown'}")
-        meant = machine.camera(spec.target, app.wanted(settings))
+        meant = machine.camera(spec.target, parts.wanted(settings))
     except CameraError as exc:
         yield wrong("camera choice", exc.message, exc.mend or "vbgcam devices")
         return

@@ -96,12 +96,12 @@ def _plugged(machine: Machine) -> bool:
 
 
 def _weights(machine: Machine, settings: Settings, name: str) -> Iterator[Check]:
-    from vbgcam import app
+    from vbgcam import parts
     from vbgcam.errors import ModelError
     from vbgcam.segment.models import survey
     from vbgcam.segment.weights import ensure
 
-    options = app.options(settings)
+    options = parts.options(settings)
     try:
         rows = survey(options)
     except ModelError as exc:
@@ -135,10 +135,10 @@ def _missing(machine: Machine, path: Path, size: int, name: str) -> Check:
 
 def _other(machine: Machine, settings: Settings) -> Iterator[Check]:
     """Models that are no network of torchvision's."""
-    from vbgcam import app
+    from vbgcam import parts
     from vbgcam.specs import ModelSpec
 
-    spec, options = ModelSpec.parse(settings.model.name), app.options(settings)
+    spec, options = ModelSpec.parse(settings.model.name), parts.options(settings)
     if spec.kind == "onnx":
         yield _onnx(machine, spec, options)
     elif spec.kind == "plate":

@@ -77,14 +77,14 @@ def settings_file(machine: Machine, file: Path | None) -> tuple[Settings | None,
 
 def background(settings: Settings) -> Iterator[Check]:
     """Whether what stands behind the person can be read."""
-    from vbgcam import app
+    from vbgcam import parts
     from vbgcam.errors import BackgroundError
 
-    behind = app.behind(settings)
+    behind = parts.behind(settings)
     show = settings.background.show
     if callable(behind):
         try:
-            behind(app.wanted(settings).size).close()
+            behind(parts.wanted(settings).size).close()
         except BackgroundError as exc:
             mend = f"{exc.mend}, or set" if exc.mend else "set"
             yield wrong("background", exc.message, f"{mend} background.show to what is there, or to a colour")
