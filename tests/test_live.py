@@ -18,7 +18,9 @@ from vbgcam.compose import Blur
 from vbgcam.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
 from vbgcam.frames import RawFrame
 from vbgcam.live import compositor, inference, pace
+from vbgcam.live.inference import Network
 from vbgcam.live.pairing import Asked
+from vbgcam.live.scene import Look
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Series, Stats
 from vbgcam.policy import Limits
@@ -50,14 +52,11 @@ def plan(
         source=source,
         output=output,
         background=background or FakeBackground(),
-        build=build or (lambda _progress: FakeSegmenter()),
+        network=Network("fake", build or (lambda _progress: FakeSegmenter()), size_auto=size_auto),
+        look=Look(Limits(mask_age=mask_age, frame_age=PATIENCE), blur=blur, pairing=pairing),
         size=SIZE,
         fps=200.0,
-        limits=Limits(mask_age=mask_age, frame_age=PATIENCE),
-        blur=blur,
         retry=retry,
-        pairing=pairing,
-        size_auto=size_auto,
     )
 
 

@@ -43,6 +43,10 @@ def _no_thread_stays() -> Iterator[None]:
     assert not [thread.name for thread in left if thread.is_alive()]
 
 
+def with_lighter(what: Plan, lighter: FakeSegmenter) -> Plan:
+    return replace(what, network=replace(what.network, lighter=lambda _progress: lighter))
+
+
 class Stage:
     """A session whose end of each act is told by the output or the source."""
 
@@ -231,7 +235,7 @@ def test_a_network_that_hangs_again_and_again_gives_way_to_a_lighter_one(monkeyp
         return FakeSegmenter(before=hanging(go))
 
     source, output = FakeSource(forever(), period=0.001), FakeOutput()
-    stage = Stage(replace(plan(source, output, build=build), lighter=lambda _progress: lighter))
+    stage = Stage(with_lighter(plan(source, output, build=build), lighter))
     stage.until(after(output, lambda out: out.composed > 10))
     go.set()
     stage.end()
@@ -288,7 +292,7 @@ def test_a_network_that_fails_however_often_it_is_built_gives_way_to_a_lighter_o
     lighter = FakeSegmenter(name="lighter")
     source, output = FakeSource(forever(), period=0.001), FakeOutput()
     what = plan(source, output, build=lambda _progress: FakeSegmenter(wrong=broken))
-    stage = Stage(replace(what, lighter=lambda _progress: lighter))
+    stage = Stage(with_lighter(what, lighter))
     stage.until(after(output, lambda out: out.composed > 5))
     stage.end()
     assert stage.stats.snapshot()["model"] == "lighter"

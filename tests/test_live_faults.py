@@ -7,11 +7,12 @@ Each sequence is made of its number alone: `pytest tests/test_live_faults.py --f
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +25,8 @@ from vbgcam.errors import BackgroundError, CameraError, ModelError, OutputError,
 from vbgcam.frames import Backdrop, RawFrame, SafeFrame
 from vbgcam.live import pace
 from vbgcam.live import session as sessions
+from vbgcam.live.inference import Network
+from vbgcam.live.scene import Look
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
 from vbgcam.policy import Limits
@@ -70,7 +73,7 @@ class Camera(FakeSource):
 
 
 @dataclass
-class Network(FakeSegmenter):
+class Wild(FakeSegmenter):
     """Fails by its own errors and by anybody's, answers nonsense, or not at all until `go`."""
 
     chance: random.Random = field(default_factory=random.Random)
@@ -124,6 +127,50 @@ class Pictures(FakeBackground):
         return super().at(seconds)
 
 
+def look(chance: random.Random) -> Look:
+    return Look(
+        Limits(mask_age=chance.choice([0.005, 0.05, 1.0]), frame_age=1.0),
+        blur=Blur(0.5) if chance.random() < 0.1 else None,
+        mirror=chance.random() < 0.1,
+        hard=chance.random() < 0.1,
+        steps=steps(chance.choice(["none", "none", "fast"])),
+        pairing=chance.choice(["auto", "exact", "newest"]),
+    )
+
+
+@dataclass
+class Desk:
+    """A person who pauses, goes on, and changes what is shown, the camera and the network, at any moment. `blurred`:
+    the room was shown out of focus, as they asked."""
+
+    session: Session
+    chance: random.Random
+    make: Callable[[random.Random], Network]
+    blurred: bool = False
+
+    def act(self) -> None:
+        chance, session = self.chance, self.session
+        match chance.choice(["pause", "go on", "look", "background", "camera", "network", "peek", "wait", "wait"]):
+            case "pause":
+                session.pause(True)
+            case "go on":
+                session.pause(False)
+            case "look" | "background" as what:
+                new = look(chance)
+                self.blurred |= new.blur is not None
+                pictures = Pictures(chance=random.Random(chance.random()), moves=chance.random() < 0.5)
+                session.show(new, pictures if what == "background" else None)
+            case "camera":
+                session.film(
+                    Camera(chance=random.Random(chance.random()), endless=chance.random() < 0.8, period=0.0005)
+                )
+            case "network":
+                session.think(self.make(chance))
+            case "peek":
+                session.looking(True)
+                session.looking(False)
+
+
 def sequence(number: int) -> str:
     """One of them, from its start to its end. What went wrong, or ""."""
     chance = random.Random(number)
@@ -134,37 +181,45 @@ def sequence(number: int) -> str:
     wanted = chance.randint(1, FRAMES)
     output.notify = lambda out: done.set() if len(out.times) >= wanted else None
 
+    def made(chance: random.Random) -> Network:
+        def build(_progress: Progress) -> Segmenter:
+            what = parts[1].random()
+            if what < 0.2:
+                raise ModelError("the weights cannot be fetched", retry=what < 0.15)
+            return Wild(chance=parts[2], go=go)
+
+        return Network("made", build, lambda _progress: FakeSegmenter(name="lighter"))
+
     def build(_progress: Progress) -> Segmenter:
-        what = parts[1].random()
-        if what < 0.2:
+        if parts[1].random() < 0.2:
             raise ModelError("the weights cannot be fetched", retry=True)
-        return Network(chance=parts[2], go=go)
+        return Wild(chance=parts[2], go=go)
 
     plan = Plan(
         source=Camera(chance=parts[3], endless=True, period=0.0005),
         output=output,
         background=Pictures(chance=parts[4], moves=chance.random() < 0.3),
-        build=build,
+        network=Network(
+            "made", build, (lambda _progress: FakeSegmenter(name="lighter")) if chance.random() < 0.5 else None
+        ),
+        look=look(chance),
         size=SIZE,
         fps=500.0,
-        limits=Limits(mask_age=chance.choice([0.005, 0.05, 1.0]), frame_age=1.0),
-        blur=Blur(0.5) if chance.random() < 0.1 else None,
-        mirror=False,
-        steps=steps(chance.choice(["none", "none", "fast"])),
-        pairing=chance.choice(["auto", "exact", "newest"]),
-        lighter=(lambda _progress: FakeSegmenter(name="lighter")) if chance.random() < 0.5 else None,
         on_demand=chance.random() < 0.5,
         unload_after=chance.choice([0.0, 0.001, 10.0]),
         comes_back=True,
     )
     stats = Stats()
     session = Session(plan, stats)
+    desk = Desk(session, random.Random(chance.random()), made, blurred=plan.look.blur is not None)
     session.start()
     output.solid = False
 
     def readers_come_and_go() -> bool:
         if chance.random() < 0.3:
             audience.set(chance.random() < 0.7)
+        with contextlib.suppress(BackgroundError):
+            desk.act()
         return False
 
     began = time.monotonic()
@@ -178,7 +233,7 @@ def sequence(number: int) -> str:
         whole = True
     if stuck:
         return f"{number}: nothing went on ({stats.in_words()})"
-    if plan.blur is None and output.leaks:
+    if not desk.blurred and output.leaks:
         return f"{number}: {output.leaks} frames show the room"
     return "" if whole else f"{number}: a thread did not end"
 

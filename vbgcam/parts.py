@@ -16,13 +16,15 @@ from vbgcam.camera import Wanted, open_source
 from vbgcam.compose import Blur, Key
 from vbgcam.config import Settings, data_folder
 from vbgcam.frames import Size
+from vbgcam.live.inference import Network
+from vbgcam.live.scene import Look
 from vbgcam.live.session import Plan
 from vbgcam.output import open_output
 from vbgcam.pixels import color_yuv
 from vbgcam.policy import Limits
 from vbgcam.segment import Options, Progress, Segmenter, open_segmenter
 from vbgcam.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec
-from vbgcam.steps import NAMES, NONE, Steps
+from vbgcam.steps import NAMES, Steps
 from vbgcam.steps import steps as of_preset
 
 # Sinks that may vanish and come back.
@@ -84,29 +86,51 @@ def plan(settings: Settings) -> Plan:
     else:
         size = expected.size.even if expected else Size.parse(settings.camera.size)
     fps = expected.fps if expected else settings.camera.fps
-    show = BackgroundSpec.parse(settings.background.show)
-    model = ModelSpec.parse(settings.model.name)
+    sink = SinkSpec.parse(settings.output.sink)
     return Plan(
         source=source,
-        output=open_output(SinkSpec.parse(settings.output.sink), size, fps),
-        background=open_background(show, size, settings.background.fit),
-        build=_everything if show.kind == "none" else partial(open_segmenter, model, options(settings, live=True)),
+        output=open_output(sink, size, fps),
+        background=backdrop(settings, size),
+        network=network(settings),
+        look=look(settings),
         size=size,
         fps=fps,
+        retry=source_spec.kind == "camera",
+        on_demand=settings.output.on_demand,
+        unload_after=settings.model.unload_after_s or math.inf,
+        comes_back=source_spec.kind in ("camera", "demo") and sink.kind in _DEVICES,
+    )
+
+
+def look(settings: Settings) -> Look:
+    """What is made of frame and mask."""
+    show = BackgroundSpec.parse(settings.background.show)
+    return Look(
         limits=Limits(mask_age=settings.mask.max_age_ms / 1000),
         blur=Blur(show.strength) if show.kind == "blur" else None,
+        plain=show.kind == "none",
         mirror=settings.output.mirror,
         key=key(settings),
         light=settings.background.light_wrap,
         hard=settings.model.hard,
-        steps=NONE if show.kind == "none" else steps(settings),
-        retry=source_spec.kind == "camera",
+        steps=steps(settings),
         pairing=settings.mask.pairing,
-        size_auto=settings.model.size == "auto",
+    )
+
+
+def backdrop(settings: Settings, size: Size) -> Background:
+    """What stands behind in live use. Raises BackgroundError."""
+    return open_background(BackgroundSpec.parse(settings.background.show), size, settings.background.fit)
+
+
+def network(settings: Settings) -> Network:
+    """What tells the person from the room in live use."""
+    model = ModelSpec.parse(settings.model.name)
+    return Network(
+        name=str(model),
+        build=partial(open_segmenter, model, options(settings, live=True)),
         lighter=_lighter(model, settings),
-        on_demand=settings.output.on_demand,
-        unload_after=settings.model.unload_after_s or math.inf,
-        comes_back=source_spec.kind in ("camera", "demo") and SinkSpec.parse(settings.output.sink).kind in _DEVICES,
+        size_auto=settings.model.size == "auto",
     )
 
 
@@ -116,9 +140,3 @@ def _lighter(model: ModelSpec, settings: Settings) -> Callable[[Progress], Segme
         return None
     asked = replace(options(settings, live=True), device="cpu", size=None, sha256="")
     return partial(open_segmenter, ModelSpec.parse("lraspp_mobilenet_v3_large"), asked)
-
-
-def _everything(_progress: Progress) -> Segmenter:
-    from vbgcam.segment.everything import Everything
-
-    return Everything()

@@ -17,6 +17,8 @@ from vbgcam.bench import SIZES, Check, Figures, label, scene
 from vbgcam.camera import Captured, Got
 from vbgcam.errors import OutputError
 from vbgcam.frames import Planes, RawFrame, Size
+from vbgcam.live.inference import Network
+from vbgcam.live.scene import Look
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
 from vbgcam.output.null import NullOutput
@@ -125,11 +127,10 @@ def measure(size: Size, fps: int, build: Build, seconds: float, check: Check, *,
             source=source,
             output=NullOutput(),
             background=backdrop,
-            build=build,
+            network=Network("", build),
+            look=Look(Limits(mask_age=_MASK_AGE), pairing=pairing),
             size=size,
             fps=fps,
-            limits=Limits(mask_age=_MASK_AGE),
-            pairing=pairing,
         ),
         stats,
     )

@@ -16,12 +16,70 @@ import threading
 import time
 from dataclasses import dataclass, field
 from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 from vbgcam.errors import VbgcamError
+from vbgcam.frames import Mask, SafeFrame
 from vbgcam.live.pairing import How
 from vbgcam.mask import Looks
 from vbgcam.output import Audience
 from vbgcam.policy import Why
+
+if TYPE_CHECKING:
+    from vbgcam.live.scene import Scene
+
+
+class Demand:
+    """Whether the camera is to be on: somebody reads the output, or looks at the preview, and nobody has paused. Any
+    thread. `on` is set while it is."""
+
+    def __init__(self) -> None:
+        self.on = threading.Event()
+        self._lock = threading.Lock()
+        # By _lock:
+        self._read = False
+        self._looking = 0
+        self._paused = False
+
+    @property
+    def paused(self) -> bool:
+        return self._paused
+
+    @property
+    def read(self) -> bool:
+        """Whether somebody reads the output, or nobody can tell."""
+        return self._read
+
+    def reads(self, somebody: bool) -> None:
+        with self._lock:
+            self._read = somebody
+            self._tell()
+
+    def looks(self, begins: bool) -> None:
+        """Somebody looks at the preview, until it is taken back with False, once for each True."""
+        with self._lock:
+            self._looking = max(0, self._looking + (1 if begins else -1))
+            self._tell()
+
+    def pause(self, paused: bool) -> None:
+        with self._lock:
+            self._paused = paused
+            self._tell()
+
+    def _tell(self) -> None:
+        if (self._read or self._looking) and not self._paused:
+            self.on.set()
+        else:
+            self.on.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What went out last, and the mask that it was made with, None for a cover. `number` grows with each."""
+
+    number: int
+    frame: SafeFrame
+    mask: Mask | None
 
 
 @dataclass(slots=True)
@@ -31,10 +89,12 @@ class Board:
     `period`, the seconds between two frames, and `filming_since`, when the camera was asked for what it gives now; by
     inference the model's trouble, `paired`, `looks` and `inferring_since`, when the network was given the frame that it
     is at; by the compositor `compose`, the seconds that composing and sending take, `beat`, when its last round began,
-    and `audiences`, the newest of which can tell whether anybody reads the output, None while there is no output; by
-    the watch `wanted`: somebody does, or nobody can tell."""
+    `shown`, `rounds`, how many there were, and `audiences`, the newest of which can tell whether anybody reads the
+    output, None while there is no output; by the session `scene`, what is to be shown. `demand` is everybody's, and
+    `wanted` its answer."""
 
     period: float
+    scene: Scene = field(init=False)
     paired: How = "newest"
     compose: float = 0.0
     beat: float = field(default_factory=time.monotonic)
@@ -42,13 +102,19 @@ class Board:
     failure: BaseException | None = None
     camera_trouble: Why | None = None
     model_trouble: Why | None = Why.LOADING
-    wanted: threading.Event = field(default_factory=threading.Event)
+    demand: Demand = field(default_factory=Demand)
     audiences: SimpleQueue[Audience | None] = field(default_factory=SimpleQueue)
     inferring_since: float | None = None
     filming_since: float | None = None
     last_problem: VbgcamError | None = None
     looks: Looks | None = None
+    shown: Shown | None = None
+    rounds: int = 0
     source_ended: bool = False
+
+    @property
+    def wanted(self) -> threading.Event:
+        return self.demand.on
 
     def fail(self, error: BaseException) -> None:
         """The first failure counts."""

@@ -1,4 +1,8 @@
-"""The inference worker: a network, built and built anew, and what it sees in the newest frame."""
+"""The inference worker: a network, built and built anew, and what it sees in the newest frame.
+
+One that was chosen while another works is built beside it and looks at one frame before it takes the other's place, so
+that masks go on meanwhile. Where it cannot be built, the other one stays.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,8 @@ from vbgcam.errors import ModelError, VbgcamError
 from vbgcam.frames import RawFrame, Sighting
 from vbgcam.live import pace
 from vbgcam.live.board import Board
-from vbgcam.live.pairing import RESERVE, Pairing, patience
+from vbgcam.live.pairing import RESERVE, Asked, Pairing, patience
+from vbgcam.live.scene import Look
 from vbgcam.live.sizing import Sizing, in_words
 from vbgcam.live.slots import Slot
 from vbgcam.live.stats import Stats
@@ -29,6 +34,10 @@ log = logging.getLogger(__name__)
 
 # Times that a network is built anew before a lighter one takes its place.
 _BUILDS = 2
+# Frames in a row that a network may fail at before it is built anew.
+_TROUBLES = 3
+# Seconds between two looks at whether masks are needed again.
+_SLICE = 0.05
 _PAIRED = {"exact": "each frame goes out with its own mask", "newest": "each frame takes the newest mask"}
 
 
@@ -49,28 +58,41 @@ def uncollected() -> Iterator[None]:
         gc.enable()
 
 
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What is to be built. `size_auto`: the size of its input follows what the machine can do. `lighter`: builds
+    another network where this one fails again and again."""
+
+    name: str
+    build: Callable[[Progress], Segmenter]
+    lighter: Callable[[Progress], Segmenter] | None = None
+    size_auto: bool = False
+
+
 @dataclass(slots=True)
 class Inference:
-    """Builds the network, then makes masks of the newest frame, again and again. `size_auto`: the size of its input
-    follows what the machine can do. `lighter`: builds another network where this one fails again and again.
-    `unload_after`: seconds without anybody watching after which the network's memory is given back."""
+    """Builds the network, then makes masks of the newest frame, again and again. `unload_after`: seconds without
+    anybody watching after which the network's memory is given back. `takes_over`, where another network works: called
+    once this one is ready, and says whether it still is to be; until then it touches nothing of the board."""
 
-    build: Callable[[Progress], Segmenter]
-    lighter: Callable[[Progress], Segmenter] | None
+    network: Network
     unload_after: float
-    crop: bool
-    pairing: Pairing
-    size_auto: bool
-    max_age: float
+    exact: bool
     board: Board
     stats: Stats
     frames: Slot[RawFrame]
     masks: Slot[Sighting]
+    takes_over: Callable[[Inference], bool] | None = None
     retired: threading.Event = field(default_factory=threading.Event)
     failures: int = 0
+    pairing: Pairing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pairing = Pairing(self._asked())
 
     def run(self) -> None:
-        self._paired()
+        if self.takes_over is None:
+            self._paired()
         try:
             while not self._ended():
                 if self._one():
@@ -79,29 +101,60 @@ class Inference:
             return
         except Exception as exc:
             if self.retired.is_set():
-                log.debug("a network that had hung has ended", exc_info=True)
+                log.debug("a network that is not needed any more has ended", exc_info=True)
+            elif self.takes_over is not None:
+                self._stays_out(exc)
             elif isinstance(exc, VbgcamError):
                 self.board.fail(exc)
             else:
                 raise
+        finally:
+            if not self.retired.is_set():
+                self.stats.fact(loading=None)
 
     def _one(self) -> bool:
         """The life of one network; nothing holds it afterwards. True where nobody has needed it for long."""
         segmenter = self._build()
         if segmenter is None:
             return False
-        sizing = Sizing(segmenter, self.max_age) if self.size_auto else None
+        sizing = Sizing(segmenter, self.board.scene.look.limits.mask_age) if self.network.size_auto else None
         try:
+            if not self._begins(segmenter):
+                return False
             return self._infer(segmenter, sizing)
         finally:
             if sizing is not None:
                 sizing.end()
             segmenter.close()
-            if not self._ended():  # at the end all of it goes anyway, and the session does not wait for long
-                self.board.looks = None
+            if not self.board.stop.is_set():  # at the end all of it goes anyway, and the session does not wait for long
+                if not self.retired.is_set():
+                    self.board.looks = None
                 # Frozen when it was built, so that no collection would ever find its circles.
                 gc.unfreeze()
                 gc.collect()
+
+    def _begins(self, segmenter: Segmenter) -> bool:
+        """It is built; one that was chosen later has to show that it works, and then takes the other's place. False
+        where it is not to any more. Raises what the network does."""
+        if self.takes_over is not None:
+            frame = self.frames.peek()
+            if frame is not None:
+                # The first frame takes the longest: libraries choose and compile for its size.
+                Looks(segmenter, crop=False).sight(frame)
+                segmenter.reset()
+            if self.retired.is_set() or not self.takes_over(self):
+                return False
+            self.takes_over = None
+            self._paired()
+        log.info("model: %s on %s", segmenter.name, segmenter.device)
+        self.stats.fact(model=segmenter.name, device=segmenter.device, precision=segmenter.precision, loading=None)
+        return True
+
+    def _stays_out(self, exc: Exception) -> None:
+        """It was chosen, and cannot be had: the one that works goes on."""
+        error = _as_model_error(exc)
+        log.warning("%s (the network stays as it is)", error)
+        self.stats.fact(refused=str(error))
 
     def _ended(self) -> bool:
         """The session has, or another inference stands in this one's place, which must touch the board no more."""
@@ -114,43 +167,65 @@ class Inference:
         self.stats.fact(problem=str(error))
         self.masks.clear()
 
+    def _needed(self) -> bool:
+        """Whether masks are: not where the room is shown as it is. Waits while they are not."""
+        while self.board.scene.look.plain and not self._ended():
+            self.board.stop.wait(_SLICE)
+        return not self._ended()
+
     def _build(self) -> Segmenter | None:
+        if not self._needed():
+            return None
         with uncollected():
             warm_up_compose()
             warm_up_mask()
+        network = self.network
         for wait in itertools.chain(pace.RETRIES[3:], itertools.repeat(pace.RETRIES[-1])):
             try:
-                build = self.build
-                if self.failures > _BUILDS and self.lighter is not None:
+                build = network.build
+                if self.failures > _BUILDS and network.lighter is not None:
                     log.warning("the network fails again and again: a lighter one takes its place")
-                    build = self.lighter
+                    build = network.lighter
+                self.stats.fact(loading={"model": network.name, "done": None, "total": None})
                 with uncollected():
-                    segmenter = build(self._progress())
+                    return build(self._progress())
             except ModelError as exc:
                 if not exc.retry:
                     raise
-                self.board.model_trouble = Why.MODEL
-                self.board.last_problem = exc
+                if self.takes_over is None:
+                    self.board.model_trouble = Why.MODEL
+                    self.board.last_problem = exc
                 self.stats.fact(problem=str(exc))
-                log.warning("%s (on the cover; trying again in %.0f s)", exc, wait)
-                if self.board.stop.wait(wait):
+                log.warning("%s (%s; trying again in %.0f s)", exc, self._meanwhile(), wait)
+                if self.board.stop.wait(wait) or self.retired.is_set():
                     return None
-                continue
-            log.info("model: %s on %s", segmenter.name, segmenter.device)
-            self.stats.fact(model=segmenter.name, device=segmenter.device, precision=segmenter.precision)
-            return segmenter
         return None
+
+    def _meanwhile(self) -> str:
+        return "on the cover" if self.takes_over is None else "the network stays as it is"
+
+    def _asked(self) -> Asked:
+        """A source that waits for its reader loses nothing by it."""
+        asked = self.board.scene.look.pairing
+        return "exact" if asked == "auto" and self.exact else asked
 
     def _infer(self, segmenter: Segmenter, sizing: Sizing | None) -> bool:
         """Until the end, or the network has to be built anew (False), or nobody has needed it for long (True)."""
         epoch, troubles = -1, 0
         seen: object = None
-        looks = self.board.looks = Looks(segmenter, crop=self.crop)
+        look = self.board.scene.look
+        looks = self.board.looks = Looks(segmenter, crop=look.crop)
         used = time.monotonic()
         while not self._ended():
-            frame = self.frames.take(0.1)
+            before, look = look, self.board.scene.look
+            if look.crop != before.crop:
+                looks = self.board.looks = Looks(segmenter, crop=look.crop)
+            if look.pairing != before.pairing:
+                self.pairing = Pairing(self._asked())
+                self._paired()
+            frame = self._frame(look)
             if frame is None:
-                if self.board.wanted.is_set():
+                if self.board.wanted.is_set() and not look.plain:
                     used = time.monotonic()
                 elif time.monotonic() - used > self.unload_after:
                     return True
@@ -164,16 +239,8 @@ class Inference:
             except Exception as exc:  # whatever a network's library raises: it is as broken as by its own errors
                 if self.retired.is_set():
                     return False
-                self._failed(_as_model_error(exc))
                 troubles += 1
-                if troubles == 1:
-                    log.warning("%s", self.board.last_problem)
-                if troubles == 3:
-                    # Built anew, after a while: one that fails at once must not be built in a circle.
-                    self.failures += 1
-                    if self.failures > pace.GIVE_UP:
-                        raise _as_model_error(exc) from exc
-                    self.board.stop.wait(pace.RETRIES[min(self.failures, len(pace.RETRIES)) - 1])
+                if self._hopeless(exc, troubles):
                     return False
                 continue
             finally:
@@ -196,11 +263,32 @@ class Inference:
                 sizing.measured(frame.size, now, now - started, self._budget(within))
         return False
 
+    def _frame(self, look: Look) -> RawFrame | None:
+        """The next one to look at; None where there is none yet, or none is looked at."""
+        if look.plain:
+            self.board.stop.wait(_SLICE)
+            return None
+        return self.frames.take(0.1)
+
+    def _hopeless(self, exc: Exception, troubles: int) -> bool:
+        """The network failed, `troubles` times in a row. True where it has to be built anew: after a while, for one
+        that fails at once must not be built in a circle. Raises the error where that was done too often."""
+        self._failed(_as_model_error(exc))
+        if troubles == 1:
+            log.warning("%s", self.board.last_problem)
+        if troubles < _TROUBLES:
+            return False
+        self.failures += 1
+        if self.failures > pace.GIVE_UP:
+            raise _as_model_error(exc) from exc
+        self.board.stop.wait(pace.RETRIES[min(self.failures, len(pace.RETRIES)) - 1])
+        return True
+
     def _wait_unloaded(self) -> None:
         """Until somebody watches, or the session ends."""
         self.board.model_trouble = Why.LOADING
         self.masks.clear()
-        log.info("the network is unloaded: nobody has been watching for %.0f s", self.unload_after)
+        log.info("the network is unloaded: nobody has needed it for %.0f s", self.unload_after)
         while not self._ended() and not self.board.wanted.wait(0.1):
             pass
 
@@ -219,8 +307,9 @@ class Inference:
 
         def progress(done: int, total: int) -> None:
             nonlocal said
-            if self.board.stop.is_set():
+            if self._ended():
                 raise Stopped
+            self.stats.fact(loading={"model": self.network.name, "done": done, "total": total})
             tenth = done * 10 // total if total else 0
             if tenth != said:
                 said = tenth

@@ -1,4 +1,5 @@
-"""One run of the live chain: starts its workers downstream first, waits, stops them upstream first."""
+"""One run of the live chain: starts its workers downstream first, waits, stops them upstream first. Meanwhile what is
+shown, the camera and the network may be changed; the output, its size and its rate stay."""
 
 from __future__ import annotations
 
@@ -12,21 +13,19 @@ from typing import Protocol
 
 from vbgcam.background import Background
 from vbgcam.camera import Source
-from vbgcam.compose import Behind, Blur, Composer, Key
+from vbgcam.compose import Composer
 from vbgcam.errors import CameraError, ModelError, OutputError, VbgcamError
-from vbgcam.frames import Backdrop, RawFrame, Sighting, Size
-from vbgcam.live.board import Board
+from vbgcam.frames import RawFrame, Sighting, Size
+from vbgcam.live.board import Board, Shown
 from vbgcam.live.capture import Capture
 from vbgcam.live.compositor import Compositor
-from vbgcam.live.inference import Inference
-from vbgcam.live.pairing import Asked, Pairing
+from vbgcam.live.inference import Inference, Network
+from vbgcam.live.scene import Look, Scene, Scenery
 from vbgcam.live.slots import Slot
 from vbgcam.live.stats import Stats
-from vbgcam.live.watch import Backdrops, Watch
-from vbgcam.mask import NONE, Present, Steps
-from vbgcam.output import Output
-from vbgcam.policy import Limits, Why
-from vbgcam.segment import Progress, Segmenter
+from vbgcam.live.watch import Watch
+from vbgcam.output import Audience, Output
+from vbgcam.policy import Why
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +42,8 @@ _FROZEN = 40.0
 # Seconds without a round of the compositor: an output's write that blocks. Nothing here can end it.
 _LIFELESS = 10.0
 _HANGS = 2
+# Seconds that the cover of a pause may take to go out.
+_SETTLED = 1.0
 
 
 class _Worker(Protocol):
@@ -51,38 +52,28 @@ class _Worker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a session is made of. `build` is called by the inference worker, since it imports torch. `blur` replaces
-    the background, which then is the cover only. `retry`: a source that comes back (a camera) is opened again.
-    `pairing`: of frames and masks; where the source waits for its reader "auto" is "exact", since nothing is lost by
-    it. `size_auto`: the network's input is as large as the machine can do in time. `lighter`: builds a network that may
-    take the other's place. `on_demand`: the source is open only while somebody reads the output, where that can be
-    told; after `unload_after` seconds without, the network's memory is given back. `comes_back`: an output that
-    vanishes (a device) is opened again."""
+    """What a session is made of. `network` is built by the inference worker, since that imports torch. `retry`: a
+    source that comes back (a camera) is opened again. `on_demand`: the source is open only while somebody reads the
+    output, where that can be told; after `unload_after` seconds without, the network's memory is given back.
+    `comes_back`: an output that vanishes (a device) is opened again; `waits`: it need not be there at the start."""
 
     source: Source
     output: Output
     background: Background
-    build: Callable[[Progress], Segmenter]
+    network: Network
+    look: Look
     size: Size
     fps: float
-    limits: Limits
-    blur: Blur | None = None
-    mirror: bool = False
-    key: Key | None = None
-    light: float = 0.0
-    hard: bool = False
-    steps: Steps = NONE
     retry: bool = True
-    pairing: Asked = "auto"
-    size_auto: bool = False
-    lighter: Callable[[Progress], Segmenter] | None = None
     on_demand: bool = False
     unload_after: float = math.inf
     comes_back: bool = False
+    waits: bool = False
 
 
 class Session:
-    """`start`, `wait`, `stop`, in this order, by one thread. `stats` may be read by any."""
+    """`start`, `wait`, `stop`, in this order, by one thread; what changes it (`show`, `film`, `think`, `pause`) by any,
+    between start and stop. `stats` may be read by any."""
 
     def __init__(self, plan: Plan, stats: Stats) -> None:
         self.stats = stats
@@ -93,69 +84,130 @@ class Session:
         changed = threading.Condition()
         self._frames_out: Slot[RawFrame] = Slot(changed)
         self._masks: Slot[Sighting] = Slot(changed)
-        self._threads: list[threading.Thread] = []
-        self._inference: Inference | None = None
+        self._begun = False
         self._watch: Watch | None = None
-        self._hangs = 0
+        self._capture: Capture | None = None
         self.hung_after = _HUNG
+        # Serialises all that changes, the supervision's changes too; guards what follows.
+        self._changing = threading.RLock()
+        self._threads: list[threading.Thread] = []
+        self._network = plan.network
+        self._inference: Inference | None = None
+        self._candidate: Inference | None = None
+        self._hangs = 0
 
     def start(self) -> None:
         """Opens the output and sends the first cover. Raises OutputError, BackgroundError; nothing runs then."""
         plan, board = self._plan, self._board
-        backdrops: Slot[Backdrop] = Slot()
-        first = plan.background.at(0.0)
-        backdrops.put(first)
-
-        def cover() -> Backdrop:
-            return backdrops.peek() or first
-
-        def behind() -> Behind:
-            return plan.blur or cover()
-
-        composer = Composer(plan.size, mirror=plan.mirror, key=plan.key, light=plan.light)
-        plan.output.open()
-        try:
-            plan.output.send(composer.cover(first), time.monotonic())
-            audience = plan.output.audience() if plan.on_demand else None
-        except OutputError:
-            plan.output.close()
-            raise
-        if audience is None:
-            board.wanted.set()
-        else:
-            board.audiences.put(audience)
-            self._watch = Watch(board, self.stats)
-        self.stats.sent(time.monotonic(), None, None)
-        self.stats.fact(state="covered", sink=plan.output.name, size=str(plan.size))
+        scenery = Scenery(plan.background, 1 / plan.fps, board)
+        board.scene = Scene(plan.look, scenery)
+        self._begun = True
+        composer = Composer(plan.size)
+        missing = self._open_output(composer, scenery)
         frames_in, frames_out, masks = self._frames_in, self._frames_out, self._masks
-        clocked = plan.source.clocked
-        # A frame that waited for its reader is not stale.
-        limits = plan.limits if clocked else replace(plan.limits, frame_age=math.inf)
         self._run(
             Compositor(
                 output=plan.output,
-                present=Present(plan.steps, hard=plan.hard),
                 composer=composer,
-                behind=behind,
-                cover=cover,
-                limits=limits,
                 fps=plan.fps,
                 board=board,
                 stats=self.stats,
-                clocked=clocked,
+                clocked=plan.source.clocked,
                 frames=frames_out,
                 masks=masks,
                 comes_back=plan.comes_back,
                 on_demand=self._watch is not None,
+                missing=missing,
             ),
             "compositor",
         )
         if self._watch is not None:
             self._run(self._watch, "watch")
-        if plan.background.moves and plan.blur is None:
-            self._run(Backdrops(plan.background, 1 / plan.fps, board, backdrops), "backdrop")
+        if scenery.moves:
+            self._run(scenery, "backdrop")
         self._begin_inference()
-        self._run(Capture(plan.source, plan.size, plan.retry, board, self.stats, frames_out, frames_in), "capture")
+        self._capture = Capture(plan.source, plan.size, plan.fps, plan.retry, board, self.stats, frames_out, frames_in)
+        self._run(self._capture, "capture")
+
+    def _open_output(self, composer: Composer, scenery: Scenery) -> OutputError | None:
+        """And sends the first cover. The error of one that is not there yet but may come; raises any other."""
+        plan, board = self._plan, self._board
+        missing: OutputError | None = None
+        audience: Audience | None = None
+        try:
+            plan.output.open()
+            try:
+                plan.output.send(composer.cover(scenery.backdrop()), time.monotonic())
+                audience = plan.output.audience() if plan.on_demand else None
+            except OutputError:
+                plan.output.close()
+                raise
+        except OutputError as exc:
+            if not (plan.waits and plan.comes_back):
+                raise
+            missing = exc
+        if plan.on_demand and (audience is not None or missing is not None):
+            board.audiences.put(audience)
+            self._watch = Watch(board, self.stats)
+        else:
+            board.demand.reads(True)
+        if missing is None:
+            self.stats.sent(time.monotonic(), None, None)
+            self.stats.fact(state="covered")
+        self.stats.fact(sink=plan.output.name, size=str(plan.size))
+        return missing
+
+    def show(self, look: Look, background: Background | None = None) -> None:
+        """From the next picture on. `background`, opened for this and closed by the session, takes the present one's
+        place; None leaves it. Raises BackgroundError where its first picture cannot be had: then nothing changes."""
+        scenery = None if background is None else Scenery(background, 1 / self._plan.fps, self._board)
+        with self._changing:
+            before = self._board.scene
+            self._board.scene = Scene(look, scenery or before.scenery)
+            if scenery is not None:
+                before.scenery.end()
+                if scenery.moves:
+                    self._run(scenery, "backdrop")
+        self._frames_out.nudge()
+
+    def film(self, source: Source) -> None:
+        """Another camera, or the same in another size: it is opened as soon as the old one is closed, and what it gives
+        fitted to the output's size and rate."""
+        assert self._capture is not None
+        self._capture.change(source)
+
+    def think(self, network: Network) -> None:
+        """Another network: built beside the one that works, in whose place it comes once it has seen a frame. Where it
+        cannot be had, that one stays, and the figures' `refused` says why."""
+        with self._changing:
+            if self._candidate is not None:
+                self._candidate.retired.set()
+            self.stats.fact(refused="", loading={"model": network.name, "done": None, "total": None})
+            self._candidate = self._new_inference(network, self._takes_over)
+            self._run(self._candidate, "inference")
+
+    def pause(self, paused: bool) -> None:
+        """The cover, and the camera off. It is on air when this returns, unless the output is held up."""
+        self._board.demand.pause(paused)
+        before, end = self._board.rounds, time.monotonic() + _SETTLED
+        self._frames_out.nudge()
+        # A round that had begun may still send a picture.
+        while paused and self._board.rounds < before + 2 and time.monotonic() < end and not self.ended():
+            self._frames_out.nudge()
+            self._board.stop.wait(0.002)
+
+    @property
+    def paused(self) -> bool:
+        return self._board.demand.paused
+
+    def looking(self, begins: bool) -> None:
+        """Somebody looks at what goes out, and the camera is to be on for them until it is taken back with False, once
+        for each True."""
+        self._board.demand.looks(begins)
+
+    def shown(self) -> Shown | None:
+        """What went out last."""
+        return self._board.shown
 
     def wait(
         self, duration: float | None, interrupted: threading.Event, tick: Callable[[], bool] = lambda: False
@@ -184,17 +236,22 @@ class Session:
         """Ends the workers and releases the devices; raises what made a worker fail. False where a thread had to be
         left behind in a library's call: the process should then end without waiting for it."""
         self._board.stop.set()
-        self._plan.source.close()
+        (self._capture or self._plan.source).close()
         for slot in (self._frames_in, self._frames_out, self._masks):
             slot.close()
         end = time.monotonic() + _PATIENCE
-        for thread in reversed(self._threads):
+        with self._changing:
+            threads = list(self._threads)
+        for thread in reversed(threads):
             thread.join(_FINISH if thread.name == "compositor" else max(0.0, end - time.monotonic()))
-        if self._watch is not None and not any(thread.is_alive() for thread in self._threads if thread.name == "watch"):
+        if self._watch is not None and not any(thread.is_alive() for thread in threads if thread.name == "watch"):
             self._watch.end()
-        self._plan.background.close()
+        if self._begun:
+            self._board.scene.scenery.end()
+        else:
+            self._plan.background.close()
         self.stats.fact(state="stopped")
-        left = [thread.name for thread in self._threads if thread.is_alive()]
+        left = [thread.name for thread in threads if thread.is_alive()]
         for name in left:
             log.debug("%s did not end in time", name)
         failure = self._board.failure
@@ -205,22 +262,35 @@ class Session:
         return not left
 
     def _begin_inference(self) -> None:
-        plan = self._plan
-        asked: Asked = "exact" if plan.pairing == "auto" and not plan.source.clocked else plan.pairing
-        self._inference = Inference(
-            build=plan.build if self._hangs < _HANGS or plan.lighter is None else plan.lighter,
-            lighter=plan.lighter,
-            unload_after=plan.unload_after,
-            crop=plan.steps.crop and not plan.hard,
-            pairing=Pairing(asked),
-            size_auto=plan.size_auto,
-            max_age=plan.limits.mask_age,
+        network = self._network
+        if self._hangs >= _HANGS and network.lighter is not None:
+            network = replace(network, build=network.lighter)
+        self._inference = self._new_inference(network)
+        self._run(self._inference, "inference")
+
+    def _new_inference(self, network: Network, takes_over: Callable[[Inference], bool] | None = None) -> Inference:
+        return Inference(
+            network=network,
+            unload_after=self._plan.unload_after,
+            exact=not self._plan.source.clocked,
             board=self._board,
             stats=self.stats,
             frames=self._frames_in,
             masks=self._masks,
+            takes_over=takes_over,
         )
-        self._run(self._inference, "inference")
+
+    def _takes_over(self, candidate: Inference) -> bool:
+        """Whether the network that is ready is still the one that was chosen last; the other one then ends."""
+        with self._changing:
+            if candidate is not self._candidate or self._board.stop.is_set():
+                return False
+            if self._inference is not None:
+                self._inference.retired.set()
+            self._board.inferring_since = None
+            self._inference, self._candidate = candidate, None
+            self._network, self._hangs = candidate.network, 0
+            return True
 
     def _supervise(self) -> None:
         self._supervise_network()
@@ -232,13 +302,16 @@ class Session:
     def _supervise_network(self) -> None:
         """A network that is at one frame for longer than any takes has hung in a library's call, which nobody can end:
         its thread is left behind, and another one is built in a thread of its own."""
-        since = self._board.inferring_since
-        if since is None or time.monotonic() - since < self.hung_after or self._inference is None:
-            return
+        with self._changing:
+            since = self._board.inferring_since
+            if since is not None and time.monotonic() - since >= self.hung_after and self._inference is not None:
+                self._replace_hung(self._inference)
+
+    def _replace_hung(self, inference: Inference) -> None:
         self._hangs += 1
         error = ModelError(f"the network gave no answer for {self.hung_after:.0f} s")
         log.warning("%s: it is built anew", error)
-        self._inference.retired.set()
+        inference.retired.set()
         self._board.inferring_since = None
         self._board.model_trouble, self._board.last_problem = Why.MODEL, error
         self._masks.clear()
@@ -258,5 +331,7 @@ class Session:
                 self._board.fail(exc)
 
         thread = threading.Thread(target=guarded, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        with self._changing:
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
+            self._threads.append(thread)
+            thread.start()

@@ -18,6 +18,7 @@ class Slot(Generic[T]):
         self._value: T | None = None
         self._fresh = False
         self._closed = False
+        self._nudged = False
 
     def put(self, value: T) -> bool:
         """Replaces what is there. True where that was never taken: it is lost."""
@@ -33,10 +34,12 @@ class Slot(Generic[T]):
             return self._changed.wait_for(lambda: not self._fresh or self._closed, timeout)
 
     def take(self, timeout: float, *, done: bool = True) -> T | None:
-        """A value that was not taken before, waiting for it up to `timeout` seconds; None if none came. Without `done`
-        it counts as taken only when `done` is called, so that its writer waits until then."""
+        """A value that was not taken before, waiting for it up to `timeout` seconds; None if none came, or the taker is
+        nudged. Without `done` it counts as taken only when `done` is called, so that its writer waits until then."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._fresh or self._closed, timeout) or not self._fresh:
+            self._changed.wait_for(lambda: self._fresh or self._closed or self._nudged, timeout)
+            self._nudged = False
+            if not self._fresh:
                 return None
             if done:
                 self.done()
@@ -46,6 +49,12 @@ class Slot(Generic[T]):
         """The value is taken."""
         with self._changed:
             self._fresh = False
+            self._changed.notify_all()
+
+    def nudge(self) -> None:
+        """The one who waits in `take`, or comes there next, goes on without a value: something else has changed."""
+        with self._changed:
+            self._nudged = True
             self._changed.notify_all()
 
     def wait(self, enough: Callable[[T | None], bool], timeout: float) -> None:

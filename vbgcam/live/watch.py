@@ -1,18 +1,13 @@
-"""The watch, which tells whether anybody reads the output, and the worker that decodes a moving background for them."""
+"""The watch, which tells whether anybody reads the output."""
 
 from __future__ import annotations
 
-import itertools
 import logging
 import time
 from dataclasses import dataclass
 
-from vbgcam.background import Background
-from vbgcam.errors import BackgroundError
-from vbgcam.frames import Backdrop
 from vbgcam.live import pace
 from vbgcam.live.board import Board
-from vbgcam.live.slots import Slot
 from vbgcam.live.stats import Stats
 from vbgcam.output import Audience
 
@@ -67,34 +62,9 @@ class Watch:
             self.audience = self.board.audiences.get()
 
     def _tell(self, watched: bool) -> None:
-        if watched == self.board.wanted.is_set():
+        if watched == self.board.demand.read:
             return
         if watched:
             log.info("somebody is watching")
-            self.board.wanted.set()
-        else:
-            self.board.wanted.clear()
+        self.board.demand.reads(watched)
         self.stats.fact(watched=watched)
-
-
-@dataclass(slots=True)
-class Backdrops:
-    """Decodes a moving background, so that the compositor never waits for a film."""
-
-    background: Background
-    period: float
-    board: Board
-    backdrops: Slot[Backdrop]
-
-    def run(self) -> None:
-        started = time.monotonic()
-        try:
-            for tick in itertools.count(1):
-                if self.board.wanted.is_set():
-                    self.backdrops.put(self.background.at(time.monotonic() - started))
-                if self.board.stop.wait(max(0.0, started + tick * self.period - time.monotonic())):
-                    return
-        except BackgroundError as exc:
-            # The last picture stays: it shows nobody.
-            self.board.last_problem = exc
-            log.warning("%s", exc)
