@@ -249,6 +249,43 @@ def load(path: Path | None = None, overrides: Mapping[str, str] | None = None) -
     raise ConfigError([_cut(problem) for problem in problems])
 
 
+def changed(settings: Settings, values: Mapping[str, object]) -> Settings:
+    """The settings with other values, by "section.key". Raises ConfigError with every mistake."""
+    known, problems = _known(), []
+    tree = settings.model_dump()
+    for name, value in values.items():
+        if name in known:
+            section, _, key = name.partition(".")
+            tree[section][key] = value
+        else:
+            problems.append(f"there is no setting {name!r}{nearest(name, list(known))}")
+    try:
+        new = Settings.model_validate(tree)
+    except ValidationError as exc:
+        problems += [_problem(error, {}, "chosen") for error in exc.errors()[:_MOST_PROBLEMS]]
+    else:
+        if not problems:
+            return new
+    raise ConfigError([_cut(problem) for problem in problems])
+
+
+def differing(one: Settings, other: Settings) -> dict[str, object]:
+    """The other's values, by "section.key", where the two differ."""
+    before, after = one.model_dump(), other.model_dump()
+    return {
+        f"{section}.{key}": value
+        for section, table in after.items()
+        for key, value in table.items()
+        if before[section][key] != value
+    }
+
+
+def value(settings: Settings, name: str) -> object:
+    """Of a setting that there is, by "section.key"."""
+    section, _, key = name.partition(".")
+    return getattr(getattr(settings, section), key)
+
+
 def example() -> str:
     """The text of config.example.toml: every setting, explained, at its default."""
     lines = [

@@ -58,12 +58,16 @@ def write(path: Path, machine: Machine, found: Examination) -> None:
     """Raises OutputError."""
     from vbgcam.files import whole
 
-    text = mask("\n".join(_text(machine, found)), machine, found.settings) + "\n"
     try:
         with whole(path) as part:
-            part.write_text(text, encoding="utf-8")
+            part.write_text(text(machine, found), encoding="utf-8")
     except OSError as exc:
         raise OutputError(f"{path}: the report could not be written: {exc.strerror}") from exc
+
+
+def text(machine: Machine, found: Examination) -> str:
+    """All that an issue needs, without what is private."""
+    return mask("\n".join(_text(machine, found)), machine, found.settings) + "\n"
 
 
 def mask(text: str, machine: Machine, settings: Settings | None = None) -> str:

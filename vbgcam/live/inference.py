@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 _BUILDS = 2
 # Frames in a row that a network may fail at before it is built anew.
 _TROUBLES = 3
+# Bytes of a download after which it is told.
+_TOLD = 500_000
 # Seconds between two looks at whether masks are needed again.
 _SLICE = 0.05
 _PAIRED = {"exact": "each frame goes out with its own mask", "newest": "each frame takes the newest mask"}
@@ -174,7 +176,7 @@ class Inference:
         return not self._ended()
 
     def _build(self) -> Segmenter | None:
-        if not self._needed():
+        if self.takes_over is None and not self._needed():
             return None
         with uncollected():
             warm_up_compose()
@@ -303,14 +305,16 @@ class Inference:
         return RESERVE * (within if self.pairing.asked != "newest" else self.board.period)
 
     def _progress(self) -> Progress:
-        said = -1
+        said, told = -1, -_TOLD
 
         def progress(done: int, total: int) -> None:
-            nonlocal said
+            nonlocal said, told
             if self._ended():
                 raise Stopped
-            self.stats.fact(loading={"model": self.network.name, "done": done, "total": total})
             tenth = done * 10 // total if total else 0
+            if done - told > _TOLD or done == total:
+                told = done
+                self.stats.fact(loading={"model": self.network.name, "done": done, "total": total})
             if tenth != said:
                 said = tenth
                 log.info("fetching the weights: %d of %d MB", done // 10**6, total // 10**6)

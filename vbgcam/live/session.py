@@ -205,6 +205,11 @@ class Session:
         for each True."""
         self._board.demand.looks(begins)
 
+    @property
+    def size(self) -> Size:
+        """The output's."""
+        return self._plan.size
+
     def shown(self) -> Shown | None:
         """What went out last."""
         return self._board.shown

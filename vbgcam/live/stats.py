@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ import numpy as np
 
 # Percentiles are of the newest values: five minutes at 30 frames a second. The maximum is of the whole run.
 _WINDOW: Final = 9000
+# Seconds that count as now.
+_NOW: Final = 2.0
 
 
 class Series:
@@ -49,16 +52,28 @@ class Stats:
         self._mask_age, self._latency, self._inference = Series(), Series(), Series()
         self._facts: dict[str, Any] = {
             "state": "starting", "source": "", "sink": "", "model": "", "device": "", "size": "", "why": "",
-            "problem": "", "input": "", "precision": "", "pairing": "", "first_sent_s": None, "first_composed_s": None,
+            "problem": "", "refused": "", "loading": None, "input": "", "precision": "", "pairing": "",
+            "first_sent_s": None, "first_composed_s": None,
         }  # fmt: skip
         self._sent_at: deque[float] = deque(maxlen=300)
+        # Of the newest pictures: when, latency, mask's age, in seconds.
+        self._newest: deque[tuple[float, float | None, float]] = deque(maxlen=300)
+        self._changed: Callable[[], None] = lambda: None
+
+    def on_change(self, changed: Callable[[], None]) -> None:
+        """`changed` is called, by whoever it was, after a fact has changed; figures do not count."""
+        self._changed = changed
 
     def fact(self, **facts: object) -> None:
-        """state, source, sink, model, device, size, why (what keeps the cover on air), problem (the
-        last error that does, with its mend), input (the network's, height x
-        width), precision (its numbers), pairing (of frames and masks), and the like."""
+        """state, source, sink, model, device, size, why (what keeps the cover on air), problem (the last error that
+        does, with its mend), refused (why a network that was chosen cannot be had), loading (one that is being fetched
+        or built: its name, and done and total bytes), input (the network's, height x width), precision (its numbers),
+        pairing (of frames and masks), and the like."""
         with self._lock:
+            new = any(self._facts.get(name, ...) != value for name, value in facts.items())
             self._facts.update(facts)
+        if new:
+            self._changed()
 
     def captured(self, dropped: int = 0) -> None:
         with self._lock:
@@ -85,6 +100,7 @@ class Stats:
             if latency is not None:
                 self._latency.add(latency)
             self._mask_age.add(max(0.0, mask_age))
+            self._newest.append((at, latency, max(0.0, mask_age)))
 
     def inferred(self, seconds: float) -> None:
         with self._lock:
@@ -101,6 +117,30 @@ class Stats:
         with self._lock:
             state, why = self._facts["state"], self._facts["why"]
         return f"{state}: {why}" if why else str(state)
+
+    def now(self) -> dict[str, float | None]:
+        """fps, and the means of mask_age_ms and added_latency_ms, of the last seconds; None where there were none."""
+        since = time.monotonic() - _NOW
+        with self._lock:
+            sent = sum(at >= since for at in self._sent_at)
+            newest = [(latency, age) for at, latency, age in self._newest if at >= since]
+        latencies = [latency for latency, _ in newest if latency is not None]
+        ages = [age for _, age in newest]
+        return {
+            "fps": round(sent / _NOW, 1),
+            "mask_age_ms": round(1000 * sum(ages) / len(ages), 2) if ages else None,
+            "added_latency_ms": round(1000 * sum(latencies) / len(latencies), 2) if latencies else None,
+        }
+
+    def inference_ms(self) -> float | None:
+        """The median of the newest masks; None where there was none."""
+        with self._lock:
+            return self._inference.percentiles(tail=False)["p50"]
+
+    def get(self, name: str) -> Any:
+        """One fact."""
+        with self._lock:
+            return self._facts.get(name)
 
     def problem(self) -> str:
         """The last error that keeps the cover on air; "" where none does."""

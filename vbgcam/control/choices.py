@@ -1,0 +1,137 @@
+"""What a person can choose from: cameras, networks, presets, what is behind them. The same lists for tray and panel."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from vbgcam import parts
+from vbgcam.background.gallery import Gallery
+from vbgcam.camera.listing import CameraInfo, cameras
+from vbgcam.config import Settings, data_folder
+from vbgcam.errors import BackgroundError, CameraError
+from vbgcam.segment.weights import PUBLISHED, own_places, place_of
+from vbgcam.specs import TORCHVISION_MODELS, BackgroundSpec, ModelSpec
+from vbgcam.steps import PRESETS, Preset
+
+log = logging.getLogger(__name__)
+
+BLURS: Final = (("blur:0.25", "Slight blur"), ("blur:0.5", "Blur"), ("blur:1", "Strong blur"))
+COLOURS: Final = (
+    ("#3b4a57", "Slate"),
+    ("#1f2a44", "Midnight"),
+    ("#2f4a3c", "Forest"),
+    ("#6b4a3f", "Terracotta"),
+    ("#d9d4cb", "Linen"),
+    ("#00b140", "Green screen"),
+)
+_PRESETS: Final[dict[Preset, tuple[str, str]]] = {
+    "none": ("Bare", "the network's mask as it is"),
+    "fast": ("Fast", "half a millisecond a frame"),
+    "balanced": ("Balanced", "2 to 3 ms a frame"),
+    "fine": ("Fine", "as balanced; late masks 4 ms a frame"),
+}
+_SIZES: Final = 12
+
+
+def backgrounds(gallery: Gallery) -> list[dict[str, Any]]:
+    """The gallery's; none where its folder cannot be read, which the log says."""
+    try:
+        entries = gallery.entries()
+    except BackgroundError as exc:
+        log.warning("%s", exc)
+        return []
+    return [
+        {
+            "spec": str(entry.path),
+            "name": entry.name,
+            "label": entry.label,
+            "kind": entry.kind,
+            "broken": entry.broken,
+            "removable": True,
+        }
+        for entry in entries
+    ]
+
+
+def filmed(source: str, now: str) -> list[dict[str, Any]]:
+    """Cameras. `source`: the spec in force; `now`: the name of what gives pictures, "" where nothing does."""
+    try:
+        found = [camera for camera in cameras(virtual=False) if not camera.virtual]
+    except CameraError as exc:
+        log.warning("%s", exc)
+        found = []
+    return [
+        {
+            "spec": _spec(camera),
+            "label": camera.name,
+            "sizes": list(dict.fromkeys(str(mode.size) for mode in camera.modes))[:_SIZES],
+            "now": source == _spec(camera) or bool(now) and camera.name == now,
+        }
+        for camera in found
+    ]
+
+
+def _spec(camera: CameraInfo) -> str:
+    return f"camera:{camera.id or camera.path or camera.name}"
+
+
+def networks(settings: Settings, working: str, masks: Mapping[str, float]) -> list[dict[str, Any]]:
+    """`working`: the one that does; `masks`: milliseconds of a mask that were measured here, by the network's name."""
+    asked = settings.model.name
+    return [
+        {"spec": spec, "label": label, "cost": cost, "here": here, "now": spec == asked or spec == working != asked}
+        for spec, label, cost, here in _networks(settings, masks)
+    ]
+
+
+def _networks(settings: Settings, masks: Mapping[str, float]) -> Iterator[tuple[str, str, str, bool]]:
+    options = parts.options(settings)
+
+    def cost(name: str, *words: str) -> str:
+        measured = [f"{masks[name]:.3g} ms a mask here"] if name in masks else []
+        return "; ".join((*measured, *words))
+
+    yield "auto", "Automatic", "the best for this machine", True
+    for name in TORCHVISION_MODELS:
+        place, published = place_of(name, options), PUBLISHED[name]
+        size = f"{published.size / 1e6:.0f} MB"
+        yield name, _LABELS[name], cost(name, published.purpose, size), place.path.exists()
+    for place in own_places(options):
+        if place.name not in TORCHVISION_MODELS:
+            yield place.name, place.name.removeprefix("onnx:"), cost(place.name, "added by you"), True
+    there = (data_folder() / "plate.png").exists()
+    yield "plate", "Empty room", "no network; " + ("as you took it" if there else "take it with `vbgcam plate`"), there
+    yield "chroma", "Green screen", "no network", True
+    asked = ModelSpec.parse(settings.model.name)
+    if asked.kind in ("onnx", "plate", "chroma") and asked.path is not None:
+        yield settings.model.name, asked.path.stem, cost(settings.model.name, "from a file"), asked.path.exists()
+
+
+_LABELS: Final = {
+    "fcn_resnet50": "FCN, ResNet-50",
+    "fcn_resnet101": "FCN, ResNet-101",
+    "deeplabv3_resnet50": "DeepLabV3, ResNet-50",
+    "deeplabv3_resnet101": "DeepLabV3, ResNet-101",
+    "deeplabv3_mobilenet_v3_large": "DeepLabV3, MobileNetV3",
+    "lraspp_mobilenet_v3_large": "LR-ASPP, MobileNetV3",
+}
+
+
+def presets() -> list[dict[str, str]]:
+    return [{"name": name, "label": _PRESETS[name][0], "cost": _PRESETS[name][1]} for name in PRESETS]
+
+
+def label_of(show: str, listed: list[dict[str, Any]]) -> str:
+    """A background in a few words. `listed`: as `backgrounds` gives them."""
+    for entry in listed:
+        if entry["spec"] == show:
+            return str(entry["label"])
+    spec = BackgroundSpec.parse(show)
+    if spec.kind == "file":
+        return spec.path.name
+    if spec.kind == "none":
+        return "none, your room as it is"
+    known = {known: label.lower() for known, label in (*BLURS, *COLOURS)}
+    return f"blur {spec.strength:g}" if spec.kind == "blur" else known.get(str(spec), str(spec))

@@ -1,0 +1,79 @@
+"""The commands that the running program takes, checked: what comes over the port becomes one of these, or a
+ControlError that says what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from vbgcam import toml
+from vbgcam.errors import ControlError
+from vbgcam.specs import nearest
+
+_Text = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+class _Command(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Set(_Command):
+    """Settings by "section.key"."""
+
+    do: Literal["set"]
+    settings: dict[str, bool | int | float | str] = Field(min_length=1, max_length=64)
+
+
+class Show(_Command):
+    """What stands behind: a spec, or the gallery's next or previous picture."""
+
+    do: Literal["background"]
+    to: _Text
+
+
+class Blur(_Command):
+    do: Literal["blur"]
+    to: Annotated[float, Field(gt=0, le=1, strict=False)]
+
+
+class Choose(_Command):
+    """A network, a camera, or a preset of the mask's steps."""
+
+    do: Literal["model", "camera", "preset"]
+    to: _Text
+
+
+class Mirror(_Command):
+    """None: the other way."""
+
+    do: Literal["mirror"]
+    to: bool | None = None
+
+
+class Plain(_Command):
+    do: Literal["pause", "resume", "toggle", "quit", "welcomed"]
+
+
+Command = Set | Show | Blur | Choose | Mirror | Plain
+
+_ADAPTER: Final[TypeAdapter[Command]] = TypeAdapter(Annotated[Command, Field(discriminator="do")])
+_VERBS: Final = (
+    "set", "background", "blur", "model", "camera", "preset", "mirror", "pause", "resume", "toggle", "quit", "welcomed",
+)  # fmt: skip
+
+
+def parse(raw: Mapping[str, object]) -> Command:
+    """Raises ControlError."""
+    verb = raw.get("do")
+    if verb not in _VERBS:
+        close = nearest(verb, list(_VERBS)) if isinstance(verb, str) else ""
+        raise ControlError(f"there is no command {toml.brief(verb)}{close}")
+    try:
+        return _ADAPTER.validate_python(dict(raw))
+    except ValidationError as exc:
+        error = exc.errors()[0]
+        where = ".".join(str(part) for part in error["loc"][1:]) or "it"
+        said = error["msg"].removeprefix("Input ").removeprefix("Field ")
+        raise ControlError(f"{verb}: {where} {said}, not {toml.brief(error['input'])}"[:600]) from exc
