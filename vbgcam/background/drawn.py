@@ -6,6 +6,7 @@ rounded (dithering), for without it a screen shows bands. A picture at 1280x720 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -180,3 +181,7 @@ def _rounded(picture: _Field) -> U8:
     rng = np.random.default_rng(11)
     noise = rng.random((height, width, 1), np.float32) - rng.random((height, width, 1), np.float32)
     return np.clip(np.rint(picture + noise), 0, 255).astype(np.uint8)
+
+
+DRAWN: Final[dict[str, Callable[[Size], U8]]] = {"Hills at dusk": hills, "Bright studio": studio}
+"""All of them, by their names for people."""
