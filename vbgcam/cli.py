@@ -28,6 +28,11 @@ INTERRUPTED: Final = 130
 # What was said on the terminal in the program's own words goes to the log's file alone.
 _SAID: Final = {"said": True}
 
+_REMOTE: Final = (
+    "status", "background", "blur", "model", "camera", "preset", "mirror", "set", "pause", "resume", "toggle", "quit",
+    "snapshot", "panel", "tray",
+)  # fmt: skip
+
 _SOURCE = "camera:0, camera:PATH, camera:NAME, file:CLIP[?loop=1&pace=source|max], demo"
 _SINK = "auto, virtualcam[:NAME], file:OUT.mp4, file:OUT.mkv, null"
 _BACKGROUND = "a picture, GIF or film, #rrggbb, blur, blur:0.7, none"
@@ -61,6 +66,10 @@ def _perform(arguments: argparse.Namespace, interruption: Interruption) -> int:
             from vbgcam.doctor.verb import doctor
 
             code = doctor(arguments)
+        elif arguments.verb in _REMOTE:  # which a hotkey waits for: without what the other verbs import
+            from vbgcam import remote
+
+            code = remote.VERBS[arguments.verb](arguments, interruption)
         else:
             from vbgcam import verbs
 
@@ -117,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     run = verbs.add_parser("run", parents=[chain], help="the virtual camera", description="Camera in, VBG Camera out.")
     run.add_argument("--source", metavar="S", help=_SOURCE)
     run.add_argument("--sink", metavar="S", help=_SINK)
-    run.add_argument("--no-tray", action="store_true", help="no tray icon (this version has none yet)")
+    run.add_argument("--no-tray", action="store_true", help="no tray icon, and no panel at the first start")
     run.add_argument("--duration", type=_seconds, metavar="SEC", help="end after so many seconds")
     run.add_argument("--stats", type=Path, metavar="FILE.json", help="write the run's figures there at the end")
 
@@ -156,7 +165,47 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_eval(verbs, chain)
     _add_tools(verbs, common, settings)
+    _add_remote(verbs, common)
     return parser
+
+
+def _add_remote(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
+) -> None:
+    """The verbs that talk to the running program."""
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        return verbs.add_parser(name, parents=[common], help=f"{text} (of the running vbgcam)", description=f"{text}.")
+
+    status = add("status", "how it is")
+    status.add_argument("--json", action="store_true", help="for programs")
+    status.add_argument("--watch", action="store_true", help="again and again, until Ctrl-C")
+    background = add("background", "what stands behind you")
+    background.add_argument("to", metavar="B|next|previous|list", help=_BACKGROUND + ", or a name from the list")
+    background.add_argument("--json", action="store_true", help="of the list, for programs")
+    blur = add("blur", "your room out of focus")
+    blur.add_argument("to", type=_share, metavar="N", help="above 0 to 1")
+    model = add("model", "the network; the one before works until it is ready")
+    model.add_argument("to", metavar="M", help=_MODEL)
+    camera = add("camera", "the camera; the output stays as it is")
+    camera.add_argument("to", metavar="S", help=_SOURCE)
+    preset = add("preset", "what is done to the mask")
+    preset.add_argument("to", metavar="none|fast|balanced|fine")
+    mirror = add("mirror", "yourself as in a mirror, or not; the other way when not said")
+    mirror.add_argument("to", nargs="?", choices=("on", "off"), metavar="on|off")
+    change = add("set", "any setting that can change while it runs")
+    change.add_argument("pairs", nargs="+", metavar="SECTION.KEY=VALUE")
+    add("pause", "the background alone, and the camera off")
+    add("resume", "you again")
+    add("toggle", "pause, or resume")
+    snapshot = add("snapshot", "the picture that others see")
+    snapshot.add_argument(
+        "-o", "--output", type=Path, default=Path("vbgcam.png"), metavar="FILE.png", help="where to (vbgcam.png)"
+    )
+    panel = add("panel", "the control panel, in the browser")
+    panel.add_argument("--print", action="store_true", help="its address only; it is good for one visit within a minute")
+    add("tray", "the tray icon")
+    add("quit", "its end")
 
 
 def _add_tools(
@@ -272,6 +321,13 @@ def _rate(text: str) -> float:
 def _exact_rate(text: str) -> Fraction:
     _rate(text)
     return Fraction(text)
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: above 0 to 1")
+    return value
 
 
 def _count(text: str) -> int:

@@ -15,6 +15,7 @@ from vbgcam.background import Background, open_background
 from vbgcam.camera import Wanted, open_source
 from vbgcam.compose import Blur, Key
 from vbgcam.config import Settings, data_folder
+from vbgcam.errors import ConfigError
 from vbgcam.frames import Size
 from vbgcam.live.inference import Network
 from vbgcam.live.scene import Look
@@ -68,6 +69,14 @@ def behind(settings: Settings) -> Callable[[Size], Background] | Blur | None:
     if spec.kind == "blur":
         return Blur(spec.strength)
     return partial(open_background, spec, fit=settings.background.fit, exact=True)
+
+
+def refuse_truth(settings: Settings) -> None:
+    """Raises ConfigError where the network is a clip's kept masks, which tell nothing of any other picture."""
+    if ModelSpec.parse(settings.model.name).kind == "truth":
+        raise ConfigError(
+            f"model {settings.model.name}: kept masks belong to one clip; they are for eval and bench alone"
+        )
 
 
 def wanted(settings: Settings) -> Wanted:

@@ -53,8 +53,8 @@ def _say(text: str = "") -> None:
     sys.stdout.write(plain(text) + "\n")
 
 
-def _settings(arguments: Namespace, **fixed: str) -> Settings:
-    """The settings that hold for this call; `fixed` win over everything, by "section_key"."""
+def _overrides(arguments: Namespace) -> dict[str, str]:
+    """What the command line says of settings, by "section.key"."""
     overrides: dict[str, str] = {}
     for pair in arguments.set:
         name, equals, value = pair.partition("=")
@@ -72,18 +72,30 @@ def _settings(arguments: Namespace, **fixed: str) -> Settings:
             overrides[name] = value
     if getattr(arguments, "hard", False):
         overrides["model.hard"] = "true"
+    return overrides
+
+
+def _settings(arguments: Namespace, **fixed: str) -> Settings:
+    """The settings that hold for this call; `fixed` win over everything, by "section_key"."""
+    overrides = _overrides(arguments)
     overrides |= {name.replace("_", ".", 1): value for name, value in fixed.items()}
     settings = config.load(arguments.config, overrides)
-    if ModelSpec.parse(settings.model.name).kind == "truth" and arguments.verb not in ("eval", "bench"):
-        raise ConfigError(
-            f"model {settings.model.name}: kept masks belong to one clip; they are for eval and bench alone"
-        )
+    if arguments.verb not in ("eval", "bench"):
+        parts.refuse_truth(settings)
     return settings
 
 
 def run(arguments: Namespace, interruption: Interruption) -> int:
     """The daemon. Ctrl-C ends it with 130, a service manager's SIGTERM with 0."""
-    ended = app.run(_settings(arguments), arguments.duration, arguments.stats, interruption)
+    ended = app.serve(
+        arguments.config,
+        _overrides(arguments),
+        interruption,
+        duration=arguments.duration,
+        stats_file=arguments.stats,
+        desk=not arguments.no_tray,
+        report=_report,
+    )
     code = INTERRUPTED if interruption.by == signal.SIGINT else 0
     if not ended:
         # A library holds a thread (a network in mid-inference); the devices are released, so leave without it.
@@ -91,6 +103,16 @@ def run(arguments: Namespace, interruption: Interruption) -> int:
         sys.stderr.flush()
         os._exit(code)
     return code
+
+
+def _report() -> str:
+    """The doctor's, for an issue."""
+    from vbgcam.doctor import report
+    from vbgcam.doctor.examine import examine
+    from vbgcam.doctor.machine import Machine
+
+    machine = Machine()
+    return report.text(machine, examine(machine, None, command()))
 
 
 def video(arguments: Namespace, interruption: Interruption) -> int:

@@ -67,7 +67,7 @@ def filmed(source: str, now: str) -> list[dict[str, Any]]:
             "spec": _spec(camera),
             "label": camera.name,
             "sizes": list(dict.fromkeys(str(mode.size) for mode in camera.modes))[:_SIZES],
-            "now": source == _spec(camera) or bool(now) and camera.name == now,
+            "now": source == _spec(camera) or (bool(now) and camera.name == now),
         }
         for camera in found
     ]

@@ -165,8 +165,7 @@ class Controller:
                     [f"{name} cannot change while vbgcam runs; set it in {self._layers.path}" for name in fixed]
                 )
             wanted = self._layers.with_choice(values)
-            if ModelSpec.parse(wanted.model.name).kind == "truth":
-                raise ConfigError(f"model {wanted.model.name}: kept masks belong to one clip; they are for eval alone")
+            parts.refuse_truth(wanted)
             networks = self._apply(wanted)
             self._layers.choose(values, wanted)
         self._changed()
