@@ -1,23 +1,37 @@
-"""The composition root: the life of a run from start to end."""
+"""The composition root: the life of a run from start to end, with a control plane (`serve`) or without (`run`)."""
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
-from collections.abc import Callable
+import webbrowser
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
 
-from vbgcam.config import Settings
-from vbgcam.errors import OutputError
+import platformdirs
+
+from vbgcam.config import Settings, data_folder
+from vbgcam.errors import BackgroundError, ControlError, OutputError
 from vbgcam.files import whole
 from vbgcam.live.session import Session
 from vbgcam.live.stats import Stats
 from vbgcam.notice import Notices
-from vbgcam.parts import plan
+from vbgcam.parts import plan, refuse_truth
 from vbgcam.service import Service
 
+if TYPE_CHECKING:
+    from vbgcam.background.gallery import Gallery
+    from vbgcam.control.controller import Controller
+    from vbgcam.control.place import Place
+    from vbgcam.control.server import Server
+
 log = logging.getLogger(__name__)
+
+PANEL: Final = Path(__file__).parent / "desktop" / "panel"
 
 
 def run(
@@ -27,11 +41,119 @@ def run(
     interrupted: threading.Event,
     tick: Callable[[Stats], bool] = lambda _stats: False,
 ) -> bool:
-    """The live chain from start to end. `tick`, called about ten times a second, may end it too. False where a thread
-    had to be left behind (see `Session.stop`). Raises what made the run fail; the figures are written in any case."""
-    stats = Stats()
-    stats.fact(source=settings.camera.source, sink=settings.output.sink, model=settings.model.name)
-    session = Session(plan(settings), stats)
+    """The live chain alone, from start to end. `tick`, called about ten times a second, may end it too. False where a
+    thread had to be left behind (see `Session.stop`). Raises what made the run fail; the figures are written in any
+    case."""
+    session = Session(plan(settings), _stats(settings))
+    return _lived(session, _Alone(lambda: tick(session.stats)), duration, stats_file, interrupted)
+
+
+def serve(
+    path: Path | None,
+    overrides: Mapping[str, str],
+    interrupted: threading.Event,
+    *,
+    duration: float | None = None,
+    stats_file: Path | None = None,
+    desk: bool = True,
+    report: Callable[[], str] = lambda: "",
+) -> bool:
+    """The daemon: one for each user, with everything that controls it. `path`, `overrides`: see `Layers`. `desk`: with
+    what belongs to a desktop, where there is one: the tray icon, the panel at the first start, and patience with a
+    virtual camera that is not there yet, since the panel says how to make it. `report`: makes the doctor's. Else as
+    `run`; raises ControlError where it runs already."""
+    from vbgcam.background.gallery import Gallery
+    from vbgcam.control.controller import Controller
+    from vbgcam.control.layers import Layers
+    from vbgcam.control.place import Place
+    from vbgcam.control.state import State, state_path
+
+    desk = desk and _desktop()
+    with Place() as place:
+        state = State(state_path())
+        layers = Layers(path, overrides, state)
+        refuse_truth(layers.settings)
+        session = Session(replace(plan(layers.settings), waits=desk), _stats(layers.settings))
+        session.pause(state.paused)
+        cache = Path(platformdirs.user_cache_dir("vbgcam", appauthor=False))
+        gallery = Gallery(data_folder() / "backgrounds", cache / "thumbnails")
+        controller = Controller(session, layers, state, gallery, report=report)
+        controls = _Controls(controller, place, welcome=desk and not state.welcomed)
+        return _lived(session, controls, duration, stats_file, interrupted)
+
+
+class _Around(Protocol):
+    """What goes along with a session. `tick`, about ten times a second, may end it by True."""
+
+    def start(self) -> None: ...
+
+    def tick(self) -> bool: ...
+
+    def stop(self) -> None: ...
+
+
+class _Alone:
+    """Nothing but a look now and then."""
+
+    def __init__(self, tick: Callable[[], bool]) -> None:
+        self.tick = tick
+
+    def start(self) -> None:
+        """There is nothing to start."""
+
+    def stop(self) -> None:
+        """There is nothing to stop."""
+
+
+class _Controls:
+    """What controls the session. It comes after the first picture, and the picture goes on whatever becomes of it."""
+
+    def __init__(self, controller: Controller, place: Place, *, welcome: bool) -> None:
+        self._controller = controller
+        self._place = place
+        self._welcome = welcome
+        self._server: Server | None = None
+
+    def start(self) -> None:
+        from vbgcam.control.server import Server
+
+        self._server = Server(self._controller, self._place, PANEL)
+        try:
+            self._server.start()
+        except ControlError as exc:
+            log.warning("%s (the picture goes on)", exc)
+        else:
+            if self._welcome:
+                _beside(self._open_panel)
+        _beside(lambda: _furnish(self._controller.gallery))
+
+    def tick(self) -> bool:
+        self._controller.tick()
+        return self._controller.quit.is_set()
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.stop()
+        self._controller.close()
+
+    def _open_panel(self) -> None:
+        from vbgcam.control.client import Client
+
+        try:
+            webbrowser.open(Client.find(self._place).open())
+        except ControlError as exc:
+            log.warning("%s", exc)
+
+
+def _lived(
+    session: Session,
+    around: _Around,
+    duration: float | None,
+    stats_file: Path | None,
+    interrupted: threading.Event,
+) -> bool:
+    """From start to end."""
+    stats = session.stats
     service, notices = Service(), Notices()
 
     def ticked() -> bool:
@@ -39,21 +161,25 @@ def run(
             service.alive()
         service.status(stats.in_words())
         notices.tell(stats.problem())
-        return tick(stats)
+        return around.tick()
 
     try:
         session.start()
         service.ready()
+        around.start()
         session.wait(duration, interrupted, ticked)
     finally:
         service.stopping()
         try:
-            ended = session.stop()
+            around.stop()
         finally:
-            service.close()
-            notices.close()
-            if stats_file is not None:
-                write_stats(stats_file, stats)
+            try:
+                ended = session.stop()
+            finally:
+                service.close()
+                notices.close()
+                if stats_file is not None:
+                    write_stats(stats_file, stats)
     return ended
 
 
@@ -64,3 +190,25 @@ def write_stats(path: Path, stats: Stats) -> None:
             part.write_text(json.dumps(stats.snapshot(), indent=2) + "\n")
     except OSError as exc:
         raise OutputError(f"{path}: the figures could not be written: {exc.strerror}") from exc
+
+
+def _stats(settings: Settings) -> Stats:
+    stats = Stats()
+    stats.fact(source=settings.camera.source, sink=settings.output.sink, model=settings.model.name)
+    return stats
+
+
+def _desktop() -> bool:
+    """Whether there is one that shows icons and browsers."""
+    return os.name == "nt" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def _furnish(gallery: Gallery) -> None:
+    try:
+        gallery.furnish()
+    except BackgroundError as exc:
+        log.warning("%s", exc)
+
+
+def _beside(work: Callable[[], None]) -> None:
+    threading.Thread(target=work, name="follower", daemon=True).start()

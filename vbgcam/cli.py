@@ -169,9 +169,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_remote(
-    verbs: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser
-) -> None:
+def _add_remote(verbs: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
     """The verbs that talk to the running program."""
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
@@ -203,7 +201,9 @@ def _add_remote(
         "-o", "--output", type=Path, default=Path("vbgcam.png"), metavar="FILE.png", help="where to (vbgcam.png)"
     )
     panel = add("panel", "the control panel, in the browser")
-    panel.add_argument("--print", action="store_true", help="its address only; it is good for one visit within a minute")
+    panel.add_argument(
+        "--print", action="store_true", help="its address only; it is good for one visit within a minute"
+    )
     add("tray", "the tray icon")
     add("quit", "its end")
 

@@ -136,13 +136,14 @@ def change(arguments: Namespace, _interruption: Interruption) -> int:
 
 def _lines(now: dict[str, Any]) -> Iterator[str]:
     """The status for people."""
-    why = f": {now['why']}" if now["why"] else ""
-    yield f"{now['state']}{why}"
+    yield _state(now)
     rate = f" at {now['live']['fps']:g} frames a second" if now["live"]["fps"] else ""
     yield f"  output      {now['sink']}, {now['size']}{rate}"
     filmed = [now.get("source_name") or now["settings"]["camera"]["source"]]
     if now.get("source_size"):
-        filmed.append(f"{now['source_size']} {now.get('source_format', '')} at {now['source_fps']:g}".replace("  ", " "))
+        filmed.append(
+            f"{now['source_size']} {now.get('source_format', '')} at {now['source_fps']:g}".replace("  ", " ")
+        )
     yield f"  camera      {', '.join(filmed)}"
     yield f"  background  {now['settings']['background']['show']}"
     network = [f"{now['model']} on {now['device']}" if now["device"] else now["model"]]
@@ -170,9 +171,14 @@ def _lines(now: dict[str, Any]) -> Iterator[str]:
         yield f"  config      {problem}"
 
 
+def _state(now: dict[str, Any]) -> str:
+    """`covered: the model is loading`, but not `paused: paused`."""
+    return str(now["state"]) if now["why"] in ("", now["state"]) else f"{now['state']}: {now['why']}"
+
+
 def _line(now: dict[str, Any]) -> str:
     live = now["live"]
-    words = [now["state"] + (f": {now['why']}" if now["why"] else ""), f"{live['fps']:g} fps"]
+    words = [_state(now), f"{live['fps']:g} fps"]
     if live["mask_age_ms"] is not None:
         words.append(f"mask {live['mask_age_ms']:.0f} ms")
     if live["added_latency_ms"] is not None:

@@ -198,6 +198,7 @@ class Controller:
             self._session.show(parts.look(wanted), background)
         if source is not None:
             self._session.film(source)
+            self._stats.fact(source=wanted.camera.source)
         network = {
             name: config.value(before, name)
             for name in names

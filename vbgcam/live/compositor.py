@@ -221,6 +221,8 @@ class Compositor:
     def _decided(self, now: float) -> Decision:
         board, look = self.board, self._scene.look
         trouble = board.camera_trouble or self._network_trouble(look)
+        if trouble is Why.IDLE and board.wanted.is_set():
+            trouble = Why.STARTING  # the camera is about to be opened
         seen = _all_of(self.newest) if look.plain and self.newest is not None else self.masks.peek()
         # A frame that waited for its reader is not stale.
         limits = look.limits if self.clocked else replace(look.limits, frame_age=math.inf)

@@ -73,7 +73,7 @@ class Plan:
 
 class Session:
     """`start`, `wait`, `stop`, in this order, by one thread; what changes it (`show`, `film`, `think`, `pause`) by any,
-    between start and stop. `stats` may be read by any."""
+    between start and stop, `pause` before, too. `stats` may be read by any."""
 
     def __init__(self, plan: Plan, stats: Stats) -> None:
         self.stats = stats
@@ -192,7 +192,9 @@ class Session:
         before, end = self._board.rounds, time.monotonic() + _SETTLED
         self._frames_out.nudge()
         # A round that had begun may still send a picture.
-        while paused and self._board.rounds < before + 2 and time.monotonic() < end and not self.ended():
+        while (
+            self._begun and paused and self._board.rounds < before + 2 and time.monotonic() < end and not self.ended()
+        ):
             self._frames_out.nudge()
             self._board.stop.wait(0.002)
 
