@@ -1,0 +1,508 @@
+"""live: what is shown, the camera and the network change while it runs; nothing is lost by it, and nothing leaks."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NoReturn
+
+import numpy as np
+import pytest
+
+from tests.fakes import (
+    BEHIND,
+    PERSON,
+    SECRET,
+    SIZE,
+    FakeAudience,
+    FakeBackground,
+    FakeOutput,
+    FakeSegmenter,
+    FakeSource,
+)
+from tests.test_live import PATIENCE, Dancer, plan
+from vbgcam.camera import Got
+from vbgcam.compose import Blur
+from vbgcam.errors import BackgroundError, CameraError, ModelError, OutputError
+from vbgcam.frames import Backdrop, Planes, RawFrame, SafeFrame, Size
+from vbgcam.live import pace
+from vbgcam.live.inference import Network
+from vbgcam.live.session import Plan, Session
+from vbgcam.live.stats import Stats
+from vbgcam.segment import Progress, Segmenter
+from vbgcam.steps import steps
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace, "RETRIES", (0.001,) * 6)
+    monkeypatch.setattr(pace, "LINGER", 0.001)
+    monkeypatch.setattr(pace, "IDLE_PERIOD", 0.01)
+
+
+class Colour(FakeBackground):
+    """Of another luma."""
+
+    def __init__(self, luma: int, *, moves: bool = False) -> None:
+        super().__init__(moves=moves)
+        self.luma = luma
+
+    def at(self, seconds: float) -> Backdrop:
+        super().at(seconds)
+        return Backdrop(Planes.filled(self.size, (self.luma, *BEHIND[1:])).frozen())
+
+
+@dataclass
+class Watched(FakeOutput):
+    """Tells the luma of the background's corner in each picture, and wakes who waits for a picture."""
+
+    def __post_init__(self) -> None:
+        self.seen: list[int] = []
+        self.sizes: set[Size] = set()
+        self.kinds: list[bool] = []
+        self.changed = threading.Condition()
+
+    def send(self, frame: SafeFrame, at: float) -> None:
+        super().send(frame, at)
+        with self.changed:
+            self.seen.append(int(frame.planes.y[0, 0]))
+            self.kinds.append(frame.cover)
+            self.sizes.add(frame.size)
+            self.changed.notify_all()
+
+    def wait(self, enough: Callable[[], bool]) -> None:
+        with self.changed:
+            assert self.changed.wait_for(enough, PATIENCE), "it never came"
+
+    def shows(self, luma: int) -> None:
+        self.wait(lambda: self.seen[-1] == luma)
+
+    def composes(self, count: int) -> None:
+        """So many more."""
+        until = self.composed + count
+        self.wait(lambda: self.composed > until)
+
+    def more(self, count: int) -> None:
+        until = len(self.seen) + count
+        self.wait(lambda: len(self.seen) >= until)
+
+
+class Stage:
+    """A running session."""
+
+    def __init__(self, what: Plan) -> None:
+        self.session = Session(what, Stats())
+
+    def __enter__(self) -> Session:
+        self.session.start()
+        return self.session
+
+    def __exit__(self, *_: object) -> None:
+        assert self.session.stop()
+
+
+def source(**given: object) -> FakeSource:
+    return FakeSource(itertools.repeat(True), period=0.001, **given)  # type: ignore[arg-type]  # names of its fields
+
+
+def given(camera: FakeSource, count: int) -> bool:
+    return camera.number > count
+
+
+def on_air(output: Watched) -> None:
+    output.wait(lambda: output.composed > 3)
+
+
+def test_a_background_changes_between_two_pictures_and_none_is_a_cover() -> None:
+    output, first = Watched(), Colour(50)
+    what = replace(plan(source(), output, background=first), look=plan(source(), output).look)
+    with Stage(what) as session:
+        on_air(output)
+        begun = len(output.kinds)
+        for luma in (70, 90, 110, 130):
+            session.show(what.look, Colour(luma))
+            output.shows(luma)
+        assert not any(output.kinds[begun:])
+    assert first.closed
+    changes = [luma for luma, _ in itertools.groupby(output.seen[begun:])]
+    assert [luma for luma in changes if luma != 50] == [70, 90, 110, 130]
+    assert output.leaks == 0
+
+
+def test_each_background_is_closed_once_another_is_shown_or_the_session_ends() -> None:
+    output, shown = Watched(), [Colour(50 + 10 * n, moves=n % 2 == 1) for n in range(5)]
+    what = plan(source(), output, background=shown[0])
+    with Stage(what) as session:
+        on_air(output)
+        for background in shown[1:]:
+            session.show(what.look, background)
+            output.shows(background.luma)
+    assert [background.closed for background in shown] == [True] * 5
+
+
+def test_a_background_that_cannot_be_shown_changes_nothing() -> None:
+    output, broken = Watched(), FakeBackground(fail=BackgroundError("no picture"))
+    what = plan(source(), output, background=Colour(50))
+    with Stage(what) as session:
+        on_air(output)
+        with pytest.raises(BackgroundError, match="no picture"):
+            session.show(replace(what.look, mirror=True), broken)
+        output.more(5)
+        assert output.seen[-1] == 50
+
+
+def test_a_mirror_a_blur_and_other_steps_are_taken_from_the_next_picture_on() -> None:
+    output = Watched(keep=True)
+    what = plan(source(), output, background=Colour(50))
+    with Stage(what) as session:
+        on_air(output)
+        plain = output.frames[-1][: SIZE.pixels].reshape(SIZE.height, SIZE.width)
+        session.show(replace(what.look, mirror=True))
+        output.wait(lambda: bool(np.any(output.frames[-1][: SIZE.pixels] != plain.reshape(-1))))
+        output.more(2)
+        mirrored = output.frames[-1][: SIZE.pixels].reshape(SIZE.height, SIZE.width)
+        assert np.array_equal(mirrored, plain[:, ::-1])
+        assert output.leaks == 0
+        session.show(replace(what.look, blur=Blur(1.0), steps=steps("fast")))
+        output.wait(lambda: output.seen[-1] > 100)  # the room, which is bright
+
+
+def test_the_plain_room_is_shown_only_when_asked_for_and_never_after_it() -> None:
+    """The network answers nothing while the room is shown as it is; coming back, the cover stands until it has."""
+    output, asked = Watched(), threading.Event()
+    network = FakeSegmenter(before=lambda _frame: asked.set())
+    what = plan(source(), output, background=Colour(50), build=lambda _progress: network)
+    with Stage(what) as session:
+        on_air(output)
+        session.show(replace(what.look, plain=True))
+        output.wait(lambda: output.seen[-1] == SECRET[0])
+        shown = output.leaks
+        assert shown > 0
+        calls = network.calls
+        output.more(10)
+        assert network.calls <= calls + 1
+        session.show(what.look)
+        output.shows(50)
+        leaks = output.leaks
+        on_air_again = output.composed
+        output.wait(lambda: output.composed > on_air_again + 10)
+        assert output.leaks == leaks
+
+
+def test_who_begins_with_the_plain_room_needs_no_network_until_it_is_wanted() -> None:
+    output, built = Watched(), threading.Event()
+
+    def build(_progress: Progress) -> Segmenter:
+        built.set()
+        return FakeSegmenter()
+
+    what = plan(source(), output, background=Colour(50), build=build)
+    with Stage(replace(what, look=replace(what.look, plain=True))) as session:
+        output.wait(lambda: output.seen[-1] == SECRET[0])
+        output.more(5)
+        assert not built.is_set()
+        session.show(what.look)
+        assert built.wait(PATIENCE)
+        leaks = output.leaks
+        output.wait(lambda: output.seen[-1] == 50 and not output.kinds[-1])
+        output.more(5)
+        assert output.leaks <= leaks + 1  # one that was under way
+
+
+def test_the_camera_changes_and_the_outputs_size_stays() -> None:
+    output, cameras = Watched(), [source(size=Size(64, 48)), source(size=Size(32, 24)), source(size=Size(128, 96))]
+    what = plan(cameras[0], output, background=Colour(50))
+    with Stage(what) as session:
+        for number, camera in enumerate(cameras[1:], 1):
+            on_air(output)
+            camera.opened = 10 * number  # the person stands elsewhere
+            session.film(camera)
+            output.wait(partial(given, camera, 5))
+            output.composes(3)
+        assert cameras[0].closed
+    assert output.sizes == {SIZE}
+    assert output.leaks == 0
+    stats = session.stats.snapshot()
+    assert stats["source_size"] == "128x96"
+
+
+def test_while_the_camera_is_opened_anew_its_last_picture_stays_and_no_cover_goes_out() -> None:
+    """The new camera's first mask is waited for: until then the old picture, not the cover, and never the new frame
+    with the old mask."""
+    output, let = Watched(), threading.Event()
+    let.set()
+
+    def before(_frame: RawFrame) -> None:
+        assert let.wait(PATIENCE)
+
+    network = FakeSegmenter(before=before)
+    first, second = source(), source()
+    second.opened = 5
+    what = plan(first, output, background=Colour(50), build=lambda _progress: network)
+    with Stage(what) as session:
+        on_air(output)
+        begun = len(output.kinds)
+        let.clear()
+        session.film(second)
+        output.wait(lambda: second.number > 3)
+        output.more(3)
+        assert not any(output.kinds[begun:])
+        let.set()
+        output.composes(10)
+    assert output.leaks == 0
+
+
+def test_a_camera_that_cannot_be_opened_is_covered_and_the_next_choice_is_taken_at_once() -> None:
+    output, busy = Watched(), source(open_errors=[CameraError("busy")] * 100_000)
+    what = plan(source(), output, background=Colour(50))
+    with Stage(what) as session:
+        on_air(output)
+        session.film(busy)
+        output.wait(lambda: output.kinds[-1])
+        assert session.stats.problem() == "busy"
+        session.film(source())
+        output.composes(3)
+        assert session.stats.problem() == ""
+
+
+def test_a_film_that_was_chosen_later_and_ends_is_covered_and_the_call_goes_on() -> None:
+    output = Watched()
+    what = plan(source(), output, background=Colour(50), retry=False)
+    with Stage(what) as session:
+        on_air(output)
+        session.film(FakeSource(iter([True] * 5)))
+        output.wait(lambda: output.kinds[-1])
+        assert not session.ended()
+        assert "ended" in session.stats.problem()
+
+
+def test_a_faster_camera_gives_no_more_than_the_outputs_rate() -> None:
+    output, fast = Watched(), FakeSource(itertools.repeat(True), period=0.0005)
+    clock = itertools.count()
+    fast.now = lambda: began + next(clock) / 1000  # a thousand a second, whatever the machine does
+
+    class Thousand(FakeSource):
+        def open(self) -> Got:
+            FakeSource.open(self)
+            return Got("fast", SIZE, 1000.0)
+
+    quick = Thousand(itertools.repeat(True), period=0.0005, now=fast.now)
+    what = plan(source(), output, background=Colour(50))
+    with Stage(what) as session:  # 200 a second
+        on_air(output)
+        before = session.stats.snapshot()["frames"]["captured"]
+        began = time.monotonic()
+        session.film(quick)
+        output.wait(lambda: quick.number >= 500)
+        given = session.stats.snapshot()["frames"]["captured"] - before
+    assert given < quick.number / 3
+
+
+def test_another_network_takes_over_once_it_is_ready_and_masks_go_on_meanwhile() -> None:
+    output, go = Watched(), threading.Event()
+    old, new = FakeSegmenter(name="old"), FakeSegmenter(name="new")
+
+    def build(_progress: Progress) -> Segmenter:
+        assert go.wait(PATIENCE)
+        return new
+
+    what = plan(source(), output, background=Colour(50), build=lambda _progress: old)
+    with Stage(what) as session:
+        on_air(output)
+        begun = len(output.kinds)
+        session.think(Network("new", build))
+        assert session.stats.get("loading") == {"model": "new", "done": None, "total": None}
+        calls = old.calls
+        output.wait(lambda: old.calls > calls + 5)
+        assert not old.closed
+        go.set()
+        output.wait(lambda: new.calls > 5 and old.closed)
+        assert not any(output.kinds[begun:])
+        assert session.stats.get("model") == "new"
+        assert session.stats.get("loading") is None
+    assert new.closed
+    assert output.leaks == 0
+
+
+def test_the_first_look_of_another_network_is_not_waited_for() -> None:
+    """Libraries choose and compile at the first frame: the old network works until that is done."""
+    output, begun, go = Watched(), threading.Event(), threading.Event()
+    old = FakeSegmenter(name="old")
+
+    def before(_frame: RawFrame) -> None:
+        begun.set()
+        assert go.wait(PATIENCE)
+
+    new = FakeSegmenter(name="new", before=before)
+    with Stage(plan(source(), output, build=lambda _progress: old)) as session:
+        on_air(output)
+        session.think(Network("new", lambda _progress: new))
+        assert begun.wait(PATIENCE)
+        calls = old.calls
+        output.wait(lambda: old.calls > calls + 5)
+        go.set()
+        output.wait(lambda: new.calls > 5)
+
+
+@pytest.mark.parametrize("when", ["building", "looking"])
+def test_a_network_that_cannot_be_had_leaves_the_old_one_and_says_why(when: str) -> None:
+    def fail(_: object) -> NoReturn:
+        raise ModelError("damaged", mend="get another")
+
+    output = Watched()
+    build = fail if when == "building" else lambda _progress: FakeSegmenter(before=fail)
+    with Stage(plan(source(), output)) as session:
+        on_air(output)
+        begun = len(output.kinds)
+        session.think(Network("broken", build))
+        output.wait(lambda: bool(session.stats.get("refused")))
+        output.more(10)
+        assert session.stats.get("refused") == "damaged; get another"
+        assert session.stats.get("model") == "fake"
+        assert session.stats.get("loading") is None
+        assert not any(output.kinds[begun:])
+
+
+def handed(segmenter: FakeSegmenter, _progress: Progress) -> Segmenter:
+    return segmenter
+
+
+def test_of_networks_that_are_chosen_in_a_row_the_last_one_works_and_all_others_are_closed() -> None:
+    output, made = Watched(), [FakeSegmenter(name=str(number)) for number in range(6)]
+    with Stage(plan(source(), output, build=lambda _progress: made[0])) as session:
+        on_air(output)
+        for segmenter in made[1:]:
+            session.think(Network(segmenter.name, partial(handed, segmenter)))
+        output.wait(lambda: made[5].calls > 3 and made[0].closed)
+        assert session.stats.get("model") == "5"
+    # Those that were overtaken while they were built were never begun, or are closed.
+    assert all(segmenter.closed or not segmenter.calls for segmenter in made)
+    assert output.leaks == 0
+
+
+def test_a_pause_is_on_air_when_it_returns_and_the_camera_is_off() -> None:
+    output, camera = Watched(), source()
+    with Stage(plan(camera, output, background=Colour(50))) as session:
+        on_air(output)
+        session.pause(True)
+        begun = len(output.kinds)
+        output.more(10)
+        assert all(output.kinds[begun:])
+        assert session.stats.snapshot()["state"] == "paused"
+        output.wait(lambda: camera.closed > 0)
+        number = camera.number
+        output.more(5)
+        assert camera.number == number
+        session.pause(False)
+        output.composes(1)
+    assert output.leaks == 0
+
+
+def test_who_begins_paused_sees_nobody_and_opens_no_camera() -> None:
+    output, camera = Watched(), source()
+    session = Session(plan(camera, output, background=Colour(50)), Stats())
+    session.pause(True)
+    session.start()
+    output.more(10)
+    assert not camera.opened
+    assert all(output.kinds)
+    session.pause(False)
+    on_air(output)
+    session.stop()
+
+
+def test_who_looks_at_the_preview_turns_the_camera_on_and_off() -> None:
+    output, camera = Watched(readers=FakeAudience()), source()
+    with Stage(replace(plan(camera, output), on_demand=True)) as session:
+        output.more(3)
+        assert not camera.opened
+        session.looking(True)
+        session.looking(True)
+        on_air(output)
+        session.looking(False)
+        output.composes(3)
+        session.looking(False)
+        output.wait(lambda: output.kinds[-1] and camera.closed > 0)
+        shown = session.shown()
+        assert shown is not None
+        assert shown.mask is None
+
+
+def test_a_background_is_shown_at_once_although_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cover goes out twice a second then; a change does not wait for the next one."""
+    audience = FakeAudience()
+    output = Watched(readers=audience)
+    monkeypatch.setattr(pace, "IDLE_PERIOD", PATIENCE)
+    what = replace(plan(source(), output, background=Colour(50)), on_demand=True)
+    with Stage(what) as session:
+        output.wait(lambda: session.stats.get("state") == "idle")
+        session.show(what.look, Colour(90))
+        output.shows(90)
+        audience.set(True)  # who looks out for readers need not do so for as long
+
+
+class Absent(Watched):
+    """Not there until `there` is set."""
+
+    there = False
+
+    def open(self) -> None:
+        if not self.there:
+            raise OutputError("no module", mend="modprobe it")
+        super().open()
+
+
+def test_an_output_that_is_not_there_yet_is_waited_for_where_that_is_wanted() -> None:
+    output = Absent()
+    what = replace(plan(source(), output, background=Colour(50)), comes_back=True)
+    with pytest.raises(OutputError, match="no module"):
+        Session(what, Stats()).start()
+    with Stage(replace(what, waits=True)) as session:
+        deadline = time.monotonic() + PATIENCE
+        while session.stats.problem() != "no module; modprobe it" and time.monotonic() < deadline:
+            session.wait(0.01, threading.Event())
+        assert session.stats.snapshot()["state"] == "no output"
+        output.there = True
+        on_air(output)
+    assert output.leaks == 0
+
+
+def test_what_goes_out_can_be_looked_at_with_its_mask() -> None:
+    output = Watched()
+    with Stage(plan(source(), output, background=Colour(50))) as session:
+        on_air(output)
+        output.wait(lambda: not output.kinds[-1])
+        shown = session.shown()
+        assert shown is not None
+        assert shown.mask is not None
+        assert type(shown.frame) is SafeFrame
+        person = shown.mask.alpha == 255
+        assert np.all(shown.frame.planes.y[person] == PERSON[0])
+        output.more(2)
+        later = session.shown()
+        assert later is not None
+        assert later.number > shown.number
+
+
+def test_frames_with_their_own_masks_go_on_through_every_change() -> None:
+    """Each frame's person stands elsewhere: a mask of another frame would show the room."""
+    output = Watched()
+    what = plan(Dancer(itertools.repeat(True), period=0.002), output, background=Colour(50), pairing="newest")
+    exact = replace(what, look=replace(what.look, pairing="exact", limits=replace(what.look.limits, mask_age=0.0)))
+    with Stage(exact) as session:
+        on_air(output)
+        for number in range(20):
+            session.show(replace(exact.look, mirror=number % 2 == 0), Colour(60 + number))
+            output.more(3)
+    assert output.leaks == 0
+
+
+@pytest.fixture(autouse=True)
+def _all_threads_end() -> Iterator[None]:
+    yield
+    names = {"capture", "inference", "backdrop", "compositor", "watch"}
+    assert not [thread.name for thread in threading.enumerate() if thread.name in names]
