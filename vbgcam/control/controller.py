@@ -164,6 +164,7 @@ class Controller:
                 raise ConfigError(
                     [f"{name} cannot change while vbgcam runs; set it in {self._layers.path}" for name in fixed]
                 )
+            self._follow_the_network()  # what became of the choice before
             wanted = self._layers.with_choice(values)
             parts.refuse_truth(wanted)
             networks = self._apply(wanted)
@@ -320,8 +321,8 @@ class Controller:
     def tick(self) -> None:
         """Follows the config file and the session, and keeps what was chosen."""
         with self._changing:
-            self._follow_the_file()
             self._follow_the_network()
+            self._follow_the_file()
             problem = self._stats.problem()
             if problem != self._problem:
                 self._problem = problem
@@ -365,7 +366,7 @@ class Controller:
             self._stats.fact(refused="")
             self._trouble(str(refused), now=False)
             settings = config.changed(self._layers.settings, self._before)
-            self._layers.forget(self._before, settings)
+            self._layers.choose(self._before, settings)
             self._session.show(parts.look(settings))
         if (refused or loading is None) and self._before:
             self._before = {}

@@ -44,13 +44,6 @@ class Layers:
         self._state.choose(values, self._base)
         self.settings = settings
 
-    def forget(self, names: Mapping[str, object], settings: Settings) -> None:
-        """A choice turned out not to be had."""
-        for name in names:
-            self._now.pop(name, None)
-            self._state.forget(name)
-        self.settings = settings
-
     def edited(self) -> Settings | None:
         """To be called now and then: what the settings would be, once the file has changed and rests; None where there
         is nothing new. A file that is wrong says so in `problems`. What it holds counts as read, whatever the caller

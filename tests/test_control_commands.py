@@ -1,0 +1,70 @@
+"""control.commands: what comes over the port is one of the commands, or one line that says what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vbgcam.control import commands
+from vbgcam.errors import ControlError
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+VERBS = st.sampled_from(
+    ["set", "background", "blur", "model", "camera", "preset", "mirror", "pause", "toggle", "quit", "welcomed"]
+)
+
+
+@pytest.mark.parametrize(
+    ("raw", "parsed"),
+    [
+        ({"do": "background", "to": "next"}, commands.Show(do="background", to="next")),
+        ({"do": "blur", "to": 1}, commands.Blur(do="blur", to=1.0)),
+        ({"do": "mirror"}, commands.Mirror(do="mirror", to=None)),
+        ({"do": "mirror", "to": False}, commands.Mirror(do="mirror", to=False)),
+        ({"do": "pause"}, commands.Plain(do="pause")),
+        ({"do": "set", "settings": {"a.b": 1}}, commands.Set(do="set", settings={"a.b": 1})),
+    ],
+)
+def test_commands_are_understood(raw: dict[str, Any], parsed: commands.Command) -> None:
+    assert commands.parse(raw) == parsed
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        ({}, "there is no command None"),
+        ({"do": "puase"}, "there is no command 'puase'; did you mean 'pause'?"),
+        ({"do": ["pause"]}, r"there is no command \['pause'\]"),
+        ({"do": "blur", "to": 0}, "blur: to should be greater than 0"),
+        ({"do": "blur", "to": float("nan")}, "blur: to "),
+        ({"do": "background"}, "background: to required"),
+        ({"do": "background", "to": "x" * 5000}, "background: to String should have at most 4096"),
+        ({"do": "pause", "now": True}, "pause: now "),
+        ({"do": "mirror", "to": "yes"}, "mirror: to should be a valid boolean"),
+        ({"do": "set", "settings": {}}, "set: settings "),
+        ({"do": "set", "settings": {"a.b": [1]}}, "set: settings.a.b"),
+    ],
+)
+def test_what_is_none_of_them_is_named(raw: dict[str, Any], said: str) -> None:
+    with pytest.raises(ControlError, match=said):
+        commands.parse(raw)
+
+
+@given(st.dictionaries(st.text(max_size=8), JSON, max_size=4), st.none() | VERBS, JSON)
+def test_whatever_comes_is_a_command_or_one_line(raw: dict[str, Any], verb: str | None, to: object) -> None:
+    if verb is not None:
+        raw |= {"do": verb, "to": to}
+    said = ""
+    try:
+        commands.parse(raw)
+    except ControlError as exc:
+        said = str(exc)
+    assert "\n" not in said
+    assert len(said) <= 700

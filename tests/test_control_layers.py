@@ -1,0 +1,217 @@
+"""control.layers and control.state: which of a setting's values is in force, and what is remembered of them."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vbgcam.config import Settings
+from vbgcam.control.layers import Layers
+from vbgcam.control.state import State
+from vbgcam.errors import ConfigError
+
+
+class Home:
+    """A user's config and state."""
+
+    def __init__(self, folder: Path) -> None:
+        self.config = folder / "config.toml"
+        self.state = folder / "state" / "state.json"
+
+    def write(self, text: str) -> None:
+        self.config.write_text(text)
+
+    def start(self, **overrides: str) -> tuple[Layers, State]:
+        """A new run."""
+        state = State(self.state)
+        return Layers(self.config, {name.replace("__", "."): text for name, text in overrides.items()}, state), state
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path)
+    home.write('[background]\nshow = "#111111"\n')
+    return home
+
+
+def choose(layers: Layers, **values: object) -> None:
+    named = {name.replace("__", "."): value for name, value in values.items()}
+    layers.choose(named, layers.with_choice(named))
+
+
+def edited(layers: Layers) -> Settings | None:
+    """As the running program looks at the file: once it has changed, and once more when it rests."""
+    first = layers.edited()
+    return first if first is not None else layers.edited()
+
+
+def test_a_choice_wins_over_the_file_and_is_remembered(home: Home) -> None:
+    layers, state = home.start()
+    choose(layers, background__show="blur:0.7", output__mirror=True)
+    state.keep(at_once=True)
+    again, _ = home.start()
+    assert again.settings.background.show == "blur:0.7"
+    assert again.settings.output.mirror
+    assert home.config.read_text() == '[background]\nshow = "#111111"\n'
+
+
+def test_the_command_line_wins_over_what_was_remembered_and_not_over_a_choice_of_this_run(home: Home) -> None:
+    layers, state = home.start()
+    choose(layers, background__show="blur:0.7")
+    state.keep(at_once=True)
+    again, _ = home.start(background__show="#222222")
+    assert again.settings.background.show == "#222222"
+    choose(again, background__show="#333333")
+    assert again.settings.background.show == "#333333"
+
+
+def test_an_edit_after_the_choice_wins_at_the_next_start(home: Home) -> None:
+    layers, state = home.start()
+    choose(layers, background__show="blur:0.7", output__mirror=True)
+    state.keep(at_once=True)
+    home.write('[background]\nshow = "#444444"\n')
+    again, _ = home.start()
+    assert again.settings.background.show == "#444444"
+    assert again.settings.output.mirror, "which was not edited"
+
+
+def test_an_edit_while_it_runs_wins_over_the_choice_before_it(home: Home) -> None:
+    layers, state = home.start()
+    choose(layers, background__show="blur:0.7")
+    assert edited(layers) is None
+    home.write('# my own words\n[background]\nshow = "#444444"\n')
+    wanted = edited(layers)
+    assert wanted is not None
+    assert wanted.background.show == "#444444"
+    assert layers.settings.background.show == "blur:0.7", "it is not in force before it is accepted"
+    layers.accept(wanted)
+    state.keep(at_once=True)
+    again, _ = home.start()
+    assert again.settings.background.show == "#444444"
+
+
+def test_a_file_that_is_being_written_is_not_read(home: Home) -> None:
+    layers, _ = home.start()
+    home.write('[background]\nshow = "#4')
+    assert layers.edited() is None
+    home.write('[background]\nshow = "#444444"\n')
+    assert layers.edited() is None
+    assert layers.problems == ()
+    wanted = layers.edited()
+    assert wanted is not None
+    assert wanted.background.show == "#444444"
+
+
+@pytest.mark.parametrize("text", ["[backgrund]\n", "show = ", '[background]\nshow = "blur:7"\n', "\0"])
+def test_a_broken_edit_changes_nothing_and_says_what_is_wrong(home: Home, text: str) -> None:
+    layers, _ = home.start()
+    home.write(text)
+    assert edited(layers) is None
+    assert layers.problems
+    assert str(home.config) in layers.problems[0]
+    assert layers.settings.background.show == "#111111"
+    home.write('[background]\nshow = "#555555"\n')
+    wanted = edited(layers)
+    assert wanted is not None
+    assert layers.problems == ()
+
+
+def test_a_file_that_goes_away_is_said_where_it_was_named(home: Home) -> None:
+    layers, _ = home.start()
+    home.config.unlink()
+    assert edited(layers) is None
+    assert "no such config file" in layers.problems[0]
+
+
+def test_the_users_own_file_may_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    layers = Layers(None, {}, State(tmp_path / "state.json"))
+    layers.path.parent.mkdir(parents=True)
+    layers.path.write_text("[output]\nmirror = true\n")
+    wanted = edited(layers)
+    assert wanted is not None
+    assert wanted.output.mirror
+    layers.accept(wanted)
+    layers.path.unlink()
+    wanted = edited(layers)
+    assert wanted is not None
+    assert not wanted.output.mirror
+
+
+def test_who_chooses_what_the_file_says_has_chosen_nothing(home: Home) -> None:
+    layers, state = home.start()
+    choose(layers, background__show="blur:0.7")
+    choose(layers, background__show="#111111")
+    state.keep(at_once=True)
+    home.write('[background]\nshow = "#666666"\n')
+    assert home.start()[0].settings.background.show == "#666666"
+
+
+def test_a_wrong_choice_is_refused(home: Home) -> None:
+    layers, _ = home.start()
+    for name, value in (("mask.preset", "finest"), ("mask.prset", "fine"), ("output.mirror", "yes"), ("x", 1)):
+        with pytest.raises(ConfigError):
+            layers.with_choice({name: value})
+
+
+def test_the_state_is_the_users_alone_and_written_when_it_changed(home: Home) -> None:
+    now = [0.0]
+    state = State(home.state, lambda: now[0])
+    state.keep()
+    assert not home.state.exists()
+    state.welcomed = True
+    state.keep()
+    assert stat.S_IMODE(home.state.stat().st_mode) == 0o600
+    written = home.state.stat().st_mtime_ns
+    state.paused = True
+    state.keep()
+    assert home.state.stat().st_mtime_ns == written, "half a second lies between two writings"
+    now[0] = 1.0
+    state.keep()
+    assert State(home.state).paused
+
+
+def test_a_state_that_cannot_be_kept_is_said_once(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    state = State(home.state)
+    home.state.parent.write_text("no folder")
+    for welcomed in (True, False, True):
+        state.welcomed = welcomed
+        state.keep(at_once=True)
+    said = [record.message for record in caplog.records]
+    assert len(said) == 1
+    assert said[0].startswith(f"{home.state}: what was chosen cannot be kept: ")
+
+
+@given(st.binary(max_size=200) | st.from_type(dict[str, int]).map(lambda value: json.dumps(value).encode()))
+def test_whatever_the_state_file_holds_the_program_starts(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("state") / "state.json"
+    path.write_bytes(data)
+    assert State(path).chosen(Settings()) == {}
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"mask.preset": {"to": "finest", "over": "balanced"}},
+        {"mask.nothing": {"to": 1, "over": 2}},
+        {"mask": {"to": 1, "over": 2}},
+        {"output.mirror": {"to": True}},
+        {"output.mirror": True},
+        {"output.mirror.x": {"to": True, "over": False}},
+        ["output.mirror"],
+    ],
+)
+def test_remembered_choices_that_mean_nothing_here_are_forgotten(home: Home, chosen: object) -> None:
+    home.state.parent.mkdir()
+    home.state.write_text(json.dumps({"chosen": chosen, "masks": {"a": 1, "b": "c"}}))
+    layers, state = home.start()
+    assert layers.settings.background.show == "#111111"
+    assert layers.settings.mask.preset == "balanced"
+    assert state.masks == {"a": 1.0}

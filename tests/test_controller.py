@@ -1,0 +1,399 @@
+"""control.controller: commands, the config file and the session, with a real session whose camera, network and output
+are fakes."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.fakes import SIZE, FakeSegmenter, FakeSource
+from tests.test_control_commands import JSON, VERBS
+from tests.test_live_changes import Watched
+from vbgcam import parts, pictures
+from vbgcam.background.gallery import Gallery
+from vbgcam.config import Settings
+from vbgcam.control.controller import Controller
+from vbgcam.control.layers import Layers
+from vbgcam.control.state import State
+from vbgcam.errors import ConfigError, ModelError, VbgcamError
+from vbgcam.live import pace
+from vbgcam.live.inference import Network
+from vbgcam.live.session import Plan, Session
+from vbgcam.live.stats import Stats
+from vbgcam.pixels import color_yuv
+from vbgcam.segment import Progress, Segmenter
+
+PATIENCE = 30.0
+RED, BLUE, GREEN = (200, 30, 30), (30, 30, 200), (30, 200, 30)
+
+
+class Desk:
+    """A running controller, and what is on air."""
+
+    def __init__(self, folder: Path, **overrides: str) -> None:
+        self.folder = folder
+        self.config = folder / "config.toml"
+        if not self.config.exists():
+            self.config.write_text("# mine\n")
+        self.gallery = Gallery(folder / "backgrounds", folder / "thumbnails")
+        self.output = Watched()
+        self.state = State(folder / "state.json")
+        named = {name.replace("__", "."): text for name, text in overrides.items()}
+        layers = Layers(self.config, named, self.state)
+        plan = Plan(
+            source=FakeSource(itertools.repeat(True), period=0.001),
+            output=self.output,
+            background=parts.backdrop(layers.settings, SIZE),
+            network=parts.network(layers.settings),
+            look=parts.look(layers.settings),
+            size=SIZE,
+            fps=200.0,
+        )
+        self.session = Session(plan, Stats())
+        self.session.pause(self.state.paused)
+        self.controller = Controller(self.session, layers, self.state, self.gallery, report=lambda: "all is well")
+
+    def __enter__(self) -> Desk:
+        self.session.start()
+        self.output.more(3)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.controller.close()
+        assert self.session.stop()
+
+    def do(self, verb: str, to: object = ..., **more: object) -> str:
+        return self.controller.do({"do": verb, **({} if to is ... else {"to": to}), **more})
+
+    def shows(self, colour: tuple[int, int, int]) -> None:
+        self.output.wait(lambda: abs(self.output.seen[-1] - color_yuv(colour)[0]) <= 2)
+
+    def until(self, true: Callable[[], bool]) -> None:
+        """Ticking meanwhile, as the program does."""
+        end = time.monotonic() + PATIENCE
+        while not true():
+            assert time.monotonic() < end, "it never came"
+            self.controller.tick()
+            self.session.wait(0.005, threading.Event())
+
+    def edit(self, text: str) -> None:
+        self.config.write_text(text)
+
+    def setting(self, name: str) -> object:
+        section, _, key = name.partition(".")
+        return self.controller.status()["settings"][section][key]
+
+
+def picture(path: Path, colour: tuple[int, int, int]) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    pictures.write(path, np.full((90, 160, 3), colour, np.uint8))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Networks that know the person; one of a file that is not there cannot be had."""
+
+    def network(settings: Settings) -> Network:
+        name = settings.model.name
+
+        def build(_progress: Progress) -> Segmenter:
+            if name.startswith("onnx:"):
+                raise ModelError(f"{name} is not there", mend="make one")
+            return FakeSegmenter(name=name)
+
+        return Network(name, build)
+
+    monkeypatch.setattr(parts, "network", network)
+    monkeypatch.setattr(pace, "RETRIES", (0.001,) * 6)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    for name, colour in (("blue.png", BLUE), ("green.png", GREEN), ("red.png", RED)):
+        picture(tmp_path / "backgrounds" / name, colour)
+    with Desk(tmp_path) as desk:
+        yield desk
+
+
+def test_a_background_is_named_by_its_path_its_name_or_its_place_in_the_row(desk: Desk) -> None:
+    assert desk.do("background", str(desk.gallery.folder / "red.png")) == "background: red"
+    desk.shows(RED)
+    assert desk.do("background", "Blue") == "background: blue"
+    desk.shows(BLUE)
+    assert desk.do("background", "next") == "background: green"
+    desk.shows(GREEN)
+    desk.do("background", "next")
+    assert desk.do("background", "next") == "background: blue"
+    assert desk.do("background", "previous") == "background: red"
+    desk.shows(RED)
+    assert desk.do("background", "#3b4a57") == "background: slate"
+    assert desk.do("blur", 0.3) == "background: blur 0.3"
+    assert desk.setting("background.show") == "blur:0.3"
+
+
+def test_a_broken_picture_is_left_out_of_the_row_and_refused(desk: Desk) -> None:
+    (desk.gallery.folder / "cyan.png").write_bytes(b"\x89PNG\r\n")
+    desk.do("background", "blue")
+    assert desk.do("background", "next") == "background: green"
+    with pytest.raises(VbgcamError, match=r"cyan\.png"):
+        desk.do("background", str(desk.gallery.folder / "cyan.png"))
+    assert desk.setting("background.show") == str(desk.gallery.folder / "green.png")
+    desk.shows(GREEN)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        {"do": "background", "to": "/no/such/picture.png"},
+        {"do": "background", "to": "#12345"},
+        {"do": "background", "to": "blur:2"},
+        {"do": "model", "to": "fcn"},
+        {"do": "model", "to": "truth:masks.mkv"},
+        {"do": "model", "to": "onnx:gone.onnx"},
+        {"do": "camera", "to": "camera:no such camera"},
+        {"do": "camera", "to": "file:gone.mp4"},
+        {"do": "camera", "to": "file:gone.mp4?pace=max"},
+        {"do": "preset", "to": "finest"},
+        {"do": "set", "settings": {"output.size": "640x480"}},
+        {"do": "set", "settings": {"output.mirror": True, "mask.max_age_ms": -1.0}},
+    ],
+)
+def test_what_cannot_be_done_changes_nothing(desk: Desk, command: dict[str, Any]) -> None:
+    before = desk.controller.status()["settings"]
+    with pytest.raises(VbgcamError) as refused:
+        desk.controller.do(command)
+    assert str(refused.value)
+    desk.controller.tick()
+    assert desk.controller.status()["settings"] == before
+    assert desk.controller.status()["state"] != "stopped"
+
+
+def test_all_mistakes_are_named(desk: Desk) -> None:
+    with pytest.raises(ConfigError) as refused:
+        desk.do("set", settings={"mask.prest": "fine", "output.mirror": 3})
+    assert len(refused.value.problems) == 2
+
+
+def test_a_pause_is_toggled_and_remembered_after_a_crash_but_not_after_an_orderly_end(desk: Desk) -> None:
+    assert desk.do("toggle").startswith("paused")
+    assert desk.controller.status()["paused"]
+    assert State(desk.folder / "state.json").paused, "as after a kill"
+    assert desk.do("toggle") == "resumed"
+    desk.do("pause")
+    desk.controller.close()
+    assert not State(desk.folder / "state.json").paused
+
+
+def test_a_start_after_a_crash_while_paused_shows_nobody(tmp_path: Path) -> None:
+    state = State(tmp_path / "state.json")
+    state.paused = True
+    state.keep(at_once=True)
+    with Desk(tmp_path) as desk:
+        desk.output.more(10)
+        assert all(desk.output.kinds)
+        assert desk.controller.status()["state"] == "paused"
+
+
+def test_a_mirror_goes_the_other_way(desk: Desk) -> None:
+    assert desk.do("mirror") == "output.mirror = on"
+    assert desk.do("mirror") == "output.mirror = off"
+    assert desk.do("mirror", True) == "output.mirror = on"
+    assert desk.setting("output.mirror") is True
+
+
+def test_another_network_is_answered_for_and_one_that_cannot_be_had_is_not_kept(desk: Desk) -> None:
+    assert desk.do("model", "chroma") == "model: chroma"
+    with pytest.raises(VbgcamError, match=r"onnx:gone\.onnx is not there; make one"):
+        desk.do("model", "onnx:gone.onnx")
+    desk.until(lambda: desk.setting("model.name") == "chroma")
+    troubles = desk.controller.status()["troubles"]
+    assert (troubles[0]["what"], troubles[0]["mend"]) == ("onnx:gone.onnx is not there", "make one")
+    desk.state.keep(at_once=True)
+    kept = (desk.folder / "state.json").read_text()
+    assert "gone" not in kept
+    assert "chroma" in kept, "the choice before it"
+
+
+def test_another_camera_is_filmed_and_its_size_asked_for(desk: Desk) -> None:
+    assert desk.do("camera", "demo") == "camera.source = demo"
+    desk.until(lambda: desk.controller.status()["source_size"] == "1280x720")
+    desk.do("set", settings={"camera.size": "320x240"})
+    desk.until(lambda: desk.controller.status()["source_size"] == "320x240")
+    assert desk.controller.status()["source"] == "demo"
+    assert desk.output.sizes == {SIZE}
+
+
+def test_an_edit_of_the_file_is_followed_and_its_comments_stay(desk: Desk) -> None:
+    text = '# mine\n[background]\nshow = "#c81e1e"  # red\n'
+    desk.edit(text)
+    desk.until(lambda: desk.setting("background.show") == "#c81e1e")
+    desk.shows(RED)
+    desk.do("background", "blue")
+    assert desk.config.read_text() == text
+
+
+def test_a_broken_edit_keeps_the_last_good_settings_and_says_so_until_it_is_mended(desk: Desk) -> None:
+    desk.do("background", "red")
+    desk.edit("[background\n")
+    desk.until(lambda: bool(desk.controller.status()["config"]["problems"]))
+    status = desk.controller.status()
+    assert str(desk.config) in status["config"]["problems"][0]
+    assert str(desk.config) in status["troubles"][0]["what"]
+    desk.shows(RED)
+    desk.edit('[background]\nshow = "/no/such/picture.png"\n')
+    desk.until(lambda: "picture" in str(desk.controller.status()["config"]["problems"]))
+    desk.shows(RED)
+    desk.edit('[background]\nshow = "#1e1ec8"\n')
+    desk.until(lambda: not desk.controller.status()["config"]["problems"])
+    desk.shows(BLUE)
+
+
+def test_a_setting_of_the_start_is_accepted_from_the_file_and_changes_nothing_now(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.edit('[output]\nsize = "320x240"\nmirror = true\n')
+    with caplog.at_level("INFO"):
+        desk.until(lambda: desk.setting("output.mirror") is True)
+    assert "output.size takes effect at the next start" in caplog.text
+    assert desk.output.sizes == {SIZE}
+
+
+def test_what_was_chosen_is_there_after_a_restart(tmp_path: Path, desk: Desk) -> None:
+    desk.do("background", "green")
+    desk.do("preset", "fast")
+    desk.state.keep(at_once=True)
+    with Desk(tmp_path) as again:
+        again.shows(GREEN)
+        assert again.setting("mask.preset") == "fast"
+
+
+def test_each_change_wakes_who_listens_and_figures_do_not(desk: Desk) -> None:
+    desk.output.wait(lambda: desk.output.composed > 3)
+    woken = threading.Event()
+    enough = desk.controller.listen(woken.set)
+    before = desk.controller.revision()
+    desk.do("background", "red")
+    assert woken.is_set()
+    assert desk.controller.revision() > before
+    enough()
+    woken.clear()
+    desk.do("background", "blue")
+    assert not woken.is_set()
+    rest = desk.controller.revision()
+    desk.output.more(5)
+    assert desk.controller.revision() == rest
+
+
+def test_a_trouble_is_kept_after_it_is_over(desk: Desk) -> None:
+    desk.session.stats.fact(problem="the cat sits on it; take it away")
+    desk.controller.tick()
+    assert desk.controller.status()["troubles"][0] | {"at": 0} == {
+        "at": 0,
+        "what": "the cat sits on it",
+        "mend": "take it away",
+        "now": True,
+    }
+    desk.session.stats.fact(problem="")
+    desk.controller.tick()
+    assert desk.controller.status()["troubles"][0]["now"] is False
+
+
+def decoded(image: bytes) -> np.ndarray[Any, Any]:
+    """BGR."""
+    picture = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    return picture
+
+
+def test_the_preview_is_what_went_out_or_its_mask(desk: Desk) -> None:
+    desk.do("background", "red")
+    desk.shows(RED)
+    desk.output.wait(lambda: not desk.output.kinds[-1])
+    shot = desk.controller.shot(0, 32)
+    assert shot is not None
+    shown = decoded(shot.image)
+    assert shown.shape == (24, 32, 3)
+    assert np.abs(shown[0, 0, ::-1].astype(int) - RED).max() < 30
+    assert desk.controller.shot(10**9, 32) is None
+    mask = desk.controller.shot(0, 640, mask=True)
+    assert mask is not None
+    alpha = decoded(mask.image)
+    assert alpha.shape[:2] == (SIZE.height, SIZE.width)
+    assert alpha.max() > 240
+    assert alpha.min() < 15
+    assert decoded(desk.controller.snapshot()).shape == (SIZE.height, SIZE.width, 3)
+
+
+def test_pickers_are_told_what_there_is(desk: Desk) -> None:
+    desk.do("background", "red")
+    choices = desk.controller.choices()
+    assert [entry["label"] for entry in choices["backgrounds"]] == ["blue", "green", "red"]
+    assert {"spec", "name", "label", "kind", "broken", "removable"} == choices["backgrounds"][0].keys()
+    models = {entry["spec"]: entry for entry in choices["models"]}
+    assert "13 MB" in models["lraspp_mobilenet_v3_large"]["cost"]
+    assert [spec for spec, entry in models.items() if entry["now"]] == ["auto"]
+    assert [entry["name"] for entry in choices["presets"]] == ["none", "fast", "balanced", "fine"]
+    assert choices["virtual"]["there"]
+
+
+def test_who_wants_an_end_gets_one(desk: Desk) -> None:
+    assert not desk.controller.quit.is_set()
+    desk.do("quit")
+    assert desk.controller.quit.is_set()
+    assert desk.controller.report() == "all is well"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.text(max_size=8), JSON, max_size=3), st.none() | VERBS, JSON)
+def test_whatever_is_asked_is_done_or_refused_in_one_line(
+    desk: Desk, raw: dict[str, Any], verb: str | None, to: object
+) -> None:
+    said: list[str] = []
+    try:
+        said.append(desk.controller.do(raw | {"do": verb, "to": to} if verb else raw))
+    except ConfigError as exc:
+        said += exc.problems
+    except VbgcamError as exc:
+        said.append(str(exc))
+    assert said
+    assert not desk.session.ended()
+    assert desk.output.leaks == 0 or desk.setting("background.show") != "#3b4a57"
+
+
+def test_changes_from_all_sides_at_once_leave_one_good_state(desk: Desk) -> None:
+    """Eight people at eight panels."""
+    wrong: list[Exception] = []
+
+    def person(number: int) -> None:
+        try:
+            for turn in range(12):
+                desk.do("background", ("red", "green", "blue")[(number + turn) % 3])
+                desk.do("mirror")
+                desk.do("preset", ("fast", "none")[turn % 2])
+                desk.controller.status()
+        except Exception as exc:  # whatever it is, the test has to see it
+            wrong.append(exc)
+
+    people = [threading.Thread(target=person, args=(number,)) for number in range(8)]
+    for thread in people:
+        thread.start()
+    for thread in people:
+        thread.join()
+    assert not wrong
+    shown = desk.setting("background.show")
+    desk.shows({"red.png": RED, "green.png": GREEN, "blue.png": BLUE}[Path(str(shown)).name])
+    assert desk.output.leaks == 0
+    assert replace(parts.look(Settings.model_validate(desk.controller.status()["settings"]))).mirror is False
