@@ -33,8 +33,11 @@ def _networks_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _log_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What tests say is not kept in the user's log."""
+def _home_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests say, choose and are furnished with is not the user's; nor do they meet a program that he runs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        for name in ("STATE_HOME", "DATA_HOME", "RUNTIME_DIR"):
+            patch.setenv(f"XDG_{name}", str(tmp_path_factory.mktemp(name.lower())))
+        patch.delenv("DISPLAY", raising=False)
+        patch.delenv("WAYLAND_DISPLAY", raising=False)
         yield

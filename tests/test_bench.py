@@ -17,7 +17,7 @@ import pytest
 
 from tests.networks import left_half
 from vbgcam import pixels
-from vbgcam.bench import FAMILIES, SIZES, frame, gil, inference, label, live, naive, parse_size, scene, stages
+from vbgcam.bench import FAMILIES, SIZES, changes, frame, gil, inference, label, live, naive, parse_size, scene, stages
 from vbgcam.bench.machine import PACKAGES, describe
 from vbgcam.bench.report import terminal
 from vbgcam.bench.report.chart import Bar, Mark, bars
@@ -123,6 +123,19 @@ FIGURES: dict[str, Any] = {
             "model": "stand-in, 5 masks a second",
             "pairing": "newest",
             "seconds": 5.0,
+        }
+    },
+    "changes": {
+        "720p": {
+            "ms": {"p50": 41.0, "p95": 62.0, "max": 80.0},
+            "backgrounds": 50,
+            "cameras": 5,
+            "sent": 450,
+            "dropped": 0,
+            "covers": 0,
+            "raw": 0,
+            "sizes": 1,
+            "seconds": 15.0,
         }
     },
     "start": {"help_ms": 110.0, "first_cover_ms": 640.0, "first_mask_ms": 2400.0, "model": "chroma:#00b140"},
@@ -378,6 +391,13 @@ def test_a_sizes_label_is_read_back(size: Size) -> None:
     assert parse_size(label(size).lower()) == size
 
 
+def test_changes_are_made_and_seen_and_no_picture_shows_another_room() -> None:
+    found = changes.measure(Size(320, 240), 1.5, unchecked)
+    assert found["backgrounds"] == 5
+    assert found["ms"]["p95"] > 0
+    assert (found["raw"], found["covers"], found["sizes"]) == (0, 0, 1)
+
+
 def test_live_runs_are_named_by_size_and_rate() -> None:
     assert [live.name(size, fps) for size, fps in live.RATES] == ["720p30", "1080p30", "1080p60", "4K30"]
     assert live.name(SIZE, 30) == "640x360@30"
@@ -423,6 +443,7 @@ def test_the_table_says_every_figure_plainly() -> None:
     assert "fcn_resnet101 256x256 70.0 139 490 7.0x 0.0123 bf16" in rows
     assert "onnx:selfie.onnx 256x256 5.00 5.00 fp32" in rows
     assert "1080p30 30.0 1 of 150 2.00 3.25 5.50 366 14 %" in rows
+    assert "720p 50 + 5 41.0 62.0 80.0 0 of 450 0 0" in rows
     assert "The frame from MJPG is 1.50 x the bare decode." in text
     assert "the first cover on air 640" in rows
     assert "GPU: none" in text
@@ -462,7 +483,7 @@ def test_the_page_is_one_file_with_its_charts() -> None:
     charts = list(drawings(page))
     assert len(charts) == 2
     assert "80x" in page
-    assert page.count("<table>") == page.count("</table>") == 6
+    assert page.count("<table>") == page.count("</table>") == 7
 
 
 def test_a_bars_length_is_its_logarithm() -> None:

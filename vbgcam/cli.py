@@ -302,7 +302,7 @@ def _add_bench(verbs: argparse._SubParsersAction[argparse.ArgumentParser], setti
     depth = bench.add_mutually_exclusive_group()
     depth.add_argument("--quick", action="store_true", help="half a minute: 1080p alone, one input of each network")
     depth.add_argument("--full", action="store_true", help="longer runs, and the networks' largest input")
-    bench.add_argument("--only", metavar="WHAT,...", help="stages, gil, frame, inference, live, start")
+    bench.add_argument("--only", metavar="WHAT,...", help="stages, masks, gil, frame, inference, live, changes, start")
     bench.add_argument("--size", metavar="S,...", help="720p, 1080p, 4K, or such as 640x360")
     bench.add_argument("--model", metavar="M", help=_MODEL + "; made weights and a stand-in when not given")
     bench.add_argument("--mask-fps", type=_rate, default=5.0, metavar="N", help="the stand-in's masks a second (5)")

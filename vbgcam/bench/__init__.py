@@ -10,6 +10,7 @@ Figures are one tree of plain values, which is also the JSON; `report` shows it.
     frame.SIZE.{image,blur}         ms, cpu_ms, runs; frame.SIZE.model, input
     inference.MODEL.HxW             ms, cpu_ms, eager_fp32_ms, eager_fp32_cpu_ms, max_abs_diff, precision, ...
     live.SIZE                       fps, dropped, added_latency_ms {p50, p95, p99, max}, ...
+    changes.SIZE                    ms {p50, p95, max}, backgrounds, cameras, sent, dropped, covers, raw, sizes
     start                           help_ms, first_cover_ms, first_mask_ms
 
 Milliseconds are medians of rounds in which everything that is compared takes turns (see `timing`); `cpu_ms` is the
@@ -29,7 +30,7 @@ Check = Callable[[], None]
 """Raises what is to break the measuring off."""
 
 SIZES: Final = {"720p": Size(1280, 720), "1080p": Size(1920, 1080), "4K": Size(3840, 2160)}
-FAMILIES: Final = ("stages", "masks", "gil", "frame", "inference", "live", "start")
+FAMILIES: Final = ("stages", "masks", "gil", "frame", "inference", "live", "changes", "start")
 
 
 def label(size: Size) -> str:

@@ -16,6 +16,7 @@ from vbgcam.bench import (
     SIZES,
     Check,
     Figures,
+    changes,
     frame,
     gil,
     inference,
@@ -103,6 +104,7 @@ class _Depth:
     frame: float
     inference: float
     live: float
+    changes: float
     probed: int
 
 
@@ -119,6 +121,7 @@ _USUAL: Final = _Depth(
     frame=3.0,
     inference=3.0,
     live=5.0,
+    changes=15.0,
     probed=15,
 )
 _DEPTHS: Final = {
@@ -132,6 +135,7 @@ _DEPTHS: Final = {
         frame=1.0,
         inference=2.0,
         live=2.0,
+        changes=6.0,
         probed=5,
     ),
     "usual": _USUAL,
@@ -142,6 +146,7 @@ _DEPTHS: Final = {
         frame=10.0,
         inference=12.0,
         live=20.0,
+        changes=60.0,
         probed=30,
     ),
 }
@@ -154,7 +159,7 @@ def bench(request: Request, check: Check, tell: Tell) -> Figures:
         rates = itertools.product(request.sizes, (30,) if request.depth == "quick" else (30, 60))
         depth = replace(depth, sizes=request.sizes, rates=tuple(rates))
     if request.seconds is not None:
-        depth = replace(depth, live=request.seconds)
+        depth = replace(depth, live=request.seconds, changes=request.seconds)
     figures: Figures = {
         "version": __version__,
         "measured_at": round(time.time()),
@@ -251,6 +256,11 @@ def _live(request: Request, depth: _Depth) -> Iterator[_Step]:
         yield _Step("live", key, f"live at {key}", partial(live.measure, size, fps, build, depth.live))
 
 
+def _changes(_request: Request, depth: _Depth) -> Iterator[_Step]:
+    for size in depth.sizes:
+        yield _Step("changes", label(size), f"changes at {label(size)}", partial(changes.measure, size, depth.changes))
+
+
 def _start(request: Request, _depth: _Depth) -> Iterator[_Step]:
     model = request.model or ModelSpec("chroma")  # no weights are needed, and there is no network to wait for
     yield _Step("start", "", "the start", partial(start.measure, model))
@@ -263,6 +273,7 @@ _STEPS: Final[dict[str, Callable[[Request, _Depth], Iterator[_Step]]]] = {
     "frame": _frame,
     "inference": _inference,
     "live": _live,
+    "changes": _changes,
     "start": _start,
 }
 

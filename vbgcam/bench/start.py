@@ -3,6 +3,7 @@ whole processes, from their start to the line of the log that says so."""
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -49,10 +50,22 @@ def measure(model: ModelSpec, check: Check) -> Figures:
 def _start(model: ModelSpec, config: Path) -> tuple[float, float]:
     """Seconds to the first cover and to the first frame with a mask."""
     command = [sys.executable, "-u", "-m", "vbgcam", "run", "--config", str(config), "--model", str(model)]
-    command += ["--source", "demo", "--sink", "null", "--background", "#20304a", "--duration", str(_LONGEST)]
+    command += [
+        "--source",
+        "demo",
+        "--sink",
+        "null",
+        "--background",
+        "#20304a",
+        "--duration",
+        str(_LONGEST),
+        "--no-tray",
+    ]
+    # Beside a program that the person runs, and without what they chose in it.
+    home = {f"XDG_{name}": str(config.parent) for name in ("RUNTIME_DIR", "STATE_HOME", "DATA_HOME")}
     cover, last = None, ""
     begin = time.monotonic()
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **home}) as process:
         assert process.stderr is not None
         try:
             for line in process.stderr:

@@ -111,7 +111,7 @@ def _read(path: Path) -> dict[str, Any]:
         with path.open("rb") as stream:
             data = stream.read(_LARGEST + 1)
         kept = json.loads(data) if len(data) <= _LARGEST else None
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, RecursionError) as exc:
         log.warning("%s: cannot be read, what was chosen is forgotten: %s", path, exc)

@@ -28,6 +28,8 @@ def tables(figures: Figures) -> Iterator[Table]:
         yield _frame(figures["frame"])
     if figures.get("live"):
         yield _live(figures["live"])
+    if figures.get("changes"):
+        yield _changes(figures["changes"])
     for size, stages in figures.get("stages", {}).items():
         yield _stages(size, stages, figures.get("gil", {}).get(size))
     for size, masks in figures.get("masks", {}).items():
@@ -176,6 +178,29 @@ def _live(live: Figures) -> Table:
         ("live", "fps", "dropped", "added p50", "p95", "max ms", "mask age p95", "CPU"),
         rows,
         f"Added: a frame's arrival to the end of its write. CPU: 100 % is one core. Network: {words(first['model'])}.",
+    )
+
+
+def _changes(changes: Figures) -> Table:
+    rows = [
+        (
+            name,
+            f"{row['backgrounds']} + {row['cameras']}",
+            ms(row["ms"]["p50"]),
+            ms(row["ms"]["p95"]),
+            ms(row["ms"]["max"]),
+            f"{row['dropped']} of {row['dropped'] + row['sent']}",
+            str(row["covers"]),
+            str(row["raw"]),
+        )
+        for name, row in changes.items()
+    ]
+    return Table(
+        "Changes while it runs",
+        ("output", "changes", "ms p50", "p95", "max ms", "dropped", "covers", "raw"),
+        rows,
+        "Backgrounds and sizes of the camera, by the loopback server; from the command to the first picture with it. "
+        "Raw: pictures whose corner shows none of the backgrounds.",
     )
 
 
