@@ -8,16 +8,15 @@ import os
 import threading
 import webbrowser
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 import platformdirs
 
-from vbgcam.config import Settings, data_folder
+from vbgcam.config import Settings, changed, data_folder
 from vbgcam.errors import BackgroundError, ControlError, OutputError
 from vbgcam.files import whole
-from vbgcam.live.session import Session
+from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
 from vbgcam.notice import Notices
 from vbgcam.parts import plan, refuse_truth
@@ -26,6 +25,7 @@ from vbgcam.service import Service
 if TYPE_CHECKING:
     from vbgcam.background.gallery import Gallery
     from vbgcam.control.controller import Controller
+    from vbgcam.control.layers import Layers
     from vbgcam.control.place import Place
     from vbgcam.control.server import Server
 
@@ -73,13 +73,25 @@ def serve(
         state = State(state_path())
         layers = Layers(path, overrides, state)
         refuse_truth(layers.settings)
-        session = Session(replace(plan(layers.settings), waits=desk), _stats(layers.settings))
+        session = Session(_planned(layers, waits=desk), _stats(layers.settings))
         session.pause(state.paused)
         cache = Path(platformdirs.user_cache_dir("vbgcam", appauthor=False))
         gallery = Gallery(data_folder() / "backgrounds", cache / "thumbnails")
         controller = Controller(session, layers, state, gallery, report=report)
         controls = _Controls(controller, place, welcome=desk and not state.welcomed)
         return _lived(session, controls, duration, stats_file, interrupted)
+
+
+def _planned(layers: Layers, *, waits: bool) -> Plan:
+    """With the usual colour behind where the background is not there any more, and somebody is there who sees it."""
+    try:
+        return plan(layers.settings, waits=waits)
+    except BackgroundError as exc:
+        if not waits:
+            raise
+        log.warning("%s (a colour stands in for it)", exc)
+        layers.settings = changed(layers.settings, {"background.show": Settings().background.show})
+        return plan(layers.settings, waits=waits)
 
 
 class _Around(Protocol):

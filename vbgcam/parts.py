@@ -15,7 +15,7 @@ from vbgcam.background import Background, open_background
 from vbgcam.camera import Wanted, open_source
 from vbgcam.compose import Blur, Key
 from vbgcam.config import Settings, data_folder
-from vbgcam.errors import ConfigError
+from vbgcam.errors import CameraError, ConfigError
 from vbgcam.frames import Size
 from vbgcam.live.inference import Network
 from vbgcam.live.scene import Look
@@ -84,11 +84,17 @@ def wanted(settings: Settings) -> Wanted:
     return Wanted(Size.parse(settings.camera.size), settings.camera.fps, settings.camera.format)
 
 
-def plan(settings: Settings) -> Plan:
-    """The pieces of a live run, none opened but the background. Raises CameraError, BackgroundError."""
+def plan(settings: Settings, *, waits: bool = False) -> Plan:
+    """The pieces of a live run, none opened but the background. `waits`: for what is not there yet, a camera, a virtual
+    camera, a network; somebody is there who is told what is missing. Raises CameraError, BackgroundError."""
     source_spec = SourceSpec.parse(settings.camera.source)
     source = open_source(source_spec, wanted(settings))
-    expected = source.expected()
+    try:
+        expected = source.expected()
+    except CameraError:
+        if not waits or source_spec.kind != "camera":
+            raise
+        expected = None
     asked = settings.output.size
     if asked != "auto":
         size = Size.parse(asked)
@@ -108,6 +114,7 @@ def plan(settings: Settings) -> Plan:
         on_demand=settings.output.on_demand,
         unload_after=settings.model.unload_after_s or math.inf,
         comes_back=source_spec.kind in ("camera", "demo") and sink.kind in _DEVICES,
+        waits=waits,
     )
 
 

@@ -75,7 +75,8 @@ class Network:
 class Inference:
     """Builds the network, then makes masks of the newest frame, again and again. `unload_after`: seconds without
     anybody watching after which the network's memory is given back. `takes_over`, where another network works: called
-    once this one is ready, and says whether it still is to be; until then it touches nothing of the board."""
+    once this one is ready, and says whether it still is to be; until then it touches nothing of the board. `may_fail`:
+    one that cannot be had leaves the cover on air, and does not end the session."""
 
     network: Network
     unload_after: float
@@ -85,6 +86,7 @@ class Inference:
     frames: Slot[RawFrame]
     masks: Slot[Sighting]
     takes_over: Callable[[Inference], bool] | None = None
+    may_fail: bool = False
     retired: threading.Event = field(default_factory=threading.Event)
     failures: int = 0
     pairing: Pairing = field(init=False)
@@ -106,6 +108,9 @@ class Inference:
                 log.debug("a network that is not needed any more has ended", exc_info=True)
             elif self.takes_over is not None:
                 self._stays_out(exc)
+            elif isinstance(exc, ModelError) and self.may_fail:
+                self._failed(exc)
+                log.warning("%s (on the cover until another network is chosen)", exc)
             elif isinstance(exc, VbgcamError):
                 self.board.fail(exc)
             else:

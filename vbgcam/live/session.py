@@ -55,7 +55,8 @@ class Plan:
     """What a session is made of. `network` is built by the inference worker, since that imports torch. `retry`: a
     source that comes back (a camera) is opened again. `on_demand`: the source is open only while somebody reads the
     output, where that can be told; after `unload_after` seconds without, the network's memory is given back.
-    `comes_back`: an output that vanishes (a device) is opened again; `waits`: it need not be there at the start."""
+    `comes_back`: an output that vanishes (a device) is opened again. `waits`: such an output need not be there at the
+    start, and a network that cannot be had keeps the cover on air until another one is chosen."""
 
     source: Source
     output: Output
@@ -285,6 +286,7 @@ class Session:
             frames=self._frames_in,
             masks=self._masks,
             takes_over=takes_over,
+            may_fail=self._plan.waits,
         )
 
     def _takes_over(self, candidate: Inference) -> bool:

@@ -93,7 +93,8 @@ def running(
         yield daemon
     finally:
         process.send_signal(end)
-        assert daemon.wait() == (0 if end == signal.SIGTERM else -end), daemon.lines
+        code = daemon.wait()
+        assert code == (0 if end == signal.SIGTERM else -end), f"{code}: {daemon.lines}"
 
 
 def assert_composed(rgb: U8, size: Size) -> None:

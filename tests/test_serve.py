@@ -1,0 +1,255 @@
+"""The daemon as people start it, in processes of its own: one for each user, found by its verbs, however it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from vbgcam import pictures
+from vbgcam.camera.drawn import room
+from vbgcam.frames import Size
+
+PATIENCE = 60.0
+BROWSER = '#!/bin/sh\necho "$1" >> {file}\n'
+
+
+class User:
+    """Somebody with a home of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.env: dict[str, str] = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        for name in ("RUNTIME_DIR", "STATE_HOME", "DATA_HOME", "CONFIG_HOME", "CACHE_HOME"):
+            place = folder / name.lower()
+            place.mkdir(mode=0o700)
+            self.env[f"XDG_{name}"] = str(place)
+        self.env.pop("DISPLAY", None)
+        self.env.pop("WAYLAND_DISPLAY", None)
+        self.plate = folder / "plate.png"
+        pictures.write(self.plate, room(Size(320, 240)))
+        # The drawn ones take their time, and are tested elsewhere.
+        (folder / "data_home/vbgcam/backgrounds").mkdir(parents=True)
+
+    @property
+    def start(self) -> list[str]:
+        return ["run", "--source", "demo", "--sink", "null", "--set", "camera.size=320x240"]
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "vbgcam", *words]
+        return subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+    def says(self, *words: str) -> str:
+        """What a verb that does its work says."""
+        done = self.run(*words)
+        assert done.returncode == 0, done.stderr
+        assert not done.stderr
+        return done.stdout.removesuffix("\n")
+
+    def refused(self, *words: str, code: int = 1) -> str:
+        """The one line of one that does not."""
+        done = self.run(*words)
+        assert done.returncode == code, done.stdout + done.stderr
+        assert done.stderr.count("\n") == 1
+        return done.stderr.strip()
+
+    @contextmanager
+    def running(self, *more: str, env: Mapping[str, str] | None = None, until: str = "on air") -> Iterator[Daemon]:
+        command = [sys.executable, "-m", "vbgcam", *self.start, "--model", f"plate:{self.plate}", *more]
+        log = self.folder / "stderr"
+        with log.open("a") as stream:
+            process = subprocess.Popen(command, env={**self.env, **(env or {})}, stderr=stream)
+        daemon = Daemon(process, log)
+        try:
+            wait(lambda: until in daemon.log() or process.poll() is not None, until)
+            assert until in daemon.log(), daemon.log()
+            yield daemon
+        finally:
+            process.kill()
+            process.wait()
+
+
+class Daemon:
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process = process
+        self._log = log
+        self._before = log.stat().st_size
+
+    def log(self) -> str:
+        return self._log.read_bytes()[self._before :].decode()
+
+    def ends(self) -> int:
+        return self.process.wait(PATIENCE)
+
+
+def wait(true: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end, f"it never came: {what}"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> User:
+    return User(tmp_path)
+
+
+def test_the_verbs_reach_the_running_program_and_end_it(user: User) -> None:
+    with user.running() as daemon:
+        assert user.says("background", "#c02020") == "background: #c02020"
+        assert json.loads(user.says("status", "--json"))["settings"]["background"]["show"] == "#c02020"
+        assert user.says("blur", "0.4") == "background: blur 0.4"
+        assert user.says("mirror", "on") == "output.mirror = on"
+        assert user.says("preset", "fast") == "mask.preset = fast"
+        assert user.says("set", "background.light_wrap=0.25", "mask.edges=off") == (
+            "background.light_wrap = 0.25, mask.edges = off"
+        )
+        assert user.says("model", "chroma") == "model: chroma:#00b140"
+        assert user.says("toggle").startswith("paused")
+        assert user.says("status").startswith("paused\n")
+        assert user.says("resume") == "resumed"
+        picture = user.folder / "seen.png"
+        assert str(picture) in user.says("snapshot", "-o", str(picture))
+        assert pictures.read(picture).rgb.shape == (240, 320, 3)
+        assert user.says("panel", "--print").startswith("http://127.0.0.1:")
+        assert "vbgcam" in user.run("status", "--watch", "--help").stdout
+        assert user.says("quit") == "vbgcam ends"
+        assert daemon.ends() == 0
+
+
+def test_a_picture_of_the_folder_is_called_by_its_name(user: User) -> None:
+    folder = user.folder / "data_home/vbgcam/backgrounds"
+    pictures.write(folder / "late_summer.png", room(Size(64, 48)))
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    with user.running():
+        listed = user.says("background", "list").splitlines()
+        assert listed[0].startswith("  broken   broken: ")
+        assert "  late summer" in listed
+        assert user.says("background", "late summer") == "background: late summer"
+        assert "* late summer" in user.says("background", "list")
+        assert "does not exist" in user.refused("background", "early summer")
+        # A path is one from where the person stands.
+        relative = subprocess.run(
+            [sys.executable, "-m", "vbgcam", "background", "late_summer.png"],
+            cwd=folder,
+            env={**user.env, "PYTHONPATH": str(Path(__file__).resolve().parents[1])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert relative.stdout == "background: late summer\n", relative.stderr
+
+
+def test_a_second_start_says_that_there_is_one_and_changes_nothing(user: User) -> None:
+    with user.running() as daemon:
+        said = user.refused(*user.start)
+        assert said == (
+            f"vbgcam: vbgcam runs already (process {daemon.process.pid}); "
+            "`vbgcam status` says how it is, `vbgcam quit` ends it"
+        )
+        assert user.says("status").startswith("on air")
+
+
+def test_without_a_running_program_each_verb_says_how_to_start_it(user: User) -> None:
+    for verb in (["status"], ["background", "next"], ["pause"], ["quit"], ["panel"], ["snapshot"], ["tray"]):
+        assert user.refused(*verb) == "vbgcam: vbgcam is not running; `vbgcam run` starts it"
+
+
+def test_a_program_that_was_killed_is_not_running_and_the_next_one_goes_on_where_it_was(user: User) -> None:
+    with user.running() as daemon:
+        user.says("background", "#c02020")
+        user.says("pause")
+        daemon.process.send_signal(signal.SIGKILL)
+        daemon.ends()
+        said = user.refused("status")
+        assert said.startswith("vbgcam: vbgcam is not running")
+        assert "force" in said
+    with user.running(until="paused"):
+        status = json.loads(user.says("status", "--json"))
+        assert status["paused"]
+        assert status["settings"]["background"]["show"] == "#c02020"
+        user.says("quit")
+
+
+def test_what_was_chosen_is_there_the_next_time_and_a_pause_is_not(user: User) -> None:
+    with user.running() as daemon:
+        user.says("background", "#c02020")
+        user.says("pause")
+        user.says("quit")
+        assert daemon.ends() == 0
+    with user.running():
+        status = json.loads(user.says("status", "--json"))
+        assert not status["paused"]
+        assert status["settings"]["background"]["show"] == "#c02020"
+
+
+def test_a_terminated_one_says_goodbye(user: User) -> None:
+    with user.running() as daemon:
+        daemon.process.send_signal(signal.SIGTERM)
+        assert daemon.ends() == 0
+    assert user.refused("status") == "vbgcam: vbgcam is not running; `vbgcam run` starts it"
+
+
+def test_the_panel_opens_once_at_the_first_start_on_a_desktop(user: User) -> None:
+    opened, browser = user.folder / "opened", user.folder / "browser"
+    browser.write_text(BROWSER.format(file=opened))
+    browser.chmod(0o755)
+    desktop = {"DISPLAY": ":99", "BROWSER": str(browser)}
+    with user.running(env=desktop):
+        wait(opened.exists, "the panel")
+        address = opened.read_text()
+        assert address.startswith("http://127.0.0.1:")
+        assert not json.loads(user.says("status", "--json"))["welcomed"]
+        user.says("quit")
+    (user.folder / "state_home/vbgcam/state.json").write_text('{"welcomed": true}')
+    with user.running(env=desktop):
+        assert json.loads(user.says("status", "--json"))["welcomed"]
+        user.says("quit")
+    assert opened.read_text() == address
+
+
+def test_on_a_desktop_what_is_missing_is_waited_for_and_said(user: User) -> None:
+    """No camera, no virtual camera, no background, no network: the panel helps with each."""
+    desktop = {"DISPLAY": ":99", "BROWSER": "true"}
+    words = [
+        "--sink",
+        "virtualcam:vbgcam test that is nowhere",
+        "--source",
+        "camera:nowhere",
+        "--background",
+        "/no.png",
+    ]
+    with user.running(*words, env=desktop, until="trying again"):
+        status = json.loads(user.says("status", "--json"))
+        assert status["state"] == "no output"
+        assert status["troubles"]
+        assert user.says("camera", "demo") == "camera.source = demo"
+        user.says("quit")
+    alone = ["run", "--no-tray", *words]
+    assert user.run(*alone).returncode == 1
+
+
+def test_a_network_that_cannot_be_had_leaves_the_cover_where_another_one_can_be_chosen(user: User) -> None:
+    with user.running("--model", "onnx:/no.onnx", env={"DISPLAY": ":99", "BROWSER": "true"}, until="another network"):
+        assert json.loads(user.says("status", "--json"))["state"] == "covered"
+        assert user.says("model", f"plate:{user.plate}") == "model: plate"
+        wait(lambda: json.loads(user.says("status", "--json"))["state"] == "on air", "the picture")
+
+
+def test_a_verb_starts_without_what_a_hotkey_would_wait_for(user: User) -> None:
+    script = (
+        "import sys; from vbgcam.cli import main; main(['status']); "
+        "print(sorted({'torch', 'cv2', 'numpy', 'aiohttp', 'pydantic', 'av', 'PIL'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=user.env, capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
