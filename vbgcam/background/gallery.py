@@ -83,6 +83,9 @@ _NAME_BYTES: Final = 136
 _FORBIDDEN: Final = '<>:"|?*'  # in Windows' file names
 _RESERVED: Final = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
 
+_PATIENT: Final = 120
+"""Seconds that another program may take to furnish the folder; it takes 3."""
+
 # Thumbnails on the disk: 8 to 20 kB each.
 _KEPT: Final = 5000
 _QUALITY: Final = 85
@@ -106,14 +109,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A file of the folder as it is now. `size`: bytes. `changed`: the inode's, ns, which rights count for as well."""
+    """A file of the folder as it is now. `size`: bytes. `changed`: the inode's time, ns: new rights change it, too.
+    `lost`: why a link leads to no file, or empty."""
 
     name: str
     path: Path
     size: int
     mtime: int
     changed: int
-    dangling: bool = False
+    lost: str
 
     @property
     def stamp(self) -> tuple[int, int, int]:
@@ -131,7 +135,7 @@ class Gallery:
 
     `_lock` guards `_known`. `_decoding` is held while a file is decoded, one at a time: a picture of 120 megapixels
     takes half a gigabyte meanwhile, and a browser asks for six thumbnails at once. `_changing` is held while something
-    is put into the folder. They are taken in the order changing, decoding, lock."""
+    is put into the folder. Within another only `_lock` is taken."""
 
     def __init__(self, folder: Path, cache: Path, *, patience: float = 0.5) -> None:
         """`folder`: the person's pictures. `cache`: a folder of the thumbnails' own. Neither need be there yet.
@@ -163,6 +167,8 @@ class Gallery:
                 until = time.monotonic() + self._patience if until is None else until
             if verdict is None:
                 verdict = _Verdict(_KINDS[one.path.suffix.lower()])
+            if verdict.broken and not os.path.lexists(one.path):
+                continue  # deleted before it could be read
             entries.append(Entry(one.name, one.path, verdict.kind, verdict.broken))
         return entries
 
@@ -195,10 +201,7 @@ class Gallery:
                     mend="make it smaller first",
                 )
             with self._decoding:
-                if pictures.kind(data) is None and _KINDS.get(Path(called).suffix.lower()) != "film":
-                    kind, image = _film(data, called)
-                else:
-                    kind, image = _examined(data, called)
+                kind, image = _taken(data, called)
             suffixes = _suffixes(data, kind)
             with self._changing:
                 if not os.path.lexists(self.folder):
@@ -240,7 +243,7 @@ class Gallery:
         with _told(f"the folder of backgrounds {self.folder} cannot be made", parent):
             parent.mkdir(parents=True, exist_ok=True)
             # While this is held the part of another program can only be left over.
-            with filelock.FileLock(parent / f".{self.folder.name}.vbgcam-lock"):
+            with filelock.FileLock(parent / f".{self.folder.name}.vbgcam-lock", _PATIENT):
                 if os.path.lexists(self.folder):
                     return
                 shutil.rmtree(part, ignore_errors=True)
@@ -249,41 +252,52 @@ class Gallery:
                     for label, draw in DRAWN.items():
                         pictures.write(part / f"{label}.jpg", draw(_FURNISHED))
                     part.rename(self.folder)
+                except OSError:
+                    if not os.path.lexists(self.folder):  # else somebody made one meanwhile, with something in it
+                        raise
                 finally:
                     shutil.rmtree(part, ignore_errors=True)
 
-    def _found(self) -> Iterator[_Found]:
+    def _found(self) -> list[_Found]:
         """The files that are listed, in no order."""
-        try:
-            with os.scandir(self.folder) as scanned:
-                for item in scanned:
-                    if (one := self._listed(item)) is not None:
-                        yield one
-        except FileNotFoundError:
-            return
-        except OSError as exc:
-            raise _error(f"the folder of backgrounds {self.folder} cannot be read", self.folder, exc) from exc
+        return [one for item in self._items() if (one := self._listed(item)) is not None]
 
     def _find(self, name: str) -> _Found:
-        one = next((one for one in self._found() if one.name == name), None)
+        one = next((self._listed(item) for item in self._items() if item.name == name), None)
         if one is None:
             raise BackgroundError(f"there is no background {pictures.shown(Path(name))!r} in {self.folder}")
         return one
 
+    def _items(self) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(self.folder) as items:
+                return list(items)
+        except FileNotFoundError:
+            return []
+        except OSError as exc:
+            raise self._unreadable(exc) from exc
+
     def _listed(self, item: os.DirEntry[str]) -> _Found | None:
         if item.name.startswith(".") or Path(item.name).suffix.lower() not in _KINDS or not _is_text(item.name):
             return None
-        path = self.folder / item.name
+        lost = ""
         try:
             status = item.stat()
-        except OSError:
-            if not item.is_symlink():
+        except OSError as exc:
+            try:
+                status = item.stat(follow_symlinks=False)
+            except FileNotFoundError:
                 return None  # deleted just now
-            status = item.stat(follow_symlinks=False)
-            return _Found(item.name, path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, dangling=True)
-        if not stat.S_ISREG(status.st_mode):
+            except OSError as problem:
+                raise self._unreadable(problem) from problem
+            lost = exc.strerror or str(exc)
+        if not (lost or stat.S_ISREG(status.st_mode)):
             return None
-        return _Found(item.name, path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        path = self.folder / item.name
+        return _Found(item.name, path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, lost)
+
+    def _unreadable(self, exc: OSError) -> BackgroundError:
+        return _error(f"the folder of backgrounds {self.folder} cannot be read", self.folder, exc)
 
     def _verdict(self, one: _Found) -> _Verdict | None:
         """What is known of the file without decoding it."""
@@ -307,12 +321,11 @@ class Gallery:
         """Decodes the file; the thumbnail is None where it is broken."""
         assert self._decoding.locked()
         image = None
+        called = pictures.shown(Path(one.name))
         try:
-            if one.dangling:
-                raise BackgroundError(
-                    f"{pictures.shown(Path(one.name))} is a link that leads nowhere", mend="remove it"
-                )
-            kind, image = _examined(one.path, pictures.shown(Path(one.name)))
+            if one.lost:
+                raise BackgroundError(f"{called} is a link that leads to no file ({one.lost})", mend="remove it")
+            kind, image = _examined(one.path, called)
             verdict = _Verdict(kind)
             self._keep(one, verdict, image)
         except BackgroundError as exc:
@@ -375,15 +388,25 @@ def _examined(path: Path, called: str) -> tuple[Kind, bytes]:
     return "film" if background.moves else "picture", image.getvalue()
 
 
-def _film(path: Path, called: str) -> tuple[Kind, bytes]:
-    """A file that is no picture, and whose name does not say what it is."""
+def _taken(path: Path, called: str) -> tuple[Kind, bytes]:
+    """The same of a file whose own name says nothing."""
     try:
         return _examined(path, called)
     except BackgroundError as exc:
+        if _is_picture(path) or _KINDS.get(Path(called).suffix.lower()) == "film":
+            raise
         raise BackgroundError(
             f"{called} is no picture and no film that can be read",
             mend="JPG, PNG, WebP, TIFF, GIF, BMP, AVIF and HEIC can, and films as MP4, MKV, MOV or WebM",
         ) from exc
+
+
+def _is_picture(path: Path) -> bool:
+    """One that is broken is one, too."""
+    try:
+        return pictures.kind(path) is not None
+    except MediaError:
+        return True
 
 
 def _suffixes(path: Path, kind: Kind) -> tuple[str, ...]:

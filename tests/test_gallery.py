@@ -1,0 +1,828 @@
+"""background.gallery: the folder of backgrounds is the person's: whatever stands in it is shown or marked, and nothing
+from outside leads out of it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unicodedata
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from tests.clips import film
+from vbgcam.background import gallery as module
+from vbgcam.background.drawn import DRAWN
+from vbgcam.background.files import open_file
+from vbgcam.background.gallery import Entry, Gallery, _safe
+from vbgcam.errors import BackgroundError
+from vbgcam.frames import U8, Planes, Size
+from vbgcam.pixels import color_yuv, to_av
+
+RED, GREEN, BLUE = (200, 40, 40), (40, 160, 60), (40, 60, 200)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "data" / "backgrounds"
+    path.mkdir(parents=True)
+    return path
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache" / "thumbnails"
+
+
+@pytest.fixture
+def gallery(folder: Path, cache: Path) -> Gallery:
+    return Gallery(folder, cache, patience=60)
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that were decoded, one after the other."""
+    names: list[str] = []
+    busy = threading.Lock()
+
+    def counted(path: Path, size: Size) -> object:
+        assert busy.acquire(blocking=False), "two files are decoded at once"
+        try:
+            names.append(path.name)
+            return open_file(path, size)
+        finally:
+            busy.release()
+
+    monkeypatch.setattr(module, "open_file", counted)
+    return names
+
+
+def picture(path: Path, colour: tuple[int, int, int] = RED, width: int = 64, height: int = 36) -> Path:
+    Image.new("RGB", (width, height), colour).save(path)
+    return path
+
+
+def noise(path: Path) -> Path:
+    """A picture that does not get small."""
+    rng = np.random.default_rng(3)
+    Image.fromarray(rng.integers(0, 256, (240, 320, 3), np.uint8)).save(path)
+    return path
+
+
+def moving(path: Path, colours: list[tuple[int, int, int]], rate: int = 2) -> Path:
+    """A film that shows one colour after the other."""
+    shots = [to_av(Planes.filled(Size(64, 48), color_yuv(colour))) for colour in colours]
+    return film(path, shots, rate=rate)
+
+
+def animation(path: Path, colours: list[tuple[int, int, int]]) -> Path:
+    first, *others = [Image.new("RGB", (64, 36), colour) for colour in colours]
+    first.save(path, save_all=True, append_images=others, duration=500)
+    return path
+
+
+def names(entries: list[Entry]) -> list[str]:
+    return [entry.name for entry in entries]
+
+
+def colour_of(image: bytes, x: float = 0.5, y: float = 0.5) -> tuple[int, ...]:
+    """The pixel there."""
+    with Image.open(io.BytesIO(image)) as opened:
+        assert (opened.format, opened.size) == ("JPEG", (320, 180))
+        rgb = np.asarray(opened.convert("RGB"))
+    return tuple(int(value) for value in rgb[int(y * 179), int(x * 319)])
+
+
+def near(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    return all(abs(a - b) <= 10 for a, b in zip(one, other, strict=True))
+
+
+# What is listed
+
+
+def test_pictures_and_films_are_listed_by_their_labels_and_numbers_count(gallery: Gallery, folder: Path) -> None:
+    for name in ("beach-10.png", "Beach_2.jpg", "zoo.webp", "Alps.JPG"):
+        picture(folder / name)
+    moving(folder / "creek.mp4", [RED, GREEN])
+    animation(folder / "fire.gif", [RED, GREEN])
+    assert [(entry.label, entry.kind, entry.broken) for entry in gallery.entries()] == [
+        ("Alps", "picture", ""),
+        ("Beach 2", "picture", ""),
+        ("beach 10", "picture", ""),
+        ("creek", "film", ""),
+        ("fire", "film", ""),
+        ("zoo", "picture", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("late_summer-2.jpg", "late summer 2"),
+        ("two  spaces.png", "two spaces"),
+        ("archive.2024.png", "archive.2024"),
+        ("--.png", "--.png"),
+        ("a\tb\u202ec.png", "a b c"),
+    ],
+)
+def test_a_label_is_the_readable_name(name: str, label: str) -> None:
+    assert Entry(name, Path(name), "picture", "").label == label
+
+
+def test_what_is_no_background_is_not_listed(gallery: Gallery, folder: Path) -> None:
+    picture(folder / "good.png")
+    picture(folder / ".hidden.png")
+    picture(folder / ".good.vbgcam-0123456789ab.png")
+    (folder / "notes.txt").write_text("milk")
+    (folder / "Thumbs.db").write_bytes(b"x")
+    (folder / "more.png").mkdir()
+    picture(folder / "more.png" / "inside.png")
+    assert names(gallery.entries()) == ["good.png"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there, and there are no pipes with names")
+def test_links_to_pictures_are_listed_lost_ones_marked_and_pipes_left_alone(
+    gallery: Gallery, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "good.png").symlink_to(picture(tmp_path / "elsewhere.png"))
+    (folder / "lost.png").symlink_to(tmp_path / "nothing.png")
+    (folder / "round.png").symlink_to(folder / "round.png")
+    (folder / "tree.png").symlink_to(tmp_path)
+    os.mkfifo(folder / "pipe.png")
+    good, lost, circle = gallery.entries()
+    assert (good.name, good.broken) == ("good.png", "")
+    assert (lost.name, "leads to no file" in lost.broken) == ("lost.png", True)
+    assert (circle.name, "leads to no file" in circle.broken) == ("round.png", True)
+    with pytest.raises(BackgroundError, match="leads to no file"):
+        gallery.thumbnail("lost.png")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
+def test_a_name_that_is_no_text_is_not_listed_for_no_setting_could_hold_it(gallery: Gallery, folder: Path) -> None:
+    picture(folder / "good.png")
+    shutil.copy(folder / "good.png", os.fsdecode(os.fsencode(folder) + b"/caf\xe9.png"))
+    assert names(gallery.entries()) == ["good.png"]
+
+
+def test_without_a_folder_there_are_no_backgrounds(tmp_path: Path) -> None:
+    assert Gallery(tmp_path / "none", tmp_path / "cache").entries() == []
+
+
+def test_a_folder_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(BackgroundError, match=r"folder of backgrounds .* cannot be read: Not a directory"):
+        Gallery(tmp_path / "file", tmp_path / "cache").entries()
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may do everything")
+@pytest.mark.parametrize("mode", [0o000, 0o400])
+def test_a_folder_that_may_not_be_read_is_one_line_with_what_mends_it(
+    gallery: Gallery, folder: Path, mode: int
+) -> None:
+    picture(folder / "good.png")
+    folder.chmod(mode)
+    try:
+        with pytest.raises(BackgroundError, match="cannot be read: Permission denied; chmod u\\+rwx"):
+            gallery.entries()
+    finally:
+        folder.chmod(0o700)
+
+
+# What is broken
+
+
+def cut_jpeg(path: Path) -> None:
+    noise(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def bomb(path: Path) -> None:
+    """A few bytes that claim 40,000 times 40,000 pixels."""
+    picture(path)
+    data = bytearray(path.read_bytes())
+    data[16:24] = (40_000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    path.write_bytes(data)
+
+
+def text(path: Path) -> None:
+    path.write_text("<html>404</html>")
+
+
+def nothing(path: Path) -> None:
+    path.touch()
+
+
+def cut_film(path: Path) -> None:
+    moving(path, [RED, GREEN])
+    path.write_bytes(path.read_bytes()[:700])
+
+
+BROKEN: list[tuple[str, Callable[[Path], None], str]] = [
+    ("cut.jpg", cut_jpeg, "broken or cut off"),
+    ("bomb.png", bomb, "too large"),
+    ("page.jpg", text, "no picture that can be read"),
+    ("page.mp4", text, "not a film"),
+    ("empty.png", nothing, "empty"),
+    ("cut.mp4", cut_film, "cut.mp4"),
+]
+
+
+@pytest.mark.parametrize(("name", "make", "why"), BROKEN, ids=[name for name, _, _ in BROKEN])
+def test_a_broken_file_is_marked_in_one_line_and_the_others_are_shown(
+    gallery: Gallery, folder: Path, name: str, make: Callable[[Path], None], why: str
+) -> None:
+    make(folder / name)
+    picture(folder / "zebra.png")
+    broken, good = gallery.entries()
+    assert (broken.name, good.name, good.broken) == (name, "zebra.png", "")
+    assert broken.kind == ("film" if name.endswith(".mp4") else "picture")
+    assert why in broken.broken
+    assert broken.broken.startswith(name)
+    assert broken.broken.isprintable()
+    assert str(folder) not in broken.broken
+    with pytest.raises(BackgroundError) as caught:
+        gallery.thumbnail(name)
+    assert str(caught.value) == broken.broken
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may read everything")
+def test_a_picture_that_may_not_be_read_is_whole_again_once_it_may(gallery: Gallery, folder: Path) -> None:
+    path = picture(folder / "a.png")
+    for _ in range(2):  # the second time with a thumbnail from the first
+        change_mode(path, 0)
+        (entry,) = gallery.entries()
+        assert "may not be read" in entry.broken
+        change_mode(path, 0o600)
+        (entry,) = gallery.entries()
+        assert not entry.broken
+
+
+def change_mode(path: Path, mode: int) -> None:
+    """Again until it is seen: a file system's clock goes in steps of some milliseconds."""
+    before = path.stat().st_ctime_ns
+    while path.stat().st_ctime_ns == before:
+        path.chmod(mode)
+
+
+# When files are judged
+
+
+def test_a_file_is_decoded_once(gallery: Gallery, folder: Path, decoded: list[str]) -> None:
+    picture(folder / "a.png")
+    text(folder / "b.png")
+    moving(folder / "c.mp4", [RED, GREEN])
+    first = gallery.entries()
+    assert gallery.entries() == first
+    gallery.thumbnail("a.png")
+    gallery.thumbnail("c.mp4")
+    with pytest.raises(BackgroundError):
+        gallery.thumbnail("b.png")
+    assert decoded == ["a.png", "b.png", "c.mp4"]
+
+
+def test_after_a_restart_the_thumbnails_say_what_is_whole(
+    folder: Path, cache: Path, gallery: Gallery, decoded: list[str]
+) -> None:
+    picture(folder / "a.png")
+    text(folder / "b.png")
+    moving(folder / "c.mp4", [RED, GREEN])
+    before = gallery.entries(), gallery.thumbnail("c.mp4")
+    decoded.clear()
+    again = Gallery(folder, cache)
+    assert (again.entries(), again.thumbnail("c.mp4")) == before
+    assert decoded == ["b.png"]
+
+
+def test_a_file_that_was_replaced_is_judged_anew(gallery: Gallery, folder: Path) -> None:
+    text(folder / "a.png")
+    assert gallery.entries()[0].broken
+    picture(folder / "a.png", GREEN)
+    assert not gallery.entries()[0].broken
+    assert near(colour_of(gallery.thumbnail("a.png")), GREEN)
+    before = (folder / "a.png").stat()
+    picture(folder / "a.png", BLUE)
+    os.utime(folder / "a.png", ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    assert near(colour_of(gallery.thumbnail("a.png")), BLUE)
+
+
+def test_a_file_of_the_same_length_is_judged_anew_too(gallery: Gallery, folder: Path) -> None:
+    data = noise(folder / "a.jpg").read_bytes()
+    (folder / "a.jpg").write_bytes(bytes(len(data)))
+    os.utime(folder / "a.jpg", (1, 1))
+    assert gallery.entries()[0].broken
+    (folder / "a.jpg").write_bytes(data)
+    os.utime(folder / "a.jpg", (2, 2))
+    assert not gallery.entries()[0].broken
+
+
+def test_what_was_deleted_by_hand_is_forgotten(gallery: Gallery, folder: Path) -> None:
+    picture(folder / "a.png")
+    gallery.entries()
+    (folder / "a.png").unlink()
+    assert (gallery.entries(), gallery._known) == ([], {})
+
+
+def test_many_new_files_are_judged_over_several_calls(folder: Path, cache: Path, decoded: list[str]) -> None:
+    for number in range(3):
+        text(folder / f"{number}.png")
+    gallery = Gallery(folder, cache, patience=0)
+    assert [bool(entry.broken) for entry in gallery.entries()] == [True, False, False]
+    with pytest.raises(BackgroundError, match=r"2\.png is no picture"):
+        gallery.thumbnail("2.png")  # asked for, it is judged at once
+    assert [bool(entry.broken) for entry in gallery.entries()] == [True, True, True]
+    assert decoded == ["0.png", "2.png", "1.png"]
+
+
+# Thumbnails
+
+
+def test_a_thumbnail_is_filled_whatever_the_pictures_shape(gallery: Gallery, folder: Path) -> None:
+    tall = Image.new("RGB", (90, 900), RED)
+    tall.paste(GREEN, (0, 415, 90, 485))
+    tall.save(folder / "tall.png")
+    image = gallery.thumbnail("tall.png")
+    for x in (0, 0.5, 1):
+        assert near(colour_of(image, x), GREEN)
+        assert near(colour_of(image, x, 0), GREEN)
+    picture(folder / "dot.png", BLUE, 1, 1)
+    assert near(colour_of(gallery.thumbnail("dot.png"), 1, 1), BLUE)
+
+
+def test_a_films_thumbnail_is_what_it_shows_after_a_second(gallery: Gallery, folder: Path) -> None:
+    moving(folder / "film.mp4", [RED, RED, GREEN, GREEN, BLUE])
+    animation(folder / "gif.gif", [RED, RED, GREEN, GREEN, BLUE])
+    assert near(colour_of(gallery.thumbnail("film.mp4")), GREEN)
+    assert near(colour_of(gallery.thumbnail("gif.gif")), GREEN)
+
+
+def test_a_film_of_less_than_a_second_has_a_thumbnail_too(gallery: Gallery, folder: Path) -> None:
+    moving(folder / "film.mp4", [GREEN, GREEN, GREEN], rate=30)
+    assert near(colour_of(gallery.thumbnail("film.mp4")), GREEN)
+
+
+def test_a_changed_file_leaves_no_old_thumbnail_behind(gallery: Gallery, folder: Path, cache: Path) -> None:
+    for colour in (RED, GREEN, BLUE):
+        picture(folder / "a.png", colour, 64 + colour[0])
+        gallery.thumbnail("a.png")
+    assert len(list(cache.iterdir())) == 1
+
+
+@pytest.mark.parametrize("damage", ["cut", "garbage", "small", "empty"])
+def test_a_damaged_thumbnail_is_made_anew(folder: Path, cache: Path, gallery: Gallery, damage: str) -> None:
+    picture(folder / "a.png", GREEN)
+    gallery.thumbnail("a.png")
+    (kept,) = cache.iterdir()
+    if damage == "cut":
+        kept.write_bytes(kept.read_bytes()[:-40])
+    elif damage == "small":
+        picture(kept, GREEN)
+    else:
+        kept.write_bytes(b"" if damage == "empty" else b"garbage")
+    for reader in (gallery, Gallery(folder, cache)):
+        assert near(colour_of(reader.thumbnail("a.png"), 1, 1), GREEN)
+
+
+def test_the_cache_is_bounded_and_the_newest_stay(
+    folder: Path, cache: Path, gallery: Gallery, monkeypatch: pytest.MonkeyPatch, decoded: list[str]
+) -> None:
+    monkeypatch.setattr(module, "_KEPT", 3)
+    for number in range(6):
+        picture(folder / f"{number}.png")
+        gallery.thumbnail(f"{number}.png")
+        for kept in cache.iterdir():  # the clock of a file system is too coarse to tell them apart
+            os.utime(kept, ns=(0, kept.stat().st_mtime_ns - 10**9))
+    assert len(list(cache.iterdir())) == 3
+    decoded.clear()
+    gallery.thumbnail("5.png")
+    assert decoded == []
+
+
+def test_without_a_place_for_thumbnails_the_gallery_still_works(folder: Path, tmp_path: Path) -> None:
+    picture(folder / "a.png", GREEN)
+    (tmp_path / "cache").write_text("a file is in the way")
+    gallery = Gallery(folder, tmp_path / "cache")
+    assert names(gallery.entries()) == ["a.png"]
+    assert near(colour_of(gallery.thumbnail("a.png")), GREEN)
+    gallery.remove("a.png")
+
+
+def test_one_cache_serves_two_folders(folder: Path, cache: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    for place, colour in ((folder, RED), (other, GREEN)):  # of one name, size and time
+        os.utime(picture(place / "a.bmp", colour), (1, 1))
+    assert near(colour_of(Gallery(folder, cache).thumbnail("a.bmp")), RED)
+    assert near(colour_of(Gallery(other, cache).thumbnail("a.bmp")), GREEN)
+
+
+OUTSIDE = ["", ".", "..", "../secret.png", "/etc/passwd", "sub/inside.png", ".hidden.png", "notes.txt", "sub", "A.png"]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_a_name_that_is_not_listed_leads_nowhere(gallery: Gallery, folder: Path, name: str) -> None:
+    picture(folder / "a.png")
+    picture(folder.parent / "secret.png")
+    picture(folder / ".hidden.png")
+    (folder / "notes.txt").write_text("milk")
+    (folder / "sub").mkdir()
+    picture(folder / "sub" / "inside.png")
+    for name_of in (name, str(folder / name), f"a.png/../{name}", f"a.png\0{name}"):
+        for ask in (gallery.thumbnail, gallery.remove):
+            with pytest.raises(BackgroundError, match="there is no background"):
+                ask(name_of)
+    assert (folder.parent / "secret.png").exists()
+    assert len(list(folder.iterdir())) == 4
+
+
+# Adding
+
+
+def test_what_is_added_is_a_copy_to_the_byte_and_is_listed(gallery: Gallery, folder: Path, tmp_path: Path) -> None:
+    data = noise(tmp_path / "upload.jpg").rename(tmp_path / "upload")
+    entry = gallery.add("beach.jpg", data)
+    assert entry == Entry("beach.jpg", folder / "beach.jpg", "picture", "")
+    assert gallery.entries() == [entry]
+    assert entry.path.read_bytes() == data.read_bytes()
+    assert [path.name for path in folder.iterdir()] == ["beach.jpg"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such rights")
+def test_what_is_added_has_the_rights_of_any_new_file(gallery: Gallery, folder: Path, tmp_path: Path) -> None:
+    picture(tmp_path / "up.png").chmod(0o600)
+    (folder.parent / "new").touch()
+    assert gallery.add("a.png", tmp_path / "up.png").path.stat().st_mode == (folder.parent / "new").stat().st_mode
+
+
+def test_a_name_that_is_taken_gets_a_number(gallery: Gallery, folder: Path, tmp_path: Path) -> None:
+    data = picture(tmp_path / "upload.png")
+    added = [gallery.add("image.png", data).name for _ in range(3)]
+    assert added == ["image.png", "image 2.png", "image 3.png"]
+    (folder / "Lake.png").symlink_to(tmp_path / "nothing")
+    assert gallery.add("Lake.png", data).name == "Lake 2.png"
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ("beach.png", "beach.png"),
+        ("Strand am Abend.PNG", "Strand am Abend.png"),
+        ("../../etc/beach.png", "beach.png"),
+        ("C:\\Users\\me\\beach.png", "beach.png"),
+        ("..png", "background.png"),
+        (".beach.png", "beach.png"),
+        ("beach", "beach.png"),
+        ("beach.jpg", "beach.png"),
+        ("beach.mp4", "beach.png"),
+        ("beach.2024", "beach.2024.png"),
+        ("beach.html", "beach.html.png"),
+        ("", "background.png"),
+        ("...", "background.png"),
+        ("con.png", "background con.png"),
+        ("LPT1.tar.png", "background LPT1.tar.png"),
+        ("a\0b\nc\x1b[31md\u202e.png", "a b c [31md.png"),
+        ('w<h>a"t|?*:.png', "w h a t.png"),
+        ("cafe\u0301.png", "café.png"),
+        ("  spaces  .png", "spaces.png"),
+    ],
+)
+def test_a_name_becomes_one_that_every_system_takes(
+    gallery: Gallery, tmp_path: Path, folder: Path, asked: str, name: str
+) -> None:
+    entry = gallery.add(asked, picture(tmp_path / "upload.png"))
+    assert (entry.name, entry.path) == (name, folder / name)
+    assert names(gallery.entries()) == [name]
+
+
+@given(st.text(st.characters(codec=None), max_size=300), st.sampled_from([".png", ".mp4"]))
+def test_no_name_leads_out_of_the_folder(name: str, suffix: str) -> None:
+    safe = _safe(name, suffix, (suffix, ".webm"))
+    assert safe.endswith((suffix, ".webm"))
+    assert len(safe) <= 100
+    assert len(safe.encode()) <= 140
+    assert not safe.startswith((".", " "))
+    assert Path(safe).stem.strip(" .") == Path(safe).stem != ""
+    assert not set(safe) & set('/\\<>:"|?*')
+    assert all(unicodedata.category(c)[0] != "C" for c in safe)
+    assert _safe(safe, suffix, (suffix, ".webm")) == safe
+
+
+@pytest.mark.parametrize(
+    ("suffix", "asked", "name"),
+    [
+        (".jpg", "a", "a.jpg"),
+        (".jpg", "a.jpeg", "a.jpeg"),
+        (".jpg", "a.jfif", "a.jfif"),
+        (".webp", "a.png", "a.webp"),
+        (".gif", "a.jpg", "a.gif"),
+        (".tif", "a.tiff", "a.tiff"),
+        (".bmp", "a", "a.bmp"),
+        (".ppm", "a", "a.ppm"),
+        (".avif", "a", "a.avif"),
+        (".mp4", "a", "a.mp4"),
+        (".mp4", "a.MOV", "a.mov"),
+        (".mp4", "a.jpg", "a.mp4"),
+        (".mkv", "a", "a.mkv"),
+        (".mkv", "a.mp4", "a.mkv"),
+        (".mkv", "a.webm", "a.webm"),
+        (".avi", "a", "a.avi"),
+        (".ts", "a", "a.ts"),
+        (".mpg", "a", "a.mpg"),
+        (".flv", "a", "a.flv"),
+    ],
+)
+def test_a_file_that_lacks_its_suffix_gets_it(
+    gallery: Gallery, tmp_path: Path, suffix: str, asked: str, name: str
+) -> None:
+    made = tmp_path / f"made{suffix}"
+    if module._KINDS[suffix] == "film":
+        try:
+            moving(made, [RED, GREEN] * 20, rate=25)
+        except Exception as exc:  # PyAV raises what FFmpeg was built without
+            pytest.skip(f"this FFmpeg writes no {suffix}: {exc}")
+    else:
+        try:
+            picture(made)
+        except (KeyError, OSError) as exc:
+            pytest.skip(f"this Pillow writes no {suffix}: {exc}")
+    entry = gallery.add(asked, made.rename(tmp_path / "upload"))
+    assert entry.name == name
+    assert entry.kind == module._KINDS[suffix]
+    assert gallery.entries() == [entry]
+
+
+@pytest.mark.parametrize(("name", "make"), [case[:2] for case in BROKEN], ids=[name for name, _, _ in BROKEN])
+def test_what_cannot_be_read_is_not_taken_in(
+    gallery: Gallery, folder: Path, tmp_path: Path, name: str, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / name)
+    data = (tmp_path / name).rename(tmp_path / "upload")
+    for asked in (name, "my file"):
+        with pytest.raises(BackgroundError) as caught:
+            gallery.add(asked, data)
+        message = str(caught.value)
+        assert message.startswith(asked)
+        assert message.isprintable()
+        assert str(tmp_path) not in message
+        assert list(folder.iterdir()) == []
+
+
+def test_text_is_refused_in_words_for_both_kinds(gallery: Gallery, tmp_path: Path) -> None:
+    text(tmp_path / "upload")
+    with pytest.raises(BackgroundError, match=r"^notes\.txt is no picture and no film that can be read; JPG, PNG"):
+        gallery.add("notes.txt", tmp_path / "upload")
+
+
+def test_too_large_a_file_is_not_taken_in(
+    gallery: Gallery, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoded: list[str]
+) -> None:
+    data = picture(tmp_path / "upload.png")
+    monkeypatch.setattr(module, "MAX_BYTES", data.stat().st_size - 1)
+    with pytest.raises(BackgroundError, match=r"beach\.png is too large"):
+        gallery.add("beach.png", data)
+    assert decoded == []
+    monkeypatch.setattr(module, "MAX_BYTES", data.stat().st_size)
+    assert gallery.add("beach.png", data).path.parent == folder
+
+
+def test_an_upload_that_is_gone_is_one_line(gallery: Gallery, tmp_path: Path) -> None:
+    with pytest.raises(BackgroundError, match=r"beach\.png cannot be taken in: No such file"):
+        gallery.add("beach.png", tmp_path / "gone")
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    mount, unmount = shutil.which("mount"), shutil.which("umount")
+    if sys.platform != "linux" or os.geteuid() or mount is None or unmount is None:
+        pytest.skip("only root can mount a small disk")
+    if subprocess.run([mount, "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=False).returncode:
+        pytest.skip("this machine lets nobody mount a disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run([unmount, "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_one_line_and_nothing_is_half_there(gallery: Gallery, folder: Path, tmp_path: Path) -> None:
+    data = noise(tmp_path / "upload.png")
+    with small_disk(folder, "100k"):
+        with pytest.raises(BackgroundError, match=r"beach\.png cannot be taken in: No space left on device; make room"):
+            gallery.add("beach.png", data)
+        assert list(folder.iterdir()) == []
+        assert gallery.add("small.png", picture(tmp_path / "small.png")).name == "small.png"
+
+
+def test_two_of_one_name_at_once_are_both_there(gallery: Gallery, tmp_path: Path) -> None:
+    uploads = [picture(tmp_path / f"{number}.png", (10 * number, 0, 0)) for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        added = list(pool.map(lambda data: gallery.add("image.png", data), uploads))
+    assert len({entry.name for entry in added}) == 8
+    assert all(entry.path.read_bytes() == data.read_bytes() for entry, data in zip(added, uploads, strict=True))
+
+
+# Removing
+
+
+def test_what_is_removed_is_gone_and_its_thumbnail_too(gallery: Gallery, folder: Path, cache: Path) -> None:
+    picture(folder / "a.png")
+    picture(folder / "b.png")
+    text(folder / "c.png")
+    gallery.entries()
+    gallery.remove("a.png")
+    gallery.remove("c.png")
+    assert names(gallery.entries()) == ["b.png"]
+    assert len(list(cache.iterdir())) == 1
+    with pytest.raises(BackgroundError, match=r"there is no background 'a\.png'"):
+        gallery.remove("a.png")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_of_a_link_the_link_is_removed(gallery: Gallery, folder: Path, tmp_path: Path) -> None:
+    (folder / "a.png").symlink_to(picture(tmp_path / "mine.png"))
+    gallery.remove("a.png")
+    assert gallery.entries() == []
+    assert (tmp_path / "mine.png").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may do everything")
+def test_what_may_not_be_changed_is_one_line_with_what_mends_it(gallery: Gallery, folder: Path, tmp_path: Path) -> None:
+    picture(folder / "a.png")
+    folder.chmod(0o500)
+    try:
+        with pytest.raises(BackgroundError, match=r"a\.png cannot be removed: Permission denied; chmod u\+rwx"):
+            gallery.remove("a.png")
+        with pytest.raises(BackgroundError, match=r"b\.png cannot be taken in: Permission denied; chmod u\+rwx"):
+            gallery.add("b.png", picture(tmp_path / "b.png"))
+    finally:
+        folder.chmod(0o700)
+
+
+# Furnishing
+
+
+def plain(size: Size) -> U8:
+    return np.full((size.height, size.width, 3), 90, np.uint8)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Two backgrounds that are drawn at once, and which were."""
+    drawn: list[str] = []
+
+    def draw(name: str) -> Callable[[Size], U8]:
+        def drawing(size: Size) -> U8:
+            drawn.append(name)
+            return plain(size)
+
+        return drawing
+
+    monkeypatch.setattr(module, "DRAWN", {"One": draw("One"), "Two": draw("Two")})
+    return drawn
+
+
+def test_a_new_folder_is_furnished_with_all_that_the_program_draws(tmp_path: Path) -> None:
+    gallery = Gallery(tmp_path / "new" / "backgrounds", tmp_path / "cache", patience=60)
+    gallery.furnish()
+    entries = gallery.entries()
+    assert {entry.label for entry in entries} == set(DRAWN)
+    assert {(entry.kind, entry.broken) for entry in entries} == {("picture", "")}
+    for entry in entries:
+        with Image.open(entry.path) as image:
+            assert image.size == (1920, 1080)
+    assert sum(entry.path.stat().st_size for entry in entries) < 8_000_000
+
+
+def test_a_folder_that_is_there_is_left_alone(tmp_path: Path, quick: list[str]) -> None:
+    (tmp_path / "backgrounds").mkdir()
+    gallery = Gallery(tmp_path / "backgrounds", tmp_path / "cache")
+    gallery.furnish()
+    assert (gallery.entries(), quick) == ([], [])
+
+
+def test_what_a_person_removed_does_not_come_back(tmp_path: Path, quick: list[str]) -> None:
+    gallery = Gallery(tmp_path / "backgrounds", tmp_path / "cache")
+    gallery.furnish()
+    gallery.remove("One.jpg")
+    gallery.furnish()
+    Gallery(tmp_path / "backgrounds", tmp_path / "cache").furnish()
+    assert names(gallery.entries()) == ["Two.jpg"]
+    assert quick == ["One", "Two"]
+
+
+def test_two_that_furnish_at_once_draw_once(tmp_path: Path, quick: list[str]) -> None:
+    galleries = [Gallery(tmp_path / "backgrounds", tmp_path / "cache") for _ in range(4)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(Gallery.furnish, galleries * 2))
+    assert names(galleries[0].entries()) == ["One.jpg", "Two.jpg"]
+    assert quick == ["One", "Two"]
+
+
+def test_the_first_that_is_added_comes_to_the_drawn_ones(tmp_path: Path, quick: list[str]) -> None:
+    gallery = Gallery(tmp_path / "data" / "backgrounds", tmp_path / "cache")
+    gallery.add("mine.png", picture(tmp_path / "up.png"))
+    gallery.furnish()
+    assert names(gallery.entries()) == ["mine.png", "One.jpg", "Two.jpg"]
+    assert quick == ["One", "Two"]
+
+
+def test_a_folder_made_meanwhile_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "backgrounds"
+
+    def draw(size: Size) -> U8:
+        folder.mkdir()
+        picture(folder / "mine.png")
+        return plain(size)
+
+    monkeypatch.setattr(module, "DRAWN", {"One": draw})
+    gallery = Gallery(folder, tmp_path / "cache")
+    gallery.furnish()
+    assert names(gallery.entries()) == ["mine.png"]
+    assert not list(tmp_path.glob(".*part"))
+
+
+def test_where_it_fails_there_is_one_line_and_the_next_time_it_is_made(tmp_path: Path, quick: list[str]) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    gallery = Gallery(disk / "backgrounds", tmp_path / "cache")
+    with small_disk(disk, "40k"):
+        with pytest.raises(BackgroundError, match="No space left on device"):
+            gallery.furnish()
+        assert not (disk / "backgrounds").exists()
+        assert not list(disk.glob(".*part"))
+    gallery.furnish()
+    assert names(gallery.entries()) == ["One.jpg", "Two.jpg"]
+
+
+FURNISH = """
+import sys
+from pathlib import Path
+from vbgcam.background.gallery import Gallery
+Gallery(Path(sys.argv[1]), Path(sys.argv[2])).furnish()
+"""
+
+
+def test_killed_while_furnishing_it_begins_anew(tmp_path: Path, quick: list[str]) -> None:
+    folder = tmp_path / "backgrounds"
+    process = subprocess.Popen([sys.executable, "-c", FURNISH, str(folder), str(tmp_path / "cache")])
+    deadline = time.monotonic() + 60
+    try:
+        while not list(tmp_path.glob(".backgrounds.*/*.jpg")):
+            assert process.poll() is None, "it ended before it could be killed"
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+    finally:
+        process.send_signal(signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
+        process.wait()
+    assert not folder.exists()
+    assert list(tmp_path.glob(".backgrounds.*part"))
+    gallery = Gallery(folder, tmp_path / "cache")
+    assert gallery.entries() == []
+    gallery.furnish()
+    assert names(gallery.entries()) == ["One.jpg", "Two.jpg"]
+    assert not list(tmp_path.glob(".backgrounds.*part"))
+
+
+# Threads
+
+
+def test_any_thread_may_do_anything_at_any_time(
+    gallery: Gallery, folder: Path, tmp_path: Path, decoded: list[str]
+) -> None:
+    uploads = [picture(tmp_path / "0.png"), noise(tmp_path / "1.jpg"), animation(tmp_path / "2.gif", [RED, GREEN])]
+    for upload in uploads:
+        gallery.add(upload.name, upload)
+
+    def work(seed: int) -> None:
+        chance = random.Random(seed)
+        for _ in range(40):
+            there = gallery.entries()
+            assert not [entry.broken for entry in there if entry.broken]
+            with contextlib.suppress(BackgroundError):  # another thread may have removed it
+                action = chance.randrange(4)
+                if action == 0 and len(there) > 3:
+                    gallery.remove(chance.choice(there).name)
+                elif action == 1:
+                    gallery.add("image.png", chance.choice(uploads))
+                elif there:
+                    gallery.thumbnail(chance.choice(there).name)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(work, range(6)))
+    gallery.entries()
+    assert len(decoded) > 10
+    assert set(gallery._known) == {path.name for path in folder.iterdir()}
