@@ -191,6 +191,19 @@ def test_what_was_chosen_is_there_the_next_time_and_a_pause_is_not(user: User) -
         assert status["settings"]["background"]["show"] == "#c02020"
 
 
+def test_a_chosen_picture_that_is_gone_the_next_time_is_a_colour_and_one_that_was_named_is_an_error(user: User) -> None:
+    picture = user.folder / "gone.png"
+    pictures.write(picture, room(Size(64, 48)))
+    with user.running():
+        user.says("background", str(picture))
+        user.says("quit")
+    picture.unlink()
+    with user.running() as daemon:
+        assert "gone.png" in daemon.log()
+        user.says("quit")
+    assert "gone.png" in user.refused(*user.start, "--background", str(picture))
+
+
 def test_a_terminated_one_says_goodbye(user: User) -> None:
     with user.running() as daemon:
         daemon.process.send_signal(signal.SIGTERM)

@@ -83,11 +83,12 @@ def serve(
 
 
 def _planned(layers: Layers, *, waits: bool) -> Plan:
-    """With the usual colour behind where the background is not there any more, and somebody is there who sees it."""
+    """With the usual colour behind where the background that was chosen is not there any more, or where somebody is
+    there who sees what became of it."""
     try:
         return plan(layers.settings, waits=waits)
     except BackgroundError as exc:
-        if not waits:
+        if not (waits or layers.chose("background.show")):
             raise
         log.warning("%s (a colour stands in for it)", exc)
         layers.settings = changed(layers.settings, {"background.show": Settings().background.show})

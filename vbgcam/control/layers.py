@@ -34,6 +34,10 @@ class Layers:
         self.problems: tuple[str, ...] = ()
         self.settings = self._in_force(self._base)
 
+    def chose(self, name: str) -> bool:
+        """Whether the value in force was chosen by hand, in this run or an earlier one."""
+        return name in self._now or (name not in self._overrides and name in self._state.chosen(self._base))
+
     def with_choice(self, values: Mapping[str, object]) -> Settings:
         """What the settings would be. Raises ConfigError."""
         return config.changed(self.settings, values)
