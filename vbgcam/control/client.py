@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 from urllib.parse import quote
 
-from vbgcam.control.place import HOST, Control, Place, strangers
+from vbgcam.control import guard
+from vbgcam.control.place import HOST, Control, Place, impostor
 from vbgcam.errors import ConfigError, ControlError
 from vbgcam.logfile import log_path
-
-UPLOAD: Final = 256 << 20
-"""Bytes that a background may have."""
 
 # Seconds for an answer. A command may open a camera; a report looks at all of the machine.
 _ANSWER: Final = 5.0
@@ -67,8 +65,8 @@ class Client:
         try:
             with path.open("rb") as stream:
                 size = os.fstat(stream.fileno()).st_size
-                if size > UPLOAD:
-                    raise ControlError(f"{path}: is too large for the gallery, which takes {UPLOAD >> 20} MiB")
+                if size > guard.UPLOAD:
+                    raise ControlError(f"{path}: is too large for the gallery, which takes {guard.UPLOAD >> 20} MiB")
                 told = self._json("POST", f"/api/gallery?name={_quoted(path.name)}", stream, seconds=_LONG, size=size)
         except OSError as exc:
             raise ControlError(f"{path}: {exc.strerror or exc}") from exc
@@ -114,7 +112,7 @@ class Client:
         size: int | None = None,
     ) -> bytes:
         control = self._place.find()
-        if strangers(control):
+        if impostor(control):
             raise self._silent(control)
         headers = {"Authorization": f"Bearer {control.token}"}
         if size is not None:
