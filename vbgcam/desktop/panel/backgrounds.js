@@ -49,9 +49,13 @@ export class Backgrounds {
     });
     byId("fit").addEventListener("change", () => act({ do: "set", settings: { "background.fit": byId("fit").value } }, "fit"));
     byId("show-room").addEventListener("click", async () => {
-      if (await show("none")) byId("as-it-is").open = false;
+      if (!(await show("none"))) return;
+      byId("as-it-is").open = false;
+      byId("hide-room").focus();
     });
-    byId("hide-room").addEventListener("click", () => show(this.last || this.choices?.colours[0]?.spec || "blur:1"));
+    byId("hide-room").addEventListener("click", async () => {
+      if (await show(this.last || this.choices?.colours[0]?.spec || "blur:1")) byId("h-background").focus();
+    });
     byId("backgrounds").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       if (event.key !== "Delete") return;
       const button = this.radios.radioAt(event.target)?.parentElement?.querySelector(".remove");
@@ -200,7 +204,7 @@ export class Backgrounds {
 
   /** @param {Background} one @param {HTMLElement} radio @param {HTMLElement} button */
   async remove(one, radio, button) {
-    if (!(await confirmed(button, `Remove “${one.label}” from the gallery? Its file is deleted.`, "Remove"))) return;
+    if (!(await confirmed(button, `Remove “${one.label}” from the gallery? Its file is deleted.`, "Remove", "Keep"))) return;
     const all = this.radios.all;
     const at = all.indexOf(radio);
     try {

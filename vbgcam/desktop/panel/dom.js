@@ -121,11 +121,13 @@ async function copy(text) {
   }
 }
 
-/** Asks before something that cannot be taken back. @param {HTMLElement} near @param {string} question @param {string} yes */
-export function confirmed(near, question, yes) {
+/** Asks before something that cannot be taken back.
+ * @param {HTMLElement} near @param {string} question @param {string} yes @param {string} no */
+export function confirmed(near, question, yes, no) {
   const box = byId("confirm");
   byId("confirm-text").textContent = question;
   byId("confirm-yes").textContent = yes;
+  byId("confirm-no").textContent = no;
   return new Promise((resolve) => {
     const answers = new AbortController();
     const { signal } = answers;

@@ -33,7 +33,7 @@ const waiting = new Set();
 
 const sight = new Sight(act);
 const backgrounds = new Backgrounds(act, offer);
-const settings = new Settings(act);
+const settings = new Settings(act, offer);
 const figures = new Figures();
 const welcome = new Welcome(act);
 
@@ -88,7 +88,8 @@ async function follow() {
       if (error instanceof api.Unknown) return shut(error);
       after = undefined;
       if (error instanceof DOMException) continue; // the machine slept; the next answer tells
-      lost();
+      if (error instanceof api.Refused) toast(error.message, "status");
+      else lost();
       await pause(RETRY);
     }
   }
@@ -146,7 +147,8 @@ async function offer() {
   try {
     choices = await api.choices();
   } catch (error) {
-    if (!(error instanceof api.Gone || error instanceof api.Unknown)) throw error;
+    if (error instanceof api.Refused) toast(error.message, "choices");
+    else if (!(error instanceof api.Gone || error instanceof api.Unknown)) throw error; // who follows the status sees it
     return;
   }
   backgrounds.offer(choices);
@@ -252,7 +254,7 @@ byId("snapshot").addEventListener("click", async () => {
   }
 });
 byId("quit").addEventListener("click", async () => {
-  if (await confirmed(byId("quit"), "Quit vbgcam? A call that reads the camera sees no picture any more.", "Quit")) await act({ do: "quit" }, "quit");
+  if (await confirmed(byId("quit"), "Quit vbgcam? A call that reads the camera sees no picture any more.", "Quit", "Go on")) await act({ do: "quit" }, "quit");
 });
 
 async function begin() {

@@ -27,12 +27,12 @@ const SWITCH = [
 ];
 
 export class Settings {
-  /** @param {Act} act */
-  constructor(act) {
+  /** @param {Act} act @param {() => Promise<void>} refresh  asks for the choices anew: they say which one it is now */
+  constructor(act, refresh) {
     const set = (/** @type {string} */ key, /** @type {unknown} */ value) => act({ do: "set", settings: { [key]: value } }, key);
     this.presets = new Radios(byId("presets"), (name) => act({ do: "preset", to: name }, "preset"));
-    this.cameras = new Radios(byId("cameras"), (spec) => act({ do: "camera", to: spec }, "camera"));
-    this.models = new Radios(byId("models"), (spec) => act({ do: "model", to: spec }, "model"));
+    this.cameras = new Radios(byId("cameras"), async (spec) => (await act({ do: "camera", to: spec }, "camera")) && refresh());
+    this.models = new Radios(byId("models"), async (spec) => (await act({ do: "model", to: spec }, "model")) && refresh());
     this.light = slider(byId("light"), byId("light-value"), (value) => (value ? value.toFixed(2) : "none"), (value) => set("background.light_wrap", value));
     this.age = slider(byId("age"), byId("age-value"), (value) => `${value} ms`, (value) => set("mask.max_age_ms", value));
     this.steps = STEPS.map(([name, label, what]) => {
