@@ -1,0 +1,92 @@
+"""Somebody with a home of their own, who starts the daemon and its verbs in processes as people do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from vbgcam import pictures
+from vbgcam.camera.drawn import room
+from vbgcam.frames import Size
+
+PATIENCE = 60.0
+
+
+class User:
+    """Somebody with a home of their own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.env: dict[str, str] = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        for name in ("RUNTIME_DIR", "STATE_HOME", "DATA_HOME", "CONFIG_HOME", "CACHE_HOME"):
+            place = folder / name.lower()
+            place.mkdir(mode=0o700)
+            self.env[f"XDG_{name}"] = str(place)
+        self.env.pop("DISPLAY", None)
+        self.env.pop("WAYLAND_DISPLAY", None)
+        self.plate = folder / "plate.png"
+        pictures.write(self.plate, room(Size(320, 240)))
+        # The drawn ones take their time, and are tested elsewhere.
+        (folder / "data_home/vbgcam/backgrounds").mkdir(parents=True)
+
+    @property
+    def start(self) -> list[str]:
+        return ["run", "--source", "demo", "--sink", "null", "--set", "camera.size=320x240"]
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "vbgcam", *words]
+        return subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+    def says(self, *words: str) -> str:
+        """What a verb that does its work says."""
+        done = self.run(*words)
+        assert done.returncode == 0, done.stderr
+        assert not done.stderr
+        return done.stdout.removesuffix("\n")
+
+    def refused(self, *words: str, code: int = 1) -> str:
+        """The one line of one that does not."""
+        done = self.run(*words)
+        assert done.returncode == code, done.stdout + done.stderr
+        assert done.stderr.count("\n") == 1
+        return done.stderr.strip()
+
+    @contextmanager
+    def running(self, *more: str, env: Mapping[str, str] | None = None, until: str = "on air") -> Iterator[Daemon]:
+        command = [sys.executable, "-m", "vbgcam", *self.start, "--model", f"plate:{self.plate}", *more]
+        log = self.folder / "stderr"
+        with log.open("a") as stream:
+            process = subprocess.Popen(command, env={**self.env, **(env or {})}, stderr=stream)
+        daemon = Daemon(process, log)
+        try:
+            wait(lambda: until in daemon.log() or process.poll() is not None, until)
+            assert until in daemon.log(), daemon.log()
+            yield daemon
+        finally:
+            process.kill()
+            process.wait()
+
+
+class Daemon:
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process = process
+        self._log = log
+        self._before = log.stat().st_size
+
+    def log(self) -> str:
+        return self._log.read_bytes()[self._before :].decode()
+
+    def ends(self) -> int:
+        return self.process.wait(PATIENCE)
+
+
+def wait(true: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end, f"it never came: {what}"
+        time.sleep(0.02)
