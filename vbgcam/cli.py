@@ -105,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vbgcam",
         description="A virtual camera that puts you before another background and never shows your room.",
+        epilog="The verbs from `status` on talk to the running vbgcam; bind them to hotkeys.",
     )
     parser.add_argument("--version", action="version", version=f"vbgcam {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
@@ -173,7 +174,8 @@ def _add_remote(verbs: argparse._SubParsersAction[argparse.ArgumentParser], comm
     """The verbs that talk to the running program."""
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
-        return verbs.add_parser(name, parents=[common], help=f"{text} (of the running vbgcam)", description=f"{text}.")
+        about = f"Of the running vbgcam: {text}."
+        return verbs.add_parser(name, parents=[common], help=text, description=about)
 
     status = add("status", "how it is")
     status.add_argument("--json", action="store_true", help="for programs")
@@ -205,7 +207,7 @@ def _add_remote(verbs: argparse._SubParsersAction[argparse.ArgumentParser], comm
         "--print", action="store_true", help="its address only; it is good for one visit within a minute"
     )
     add("tray", "the tray icon")
-    add("quit", "its end")
+    add("quit", "end it")
 
 
 def _add_tools(
