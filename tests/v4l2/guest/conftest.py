@@ -14,6 +14,7 @@ import pytest
 from tests.v4l2.machine import BENCH
 from vbgcam import v4l2
 
+NEWER = Path("/lib/modules/newer/v4l2loopback.ko")
 CAMERA = Path("/dev/video10")
 
 
@@ -36,6 +37,15 @@ def load_loopback(*parameters: str) -> None:
     """Loads v4l2loopback anew, which makes its devices forget everything."""
     unload_loopback()
     sh("modprobe", "v4l2loopback", *parameters)
+    until(CAMERA.exists, f"{CAMERA} appears")
+
+
+def load_newer_loopback(*parameters: str) -> None:
+    """Likewise, Debian 13's (0.15)."""
+    if not NEWER.exists():
+        pytest.skip("Debian 13's v4l2loopback could not be fetched when the bench was built")
+    unload_loopback()
+    sh("insmod", str(NEWER), *parameters)
     until(CAMERA.exists, f"{CAMERA} appears")
 
 

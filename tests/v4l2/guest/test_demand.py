@@ -13,10 +13,14 @@ from pathlib import Path
 import pytest
 
 from tests.networks import left_half
-from tests.v4l2.guest.conftest import until
+from tests.v4l2.guest.conftest import CAMERA, load_loopback, load_newer_loopback, unload_loopback, until
 from tests.v4l2.guest.readers import opencv, read
 from tests.v4l2.guest.test_run import VGA, VIVID, Daemon, assert_vivid, running
 from vbgcam import v4l2
+from vbgcam.compose import Composer
+from vbgcam.frames import Backdrop, Planes
+from vbgcam.output.audience import Readers, Usage
+from vbgcam.output.virtualcam import VirtualCamera
 
 PROBE = """
 import sys, time
@@ -30,6 +34,15 @@ while True:
 @pytest.fixture
 def network(tmp_path: Path) -> Path:
     return left_half(tmp_path / "left.onnx")
+
+
+@pytest.fixture(params=["0.12 looks who has it open", "0.15 tells who reads"])
+def camera(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """Both ways to know who reads."""
+    load = load_newer_loopback if "0.15" in request.param else load_loopback
+    load("video_nr=10", "exclusive_caps=1", "card_label=VBG Camera")
+    yield CAMERA
+    unload_loopback()
 
 
 @contextmanager
@@ -89,3 +102,21 @@ def test_idle_takes_next_to_nothing(camera: Path, network: Path) -> None:
         share = (seconds_of(daemon.process.pid) - before) / (time.monotonic() - began)
     # On a kernel that ticks 100 times a second, one tick in five seconds is 0.2 %.
     assert share < 0.05, f"idle: {100 * share:.1f} % of a core"
+
+
+def test_the_driver_is_asked_where_it_can_tell(camera: Path, request: pytest.FixtureRequest) -> None:
+    output = VirtualCamera(str(camera), VGA, 30.0)
+    output.open()
+    try:
+        output.send(Composer(VGA).cover(Backdrop(Planes.filled(VGA, (60, 128, 128)))), 0.0)
+        audience = output.audience()
+        assert type(audience) is (Usage if "0.15" in request.node.name else Readers)
+        assert not audience.watched(0.5)
+        with opencv(camera) as capture:
+            output.send(Composer(VGA).cover(Backdrop(Planes.filled(VGA, (60, 128, 128)))), 0.0)
+            assert read(capture) is not None
+            until(lambda: audience.watched(0.1), "a reader", 5)
+        until(lambda: not audience.watched(0.1), "nobody", 5)
+        audience.close()
+    finally:
+        output.close()
