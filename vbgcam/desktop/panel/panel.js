@@ -21,6 +21,8 @@ const QUIET = 600;
 const WATCH = 2000;
 /** The longest wait for a status that has what was just commanded. */
 const LONGEST = 2000;
+/** Commands whose outcome is read out already: by the slider, the list or the lamp. */
+const TOLD = ["blur", "set", "pause", "resume"];
 
 /** @type {Status | null} */
 let status = null;
@@ -43,15 +45,13 @@ async function act(command, about) {
   try {
     const { said, revision } = await api.send(command);
     settle(about);
-    if (said && command.do !== "blur" && command.do !== "set") announce(said);
+    if (said && !TOLD.includes(command.do)) announce(said);
     await reached(revision);
     return true;
   } catch (error) {
     if (error instanceof api.Unknown) shut(error);
-    else if (error instanceof api.Refused) {
-      toast(error.message, about);
-      if (status) show(status); // a slider goes back to what counts
-    } else if (!(error instanceof api.Gone)) throw error; // that it is gone is seen by who follows the status
+    else if (error instanceof api.Refused) toast(error.message, about);
+    else if (!(error instanceof api.Gone)) throw error; // that it is gone is seen by who follows the status
     return false;
   }
 }
