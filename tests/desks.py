@@ -1,10 +1,17 @@
-"""A stand-in for the running program as it is controlled. It implements the whole `Desk` and misbehaves on demand."""
+"""A stand-in for the running program as it is controlled. It implements the whole `Desk` and misbehaves on demand.
+
+    python -m tests.desks FOLDER
+
+is such a program, in the runtime folder FOLDER/run/vbgcam, until it is told to quit or its standard input ends. It says
+"ready" when it can be reached.
+"""
 
 from __future__ import annotations
 
 import copy
 import os
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -124,11 +131,12 @@ class FakeEntry:
 
 class FakeGallery:
     """Any file is a picture to it, but one that is empty or begins with `broken`. `gate`, where given, is waited for
-    before one is taken in. `seen`: the size of what was given."""
+    before one is taken in. `begun`: how many were given; `seen`: the sizes of those that were looked at."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.gate: threading.Event | None = None
+        self.begun = 0
         self.seen: list[int] = []
 
     def entries(self) -> list[FakeEntry]:
@@ -141,6 +149,7 @@ class FakeGallery:
         return picture(sum(name.encode()), 320)
 
     def add(self, name: str, data: Path) -> FakeEntry:
+        self.begun += 1
         if self.gate is not None:
             self.gate.wait(10)
         self.seen.append(data.stat().st_size)
@@ -351,3 +360,20 @@ def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not come"
         time.sleep(0.005)
+
+
+def main(folder: str) -> None:
+    with controlled(Path(folder)) as it:
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+
+        def until_left_alone() -> None:
+            sys.stdin.read()
+            it.desk.quit.set()
+
+        threading.Thread(target=until_left_alone, daemon=True).start()
+        it.desk.quit.wait()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

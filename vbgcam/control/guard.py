@@ -1,4 +1,4 @@
-"""Who may talk to the running program. Decisions alone, but for `tables`: texts in, an answer out; `server` acts.
+"""Who may talk to the running program. Decisions alone, but for `sockets`: texts in, an answer out; `server` acts.
 
 A loopback port can be reached by every program of every user of the machine, and by every page in a browser. So four
 things must hold, and each is enough to refuse: the other end is a program of the same user (Linux tells), the request
@@ -13,10 +13,15 @@ import secrets
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
+
+UPLOAD: Final = 256 << 20
+"""Bytes that a background may have: a minute of film at 30 Mbit/s."""
+BODY: Final = 64 << 10
+"""Bytes that any other request may have."""
 
 Address = tuple[str, int]
 Refusal = Literal["host", "origin", "site"]
@@ -91,31 +96,37 @@ class _Row:
     inode: int
 
 
-def tables() -> list[str]:
-    """The kernel's lists of this machine's TCP sockets, IPv4 and IPv6; empty where the system has none."""
-    texts = []
+def told() -> bool:
+    """Whether this system says whose a socket is: Linux does."""
+    return _TABLES[0].exists()
+
+
+def sockets() -> Iterator[str]:
+    """The kernel's lines on this machine's TCP sockets, first IPv4's, and of these first those that listen. To be read
+    no further than needed: the kernel looks through a table of some 100,000 places for them, up to 10 ms for each
+    list."""
     for table in _TABLES:
         try:
-            texts.append(table.read_text("ascii", "replace"))
+            with table.open(encoding="ascii", errors="replace") as stream:
+                yield from stream
         except OSError:  # not Linux, or without IPv6
             continue
-    return texts
 
 
-def owner(texts: Sequence[str], local: Address, remote: Address) -> int | None:
+def owner(lines: Iterable[str], local: Address, remote: Address) -> int | None:
     """The user whose program has the connected socket with these two IPv4 addresses, `local` being its own; None where
-    there is none, or nobody has it any more. `texts`: of `tables`."""
+    there is none, or nobody has it any more. `lines`: of `sockets`."""
     ends = _written(local), _written(remote)
-    for row in _rows(texts):
+    for row in _rows(lines):
         if row.inode and row.local in ends[0] and row.remote in ends[1]:
             return row.uid
     return None
 
 
-def listener(texts: Sequence[str], local: Address) -> int | None:
+def listener(lines: Iterable[str], local: Address) -> int | None:
     """The user whose program listens at this IPv4 address; None where nobody does."""
     ends = _written(local)
-    for row in _rows(texts):
+    for row in _rows(lines):
         if row.inode and row.state == _LISTENS and row.local in ends:
             return row.uid
     return None
@@ -135,11 +146,11 @@ def _hex(word: bytes) -> str:
     return f"{int.from_bytes(word, sys.byteorder):08X}"
 
 
-def _rows(texts: Sequence[str]) -> Iterator[_Row]:
-    for text in texts:
-        for line in text.splitlines()[1:]:
-            parts = line.split()
-            try:
-                yield _Row(parts[1], parts[2], parts[3], int(parts[7]), int(parts[9]))
-            except (IndexError, ValueError):  # a kernel that writes them another way tells nothing
-                continue
+def _rows(lines: Iterable[str]) -> Iterator[_Row]:
+    for line in lines:
+        parts = line.split()
+        try:
+            row = _Row(parts[1], parts[2], parts[3], int(parts[7]), int(parts[9]))
+        except (IndexError, ValueError):  # a title, or a kernel that writes them another way
+            continue
+        yield row

@@ -13,6 +13,7 @@ import errno
 import json
 import os
 import secrets
+import shlex
 import stat
 import sys
 import warnings
@@ -87,13 +88,9 @@ class Place:
         not the user's own."""
         _own(self.folder)
         lock = _lock(self.folder)
-        try:
-            taken = _take(lock, _SURE)
-        except OSError as exc:
-            raise ControlError(f"{self.folder / _LOCK}: {exc.strerror or exc}") from exc
-        if not taken:
+        if not _take(lock, _SURE):
             before = _read(self.folder / _CONTROL)
-            number = f" (process {before.pid})" if before else ""
+            number = f" (process {before.pid})" if before and before.state != "ended" and _lives(before.pid) else ""
             raise ControlError(
                 f"vbgcam runs already{number}", mend="`vbgcam status` says how it is, `vbgcam quit` ends it"
             )
@@ -116,6 +113,12 @@ class Place:
         self._control = replace(self._control, state="running", port=port, token=token)
         self._write()
 
+    def retire(self) -> None:
+        """It does not listen any more. What is there to go on after a restart stays in the file."""
+        self._control = replace(self._control, state="ended")
+        with contextlib.suppress(ControlError):  # a full disk: then it was ended by force, for others
+            self._write()
+
     def touch(self) -> None:
         """Now and then, so that nothing that clears old files away takes them for old (systemd-tmpfiles: ten days)."""
         for name in (_LOCK, _CONTROL):
@@ -127,9 +130,7 @@ class Place:
         lock, self._lock = self._lock, None
         if lock is None:
             return
-        self._control = replace(self._control, state="ended")
-        with contextlib.suppress(ControlError):  # a full disk: then it was ended by force, for others
-            self._write()
+        self.retire()
         lock.release(force=True)
 
     def __enter__(self) -> Place:
@@ -141,19 +142,26 @@ class Place:
     ) -> None:
         self.release()
 
-    def find(self) -> Control:
-        """Where the running program is. Raises ControlError where none runs or it is not ready, and says which."""
+    def find(self, *, doubtful: bool = False) -> Control:
+        """Where the running program is. Raises ControlError where none runs or it is not ready, and says which.
+        `doubtful`: it has just fallen silent; one that was killed loses its connections a little before its lock."""
         if not self.folder.is_dir():
             raise _not_running(None)
         _own(self.folder, make=False)
         control = _read(self.folder / _CONTROL)
-        if self._held(0) and control is not None and control.state == "running" and _lives(control.pid):
+        if (
+            self._held(_SURE if doubtful else 0)
+            and control is not None
+            and control.state == "running"
+            and _lives(control.pid)
+        ):
             return control
         if not self._held(_SURE):
             raise _not_running(control)
         control = _read(self.folder / _CONTROL)  # it may have got ready meanwhile
         if control is None or control.state != "running" or not _lives(control.pid):
-            raise ControlError("vbgcam is starting", mend="ask again in a moment")
+            ends = control is not None and control.state == "ended"
+            raise ControlError(f"vbgcam is {'ending' if ends else 'starting'}", mend="ask again in a moment")
         return control
 
     def _held(self, seconds: float) -> bool:
@@ -161,13 +169,10 @@ class Place:
         if not (self.folder / _LOCK).exists():
             return False
         lock = _lock(self.folder)
-        try:
-            taken = _take(lock, seconds)
-        except OSError as exc:
-            raise ControlError(f"{self.folder / _LOCK}: {exc.strerror or exc}") from exc
-        if taken:
-            lock.release(force=True)
-        return not taken
+        if not _take(lock, seconds):
+            return True
+        lock.release(force=True)
+        return False
 
     def _write(self) -> None:
         target = self.folder / _CONTROL
@@ -187,6 +192,8 @@ def _take(lock: FileLock, seconds: float) -> bool:
         lock.acquire(timeout=seconds, poll_interval=_POLL)
     except Timeout:
         return False
+    except (OSError, NotImplementedError) as exc:  # a file system without locks, by some of filelock's releases
+        raise ControlError(f"{lock.lock_file}: {getattr(exc, 'strerror', None) or exc}") from exc
     return True
 
 
@@ -203,6 +210,7 @@ def _new_token() -> str:
 
 def _own(folder: Path, *, make: bool = True) -> None:
     """Raises ControlError where the folder is not the user's alone. What lies in it can be trusted then."""
+    quoted = shlex.quote(str(folder))
     try:
         if make:
             folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -214,14 +222,14 @@ def _own(folder: Path, *, make: bool = True) -> None:
         raise ControlError(f"{exc.filename or folder}: {exc.strerror or exc}", mend="set XDG_RUNTIME_DIR") from exc
     if not stat.S_ISDIR(found.st_mode):
         kind = "a link" if stat.S_ISLNK(found.st_mode) else "not a folder"
-        raise ControlError(f"{folder} is {kind}, where vbgcam's own folder should be", mend=f"rm {folder}")
+        raise ControlError(f"{folder} is {kind}, where vbgcam's own folder should be", mend=f"rm {quoted}")
     if sys.platform == "win32":
         return  # the user's profile, which others cannot read
     me = os.geteuid()
     if found.st_uid != me:
-        raise ControlError(f"{folder} belongs to another user (uid {found.st_uid})", mend=f"sudo rm -r {folder}")
+        raise ControlError(f"{folder} belongs to another user (uid {found.st_uid})", mend=f"sudo rm -r {quoted}")
     if found.st_mode & 0o077:
-        raise ControlError(f"{folder} is open to other users", mend=f"chmod 700 {folder}")
+        raise ControlError(f"{folder} is open to other users", mend=f"chmod 700 {quoted}")
     # Who owns the folder above, or may write to it, can put another one in this one's place.
     if above.st_uid not in {me, 0} or (above.st_mode & 0o002 and not above.st_mode & stat.S_ISVTX):
         raise ControlError(
@@ -268,10 +276,7 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def strangers(control: Control) -> bool:
+def impostor(control: Control) -> bool:
     """Whether somebody else than this user listens where the running program should, or nobody; False where the system
     does not tell."""
-    if sys.platform != "linux":
-        return False
-    texts = guard.tables()
-    return bool(texts) and guard.listener(texts, (HOST, control.port)) != os.geteuid()
+    return guard.told() and guard.listener(guard.sockets(), (HOST, control.port)) != os.geteuid()

@@ -40,10 +40,6 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-BODY: Final = 64 << 10
-"""Bytes that a command may have."""
-UPLOAD: Final = 256 << 20
-"""Bytes that a background may have: a minute of film at 30 Mbit/s."""
 WAIT: Final = 25.0
 """Seconds that a question for the next status may wait."""
 
@@ -64,6 +60,8 @@ _SENDING: Final = 10.0
 _PIECE: Final = 30.0
 _TAKING: Final = 10.0
 _HELLO: Final = 5.0
+# Seconds for the rest of a body that nobody wants: who still sends it would not hear why, otherwise.
+_LINGER: Final = 1.0
 _HEARTBEAT: Final = 15.0
 _TOUCH: Final = 3600.0
 _PER_SECOND: Final = 12
@@ -157,6 +155,7 @@ class Server:
         thread, self._thread = self._thread, None
         if thread is None:
             return
+        self._place.retire()
         loop, stopping = self._loop, self._stopping
         if loop is not None and stopping is not None:
             with contextlib.suppress(RuntimeError):  # it has ended by itself
@@ -242,6 +241,7 @@ class _House:
 
     async def finish(self) -> None:
         """Nobody waits any more; what is being answered gets a moment."""
+        self._last.clear()
         self._ring()
         if self._under_way:
             with contextlib.suppress(TimeoutError):
@@ -282,7 +282,10 @@ class _House:
         except VbgcamError as exc:
             problems = list(exc.problems) if isinstance(exc, ConfigError) else []
             told = _json({"error": " / ".join(str(exc).splitlines()), "problems": problems}, 400)
-        except Exception:
+        except Exception as exc:
+            if isinstance(exc, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+                self.refusals.say("gone")
+                return _response(400)
             log.exception("a request failed")
             told = _json({"error": "internal error", "problems": []}, 500)
         return told
@@ -395,7 +398,7 @@ class _House:
             part = _Part(self._uploads, ending[0] if ending else "")
             try:
                 await self._deeds(part.open)
-                async for piece in _pieces(request, UPLOAD, _PIECE):
+                async for piece in _pieces(request, guard.UPLOAD, _PIECE):
                     await self._deeds(partial(part.write, piece))
             except BaseException:
                 self._later(self._deeds(part.discard))
@@ -444,7 +447,10 @@ class _House:
 
     async def _shown(self, preview: _Preview) -> None:
         """Until one side ends it, or the server."""
-        tasks = [asyncio.ensure_future(each) for each in (preview.listen(), preview.show(), self._stopping.wait())]
+        tasks = [
+            asyncio.ensure_future(each)
+            for each in (preview.listen(), preview.show(), preview.tell(), self._stopping.wait())
+        ]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -464,7 +470,12 @@ class _House:
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
         self._farewells.add(task)
-        task.add_done_callback(self._farewells.discard)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._farewells.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a client's leaving failed", exc_info=error)
 
 
 class _Preview:
@@ -481,7 +492,8 @@ class _Preview:
         self._wanted.set()
         self._taken = True
         self._paused = False
-        self._seeing = False
+        self._seeing = self._told = False  # what the client wants, and what the desk knows of it
+        self._asked = asyncio.Event()
         self._telling: asyncio.Task[None] | None = None
 
     async def listen(self) -> None:
@@ -492,9 +504,9 @@ class _Preview:
             for what, value in _object(message.data).items():
                 if not isinstance(value, bool):
                     raise _Refused(400, "message")
-                await self._said(what, value)
+                self._said(what, value)
 
-    async def _said(self, what: str, value: bool) -> None:
+    def _said(self, what: str, value: bool) -> None:
         match what:
             case "got":
                 self._taken = self._taken or value
@@ -505,10 +517,8 @@ class _Preview:
                     # The newest frame once more, in its other shape: nothing new comes while nobody reads the camera.
                     self._mask, self._after = value, -1
             case "see":
-                if self._seeing != value:
-                    self._seeing = value
-                    self._telling = asyncio.ensure_future(self._tell(value, self._telling))
-                    await asyncio.shield(self._telling)
+                self._seeing = value
+                self._asked.set()
             case _:
                 raise _Refused(400, "message")
         if self._taken and not self._paused:
@@ -533,16 +543,25 @@ class _Preview:
             self._wanted.clear()
             await self.socket.send_bytes(shot.image)
 
+    async def tell(self) -> None:
+        """The desk hears who wants to be seen."""
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            while self._told != self._seeing:
+                self._telling = asyncio.ensure_future(self._tell(self._seeing))
+                await asyncio.shield(self._telling)
+
     async def farewell(self) -> None:
         """Who has gone does not look any more."""
-        if self._seeing:
-            self._seeing = False
-            await self._tell(False, self._telling)
+        if self._telling is not None:
+            await asyncio.wait({self._telling})
+        if self._told:
+            await self._tell(False)
 
-    async def _tell(self, begins: bool, before: asyncio.Task[None] | None) -> None:
-        if before is not None:
-            await asyncio.wait({before})
+    async def _tell(self, begins: bool) -> None:
         await self._looks(partial(self._desk.looking, begins))
+        self._told = begins
 
 
 class _Connection(web.RequestHandler):
@@ -558,7 +577,7 @@ class _Connection(web.RequestHandler):
             logger=_http_log,
             max_line_size=_LINE,
             max_field_size=_LINE,
-            lingering_time=1.0,
+            lingering_time=_LINGER,
             auto_decompress=False,
         )
         self._house = house
@@ -660,7 +679,11 @@ class _Apart:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(ended, result, error)
 
-        threading.Thread(target=call, name="control-call", daemon=True).start()
+        try:
+            threading.Thread(target=call, name="control-call", daemon=True).start()
+        except RuntimeError:  # the system gives no more threads
+            self._free.release()
+            raise
         result, error = await done
         if error is not None:
             raise error
@@ -742,7 +765,7 @@ def _files(folder: Path) -> dict[str, _File]:
     try:
         for path in sorted(folder.iterdir()):
             kind = _TYPES.get(path.suffix)
-            if kind is not None and path.is_file() and not path.is_symlink():
+            if kind is not None and path.is_file():
                 files["/" if path.name == "index.html" else f"/{path.name}"] = _File(path.read_bytes(), kind)
     except OSError as exc:
         log.warning("%s: the panel cannot be shown: %s", folder, exc.strerror or exc)
@@ -779,11 +802,16 @@ def _tidy(folder: Path) -> None:
 
 def _stranger(transport: asyncio.BaseTransport) -> bool:
     """Whether the other end is another user's; False where the system does not tell."""
-    if sys.platform != "linux":
+    if not guard.told():
         return False
     peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
-    texts = guard.tables()
-    return bool(texts) and (not peer or guard.owner(texts, peer[:2], own[:2]) != os.geteuid())
+    if not peer or not own:
+        return True  # it has gone already
+    for _ in range(2):  # while sockets come and go, a reader may miss one
+        uid = guard.owner(guard.sockets(), peer[:2], own[:2])
+        if uid is not None:
+            return uid != os.geteuid()
+    return True
 
 
 def _response(status: int, body: bytes = b"", kind: str = "") -> web.Response:
@@ -841,7 +869,7 @@ async def _pieces(request: web.BaseRequest, most: int, patience: float) -> Async
 
 
 async def _command(request: web.BaseRequest) -> dict[str, Any]:
-    body = b"".join([piece async for piece in _pieces(request, BODY, _SENDING)])
+    body = b"".join([piece async for piece in _pieces(request, guard.BODY, _SENDING)])
     try:
         return _object(body.decode())
     except UnicodeDecodeError as exc:
@@ -920,9 +948,10 @@ def _name(text: str, *, quoted: bool = True) -> str:
     """A file's name and nothing else. Raises _Refused."""
     try:
         name = unquote(text, errors="strict") if quoted else text
-    except UnicodeDecodeError as exc:
+        size = len(name.encode())
+    except UnicodeError as exc:
         raise _Refused(400, "name") from exc
-    if not name or name in {".", ".."} or any(each in name for each in "/\\\0") or len(name.encode()) > 255:
+    if name in {"", ".", ".."} or any(each in name for each in "/\\\0") or size > 255:
         raise _Refused(400, "name", error="not a file's name")
     return name
 

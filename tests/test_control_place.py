@@ -1,0 +1,419 @@
+"""Where the running program is found, and why there is only one."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from vbgcam.control import guard
+from vbgcam.control import place as module
+from vbgcam.control.client import Client
+from vbgcam.control.place import Place, runtime_folder
+from vbgcam.errors import ControlError
+
+TOP = Path(__file__).resolve().parents[1]
+NOBODY = 65534
+HOLDER = """
+import sys
+from pathlib import Path
+from vbgcam.control.place import Place
+place = Place(Path(sys.argv[1]))
+place.hold()
+if int(sys.argv[2]):
+    place.announce(int(sys.argv[2]))
+print("ready", flush=True)
+sys.stdin.read()
+place.release()
+"""
+
+needs_root = pytest.mark.skipif(
+    sys.platform == "win32" or os.geteuid() != 0, reason="only root can make what belongs to another user"
+)
+posix = pytest.mark.skipif(sys.platform == "win32", reason="there, permissions are other than these")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Of the running program; not made yet."""
+    return tmp_path / "run" / "vbgcam"
+
+
+@contextmanager
+def holder(folder: Path, port: int = 0) -> Iterator[subprocess.Popen[str]]:
+    """Another process that is the running program there; with a port it says that it listens at it."""
+    command = [sys.executable, "-c", HOLDER, str(folder), str(port)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=TOP) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            yield process
+        finally:
+            if process.poll() is None:
+                process.communicate("", timeout=20)
+
+
+def killed(folder: Path, port: int = 0) -> int:
+    """The number of a process that was the running program there, and was ended by force."""
+    with holder(folder, port) as process:
+        process.kill()
+        process.wait(20)
+        return process.pid
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def written(folder: Path) -> dict[str, object]:
+    told = json.loads((folder / "control.json").read_text())
+    assert isinstance(told, dict)
+    return told
+
+
+def test_the_place_is_the_users_runtime_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if sys.platform != "linux":
+        pytest.skip("XDG_RUNTIME_DIR is Linux's")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    assert runtime_folder() == tmp_path / "vbgcam" == Place().folder
+
+
+def test_the_running_program_is_found(folder: Path) -> None:
+    with Place(folder) as place:
+        place.announce(40123)
+        found = Place(folder).find()
+        assert (found.port, found.token, found.pid) == (40123, place.token, os.getpid())
+        assert len(found.token) >= 43
+
+
+@posix
+def test_the_token_is_its_owners_alone(folder: Path) -> None:
+    before = os.umask(0)
+    try:
+        with Place(folder) as place:
+            place.announce(40123)
+            assert mode(folder) == mode(folder.parent) == 0o700
+            assert {path.name: mode(path) for path in folder.iterdir()} == {"control.json": 0o600, "vbgcam.lock": 0o600}
+    finally:
+        os.umask(before)
+
+
+def test_a_second_start_names_the_first(folder: Path) -> None:
+    with holder(folder, 40123) as first:
+        with pytest.raises(ControlError) as refused:
+            Place(folder).hold()
+        assert str(refused.value) == (
+            f"vbgcam runs already (process {first.pid}); `vbgcam status` says how it is, `vbgcam quit` ends it"
+        )
+        assert Place(folder).find().pid == first.pid
+
+
+def test_of_many_that_start_at_once_one_runs(folder: Path) -> None:
+    folder.parent.mkdir(parents=True)
+    places = [Place(folder) for _ in range(8)]
+    ends: list[str] = []
+    gate = threading.Barrier(len(places))
+
+    def start(place: Place) -> None:
+        gate.wait(10)
+        try:
+            place.hold()
+            ends.append("")
+        except ControlError as exc:
+            ends.append(exc.message)
+
+    threads = [threading.Thread(target=start, args=(place,)) for place in places]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    ends.sort()
+    assert [end.startswith("vbgcam runs already") for end in ends] == [False] + [True] * 7
+    assert len(ends) == len(places)
+    for place in places:
+        place.release()
+
+
+def test_who_asks_does_not_keep_it_from_starting(folder: Path) -> None:
+    with Place(folder):
+        pass
+    stop = threading.Event()
+    lines = set()
+
+    def ask() -> None:
+        while not stop.is_set():
+            try:
+                Place(folder).find()
+            except ControlError as exc:
+                lines.add(exc.message)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(20):
+            with Place(folder) as place:
+                place.announce(40123)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(20)
+    assert lines <= {"vbgcam is not running", "vbgcam is starting", "vbgcam is ending"}
+
+
+def test_where_nothing_ever_ran_nothing_runs(folder: Path) -> None:
+    with pytest.raises(ControlError, match=r"^vbgcam is not running; `vbgcam run` starts it$"):
+        Place(folder).find()
+    assert not folder.parent.exists()
+
+
+def test_what_has_ended_is_not_running(folder: Path) -> None:
+    with Place(folder) as place:
+        place.announce(40123)
+    with pytest.raises(ControlError, match=r"^vbgcam is not running; `vbgcam run` starts it$"):
+        Place(folder).find()
+
+
+def test_what_was_killed_is_not_running_whatever_its_files_say(folder: Path) -> None:
+    pid = killed(folder, 40123)
+    assert written(folder)["state"] == "running"
+    with pytest.raises(ControlError) as said:
+        Place(folder).find()
+    assert str(said.value) == (f"vbgcam is not running: it was ended by force (process {pid}); `vbgcam run` starts it")
+
+
+def test_after_a_kill_it_starts_again_with_the_same_port_and_token(folder: Path) -> None:
+    killed(folder, 40123)
+    token = written(folder)["token"]
+    with Place(folder) as place:
+        assert (place.port, place.token) == (40123, token)
+        place.announce(40123)
+        assert Place(folder).find().token == token
+
+
+def test_what_is_held_but_not_announced_is_starting(folder: Path) -> None:
+    with Place(folder) as place:
+        with pytest.raises(ControlError, match=r"^vbgcam is starting; ask again in a moment$"):
+            Place(folder).find()
+        (folder / "control.json").unlink()
+        with pytest.raises(ControlError, match=r"^vbgcam is starting"):
+            Place(folder).find()
+        place.announce(40123)
+        place.retire()
+        with pytest.raises(ControlError, match=r"^vbgcam is ending"):
+            Place(folder).find()
+
+
+def test_what_an_earlier_run_wrote_is_not_believed_while_the_next_one_starts(folder: Path) -> None:
+    """Between the lock and the first word of the new one."""
+    killed(folder, 40123)
+    before = (folder / "control.json").read_bytes()
+    with Place(folder):
+        (folder / "control.json").write_bytes(before)
+        with pytest.raises(ControlError, match=r"^vbgcam is starting"):
+            Place(folder).find()
+
+
+def test_the_token_lasts_as_long_as_the_port(folder: Path) -> None:
+    with Place(folder) as place:
+        place.announce(40123)
+        first = place.token
+    with Place(folder) as place:
+        place.announce(40123)
+        assert place.token == first
+        place.announce(40124)
+        assert place.token != first
+        assert Place(folder).find().token == place.token
+
+
+@posix
+@pytest.mark.parametrize("bits", [0o640, 0o604, 0o660])
+def test_a_token_that_others_could_read_is_not_taken_over(folder: Path, bits: int) -> None:
+    with Place(folder) as place:
+        place.announce(40123)
+        first = place.token
+    (folder / "control.json").chmod(bits)
+    with Place(folder) as place:
+        assert place.token != first
+        assert mode(folder / "control.json") == 0o600
+
+
+@needs_root
+def test_a_token_that_another_user_chose_is_not_taken_over(folder: Path) -> None:
+    with Place(folder) as place:
+        first = place.token
+    os.chown(folder / "control.json", NOBODY, -1)
+    with Place(folder) as place:
+        assert place.token != first
+
+
+@posix
+def test_a_link_in_place_of_the_control_file_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    with Place(folder) as place:
+        first = place.token
+    elsewhere = tmp_path / "elsewhere.json"
+    (folder / "control.json").rename(elsewhere)
+    (folder / "control.json").symlink_to(elsewhere)
+    before = elsewhere.read_bytes()
+    with Place(folder) as place:
+        assert place.token != first
+    assert elsewhere.read_bytes() == before
+    assert not (folder / "control.json").is_symlink()
+
+
+@posix
+def test_a_folder_that_is_not_the_users_alone_is_refused(folder: Path, tmp_path: Path) -> None:
+    folder.parent.mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+
+    def refused(line: str) -> None:
+        for ask in (Place(folder).hold, Place(folder).find):
+            with pytest.raises(ControlError) as said:
+                ask()
+            assert str(said.value) == line
+
+    folder.symlink_to(elsewhere)
+    refused(f"{folder} is a link, where vbgcam's own folder should be; rm {folder}")
+    folder.unlink()
+    folder.mkdir()
+    folder.chmod(0o750)
+    refused(f"{folder} is open to other users; chmod 700 {folder}")
+    folder.chmod(0o700)
+    folder.parent.chmod(0o777)
+    refused(f"{folder.parent} is in other users' hands; set XDG_RUNTIME_DIR to a folder of your own")
+    folder.parent.chmod(0o1777)
+    Place(folder).hold()
+    assert not list(elsewhere.iterdir())
+
+
+def test_a_file_in_place_of_the_folder_is_refused(folder: Path) -> None:
+    folder.parent.mkdir()
+    folder.touch()
+    with pytest.raises(ControlError, match=r"is not a folder, where vbgcam's own folder should be; rm "):
+        Place(folder).hold()
+
+
+@needs_root
+def test_another_users_folder_is_refused(folder: Path) -> None:
+    folder.mkdir(parents=True, mode=0o700)
+    os.chown(folder, NOBODY, -1)
+    for ask in (Place(folder).hold, Place(folder).find):
+        with pytest.raises(ControlError) as said:
+            ask()
+        assert str(said.value) == f"{folder} belongs to another user (uid {NOBODY}); sudo rm -r {folder}"
+    os.chown(folder, 0, -1)
+    os.chown(folder.parent, NOBODY, -1)
+    with pytest.raises(ControlError, match=r"is in other users' hands"):
+        Place(folder).hold()
+
+
+@needs_root
+def test_a_folder_that_cannot_be_made_is_said() -> None:
+    with pytest.raises(ControlError, match=r"set XDG_RUNTIME_DIR$"):
+        Place(Path("/proc/nowhere/vbgcam")).hold()
+
+
+def as_bytes(told: object) -> bytes:
+    return json.dumps(told).encode()
+
+
+ODD = st.fixed_dictionaries(
+    {
+        "state": st.sampled_from(["running", "ended", "", 1]),
+        "port": st.one_of(st.integers(), st.booleans(), st.floats(), st.text()),
+        "token": st.one_of(st.text(), st.just("x" * 40), st.just("\n" * 40), st.integers()),
+        "pid": st.one_of(st.integers(), st.booleans(), st.none()),
+        "version": st.one_of(st.text(), st.none()),
+    }
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.one_of(st.binary(), st.recursive(st.none() | st.text(), st.lists).map(as_bytes), ODD.map(as_bytes)))
+def test_no_control_file_trips_anybody_up(tmp_path: Path, content: bytes) -> None:
+    folder = tmp_path / "run" / "vbgcam"
+    with Place(folder):
+        pass
+    (folder / "control.json").write_bytes(content)
+    with pytest.raises(ControlError, match=r"^vbgcam is not running"):
+        Place(folder).find()
+    with Place(folder) as place:
+        assert place.token.isascii()
+        assert len(place.token) >= 32
+        assert 0 <= place.port < 65536
+
+
+def test_what_clears_old_files_away_finds_none(folder: Path) -> None:
+    with Place(folder) as place:
+        for path in folder.iterdir():
+            os.utime(path, (0, 0))
+        place.touch()
+        assert all(path.stat().st_mtime > 1e9 for path in folder.iterdir())
+
+
+def test_a_stranger_at_the_port_of_one_that_was_killed_is_not_told_the_token(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        killed(folder, stranger.getsockname()[1])
+        with pytest.raises(ControlError, match=r"^vbgcam is not running: it was ended by force"):
+            Client(Place(folder)).status()
+        assert select.select([stranger], [], [], 0)[0] == []
+
+
+@pytest.mark.skipif(not guard.told(), reason="this system does not tell who listens")
+@needs_root
+def test_another_user_at_the_port_is_not_told_the_token(folder: Path) -> None:
+    """As it is when the program runs and its port is somebody else's."""
+    listening = """
+import os, socket, sys
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+sys.stdin.readline()
+listener.settimeout(0)
+try:
+    listener.accept()
+    print("somebody came", flush=True)
+except BlockingIOError:
+    print("nobody came", flush=True)
+"""
+    command = [sys.executable, "-c", listening]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as stranger:
+        assert stranger.stdout is not None
+        with holder(folder, int(stranger.stdout.readline())) as process:
+            with pytest.raises(ControlError) as said:
+                Client(Place(folder)).status()
+            assert str(said.value) == (f"vbgcam does not answer (process {process.pid}); `kill {process.pid}` ends it")
+        assert stranger.communicate("\n", timeout=20)[0] == "nobody came\n"
+
+
+def test_a_process_that_is_gone_is_known_to_be(folder: Path) -> None:
+    pid = killed(folder)
+    assert not module._lives(pid) or sys.platform == "win32"
+    assert module._lives(os.getpid())
+
+
+def test_a_holder_that_is_told_to_end_says_goodbye(folder: Path) -> None:
+    with holder(folder, 40123):
+        pass
+    assert written(folder)["state"] == "ended"
+
+
+def test_a_terminated_holder_leaves_no_lock(folder: Path) -> None:
+    with holder(folder, 40123) as process:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+    with Place(folder) as place:
+        assert place.port == 40123

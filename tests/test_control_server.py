@@ -1,0 +1,1262 @@
+"""What the loopback server answers, and to whom: real sockets, real requests, real strangers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import json
+import logging
+import os
+import random
+import re
+import select
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.desks import Controlled, FakeDesk, controlled, picture, until
+from vbgcam.control import Shot, guard
+from vbgcam.control import server as module
+from vbgcam.control.place import Place
+from vbgcam.control.server import Server
+from vbgcam.errors import ControlError
+
+SECURITY = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+SPY = "xyzzy-plugh"
+"""A text that a client sends and that must never be logged or given back."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    def json(self) -> dict[str, Any]:
+        told = json.loads(self.body)
+        assert isinstance(told, dict)
+        return told
+
+
+@pytest.fixture
+def it(tmp_path: Path) -> Iterator[Controlled]:
+    """A program that runs, with a panel of three files."""
+    assets = tmp_path / "panel"
+    assets.mkdir()
+    (assets / "index.html").write_text("<!doctype html><title>panel</title>")
+    (assets / "panel.js").write_text("'use strict'")
+    (assets / "icon.svg").write_text("<svg/>")
+    (assets / "secret.txt").write_text("no")
+    (assets / "deep").mkdir()
+    (assets / "deep" / "panel.css").write_text("no")
+    with controlled(tmp_path, assets=assets) as running:
+        yield running
+
+
+def ask(
+    it: Controlled,
+    method: str,
+    target: str,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    *,
+    token: bool = True,
+) -> Answer:
+    """One request, as a browser's page of the panel or a verb sends it; `headers` replace what it says by itself, and
+    an empty one takes it away."""
+    all_headers = {"Host": f"127.0.0.1:{it.server.port}"}
+    if token:
+        all_headers["Authorization"] = f"Bearer {it.place.token}"
+    if body is not None:
+        all_headers["Content-Length"] = str(len(body))
+    all_headers |= headers or {}
+    connection = http.client.HTTPConnection("127.0.0.1", it.server.port, timeout=10)
+    try:
+        connection.connect()
+        connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
+        for name, value in all_headers.items():
+            if value:
+                connection.putheader(name, value)
+        with contextlib.suppress(ConnectionError):  # it may have answered before it read all
+            connection.endheaders(body)
+        response = connection.getresponse()
+        return Answer(response.status, response.headers, response.read())
+    finally:
+        connection.close()
+
+
+def do(it: Controlled, body: bytes) -> Answer:
+    return ask(it, "POST", "/api/do", body)
+
+
+def raw(it: Controlled, sent: bytes, *, half: bool = False) -> bytes:
+    """What comes back for these bytes until the server closes. `half`: nothing more is to come, and it is told so."""
+    with socket.create_connection(("127.0.0.1", it.server.port), timeout=20) as client:
+        with contextlib.suppress(ConnectionError):
+            client.sendall(sent)
+            if half:
+                client.shutdown(socket.SHUT_WR)
+        return rest(client)
+
+
+def rest(client: socket.socket) -> bytes:
+    got = b""
+    with contextlib.suppress(ConnectionError):
+        while piece := client.recv(1 << 16):
+            got += piece
+    return got
+
+
+def head(it: Controlled, first: str = "GET /api/status HTTP/1.1", *more: str) -> bytes:
+    """A request that would be answered, and `more` headers."""
+    lines = [first, f"Host: 127.0.0.1:{it.server.port}", f"Authorization: Bearer {it.place.token}", *more]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+# ---- who is let in
+
+REFUSED: list[tuple[str, Mapping[str, str]]] = [
+    ("a host that was rebound", {"Host": "evil.example:80"}),
+    ("a host without its port", {"Host": "127.0.0.1"}),
+    ("another origin", {"Origin": "http://evil.example"}),
+    ("another origin on this machine", {"Origin": "http://127.0.0.1:1"}),
+    ("no origin that is one", {"Origin": "null"}),
+    ("another site", {"Sec-Fetch-Site": "cross-site"}),
+    ("another port's page", {"Sec-Fetch-Site": "same-site"}),
+]
+
+
+@pytest.mark.parametrize("headers", [each for _, each in REFUSED], ids=[name for name, _ in REFUSED])
+@pytest.mark.parametrize("target", ["/", "/api/status", "/api/enter", "/api/preview", "/nowhere"])
+def test_who_did_not_mean_this_port_is_refused_everywhere(
+    it: Controlled, headers: Mapping[str, str], target: str
+) -> None:
+    for method in ("GET", "POST", "OPTIONS"):
+        answer = ask(it, method, target, headers=headers)
+        assert (answer.status, answer.body) == (403, b"")
+    assert it.desk.called == {"listen": 1}
+
+
+def test_a_request_that_says_its_host_twice_is_refused(it: Controlled) -> None:
+    for first, second in (("127.0.0.1", "127.0.0.1"), ("127.0.0.1", "evil.example"), ("evil.example", "127.0.0.1")):
+        port = it.server.port
+        sent = f"GET / HTTP/1.1\r\nHost: {first}:{port}\r\nHost: {second}:{port}\r\nConnection: close\r\n\r\n"
+        assert re.match(rb"HTTP/1\.[01] 40[03] ", raw(it, sent.encode()))
+
+
+def test_the_owners_page_is_let_in_by_both_names(it: Controlled) -> None:
+    for name in ("127.0.0.1", "localhost"):
+        own = f"{name}:{it.server.port}"
+        headers = {"Host": own, "Origin": f"http://{own}", "Sec-Fetch-Site": "same-origin"}
+        assert ask(it, "GET", "/api/status", headers=headers).status == 200
+
+
+@pytest.mark.parametrize("given_", ["", "Bearer", "Bearer ", f"Bearer {SPY}", f"bearer {SPY}", "Basic Og=="])
+def test_a_wrong_token_is_refused(it: Controlled, given_: str) -> None:
+    for method, target in [
+        ("GET", "/api/status"),
+        ("GET", "/api/choices"),
+        ("POST", "/api/do"),
+        ("POST", "/api/open"),
+        ("GET", "/api/snapshot"),
+        ("GET", "/api/report"),
+        ("GET", "/api/gallery/a.jpg/thumbnail"),
+        ("DELETE", "/api/gallery/a.jpg"),
+        ("POST", "/api/gallery?name=a.jpg"),
+        ("GET", "/api/nowhere"),
+    ]:
+        answer = ask(it, method, target, headers={"Authorization": given_}, token=False)
+        assert (answer.status, answer.body) == (401, b"")
+    assert it.desk.called == {"listen": 1}
+
+
+def test_the_right_token_in_the_wrong_place_is_refused(it: Controlled) -> None:
+    token = it.place.token
+    assert ask(it, "GET", f"/api/status?token={token}", token=False).status == 401
+    assert ask(it, "GET", "/api/status", headers={"Cookie": f"token={token}"}, token=False).status == 401
+    twice = head(it, "GET /api/status HTTP/1.1", f"Authorization: Bearer {token}", "Connection: close")
+    assert re.match(rb"HTTP/1\.[01] 40[01] ", raw(it, twice))
+
+
+STRANGER = """
+import os, socket, sys
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+port, sent = int(sys.argv[1]), sys.stdin.buffer.read()
+for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::ffff:127.0.0.1")):
+    try:
+        client = socket.socket(family)
+        client.connect((host, port))
+    except OSError:
+        continue
+    client.sendall(sent)
+    got = b""
+    while piece := client.recv(65536):
+        got += piece
+    print(got.decode("latin-1").split("\\r\\n")[0], repr(got.partition(b"\\r\\n\\r\\n")[2]), flush=True)
+"""
+
+needs_another_user = pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="only root can be another user, and only Linux tells"
+)
+
+
+@needs_another_user
+def test_another_user_is_refused_even_with_the_token(it: Controlled) -> None:
+    for first in ("GET / HTTP/1.1", "GET /api/status HTTP/1.1"):
+        ran = subprocess.run(
+            [sys.executable, "-c", STRANGER, str(it.server.port)],
+            input=head(it, first, "Connection: close"),
+            capture_output=True,
+            timeout=60,
+            check=True,
+        )
+        lines = ran.stdout.decode().splitlines()
+        assert lines
+        assert set(lines) == {"HTTP/1.1 403 Forbidden b''"}
+    assert raw(it, head(it, "GET / HTTP/1.1", "Connection: close")).startswith(b"HTTP/1.1 200")
+    assert "status" not in it.desk.called
+
+
+SILENT = """
+import os, socket, sys
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+clients = [socket.socket() for _ in range(100)]
+for client in clients:
+    client.connect(("127.0.0.1", int(sys.argv[1])))
+print("here", flush=True)
+sys.stdin.read()
+"""
+
+
+@needs_another_user
+def test_another_user_cannot_take_all_the_connections(it: Controlled) -> None:
+    command = [sys.executable, "-c", SILENT, str(it.server.port)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as stranger:
+        assert stranger.stdout is not None
+        assert stranger.stdout.readline() == b"here\n"
+        assert ask(it, "GET", "/api/status").status == 200
+        stranger.communicate(b"", timeout=20)
+
+
+def test_where_the_system_does_not_tell_who_connects_the_rest_of_the_guard_holds(
+    it: Controlled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard, "told", lambda: False)
+    assert ask(it, "GET", "/api/status").status == 200
+    assert ask(it, "GET", "/api/status", token=False).status == 401
+
+
+# ---- the way in
+
+
+def test_a_code_is_exchanged_for_the_token_once(it: Controlled) -> None:
+    url = ask(it, "POST", "/api/open").json()["url"]
+    start, _, code = url.partition("#")
+    assert start == f"http://127.0.0.1:{it.server.port}/"
+    body = json.dumps({"code": code}).encode()
+    assert ask(it, "POST", "/api/enter", body, token=False).json() == {"token": it.place.token}
+    again = ask(it, "POST", "/api/enter", body, token=False)
+    assert (again.status, again.body) == (401, b"")
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"code": ""}', b'{"code": 1}', b'{"code": null}', b'{"code": "\\u00e9"}'])
+def test_a_code_that_was_never_made_is_refused(it: Controlled, body: bytes) -> None:
+    ask(it, "POST", "/api/open")
+    answer = ask(it, "POST", "/api/enter", body, token=False)
+    assert (answer.status, answer.body) == (401, b"")
+
+
+# ---- what is malformed or too large
+
+NO_COMMANDS = [
+    b"",
+    b"null",
+    b"[]",
+    b'"do"',
+    b"{",
+    b'{"do": "pause"} x',
+    b"\xff\xfe{}",
+    b'{"do": "\xe9"}',
+    b'\xef\xbb\xbf{"do": "pause"}',
+    b'{"do": NaN}',
+    b'{"do": Infinity}',
+    b'{"do": 1e999}',
+    b'{"do": ' + b"9" * 19 + b"}",
+    b'{"do": -' + b"9" * 5000 + b"}",
+    b'{"do": "\\ud800"}',
+    b'{"\\ud800": 1}',
+    b'{"do": "a\\u0000b"}',
+    b'{"do": ' + b"[" * 9 + b"]" * 9 + b"}",
+    b'{"do": ' + b"[" * 30000 + b"]" * 30000 + b"}",
+    b'{"a":' * 10000 + b"1" + b"}" * 10000,
+]
+
+
+@pytest.mark.parametrize("body", NO_COMMANDS, ids=range(len(NO_COMMANDS)))
+def test_what_is_no_json_object_is_refused(it: Controlled, body: bytes) -> None:
+    answer = do(it, body)
+    assert answer.status == 400
+    assert answer.json() == {"error": "not a JSON object that makes sense here", "problems": []}
+    assert it.desk.done == []
+
+
+def test_what_is_a_json_object_arrives(it: Controlled) -> None:
+    told = {
+        "do": "set",
+        "settings": {"background.show": "/tmp/é \U0001f600.jpg", "mask.edges": [1, -2.5e3, None, True]},
+    }
+    it.desk.carry_out = lambda command: "yes"
+    answer = do(it, json.dumps(told).encode())
+    assert answer.json() == {"said": "yes", "revision": 2}
+    assert it.desk.done == [told]
+
+
+@pytest.mark.parametrize("length", ["exact", "chunked"])
+def test_a_command_that_is_too_large_is_refused(it: Controlled, length: str) -> None:
+    body = b'{"do": "' + b"x" * guard.BODY + b'"}'
+    if length == "exact":
+        answer = do(it, body)
+        assert (answer.status, answer.json()["error"]) == (413, "too large")
+    else:
+        chunks = f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
+        sent = head(it, "POST /api/do HTTP/1.1", "Transfer-Encoding: chunked", "Connection: close") + chunks
+        assert raw(it, sent).startswith(b"HTTP/1.1 413 ")
+    assert it.desk.done == []
+
+
+def test_a_packed_command_is_not_unpacked(it: Controlled) -> None:
+    """Some kilobytes of it can be gigabytes."""
+    for encoding in ("gzip", "deflate", "br", "identity"):
+        assert ask(it, "POST", "/api/do", b"{}", {"Content-Encoding": encoding}).status == 415
+
+
+MALFORMED = [
+    b"\r\n\r\n\r\n",
+    b"hello\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 20 + b"\r\n\r\n",
+    b"GET\r\n\r\n",
+    b"GET / HTTP/9.9\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost 127.0.0.1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nA: b\r\n c: d\r\n\r\n",
+    b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+    b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nA: " + b"b" * 9000 + b"\r\n\r\n",
+    b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 1000 + b"\r\n",
+    b"GET / HTTP/1.1\r\nA\0: b\r\n\r\n",
+    b"G\0T / HTTP/1.1\r\n\r\n",
+    b"GET http://127.0.0.1/ HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+    b"CONNECT 127.0.0.1:80 HTTP/1.1\r\nHost: 127.0.0.1:80\r\n\r\n",
+    b"GET / HTTP/1.0\r\n\r\n",
+    b"GET / HTTP/1.1\r\nAccept: */*\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("sent", MALFORMED, ids=range(len(MALFORMED)))
+def test_what_is_no_request_is_refused(it: Controlled, sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    sent = sent.replace(b"\r\n\r\n", f"\r\nX: {SPY}\r\n\r\n".encode(), 1)
+    got = raw(it, sent, half=True)
+    assert re.match(rb"(HTTP/1\.[01] 40[03] |$)", got)
+    assert got == b"" or got.partition(b"\r\n\r\n")[2] == b""
+    assert got == b"" or b"\r\nX-Content-Type-Options: nosniff\r\n" in got
+    quiet(it, caplog)
+    assert ask(it, "GET", "/api/status").status == 200
+
+
+def quiet(it: Controlled, caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing was logged but what the program's own words are."""
+    for record in caplog.records:
+        assert record.levelno == logging.DEBUG
+        text = caplog.handler.format(record)
+        assert SPY not in text
+        assert it.place.token not in text
+        assert "Traceback" not in text
+
+
+def test_nothing_is_logged_that_helps_who_was_refused(it: Controlled, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    for _ in range(40):
+        ask(it, "GET", f"/api/{SPY}?{SPY}", headers={"Authorization": f"Bearer {SPY}", "X": SPY}, token=False)
+        ask(it, "GET", f"/{SPY}", headers={"Host": SPY})
+        ask(it, "GET", "/", headers={"Origin": SPY})
+        ask(it, "POST", "/api/enter", json.dumps({"code": SPY}).encode(), token=False)
+        do(it, f'{{"do": "{SPY}"'.encode())
+        raw(it, f"{SPY}\r\n\r\n".encode())
+    quiet(it, caplog)
+    lines = [record.message for record in caplog.records if record.name == module.__name__]
+    whys = ("token", "host", "origin", "json", "malformed")
+    assert set(lines) == {f"a request was refused ({why})" for why in whys}
+    assert len(lines) == 10 * len(whys)
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "TRACE", "PUT", "PATCH", "POST", "PROPFIND", "XYZZY"])
+def test_other_methods_are_refused(it: Controlled, method: str) -> None:
+    for target in ("/", "/api/status", "/api/gallery/a.jpg/thumbnail"):
+        answer = ask(it, method, target)
+        assert answer.status in {400, 405}
+        assert answer.body == b""
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "query", ["after=", "after=x", "after=1.5", "after=" + "9" * 19, "after=1&after=2", "x=1", "after=%ff", "&", "a"]
+)
+def test_a_question_that_makes_no_sense_is_refused(it: Controlled, query: str) -> None:
+    assert ask(it, "GET", f"/api/status?{query}").status == 400
+
+
+# ---- the panel's files
+
+
+def test_the_panel_is_given_to_who_asks(it: Controlled) -> None:
+    for target, kind, content in [
+        ("/", "text/html; charset=utf-8", b"<!doctype html><title>panel</title>"),
+        ("/panel.js", "text/javascript; charset=utf-8", b"'use strict'"),
+        ("/icon.svg", "image/svg+xml", b"<svg/>"),
+    ]:
+        answer = ask(it, "GET", target, token=False)
+        assert (answer.status, answer.headers["Content-Type"], answer.body) == (200, kind, content)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/index.html",
+        "/secret.txt",
+        "/deep/panel.css",
+        "/../panel/panel.js",
+        "/./panel.js",
+        "/panel.js/",
+        "/%2e%2e/panel/panel.js",
+        "/%70anel.js",
+        "/..%2f..%2f..%2fetc%2fpasswd",
+        "/panel.js%00",
+        "/etc/passwd",
+        "//panel.js",
+        "/panel.css",
+    ],
+)
+def test_nothing_else_is_a_file_of_the_panel(it: Controlled, target: str) -> None:
+    assert ask(it, "GET", target).status in {400, 404}
+
+
+def test_a_file_that_changes_later_is_not_read_again(it: Controlled, tmp_path: Path) -> None:
+    (tmp_path / "panel" / "panel.js").write_text("other")
+    assert ask(it, "GET", "/panel.js").body == b"'use strict'"
+
+
+def test_a_program_without_a_panel_can_be_controlled(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with controlled(tmp_path, assets=tmp_path / "nowhere") as it:
+        assert ask(it, "GET", "/").status == 404
+        assert ask(it, "GET", "/api/status").status == 200
+    assert "nowhere: the panel cannot be shown: No such file or directory" in caplog.text
+
+
+def test_every_answer_keeps_other_pages_out(it: Controlled) -> None:
+    answers = [
+        ask(it, "GET", "/"),
+        ask(it, "GET", "/nowhere"),
+        ask(it, "GET", "/api/status"),
+        ask(it, "GET", "/api/status", token=False),
+        ask(it, "GET", "/api/status", headers={"Host": "x"}),
+        ask(it, "OPTIONS", "/api/status"),
+        ask(it, "GET", "/api/snapshot"),
+        ask(it, "GET", "/api/preview"),
+        do(it, b"{}"),
+        do(it, b"x"),
+        ask(it, "GET", "/", headers={"A": "b" * 9000}),
+    ]
+    assert [answer.status for answer in answers] == [200, 404, 200, 401, 403, 405, 200, 400, 400, 400, 400]
+    for answer in answers:
+        assert {name: answer.headers[name] for name in SECURITY} == SECURITY
+        assert not [name for name in answer.headers if name.startswith("Access-Control")]
+        assert "aiohttp" not in str(answer.headers)
+
+
+# ---- what the desk says
+
+
+def test_a_status_is_told_as_the_desk_tells_it(it: Controlled) -> None:
+    told = ask(it, "GET", "/api/status")
+    assert told.headers["Content-Type"] == "application/json"
+    assert told.json() == it.desk.status()
+
+
+def test_a_figure_that_is_none_becomes_null(it: Controlled) -> None:
+    it.desk.told |= {"fps": float("nan"), "live": {"fps": float("inf"), "all": [1.0, float("-inf")]}}
+    told = ask(it, "GET", "/api/status").json()
+    assert (told["fps"], told["live"]) == (None, {"fps": None, "all": [1.0, None]})
+
+
+def test_a_refused_command_says_why_on_one_line(it: Controlled) -> None:
+    it.desk.errors["do"] = ControlError("the camera\nis away", mend="plug it in")
+    answer = do(it, b'{"do": "pause"}')
+    assert (answer.status, answer.json()) == (400, {"error": "the camera / is away; plug it in", "problems": []})
+    del it.desk.errors["do"]
+    answer = do(it, b'{"do": "set", "settings": {"a.b": 1, "c.d": 2}}')
+    assert answer.status == 400
+    assert answer.json() == {"error": "a.b: unknown / c.d: unknown", "problems": ["a.b: unknown", "c.d: unknown"]}
+
+
+@pytest.mark.parametrize("error", [ValueError(SPY), KeyError(SPY), TimeoutError(SPY), StopIteration(SPY), OSError(SPY)])
+def test_an_error_that_nobody_expected_is_logged_once_and_not_told(
+    it: Controlled, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    it.desk.errors["choices"] = error
+    answer = ask(it, "GET", "/api/choices")
+    assert (answer.status, answer.json()) == (500, {"error": "internal error", "problems": []})
+    records = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.levelname for record in records] == ["ERROR"]
+    assert records[0].exc_info
+    assert ask(it, "GET", "/api/status").status == 200
+
+
+def test_what_json_does_not_know_is_an_error_of_the_programs_own(
+    it: Controlled, caplog: pytest.LogCaptureFixture
+) -> None:
+    it.desk.told["source"] = Path("/dev/video0")
+    assert ask(it, "GET", "/api/status").status == 500
+    assert "is not JSON serializable" in caplog.text
+
+
+def test_a_command_that_takes_long_keeps_nobody_else_waiting(it: Controlled) -> None:
+    it.desk.gates["do"] = gate = threading.Event()
+    answers: list[Answer] = []
+    threads = [threading.Thread(target=lambda: answers.append(do(it, b'{"do": "pause"}'))) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    until(lambda: it.desk.called.get("do") == 4)
+    for _ in range(3):
+        assert ask(it, "GET", "/api/status").status == 200
+    assert it.desk.called["do"] == 4
+    gate.set()
+    for thread in threads:
+        thread.join(20)
+    assert [answer.status for answer in answers] == [200] * 12
+
+
+# ---- waiting for a change
+
+
+def waiting(it: Controlled, query: str) -> tuple[threading.Thread, list[Answer]]:
+    answers: list[Answer] = []
+    thread = threading.Thread(target=lambda: answers.append(ask(it, "GET", f"/api/status?{query}")))
+    thread.start()
+    return thread, answers
+
+
+def test_who_waits_for_a_change_is_woken_by_it(it: Controlled) -> None:
+    asked = it.desk.called.get("revision", 0)
+    thread, answers = waiting(it, "after=1")
+    until(lambda: it.desk.called.get("revision", 0) > asked)
+    it.desk.change(state="covered")
+    thread.join(20)
+    assert (answers[0].json()["revision"], answers[0].json()["state"]) == (2, "covered")
+
+
+def test_who_knows_an_old_state_is_answered_at_once(it: Controlled) -> None:
+    for after in (0, 2, -1):
+        assert ask(it, "GET", f"/api/status?after={after}").json()["revision"] == 1
+
+
+def test_who_waits_in_vain_is_answered_in_the_end(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ask(it, "GET", "/api/status?after=1&wait=0").json()["revision"] == 1
+    monkeypatch.setattr(module, "WAIT", 0.05)
+    assert ask(it, "GET", "/api/status?after=1").json()["revision"] == 1
+    assert ask(it, "GET", "/api/status?after=1&wait=999999").json()["revision"] == 1
+
+
+def test_a_change_that_is_none_wakes_nobody_for_good(it: Controlled) -> None:
+    """The bell may ring for what was known already."""
+    thread, answers = waiting(it, "after=2")
+    thread.join(20)
+    assert answers[0].json()["revision"] == 1
+    thread, answers = waiting(it, "after=1")
+    until(lambda: it.desk.called["revision"] >= 2)
+    for wake in list(it.desk.listeners.values()):
+        wake()
+    until(lambda: it.desk.called["revision"] >= 3)
+    assert thread.is_alive()
+    it.desk.change()
+    thread.join(20)
+    assert answers[0].json()["revision"] == 2
+
+
+def test_too_many_that_wait_are_refused_and_who_went_away_is_not_counted(it: Controlled) -> None:
+    clients = [socket.create_connection(("127.0.0.1", it.server.port), timeout=10) for _ in range(33)]
+    for client in clients:
+        client.sendall(head(it, "GET /api/status?after=1 HTTP/1.1"))
+    ready = select.select(clients, [], [], 20)[0]
+    assert len(ready) == 1
+    assert ready[0].recv(1 << 16).startswith(b"HTTP/1.1 503 ")
+    for client in clients:
+        client.close()
+    until(lambda: ask(it, "GET", "/api/status?after=1&wait=0").status == 200)
+
+
+# ---- patience
+
+
+def test_a_client_that_never_asks_is_dropped(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_HEAD", 0.1)
+    assert raw(it, b"") == b""
+    assert raw(it, head(it)[:-2]) == b""
+    with socket.create_connection(("127.0.0.1", it.server.port), timeout=20) as client:
+        with contextlib.suppress(ConnectionError):
+            for byte in head(it, "GET /" + "a" * 4000 + " HTTP/1.1"):  # one by one; it would take 40 s
+                client.sendall(bytes([byte]))
+                if select.select([client], [], [], 0.01)[0]:
+                    break
+        assert rest(client) == b""
+    assert raw(it, head(it)).startswith(b"HTTP/1.1 200 ")  # and then nothing more
+    assert ask(it, "GET", "/api/status").status == 200
+
+
+def test_a_client_whose_command_does_not_come_is_told_so(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SENDING", 0.1)
+    got = raw(it, head(it, "POST /api/do HTTP/1.1", "Content-Length: 10", "Connection: close") + b'{"do"')
+    assert got.startswith(b"HTTP/1.1 408 ")
+    assert it.desk.done == []
+
+
+def test_a_command_that_breaks_off_is_not_done(it: Controlled) -> None:
+    raw(it, head(it, "POST /api/do HTTP/1.1", "Content-Length: 18") + b'{"do": "pause"}', half=True)
+    broken = b'f\r\n{"do": "pause"}\r\nzz\r\n'
+    raw(it, head(it, "POST /api/do HTTP/1.1", "Transfer-Encoding: chunked") + broken)
+    assert ask(it, "GET", "/api/status").status == 200
+    assert it.desk.done == []
+
+
+@pytest.mark.skipif(not guard.told(), reason="this system does not tell whose a socket is")
+def test_a_client_that_takes_nothing_is_dropped(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_TAKING", 0.1)
+    it.desk.text = "x" * (32 << 20)
+    with socket.create_connection(("127.0.0.1", it.server.port), timeout=20) as client:
+        ends = ("127.0.0.1", it.server.port), client.getsockname()
+        client.sendall(head(it, "GET /api/report HTTP/1.1"))
+        until(lambda: it.desk.called.get("report") == 1)
+        until(lambda: guard.owner(guard.sockets(), *ends) is None)
+        assert len(rest(client)) < 32 << 20
+
+
+def test_more_than_64_connections_are_too_many(it: Controlled) -> None:
+    clients = [socket.create_connection(("127.0.0.1", it.server.port), timeout=20) for _ in range(65)]
+    try:
+        assert rest(clients[-1]) == b""
+        clients[0].sendall(head(it))
+        assert clients[0].recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+    finally:
+        for client in clients:
+            client.close()
+    until(lambda: raw(it, head(it, "GET / HTTP/1.1", "Connection: close")).startswith(b"HTTP/1.1 200 "))
+
+
+def test_one_connection_serves_many_requests(it: Controlled) -> None:
+    with socket.create_connection(("127.0.0.1", it.server.port), timeout=20) as client:
+        client.sendall(head(it) * 20 + head(it, "GET / HTTP/1.1", "Connection: close"))
+        assert rest(client).count(b"HTTP/1.1 200 OK\r\n") == 21
+
+
+# ---- the gallery
+
+
+def test_a_background_is_taken_in_and_nothing_is_left_over(it: Controlled, tmp_path: Path) -> None:
+    content = random.Random(1).randbytes(5_000_000)
+    answer = ask(it, "POST", "/api/gallery?name=my%20beach%C3%A9.jpg", content)
+    path = tmp_path / "gallery" / "my beaché.jpg"
+    assert answer.json() == {"name": path.name, "spec": str(path)}
+    assert path.read_bytes() == content
+    thumbnail = ask(it, "GET", "/api/gallery/my%20beach%C3%A9.jpg/thumbnail")
+    assert (thumbnail.headers["Content-Type"], thumbnail.body[:2]) == ("image/jpeg", b"\xff\xd8")
+    assert ask(it, "DELETE", "/api/gallery/my%20beach%C3%A9.jpg").json() == {}
+    assert not path.exists()
+    assert ask(it, "DELETE", "/api/gallery/my%20beach%C3%A9.jpg").status == 400
+    assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def test_what_is_no_background_is_refused_and_nothing_is_left_over(it: Controlled, tmp_path: Path) -> None:
+    for content in (b"", b"broken"):
+        answer = ask(it, "POST", "/api/gallery?name=a.jpg", content)
+        assert (answer.status, answer.json()["error"]) == (400, "a.jpg: is neither a picture nor a film")
+    assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def test_an_upload_lies_in_a_file_that_its_owner_alone_can_read(it: Controlled, tmp_path: Path) -> None:
+    if sys.platform == "win32":
+        pytest.skip("there, permissions are other than these")
+    it.desk.gallery.gate = gate = threading.Event()
+    thread = threading.Thread(target=ask, args=(it, "POST", "/api/gallery?name=a.weird~ending", b"xyz"))
+    thread.start()
+    uploads = tmp_path / "uploads"
+    until(lambda: uploads.is_dir() and [path.stat().st_size for path in uploads.iterdir()] == [3])
+    (part,) = uploads.iterdir()
+    assert part.stat().st_mode & 0o777 == 0o600
+    assert uploads.stat().st_mode & 0o777 == 0o700
+    assert part.suffix == ""
+    gate.set()
+    thread.join(20)
+
+
+@pytest.mark.parametrize("length", ["exact", "chunked"])
+def test_a_background_that_is_too_large_is_refused(
+    it: Controlled, length: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(guard, "UPLOAD", 3_000_000)
+    first = "POST /api/gallery?name=a.jpg HTTP/1.1"
+    body = b"x" * 3_000_001
+    if length == "exact":
+        sent = head(it, first, f"Content-Length: {len(body)}", "Connection: close") + body
+    else:
+        chunk = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+        sent = head(it, first, "Transfer-Encoding: chunked", "Connection: close") + chunk
+    got = raw(it, sent)
+    assert got.startswith(b"HTTP/1.1 413 ")
+    assert it.desk.gallery.seen == []
+    until(lambda: not (tmp_path / "uploads").is_dir() or not list((tmp_path / "uploads").iterdir()))
+    assert ask(it, "POST", "/api/gallery?name=a.jpg", body[1:]).status == 200
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(it: Controlled, tmp_path: Path) -> None:
+    uploads = tmp_path / "uploads"
+    with socket.create_connection(("127.0.0.1", it.server.port), timeout=20) as client:
+        client.sendall(head(it, "POST /api/gallery?name=a.jpg HTTP/1.1", "Content-Length: 9000000") + b"x" * 3_000_000)
+        until(lambda: uploads.is_dir() and any(path.stat().st_size for path in uploads.iterdir()))
+    until(lambda: not list(uploads.iterdir()))
+    assert it.desk.gallery.seen == []
+
+
+def test_more_than_two_uploads_at_once_are_too_many(it: Controlled) -> None:
+    it.desk.gallery.gate = gate = threading.Event()
+    threads = [threading.Thread(target=ask, args=(it, "POST", f"/api/gallery?name={name}.jpg", b"x")) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    until(lambda: it.desk.gallery.begun == 2)
+    assert ask(it, "POST", "/api/gallery?name=c.jpg", b"x").status == 503
+    gate.set()
+    for thread in threads:
+        thread.join(20)
+    assert len(it.desk.gallery.entries()) == 2
+
+
+def test_where_uploads_cannot_lie_it_is_said(it: Controlled, tmp_path: Path) -> None:
+    (tmp_path / "uploads").write_text("in the way")
+    answer = ask(it, "POST", "/api/gallery?name=a.jpg", b"x")
+    assert (answer.status, answer.json()["error"]) == (400, f"{tmp_path / 'uploads'}: File exists")
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "%2e%2e", "a%2Fb.jpg", "a%5Cb.jpg", "a%00.jpg", "%ff.jpg", "%ED%A0%80", "x" * 256]
+)
+def test_a_name_that_is_a_way_to_elsewhere_is_refused(it: Controlled, name: str) -> None:
+    assert ask(it, "POST", f"/api/gallery?name={name}", b"x").status == 400
+    assert ask(it, "DELETE", f"/api/gallery/{name}").status == 400
+    assert ask(it, "GET", f"/api/gallery/{name}/thumbnail").status == 400
+    assert ask(it, "DELETE", f"/api/gallery/{name}/x").status == 404
+    assert it.desk.gallery.seen == []
+
+
+def test_what_a_killed_program_left_of_an_upload_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "uploads").mkdir()
+    (tmp_path / "uploads" / "upload-x.jpg").write_bytes(b"x")
+    (tmp_path / "uploads" / "mine.txt").write_bytes(b"x")
+    with controlled(tmp_path):
+        assert [path.name for path in (tmp_path / "uploads").iterdir()] == ["mine.txt"]
+
+
+# ---- the preview
+
+
+def previewing(it: Controlled, work: Callable[[Any], Any], hello: object = None) -> None:
+    """`work` is called with a websocket that has said `hello`."""
+
+    async def run() -> None:
+        address = f"http://127.0.0.1:{it.server.port}/api/preview"
+        async with asyncio.timeout(30), aiohttp.ClientSession() as session, session.ws_connect(address) as looking:
+            told = {"token": it.place.token, "width": 320} if hello is None else hello
+            await looking.send_str(told if isinstance(told, str) else json.dumps(told))
+            await work(looking)
+
+    asyncio.run(run())
+
+
+UPGRADE = (
+    "Connection: Upgrade",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==",
+)
+
+
+def frame(text: str) -> bytes:
+    """A websocket's message from a client, for those that do what no client's library does."""
+    return b"\x81\xfe" + struct.pack(">H", len(text)) + b"\0\0\0\0" + text.encode()
+
+
+async def say(looking: aiohttp.ClientWebSocketResponse, **told: object) -> None:
+    await looking.send_str(json.dumps(told))
+
+
+async def soon(condition: Callable[[], bool]) -> None:
+    await asyncio.to_thread(until, condition)
+
+
+async def shown(looking: aiohttp.ClientWebSocketResponse) -> bytes:
+    message = await looking.receive()
+    assert message.type is aiohttp.WSMsgType.BINARY
+    assert isinstance(message.data, bytes)
+    return message.data
+
+
+def test_each_new_frame_is_shown_once_and_when_the_last_was_taken(it: Controlled) -> None:
+    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
+        assert await shown(looking) == picture(1, 320)
+        it.desk.frames = 2
+        asked = it.desk.called["shot"]
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(looking.receive(), 0.3)  # not before the last was taken
+        assert it.desk.called["shot"] == asked
+        it.desk.frames = 3
+        await say(looking, got=True)
+        assert await shown(looking) == picture(3, 320)  # and 2 was never queued
+        await say(looking, got=True)
+        asked = it.desk.called["shot"]
+        await soon(lambda: it.desk.called["shot"] >= asked + 3)
+        it.desk.frames = 4
+        assert await shown(looking) == picture(4, 320)
+
+    previewing(it, look)
+
+
+def test_a_frame_that_is_not_there_yet_is_waited_for(it: Controlled) -> None:
+    it.desk.frames = 0
+
+    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
+        await soon(lambda: it.desk.called.get("shot", 0) >= 3)
+        it.desk.frames = 1
+        assert await shown(looking) == picture(1, 320)
+
+    previewing(it, look)
+
+
+def test_at_most_twelve_pictures_a_second_are_asked_for(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twelve periods lie between the first and the thirteenth, however busy the machine is."""
+    asked: list[float] = []
+    shot = it.desk.shot
+
+    def timed(after: int, width: int, *, mask: bool = False) -> Shot | None:
+        asked.append(time.monotonic())
+        it.desk.frames += 1
+        return shot(after, width, mask=mask)
+
+    monkeypatch.setattr(it.desk, "shot", timed)
+
+    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
+        for _ in range(13):
+            await shown(looking)
+            await say(looking, got=True)
+
+    previewing(it, look)
+    assert asked[12] - asked[0] > 10 / 12  # two less: the first and the last may come late and early
+
+
+def test_the_mask_takes_the_pictures_place_at_once(it: Controlled) -> None:
+    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
+        assert await shown(looking) == picture(1, 320)
+        await say(looking, got=True, mask=True)
+        assert await shown(looking) == picture(1, 320, mask=True)
+        await say(looking, mask=False)
+        await say(looking, got=True)
+        assert await shown(looking) == picture(1, 320)
+
+    previewing(it, look)
+
+
+def test_a_hidden_page_is_shown_nothing(it: Controlled) -> None:
+    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
+        await shown(looking)
+        await say(looking, pause=True)
+        await say(looking, got=True, see=True)
+        await soon(lambda: it.desk.lookers == 1)  # it has heard it
+        asked = it.desk.called["shot"]
+        it.desk.frames = 2
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(looking.receive(), 0.3)
+        assert it.desk.called["shot"] == asked
+
+    previewing(it, look)
+
+
+def test_a_page_that_is_seen_again_is_shown_the_newest(it: Controlled) -> None:
+    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
+        await shown(looking)
+        await say(looking, pause=True)
+        await say(looking, got=True)
+        it.desk.frames = 2
+        await say(looking, pause=False)
+        assert await shown(looking) == picture(2, 320)
+
+    previewing(it, look)
+
+
+def test_who_wants_to_be_seen_counts_until_they_go(it: Controlled) -> None:
+    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
+        def heard(times: int) -> bool:
+            return len(it.desk.looked) == times
+
+        for number, see in enumerate((True, False, True)):
+            await say(looking, see=see)
+            await say(looking, see=see)
+            await soon(partial(heard, number + 1))
+        assert it.desk.looked == [True, False, True]
+
+    previewing(it, look)
+    until(lambda: it.desk.looked == [True, False, True, False])
+
+
+def test_who_vanishes_does_not_count_any_more(it: Controlled) -> None:
+    with socket.create_connection(("127.0.0.1", it.server.port), timeout=20) as client:
+        client.sendall(head(it, "GET /api/preview HTTP/1.1", *UPGRADE))
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 101 ")
+        client.sendall(frame(json.dumps({"token": it.place.token, "see": 1, "width": 320})))
+        client.sendall(frame('{"see": true}'))
+        until(lambda: it.desk.lookers == 1)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no goodbye: a reset
+    until(lambda: it.desk.lookers == 0)
+
+
+def test_who_goes_while_the_desk_hears_of_them_is_taken_back_too(it: Controlled) -> None:
+    it.desk.gates["looking"] = gate = threading.Event()
+
+    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
+        await say(looking, see=True)
+        await soon(lambda: it.desk.called.get("looking") == 1)
+
+    previewing(it, look)
+    assert it.desk.looked == []
+    gate.set()
+    until(lambda: it.desk.looked == [True, False])
+
+
+def close_code(it: Controlled, hello: object, *more: str) -> int | None:
+    """With which the server ends a preview that begins like that."""
+    codes: list[int | None] = []
+
+    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
+        for message in more:
+            await looking.send_str(message)
+        while not looking.closed:
+            await looking.receive()
+        codes.append(looking.close_code)
+
+    previewing(it, look, hello)
+    return codes[0]
+
+
+@pytest.mark.parametrize(
+    "hello",
+    [
+        "",
+        "x",
+        "[]",
+        "{}",
+        {"token": ""},
+        {"token": SPY},
+        {"token": 1},
+        {"token": None},
+        {"width": 320},
+        "{" * 1000,
+    ],
+)
+def test_a_preview_without_the_token_is_refused(
+    it: Controlled, hello: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, module.__name__)
+    assert close_code(it, hello) == aiohttp.WSCloseCode.POLICY_VIOLATION
+    assert "shot" not in it.desk.called
+    quiet(it, caplog)
+
+
+def test_a_preview_that_does_not_say_who_it_is_is_refused(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_HELLO", 0.05)
+    codes: list[int | None] = []
+
+    async def look() -> None:
+        address = f"http://127.0.0.1:{it.server.port}/api/preview"
+        async with asyncio.timeout(30), aiohttp.ClientSession() as session, session.ws_connect(address) as looking:
+            await looking.receive()
+            codes.append(looking.close_code)
+
+    asyncio.run(look())
+    assert codes == [aiohttp.WSCloseCode.POLICY_VIOLATION]
+
+
+def test_another_origins_page_gets_no_preview(it: Controlled) -> None:
+    async def look() -> None:
+        address = f"http://127.0.0.1:{it.server.port}/api/preview"
+        async with aiohttp.ClientSession() as session:
+            await session.ws_connect(address, origin="http://evil.example")
+
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        asyncio.run(look())
+    assert refused.value.status == 403
+
+
+@pytest.mark.parametrize("width", [0, -1, 15, 3841, 10**9, 1.5, "640", None, True])
+def test_a_width_that_no_preview_has_is_refused(it: Controlled, width: object) -> None:
+    hello = {"token": it.place.token, "width": width}
+    assert close_code(it, hello) == aiohttp.WSCloseCode.POLICY_VIOLATION
+    assert "shot" not in it.desk.called
+
+
+@pytest.mark.parametrize(
+    "message", ["", "x", "[]", '{"got": 1}', '{"see": "yes"}', '{"mask": null}', '{"do": true}', '{"got": NaN}']
+)
+def test_a_message_that_makes_no_sense_ends_the_preview(
+    it: Controlled, message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    hello = {"token": it.place.token, "width": 320}
+    assert close_code(it, hello, '{"see": true}', message) == aiohttp.WSCloseCode.POLICY_VIOLATION
+    until(lambda: it.desk.looked == [True, False])
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_a_message_that_is_too_large_ends_the_preview(it: Controlled) -> None:
+    hello = {"token": it.place.token, "width": 320}
+    assert close_code(it, hello, '{"got": true' + " " * 2000 + "}") == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
+
+
+def test_a_preview_that_fails_is_logged_and_ended(it: Controlled, caplog: pytest.LogCaptureFixture) -> None:
+    it.desk.errors["shot"] = ValueError("no")
+    hello = {"token": it.place.token, "width": 320}
+    assert close_code(it, hello) == aiohttp.WSCloseCode.INTERNAL_ERROR
+    assert [record.levelname for record in caplog.records if record.levelno >= logging.WARNING] == ["ERROR"]
+
+
+def test_more_than_eight_previews_are_too_many(it: Controlled) -> None:
+    async def look() -> list[int | None]:
+        address = f"http://127.0.0.1:{it.server.port}/api/preview"
+        async with asyncio.timeout(30), aiohttp.ClientSession() as session:
+            all_ = [await session.ws_connect(address) for _ in range(9)]
+            for looking in all_:
+                await say(looking, token=it.place.token)
+                await looking.receive()
+            return [looking.close_code for looking in all_]
+
+    assert asyncio.run(look()) == [None] * 8 + [aiohttp.WSCloseCode.TRY_AGAIN_LATER]
+    until(lambda: close_code(it, {"token": it.place.token}, "x") == aiohttp.WSCloseCode.POLICY_VIOLATION)
+
+
+# ---- beginning and end
+
+
+def test_it_comes_back_to_its_port_with_its_token(tmp_path: Path) -> None:
+    with controlled(tmp_path) as it:
+        before = it.server.port, it.place.token
+        with socket.create_connection(("127.0.0.1", it.server.port), timeout=20) as client:
+            client.sendall(head(it))  # a connection that lingers
+            assert client.recv(1)
+            it.server.stop()
+    with controlled(tmp_path) as it:
+        assert (it.server.port, it.place.token) == before
+        assert ask(it, "GET", "/api/status").status == 200
+
+
+def test_where_its_port_is_taken_it_takes_another_and_a_new_token(tmp_path: Path) -> None:
+    with controlled(tmp_path) as it:
+        port, token = it.server.port, it.place.token
+    with socket.create_server(("127.0.0.1", port)), controlled(tmp_path) as it:
+        assert it.server.port != port
+        assert it.place.token != token
+        assert it.client.status()["state"] == "on air"
+        assert ask(it, "GET", "/api/status", headers={"Authorization": f"Bearer {token}"}).status == 401
+
+
+def test_only_this_machine_can_reach_it(it: Controlled) -> None:
+    """It listens at 127.0.0.1 alone, not even at the machine's other loopback addresses."""
+    if sys.platform != "linux":
+        pytest.skip("127.0.0.2 is an address of its own on Linux alone")
+    for address in ("127.0.0.2", "::1"):
+        with pytest.raises(OSError, match=r"refused|unreachable|assign"):
+            socket.create_connection((address, it.server.port), timeout=10)
+
+
+def test_the_end_answers_what_is_under_way(it: Controlled) -> None:
+    """A command that ends the program, above all."""
+    it.desk.gates["do"] = gate = threading.Event()
+    answers: list[Answer] = []
+    asking = threading.Thread(target=lambda: answers.append(do(it, b'{"do": "quit"}')))
+    asking.start()
+    waits, waited = waiting(it, "after=1")
+    until(lambda: it.desk.called.get("do") == 1 and it.desk.called.get("revision", 0) >= 1)
+    ending = threading.Thread(target=it.server.stop)
+    ending.start()
+    waits.join(20)
+    gate.set()
+    for thread in (asking, ending):
+        thread.join(20)
+    assert answers[0].json()["said"] == "vbgcam ends"
+    assert waited[0].json()["revision"] in {1, 2}
+    with pytest.raises(ConnectionRefusedError):
+        ask(it, "GET", "/")
+    assert it.desk.listeners == {}
+
+
+def test_a_desk_that_hangs_does_not_keep_it_from_ending(it: Controlled) -> None:
+    gates = {what: threading.Event() for what in ("do", "looking", "snapshot")}
+    it.desk.gates |= gates
+    clients = []
+    for first in ("POST /api/do HTTP/1.1", "GET /api/snapshot HTTP/1.1"):
+        client = socket.create_connection(("127.0.0.1", it.server.port), timeout=20)
+        client.sendall(head(it, first, "Content-Length: 2") + b"{}")
+        clients.append(client)
+
+    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
+        await say(looking, see=True)
+        await soon(lambda: all(it.desk.called.get(what) == 1 for what in gates))
+        await asyncio.to_thread(it.server.stop)
+
+    previewing(it, look)
+    assert not [thread for thread in threading.enumerate() if thread.name == "control"]
+    for gate in gates.values():
+        gate.set()
+    for client in clients:
+        assert rest(client) == b""
+        client.close()
+
+
+def test_a_preview_is_told_that_the_program_ends(it: Controlled) -> None:
+    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
+        await say(looking, see=True)
+        await soon(lambda: it.desk.lookers == 1)
+        ending = asyncio.create_task(asyncio.to_thread(it.server.stop))
+        while not looking.closed:
+            await looking.receive()
+        assert looking.close_code == aiohttp.WSCloseCode.GOING_AWAY
+        await ending
+        assert it.desk.lookers == 0
+
+    previewing(it, look)
+
+
+def test_it_starts_and_stops_again_and_again(it: Controlled) -> None:
+    for _ in range(3):
+        it.server.stop()
+        it.server.stop()
+        with pytest.raises(ControlError, match="vbgcam is ending"):
+            it.client.status()
+        it.server.start()
+        assert it.client.status()["state"] == "on air"
+
+
+def test_a_desk_that_cannot_be_listened_to_is_said(tmp_path: Path) -> None:
+    desk = FakeDesk(tmp_path)
+    desk.errors["listen"] = ValueError("no")
+    (tmp_path / "run").mkdir(mode=0o700)
+    with (
+        Place(tmp_path / "run" / "vbgcam") as place,
+        pytest.raises(ControlError, match=r"^the program cannot be controlled: no$"),
+    ):
+        Server(desk, place, tmp_path).start()
+
+
+# ---- anything at all
+
+FIRST = [
+    b"GET /",
+    b"GET /nowhere",
+    b"HEAD /",
+    b"POST /api/do",
+    b"GET /api/status?after=1&wait=0",
+    b"GET /api/preview",
+    b"POST /api/gallery?name=a.jpg",
+    b"DELETE /api/gallery/a.jpg",
+]
+HEADERS = [
+    b"Content-Length: 2\r\n",
+    b"Content-Length: 99999999999999999999\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    "\r\n".join((*UPGRADE, "")).encode(),
+    b"Expect: 100-continue\r\n",
+    b"Origin: null\r\n",
+]
+BODIES = [b"", b"{}", b"{", b"2\r\n{}\r\n0\r\n\r\n", b"\x81\x82\0\0\0\0{}", b"\x81\xfe\xff\xff\0\0\0\0"]
+
+
+def composed(chance: random.Random, own: list[bytes]) -> bytes:
+    """A few requests after one another, each of parts that make sense; `own`: the headers that let in."""
+    sent = b""
+    for _ in range(chance.randrange(1, 4)):
+        headers = [each for each in own if chance.random() < 0.9] + chance.sample(HEADERS, chance.randrange(3))
+        sent += chance.choice(FIRST) + b" HTTP/1.1\r\n" + b"".join(headers) + b"\r\n"
+        sent += chance.choice(BODIES)
+    return sent
+
+
+def changed(chance: random.Random, sent: bytearray) -> bytes:
+    """In a few places."""
+    for _ in range(chance.randrange(1, 6)):
+        at = chance.randrange(len(sent))
+        sent[at : at + chance.choice((0, 0, 1, 9))] = chance.randbytes(chance.randrange(4))
+    return bytes(sent)
+
+
+def test_whatever_is_sent_the_next_request_is_answered(
+    it: Controlled, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.DEBUG, module.__name__)
+    for patience in ("_HEAD", "_SENDING", "_PIECE", "_HELLO", "_LINGER"):
+        monkeypatch.setattr(module, patience, 0.1)
+    own = [line.encode() + b"\r\n" for line in head(it).decode().split("\r\n")[1:3]]
+    good = head(it, "POST /api/do HTTP/1.1", "Content-Length: 2") + b"{}" + head(it)
+
+    def seen(number: int) -> set[bytes]:
+        chance = random.Random(f"request {number}")
+        sent = composed(chance, own) if number % 2 else changed(chance, bytearray(good))
+        return set(re.findall(rb"HTTP/1\.[01] (\d{3})", raw(it, sent, half=chance.random() < 0.2)))
+
+    with ThreadPoolExecutor(24) as clients:
+        statuses = set[bytes]().union(*clients.map(seen, range(800)))
+    assert statuses <= {b"101", b"200", b"400", b"401", b"403", b"404", b"405", b"408", b"413", b"415", b"503"}
+    assert {b"101", b"200", b"400", b"401", b"403", b"404", b"405"} <= statuses
+    assert ask(it, "GET", "/api/status").status == 200
+    quiet(it, caplog)
+
+
+def test_whatever_a_preview_says_the_next_request_is_answered(it: Controlled, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, module.__name__)
+    for number in range(100):
+        chance = random.Random(f"preview {number}")
+        said = bytearray(frame(json.dumps({"token": it.place.token, "width": 64})))
+        for _ in range(chance.randrange(6)):
+            said += frame(json.dumps({chance.choice(("got", "see", "mask", "pause", "x")): chance.random() < 0.5}))
+        for _ in range(chance.randrange(4)):
+            at = chance.randrange(len(said))
+            said[at : at + chance.randrange(9)] = chance.randbytes(chance.randrange(9))
+        raw(it, head(it, "GET /api/preview HTTP/1.1", *UPGRADE) + bytes(said), half=True)
+    assert ask(it, "GET", "/api/status").status == 200
+    until(lambda: it.desk.lookers == 0)
+    quiet(it, caplog)
