@@ -544,7 +544,11 @@ def test_show_me_is_taken_back_with_the_page_and_while_nobody_sees_it(browser: A
         """
         page.script(hide, True)
         until(lambda: page.desk.lookers == 0)
+        page.desk.change(state="covered")  # a tab that nobody sees asks now and then
+        until(lambda: page.text("#lamp-word") == "Covered")
+        page.desk.change(state="idle")
         page.script(hide, False)
+        until(lambda: page.text("#lamp-word") == "Camera off")
         until(lambda: page.desk.lookers == 1)
         told = [each["response"]["payloadData"] for each in page.network("webSocketFrameSent")]
         assert [each for each in told if "pause" in each] == ['{"pause":true}', '{"pause":false}']
