@@ -1,39 +1,335 @@
-"""The client and the server, together, over a real port."""
+"""The client and the running program, together, over a real port; and every way in which there is none to talk to."""
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.desks import controlled
+from tests.desks import controlled, until
+from vbgcam.control import client as module
+from vbgcam.control import guard
+from vbgcam.control.client import Client
+from vbgcam.control.place import Place
 from vbgcam.errors import ConfigError, ControlError
+
+TOP = Path(__file__).resolve().parents[1]
+
+Say = Callable[[socket.socket], None]
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A program of its own, below `folder`, with everything but a camera."""
+    (folder / "run").mkdir(mode=0o700, exist_ok=True)
+    command = [sys.executable, "-m", "tests.desks", str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=TOP) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            yield process
+        finally:
+            if process.poll() is None:
+                if sys.platform != "win32":
+                    process.send_signal(signal.SIGCONT)
+                process.communicate("", timeout=20)
+
+
+def client_of(folder: Path) -> Client:
+    return Client(Place(folder / "run" / "vbgcam"))
+
+
+def line(call: Callable[[], object]) -> str:
+    """What is said to the person."""
+    with pytest.raises(ControlError) as said:
+        call()
+    assert len(str(said.value).splitlines()) == 1
+    return str(said.value)
+
+
+def silent(pid: int) -> str:
+    return f"vbgcam does not answer (process {pid}); `kill {pid}` ends it"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    """Held by this process."""
+    (tmp_path / "run").mkdir(mode=0o700)
+    with Place(tmp_path / "run" / "vbgcam") as held:
+        yield held
+
+
+@contextmanager
+def strange(place: Place, say: Say) -> Iterator[Client]:
+    """A program that runs at `place` and answers with what `say` does with each connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection = listener.accept()[0]
+                    with connection, contextlib.suppress(OSError):
+                        say(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        place.announce(listener.getsockname()[1])
+        try:
+            yield Client(Place(place.folder))
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(20)
 
 
 def test_every_question_is_answered(tmp_path: Path) -> None:
     with controlled(tmp_path) as it:
-        assert it.client.status()["state"] == "on air"
-        assert it.client.choices()["presets"][0]["name"] == "fast"
+        assert it.client.status() == it.desk.status()
+        assert it.client.status(after=0)["revision"] == 1
+        assert it.client.status(after=1, wait=0)["revision"] == 1
+        assert it.client.choices() == it.desk.choices()
         assert it.client.do({"do": "background", "to": "#102030"}) == "background: #102030"
-        assert it.client.snapshot().startswith(b"\x89PNG")
+        assert it.client.snapshot() == it.desk.snapshot()
         assert it.client.report() == it.desk.text
         assert it.client.open().startswith(f"http://127.0.0.1:{it.server.port}/#")
-        with pytest.raises(ControlError, match=r"^no such command$"):
-            it.client.do({"do": "nothing"})
+        assert Client.find(it.place).status()["revision"] == 2
+
+
+def test_a_change_is_waited_for(tmp_path: Path) -> None:
+    with controlled(tmp_path) as it:
+        asked = it.desk.called.get("revision", 0)
+
+        def change() -> None:
+            until(lambda: it.desk.called.get("revision", 0) > asked)
+            it.desk.change(state="covered")
+
+        thread = threading.Thread(target=change)
+        thread.start()
+        told = it.client.status(after=1)
+        thread.join(20)
+        assert (told["revision"], told["state"]) == (2, "covered")
+
+
+def test_a_refused_command_raises_the_programs_own_line(tmp_path: Path) -> None:
+    with controlled(tmp_path) as it:
+        assert line(lambda: it.client.do({"do": "nothing"})) == "no such command"
+        it.desk.errors["snapshot"] = ControlError("nothing has been sent yet", mend="wait a moment")
+        assert line(it.client.snapshot) == "nothing has been sent yet; wait a moment"
         with pytest.raises(ConfigError) as refused:
             it.client.do({"do": "set", "settings": {"a.b": 1, "c.d": 2}})
         assert refused.value.problems == ("a.b: unknown", "c.d: unknown")
 
 
+def test_an_error_of_the_programs_own_is_said_without_its_words(tmp_path: Path) -> None:
+    with controlled(tmp_path) as it:
+        it.desk.errors["report"] = ValueError("secret")
+        said = line(it.client.report)
+        assert said.startswith("vbgcam met an error of its own; ")
+        assert said.endswith("vbgcam.log says more")
+
+
 def test_a_picture_goes_into_the_gallery_and_out_of_it(tmp_path: Path) -> None:
-    beach = tmp_path / "my beach é.jpg"
+    beach = tmp_path / "my #1 beach? é%.jpg"
     beach.write_bytes(b"x" * 3_000_000)
     with controlled(tmp_path) as it:
         spec = Path(it.client.upload(beach))
-        assert spec.read_bytes() == beach.read_bytes()
+        assert (spec.name, spec.read_bytes()) == (beach.name, beach.read_bytes())
         assert it.client.thumbnail(spec.name).startswith(b"\xff\xd8")
         it.client.remove(spec.name)
         assert not spec.exists()
-        with pytest.raises(ControlError, match="is not in the gallery"):
-            it.client.remove(spec.name)
+        assert line(lambda: it.client.remove(spec.name)) == f"{spec.name}: is not in the gallery"
     assert not list((tmp_path / "uploads").iterdir())
+
+
+def test_an_upload_that_cannot_be_is_said(tmp_path: Path) -> None:
+    with controlled(tmp_path) as it:
+        missing = tmp_path / "missing.jpg"
+        assert line(lambda: it.client.upload(missing)) == f"{missing}: No such file or directory"
+        assert line(lambda: it.client.upload(tmp_path)) == f"{tmp_path}: Is a directory"
+        large = tmp_path / "large.mp4"
+        with large.open("wb") as stream:
+            stream.truncate(guard.UPLOAD + 1)
+        assert line(lambda: it.client.upload(large)) == f"{large}: is too large for the gallery, which takes 256 MiB"
+        assert it.desk.gallery.begun == 0
+
+
+def test_many_threads_ask_at_once(tmp_path: Path) -> None:
+    with controlled(tmp_path) as it:
+        said: list[str] = []
+        threads = [
+            threading.Thread(target=lambda n=n: said.append(it.client.do({"do": "model", "to": str(n)})))
+            for n in range(20)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(20)
+        assert sorted(said) == sorted(f"model: {n}" for n in range(20))
+
+
+# ---- nobody to talk to
+
+
+def test_where_nothing_runs_it_is_said(tmp_path: Path) -> None:
+    said = "vbgcam is not running; `vbgcam run` starts it"
+    (tmp_path / "run").mkdir(mode=0o700)
+    assert line(client_of(tmp_path).status) == said
+    assert line(lambda: Client.find(Place(tmp_path / "run" / "vbgcam"))) == said
+    with running(tmp_path):
+        assert client_of(tmp_path).status()["state"] == "on air"
+    assert line(client_of(tmp_path).status) == said
+
+
+def test_a_program_that_was_killed_is_said_to_be(tmp_path: Path) -> None:
+    with running(tmp_path) as process:
+        client = client_of(tmp_path)
+        assert client.do({"do": "pause"}) == "paused"
+        process.kill()
+        process.wait(20)
+        said = f"vbgcam is not running: it was ended by force (process {process.pid}); `vbgcam run` starts it"
+        assert line(client.status) == said
+    with running(tmp_path):  # and the client goes on where it was
+        assert client.status()["state"] == "on air"
+
+
+def test_a_program_that_is_killed_while_it_is_asked_is_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path) as process:
+        client = client_of(tmp_path)
+        revision = client.status()["revision"]
+        wait = http.client.HTTPConnection.getresponse
+
+        def killing(connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
+            process.kill()
+            return wait(connection)
+
+        monkeypatch.setattr(http.client.HTTPConnection, "getresponse", killing)
+        assert line(lambda: client.status(after=revision)).startswith("vbgcam is not running: it was ended by force")
+
+
+def test_a_program_that_quits_answers_first(tmp_path: Path) -> None:
+    with running(tmp_path) as process:
+        client = client_of(tmp_path)
+        assert client.do({"do": "quit"}) == "vbgcam ends"
+        process.wait(20)
+        assert line(client.status) == "vbgcam is not running; `vbgcam run` starts it"
+
+
+def test_a_second_program_names_the_first(tmp_path: Path) -> None:
+    with running(tmp_path) as process:
+        second = subprocess.run(
+            [sys.executable, "-m", "tests.desks", str(tmp_path)], capture_output=True, text=True, cwd=TOP, check=False
+        )
+        assert f"vbgcam runs already (process {process.pid})" in second.stderr
+        assert client_of(tmp_path).status()["pid"] == process.pid
+
+
+def test_a_program_that_has_not_begun_to_listen_is_starting(place: Place) -> None:
+    assert line(Client(Place(place.folder)).status) == "vbgcam is starting; ask again in a moment"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing stops a process there")
+def test_a_program_that_hangs_is_said_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ANSWER", 0.2)
+    with running(tmp_path) as process:
+        process.send_signal(signal.SIGSTOP)
+        assert line(client_of(tmp_path).status) == silent(process.pid)
+
+
+def test_a_port_at_which_nobody_listens_is_said(place: Place) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    place.announce(port)
+    assert line(Client(Place(place.folder)).status) == silent(os.getpid())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"hello\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 1000 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nA: " + b"b" * 100_000 + b"\r\n\r\n",
+    ],
+)
+def test_an_answer_that_is_none_is_no_answer(place: Place, answer: bytes) -> None:
+    def say(connection: socket.socket) -> None:
+        connection.recv(1 << 16)
+        connection.sendall(answer)
+
+    with strange(place, say) as client:
+        assert line(client.status) == silent(os.getpid())
+
+
+@pytest.mark.parametrize("told", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"said": '])
+def test_an_answer_that_makes_no_sense_is_said(place: Place, told: bytes) -> None:
+    def say(connection: socket.socket) -> None:
+        connection.recv(1 << 16)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(told), told))
+
+    with strange(place, say) as client:
+        said = "vbgcam gives an answer that makes no sense; start it again"
+        assert line(client.status) == said
+        assert line(lambda: client.do({"do": "pause"})) == said
+        assert line(client.open) == said
+
+
+@pytest.mark.parametrize("told", [b"", b"{", b"[]", b"null", b'{"error": 1}', b'{"error": "", "problems": 1}'])
+def test_a_refusal_without_words_is_said_by_its_number(place: Place, told: bytes) -> None:
+    def say(connection: socket.socket) -> None:
+        connection.recv(1 << 16)
+        connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n%s" % (len(told), told))
+
+    with strange(place, say) as client:
+        assert line(client.status) == "vbgcam refuses this (403 Forbidden)"
+
+
+def test_a_program_that_refuses_before_it_has_read_all_is_heard(place: Place, tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    with film.open("wb") as stream:
+        stream.truncate(50_000_000)
+
+    def say(connection: socket.socket) -> None:
+        connection.recv(1 << 10)
+        connection.sendall(b'HTTP/1.1 413 Too Large\r\nContent-Length: 37\r\n\r\n{"error": "too large","problems": []}')
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(1 << 16):
+            pass
+
+    with strange(place, say) as client:
+        assert line(lambda: client.upload(film)) == "too large"
+
+
+def test_the_token_goes_to_the_running_program_alone(place: Place) -> None:
+    heard: list[bytes] = []
+
+    def say(connection: socket.socket) -> None:
+        heard.append(connection.recv(1 << 16))
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    with strange(place, say) as client:
+        assert client.status() == {}
+        assert f"\r\nAuthorization: Bearer {place.token}\r\n".encode() in heard[0]
+        place.retire()
+        assert line(client.status).startswith("vbgcam is ending")
+    assert len(heard) == 1
+
+
+def test_it_begins_with_the_standard_library_alone() -> None:
+    """`vbgcam status` has to answer at once."""
+    heavy = ("aiohttp", "numpy", "cv2", "torch", "av", "PIL", "pydantic", "rich", "asyncio")
+    code = f"import sys, vbgcam.control.client; print([each for each in {heavy} if each in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=TOP, check=True)
+    assert ran.stdout == "[]\n"

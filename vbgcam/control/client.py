@@ -43,18 +43,17 @@ class Client:
         """How it is. `after`: a revision; the answer comes when it is another one, or after `wait` seconds, at most
         25."""
         if after is None:
-            return self._json("GET", "/api/status")
+            return _object(self._call("GET", "/api/status"))
         whole = max(0, min(25, round(wait)))
-        return self._json("GET", f"/api/status?after={after}&wait={whole}", seconds=whole + _ANSWER)
+        return _object(self._call("GET", f"/api/status?after={after}&wait={whole}", seconds=whole + _ANSWER))
 
     def choices(self) -> dict[str, Any]:
         """What a picker offers."""
-        return self._json("GET", "/api/choices", seconds=_LONG)
+        return _object(self._call("GET", "/api/choices", seconds=_LONG))
 
     def do(self, command: Mapping[str, Any]) -> str:
         """One command; the line that says what was done."""
-        said = self._json("POST", "/api/do", json.dumps(command).encode(), seconds=_LONG)["said"]
-        return str(said)
+        return self._word("said", "/api/do", json.dumps(command).encode(), seconds=_LONG)
 
     def thumbnail(self, name: str) -> bytes:
         """A JPEG file's bytes. `name`: of the gallery."""
@@ -67,10 +66,9 @@ class Client:
                 size = os.fstat(stream.fileno()).st_size
                 if size > guard.UPLOAD:
                     raise ControlError(f"{path}: is too large for the gallery, which takes {guard.UPLOAD >> 20} MiB")
-                told = self._json("POST", f"/api/gallery?name={_quoted(path.name)}", stream, seconds=_LONG, size=size)
+                return self._word("spec", f"/api/gallery?name={_quoted(path.name)}", stream, seconds=_LONG, size=size)
         except OSError as exc:
             raise ControlError(f"{path}: {exc.strerror or exc}") from exc
-        return str(told["spec"])
 
     def remove(self, name: str) -> None:
         """Takes it out of the gallery."""
@@ -82,25 +80,25 @@ class Client:
 
     def report(self) -> str:
         """What `vbgcam doctor --report` writes, of the program that runs."""
-        return self._call("GET", "/api/report", seconds=_LONG).decode()
+        return self._call("GET", "/api/report", seconds=_LONG).decode("utf-8", "replace")
 
     def open(self) -> str:
         """An address that opens the panel, once, within a minute."""
-        return str(self._json("POST", "/api/open")["url"])
+        return self._word("url", "/api/open")
 
-    def _json(
+    def _word(
         self,
-        method: str,
+        key: str,
         target: str,
         body: bytes | BinaryIO | None = None,
         *,
-        seconds: float = _ANSWER,
+        seconds: float | None = None,
         size: int | None = None,
-    ) -> dict[str, Any]:
-        told = json.loads(self._call(method, target, body, seconds=seconds, size=size))
-        if not isinstance(told, dict):
-            raise ControlError("vbgcam gives an answer that makes no sense", mend="start it again")
-        return told
+    ) -> str:
+        word = _object(self._call("POST", target, body, seconds=seconds, size=size)).get(key)
+        if not isinstance(word, str):
+            raise _nonsense()
+        return word
 
     def _call(
         self,
@@ -108,7 +106,7 @@ class Client:
         target: str,
         body: bytes | BinaryIO | None = None,
         *,
-        seconds: float = _ANSWER,
+        seconds: float | None = None,
         size: int | None = None,
     ) -> bytes:
         control = self._place.find()
@@ -120,7 +118,7 @@ class Client:
         connection = http.client.HTTPConnection(HOST, control.port, timeout=_ANSWER, blocksize=_CHUNK)
         try:
             connection.connect()
-            connection.sock.settimeout(seconds)
+            connection.sock.settimeout(_ANSWER if seconds is None else seconds)
             try:
                 connection.request(method, target, body, headers)
             except ConnectionError:
@@ -140,7 +138,7 @@ class Client:
     def _silent(self, control: Control) -> ControlError:
         """Why nothing came: it has ended meanwhile, or it hangs."""
         try:
-            self._place.find()
+            self._place.find(doubtful=True)
         except ControlError as exc:
             return exc
         return ControlError(f"vbgcam does not answer (process {control.pid})", mend=f"`kill {control.pid}` ends it")
@@ -150,11 +148,25 @@ def _quoted(name: str) -> str:
     return quote(name, safe="", errors="surrogateescape")
 
 
-def _refused(status: int, told: bytes) -> ControlError | ConfigError:
+def _nonsense() -> ControlError:
+    return ControlError("vbgcam gives an answer that makes no sense", mend="start it again")
+
+
+def _object(told: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(told)
+    except (ValueError, RecursionError) as exc:
+        raise _nonsense() from exc
+    if not isinstance(answer, dict):
+        raise _nonsense()
+    return answer
+
+
+def _refused(status: int, told: bytes) -> ControlError | ConfigError:
+    try:
+        answer = _object(told)
         error, problems = str(answer["error"]), [str(each) for each in answer["problems"]]
-    except (ValueError, LookupError, TypeError):
+    except (ControlError, LookupError, TypeError):
         error, problems = "", []
     if problems:
         return ConfigError(problems)

@@ -142,13 +142,19 @@ class Place:
     ) -> None:
         self.release()
 
-    def find(self) -> Control:
-        """Where the running program is. Raises ControlError where none runs or it is not ready, and says which."""
+    def find(self, *, doubtful: bool = False) -> Control:
+        """Where the running program is. Raises ControlError where none runs or it is not ready, and says which.
+        `doubtful`: it has just fallen silent; one that was killed loses its connections a little before its lock."""
         if not self.folder.is_dir():
             raise _not_running(None)
         _own(self.folder, make=False)
         control = _read(self.folder / _CONTROL)
-        if self._held(0) and control is not None and control.state == "running" and _lives(control.pid):
+        if (
+            self._held(_SURE if doubtful else 0)
+            and control is not None
+            and control.state == "running"
+            and _lives(control.pid)
+        ):
             return control
         if not self._held(_SURE):
             raise _not_running(control)

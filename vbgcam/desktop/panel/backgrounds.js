@@ -4,7 +4,7 @@
 
 import { Gone, Refused, remove, thumbnail, upload } from "./api.js";
 import { announce, arrange, byId, confirmed, element, icon, settle, toast, write } from "./dom.js";
-import { colour, slider } from "./newest.js";
+import { colour, picker, slider } from "./newest.js";
 import { Radios } from "./radios.js";
 
 /** @typedef {import("./api.js").Background} Background */
@@ -47,7 +47,7 @@ export class Backgrounds {
       this.ownColour = value;
       return show(value);
     });
-    byId("fit").addEventListener("change", () => act({ do: "set", settings: { "background.fit": byId("fit").value } }, "fit"));
+    this.fit = picker(byId("fit"), (value) => act({ do: "set", settings: { "background.fit": value } }, "fit"));
     byId("show-room").addEventListener("click", async () => {
       if (!(await show("none"))) return;
       byId("as-it-is").open = false;
@@ -260,7 +260,7 @@ export class Backgrounds {
     const moved = show !== this.now;
     this.now = show;
     byId("plain").hidden = show !== "none";
-    if (document.activeElement !== byId("fit")) byId("fit").value = fit;
+    this.fit.show(fit);
     const strength = blurOf(show);
     if (strength !== null) this.blur.show(strength);
     if (show.startsWith("#") && !this.ownColour && !this.choices?.colours.some(({ spec }) => spec === show)) this.ownColour = show.toLowerCase();

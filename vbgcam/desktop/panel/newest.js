@@ -1,5 +1,5 @@
 // @ts-check
-// Values of a slider on their way to the program: at most one at a time, and only ever the newest.
+// Values on their way from a control to the program: of a slider at most one at a time, and only ever the newest.
 
 /** Milliseconds: shorter than anybody sees, and about 12 commands a second while the slider moves. */
 const GATHER = 80;
@@ -60,6 +60,27 @@ export function slider(input, output, words, send) {
       if (value < Number(input.min)) input.min = String(value);
       if (input.valueAsNumber !== value) input.valueAsNumber = value;
       say();
+    },
+  };
+}
+
+/** A list to pick from. What is refused goes back.
+ * @param {HTMLSelectElement} select @param {(value: string) => Promise<boolean>} send */
+export function picker(select, send) {
+  let kept = select.value;
+  let busy = false;
+  select.addEventListener("change", async () => {
+    busy = true;
+    const done = await send(select.value);
+    busy = false;
+    if (!done) select.value = kept;
+  });
+  return {
+    /** @param {string} value */
+    show(value) {
+      kept = value;
+      // Only where it differs: the list may be open.
+      if (!busy && select.value !== value) select.value = value;
     },
   };
 }

@@ -15,12 +15,17 @@ import { Welcome } from "./welcome.js";
 const BEAT = 1000;
 /** Milliseconds between two looks for a program that is not there; a browser writes each into its console. */
 const RETRY = 2000;
+/** Milliseconds between two looks of a tab that nobody sees. It does not wait for changes, as the others do: a browser has
+ * six connections to one program, and six such tabs would hold them all. */
+const UNSEEN = 5000;
 /** Milliseconds after the last change of a row of them: choices are asked of the devices. */
 const QUIET = 600;
 /** Milliseconds between two looks of the first start, whose steps tick themselves off. */
 const WATCH = 2000;
 /** The longest wait for a status that has what was just commanded. */
 const LONGEST = 2000;
+/** Commands whose outcome is read out already: by the slider, the list or the lamp. */
+const TOLD = ["blur", "set", "pause", "resume"];
 
 /** @type {Status | null} */
 let status = null;
@@ -43,15 +48,13 @@ async function act(command, about) {
   try {
     const { said, revision } = await api.send(command);
     settle(about);
-    if (said && command.do !== "blur" && command.do !== "set") announce(said);
+    if (said && !TOLD.includes(command.do)) announce(said);
     await reached(revision);
     return true;
   } catch (error) {
     if (error instanceof api.Unknown) shut(error);
-    else if (error instanceof api.Refused) {
-      toast(error.message, about);
-      if (status) show(status); // a slider goes back to what counts
-    } else if (!(error instanceof api.Gone)) throw error; // that it is gone is seen by who follows the status
+    else if (error instanceof api.Refused) toast(error.message, about);
+    else if (!(error instanceof api.Gone)) throw error; // that it is gone is seen by who follows the status
     return false;
   }
 }
@@ -80,17 +83,18 @@ async function follow() {
   let after;
   for (;;) {
     try {
-      const found = await api.status(after);
+      const found = await api.status(document.hidden ? undefined : after);
       after = found.revision;
       if (!there) arrived();
       take(found);
+      if (document.hidden) await rest(UNSEEN);
     } catch (error) {
       if (error instanceof api.Unknown) return shut(error);
       after = undefined;
       if (error instanceof DOMException) continue; // the machine slept; the next answer tells
       if (error instanceof api.Refused) toast(error.message, "status");
       else lost();
-      await pause(RETRY);
+      await rest(RETRY);
     }
   }
 }
@@ -213,6 +217,19 @@ function shut(why) {
   byId("closed").hidden = false;
   write(byId("closed-why"), why.message === "code" ? "This link was used before, or is older than a minute" : why.message === "token" ? "The key of this page counts no more" : "This page has no key yet");
   document.title = "VBG Camera";
+}
+
+/** Ends early where the tab comes to be seen. @param {number} milliseconds */
+function rest(milliseconds) {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(late);
+      document.removeEventListener("visibilitychange", end);
+      resolve(undefined);
+    };
+    const late = setTimeout(end, milliseconds);
+    document.addEventListener("visibilitychange", end);
+  });
 }
 
 /** @param {number} milliseconds */

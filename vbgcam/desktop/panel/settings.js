@@ -2,7 +2,7 @@
 // How you are cut out and filmed: edges, camera, network, each with what it costs.
 
 import { arrange, byId, element, write } from "./dom.js";
-import { slider } from "./newest.js";
+import { picker, slider } from "./newest.js";
 import { Radios } from "./radios.js";
 
 /** @typedef {import("./api.js").Choices} Choices */
@@ -37,11 +37,10 @@ export class Settings {
     this.age = slider(byId("age"), byId("age-value"), (value) => `${value} ms`, (value) => set("mask.max_age_ms", value));
     this.steps = STEPS.map(([name, label, what]) => {
       const choice = element("select", {}, ...SWITCH.map(([value, word]) => element("option", { value }, word)));
-      choice.onchange = () => set(`mask.${name}`, choice.value);
       byId("mask-steps").append(element("label", {}, element("span", {}, element("b", {}, label), element("small", {}, what)), choice));
-      return { name, choice };
+      return { name, picker: picker(choice, (value) => set(`mask.${name}`, value)) };
     });
-    byId("size").addEventListener("change", () => set("camera.size", byId("size").value));
+    this.size = picker(byId("size"), (value) => set("camera.size", value));
     byId("mirror").addEventListener("click", () => act({ do: "mirror", to: byId("mirror").getAttribute("aria-checked") !== "true" }, "mirror"));
     /** @type {Map<string, HTMLElement>} */
     this.rows = new Map();
@@ -82,7 +81,7 @@ export class Settings {
     const { mask, background, output, camera } = status.settings;
     this.light.show(background.light_wrap);
     this.age.show(Number(mask.max_age_ms));
-    for (const { name, choice } of this.steps) if (document.activeElement !== choice) choice.value = mask[name];
+    for (const { name, picker: step } of this.steps) step.show(String(mask[name]));
     byId("mirror").setAttribute("aria-checked", String(output.mirror));
     this.presets.mark(String(mask.preset));
     if (this.choices) {
@@ -90,6 +89,7 @@ export class Settings {
       this.cameras.mark(now?.spec ?? null);
       this.models.mark(this.choices.models.find((one) => one.now)?.spec ?? null);
       sizes(now?.sizes ?? [], camera.size);
+      this.size.show(camera.size);
     }
     write(byId("camera-facts"), filmed(status));
     write(byId("model-facts"), running(status));
@@ -124,10 +124,8 @@ export function fetched({ model, done, total }) {
 function sizes(offered, asked) {
   const select = byId("size");
   const all = offered.includes(asked) ? offered : [asked, ...offered];
-  if (document.activeElement === select) return; // its list may be open
   const options = [...select.options].map((/** @type {HTMLOptionElement} */ { value }) => value);
   if (options.join() !== all.join()) select.replaceChildren(...all.map((size) => element("option", { value: size }, size.replace("x", " × "))));
-  select.value = asked;
 }
 
 /** @param {string[]} all  of WIDTHxHEIGHT */
