@@ -121,7 +121,6 @@ class Server:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
-        self._failed: Exception | None = None
 
     @property
     def port(self) -> int:
@@ -137,17 +136,19 @@ class Server:
             # Before the first byte is answered: who finds the port finds the token that goes with it.
             self._place.announce(listener.getsockname()[1])
             ready = threading.Event()
-            self._failed = None
+            failed: list[Exception] = []
             self._thread = threading.Thread(
-                target=self._run, args=(listener, files, ready), name="control", daemon=True
+                target=self._run, args=(listener, files, ready, failed), name="control", daemon=True
             )
             self._thread.start()
         except BaseException:
             listener.close()
+            self._place.retire()
             raise
         ready.wait()
-        if self._failed is not None:
-            raise ControlError(f"the program cannot be controlled: {self._failed}") from self._failed
+        if failed:
+            self.stop()
+            raise ControlError(f"the program cannot be controlled: {failed[0]}") from failed[0]
 
     def stop(self) -> None:
         """Answers what is under way and closes everything, in less than a second. The place stays held. Where it does
@@ -164,13 +165,15 @@ class Server:
         if thread.is_alive():
             log.warning("the control server did not end in time")
 
-    def _run(self, listener: socket.socket, files: Mapping[str, _File], ready: threading.Event) -> None:
+    def _run(
+        self, listener: socket.socket, files: Mapping[str, _File], ready: threading.Event, failed: list[Exception]
+    ) -> None:
         try:
             asyncio.run(self._serve(listener, files, ready))
         except Exception as exc:
             if ready.is_set():
                 log.exception("the control server ended")
-            self._failed = exc
+            failed.append(exc)
         finally:
             listener.close()
             ready.set()
@@ -262,15 +265,12 @@ class _House:
         connection.begins()
         self._under_way += 1
         try:
-            response = await self._answered(request, connection)
+            return await self._answered(request, connection)
         finally:
             self._under_way -= 1
             connection.ends()
             if not self._under_way:
                 self._last.set()
-        if self._stopping.is_set() and not response.prepared:
-            response.force_close()
-        return response
 
     async def _answered(self, request: web.BaseRequest, connection: _Connection) -> web.StreamResponse:
         try:
@@ -302,9 +302,7 @@ class _House:
         )
         if wrong is not None:
             raise _Refused(403, wrong)
-        path, _, _ = request.raw_path.partition("?")
-        if not path.startswith("/") or path.startswith("//"):
-            raise _Refused(400, "target")
+        path = request.raw_path.partition("?")[0]
         if path.startswith("/api/") and path not in {"/api/enter", "/api/preview"}:
             self._check(guard.bearer(headers.getall("Authorization", []), self._token))
         if "Content-Encoding" in headers:
@@ -973,6 +971,6 @@ class _NoWords(logging.Filter):
         return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
-# aiohttp's own, which would write out what a malformed request says.
+# aiohttp's own, which would write out what a malformed request says (3.11: after an upgrade that was declined).
 _http_log: Final = logging.getLogger(f"{__name__}.http")
 _http_log.addFilter(_NoWords())
