@@ -176,9 +176,6 @@ def test_many_threads_ask_at_once(tmp_path: Path) -> None:
         assert sorted(said) == sorted(f"model: {n}" for n in range(20))
 
 
-# ---- nobody to talk to
-
-
 def test_where_nothing_runs_it_is_said(tmp_path: Path) -> None:
     said = "vbgcam is not running; `vbgcam run` starts it"
     (tmp_path / "run").mkdir(mode=0o700)

@@ -136,8 +136,6 @@ def head(it: Controlled, first: str = "GET /api/status HTTP/1.1", *more: str) ->
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-# ---- who is let in
-
 REFUSED: list[tuple[str, Mapping[str, str]]] = [
     ("a host that was rebound", {"Host": "evil.example:80"}),
     ("a host without its port", {"Host": "127.0.0.1"}),
@@ -272,9 +270,6 @@ def test_where_the_system_does_not_tell_who_connects_the_rest_of_the_guard_holds
     assert ask(it, "GET", "/api/status", token=False).status == 401
 
 
-# ---- the way in
-
-
 def test_a_code_is_exchanged_for_the_token_once(it: Controlled) -> None:
     url = ask(it, "POST", "/api/open").json()["url"]
     start, _, code = url.partition("#")
@@ -291,8 +286,6 @@ def test_a_code_that_was_never_made_is_refused(it: Controlled, body: bytes) -> N
     answer = ask(it, "POST", "/api/enter", body, token=False)
     assert (answer.status, answer.body) == (401, b"")
 
-
-# ---- what is malformed or too large
 
 NO_COMMANDS = [
     b"",
@@ -474,9 +467,6 @@ def test_a_question_that_makes_no_sense_is_refused(it: Controlled, query: str) -
     assert ask(it, "GET", f"/api/status?{query}").status == 400
 
 
-# ---- the panel's files
-
-
 def test_the_panel_is_given_to_who_asks(it: Controlled) -> None:
     for target, kind, content in [
         ("/", "text/html; charset=utf-8", b"<!doctype html><title>panel</title>"),
@@ -542,9 +532,6 @@ def test_every_answer_keeps_other_pages_out(it: Controlled) -> None:
         assert "aiohttp" not in str(answer.headers)
 
 
-# ---- what the desk says
-
-
 def test_a_status_is_told_as_the_desk_tells_it(it: Controlled) -> None:
     told = ask(it, "GET", "/api/status")
     assert told.headers["Content-Type"] == "application/json"
@@ -604,9 +591,6 @@ def test_a_command_that_takes_long_keeps_nobody_else_waiting(it: Controlled) -> 
     assert [answer.status for answer in answers] == [200] * 12
 
 
-# ---- waiting for a change
-
-
 def waiting(it: Controlled, query: str) -> tuple[threading.Thread, list[Answer]]:
     answers: list[Answer] = []
     thread = threading.Thread(target=lambda: answers.append(ask(it, "GET", f"/api/status?{query}")))
@@ -661,9 +645,6 @@ def test_too_many_that_wait_are_refused_and_who_went_away_is_not_counted(it: Con
     for client in clients:
         client.close()
     until(lambda: ask(it, "GET", "/api/status?after=1&wait=0").status == 200)
-
-
-# ---- patience
 
 
 def test_a_client_that_never_asks_is_dropped(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -724,9 +705,6 @@ def test_one_connection_serves_many_requests(it: Controlled) -> None:
     with socket.create_connection(("127.0.0.1", it.server.port), timeout=20) as client:
         client.sendall(head(it) * 20 + head(it, "GET / HTTP/1.1", "Connection: close"))
         assert rest(client).count(b"HTTP/1.1 200 OK\r\n") == 21
-
-
-# ---- the gallery
 
 
 def test_a_background_is_taken_in_and_nothing_is_left_over(it: Controlled, tmp_path: Path) -> None:
@@ -831,9 +809,6 @@ def test_what_a_killed_program_left_of_an_upload_is_removed(tmp_path: Path) -> N
     (tmp_path / "uploads" / "mine.txt").write_bytes(b"x")
     with controlled(tmp_path):
         assert [path.name for path in (tmp_path / "uploads").iterdir()] == ["mine.txt"]
-
-
-# ---- the preview
 
 
 def previewing(it: Controlled, work: Callable[[Any], Any], hello: object = None) -> None:
@@ -1134,9 +1109,6 @@ def test_more_than_eight_previews_are_too_many(it: Controlled) -> None:
     until(lambda: close_code(it, {"token": it.place.token}, "x") == aiohttp.WSCloseCode.POLICY_VIOLATION)
 
 
-# ---- beginning and end
-
-
 def test_it_comes_back_to_its_port_with_its_token(tmp_path: Path) -> None:
     with controlled(tmp_path) as it:
         before = it.server.port, it.place.token
@@ -1265,8 +1237,6 @@ def test_its_files_are_kept_from_getting_old(it: Controlled, tmp_path: Path, mon
     os.utime(lock, (0, 0))
     until(lambda: lock.stat().st_mtime > 1e9)
 
-
-# ---- anything at all
 
 FIRST = [
     b"GET /",

@@ -107,7 +107,9 @@ class _Refused(Exception):  # noqa: N818  # it is no error of ours
 
 
 class Server:
-    """`start` and `stop` are for one thread, which is not the server's own. The place must be held."""
+    """`start` and `stop` are for one thread, which is not the server's own, while the place is held. When it stops,
+    port and token stay in `control.json`, marked as of one that has ended: a panel that is open goes on after a
+    restart, and who asks meanwhile is told that nothing runs."""
 
     def __init__(self, desk: Desk, place: Place, assets: Path, uploads: Path | None = None) -> None:
         """`assets`: the panel's files, `index.html` among them; those of known types are read when the server starts,
@@ -255,8 +257,6 @@ class _House:
         if self._farewells:
             await asyncio.wait(self._farewells, timeout=_LAST_ANSWERS)
 
-    # ---- one request
-
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """The only way in. Never raises but when it is cancelled."""
         connection = request.protocol
@@ -329,8 +329,6 @@ class _House:
             case [name, "thumbnail"]:
                 return {"GET": partial(self._thumbnail, _name(name))}
         return None
-
-    # ---- what can be asked
 
     async def _enter(self, request: web.BaseRequest) -> web.StreamResponse:
         code = (await _command(request)).get("code")
@@ -408,8 +406,6 @@ class _House:
         finally:
             self._uploading -= 1
         return _json({"name": entry.name, "spec": str(entry.path)})
-
-    # ---- the preview
 
     async def _preview(self, request: web.BaseRequest) -> web.StreamResponse:
         socket_ = web.WebSocketResponse(
