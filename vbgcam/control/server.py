@@ -107,7 +107,9 @@ class _Refused(Exception):  # noqa: N818  # it is no error of ours
 
 
 class Server:
-    """`start` and `stop` are for one thread, which is not the server's own. The place must be held."""
+    """`start` and `stop` are for one thread, which is not the server's own, while the place is held. When it stops,
+    port and token stay in `control.json`, marked as of one that has ended: a panel that is open goes on after a
+    restart, and who asks meanwhile is told that nothing runs."""
 
     def __init__(self, desk: Desk, place: Place, assets: Path, uploads: Path | None = None) -> None:
         """`assets`: the panel's files, `index.html` among them; those of known types are read when the server starts,
@@ -121,7 +123,6 @@ class Server:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
-        self._failed: Exception | None = None
 
     @property
     def port(self) -> int:
@@ -137,17 +138,19 @@ class Server:
             # Before the first byte is answered: who finds the port finds the token that goes with it.
             self._place.announce(listener.getsockname()[1])
             ready = threading.Event()
-            self._failed = None
+            failed: list[Exception] = []
             self._thread = threading.Thread(
-                target=self._run, args=(listener, files, ready), name="control", daemon=True
+                target=self._run, args=(listener, files, ready, failed), name="control", daemon=True
             )
             self._thread.start()
         except BaseException:
             listener.close()
+            self._place.retire()
             raise
         ready.wait()
-        if self._failed is not None:
-            raise ControlError(f"the program cannot be controlled: {self._failed}") from self._failed
+        if failed:
+            self.stop()
+            raise ControlError(f"the program cannot be controlled: {failed[0]}") from failed[0]
 
     def stop(self) -> None:
         """Answers what is under way and closes everything, in less than a second. The place stays held. Where it does
@@ -164,13 +167,15 @@ class Server:
         if thread.is_alive():
             log.warning("the control server did not end in time")
 
-    def _run(self, listener: socket.socket, files: Mapping[str, _File], ready: threading.Event) -> None:
+    def _run(
+        self, listener: socket.socket, files: Mapping[str, _File], ready: threading.Event, failed: list[Exception]
+    ) -> None:
         try:
             asyncio.run(self._serve(listener, files, ready))
         except Exception as exc:
             if ready.is_set():
                 log.exception("the control server ended")
-            self._failed = exc
+            failed.append(exc)
         finally:
             listener.close()
             ready.set()
@@ -252,8 +257,6 @@ class _House:
         if self._farewells:
             await asyncio.wait(self._farewells, timeout=_LAST_ANSWERS)
 
-    # ---- one request
-
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """The only way in. Never raises but when it is cancelled."""
         connection = request.protocol
@@ -262,15 +265,12 @@ class _House:
         connection.begins()
         self._under_way += 1
         try:
-            response = await self._answered(request, connection)
+            return await self._answered(request, connection)
         finally:
             self._under_way -= 1
             connection.ends()
             if not self._under_way:
                 self._last.set()
-        if self._stopping.is_set() and not response.prepared:
-            response.force_close()
-        return response
 
     async def _answered(self, request: web.BaseRequest, connection: _Connection) -> web.StreamResponse:
         try:
@@ -302,9 +302,7 @@ class _House:
         )
         if wrong is not None:
             raise _Refused(403, wrong)
-        path, _, _ = request.raw_path.partition("?")
-        if not path.startswith("/") or path.startswith("//"):
-            raise _Refused(400, "target")
+        path = request.raw_path.partition("?")[0]
         if path.startswith("/api/") and path not in {"/api/enter", "/api/preview"}:
             self._check(guard.bearer(headers.getall("Authorization", []), self._token))
         if "Content-Encoding" in headers:
@@ -331,8 +329,6 @@ class _House:
             case [name, "thumbnail"]:
                 return {"GET": partial(self._thumbnail, _name(name))}
         return None
-
-    # ---- what can be asked
 
     async def _enter(self, request: web.BaseRequest) -> web.StreamResponse:
         code = (await _command(request)).get("code")
@@ -410,8 +406,6 @@ class _House:
         finally:
             self._uploading -= 1
         return _json({"name": entry.name, "spec": str(entry.path)})
-
-    # ---- the preview
 
     async def _preview(self, request: web.BaseRequest) -> web.StreamResponse:
         socket_ = web.WebSocketResponse(
@@ -973,6 +967,6 @@ class _NoWords(logging.Filter):
         return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
-# aiohttp's own, which would write out what a malformed request says.
+# aiohttp's own, which would write out what a malformed request says (3.11: after an upgrade that was declined).
 _http_log: Final = logging.getLogger(f"{__name__}.http")
 _http_log.addFilter(_NoWords())
