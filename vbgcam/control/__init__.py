@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
-
-from vbgcam.background.gallery import Gallery
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +23,37 @@ class Shot:
     image: bytes
 
 
+class Entry(Protocol):
+    """One background of the gallery: its name there and where it lies."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def path(self) -> Path: ...
+
+
+class Gallery(Protocol):
+    """What is asked of `vbgcam.background.gallery`. Said here anew, since who only sends commands (`vbgcam status`, the
+    tray) imports this module, and that one imports pictures and films: half a second. Any thread."""
+
+    def thumbnail(self, name: str) -> bytes:
+        """A JPEG file's bytes, 320 x 180. Raises BackgroundError."""
+
+    def add(self, name: str, data: Path) -> Entry:
+        """A temporary file is checked and taken in under a free name like this one; it may be moved away. Raises
+        BackgroundError where it is no picture and no film."""
+
+    def remove(self, name: str) -> None:
+        """Raises BackgroundError where the folder does not hold it."""
+
+
 class Desk(Protocol):
     """The running program, as it is controlled. Any thread may call any of it; `do` serialises what changes it."""
 
-    gallery: Gallery
+    @property
+    def gallery(self) -> Gallery:
+        """The backgrounds to choose from."""
 
     def status(self) -> dict[str, Any]:
         """What `status --json` prints: the figures of `--stats`, and `revision`, `paused`, `settings`, `troubles`."""

@@ -1,0 +1,353 @@
+"""A stand-in for the running program as it is controlled. It implements the whole `Desk` and misbehaves on demand."""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from vbgcam.control import Shot
+from vbgcam.control.client import Client
+from vbgcam.control.place import Place
+from vbgcam.control.server import Server
+from vbgcam.errors import BackgroundError, ConfigError, ControlError
+
+
+def status() -> dict[str, Any]:
+    """As a program tells it that has been on air for a minute."""
+    spread = {"p50": 31.0, "p95": 40.0, "p99": 44.0, "max": 61.0}
+    return {
+        "state": "on air",
+        "why": "",
+        "source": "camera:/dev/video0",
+        "sink": "virtualcam",
+        "model": "lraspp_mobilenet_v3_large",
+        "device": "cpu",
+        "size": "1280x720",
+        "input": "576x320",
+        "precision": "fp32",
+        "pairing": "present",
+        "source_format": "MJPG",
+        "source_size": "1280x720",
+        "source_fps": 30.0,
+        "fps": 29.97,
+        "frames": {"captured": 1800, "sent": 1800, "dropped": 2, "covered": 12},
+        "mask_age_ms": dict(spread),
+        "added_latency_ms": dict(spread),
+        "inference_ms": {"p50": 21.0, "p95": 28.0},
+        "rss_mb": 612.0,
+        "uptime_s": 60.0,
+        "paused": False,
+        "version": "0.1.0",
+        "pid": os.getpid(),
+        "watched": True,
+        "readers": ["zoom"],
+        "settings": {
+            "camera": {"source": "camera:/dev/video0", "size": "1280x720", "fps": 30.0, "format": "auto"},
+            "model": {"name": "auto", "device": "auto", "size": "auto", "hard": False},
+            "mask": {"edges": "guided", "time": "steady", "motion": "flow"},
+            "background": {"show": "blur:0.7", "fit": "cover", "light_wrap": 0.3},
+            "output": {"sink": "auto", "mirror": False},
+        },
+        "troubles": [{"at": 1764201600.0, "what": "the camera was lost", "mend": "plug it in again", "now": False}],
+        "config": {"path": "/home/me/.config/vbgcam/config.toml", "problems": []},
+        "loading": None,
+        "welcomed": True,
+        "live": {"fps": 29.9, "mask_age_ms": 31.0, "added_latency_ms": 33.0},
+    }
+
+
+def choices() -> dict[str, Any]:
+    """What a picker offers there."""
+    return {
+        "backgrounds": [],
+        "blurs": [
+            {"spec": "blur:0.3", "label": "Slight blur"},
+            {"spec": "blur:0.6", "label": "Blur"},
+            {"spec": "blur:1", "label": "Strong blur"},
+        ],
+        "colours": [{"spec": "#3b4a57", "label": "Slate"}, {"spec": "#d9cfc1", "label": "Sand"}],
+        "cameras": [
+            {"spec": "camera:/dev/video0", "label": "HD Webcam", "sizes": ["1280x720", "640x480"], "now": True},
+            {"spec": "demo", "label": "A drawn presenter", "sizes": ["1280x720"], "now": False},
+        ],
+        "models": [
+            {
+                "spec": "lraspp_mobilenet_v3_large",
+                "label": "Small and fast",
+                "cost": "13 MB; 5 ms a mask here",
+                "here": True,
+                "now": True,
+            },
+            {
+                "spec": "fcn_resnet101",
+                "label": "Large",
+                "cost": "208 MB; 90 ms a mask here",
+                "here": False,
+                "now": False,
+            },
+        ],
+        "presets": [
+            {"name": "fast", "label": "Fast", "cost": "least work"},
+            {"name": "balanced", "label": "Balanced", "cost": "some work"},
+            {"name": "best", "label": "Best", "cost": "most work"},
+        ],
+        "virtual": {"there": True, "name": "VBG Camera", "mend": ""},
+        "autostart": False,
+    }
+
+
+def picture(number: int, width: int, *, mask: bool = False) -> bytes:
+    """A JPEG file of 16:9; each number has a colour of its own, and a mask has none."""
+    colour = (128, 128, 128) if mask else (40 * number % 256, 90 * number % 256, 160)
+    image = np.full((max(1, width * 9 // 16), width, 3), colour, np.uint8)
+    return cv2.imencode(".jpg", image)[1].tobytes()
+
+
+@dataclass(frozen=True)
+class FakeEntry:
+    name: str
+    path: Path
+    kind: str = "picture"
+    broken: str = ""
+
+
+class FakeGallery:
+    """Any file is a picture to it, but one that is empty or begins with `broken`. `gate`, where given, is waited for
+    before one is taken in. `seen`: the size of what was given."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.gate: threading.Event | None = None
+        self.seen: list[int] = []
+
+    def entries(self) -> list[FakeEntry]:
+        if not self.folder.is_dir():
+            return []
+        return [FakeEntry(path.name, path) for path in sorted(self.folder.iterdir())]
+
+    def thumbnail(self, name: str) -> bytes:
+        self._path(name)
+        return picture(sum(name.encode()), 320)
+
+    def add(self, name: str, data: Path) -> FakeEntry:
+        if self.gate is not None:
+            self.gate.wait(10)
+        self.seen.append(data.stat().st_size)
+        with data.open("rb") as stream:
+            start = stream.read(6)
+        if start in {b"", b"broken"}:
+            raise BackgroundError(f"{name}: is neither a picture nor a film")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        target = self.folder / name
+        while target.exists():
+            target = target.with_stem(target.stem + "-2")
+        shutil.move(data, target)
+        return FakeEntry(target.name, target)
+
+    def remove(self, name: str) -> None:
+        self._path(name).unlink()
+
+    def _path(self, name: str) -> Path:
+        path = self.folder / name
+        if not path.is_file():
+            raise BackgroundError(f"{name}: is not in the gallery")
+        return path
+
+
+@dataclass
+class FakeDesk:
+    """`told`: the status, which a test may change; `offered`: the choices. `done`: the commands that came.
+
+    `errors`: what a method, by its name, raises. `gates`: what a method waits for before it does anything (at most ten
+    seconds). `called`: how often each was called. `lookers`: how many look just now; `looked`: each call of `looking`.
+    `frames`: the number of the newest frame; none with 0. `carry_out`: does a command; None is a simple way that knows
+    all of them and keeps what they change in `told`."""
+
+    folder: Path
+    told: dict[str, Any] = field(default_factory=status)
+    offered: dict[str, Any] = field(default_factory=choices)
+    errors: dict[str, Exception] = field(default_factory=dict)
+    gates: dict[str, threading.Event] = field(default_factory=dict)
+    carry_out: Callable[[Mapping[str, Any]], str] | None = None
+    frames: int = 1
+    text: str = "vbgcam 0.1.0\neverything is fine\n"
+
+    def __post_init__(self) -> None:
+        self.gallery = FakeGallery(self.folder)
+        self.done: list[dict[str, Any]] = []
+        self.called: dict[str, int] = {}
+        self.looked: list[bool] = []
+        self.lookers = 0
+        self.quit = threading.Event()
+        self.listeners: dict[object, Callable[[], None]] = {}
+        self._revision = 1
+        self._lock = threading.Lock()
+
+    def status(self) -> dict[str, Any]:
+        self._begin("status")
+        with self._lock:
+            return copy.deepcopy(self.told) | {"revision": self._revision}
+
+    def choices(self) -> dict[str, Any]:
+        self._begin("choices")
+        shown = [
+            {
+                "spec": str(entry.path),
+                "name": entry.name,
+                "label": entry.path.stem,
+                "kind": entry.kind,
+                "broken": entry.broken,
+                "removable": True,
+            }
+            for entry in self.gallery.entries()
+        ]
+        return copy.deepcopy(self.offered) | {"backgrounds": shown}
+
+    def do(self, command: Mapping[str, Any]) -> str:
+        self._begin("do")
+        with self._lock:
+            self.done.append(dict(command))
+        said = (self.carry_out or self._carry_out)(command)
+        self.change()
+        return said
+
+    def revision(self) -> int:
+        self._begin("revision")
+        return self._revision
+
+    def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
+        self._begin("listen")
+        key = object()
+        with self._lock:
+            self.listeners[key] = wake
+        return lambda: void(self.listeners.pop(key, None))
+
+    def shot(self, after: int, width: int, *, mask: bool = False) -> Shot | None:
+        self._begin("shot")
+        number = self.frames
+        return Shot(number, picture(number, width, mask=mask)) if number and number > after else None
+
+    def snapshot(self) -> bytes:
+        self._begin("snapshot")
+        if not self.frames:
+            raise ControlError("nothing has been sent yet", mend="wait a moment")
+        return cv2.imencode(".png", np.zeros((72, 128, 3), np.uint8))[1].tobytes()
+
+    def looking(self, begins: bool) -> None:
+        self._begin("looking")
+        with self._lock:
+            self.looked.append(begins)
+            self.lookers += 1 if begins else -1
+
+    def report(self) -> str:
+        self._begin("report")
+        return self.text
+
+    def change(self, **told: Any) -> None:
+        """Something has changed that others see."""
+        with self._lock:
+            self.told |= told
+            self._revision += 1
+            listeners = list(self.listeners.values())
+        for wake in listeners:
+            wake()
+
+    def _begin(self, what: str) -> None:
+        with self._lock:
+            self.called[what] = self.called.get(what, 0) + 1
+        if what in self.gates:
+            self.gates[what].wait(10)
+        if what in self.errors:
+            raise self.errors[what]
+
+    def _carry_out(self, command: Mapping[str, Any]) -> str:
+        settings = self.told["settings"]
+        match dict(command):
+            case {"do": "background", "to": str(to)}:
+                settings["background"]["show"] = to
+                return f"background: {Path(to).name}"
+            case {"do": "blur", "to": float() | int() as to}:
+                settings["background"]["show"] = f"blur:{to:g}"
+                return f"background: blur:{to:g}"
+            case {"do": "model", "to": str(to)}:
+                settings["model"]["name"] = to
+                return f"model: {to}"
+            case {"do": "camera", "to": str(to)}:
+                settings["camera"]["source"] = to
+                return f"camera: {to}"
+            case {"do": "preset", "to": str(to)}:
+                return f"preset: {to}"
+            case {"do": "mirror", "to": bool() | None as to}:
+                settings["output"]["mirror"] = not settings["output"]["mirror"] if to is None else to
+                return f"mirror: {'on' if settings['output']['mirror'] else 'off'}"
+            case {"do": "pause" | "resume" | "toggle" as what}:
+                paused = not self.told["paused"] if what == "toggle" else what == "pause"
+                self.told |= {"paused": paused, "state": "paused" if paused else "on air"}
+                return "paused" if paused else "on air"
+            case {"do": "quit"}:
+                self.quit.set()
+                return "vbgcam ends"
+            case {"do": "welcomed"}:
+                self.told["welcomed"] = True
+                return "welcome"
+            case {"do": "set", "settings": dict(wanted)}:
+                problems = [f"{name}: unknown" for name in wanted if not _known(settings, name)]
+                if problems:
+                    raise ConfigError(problems)
+                for name, value in wanted.items():
+                    section, _, key = name.partition(".")
+                    settings[section][key] = value
+                return ", ".join(f"{name}: {value}" for name, value in wanted.items())
+            case _:
+                raise ControlError("no such command")
+
+
+def _known(settings: Mapping[str, Mapping[str, Any]], name: str) -> bool:
+    section, _, key = name.partition(".")
+    return key in settings.get(section, {})
+
+
+def void(_: object) -> None:
+    """For a callback whose answer nobody wants."""
+
+
+@contextmanager
+def controlled(folder: Path, desk: FakeDesk | None = None, assets: Path | None = None) -> Iterator[Controlled]:
+    """A program that runs, with a real server, in a runtime folder below `folder`."""
+    desk = FakeDesk(folder / "gallery") if desk is None else desk
+    (folder / "run").mkdir(mode=0o700, exist_ok=True)
+    place = Place(folder / "run" / "vbgcam")
+    with place:
+        server = Server(desk, place, folder if assets is None else assets, folder / "uploads")
+        server.start()
+        try:
+            yield Controlled(desk, place, server, Client(Place(place.folder)))
+        finally:
+            server.stop()
+
+
+@dataclass(frozen=True)
+class Controlled:
+    desk: FakeDesk
+    place: Place
+    server: Server
+    client: Client
+
+
+def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Waits for something that another thread or process does. Raises AssertionError where it does not come."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.005)

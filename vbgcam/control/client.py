@@ -1,0 +1,165 @@
+"""Who asks the running program for something: the verbs of the command line, hotkeys and the tray.
+
+Of the standard library alone, so that `vbgcam status` answers at once. Each call looks anew where the program runs: it
+may have been started again since the last one, at another port, and its token is told to nobody else.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+from urllib.parse import quote
+
+from vbgcam.control.place import HOST, Control, Place, strangers
+from vbgcam.errors import ConfigError, ControlError
+from vbgcam.logfile import log_path
+
+UPLOAD: Final = 256 << 20
+"""Bytes that a background may have."""
+
+# Seconds for an answer. A command may open a camera; a report looks at all of the machine.
+_ANSWER: Final = 5.0
+_LONG: Final = 60.0
+_CHUNK: Final = 1 << 20
+
+
+class Client:
+    """Any thread. Every method raises ControlError where the program does not run, does not answer or refuses, and
+    ConfigError where settings are wrong; its text is the line for the person."""
+
+    def __init__(self, place: Place | None = None) -> None:
+        self._place = Place() if place is None else place
+
+    @classmethod
+    def find(cls, place: Place | None = None) -> Client:
+        """Raises ControlError where nothing runs."""
+        client = cls(place)
+        client._place.find()
+        return client
+
+    def status(self, after: int | None = None, wait: float = 25.0) -> dict[str, Any]:
+        """How it is. `after`: a revision; the answer comes when it is another one, or after `wait` seconds, at most
+        25."""
+        if after is None:
+            return self._json("GET", "/api/status")
+        whole = max(0, min(25, round(wait)))
+        return self._json("GET", f"/api/status?after={after}&wait={whole}", seconds=whole + _ANSWER)
+
+    def choices(self) -> dict[str, Any]:
+        """What a picker offers."""
+        return self._json("GET", "/api/choices", seconds=_LONG)
+
+    def do(self, command: Mapping[str, Any]) -> str:
+        """One command; the line that says what was done."""
+        said = self._json("POST", "/api/do", json.dumps(command).encode(), seconds=_LONG)["said"]
+        return str(said)
+
+    def thumbnail(self, name: str) -> bytes:
+        """A JPEG file's bytes. `name`: of the gallery."""
+        return self._call("GET", f"/api/gallery/{_quoted(name)}/thumbnail", seconds=_LONG)
+
+    def upload(self, path: Path) -> str:
+        """Takes a picture or film into the gallery; its spec there. A file of at most 256 MiB."""
+        try:
+            with path.open("rb") as stream:
+                size = os.fstat(stream.fileno()).st_size
+                if size > UPLOAD:
+                    raise ControlError(f"{path}: is too large for the gallery, which takes {UPLOAD >> 20} MiB")
+                told = self._json("POST", f"/api/gallery?name={_quoted(path.name)}", stream, seconds=_LONG, size=size)
+        except OSError as exc:
+            raise ControlError(f"{path}: {exc.strerror or exc}") from exc
+        return str(told["spec"])
+
+    def remove(self, name: str) -> None:
+        """Takes it out of the gallery."""
+        self._call("DELETE", f"/api/gallery/{_quoted(name)}")
+
+    def snapshot(self) -> bytes:
+        """The newest output frame: a PNG file's bytes."""
+        return self._call("GET", "/api/snapshot", seconds=_LONG)
+
+    def report(self) -> str:
+        """What `vbgcam doctor --report` writes, of the program that runs."""
+        return self._call("GET", "/api/report", seconds=_LONG).decode()
+
+    def open(self) -> str:
+        """An address that opens the panel, once, within a minute."""
+        return str(self._json("POST", "/api/open")["url"])
+
+    def _json(
+        self,
+        method: str,
+        target: str,
+        body: bytes | BinaryIO | None = None,
+        *,
+        seconds: float = _ANSWER,
+        size: int | None = None,
+    ) -> dict[str, Any]:
+        told = json.loads(self._call(method, target, body, seconds=seconds, size=size))
+        if not isinstance(told, dict):
+            raise ControlError("vbgcam gives an answer that makes no sense", mend="start it again")
+        return told
+
+    def _call(
+        self,
+        method: str,
+        target: str,
+        body: bytes | BinaryIO | None = None,
+        *,
+        seconds: float = _ANSWER,
+        size: int | None = None,
+    ) -> bytes:
+        control = self._place.find()
+        if strangers(control):
+            raise self._silent(control)
+        headers = {"Authorization": f"Bearer {control.token}"}
+        if size is not None:
+            headers["Content-Length"] = str(size)
+        connection = http.client.HTTPConnection(HOST, control.port, timeout=_ANSWER, blocksize=_CHUNK)
+        try:
+            connection.connect()
+            connection.sock.settimeout(seconds)
+            try:
+                connection.request(method, target, body, headers)
+            except ConnectionError:
+                # It may have said why before it stopped to listen.
+                response = connection.getresponse()
+            else:
+                response = connection.getresponse()
+            status, told = response.status, response.read()
+        except (OSError, http.client.HTTPException) as exc:
+            raise self._silent(control) from exc
+        finally:
+            connection.close()
+        if status != http.HTTPStatus.OK:
+            raise _refused(status, told)
+        return told
+
+    def _silent(self, control: Control) -> ControlError:
+        """Why nothing came: it has ended meanwhile, or it hangs."""
+        try:
+            self._place.find()
+        except ControlError as exc:
+            return exc
+        return ControlError(f"vbgcam does not answer (process {control.pid})", mend=f"`kill {control.pid}` ends it")
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="", errors="surrogateescape")
+
+
+def _refused(status: int, told: bytes) -> ControlError | ConfigError:
+    try:
+        answer = json.loads(told)
+        error, problems = str(answer["error"]), [str(each) for each in answer["problems"]]
+    except (ValueError, LookupError, TypeError):
+        error, problems = "", []
+    if problems:
+        return ConfigError(problems)
+    if status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        return ControlError("vbgcam met an error of its own", mend=f"{log_path()} says more")
+    return ControlError(error or f"vbgcam refuses this ({status} {http.client.responses.get(status, '')})")

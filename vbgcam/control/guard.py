@@ -1,0 +1,145 @@
+"""Who may talk to the running program. Decisions alone, but for `tables`: texts in, an answer out; `server` acts.
+
+A loopback port can be reached by every program of every user of the machine, and by every page in a browser. So four
+things must hold, and each is enough to refuse: the other end is a program of the same user (Linux tells), the request
+was meant for this port (a name that was rebound to 127.0.0.1 gives itself away in `Host`), no other page sent it
+(`Origin`, `Sec-Fetch-Site`), and it knows the token, which lies in a file that its owner alone can read.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+Address = tuple[str, int]
+Refusal = Literal["host", "origin", "site"]
+
+_SECONDS: Final = 60.0
+# Codes that wait for their page at once: more than a person opens panels within a minute.
+_OUTSTANDING: Final = 8
+_TABLES: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_LISTENS: Final = "0A"
+
+
+def refusal(port: int, *, hosts: Sequence[str], origins: Sequence[str], sites: Sequence[str]) -> Refusal | None:
+    """What is wrong with a request to `port`; None where nothing is. Each argument holds all values of one header
+    (`Host`, `Origin`, `Sec-Fetch-Site`) as they came: one that comes twice is refused, whatever it says."""
+    own = (f"127.0.0.1:{port}", f"localhost:{port}")
+    if len(hosts) != 1 or hosts[0] not in own:
+        return "host"
+    if len(origins) > 1 or not {*origins} <= {f"http://{name}" for name in own}:
+        return "origin"
+    if len(sites) > 1 or not {*sites} <= {"same-origin", "none"}:
+        return "site"
+    return None
+
+
+def same(given: str, token: str) -> bool:
+    """In a time that does not tell how far they agree."""
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), token.encode("utf-8", "surrogatepass"))
+
+
+def bearer(headers: Sequence[str], token: str) -> bool:
+    """Whether the only `Authorization` header holds the token."""
+    return len(headers) == 1 and same(headers[0], f"Bearer {token}")
+
+
+class Codes:
+    """Codes that let a page in once, for 60 s. Any thread. `clock`: seconds, monotonic."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._until: dict[str, float] = {}  # guarded by _lock; the oldest first
+
+    def make(self) -> str:
+        """A new one; of more than eight that wait the oldest is given up."""
+        code = secrets.token_urlsafe(24)
+        with self._lock:
+            self._until[code] = self._clock() + _SECONDS
+            while len(self._until) > _OUTSTANDING:
+                del self._until[next(iter(self._until))]
+        return code
+
+    def take(self, code: str) -> bool:
+        """Whether it was made, in time, and not taken before."""
+        with self._lock:
+            now = self._clock()
+            self._until = {each: until for each, until in self._until.items() if until > now}
+            known = [each for each in self._until if same(code, each)]
+            for each in known:
+                del self._until[each]
+            return bool(known)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Of a table of sockets: addresses and state as they are written there. `inode` is 0 where no program has the
+    socket any more; the kernel then says that it is root's."""
+
+    local: str
+    remote: str
+    state: str
+    uid: int
+    inode: int
+
+
+def tables() -> list[str]:
+    """The kernel's lists of this machine's TCP sockets, IPv4 and IPv6; empty where the system has none."""
+    texts = []
+    for table in _TABLES:
+        try:
+            texts.append(table.read_text("ascii", "replace"))
+        except OSError:  # not Linux, or without IPv6
+            continue
+    return texts
+
+
+def owner(texts: Sequence[str], local: Address, remote: Address) -> int | None:
+    """The user whose program has the connected socket with these two IPv4 addresses, `local` being its own; None where
+    there is none, or nobody has it any more. `texts`: of `tables`."""
+    ends = _written(local), _written(remote)
+    for row in _rows(texts):
+        if row.inode and row.local in ends[0] and row.remote in ends[1]:
+            return row.uid
+    return None
+
+
+def listener(texts: Sequence[str], local: Address) -> int | None:
+    """The user whose program listens at this IPv4 address; None where nobody does."""
+    ends = _written(local)
+    for row in _rows(texts):
+        if row.inode and row.state == _LISTENS and row.local in ends:
+            return row.uid
+    return None
+
+
+def _written(address: Address) -> frozenset[str]:
+    """As IPv4, and as the IPv6 address that stands for it. The kernel writes words of 32 bits in the machine's
+    order."""
+    host, port = address
+    four = socket.inet_aton(host)
+    words = b"\0" * 8, b"\0\0\xff\xff", four
+    six = "".join(_hex(word[at : at + 4]) for word in words for at in range(0, len(word), 4))
+    return frozenset((f"{_hex(four)}:{port:04X}", f"{six}:{port:04X}"))
+
+
+def _hex(word: bytes) -> str:
+    return f"{int.from_bytes(word, sys.byteorder):08X}"
+
+
+def _rows(texts: Sequence[str]) -> Iterator[_Row]:
+    for text in texts:
+        for line in text.splitlines()[1:]:
+            parts = line.split()
+            try:
+                yield _Row(parts[1], parts[2], parts[3], int(parts[7]), int(parts[9]))
+            except (IndexError, ValueError):  # a kernel that writes them another way tells nothing
+                continue
