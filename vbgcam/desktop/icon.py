@@ -1,8 +1,8 @@
 """pystray's icon, and what its backends lack.
 
-GTK: its menus know no pictures. What the desktop is sent is libdbusmenu's copy of the menu, though, and that has a place
-for one beside each entry's mark; it is filled in there. Without the library's description for Python (DbusmenuGtk3) the
-menu is the same without pictures.
+GTK: its menus know no pictures. What the desktop is sent is libdbusmenu's copy of the menu, though, and that has a
+place for one beside each entry's mark; it is filled in there. Without the library's description for Python
+(DbusmenuGtk3) the menu is the same without pictures.
 
 Plain X11: its window never asks for clicks, so none would arrive; and where no panel is there when it starts, it never
 looks for one again.
@@ -12,8 +12,10 @@ Neither has an interface for it, so methods of pystray's own are overridden; its
 
 from __future__ import annotations
 
+import importlib
 import logging
 import threading
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from vbgcam.desktop.toolkit import Toolkit, module
@@ -23,8 +25,26 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PNG: Final = "png"
-"""The attribute of a menu's item that holds its picture: a PNG file's bytes."""
+PICTURE: Final = "picture"
+"""The attribute of a menu's item that says which picture stands beside it."""
+
+
+class Illustrated:
+    """An icon whose menu can have pictures: PNG files' bytes, for what its items' PICTURE says."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._pictures: Mapping[Any, bytes] = {}
+        self._menu_handle: Any = getattr(self, "_menu_handle", None)
+
+    def illustrate(self, pictures: Mapping[Any, bytes]) -> None:
+        """The menu has these from now on. Any thread."""
+        self._pictures = pictures
+        module("GLib").idle_add(self._illustrate)
+
+    def _illustrate(self) -> None:
+        if self._menu_handle is not None:
+            _illustrate(self._menu_handle, self._pictures)
 
 
 def icon_class(toolkit: Toolkit) -> type[pystray.Icon]:
@@ -32,12 +52,12 @@ def icon_class(toolkit: Toolkit) -> type[pystray.Icon]:
     import pystray
 
     if toolkit.backend == "xorg":
-        from Xlib import X
+        x = importlib.import_module("Xlib.X")  # no type hints
 
         class OfX11(pystray.Icon):
             def _create_window(self) -> Any:
                 window = super()._create_window()
-                window.change_attributes(event_mask=X.ExposureMask | X.StructureNotifyMask | X.ButtonPressMask)
+                window.change_attributes(event_mask=x.ExposureMask | x.StructureNotifyMask | x.ButtonPressMask)
                 return window
 
             def _mark_ready(self) -> None:
@@ -48,22 +68,17 @@ def icon_class(toolkit: Toolkit) -> type[pystray.Icon]:
         return OfX11
 
     if toolkit.gtk:
-        glib = module("GLib")
 
-        class OfGtk(pystray.Icon):
+        class OfGtk(Illustrated, pystray.Icon):
             def _create_menu_item(self, descriptor: pystray.MenuItem) -> Any:
                 item = super()._create_menu_item(descriptor)
-                setattr(item, PNG, getattr(descriptor, PNG, b""))
+                setattr(item, PICTURE, getattr(descriptor, PICTURE, None))
                 return item
 
             def update_menu(self) -> None:
                 super().update_menu()
                 # pystray has it made by the main loop, too; what is idle is done in this order.
-                glib.idle_add(self._illustrate)
-
-            def _illustrate(self) -> None:
-                if self._menu_handle is not None:
-                    _illustrate(self._menu_handle)
+                self.illustrate(self._pictures)
 
         return OfGtk
     return pystray.Icon
@@ -86,14 +101,16 @@ class _Quietly(logging.Handler):
         log.debug("pystray: %s", record.getMessage(), exc_info=record.exc_info)
 
 
-def _illustrate(menu: Any) -> None:
+def _illustrate(menu: Any, pictures: Mapping[object, bytes]) -> None:
     """In GTK's thread, after the desktop was told of `menu`, a Gtk.Menu."""
     try:
-        cached = module("DbusmenuGtk3").gtk_parse_get_cached_item
+        cached = module("DbusmenuGtk3", "0.4").gtk_parse_get_cached_item
     except ImportError:
         return
     for item in menu.get_children():
         if item.get_submenu() is not None:
-            _illustrate(item.get_submenu())
-        elif png := getattr(item, PNG, b""):
-            cached(item).property_set_byte_array("icon-data", png)
+            _illustrate(item.get_submenu(), pictures)
+        elif png := pictures.get(getattr(item, PICTURE, None)):
+            copy = cached(item)
+            if copy is not None:
+                copy.property_set_variant("icon-data", module("GLib").Variant("ay", png))

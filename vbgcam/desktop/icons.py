@@ -13,7 +13,7 @@ from PIL import Image, ImageChops, ImageDraw
 Face = Literal["on air", "idle", "paused", "trouble"]
 Colour = tuple[int, int, int]
 
-_ACCENT: Final = (14, 145, 118)
+ACCENT: Final = (14, 145, 118)
 _BRIGHT: Final = (38, 178, 148)
 _SLATE: Final = (86, 97, 112)
 _AMBER: Final = (250, 176, 5)
@@ -27,7 +27,7 @@ _FINER: Final = 8
 def face(name: Face, size: int) -> Image.Image:
     """RGBA, square. `size`: pixels, from 16."""
     drawing = _Drawing(size)
-    drawing.fill(_plate(size), _ACCENT if name == "on air" else _SLATE)
+    drawing.fill(_plate(size), ACCENT if name == "on air" else _SLATE)
     if name == "paused":
         drawing.fill(_bars(size), _WHITE)
     else:
@@ -45,7 +45,7 @@ def app(size: int) -> Image.Image:
     """The program's own, for menus and lists of programs. RGBA, square; `size`: pixels, from 16."""
     drawing = _Drawing(size)
     plate = _plate(size)
-    drawing.fill(plate, _ACCENT)
+    drawing.fill(plate, ACCENT)
     drawing.fill(ImageChops.multiply(plate, _hills(size)), _BRIGHT)
     drawing.fill(_person(size), _WHITE)
     return drawing.image
@@ -89,7 +89,7 @@ class _Mask:
         self.image = Image.new("L", (size * _FINER, size * _FINER))
         self._draw = ImageDraw.Draw(self.image)
 
-    def block(self, left: float, top: float, right: float, foot: float, round_by: float = 0, ink: int = 255) -> None:
+    def block(self, left: float, top: float, right: float, foot: float, *, round_by: float = 0, ink: int = 255) -> None:
         # PIL's boxes hold their last pixel.
         box = (left * _FINER, top * _FINER, right * _FINER - 1, foot * _FINER - 1)
         self._draw.rounded_rectangle(box, round_by * _FINER, fill=ink)
@@ -114,7 +114,7 @@ def _margin(size: int) -> int:
 def _plate(size: int, inset: int = 0) -> Image.Image:
     mask = _Mask(size)
     low, high = _margin(size) + inset, size - _margin(size) - inset
-    mask.block(low, low, high, high, size * 0.2 - inset)
+    mask.block(low, low, high, high, round_by=size * 0.2 - inset)
     return mask.image
 
 
@@ -124,7 +124,7 @@ def _person(size: int, inset: float = 0) -> Image.Image:
     middle, top, foot = size / 2, round(size * 0.6), size - _margin(size) - round(size * 0.08)
     mask.disc(middle, size * 0.365, size * 0.175 - inset)
     wide = size * 0.31 - inset
-    mask.block(middle - wide, top + inset, middle + wide, 2 * foot - top, wide * 0.9)
+    mask.block(middle - wide, top + inset, middle + wide, 2 * foot - top, round_by=wide * 0.9)
     mask.block(0, foot, size, size, ink=0)
     return mask.image
 
@@ -134,7 +134,7 @@ def _bars(size: int) -> Image.Image:
     wide, gap, top = max(2, round(size * 0.15)), max(2, round(size * 0.14)), round(size * 0.27)
     gap += (size - gap) % 2  # so that both lie on whole pixels
     for left in ((size - gap) / 2 - wide, (size + gap) / 2):
-        mask.block(left, top, left + wide, size - top, wide * 0.25)
+        mask.block(left, top, left + wide, size - top, round_by=wide * 0.25)
     return mask.image
 
 
@@ -158,8 +158,8 @@ def _exclamation(size: int) -> Image.Image:
     left = round(size - wide / 2 - thick / 2)
     foot = size - round(size * 0.08)
     dot, gap = max(2, round(size * 0.085)), max(1, round(size * 0.045))
-    mask.block(left, size - size * 0.4, left + thick, foot - dot - gap, thick * 0.3)
-    mask.block(left, foot - dot, left + thick, foot, thick * 0.3)
+    mask.block(left, size - size * 0.4, left + thick, foot - dot - gap, round_by=thick * 0.3)
+    mask.block(left, foot - dot, left + thick, foot, round_by=thick * 0.3)
     return mask.image
 
 

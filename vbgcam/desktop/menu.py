@@ -212,7 +212,7 @@ def _models(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[E
 
 
 def _presets(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[Entry]:
-    now = status["settings"]["mask"]["preset"]
+    now = status["settings"]["mask"].get("preset")
     for preset in choices["presets"]:
         label = f"{preset['label']} ({preset['cost']})" if preset["cost"] else preset["label"]
         yield Entry(_short(label), {"do": "preset", "to": preset["name"]}, preset["name"] == now, radio=True)

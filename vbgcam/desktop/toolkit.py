@@ -1,12 +1,13 @@
 """Which of pystray's backends can work here, and GTK for it.
 
-On Linux a menu needs GTK through PyGObject (`gi`), which a virtual environment has not: pystray then takes plain X11, an
-icon without a menu, and says nothing. So `gi` is taken from the system's Python, and it alone: its folder is full of
+On Linux a menu needs GTK through PyGObject (`gi`), which a virtual environment has not: pystray then takes plain X11,
+an icon without a menu, and says nothing. So `gi` is taken from the system's Python, and it alone: its folder is full of
 packages that must not stand in for the environment's own.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.abc
 import logging
@@ -49,8 +50,14 @@ class Toolkit:
         return self.backend in ("appindicator", "gtk")
 
 
-def module(name: str) -> Any:
-    """One of GTK's, such as "Gtk" or "GLib"; they ship no type hints. Raises ImportError where it is not installed."""
+def module(name: str, version: str = "") -> Any:
+    """One of GTK's, such as "Gtk" or "GLib"; they ship no type hints. Raises ImportError where it is not installed.
+    `version`: needed once for each, before or with the first call."""
+    if version:
+        try:
+            importlib.import_module("gi").require_version(name, version)
+        except ValueError as exc:
+            raise ImportError(str(exc)) from exc
     return importlib.import_module(f"gi.repository.{name}")
 
 
@@ -58,9 +65,11 @@ class NoDisplay(Exception):  # noqa: N818  # it says what there is not
     """There should be a display, but it cannot be reached: it may come back."""
 
 
-def prepare(environment: MutableMapping[str, str] = os.environ, folders: Sequence[str] = FOLDERS) -> Toolkit:
-    """Finds out, and tells pystray, which must not have been imported yet. Raises NoDisplay."""
-    toolkit = Toolkit(sys.platform) if sys.platform in ("win32", "darwin") else _linux(environment, folders)
+def prepare(environment: MutableMapping[str, str] = os.environ, folders: Sequence[str] | None = None) -> Toolkit:
+    """Finds out, and tells pystray, which must not have been imported yet. `folders`: in place of FOLDERS. Raises
+    NoDisplay."""
+    places = FOLDERS if folders is None else folders
+    toolkit = Toolkit(sys.platform) if sys.platform in ("win32", "darwin") else _linux(environment, places)
     if toolkit.backend:
         environment["PYSTRAY_BACKEND"] = toolkit.backend
     return toolkit
@@ -70,13 +79,11 @@ def _linux(environment: Mapping[str, str], folders: Sequence[str]) -> Toolkit:
     if not environment.get("DISPLAY") and not environment.get("WAYLAND_DISPLAY"):
         return Toolkit("", "no desktop session")
     plain = "xorg" if environment.get("DISPLAY") else ""
-    gi = _gi(folders)
-    if gi is None:
+    if not load_gi(folders):
         return Toolkit(plain, _why_no_gi(folders))
     try:
-        gi.require_version("Gtk", "3.0")
-        gtk, glib, gio = module("Gtk"), module("GLib"), module("Gio")
-    except (ValueError, ImportError) as exc:
+        gtk, glib, gio = module("Gtk", "3.0"), module("GLib"), module("Gio")
+    except ImportError as exc:
         log.debug("GTK: %s", exc)
         return Toolkit(plain, _lacks("GTK 3 for Python is not installed"))
     if not gtk.init_check(None)[0]:
@@ -87,11 +94,9 @@ def _linux(environment: Mapping[str, str], folders: Sequence[str]) -> Toolkit:
         log.debug("session bus: %s", exc.message)
         return Toolkit(plain, f"there is no D-Bus session; {distro.install('dbus-x11')}, log out and in")
     for name in _INDICATORS:
-        try:
-            gi.require_version(name, "0.1")
-        except ValueError:
-            continue
-        return Toolkit("appindicator")
+        with contextlib.suppress(ImportError):
+            module(name, "0.1")
+            return Toolkit("appindicator")
     # GTK's own icons live in X11's older panels alone.
     old = "gtk" if environment.get("DISPLAY") else ""
     return Toolkit(old, _lacks("libayatana-appindicator is not installed"))
@@ -103,14 +108,12 @@ class _Only(importlib.abc.MetaPathFinder):
     def __init__(self, folder: str) -> None:
         self._folder = folder
 
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         return PathFinder.find_spec(name, [self._folder], target) if path is None and name in _NAMES else None
 
 
-def _gi(folders: Sequence[str]) -> Any:
-    """The module, from the environment or else from the system; None where no one can be loaded."""
+def load_gi(folders: Sequence[str] = FOLDERS) -> bool:
+    """From the environment, or else from the system's Python; whether there is one."""
     for folder in ("", *folders):
         finder = _Only(folder)
         if folder:
@@ -118,12 +121,14 @@ def _gi(folders: Sequence[str]) -> Any:
                 continue
             sys.meta_path.append(finder)
         try:
-            return importlib.import_module("gi")
+            importlib.import_module("gi")
         except ImportError as exc:
             log.debug("gi: %s", exc)
+        else:
+            return True
         if folder:
             sys.meta_path.remove(finder)
-    return None
+    return False
 
 
 def _why_no_gi(folders: Sequence[str]) -> str:

@@ -1,4 +1,5 @@
-"""The tray icon: how the camera is at a glance, and its settings in a menu. A process of its own, a client of `control`.
+"""The tray icon: how the camera is, at a glance, and its settings in a menu. A process of its own, a client of
+`control`.
 
 GTK ends the process whose display goes away, and it takes 40 MB and the interpreter's lock; neither may happen to the
 process that makes the picture. So the running program starts this one, and anew when it has ended (`keeper`), and this
@@ -29,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from vbgcam.control.client import Client
 from vbgcam.control.place import runtime_folder
 from vbgcam.desktop import autostart, chooser, clipboard, icons, menu, opening, toolkit
-from vbgcam.desktop.icon import PNG, docked, hush, icon_class
+from vbgcam.desktop.icon import PICTURE, Illustrated, docked, hush, icon_class
 from vbgcam.desktop.keeper import AGAIN, DONE, NEVER
 from vbgcam.desktop.menu import LINE, Action, Copy, Entry
 from vbgcam.desktop.thumbnails import Thumbnails
@@ -156,16 +157,12 @@ class _Tray:
                 _on_screen(partial(setattr, self._icon, "icon", self._image(look)))
             _on_screen(partial(setattr, self._icon, "title", title))
             tree = menu.tree(self._status, self._choices, self._autostart.enabled())
-            self._show_menu(tree)
+            if tree != self._tree:
+                self._tree = tree
+                _on_screen(partial(setattr, self._icon, "menu", self._menu(tree)))
             _on_screen(partial(setattr, self._icon, "visible", True))
-            if self._thumbnails.collect(tree):  # takes longer
-                self._tree = None
-                self._show_menu(tree)
-
-    def _show_menu(self, tree: tuple[Entry, ...]) -> None:
-        if tree != self._tree:
-            self._tree = tree
-            _on_screen(partial(setattr, self._icon, "menu", self._menu(tree)))
+            if isinstance(self._icon, Illustrated) and self._thumbnails.collect(tree):  # which takes longer
+                self._icon.illustrate(self._thumbnails.ready)
 
     def _menu(self, entries: Iterable[Entry]) -> pystray.Menu:
         import pystray
@@ -187,8 +184,7 @@ class _Tray:
             default=entry.default,
             enabled=entry.enabled,
         )
-        if entry.picture in self._thumbnails.ready:
-            setattr(item, PNG, self._thumbnails.ready[entry.picture])
+        setattr(item, PICTURE, entry.picture)
         return item
 
     def _image(self, look: icons.Face) -> Image.Image:
