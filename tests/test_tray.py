@@ -358,6 +358,15 @@ def test_the_icon_ends_where_another_program_has_been_started(world: World) -> N
     assert ended(tray)[0] == DONE
 
 
+def test_there_is_no_second_icon(world: World) -> None:
+    world.tray()
+    host = world.shown()
+    code, text = ended(world.tray())
+    assert (code, "there is one already" in text) == (AGAIN, True)
+    assert len(host.icons) == 1
+    assert same(host.picture(), icons.face("on air", 48))
+
+
 def test_a_keeper_brings_it_back_after_the_display_was_lost(world: World) -> None:
     keeper = TrayKeeper(command(), world.desktop.environment)
     world.stack.callback(keeper.stop)
@@ -388,7 +397,7 @@ def test_without_gtk_the_package_is_named_and_a_click_opens_the_panel(bare: Worl
     tray = bare.tray(WITHOUT_GTK)
     until(finger.dock, 20)
     until(lambda: icons.ACCENT in finger.colours(32))
-    finger.click(16, 16)
+    finger.click(8, 8)
     until(said.exists)
     assert said.read_text().startswith(f"http://127.0.0.1:{bare.program.place.port}/#")
     bare.program.server.stop()
@@ -417,6 +426,21 @@ def test_without_a_session_bus_the_icon_is_plain_x11(world: World) -> None:
     until(finger.dock, 20)
     tray.terminate()
     assert "there is no D-Bus session" in ended(tray)[1]
+
+
+def test_without_the_indicator_library_the_icon_is_gtk_s_older_one(world: World) -> None:
+    said = world.desktop.fake("xdg-open")
+    finger = world.finger()
+    finger.panel()
+    tray = world.tray("from vbgcam.desktop import toolkit; toolkit._INDICATORS = ()")
+    until(finger.dock, 20)
+    until(lambda: icons.ACCENT in finger.colours(32))
+    finger.click(8, 8)
+    until(said.exists)
+    tray.terminate()
+    text = ended(tray)[1]
+    assert "the tray icon is plain: libayatana-appindicator is not installed; " in text
+    assert "Traceback" not in text
 
 
 def test_without_a_desktop_there_is_none_and_no_other_try(bare: World) -> None:

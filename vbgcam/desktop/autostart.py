@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
+from xml.parsers.expat import ExpatError
 
 from vbgcam.errors import VbgcamError
 from vbgcam.files import whole
@@ -145,7 +146,7 @@ class LaunchAgent:
     def enabled(self) -> bool:
         try:
             told = plistlib.loads(self._path.read_bytes())
-        except (OSError, ValueError, plistlib.InvalidFileException):
+        except (OSError, ValueError, plistlib.InvalidFileException, ExpatError):
             return False
         return isinstance(told, dict) and bool(told.get("RunAtLoad")) and not told.get("Disabled")
 

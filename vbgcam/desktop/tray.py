@@ -27,6 +27,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from filelock import FileLock, Timeout
+
 from vbgcam.control.client import Client
 from vbgcam.control.place import runtime_folder
 from vbgcam.desktop import autostart, chooser, clipboard, icons, menu, opening, toolkit
@@ -87,7 +89,10 @@ def run(client: Client) -> int:
     if kit.lacks:
         log.warning("%s: %s", "the tray icon is plain" if kind.HAS_MENU else "the tray icon has no menu", kit.lacks)
     hush()
-    with _files_in_one_place():
+    with _only_one() as alone:
+        if not alone:
+            log.warning("no second tray icon: there is one already")
+            return AGAIN
         return _Tray(client, kit, kind, status).run()
 
 
@@ -107,7 +112,9 @@ class _Tray:
         self._look: object = None
         self._tree: object = None
         self._dialog: Any = None  # GTK's thread's
-        self._icon = kind("vbgcam", self._image(menu.face(status)), NAME)
+        # GTK's older icon can be clicked before the menu is known.
+        first = self._menu([Entry("Open panel", "panel", default=True)])
+        self._icon = kind("vbgcam", self._image(menu.face(status)), NAME, first)
 
     def run(self) -> int:
         for work in (self._watch, self._work):
@@ -272,23 +279,26 @@ def _on_screen(change: Callable[[], object]) -> None:
 
 
 @contextlib.contextmanager
-def _files_in_one_place() -> Iterator[None]:
-    """pystray hands pictures to the panel as temporary files, and leaves them when it is killed: they go into a folder
-    that the next one clears."""
-    folder = runtime_folder() / "tray"
+def _only_one() -> Iterator[bool]:
+    """Whether there is no other icon of this user's. pystray hands pictures to the panel as temporary files, and leaves
+    them where it is killed: they go into a folder that the next one clears."""
+    folder = runtime_folder()
+    lock = FileLock(folder / "tray.lock", mode=0o600)
+    pictures = folder / "tray"
     try:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
-    except OSError as exc:
-        log.debug("%s: %s", folder, exc)
-        yield
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
         return
-    tempfile.tempdir = str(folder)
     try:
-        yield
+        shutil.rmtree(pictures, ignore_errors=True)
+        pictures.mkdir(mode=0o700)
+        tempfile.tempdir = str(pictures)
+        yield True
     finally:
         tempfile.tempdir = None
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(pictures, ignore_errors=True)
+        lock.release()
 
 
 if __name__ == "__main__":
