@@ -133,10 +133,8 @@ def test_a_terminated_one_says_goodbye(user: User) -> None:
 
 
 def test_the_panel_opens_once_at_the_first_start_on_a_desktop(user: User) -> None:
-    opened, browser = user.folder / "opened", user.folder / "browser"
-    browser.write_text(BROWSER.format(file=opened))
-    browser.chmod(0o755)
-    desktop = {"DISPLAY": ":99", "BROWSER": str(browser)}
+    opened = user.folder / "opened"
+    desktop = user.desktop(opens=f'echo "$1" >> {opened}')
     with user.running(env=desktop):
         wait(opened.exists, "the panel")
         address = opened.read_text()
@@ -152,7 +150,7 @@ def test_the_panel_opens_once_at_the_first_start_on_a_desktop(user: User) -> Non
 
 def test_on_a_desktop_what_is_missing_is_waited_for_and_said(user: User) -> None:
     """No camera, no virtual camera, no background, no network: the panel helps with each."""
-    desktop = {"DISPLAY": ":99", "BROWSER": "true"}
+    desktop = user.desktop()
     words = [
         "--sink",
         "virtualcam:vbgcam test that is nowhere",
@@ -172,7 +170,7 @@ def test_on_a_desktop_what_is_missing_is_waited_for_and_said(user: User) -> None
 
 
 def test_a_network_that_cannot_be_had_leaves_the_cover_where_another_one_can_be_chosen(user: User) -> None:
-    with user.running("--model", "onnx:/no.onnx", env={"DISPLAY": ":99", "BROWSER": "true"}, until="another network"):
+    with user.running("--model", "onnx:/no.onnx", env=user.desktop(), until="another network"):
         assert json.loads(user.says("status", "--json"))["state"] == "covered"
         assert user.says("model", f"plate:{user.plate}") == "model: plate"
         wait(lambda: json.loads(user.says("status", "--json"))["state"] == "on air", "the picture")
