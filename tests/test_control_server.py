@@ -30,7 +30,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.desks import Controlled, FakeDesk, controlled, picture, until
-from vbgcam.control import Shot, guard
+from vbgcam.control import Shot, connection, guard, messages
 from vbgcam.control import server as module
 from vbgcam.control.place import Place
 from vbgcam.control.server import Server
@@ -332,8 +332,8 @@ JSON = st.recursive(
 @given(st.dictionaries(st.text(), JSON))
 def test_an_object_arrives_as_it_is_or_not_at_all(told: dict[str, Any]) -> None:
     try:
-        assert module._object(json.dumps(told)) == told
-    except module._Refused:
+        assert messages.read_object(json.dumps(told)) == told
+    except messages.Refused:
         text = json.dumps(told)
         assert "\\u0000" in text or "[" in text or text.count("{") > 1
 
@@ -341,8 +341,8 @@ def test_an_object_arrives_as_it_is_or_not_at_all(told: dict[str, Any]) -> None:
 @given(st.text(alphabet='[]{}":,.-+0123456789eEaNtrue\\u0d8 \n\0') | st.text())
 def test_no_text_trips_the_reader_up(text: str) -> None:
     try:
-        told = module._object(text)
-    except module._Refused:
+        told = messages.read_object(text)
+    except messages.Refused:
         return
     assert json.loads(json.dumps(told, allow_nan=False)) == told
 
@@ -416,7 +416,7 @@ def test_what_is_no_request_is_refused(it: Controlled, sent: bytes, caplog: pyte
 def test_what_follows_an_upgrade_that_was_declined_is_not_logged(
     it: Controlled, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, module.__name__)
+    caplog.set_level(logging.DEBUG, "vbgcam.control")
     for first in ("GET /nowhere HTTP/1.1", "GET /api/preview HTTP/1.1"):
         for more in (f"{SPY}\r\n\r\n", f"GET /{SPY} HTTP/9.9\r\nX: {SPY}\r\n\r\n", SPY * 2000):
             got = raw(it, head(it, first, *UPGRADE[:3]) + more.encode())
@@ -445,7 +445,7 @@ def test_nothing_is_logged_that_helps_who_was_refused(it: Controlled, caplog: py
         do(it, f'{{"do": "{SPY}"'.encode())
         raw(it, f"{SPY}\r\n\r\n".encode())
     quiet(it, caplog)
-    lines = [record.message for record in caplog.records if record.name == module.__name__]
+    lines = [record.message for record in caplog.records if record.name == connection.__name__]
     whys = ("token", "host", "origin", "json", "malformed")
     assert set(lines) == {f"a request was refused ({why})" for why in whys}
     assert len(lines) == 10 * len(whys)
@@ -648,7 +648,7 @@ def test_too_many_that_wait_are_refused_and_who_went_away_is_not_counted(it: Con
 
 
 def test_a_client_that_never_asks_is_dropped(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_HEAD", 0.1)
+    monkeypatch.setattr(connection, "_HEAD", 0.1)
     assert raw(it, b"") == b""
     assert raw(it, head(it)[:-2]) == b""
     with socket.create_connection(("127.0.0.1", it.server.port), timeout=20) as client:
@@ -663,10 +663,22 @@ def test_a_client_that_never_asks_is_dropped(it: Controlled, monkeypatch: pytest
 
 
 def test_a_client_whose_command_does_not_come_is_told_so(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_SENDING", 0.1)
+    monkeypatch.setattr(messages, "_SENDING", 0.1)
     got = raw(it, head(it, "POST /api/do HTTP/1.1", "Content-Length: 10", "Connection: close") + b'{"do"')
     assert got.startswith(b"HTTP/1.1 408 ")
     assert it.desk.done == []
+
+
+def test_a_command_that_drips_is_given_up(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "_SENDING", 0.2)
+    with socket.create_connection(("127.0.0.1", it.server.port), timeout=20) as client:
+        client.sendall(head(it, "POST /api/do HTTP/1.1", "Content-Length: 60000", "Connection: close"))
+        with contextlib.suppress(ConnectionError):
+            for _ in range(2000):  # 40 s
+                client.sendall(b" ")
+                if select.select([client], [], [], 0.02)[0]:
+                    break
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 408 ")
 
 
 def test_a_command_that_breaks_off_is_not_done(it: Controlled) -> None:
@@ -679,7 +691,7 @@ def test_a_command_that_breaks_off_is_not_done(it: Controlled) -> None:
 
 @pytest.mark.skipif(not guard.told(), reason="this system does not tell whose a socket is")
 def test_a_client_that_takes_nothing_is_dropped(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_TAKING", 0.1)
+    monkeypatch.setattr(connection, "_TAKING", 0.1)
     it.desk.text = "x" * (32 << 20)
     with socket.create_connection(("127.0.0.1", it.server.port), timeout=20) as client:
         ends = ("127.0.0.1", it.server.port), client.getsockname()
@@ -1033,7 +1045,7 @@ def close_code(it: Controlled, hello: object, *more: str) -> int | None:
 def test_a_preview_without_the_token_is_refused(
     it: Controlled, hello: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, module.__name__)
+    caplog.set_level(logging.DEBUG, "vbgcam.control")
     assert close_code(it, hello) == aiohttp.WSCloseCode.POLICY_VIOLATION
     assert "shot" not in it.desk.called
     quiet(it, caplog)
@@ -1280,9 +1292,15 @@ def changed(chance: random.Random, sent: bytearray) -> bytes:
 def test_whatever_is_sent_the_next_request_is_answered(
     it: Controlled, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    caplog.set_level(logging.DEBUG, module.__name__)
-    for patience in ("_HEAD", "_SENDING", "_PIECE", "_HELLO", "_LINGER"):
-        monkeypatch.setattr(module, patience, 0.5)
+    caplog.set_level(logging.DEBUG, "vbgcam.control")
+    for place, patience in (
+        (connection, "_HEAD"),
+        (connection, "_LINGER"),
+        (messages, "_SENDING"),
+        (module, "_PIECE"),
+        (module, "_HELLO"),
+    ):
+        monkeypatch.setattr(place, patience, 0.5)
     own = [line.encode() + b"\r\n" for line in head(it).decode().split("\r\n")[1:3]]
     good = head(it, "POST /api/do HTTP/1.1", "Content-Length: 2") + b"{}" + head(it)
 
@@ -1300,7 +1318,7 @@ def test_whatever_is_sent_the_next_request_is_answered(
 
 
 def test_whatever_a_preview_says_the_next_request_is_answered(it: Controlled, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, module.__name__)
+    caplog.set_level(logging.DEBUG, "vbgcam.control")
     for number in range(100):
         chance = random.Random(f"preview {number}")
         said = bytearray(frame(json.dumps({"token": it.place.token, "width": 64})))
