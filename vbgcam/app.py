@@ -102,7 +102,8 @@ class _Around(Protocol):
 
     def tick(self) -> bool: ...
 
-    def stop(self) -> None: ...
+    def stop(self, *, orderly: bool) -> None:
+        """`orderly`: the run ends because it should, not because something failed."""
 
 
 class _Alone:
@@ -114,7 +115,7 @@ class _Alone:
     def start(self) -> None:
         """There is nothing to start."""
 
-    def stop(self) -> None:
+    def stop(self, *, orderly: bool) -> None:
         """There is nothing to stop."""
 
 
@@ -144,10 +145,10 @@ class _Controls:
         self._controller.tick()
         return self._controller.quit.is_set()
 
-    def stop(self) -> None:
+    def stop(self, *, orderly: bool) -> None:
         if self._server is not None:
             self._server.stop()
-        self._controller.close()
+        self._controller.close(orderly=orderly)
 
     def _open_panel(self) -> None:
         from vbgcam.control.client import Client
@@ -166,7 +167,7 @@ def _lived(
     interrupted: threading.Event,
 ) -> bool:
     """From start to end."""
-    stats = session.stats
+    stats, orderly = session.stats, False
     service, notices = Service(), Notices()
 
     def ticked() -> bool:
@@ -181,10 +182,11 @@ def _lived(
         service.ready()
         around.start()
         session.wait(duration, interrupted, ticked)
+        orderly = not session.failed
     finally:
         service.stopping()
         try:
-            around.stop()
+            around.stop(orderly=orderly)
         finally:
             try:
                 ended = session.stop()

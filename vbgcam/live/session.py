@@ -236,6 +236,11 @@ class Session:
         """Whether the source has ended or a worker failed: there is nothing left but to stop."""
         return self._board.stop.is_set()
 
+    @property
+    def failed(self) -> bool:
+        """Whether a worker has: `stop` will raise why."""
+        return self._board.failure is not None
+
     def alive(self) -> bool:
         """Whether pictures go out, or a device that is gone is being looked for."""
         return time.monotonic() - self._board.beat < _LIFELESS
