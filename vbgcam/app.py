@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import platformdirs
 
-from vbgcam.config import Settings, changed, data_folder
+from vbgcam.config import Settings, data_folder
 from vbgcam.errors import BackgroundError, ControlError, OutputError
 from vbgcam.files import whole
 from vbgcam.live.session import Plan, Session
@@ -91,7 +91,7 @@ def _planned(layers: Layers, *, waits: bool) -> Plan:
         if not (waits or layers.chose("background.show")):
             raise
         log.warning("%s (a colour stands in for it)", exc)
-        layers.settings = changed(layers.settings, {"background.show": Settings().background.show})
+        layers.stand_in("background.show", Settings().background.show)
         return plan(layers.settings, waits=waits)
 
 
