@@ -132,6 +132,18 @@ def test_a_terminated_one_says_goodbye(user: User) -> None:
     assert user.refused("status") == "vbgcam: vbgcam is not running; `vbgcam run` starts it"
 
 
+def test_a_pause_outlives_a_run_that_failed_and_not_one_that_was_ended(user: User) -> None:
+    """What fails is started again by a service manager: who has paused must not be on air then."""
+    state = user.folder / "state_home/vbgcam/state.json"
+    state.parent.mkdir()
+    state.write_text('{"paused": true}')
+    assert user.run(*user.start, "--model", "onnx:/no.onnx").returncode == 1
+    assert json.loads(state.read_text())["paused"]
+    with user.running(until="paused"):
+        user.says("quit")
+    wait(lambda: not json.loads(state.read_text())["paused"], "the end of the pause")
+
+
 def test_the_panel_opens_once_at_the_first_start_on_a_desktop(user: User) -> None:
     opened = user.folder / "opened"
     desktop = user.desktop(opens=f'echo "$1" >> {opened}')

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import platformdirs
 
-from vbgcam.config import Settings, changed, data_folder
+from vbgcam.config import Settings, data_folder
 from vbgcam.desktop.keeper import TrayKeeper
 from vbgcam.desktop.opening import browse
 from vbgcam.errors import BackgroundError, ControlError, OutputError, VbgcamError
@@ -92,7 +92,7 @@ def _planned(layers: Layers, *, waits: bool) -> Plan:
         if not (waits or layers.chose("background.show")):
             raise
         log.warning("%s (a colour stands in for it)", exc)
-        layers.settings = changed(layers.settings, {"background.show": Settings().background.show})
+        layers.stand_in("background.show", Settings().background.show)
         return plan(layers.settings, waits=waits)
 
 
@@ -103,7 +103,8 @@ class _Around(Protocol):
 
     def tick(self) -> bool: ...
 
-    def stop(self) -> None: ...
+    def stop(self, *, orderly: bool) -> None:
+        """`orderly`: the run ends because it should, not because something failed."""
 
 
 class _Alone:
@@ -115,7 +116,7 @@ class _Alone:
     def start(self) -> None:
         """There is nothing to start."""
 
-    def stop(self) -> None:
+    def stop(self, *, orderly: bool) -> None:
         """There is nothing to stop."""
 
 
@@ -150,12 +151,12 @@ class _Controls:
             self._tray.tick()
         return self._controller.quit.is_set()
 
-    def stop(self) -> None:
+    def stop(self, *, orderly: bool) -> None:
         if self._tray is not None:
             self._tray.stop()
         if self._server is not None:
             self._server.stop()
-        self._controller.close()
+        self._controller.close(orderly=orderly)
 
     def _open_panel(self) -> None:
         from vbgcam.control.client import Client
@@ -174,7 +175,7 @@ def _lived(
     interrupted: threading.Event,
 ) -> bool:
     """From start to end."""
-    stats = session.stats
+    stats, orderly = session.stats, False
     service, notices = Service(), Notices()
 
     def ticked() -> bool:
@@ -189,10 +190,11 @@ def _lived(
         service.ready()
         around.start()
         session.wait(duration, interrupted, ticked)
+        orderly = not session.failed
     finally:
         service.stopping()
         try:
-            around.stop()
+            around.stop(orderly=orderly)
         finally:
             try:
                 ended = session.stop()

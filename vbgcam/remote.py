@@ -72,7 +72,7 @@ def background(arguments: Namespace, _interruption: Interruption) -> int:
 
 def _from_here(text: str) -> str:
     """A path as the running program finds it, which stands in another folder."""
-    if text in ("next", "previous", "none") or text.startswith(("#", "blur")):
+    if text in ("next", "previous", "none", "blur") or text.startswith(("#", "blur:")):
         return text
     path = Path(text).expanduser()
     return str(path.absolute()) if path.exists() else text

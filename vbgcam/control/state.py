@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,9 @@ from vbgcam.errors import ConfigError
 from vbgcam.files import whole
 
 log = logging.getLogger(__name__)
+
+Choice = tuple[object, object]
+"""What was chosen, and the config file's value at that time."""
 
 NAME: Final = "state.json"
 # Bytes; ours has a few hundred.
@@ -78,6 +81,16 @@ class State:
     def forget(self, name: str) -> None:
         self._chosen.pop(name, None)
 
+    def kept(self, names: Iterable[str]) -> dict[str, Choice]:
+        """What is remembered of these."""
+        return {name: self._chosen[name] for name in names if name in self._chosen}
+
+    def restore(self, name: str, choice: Choice | None) -> None:
+        """As `kept` gave it; None forgets it."""
+        self.forget(name)
+        if choice is not None:
+            self._chosen[name] = choice
+
     def keep(self, *, at_once: bool = False) -> None:
         """Writes what has changed, now and then. Where that cannot be done, one warning says so."""
         text = self._text()
@@ -122,7 +135,7 @@ def _read(path: Path) -> dict[str, Any]:
     return kept
 
 
-def _choices(kept: object) -> dict[str, tuple[object, object]]:
+def _choices(kept: object) -> dict[str, Choice]:
     if not isinstance(kept, dict):
         return {}
     return {

@@ -75,11 +75,13 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What went out last, and the mask that it was made with, None for a cover. `number` grows with each."""
+    """What went out last, and the mask that it was made with, None for a cover. `number` grows with each. `mirrored`:
+    the picture is, its mask is not."""
 
     number: int
     frame: SafeFrame
     mask: Mask | None
+    mirrored: bool
 
 
 @dataclass(slots=True)
