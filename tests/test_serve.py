@@ -172,9 +172,8 @@ def test_on_a_desktop_what_is_missing_is_waited_for_and_said(user: User) -> None
         "/no.png",
     ]
     with user.running(*words, env=desktop, until="trying again"):
-        status = json.loads(user.says("status", "--json"))
-        assert status["state"] == "no output"
-        assert status["troubles"]
+        assert json.loads(user.says("status", "--json"))["state"] == "no output"
+        wait(lambda: bool(json.loads(user.says("status", "--json"))["troubles"]), "troubles")
         assert user.says("camera", "demo") == "camera.source = demo"
         user.says("quit")
     alone = ["run", "--no-tray", *words]
