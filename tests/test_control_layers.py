@@ -245,3 +245,12 @@ def test_remembered_choices_that_mean_nothing_here_are_forgotten(home: Home, cho
     assert layers.settings.background.show == "#111111"
     assert layers.settings.mask.preset == "balanced"
     assert state.masks == {"a": 1.0}
+
+
+def test_the_room_as_it_is_holds_for_this_run_alone(home: Home) -> None:
+    layers, state = home.start()
+    choose(layers, background__show="blur:0.7")
+    choose(layers, background__show="none")
+    assert layers.settings.background.show == "none"
+    state.keep(at_once=True)
+    assert home.start()[0].settings.background.show == "blur:0.7", "the choice before it"

@@ -1,6 +1,7 @@
 """What was chosen by hand, remembered from one run to the next, in the user's state folder.
 
-The config file is the person's own and is never written. A choice wins over it until the file's value for the same
+The room as it is (background "none") is never remembered: who showed it yesterday need not mean to today. The config
+file is the person's own and is never written. A choice wins over it until the file's value for the same
 setting is another one than when the choice was made: then the file was edited later, and the choice is forgotten.
 """
 
@@ -74,6 +75,8 @@ class State:
     def choose(self, values: Mapping[str, object], base: Settings) -> None:
         for name, to in values.items():
             over = config.value(base, name)
+            if (name, to) == ("background.show", "none"):
+                continue
             self._chosen.pop(name, None)
             if to != over:
                 self._chosen[name] = (to, over)
