@@ -179,6 +179,23 @@ def test_a_network_that_is_being_fetched_is_told() -> None:
     assert marked(entries) == ["Small and fast (13 MB; 5 ms a mask here)"]
 
 
+def test_of_an_automatic_choice_and_what_it_came_to_one_has_the_mark() -> None:
+    automatic = {"spec": "auto", "label": "Automatic", "cost": "the best for this machine", "here": True, "now": True}
+    models = [automatic, *desks.choices()["models"]]
+    told = status()
+    entries = below("Model", told, models=models)
+    assert marked(entries) == ["Automatic (the best for this machine)"]
+    assert labels(entries)[1] == "Small and fast (13 MB; 5 ms a mask here; in use)"
+    told["settings"]["model"]["name"] = "lraspp_mobilenet_v3_large"
+    assert marked(below("Model", told, models=models)) == ["Small and fast (13 MB; 5 ms a mask here)"]
+
+
+def test_a_network_that_nobody_offers_is_shown_all_the_same() -> None:
+    told = status()
+    told["settings"]["model"]["name"] = "onnx:mine.onnx"
+    assert labels(below("Model", told, models=[])) == ["onnx:mine.onnx"]
+
+
 def test_the_preset_of_the_settings_is_marked() -> None:
     told = status()
     told["settings"]["mask"]["preset"] = "balanced"

@@ -14,7 +14,9 @@ from vbgcam.specs import BackgroundSpec
 
 # Pictures that the menu offers: it must fit on a screen. The panel has them all.
 _MOST: Final = 30
-_LONGEST: Final = 60  # characters of an entry
+# Characters of an entry, and of a network's, which says what it costs.
+_LONGEST: Final = 60
+_LONGER: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,14 +203,21 @@ def _models(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[E
     if loading:
         yield Entry(_short(f"Getting {loading['model']} ready"))
         yield LINE
-    models = choices["models"]
-    if not any(model["now"] for model in models):
-        name = str(status["settings"]["model"]["name"])
-        yield Entry(_short(name), {"do": "model", "to": name}, True, radio=True)
+    models, asked = choices["models"], str(status["settings"]["model"]["name"])
+    # With "auto" two are in use: what was chosen, and what that came to. One alone can have the mark.
+    chosen = any(model["spec"] == asked for model in models)
+    if not chosen and not any(model["now"] for model in models):
+        yield Entry(_short(asked), {"do": "model", "to": asked}, True, radio=True)
     for model in models:
-        notes = "; ".join(filter(None, (model["cost"], "" if model["here"] else "not here yet")))
-        label = f"{model['label']} ({notes})" if notes else model["label"]
-        yield Entry(_short(label), {"do": "model", "to": model["spec"]}, bool(model["now"]), radio=True)
+        checked = model["spec"] == asked if chosen else bool(model["now"])
+        notes = [
+            model["cost"],
+            "" if model["here"] else "not here yet",
+            "in use" if model["now"] and not checked else "",
+        ]
+        told = "; ".join(filter(None, notes))
+        label = _short(f"{model['label']} ({told})" if told else model["label"], _LONGER)
+        yield Entry(label, {"do": "model", "to": model["spec"]}, checked, radio=True)
 
 
 def _presets(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[Entry]:
@@ -218,7 +227,7 @@ def _presets(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[
         yield Entry(_short(label), {"do": "preset", "to": preset["name"]}, preset["name"] == now, radio=True)
 
 
-def _short(text: str) -> str:
+def _short(text: str, longest: int = _LONGEST) -> str:
     """One line that fits; a file's name may hold anything."""
     line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
-    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1].rstrip()}…"
+    return line if len(line) <= longest else f"{line[: longest - 1].rstrip()}…"
