@@ -64,6 +64,7 @@ class Buffer(c.Structure):
 
 StateChanged = c.CFUNCTYPE(None, c.c_void_p, c.c_int, c.c_int, c.c_char_p)
 ParamChanged = c.CFUNCTYPE(None, c.c_void_p, c.c_uint32, c.c_void_p)
+BufferChanged = c.CFUNCTYPE(None, c.c_void_p, c.POINTER(Buffer))
 
 
 class Events(c.Structure):
@@ -74,8 +75,8 @@ class Events(c.Structure):
         ("control_info", c.c_void_p),
         ("io_changed", c.c_void_p),
         ("param_changed", ParamChanged),
-        ("add_buffer", c.c_void_p),
-        ("remove_buffer", c.c_void_p),
+        ("add_buffer", BufferChanged),
+        ("remove_buffer", BufferChanged),
         ("process", c.c_void_p),
         ("drained", c.c_void_p),
         ("command", c.c_void_p),
@@ -139,6 +140,14 @@ def properties(library: Any, said: Mapping[str, str]) -> int:
     if not made:
         raise MemoryError
     return int(made)
+
+
+def meta(buffer: SpaBuffer, kind: int, size: int) -> int | None:
+    """Where the buffer has `size` bytes of that kind; None where it has none such."""
+    for item in buffer.metas[: buffer.n_metas]:
+        if item.type == kind and item.data and item.size >= size:
+            return int(item.data)
+    return None
 
 
 def pods(said: Sequence[bytes]) -> tuple[Any, int]:

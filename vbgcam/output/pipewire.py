@@ -8,7 +8,8 @@ A picture is written once, straight from our planes into the memory that the rea
 converted on the way for a reader that takes none. That happens under the lock of the library's loop, which keeps the
 buffers where they are. The loop's thread calls back for two things, the state and the format, each over in
 microseconds; the library's thread for data never enters Python. So nothing here waits for a reader: where all buffers
-are still being read, the picture is dropped.
+are still being read, the picture is dropped. All readers share the buffers, and one that hangs comes to keep all of
+them; after a second they are taken from it, so that the others go on.
 
 When PipeWire goes, `send` says so, and the camera is to be opened anew. Linux only.
 """
@@ -19,8 +20,9 @@ import ctypes
 import logging
 import shutil
 import threading
+import time
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -37,6 +39,8 @@ _NODE: Final = "vbgcam"
 # A daemon that answers does so within 10 ms; one that does not must not hold up the picture for long.
 _ANSWER: Final = 2.0
 _LONGEST_NAME: Final = 64
+# Seconds without a buffer after which whoever keeps them has hung. Readers give them back within a frame's time or two.
+_KEPT: Final = 1.0
 
 
 def title(target: str) -> str:
@@ -118,7 +122,8 @@ class _Readers:
 
 class _Stream:
     """A connection with its stream. One thread uses it; what the loop's thread shares is `state`, and by the loop's
-    lock `_layout`, how pictures are laid out, None while no reader has chosen."""
+    lock `_layout`, how pictures are laid out, None while no reader has chosen, and `_readers`, where each buffer's
+    number of readers stands."""
 
     def __init__(self, name: str, size: Size, fps: float) -> None:
         """Raises OutputError."""
@@ -127,6 +132,8 @@ class _Stream:
         self._lib = library = libpipewire.load()
         self._offered = spa.layouts(size)
         self._layout: spa.Layout | None = None
+        self._readers: dict[int, int] = {}
+        self._took = 0.0
         self._sent = 0
         self._warned = False
         # The library keeps pointers to these.
@@ -134,6 +141,8 @@ class _Stream:
             version=libpipewire.Events.VERSION,
             state_changed=libpipewire.StateChanged(self._on_state),
             param_changed=libpipewire.ParamChanged(self._on_param),
+            add_buffer=libpipewire.BufferChanged(self._on_buffer),
+            remove_buffer=libpipewire.BufferChanged(self._on_buffer_end),
         )
         self._stream: int | None = None
         self._loop: int | None = library.pw_thread_loop_new(b"vbgcam", None)
@@ -193,8 +202,8 @@ class _Stream:
         try:
             if self._layout is None:
                 return
-            buffer = library.pw_stream_dequeue_buffer(self._stream)
-            if not buffer:
+            buffer = self._buffer(time.monotonic())
+            if buffer is None:
                 return
             try:
                 self._fill(buffer.contents.buffer.contents, self._layout, planes, at)
@@ -204,11 +213,25 @@ class _Stream:
         finally:
             library.pw_thread_loop_unlock(loop)
 
+    def _buffer(self, now: float) -> Any:
+        """One that nobody reads; None where there is none."""
+        for _ in range(spa.MOST_BUFFERS):  # one that is read goes to the end of the queue
+            buffer = self._lib.pw_stream_dequeue_buffer(self._stream)
+            if buffer:
+                self._took = now
+                return buffer
+        if now - self._took >= _KEPT:
+            log.debug("%s: a reader keeps all buffers", self._name)
+            for place in self._readers.values():
+                ctypes.c_uint32.from_address(place).value = 0
+            self._took = now
+        return None
+
     def _fill(self, buffer: libpipewire.SpaBuffer, layout: spa.Layout, planes: Planes, at: float) -> None:
         self._sent += 1
-        for meta in buffer.metas[: buffer.n_metas]:
-            if meta.type == spa.META_HEADER and meta.data and meta.size >= spa.HEADER_BYTES:
-                ctypes.memmove(meta.data, spa.header(at, self._sent), spa.HEADER_BYTES)
+        place = libpipewire.meta(buffer, spa.META_HEADER, spa.HEADER_BYTES)
+        if place is not None:
+            ctypes.memmove(place, spa.header(at, self._sent), spa.HEADER_BYTES)
         if not buffer.n_datas:
             return
         data = buffer.datas[0]
@@ -251,8 +274,16 @@ class _Stream:
         except ValueError as exc:
             log.warning("%s: a reader asks for %s", self._name, exc)
             return
-        self._layout = layout
+        self._layout, self._took = layout, time.monotonic()
         log.debug("%s: read as %s", self._name, layout.name)
+
+    def _on_buffer(self, _data: object, buffer: Any) -> None:
+        place = libpipewire.meta(buffer.contents.buffer.contents, spa.META_BUSY, spa.BUSY_BYTES)
+        if place is not None:
+            self._readers[ctypes.addressof(buffer.contents)] = place + spa.BUSY_COUNT
+
+    def _on_buffer_end(self, _data: object, buffer: Any) -> None:
+        self._readers.pop(ctypes.addressof(buffer.contents), None)
 
 
 def write(planes: Planes, layout: spa.Layout, block: U8) -> None:

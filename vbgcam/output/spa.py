@@ -37,8 +37,6 @@ _HEADER: Final = struct.Struct("=IIqqQ")
 _MEMORY_FILES: Final = 1 << 2
 
 MOST_BUFFERS: Final = 16
-# A buffer that one reader has given back may still be read by another: it is written again after all others, a quarter
-# of a second later at 30 frames a second.
 _BUFFERS_WANTED, _FEWEST_BUFFERS = 8, 2
 
 
@@ -95,7 +93,9 @@ def buffers(layout: Layout) -> bytes:
     )
 
 
-META_HEADER: Final = 1
+META_HEADER, META_BUSY = 1, 7
+BUSY_BYTES, BUSY_COUNT = 8, 4
+"""What the library keeps of a buffer's readers: its size, and where in it their number stands, 32 bits."""
 
 
 def header_wanted() -> bytes:
