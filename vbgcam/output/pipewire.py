@@ -222,10 +222,13 @@ class _Stream:
                 return buffer
         if now - self._took >= _KEPT:
             log.debug("%s: a reader keeps all buffers", self._name)
-            for place in self._readers.values():
-                ctypes.c_uint32.from_address(place).value = 0
+            self._take_back()
             self._took = now
         return None
+
+    def _take_back(self) -> None:
+        for place in self._readers.values():
+            ctypes.c_uint32.from_address(place).value = 0
 
     def _fill(self, buffer: libpipewire.SpaBuffer, layout: spa.Layout, planes: Planes, at: float) -> None:
         self._sent += 1
@@ -259,6 +262,8 @@ class _Stream:
     # In the loop's thread, with its lock held. An exception here would be lost in C.
 
     def _on_state(self, _data: object, _before: int, now: int, error: bytes | None) -> None:
+        if now == libpipewire.PAUSED:
+            self._take_back()  # who was killed gave nothing back
         self.state.becomes(now, " ".join((error or b"").decode(errors="replace").split()))
 
     def _on_param(self, _data: object, kind: int, address: int | None) -> None:
