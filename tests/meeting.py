@@ -93,7 +93,7 @@ async function round(seconds) {
     } catch (error) {
       // Each time a browser asks anew, and WirePlumber 0.4 may link it before it has granted it the camera: then no
       // picture comes, whatever the camera does.
-      if (++lost > 5) return tell({error: `${error.name}: ${error.message}`});
+      if (++lost > 12) return tell({error: `${error.name}: ${error.message}`});
     }
     await pause(500);
   }
@@ -143,7 +143,7 @@ class Meeting:
         self.left -= 1
         self._told.put(said)
 
-    def round(self, seconds: float = 60.0) -> dict[str, Any]:
+    def round(self, seconds: float = 90.0) -> dict[str, Any]:
         try:
             said = self._told.get(timeout=seconds)
         except queue.Empty:

@@ -37,14 +37,19 @@ def desktop() -> Iterator[PipeWireDesktop]:
         yield made
 
 
-@pytest.fixture
-def user(tmp_path: Path, desktop: PipeWireDesktop) -> User:
-    somebody = User(tmp_path)
+def of(desktop: PipeWireDesktop, folder: Path) -> User:
+    """Somebody whose programs reach that desktop's PipeWire."""
+    somebody = User(folder)
     somebody.env |= {
         "PIPEWIRE_RUNTIME_DIR": desktop.environment["XDG_RUNTIME_DIR"],
         "DBUS_SESSION_BUS_ADDRESS": desktop.environment["DBUS_SESSION_BUS_ADDRESS"],
     }
     return somebody
+
+
+@pytest.fixture
+def user(tmp_path: Path, desktop: PipeWireDesktop) -> User:
+    return of(desktop, tmp_path)
 
 
 WHOLE = ("--sink", "pipewire", "--set", "camera.size=1280x720", "--background", "#2060a0")
@@ -80,3 +85,32 @@ def test_a_browser_lists_it_and_shows_the_composited_picture(
         assert first["fps"] >= 27
     else:
         assert first["fps"] > 0
+
+
+def test_the_program_goes_on_after_a_restart_of_pipewire(tmp_path: Path) -> None:
+    skip_without()
+    node, size = "vbgcam.Studio", Size(320, 240)
+    with PipeWireDesktop() as desktop:
+        somebody = of(desktop, tmp_path)
+        with somebody.running("--sink", "pipewire:Studio", until="nobody is watching") as daemon:
+            with desktop.reader(size, node=node) as reader:
+                wait(lambda: "on air" in daemon.log(), "the picture")
+                reader.pictures(3)
+                desktop.kill_pipewire()
+                wait(lambda: "PipeWire has gone" in daemon.log(), "the loss")
+            desktop.start_pipewire()
+            wait(lambda: desktop.cameras() == {node: "Studio"}, "the camera")
+            with desktop.reader(size, node=node) as reader:
+                reader.pictures(3)
+            assert "Studio (PipeWire)" in somebody.says("status")
+            assert "Traceback" not in daemon.log()
+            somebody.says("quit")
+            assert daemon.ends() == 0
+        wait(lambda: desktop.cameras() == {}, "the camera's end")
+
+
+def test_without_pipewire_the_program_says_in_one_line_what_to_do(tmp_path: Path) -> None:
+    somebody = User(tmp_path)
+    said = somebody.refused("run", "--source", "demo", "--sink", "pipewire", "--no-tray")
+    assert "PipeWire" in said
+    assert "systemctl --user enable --now pipewire" in said or "install" in said
