@@ -77,11 +77,15 @@ def test_a_name_with_quotes_and_commands_is_only_a_name(desktop: PipeWireDesktop
     until(lambda: desktop.cameras() == {}, "its end")
 
 
-@pytest.mark.parametrize("size", [HD, Size(640, 360), Size(854, 480), Size(1920, 1080)])
-@pytest.mark.parametrize("pixels", ["I420", "YUY2", "BGRx"])
+@pytest.mark.parametrize(
+    ("size", "pixels"),
+    [
+        *itertools.product([HD, Size(640, 360), Size(1920, 1080)], ["I420", "YUY2", "BGRx"]),
+        *itertools.product([Size(854, 480)], ["YUY2", "BGRx"]),
+    ],
+    ids=str,
+)
 def test_a_reader_gets_the_pixels_that_were_sent(desktop: PipeWireDesktop, size: Size, pixels: str) -> None:
-    if pixels == "I420" and size.width % 8:
-        pytest.skip("is not offered")
     yuv, rgb = color_yuv((40, 90, 210)), (40, 90, 210)
     with Feeder(PipeWireCamera("", size, 30.0), lambda: plain(size, yuv)), desktop.reader(size, pixels) as reader:
         picture = np.frombuffer(reader.pictures(5)[-1], np.uint8)
