@@ -9,6 +9,7 @@ import importlib
 import io
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -113,15 +114,14 @@ class Desktop:
         _end(self._bus)
 
     def screen_on(self) -> None:
-        """The first time with the next free number, then with that one again."""
-        display = self.environment.get("DISPLAY")
-        command = ["Xvfb", *([display] if display else []), "-displayfd", "1", "-screen", "0", "1024x768x24"]
-        quiet = subprocess.DEVNULL
-        self._screen = subprocess.Popen(
-            [*command, "-nolisten", "tcp", "-noreset"], stdout=subprocess.PIPE, stderr=quiet, text=True
-        )
+        """The first time with a number that is free, then with that one again. Of the thousands, which nobody takes
+        meanwhile: who looks for the next free one begins at 0."""
+        display = self.environment.get("DISPLAY") or f":{random.randrange(1000, 10000)}"
+        command = ["Xvfb", display, "-displayfd", "1", "-screen", "0", "1024x768x24", "-nolisten", "tcp", "-noreset"]
+        self._screen = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert self._screen.stdout is not None
-        self.environment["DISPLAY"] = f":{self._screen.stdout.readline().strip()}"
+        assert self._screen.stdout.readline().strip() == display[1:], "no X server"
+        self.environment["DISPLAY"] = display
 
     def screen_off(self) -> None:
         """All of its programs lose it at once."""

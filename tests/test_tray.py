@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -78,7 +79,7 @@ class World:
     def shown(self) -> Host:
         """One that shows the icon of a tray that was started."""
         host = self.host()
-        until(lambda: "Quit" in host.labels(), 20)
+        until(lambda: "Quit" in host.labels() and host.icon["status"] == "Active", 20)
         return host
 
     def finger(self) -> Finger:
@@ -132,7 +133,6 @@ def same(one: Image.Image, other: Image.Image) -> bool:
 def test_the_menu_says_how_it_is_and_offers_what_there_is(world: World) -> None:
     world.tray()
     host = world.shown()
-    assert host.icon["status"] == "Active"
     assert host.icon["title"] == "VBG Camera: On air: zoom"
     assert host.labels() == [
         "On air: zoom",
@@ -413,7 +413,6 @@ def test_without_gtk_the_icon_finds_a_panel_that_comes_late(bare: World) -> None
     until(lambda: bare.program.desk.called.get("choices", 0) > 0, 20)
     finger = bare.finger()
     finger.panel()
-    bare.program.desk.change(state="idle")
     until(finger.dock)
     tray.terminate()
     assert "Traceback" not in ended(tray)[1]
@@ -458,10 +457,19 @@ def test_without_gtk_there_is_none_on_wayland_alone(bare: World) -> None:
 def test_a_display_that_does_not_answer_may_come_back(bare: World, before: str) -> None:
     if not before:
         skip_without(gtk=True)
-    code, text = ended(bare.tray(before, DISPLAY=":65000"))
+    code, text = ended(bare.tray(before, DISPLAY=":54321"))
     assert code == AGAIN
-    assert "no tray icon: " in text
+    assert "no tray icon: " + ("Can't connect" if before else "the display does not answer") in text
     assert "Traceback" not in text
+
+
+def test_it_ends_when_it_is_told_whatever_was_to_be_done_then(world: World) -> None:
+    """The command line has an orderly end of its own, for what needs one."""
+    tray = world.tray("import signal; signal.signal(signal.SIGTERM, lambda *_: None)")
+    host = world.shown()
+    tray.terminate()
+    assert tray.wait(20) == -signal.SIGTERM
+    until(lambda: not host.icons)
 
 
 def test_without_a_program_there_is_nothing_to_show(bare: World) -> None:

@@ -91,9 +91,7 @@ def docked(icon: pystray.Icon, toolkit: Toolkit) -> bool:
 
 def hush() -> None:
     """What pystray says of its troubles, with tracebacks, goes to the log's file alone."""
-    logger = logging.getLogger("pystray")
-    logger.propagate = False
-    logger.addHandler(_Quietly())
+    logging.getLogger("pystray").addHandler(_Quietly())
 
 
 class _Quietly(logging.Handler):

@@ -90,7 +90,6 @@ class TrayKeeper:
 
     def _begin(self) -> None:
         if not display_answers(self._environment):
-            self._next = self._clock() + _PAUSES[-1]
             return
         try:
             self._child = subprocess.Popen(

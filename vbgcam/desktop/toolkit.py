@@ -87,7 +87,7 @@ def _linux(environment: Mapping[str, str], folders: Sequence[str]) -> Toolkit:
         log.debug("GTK: %s", exc)
         return Toolkit(plain, _lacks("GTK 3 for Python is not installed"))
     if not gtk.init_check(None)[0]:
-        raise NoDisplay
+        raise NoDisplay("the display does not answer")
     try:
         gio.bus_get_sync(gio.BusType.SESSION, None)
     except glib.Error as exc:

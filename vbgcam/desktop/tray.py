@@ -36,7 +36,7 @@ from vbgcam.desktop.icon import PICTURE, Illustrated, docked, hush, icon_class
 from vbgcam.desktop.keeper import AGAIN, DONE, NEVER
 from vbgcam.desktop.menu import LINE, Action, Copy, Entry
 from vbgcam.desktop.thumbnails import Thumbnails
-from vbgcam.desktop.toolkit import NoDisplay, Toolkit, module
+from vbgcam.desktop.toolkit import Toolkit, module
 from vbgcam.errors import VbgcamError
 
 if TYPE_CHECKING:
@@ -77,13 +77,10 @@ def run(client: Client) -> int:
             log.warning("no tray icon: %s", kit.lacks)
             return NEVER
         kind = icon_class(kit)
-    except NoDisplay:
-        log.warning("no tray icon: the display does not answer")
-        return AGAIN
     except ImportError as exc:
         log.warning("no tray icon: %s", exc)
         return NEVER
-    except Exception as exc:  # Xlib's many
+    except Exception as exc:  # NoDisplay, and Xlib's many
         log.warning("no tray icon: %s", exc)
         return AGAIN
     if kit.lacks:
