@@ -48,6 +48,8 @@ _NVIDIA: Final[dict[Manager, str]] = {
     "dnf": "sudo dnf install akmod-nvidia && sudo akmods --force && sudo reboot",
     "pacman": "sudo pacman -S --needed nvidia && sudo reboot",
 }
+START_PIPEWIRE: Final = "systemctl --user enable --now pipewire.socket wireplumber.service"
+"""The same in every distribution that has systemd."""
 # What opencv-python needs of the system and its wheel does not bring.
 _OPENCV: Final[dict[Manager, str]] = {
     "apt": "libgl1 libglib2.0-0",
