@@ -1,5 +1,5 @@
-"""Writes the manual page and the shells' completions from the command line's own parser, so that they never say anything
-else: python packaging/manual.py FOLDER.
+"""Writes the manual page and the shells' completions from the command line's own parser, so that they never say
+anything else: python packaging/manual.py FOLDER.
 
 argparse-manpage and shtab do it; what they cannot know (files, exit codes) stands here.
 """
