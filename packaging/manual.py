@@ -62,7 +62,8 @@ def manual() -> str:
             _data={"project_name": "vbgcam", "version": __version__, "manual_title": "User commands", "prog": "vbgcam"},
         )
     )
-    return page.rstrip() + _MORE
+    head, rest = page.split("\n", 1)
+    return head.replace("\\-", "-") + "\n" + rest.rstrip() + _MORE  # mandoc takes no other dashes in a date
 
 
 def completion(shell: str) -> str:

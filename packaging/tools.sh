@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Sourced by packaging/wheel and packaging/deb: what both need to build, and no more (2 MB; packaging/setup.sh's `.venv` is
-# not needed).
+# Sourced by packaging/wheel and packaging/deb: what both need to build, and no more (2 MB; they do without
+# packaging/setup.sh's `.venv`).
 #
 #   tools                       sets `python` to a Python that has the extra `package` of pyproject.toml
 #   source_copy FOLDER          the checkout's files without what was built or is ignored
@@ -8,6 +8,7 @@
 # PYTHON=/path/to/python is taken where that Python has them already; else they go into build/tools.
 set -euo pipefail
 umask 022
+export PYTHONDONTWRITEBYTECODE=1 # nothing of ours is left in the checkout
 
 top=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 
