@@ -158,7 +158,7 @@ def test_a_set_up_makes_an_environment_in_which_the_program_runs(computer: Compu
     assert {path.name for path in computer.place.iterdir()} == {
         "env",
         "setup.lock",
-        os.readlink(computer.environment),
+        computer.environment.readlink().name,
     }
     assert computer.run("vbgcam", "--version") == (0, f"vbgcam {__version__}\n")
     told = computer.run("vbgcam-setup", "status")
@@ -170,7 +170,7 @@ def test_a_set_up_makes_an_environment_in_which_the_program_runs(computer: Compu
     assert Path(program).samefile(TOP / "vbgcam" / "__init__.py")
     assert prefix == str(computer.environment)
     # What "Start at login" writes down.
-    started = [computer.environment / "bin" / "vbgcam", "--version"]
+    started = [str(computer.environment / "bin" / "vbgcam"), "--version"]
     env = {**os.environ, "XDG_DATA_HOME": str(computer.root / "home")}
     assert subprocess.check_output(started, text=True, env=env) == f"vbgcam {__version__}\n"
 
@@ -205,7 +205,7 @@ def test_the_environment_before_serves_until_the_new_one_is_whole(computer: Comp
     code, said = computer.run("vbgcam-setup", "none")
     assert code == 1
     assert "cv2 was installed but cannot be loaded" in said
-    assert os.readlink(computer.environment) == before
+    assert computer.environment.readlink() == Path(before)
     assert (computer.environment / "ready").exists()
 
 

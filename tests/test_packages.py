@@ -77,7 +77,7 @@ def wheel(built: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def outside(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The programs' folder of an environment which has the wheel, and our environment's libraries, but not our vbgcam."""
+    """The programs of an environment which has the wheel, and our environment's libraries, but not our vbgcam."""
     folder = tmp_path_factory.mktemp("outside")
     venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
