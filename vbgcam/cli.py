@@ -49,7 +49,7 @@ class Interruption(threading.Event):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code: 0 done, 1 the work failed, 2 wrong usage or config, 130 interrupted."""
-    arguments = _parser().parse_args(argv)
+    arguments = command_line().parse_args(argv)
     interruption = Interruption()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file's name may be no text
@@ -101,7 +101,8 @@ def _say(text: str) -> None:
     sys.stderr.write(plain(text) + "\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """All that can be said; the manual page and the completions are made from it, too."""
     parser = argparse.ArgumentParser(
         prog="vbgcam",
         description="A virtual camera that puts you before another background and never shows your room.",
