@@ -9,11 +9,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
+from tests import pipewire_desktop
 from tests.clips import SIZE, film, rooms
 from tests.networks import left_half
 from tests.test_coco import Maker
@@ -97,6 +99,18 @@ def run(user: User, line: Sequence[str], codes: Sequence[int] = (0,)) -> str:
     return done.stdout + done.stderr
 
 
+@contextmanager
+def pipewire(user: User) -> Iterator[None]:
+    """A session of PipeWire's, where there can be one."""
+    pipewire_desktop.skip_without()
+    with pipewire_desktop.PipeWireDesktop() as desktop:
+        before = dict(user.env)
+        # PipeWire is found in the runtime folder.
+        user.env |= {name: value for name, value in desktop.environment.items() if "RUNTIME" in name or "DBUS" in name}
+        yield
+        user.env = before
+
+
 def unglobbed(user: User, word: str) -> list[str]:
     if word.startswith("~/"):
         return [str(user.folder / word[2:])]
@@ -121,7 +135,8 @@ def test_a_line_of_the_readme_works(user: User, line: str) -> None:
             if option not in rest:
                 rest += [option, value]
         rest[rest.index("--duration") + 1] = "1"
-        run(user, [verb, *rest, "--no-tray", "--set", "camera.size=160x120"])
+        with pipewire(user) if "pipewire" in rest else nullcontext():
+            run(user, [verb, *rest, "--no-tray", "--set", "camera.size=160x120"])
     elif verb in ("image", "video"):
         run(user, [verb, *rest, *([] if "--model" in rest else ["--model", "onnx:selfie.onnx"])])
     elif verb == "bench":
