@@ -95,6 +95,36 @@ def test_an_edit_while_it_runs_wins_over_the_choice_before_it(home: Home) -> Non
     assert again.settings.background.show == "#444444"
 
 
+def test_what_stands_in_for_a_choice_stays_through_an_edit_elsewhere_and_is_not_remembered(home: Home) -> None:
+    """A picture that is not there now may be there the next time."""
+    layers, state = home.start()
+    choose(layers, background__show="/media/beach.jpg")
+    state.keep(at_once=True)
+    again, state = home.start()
+    again.stand_in("background.show", "#222222")
+    assert again.settings.background.show == "#222222"
+    home.write('[background]\nshow = "#111111"\n[output]\nmirror = true\n')
+    wanted = edited(again)
+    assert wanted is not None
+    assert wanted.background.show == "#222222"
+    assert wanted.output.mirror
+    state.keep(at_once=True)
+    assert home.start()[0].settings.background.show == "/media/beach.jpg"
+
+
+def test_a_choice_that_is_taken_back_leaves_the_one_before_it(home: Home) -> None:
+    layers, _ = home.start()
+    choose(layers, background__show="blur:0.7")
+    take_back = layers.choose({"background.show": "#333333", "output.mirror": True}, layers.settings)
+    for name in ("background.show", "output.mirror"):
+        take_back(name)
+    home.write('[background]\nshow = "#111111"\nfit = "contain"\n')
+    wanted = edited(layers)
+    assert wanted is not None
+    assert wanted.background.show == "blur:0.7"
+    assert not wanted.output.mirror
+
+
 def test_a_file_that_is_being_written_is_not_read(home: Home) -> None:
     layers, _ = home.start()
     home.write('[background]\nshow = "#4')
@@ -215,3 +245,12 @@ def test_remembered_choices_that_mean_nothing_here_are_forgotten(home: Home, cho
     assert layers.settings.background.show == "#111111"
     assert layers.settings.mask.preset == "balanced"
     assert state.masks == {"a": 1.0}
+
+
+def test_the_room_as_it_is_holds_for_this_run_alone(home: Home) -> None:
+    layers, state = home.start()
+    choose(layers, background__show="blur:0.7")
+    choose(layers, background__show="none")
+    assert layers.settings.background.show == "none"
+    state.keep(at_once=True)
+    assert home.start()[0].settings.background.show == "blur:0.7", "the choice before it"

@@ -23,6 +23,7 @@ from tests.test_live_changes import Watched
 from vbgcam import parts, pictures
 from vbgcam.background.gallery import Gallery
 from vbgcam.config import Settings
+from vbgcam.control import controller as controlling
 from vbgcam.control.controller import Controller
 from vbgcam.control.layers import Layers
 from vbgcam.control.state import State
@@ -41,7 +42,9 @@ RED, BLUE, GREEN = (200, 30, 30), (30, 30, 200), (30, 200, 30)
 class Desk:
     """A running controller, and what is on air."""
 
-    def __init__(self, folder: Path, **overrides: str) -> None:
+    def __init__(
+        self, folder: Path, *, source: FakeSource | None = None, waits: bool = False, **overrides: str
+    ) -> None:
         self.folder = folder
         self.config = folder / "config.toml"
         if not self.config.exists():
@@ -52,13 +55,14 @@ class Desk:
         named = {name.replace("__", "."): text for name, text in overrides.items()}
         layers = Layers(self.config, named, self.state)
         plan = Plan(
-            source=FakeSource(itertools.repeat(True), period=0.001),
+            source=source or FakeSource(itertools.repeat(True), period=0.001),
             output=self.output,
             background=parts.backdrop(layers.settings, SIZE),
             network=parts.network(layers.settings),
             look=parts.look(layers.settings),
             size=SIZE,
             fps=200.0,
+            waits=waits,
         )
         self.session = Session(plan, Stats())
         self.session.pause(self.state.paused)
@@ -227,6 +231,88 @@ def test_another_network_is_answered_for_and_one_that_cannot_be_had_is_not_kept(
     assert "chroma" in kept, "the choice before it"
 
 
+def test_who_chose_a_network_hears_that_it_is_refused_although_the_program_saw_it_first(desk: Desk) -> None:
+    over = threading.Event()
+
+    def tick() -> None:
+        while not over.is_set():
+            desk.controller.tick()
+
+    ticking = threading.Thread(target=tick)
+    ticking.start()
+    try:
+        for _ in range(10):
+            with pytest.raises(VbgcamError, match=r"onnx:gone\.onnx is not there"):
+                desk.do("model", "onnx:gone.onnx")
+    finally:
+        over.set()
+        ticking.join()
+
+
+def test_a_refused_network_is_forgotten_and_what_was_in_force_is_not_taken_for_a_choice(tmp_path: Path) -> None:
+    with Desk(tmp_path, model__name="chroma") as desk:
+        with pytest.raises(VbgcamError):
+            desk.do("set", settings={"model.name": "onnx:gone.onnx", "output.mirror": True})
+        assert desk.setting("model.name") == "chroma"
+        assert desk.setting("output.mirror") is True
+        desk.state.keep(at_once=True)
+        assert State(tmp_path / "state.json").chosen(Settings()) == {"output.mirror": True}
+
+
+def test_a_network_of_the_file_that_is_refused_is_tried_again_at_the_next_start(desk: Desk) -> None:
+    desk.edit('[model]\nname = "onnx:gone.onnx"\n')
+    desk.until(lambda: "gone" in str(desk.controller.status()["troubles"]))
+    assert desk.setting("model.name") == "auto"
+    desk.state.keep(at_once=True)
+    layers = Layers(desk.config, {}, State(desk.folder / "state.json"))
+    assert layers.settings.model.name == "onnx:gone.onnx"
+
+
+def test_a_refused_network_is_not_kept_where_the_first_one_begins_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = threading.Event(), threading.Event()
+
+    def network(settings: Settings) -> Network:
+        name = settings.model.name
+
+        def build(_progress: Progress) -> Segmenter:
+            assert (first if name == "auto" else second).wait(PATIENCE)
+            if name != "auto":
+                raise ModelError("damaged")
+            return FakeSegmenter(name=name)
+
+        return Network(name, build)
+
+    monkeypatch.setattr(parts, "network", network)
+    monkeypatch.setattr(controlling, "_ANSWER", 0.0)
+    with Desk(tmp_path) as desk:
+        assert "is being loaded" in desk.do("model", "chroma")
+        first.set()
+        desk.until(lambda: desk.output.composed > 3)
+        desk.controller.tick()
+        second.set()
+        desk.until(lambda: bool(desk.controller.status()["troubles"]))
+        assert desk.setting("model.name") == "auto"
+
+
+def test_a_network_that_could_not_be_had_is_built_anew_when_it_is_chosen_again(tmp_path: Path) -> None:
+    with Desk(tmp_path, waits=True, model__name="onnx:gone.onnx") as desk:
+        desk.until(lambda: not desk.session.thinks)
+        with pytest.raises(VbgcamError, match="is not there"):
+            desk.do("model", "onnx:gone.onnx")
+        assert desk.do("model", "chroma") == "model: chroma"
+        assert desk.do("model", "chroma") == "model.name = chroma"
+
+
+def test_a_film_that_waits_for_its_reader_is_not_left(tmp_path: Path) -> None:
+    with (
+        Desk(tmp_path, source=FakeSource(itertools.repeat(True), period=0.001, clocked=False)) as desk,
+        pytest.raises(ConfigError, match="to its end"),
+    ):
+        desk.do("camera", "demo")
+
+
 def test_another_camera_is_filmed_and_its_size_asked_for(desk: Desk) -> None:
     assert desk.do("camera", "demo") == "camera.source = demo"
     desk.until(lambda: desk.controller.status()["source_size"] == "1280x720")
@@ -261,6 +347,20 @@ def test_a_broken_edit_keeps_the_last_good_settings_and_says_so_until_it_is_mend
     desk.shows(BLUE)
 
 
+def test_kept_masks_of_a_clip_are_refused_from_the_file_too(desk: Desk) -> None:
+    """They would show the room."""
+    asked: list[Network] = []
+
+    def think(network: Network) -> None:
+        asked.append(network)
+
+    desk.session.think = think  # type: ignore[method-assign]
+    desk.edit('[model]\nname = "truth:masks.mkv"\n')
+    desk.until(lambda: "kept masks" in str(desk.controller.status()["config"]["problems"]))
+    assert not asked
+    assert desk.setting("model.name") == "auto"
+
+
 def test_a_setting_of_the_start_is_accepted_from_the_file_and_changes_nothing_now(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -283,6 +383,8 @@ def test_what_was_chosen_is_there_after_a_restart(tmp_path: Path, desk: Desk) ->
 def test_each_change_wakes_who_listens_and_figures_do_not(desk: Desk) -> None:
     desk.output.wait(lambda: desk.output.composed > 3)
     woken = threading.Event()
+    desk.do("set", settings={"mask.pairing": "newest"})
+    desk.until(lambda: desk.session.stats.get("pairing") == "newest")
     enough = desk.controller.listen(woken.set)
     before = desk.controller.revision()
     desk.do("background", "red")
@@ -306,9 +408,12 @@ def test_a_trouble_is_kept_after_it_is_over(desk: Desk) -> None:
         "mend": "take it away",
         "now": True,
     }
+    desk.output.composes(3)
     desk.session.stats.fact(problem="")
+    before = desk.controller.revision()
     desk.controller.tick()
     assert desk.controller.status()["troubles"][0]["now"] is False
+    assert desk.controller.revision() > before, "who watches the status hears of it"
 
 
 def decoded(image: bytes) -> np.ndarray[Any, Any]:
@@ -335,6 +440,19 @@ def test_the_preview_is_what_went_out_or_its_mask(desk: Desk) -> None:
     assert alpha.max() > 240
     assert alpha.min() < 15
     assert decoded(desk.controller.snapshot()).shape == (SIZE.height, SIZE.width, 3)
+
+
+def test_the_previews_mask_is_mirrored_with_the_picture(desk: Desk) -> None:
+    desk.do("background", "red")
+    desk.do("mirror", True)
+    desk.shows(RED)
+    desk.output.composes(3)
+    picture, mask = desk.controller.shot(0, 640), desk.controller.shot(0, 640, mask=True)
+    assert picture is not None
+    assert mask is not None
+    alpha = decoded(mask.image)[..., 0] > 127
+    person = np.abs(decoded(picture.image)[..., ::-1].astype(int) - RED).max(-1) > 60
+    assert np.mean(alpha == person) > 0.97
 
 
 def test_pickers_are_told_what_there_is(desk: Desk) -> None:

@@ -47,6 +47,39 @@ def test_pipewire_is_worth_a_note(world: World) -> None:
     assert found.wrong == 0
 
 
+def test_pipewire_is_needed_where_the_picture_goes_there(world: World) -> None:
+    world.settings('[output]\nsink = "pipewire"\n')
+    assert world.examine().wrong == 0
+    world.unload()
+    found = world.examine()
+    assert first(found) == (
+        "PipeWire",
+        "1.4.2 is installed but does not run in this session",
+        "systemctl --user enable --now pipewire.socket wireplumber.service",
+    )
+    assert the(found, "virtual camera").state == "note"
+    world.answer("pipewire --version", "", None)
+    assert first(world.examine())[2] == "sudo apt install pipewire wireplumber"
+
+
+def test_auto_without_the_module_does_with_pipewire(world: World) -> None:
+    world.unbuilt()
+    assert first(world.examine())[0] == "kernel module"
+    world.write("run/user/1000/pipewire-0")
+    found = world.examine()
+    assert found.wrong == 0
+    assert the(found, "kernel module").state == "note"
+    world.remove("proc/77/comm")
+    assert "without a session manager" in first(world.examine())[1]
+
+
+def test_a_browser_that_does_not_ask_pipewire_is_noted_where_the_picture_goes_there(world: World) -> None:
+    world.write("home/.config/chromium/Local State", "{}")
+    world.settings('[output]\nsink = "both"\n')
+    said = the(world.examine(), "browser")
+    assert (said.state, said.mend) == ("note", "switch chrome://flags/#enable-webrtc-pipewire-camera on")
+
+
 def test_a_browser_that_asks_a_pipewire_that_does_not_run_lists_no_cameras(world: World) -> None:
     world.write("home/.mozilla/firefox/a.default/prefs.js", 'user_pref("media.webrtc.camera.allow-pipewire", true);\n')
     world.write("home/.config/chromium/Local State", "{}")

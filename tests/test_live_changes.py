@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import itertools
 import threading
 import time
@@ -25,14 +27,15 @@ from tests.fakes import (
     FakeSource,
 )
 from tests.test_live import PATIENCE, Dancer, plan
-from vbgcam.camera import Got
+from vbgcam.camera import Captured, Got
 from vbgcam.compose import Blur
 from vbgcam.errors import BackgroundError, CameraError, ModelError, OutputError
 from vbgcam.frames import Backdrop, Planes, RawFrame, SafeFrame, Size
-from vbgcam.live import pace
+from vbgcam.live import inference, pace
 from vbgcam.live.inference import Network
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
+from vbgcam.policy import Why
 from vbgcam.segment import Progress, Segmenter
 from vbgcam.steps import steps
 
@@ -498,6 +501,285 @@ def test_frames_with_their_own_masks_go_on_through_every_change() -> None:
         for number in range(20):
             session.show(replace(exact.look, mirror=number % 2 == 0), Colour(60 + number))
             output.more(3)
+    assert output.leaks == 0
+
+
+def test_a_network_that_is_being_loaded_is_told_of_although_the_first_one_begins_meanwhile() -> None:
+    """Else whoever chose it takes it for loaded, and one that cannot be had in the end for had."""
+    output, first, second = Watched(), threading.Event(), threading.Event()
+
+    def build(_progress: Progress) -> Segmenter:
+        assert first.wait(PATIENCE)
+        return FakeSegmenter(name="first")
+
+    def fail(_progress: Progress) -> Segmenter:
+        assert second.wait(PATIENCE)
+        raise ModelError("damaged")
+
+    with Stage(plan(source(), output, build=build)) as session:
+        session.think(Network("second", fail))
+        first.set()
+        on_air(output)
+        assert session.stats.get("model") == "first"
+        assert session.stats.get("loading") == {"model": "second", "done": None, "total": None}
+        second.set()
+        output.wait(lambda: session.stats.get("refused") == "damaged")
+        assert session.stats.get("loading") is None
+
+
+def test_a_network_that_fails_at_its_first_look_leaves_the_others_looks_alone() -> None:
+    def fail(_frame: RawFrame) -> NoReturn:
+        raise ModelError("damaged")
+
+    output = Watched()
+    with Stage(plan(source(), output)) as session:
+        on_air(output)
+        broken = FakeSegmenter(before=fail)
+        session.think(Network("broken", lambda _progress: broken))
+        output.wait(lambda: bool(session.stats.get("refused")))
+        assert broken.closed
+        assert session._board.looks is not None
+
+
+def test_a_network_that_was_overtaken_before_its_turn_is_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    output, go, built = Watched(), threading.Event(), []
+
+    def build(name: str, _progress: Progress) -> Segmenter:
+        built.append(name)
+        return FakeSegmenter(name=name)
+
+    with Stage(plan(source(), output)) as session:
+        on_air(output)
+        monkeypatch.setattr(inference, "warm_up_mask", lambda: go.wait(PATIENCE))
+        for name in ("one", "two", "three"):
+            session.think(Network(name, partial(build, name)))
+        go.set()
+        output.wait(lambda: session.stats.get("model") == "three")
+    assert built == ["three"]
+
+
+def test_how_frames_are_paired_may_change_while_a_network_is_loaded() -> None:
+    output, go = Watched(), threading.Event()
+
+    def build(_progress: Progress) -> Segmenter:
+        assert go.wait(PATIENCE)
+        return FakeSegmenter()
+
+    what = plan(source(), output, build=build, pairing="newest")
+    with Stage(what) as session:
+        session.show(replace(what.look, pairing="exact"))
+        go.set()
+        on_air(output)
+        assert session.stats.get("pairing") == "exact"
+
+
+def test_what_hinders_a_network_that_was_chosen_is_over_once_it_works() -> None:
+    output, failed, go = Watched(), threading.Event(), threading.Event()
+
+    def build(_progress: Progress) -> Segmenter:
+        if not failed.is_set():
+            failed.set()
+            raise ModelError("no connection", retry=True)
+        assert go.wait(PATIENCE)
+        return FakeSegmenter(name="new")
+
+    with Stage(plan(source(), output)) as session:
+        on_air(output)
+        session.think(Network("new", build))
+        output.wait(lambda: session.stats.problem() == "no connection")
+        go.set()
+        output.wait(lambda: session.stats.get("model") == "new")
+        output.wait(lambda: session.stats.problem() == "")
+        assert not output.kinds[-1]
+
+
+def test_a_source_that_waits_does_not_wait_for_a_frame_that_the_network_before_had(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pace, "UNHURRIED", 10 * PATIENCE)
+    output, busy, go = Watched(), threading.Event(), threading.Event()
+
+    def before(_frame: RawFrame) -> None:
+        if len(output.seen) > 5:
+            busy.set()
+            assert go.wait(PATIENCE)
+
+    old, new = FakeSegmenter(before=before), FakeSegmenter(name="new")
+    what = plan(source(clocked=False), output, build=lambda _progress: old)
+    with Stage(what) as session:
+        assert busy.wait(PATIENCE)
+        session.think(Network("new", lambda _progress: new))
+        deadline = time.monotonic() + PATIENCE
+        while session.stats.get("model") != "new" and time.monotonic() < deadline:
+            session.wait(0.01, threading.Event())
+        go.set()
+        output.composes(5)
+    assert output.leaks == 0
+
+
+def test_the_times_of_the_network_before_are_not_those_of_another() -> None:
+    output, go = Watched(), threading.Event()
+
+    def before(_frame: RawFrame) -> None:
+        if new.calls > 1:
+            assert go.wait(PATIENCE)
+
+    new = FakeSegmenter(name="new", before=before)
+    with Stage(plan(source(), output)) as session:
+        on_air(output)
+        assert session.stats.inference_ms() is not None
+        session.think(Network("new", lambda _progress: new))
+        output.wait(lambda: new.calls > 1)
+        assert session.stats.inference_ms() is None
+        go.set()
+
+
+def test_what_is_left_of_a_network_is_not_looked_through_again() -> None:
+    """torch alone would stop all threads for 150 ms each time."""
+    output = Watched()
+    with Stage(plan(source(), output)) as session:
+        on_air(output)
+        session.think(Network("new", lambda _progress: FakeSegmenter(name="new")))
+        output.wait(lambda: session.stats.get("model") == "new" and networks() == 1)
+        assert gc.get_freeze_count() > 0
+
+
+def networks() -> int:
+    """How many of them have a thread."""
+    return sum(thread.name == "inference" for thread in threading.enumerate())
+
+
+def test_whether_somebody_reads_is_told_from_the_start() -> None:
+    output = Watched(readers=FakeAudience())
+    with Stage(replace(plan(source(), output), on_demand=True)) as session:
+        assert session.stats.get("watched") is False
+
+
+def test_the_age_of_a_picture_that_stays_is_no_delay() -> None:
+    output, let, late = Watched(), threading.Event(), []
+    let.set()
+
+    def before(_frame: RawFrame) -> None:
+        assert let.wait(PATIENCE)
+
+    first, second = source(), source()
+    second.opened = 5
+    with Stage(plan(first, output, build=lambda _progress: FakeSegmenter(before=before))) as session:
+        on_air(output)
+        let.clear()
+        session.film(second)
+        output.wait(lambda: second.number > 3)
+        output.more(3)
+        sent = session.stats.sent
+
+        def spy(at: float, latency: float | None, mask_age: float | None) -> None:
+            late.append(latency)
+            sent(at, latency, mask_age)
+
+        session.stats.sent = spy  # type: ignore[method-assign]
+        output.more(5)
+        assert late[:4] == [None] * 4
+        let.set()
+        output.composes(3)
+
+
+def test_a_background_that_cannot_be_shown_is_closed() -> None:
+    output, broken = Watched(), FakeBackground(fail=BackgroundError("no picture"), moves=True)
+    what = plan(source(), output)
+    with Stage(what) as session, pytest.raises(BackgroundError):
+        session.show(what.look, broken)
+    assert broken.closed
+
+
+def test_a_moving_background_is_closed_where_the_output_cannot_be_opened() -> None:
+    film = FakeBackground(moves=True)
+    session = Session(plan(source(), Watched(fail=OutputError("busy")), background=film), Stats())
+    with pytest.raises(OutputError):
+        session.start()
+    with contextlib.suppress(OutputError):
+        session.stop()
+    assert film.closed
+
+
+def test_a_film_that_was_chosen_later_is_not_begun_anew_before_somebody_watches_anew() -> None:
+    output = Watched()
+    film = FakeSource(itertools.chain([True] * 5, [False], itertools.repeat(True)), period=0.001)
+    with Stage(plan(source(), output)) as session:
+        on_air(output)
+        session.film(film)
+        output.wait(lambda: "ended" in session.stats.problem())
+        output.more(20)
+        assert film.opened == 1
+        assert output.kinds[-1]
+        session.pause(True)
+        output.wait(lambda: session.stats.get("state") == "paused")
+        deadline = time.monotonic() + PATIENCE
+        while session._board.camera_trouble is not Why.IDLE and time.monotonic() < deadline:
+            session.wait(0.01, threading.Event())
+        session.pause(False)
+        output.composes(3)
+        assert film.opened == 2
+
+
+def test_a_film_that_fails_when_another_camera_was_chosen_does_not_end_the_call() -> None:
+    output, reading, go = Watched(), threading.Event(), threading.Event()
+
+    class Failing(FakeSource):
+        def read(self) -> Captured | None:
+            if self.number < 10:
+                return FakeSource.read(self)
+            reading.set()
+            assert go.wait(PATIENCE)
+            raise CameraError("damaged")
+
+    other = source()
+    with Stage(plan(Failing(itertools.repeat(True), period=0.001), output, retry=False)) as session:
+        assert reading.wait(PATIENCE)
+        session.film(other)
+        go.set()
+        output.wait(lambda: other.number > 3)
+        output.composes(3)
+
+
+def test_a_camera_that_was_lost_for_a_moment_is_no_trouble_any_more() -> None:
+    output = Watched()
+    script: Iterator[bool | CameraError] = itertools.chain([True] * 20, [CameraError("lost")], itertools.repeat(True))
+    with Stage(plan(FakeSource(script, period=0.001), output)) as session:
+        on_air(output)
+        output.wait(lambda: session._board.last_problem is not None)
+        output.composes(5)
+        assert session.stats.problem() == ""
+
+
+def test_an_output_that_is_waited_for_leaves_nothing_behind() -> None:
+    output = Absent()
+    with Stage(replace(plan(source(), output), comes_back=True, waits=True)) as session:
+        deadline = time.monotonic() + PATIENCE
+        while session.stats.get("state") != "no output" and time.monotonic() < deadline:
+            session.wait(0.01, threading.Event())
+        assert session._board.audiences.empty()
+        output.there = True
+        on_air(output)
+
+
+def test_no_frame_is_shown_by_the_mask_of_a_later_one() -> None:
+    """Which the network may have had before the compositor has its frame."""
+    output = Watched()
+    session = Session(plan(Dancer(itertools.repeat(True), period=0.002), output, pairing="exact"), Stats())
+    put = session._frames_out.put
+
+    def later(value: RawFrame) -> bool:
+        session._masks.wait(lambda mask: mask is not None and mask.frame is value, PATIENCE if output.composed else 0.1)
+        rounds = len(output.seen)
+        session._frames_out.nudge()
+        output.wait(lambda: len(output.seen) > rounds or session.ended())
+        return put(value)
+
+    session._frames_out.put = later  # type: ignore[method-assign]
+    session.start()
+    on_air(output)
+    output.composes(10)
+    assert session.stop()
     assert output.leaks == 0
 
 

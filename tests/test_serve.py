@@ -132,11 +132,22 @@ def test_a_terminated_one_says_goodbye(user: User) -> None:
     assert user.refused("status") == "vbgcam: vbgcam is not running; `vbgcam run` starts it"
 
 
+def test_a_pause_outlives_a_run_that_failed_and_not_one_that_was_ended(user: User) -> None:
+    """What fails is started again by a service manager: who has paused must not be on air then."""
+    state = user.folder / "state_home/vbgcam/state.json"
+    state.parent.mkdir()
+    state.write_text('{"paused": true}')
+    assert user.run(*user.start, "--model", "onnx:/no.onnx").returncode == 1
+    assert json.loads(state.read_text())["paused"]
+    with user.running(until="paused") as daemon:
+        user.says("quit")
+        assert daemon.ends() == 0
+    assert not json.loads(state.read_text())["paused"]
+
+
 def test_the_panel_opens_once_at_the_first_start_on_a_desktop(user: User) -> None:
-    opened, browser = user.folder / "opened", user.folder / "browser"
-    browser.write_text(BROWSER.format(file=opened))
-    browser.chmod(0o755)
-    desktop = {"DISPLAY": ":99", "BROWSER": str(browser)}
+    opened = user.folder / "opened"
+    desktop = user.desktop(opens=f'echo "$1" >> {opened}')
     with user.running(env=desktop):
         wait(opened.exists, "the panel")
         address = opened.read_text()
@@ -152,7 +163,7 @@ def test_the_panel_opens_once_at_the_first_start_on_a_desktop(user: User) -> Non
 
 def test_on_a_desktop_what_is_missing_is_waited_for_and_said(user: User) -> None:
     """No camera, no virtual camera, no background, no network: the panel helps with each."""
-    desktop = {"DISPLAY": ":99", "BROWSER": "true"}
+    desktop = user.desktop()
     words = [
         "--sink",
         "virtualcam:vbgcam test that is nowhere",
@@ -162,9 +173,8 @@ def test_on_a_desktop_what_is_missing_is_waited_for_and_said(user: User) -> None
         "/no.png",
     ]
     with user.running(*words, env=desktop, until="trying again"):
-        status = json.loads(user.says("status", "--json"))
-        assert status["state"] == "no output"
-        assert status["troubles"]
+        assert json.loads(user.says("status", "--json"))["state"] == "no output"
+        wait(lambda: bool(json.loads(user.says("status", "--json"))["troubles"]), "troubles")
         assert user.says("camera", "demo") == "camera.source = demo"
         user.says("quit")
     alone = ["run", "--no-tray", *words]
@@ -172,7 +182,7 @@ def test_on_a_desktop_what_is_missing_is_waited_for_and_said(user: User) -> None
 
 
 def test_a_network_that_cannot_be_had_leaves_the_cover_where_another_one_can_be_chosen(user: User) -> None:
-    with user.running("--model", "onnx:/no.onnx", env={"DISPLAY": ":99", "BROWSER": "true"}, until="another network"):
+    with user.running("--model", "onnx:/no.onnx", env=user.desktop(), until="another network"):
         assert json.loads(user.says("status", "--json"))["state"] == "covered"
         assert user.says("model", f"plate:{user.plate}") == "model: plate"
         wait(lambda: json.loads(user.says("status", "--json"))["state"] == "on air", "the picture")

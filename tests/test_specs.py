@@ -55,6 +55,9 @@ def test_a_wrong_source_says_what_would_do(text: str, hint: str) -> None:
     [
         ("virtualcam", SinkSpec("virtualcam")),
         ("virtualcam:VBG Camera", SinkSpec("virtualcam", "VBG Camera")),
+        ("pipewire", SinkSpec("pipewire")),
+        ("pipewire:Studio: left", SinkSpec("pipewire", "Studio: left")),
+        ("both:Studio", SinkSpec("both", "Studio")),
         ("file:out.MP4", SinkSpec("file", "out.MP4")),
         ("file:a:b.mkv", SinkSpec("file", "a:b.mkv")),
         ("null", SinkSpec("null")),

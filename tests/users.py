@@ -38,6 +38,15 @@ class User:
     def start(self) -> list[str]:
         return ["run", "--source", "demo", "--sink", "null", "--set", "camera.size=320x240"]
 
+    def desktop(self, opens: str = ":") -> dict[str, str]:
+        """The environment of a desktop whose display is not there, and where this shell command stands for the opener
+        of pages, "$1"."""
+        (self.folder / "bin").mkdir(exist_ok=True)
+        opener = self.folder / "bin" / "xdg-open"
+        opener.write_text(f"#!/bin/sh\n{opens}\n")
+        opener.chmod(0o755)
+        return {"DISPLAY": ":99", "PATH": f"{opener.parent}:{os.environ['PATH']}"}
+
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "vbgcam", *words]
         return subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=PATIENCE, check=False)

@@ -50,6 +50,8 @@ class World:
         (self.folder / path).unlink()
 
     def unload(self) -> Self:
+        """Without the module; nor does PipeWire run, which would do in its place."""
+        (self.folder / "run/user/1000/pipewire-0").unlink(missing_ok=True)
         for name in ("version", "parameters/video_nr", "parameters/exclusive_caps"):
             self.remove(f"sys/module/v4l2loopback/{name}")
         (self.folder / "sys/module/v4l2loopback/parameters").rmdir()

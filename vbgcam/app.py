@@ -6,15 +6,16 @@ import json
 import logging
 import os
 import threading
-import webbrowser
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 import platformdirs
 
-from vbgcam.config import Settings, changed, data_folder
-from vbgcam.errors import BackgroundError, ControlError, OutputError
+from vbgcam.config import Settings, data_folder
+from vbgcam.desktop.keeper import TrayKeeper
+from vbgcam.desktop.opening import browse
+from vbgcam.errors import BackgroundError, ControlError, OutputError, VbgcamError
 from vbgcam.files import whole
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
@@ -78,7 +79,7 @@ def serve(
         cache = Path(platformdirs.user_cache_dir("vbgcam", appauthor=False))
         gallery = Gallery(data_folder() / "backgrounds", cache / "thumbnails")
         controller = Controller(session, layers, state, gallery, report=report)
-        controls = _Controls(controller, place, welcome=desk and not state.welcomed)
+        controls = _Controls(controller, place, desk=desk, welcome=desk and not state.welcomed)
         return _lived(session, controls, duration, stats_file, interrupted)
 
 
@@ -91,7 +92,7 @@ def _planned(layers: Layers, *, waits: bool) -> Plan:
         if not (waits or layers.chose("background.show")):
             raise
         log.warning("%s (a colour stands in for it)", exc)
-        layers.settings = changed(layers.settings, {"background.show": Settings().background.show})
+        layers.stand_in("background.show", Settings().background.show)
         return plan(layers.settings, waits=waits)
 
 
@@ -102,7 +103,8 @@ class _Around(Protocol):
 
     def tick(self) -> bool: ...
 
-    def stop(self) -> None: ...
+    def stop(self, *, orderly: bool) -> None:
+        """`orderly`: the run ends because it should, not because something failed."""
 
 
 class _Alone:
@@ -114,18 +116,19 @@ class _Alone:
     def start(self) -> None:
         """There is nothing to start."""
 
-    def stop(self) -> None:
+    def stop(self, *, orderly: bool) -> None:
         """There is nothing to stop."""
 
 
 class _Controls:
     """What controls the session. It comes after the first picture, and the picture goes on whatever becomes of it."""
 
-    def __init__(self, controller: Controller, place: Place, *, welcome: bool) -> None:
+    def __init__(self, controller: Controller, place: Place, *, desk: bool, welcome: bool) -> None:
         self._controller = controller
         self._place = place
         self._welcome = welcome
         self._server: Server | None = None
+        self._tray = TrayKeeper() if desk else None
 
     def start(self) -> None:
         from vbgcam.control.server import Server
@@ -136,25 +139,31 @@ class _Controls:
         except ControlError as exc:
             log.warning("%s (the picture goes on)", exc)
         else:
+            if self._tray is not None:
+                self._tray.start()
             if self._welcome:
                 _beside(self._open_panel)
         _beside(lambda: _furnish(self._controller.gallery))
 
     def tick(self) -> bool:
         self._controller.tick()
+        if self._tray is not None:
+            self._tray.tick()
         return self._controller.quit.is_set()
 
-    def stop(self) -> None:
+    def stop(self, *, orderly: bool) -> None:
+        if self._tray is not None:
+            self._tray.stop()
         if self._server is not None:
             self._server.stop()
-        self._controller.close()
+        self._controller.close(orderly=orderly)
 
     def _open_panel(self) -> None:
         from vbgcam.control.client import Client
 
         try:
-            webbrowser.open(Client.find(self._place).open())
-        except ControlError as exc:
+            browse(Client.find(self._place).open())
+        except VbgcamError as exc:
             log.warning("%s", exc)
 
 
@@ -166,7 +175,7 @@ def _lived(
     interrupted: threading.Event,
 ) -> bool:
     """From start to end."""
-    stats = session.stats
+    stats, orderly = session.stats, False
     service, notices = Service(), Notices()
 
     def ticked() -> bool:
@@ -181,10 +190,11 @@ def _lived(
         service.ready()
         around.start()
         session.wait(duration, interrupted, ticked)
+        orderly = not session.failed
     finally:
         service.stopping()
         try:
-            around.stop()
+            around.stop(orderly=orderly)
         finally:
             try:
                 ended = session.stop()

@@ -180,7 +180,8 @@ class OutputSettings(_Section):
 
     sink: Annotated[str, _spec(SinkSpec.parse)] = Field(
         default="auto",
-        description='auto (the virtual camera "VBG Camera"), virtualcam[:NAME], file:OUT.mp4, file:OUT.mkv, null',
+        description="auto (the virtual camera \"VBG Camera\": v4l2loopback's where there is one, else PipeWire's), "
+        "virtualcam[:NAME], pipewire[:NAME], both[:NAME] (these two at once), file:OUT.mp4, file:OUT.mkv, null",
     )
     size: Annotated[str, AfterValidator(_size_or_auto)] = Field(
         default="auto", description="auto is the source's size; it stays the same for as long as the program runs"

@@ -48,12 +48,22 @@ _NVIDIA: Final[dict[Manager, str]] = {
     "dnf": "sudo dnf install akmod-nvidia && sudo akmods --force && sudo reboot",
     "pacman": "sudo pacman -S --needed nvidia && sudo reboot",
 }
+START_PIPEWIRE: Final = "systemctl --user enable --now pipewire.socket wireplumber.service"
+"""The same in every distribution that has systemd."""
 # What opencv-python needs of the system and its wheel does not bring.
 _OPENCV: Final[dict[Manager, str]] = {
     "apt": "libgl1 libglib2.0-0",
     "dnf": "mesa-libGL glib2",
     "pacman": "libglvnd glib2",
     "zypper": "Mesa-libGL1 libglib-2_0-0",
+}
+
+# GTK for Python and what puts an icon with a menu into a panel; the last one brings pictures into that menu.
+_TRAY: Final[dict[Manager, str]] = {
+    "apt": "python3-gi gir1.2-gtk-3.0 gir1.2-ayatanaappindicator3-0.1 gir1.2-dbusmenu-gtk3-0.4",
+    "dnf": "python3-gobject gtk3 libayatana-appindicator-gtk3 libdbusmenu-gtk3",
+    "pacman": "python-gobject gtk3 libayatana-appindicator libdbusmenu-gtk3",
+    "zypper": "python3-gobject typelib-1_0-Gtk-3_0 typelib-1_0-AyatanaAppIndicator3-0_1 typelib-1_0-DbusmenuGtk3-0_4",
 }
 
 
@@ -103,6 +113,11 @@ def install_nvidia(root: Path = Path("/")) -> str:
 def install_opencv_libraries(root: Path = Path("/")) -> str:
     """Installs the system's libraries that OpenCV needs."""
     return install(_OPENCV.get(manager(root), "libGL and glib"), root)
+
+
+def install_tray(root: Path = Path("/")) -> str:
+    """Installs what an icon with a menu needs of the system."""
+    return install(_TRAY.get(manager(root), "PyGObject, GTK 3 and libayatana-appindicator"), root)
 
 
 def _plain(value: str) -> str:

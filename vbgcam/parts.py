@@ -29,7 +29,7 @@ from vbgcam.steps import NAMES, Steps
 from vbgcam.steps import steps as of_preset
 
 # Sinks that may vanish and come back.
-_DEVICES: Final = ("auto", "virtualcam")
+_DEVICES: Final = ("auto", "virtualcam", "pipewire", "both")
 
 
 def options(settings: Settings, *, live: bool = False) -> Options:

@@ -4,6 +4,7 @@ at once."""
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 from argparse import Namespace
@@ -12,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from vbgcam.control.client import Client
-from vbgcam.errors import ConfigError, OutputError
+from vbgcam.errors import ConfigError, OutputError, VbgcamError
 from vbgcam.terminal import plain
 
 if TYPE_CHECKING:
     from vbgcam.cli import Interruption
+
+log = logging.getLogger(__name__)
 
 # Seconds between two lines of `status --watch` while nothing happens.
 _EVERY: Final = 1.0
@@ -69,7 +72,7 @@ def background(arguments: Namespace, _interruption: Interruption) -> int:
 
 def _from_here(text: str) -> str:
     """A path as the running program finds it, which stands in another folder."""
-    if text in ("next", "previous", "none") or text.startswith(("#", "blur")):
+    if text in ("next", "previous", "none", "blur") or text.startswith(("#", "blur:")):
         return text
     path = Path(text).expanduser()
     return str(path.absolute()) if path.exists() else text
@@ -105,11 +108,17 @@ def snapshot(arguments: Namespace, _interruption: Interruption) -> int:
 
 def panel(arguments: Namespace, _interruption: Interruption) -> int:
     """The control panel, in the browser."""
-    import webbrowser
+    from vbgcam.desktop.opening import browse
 
     address = Client.find().open()
-    if arguments.print or not webbrowser.open(address):
-        _say(address)
+    if not arguments.print:
+        try:
+            browse(address)
+        except VbgcamError as exc:
+            log.warning("%s", exc)
+        else:
+            return 0
+    _say(address)
     return 0
 
 

@@ -62,9 +62,9 @@ class SourceSpec:
 
 @dataclass(frozen=True, slots=True)
 class SinkSpec:
-    """`virtualcam[:NAME]`, `file:OUT.mp4|.mkv`, `null`, `auto`."""
+    """`virtualcam[:NAME]`, `pipewire[:NAME]`, `both[:NAME]`, `file:OUT.mp4|.mkv`, `null`, `auto`."""
 
-    kind: Literal["virtualcam", "file", "null", "auto"]
+    kind: Literal["virtualcam", "pipewire", "both", "file", "null", "auto"]
     target: str = ""
 
     @classmethod
@@ -76,12 +76,17 @@ class SinkSpec:
             return cls("auto")
         if kind == "virtualcam":
             return cls("virtualcam", target)
+        if kind == "pipewire":
+            return cls("pipewire", target)
+        if kind == "both":
+            return cls("both", target)
         if kind == "file" and Path(target).suffix.lower() in (".mp4", ".mkv"):
             return cls("file", target)
         if kind == "file":
             raise ValueError(f"sink {text!r}: a file ends in .mp4 or .mkv")
-        hint = nearest(kind, ("virtualcam", "file", "null", "auto"))
-        raise ValueError(f"sink {text!r} is none of virtualcam[:NAME], file:OUT.mp4, file:OUT.mkv, null, auto{hint}")
+        hint = nearest(kind, ("virtualcam", "pipewire", "both", "file", "null", "auto"))
+        known = "virtualcam[:NAME], pipewire[:NAME], both[:NAME], file:OUT.mp4, file:OUT.mkv, null, auto"
+        raise ValueError(f"sink {text!r} is none of {known}{hint}")
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.target}" if self.target else self.kind

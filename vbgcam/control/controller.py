@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import cv2
@@ -50,6 +51,16 @@ _MEASURE: Final = 20.0
 _JPEG: Final = 80
 
 
+@dataclass(slots=True)
+class _Wish:
+    """For another network, until it works or is refused. `before`: the settings of the one that works meanwhile;
+    `take_back`: for the choice of each of them, newest first. `refused`: why it cannot be had."""
+
+    before: dict[str, object]
+    take_back: list[tuple[str, Callable[[str], None]]] = field(default_factory=list)
+    refused: str = ""
+
+
 class Controller:
     """See `vbgcam.control.Desk`. `tick` is called about ten times a second, by one thread. `report`: makes the doctor's
     report. `quit` is set when a person has asked for the end."""
@@ -73,7 +84,7 @@ class Controller:
         self._changing = threading.RLock()
         self._layers = layers
         self._state = state
-        self._before: dict[str, object] = {}
+        self._wish: _Wish | None = None
         self._problem = ""
         self._troubles: deque[dict[str, Any]] = deque(maxlen=_TROUBLES)
         # Its own lock: the session's threads come by it.
@@ -166,29 +177,33 @@ class Controller:
                 )
             self._follow_the_network()  # what became of the choice before
             wanted = self._layers.with_choice(values)
-            parts.refuse_truth(wanted)
-            networks = self._apply(wanted)
-            self._layers.choose(values, wanted)
+            again = any(name.startswith(_NETWORK) for name in values) and not self._session.thinks
+            wish = self._apply(wanted, again=again)
+            take_back = self._layers.choose(values, wanted)
+            if wish is not None:
+                wish.take_back[:0] = [(name, take_back) for name in values if name.startswith(_NETWORK)]
         self._changed()
-        if networks:
-            return self._answer(str(ModelSpec.parse(wanted.model.name)))
+        if wish is not None:
+            return self._answer(wish, str(ModelSpec.parse(wanted.model.name)))
         return ", ".join(f"{name} = {_shown(value)}" for name, value in values.items())
 
-    def _answer(self, name: str) -> str:
+    def _answer(self, wish: _Wish, name: str) -> str:
         """What became of a network that was chosen, if that can be said soon."""
         end = time.monotonic() + _ANSWER
         while time.monotonic() < end and self._stats.get("loading") is not None:
             time.sleep(0.01)
-        if refused := self._stats.get("refused"):
-            self.tick()
-            raise ControlError(str(refused))
+        with self._changing:
+            self._follow_the_network()
+        if wish.refused:
+            raise ControlError(wish.refused)
         if self._stats.get("loading") is not None:
             return f"model: {name} is being loaded; the one before works meanwhile"
         return f"model: {self._stats.get('model')}"
 
-    def _apply(self, wanted: Settings) -> bool:
-        """The session follows. True where another network is being built. Raises VbgcamError, and nothing has changed
-        then. The caller holds `_changing`."""
+    def _apply(self, wanted: Settings, *, again: bool = False) -> _Wish | None:
+        """The session follows. The wish for another network, where that is being built; `again`: in any case. Raises
+        VbgcamError, and nothing has changed then. The caller holds `_changing`."""
+        parts.refuse_truth(wanted)
         before = self._layers.settings
         names = config.differing(before, wanted)
         source = self._source(wanted) if any(name.startswith(_CAMERA) for name in names) else None
@@ -205,15 +220,20 @@ class Controller:
             for name in names
             if name.startswith(_NETWORK) and name not in _AT_THE_START
         }
-        if network:
-            self._before = {**network, **self._before}
-            self._session.think(parts.network(wanted))
-        return bool(network)
+        if not network and not again:
+            return None
+        # Of a wish that has not come true yet: what works is still what it was before that.
+        earlier = self._wish or _Wish({})
+        self._wish = _Wish({**network, **earlier.before}, list(earlier.take_back))
+        self._session.think(parts.network(wanted))
+        return self._wish
 
     def _source(self, wanted: Settings) -> Source:
         """Raises CameraError where it is not there, ConfigError where it cannot take another's place."""
         spec = SourceSpec.parse(wanted.camera.source)
         source = open_source(spec, parts.wanted(wanted))
+        if not self._session.clocked:
+            raise ConfigError("a film without a pace of its own is read to its end; no other source can be chosen")
         if not source.clocked:
             raise ConfigError(f"source {spec}: a film without a pace of its own can be chosen at the start alone")
         source.expected()
@@ -282,6 +302,7 @@ class Controller:
         size = Size(width, height) if width < whole.width else whole
         if mask:
             alpha = shown.mask.alpha if shown.mask is not None else np.zeros((whole.height, whole.width), np.uint8)
+            alpha = np.asarray(cv2.flip(alpha, 1), np.uint8) if shown.mirrored else alpha
             picture = cv2.resize(alpha, (size.width, size.height), interpolation=cv2.INTER_AREA)
         else:
             picture = cv2.cvtColor(small_rgb(shown.frame.planes, size), cv2.COLOR_RGB2BGR)
@@ -332,10 +353,12 @@ class Controller:
             self._measure()
             self._state.keep()
 
-    def close(self) -> None:
-        """The orderly end: whoever has paused begins anew the next time."""
+    def close(self, *, orderly: bool = True) -> None:
+        """The end. After an orderly one whoever has paused begins anew the next time; a program that is started again
+        because it failed goes on paused, or the camera would be on air without anybody's having wanted it."""
         with self._changing:
-            self._state.paused = False
+            if orderly:
+                self._state.paused = False
             self._state.keep(at_once=True)
 
     def _follow_the_file(self) -> None:
@@ -361,20 +384,26 @@ class Controller:
             self._changed()
 
     def _follow_the_network(self) -> None:
-        refused, loading = self._stats.get("refused"), self._stats.get("loading")
+        # In this order: both change at once, and an end that was seen must not pass for a success.
+        loading, refused = self._stats.get("loading"), self._stats.get("refused")
+        wish = self._wish
+        if wish is None or not (refused or loading is None):
+            return
+        self._wish = None
         if refused:
             self._stats.fact(refused="")
-            self._trouble(str(refused), now=False)
-            settings = config.changed(self._layers.settings, self._before)
-            self._layers.choose(self._before, settings)
-            self._session.show(parts.look(settings))
-        if (refused or loading is None) and self._before:
-            self._before = {}
-            self._changed()
+            wish.refused = str(refused)
+            for name, take_back in wish.take_back:
+                take_back(name)
+            self._layers.settings = config.changed(self._layers.settings, wish.before)
+            self._session.show(parts.look(self._layers.settings))
+            self._trouble(wish.refused, now=False)
+        self._changed()
 
     def _settled(self) -> None:
         for trouble in self._troubles:
             trouble["now"] = False
+        self._changed()
 
     def _trouble(self, text: str, *, now: bool) -> None:
         what, _, mend = text.partition("; ")

@@ -8,7 +8,7 @@ newest word counts. A file that cannot be read leaves all as it is, and `problem
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from vbgcam import config
@@ -42,11 +42,27 @@ class Layers:
         """What the settings would be. Raises ConfigError."""
         return config.changed(self.settings, values)
 
-    def choose(self, values: Mapping[str, object], settings: Settings) -> None:
-        """They are in force now, and remembered. `settings`: as `with_choice` gave them."""
+    def choose(self, values: Mapping[str, object], settings: Settings) -> Callable[[str], None]:
+        """They are in force now, and remembered. `settings`: as `with_choice` gave them. The answer takes the choice of
+        a setting back, so that the one before it is remembered, if there was one; `settings` stay."""
+        now = {name: self._now[name] for name in values if name in self._now}
+        kept = self._state.kept(values)
         self._now.update(values)
         self._state.choose(values, self._base)
         self.settings = settings
+
+        def take_back(name: str) -> None:
+            self._now.pop(name, None)
+            if name in now:
+                self._now[name] = now[name]
+            self._state.restore(name, kept.get(name))
+
+        return take_back
+
+    def stand_in(self, name: str, value: object) -> None:
+        """In force until something else is chosen, or the file edited there; not remembered."""
+        self._now[name] = value
+        self.settings = config.changed(self.settings, {name: value})
 
     def edited(self) -> Settings | None:
         """To be called now and then: what the settings would be, once the file has changed and rests; None where there

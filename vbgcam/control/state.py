@@ -1,6 +1,7 @@
 """What was chosen by hand, remembered from one run to the next, in the user's state folder.
 
-The config file is the person's own and is never written. A choice wins over it until the file's value for the same
+The room as it is (background "none") is never remembered: who showed it yesterday need not mean to today. The config
+file is the person's own and is never written. A choice wins over it until the file's value for the same
 setting is another one than when the choice was made: then the file was edited later, and the choice is forgotten.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,9 @@ from vbgcam.errors import ConfigError
 from vbgcam.files import whole
 
 log = logging.getLogger(__name__)
+
+Choice = tuple[object, object]
+"""What was chosen, and the config file's value at that time."""
 
 NAME: Final = "state.json"
 # Bytes; ours has a few hundred.
@@ -71,12 +75,24 @@ class State:
     def choose(self, values: Mapping[str, object], base: Settings) -> None:
         for name, to in values.items():
             over = config.value(base, name)
+            if (name, to) == ("background.show", "none"):
+                continue
             self._chosen.pop(name, None)
             if to != over:
                 self._chosen[name] = (to, over)
 
     def forget(self, name: str) -> None:
         self._chosen.pop(name, None)
+
+    def kept(self, names: Iterable[str]) -> dict[str, Choice]:
+        """What is remembered of these."""
+        return {name: self._chosen[name] for name in names if name in self._chosen}
+
+    def restore(self, name: str, choice: Choice | None) -> None:
+        """As `kept` gave it; None forgets it."""
+        self.forget(name)
+        if choice is not None:
+            self._chosen[name] = choice
 
     def keep(self, *, at_once: bool = False) -> None:
         """Writes what has changed, now and then. Where that cannot be done, one warning says so."""
@@ -122,7 +138,7 @@ def _read(path: Path) -> dict[str, Any]:
     return kept
 
 
-def _choices(kept: object) -> dict[str, tuple[object, object]]:
+def _choices(kept: object) -> dict[str, Choice]:
     if not isinstance(kept, dict):
         return {}
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from vbgcam import distro
@@ -18,26 +18,32 @@ _FIREFOX: Final = re.compile(r'user_pref\("media\.webrtc\.camera\.allow-pipewire
 _CHROMIUMS: Final = {"Chrome": "google-chrome", "Chromium": "chromium"}
 
 
-def check(machine: Machine) -> Iterator[Check]:
-    """PipeWire is worth a note only: the kernel module's camera does without it. Linux only."""
-    running = _running(machine)
-    yield _pipewire(machine, running)
+def check(machine: Machine, *, shows: bool = False) -> Iterator[Check]:
+    """`shows`: whether the picture goes to PipeWire; else it is worth a note only, for the kernel module's camera does
+    without it. Linux only."""
+    running = runs(machine)
+    yield _pipewire(machine, running, _needed if shows else note)
     yield _portal(machine)
-    yield from _browsers(machine, running)
+    yield from _browsers(machine, running, shows=shows)
     yield _tray(machine)
 
 
-def _running(machine: Machine) -> bool:
+def _needed(name: str, found: str, mend: str) -> Check:
+    return wrong(name, found, mend)
+
+
+def runs(machine: Machine) -> bool:
+    """Whether PipeWire's socket is there."""
     folder = machine.env.get("PIPEWIRE_RUNTIME_DIR") or machine.env.get("XDG_RUNTIME_DIR", "")
     return bool(folder) and (machine.root / folder.lstrip("/") / "pipewire-0").exists()
 
 
-def _pipewire(machine: Machine, running: bool) -> Check:
+def _pipewire(machine: Machine, running: bool, say: Callable[[str, str, str], Check]) -> Check:
     name = "PipeWire"
     said = machine.run("pipewire", "--version")
     found = re.search(r"Linked with libpipewire (\d+)\.(\d+)\.(\d+)", said.out)
     if not found:
-        return note(
+        return say(
             name,
             "not installed: apps in a sandbox (Flatpak, Snap) may see no camera",
             distro.install("pipewire wireplumber", machine.root),
@@ -51,12 +57,11 @@ def _pipewire(machine: Machine, running: bool) -> Check:
             f"upgrade the distribution, or {distro.install('pipewire wireplumber', machine.root)} from its backports",
         )
     if not running:
-        start = "systemctl --user enable --now pipewire.socket wireplumber.service"
-        return note(name, f"{version} is installed but does not run in this session", start)
+        return say(name, f"{version} is installed but does not run in this session", distro.START_PIPEWIRE)
     managers = {machine.text(f"proc/{place.name}/comm") for place in (machine.root / "proc").glob("[0-9]*")}
     if "wireplumber" not in managers and "pipewire-media-" not in managers:
         start = "systemctl --user enable --now wireplumber.service"
-        return note(name, f"{version} runs without a session manager: it hands out no cameras", start)
+        return say(name, f"{version} runs without a session manager: it hands out no cameras", start)
     return ok(name, f"{version} runs")
 
 
@@ -73,7 +78,7 @@ def _portal(machine: Machine) -> Check:
     )
 
 
-def _browsers(machine: Machine, running: bool) -> Iterator[Check]:
+def _browsers(machine: Machine, running: bool, *, shows: bool) -> Iterator[Check]:
     """Whether they look for cameras in /dev, as they do by default, or ask PipeWire."""
     name = "browser"
     switches: dict[str, bool] = {}
@@ -97,6 +102,10 @@ def _browsers(machine: Machine, running: bool) -> Iterator[Check]:
             yield note(name, found, f"switch it off there: {where}")
         elif asks:
             yield ok(name, f"{browser} asks PipeWire for cameras")
+        elif shows:
+            yield note(
+                name, f"{browser} looks for cameras in /dev alone and lists none of PipeWire's", f"switch {where} on"
+            )
         else:
             yield ok(name, f"{browser} looks for cameras in /dev; for PipeWire's: {where}")
 

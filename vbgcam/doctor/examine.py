@@ -60,10 +60,16 @@ def _families(machine: Machine, settings: Settings | None) -> Iterator[tuple[str
 
         return settings or Settings()
 
-    def if_needed(checks: Iterable[Check]) -> Iterable[Check]:
-        from vbgcam.specs import SinkSpec
+    def to_pipewire() -> bool:
+        """Whether the picture goes there; with `auto`, where the kernel module is not loaded and PipeWire runs."""
+        kind = _sink(those())
+        loaded = (machine.root / "sys/module/v4l2loopback").exists()
+        by_itself = machine.system == "linux" and not loaded and desktop.runs(machine)
+        return kind in ("pipewire", "both") or (kind == "auto" and by_itself)
 
-        needed = SinkSpec.parse(those().output.sink).kind in ("auto", "virtualcam")
+    def if_needed(checks: Iterable[Check]) -> Iterable[Check]:
+        kind = _sink(those())
+        needed = kind in ("virtualcam", "both") or (kind == "auto" and not to_pipewire())
         return checks if needed else map(_eased, checks)
 
     if machine.system == "linux":
@@ -75,7 +81,13 @@ def _families(machine: Machine, settings: Settings | None) -> Iterator[tuple[str
     yield "weights", lambda: networks.check(machine, those())
     yield "background", lambda: own.background(those())
     if machine.system == "linux":
-        yield "desktop", partial(desktop.check, machine)
+        yield "desktop", lambda: desktop.check(machine, shows=to_pipewire())
+
+
+def _sink(settings: Settings) -> str:
+    from vbgcam.specs import SinkSpec
+
+    return SinkSpec.parse(settings.output.sink).kind
 
 
 def _eased(check: Check) -> Check:

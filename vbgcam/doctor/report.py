@@ -97,7 +97,8 @@ def _secrets(machine: Machine, settings: Settings | None) -> Iterator[tuple[str,
     known: dict[str, str] = {}
     if settings is not None:
         for spec in (settings.background.show, settings.camera.source, settings.model.name, settings.output.sink):
-            target = spec.partition(":")[2] if spec.startswith(("file:", "onnx:", "plate:", "virtualcam:")) else spec
+            named = spec.startswith(("file:", "onnx:", "plate:", "virtualcam:", "pipewire:", "both:"))
+            target = spec.partition(":")[2] if named else spec
             if ("/" in target or "\\" in target) and not target.startswith("/dev/"):
                 known[target] = known[str(Path(target).expanduser())] = f"<path>{Path(target).suffix}"
         if settings.model.mirror:

@@ -42,7 +42,8 @@ def check(machine: Machine, settings: Settings) -> Iterator[Check]:
         yield from _none(machine, why)
         return
     yield ok("virtual camera", ", ".join(map(str, devices)))
-    target = SinkSpec.parse(settings.output.sink).target
+    sink = SinkSpec.parse(settings.output.sink)
+    target = sink.target if sink.kind in ("virtualcam", "both") else ""
     if not Path(target).is_absolute():
         name = target or DEFAULT_NAME
         meant = [device for device in devices if device.node.label == name]

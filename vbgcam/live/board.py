@@ -75,11 +75,13 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What went out last, and the mask that it was made with, None for a cover. `number` grows with each."""
+    """What went out last, and the mask that it was made with, None for a cover. `number` grows with each. `mirrored`:
+    the picture is, its mask is not."""
 
     number: int
     frame: SafeFrame
     mask: Mask | None
+    mirrored: bool
 
 
 @dataclass(slots=True)
@@ -87,11 +89,11 @@ class Board:
     """What the workers know of each other. `stop` ends the session; `failure` is why, set before `stop`. The rest is
     written by one worker each, a single reference at a time, so no lock is needed: by capture the camera's trouble,
     `period`, the seconds between two frames, and `filming_since`, when the camera was asked for what it gives now; by
-    inference the model's trouble, `paired`, `looks` and `inferring_since`, when the network was given the frame that it
-    is at; by the compositor `compose`, the seconds that composing and sending take, `beat`, when its last round began,
-    `shown`, `rounds`, how many there were, and `audiences`, the newest of which can tell whether anybody reads the
-    output, None while there is no output; by the session `scene`, what is to be shown. `demand` is everybody's, and
-    `wanted` its answer."""
+    inference the model's trouble, `paired`, `looks`, `inferring_since`, when the network was given the frame that it
+    is at, and `litter`, whether a network that has ended is still to be swept up; by the compositor `compose`, the
+    seconds that composing and sending take, `beat`, when its last round began, `shown`, `rounds`, how many there were,
+    and `audiences`, the newest of which can tell whether anybody reads the output, None while there is no output; by
+    the session `scene`, what is to be shown. `demand` is everybody's, and `wanted` its answer."""
 
     period: float
     scene: Scene = field(init=False)
@@ -108,6 +110,7 @@ class Board:
     filming_since: float | None = None
     last_problem: VbgcamError | None = None
     looks: Looks | None = None
+    litter: bool = False
     shown: Shown | None = None
     rounds: int = 0
     source_ended: bool = False

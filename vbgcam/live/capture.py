@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import threading
 import time
 from dataclasses import dataclass, field
@@ -45,6 +46,8 @@ class Capture:
     _stays: bool = False
     _gives: float = 0.0
     _due: float | None = None
+    _over: bool = False
+    _problem: str = ""
 
     def change(self, source: Source) -> None:
         """Another source takes the place of this one as soon as this one's next frame is there; it stays until it is
@@ -81,6 +84,9 @@ class Capture:
                     self.stats.dropped(self.source.dropped())
                 if self.board.stop.is_set():
                     return
+                if self._over:
+                    self._over = False
+                    self._wait(math.inf)
         except VbgcamError as exc:
             self.board.fail(exc)
 
@@ -93,10 +99,10 @@ class Capture:
     def _lost(self, error: CameraError) -> None:
         """The cover is on air until there are frames again. Raises the error where that is not tried."""
         self.board.camera_trouble = Why.CAMERA
-        if not self.retry:
+        if not self.retry and not self._changing():
             raise error
-        self.board.last_problem = error
-        self.stats.fact(problem=str(error))
+        self.board.last_problem, self._problem = error, str(error)
+        self.stats.fact(problem=self._problem)
 
     def _wanted(self) -> bool:
         """Waits for somebody to watch; False where the session ends before."""
@@ -115,10 +121,11 @@ class Capture:
                 self._stays = self.retry = True
 
     def _wait(self, seconds: float) -> None:
-        """Or until the session ends, or another source is to be opened."""
+        """Or until the session ends, nobody watches any more, or another source is to be opened."""
         end = time.monotonic() + seconds
         while (
             not self._changing()
+            and self.board.wanted.is_set()
             and (left := end - time.monotonic()) > 0
             and not self.board.stop.wait(min(left, _SLICE))
         ):
@@ -171,6 +178,8 @@ class Capture:
                 if self._changing():
                     return False
                 if self._stays and not self.board.stop.is_set():
+                    # Begun anew when somebody watches anew, and not at once: the call would see it again and again.
+                    self._over = True
                     raise CameraError("the source has ended", mend="choose another: `vbgcam camera ...`")
                 if not self.source.clocked:
                     self._wait_for_the_compositor()
@@ -179,6 +188,11 @@ class Capture:
                 continue
             frame = RawFrame(fit(captured.planes, self.size).frozen(), captured.captured_at, epoch, number)
             self.board.camera_trouble = None
+            if self._problem:
+                if self.stats.get("state") == "on air":
+                    # It was lost for a moment: no cover went out that a picture could follow.
+                    self.stats.mended(self._problem)
+                self._problem = ""
             if not self.source.clocked:
                 self._wait_for_the_compositor()
             self.to_segment.put(frame)

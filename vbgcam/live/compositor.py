@@ -94,7 +94,8 @@ class Compositor:
         said = ""
         for wait in itertools.chain(pace.RETRIES, itertools.repeat(pace.RETRIES[-1])):
             self.board.beat = time.monotonic()
-            self.board.audiences.put(None)
+            if self.on_demand:
+                self.board.audiences.put(None)
             if str(error) != said:
                 said = str(error)
                 log.warning("%s (trying again)", error)
@@ -200,7 +201,7 @@ class Compositor:
             self.output.send(picture, time.monotonic())
             now = time.monotonic()
             self.board.compose += _NEW_SHARE * (now - started - self.board.compose)
-            latency = now - frame.captured_at if fresh is not None else None
+            latency = now - frame.captured_at if frame is fresh else None
             self.stats.sent(now, latency, frame.captured_at - mask.captured_at)
             why = ""
         else:
@@ -210,7 +211,7 @@ class Compositor:
             why = str(decision.why if isinstance(decision, Cover) else made)
             self._on_air = None
         before = self.board.shown
-        self.board.shown = Shown(before.number + 1 if before else 1, picture, mask)
+        self.board.shown = Shown(before.number + 1 if before else 1, picture, mask, self._scene.look.mirror)
         if why != said:
             log.info("on the cover: %s" if why else "on air%s", why)
             if not why:
@@ -223,7 +224,12 @@ class Compositor:
         trouble = board.camera_trouble or self._network_trouble(look)
         if trouble is Why.IDLE and board.wanted.is_set():
             trouble = Why.STARTING  # the camera is about to be opened
-        seen = _all_of(self.newest) if look.plain and self.newest is not None else self.masks.peek()
+        seen = self.masks.peek()
+        if look.plain:
+            seen = None if self.newest is None else _all_of(self.newest)
+        elif seen is not None and self.newest is not None and _follows(seen.frame, self.newest):
+            # The network had it first: never an earlier frame by its mask, which may show where somebody was.
+            self.newest = seen.frame
         # A frame that waited for its reader is not stale.
         limits = look.limits if self.clocked else replace(look.limits, frame_age=math.inf)
         situation = Situation(self.newest, seen, trouble, paused=board.demand.paused)
@@ -263,6 +269,10 @@ class Compositor:
         if self.board.looks is not None:
             self.board.looks.seen(frame.epoch, present.box, elsewhere=present.elsewhere)
         return mask
+
+
+def _follows(frame: RawFrame, other: RawFrame) -> bool:
+    return frame.epoch == other.epoch and frame.number > other.number
 
 
 def _all_of(frame: RawFrame) -> Sighting:

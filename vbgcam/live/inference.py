@@ -75,8 +75,9 @@ class Network:
 class Inference:
     """Builds the network, then makes masks of the newest frame, again and again. `unload_after`: seconds without
     anybody watching after which the network's memory is given back. `takes_over`, where another network works: called
-    once this one is ready, and says whether it still is to be; until then it touches nothing of the board. `may_fail`:
-    one that cannot be had leaves the cover on air, and does not end the session."""
+    once this one is ready, and says whether it still is to be; until then it touches nothing of the board, and where it
+    cannot be had, `stays_out` is told why. `loads` is told what is being loaded, None when that is over. `may_fail`:
+    one that cannot be had leaves the cover on air, and does not end the session; it is `lost` then."""
 
     network: Network
     unload_after: float
@@ -85,11 +86,15 @@ class Inference:
     stats: Stats
     frames: Slot[RawFrame]
     masks: Slot[Sighting]
+    loads: Callable[[Inference, object], None]
+    stays_out: Callable[[Inference, str], None]
     takes_over: Callable[[Inference], bool] | None = None
     may_fail: bool = False
     retired: threading.Event = field(default_factory=threading.Event)
     failures: int = 0
+    lost: bool = False
     pairing: Pairing = field(init=False)
+    _hindered: str = ""
 
     def __post_init__(self) -> None:
         self.pairing = Pairing(self._asked())
@@ -107,8 +112,11 @@ class Inference:
             if self.retired.is_set():
                 log.debug("a network that is not needed any more has ended", exc_info=True)
             elif self.takes_over is not None:
-                self._stays_out(exc)
+                error = _as_model_error(exc)
+                log.warning("%s (the network stays as it is)", error)
+                self.stays_out(self, str(error))
             elif isinstance(exc, ModelError) and self.may_fail:
+                self.lost = True
                 self._failed(exc)
                 log.warning("%s (on the cover until another network is chosen)", exc)
             elif isinstance(exc, VbgcamError):
@@ -116,8 +124,8 @@ class Inference:
             else:
                 raise
         finally:
-            if not self.retired.is_set():
-                self.stats.fact(loading=None)
+            self._unhindered()
+            self.loads(self, None)
 
     def _one(self) -> bool:
         """The life of one network; nothing holds it afterwards. True where nobody has needed it for long."""
@@ -134,11 +142,22 @@ class Inference:
                 sizing.end()
             segmenter.close()
             if not self.board.stop.is_set():  # at the end all of it goes anyway, and the session does not wait for long
-                if not self.retired.is_set():
+                if self.takes_over is None and not self.retired.is_set():
                     self.board.looks = None
-                # Frozen when it was built, so that no collection would ever find its circles.
-                gc.unfreeze()
-                gc.collect()
+                self.board.litter = True
+                self._tidy_when_idle()
+
+    def _tidy_when_idle(self) -> None:
+        """Gives back what networks that have ended left in circles. It stops all threads for a fifth of a second, so it
+        waits until nobody watches."""
+        if not self.board.litter or self.board.wanted.is_set():
+            return
+        self.board.litter = False
+        # Frozen when it was built, so that no collection would ever find its circles.
+        gc.unfreeze()
+        gc.collect()
+        # What is left is none, and would be looked through again while pictures are on air.
+        gc.freeze()
 
     def _begins(self, segmenter: Segmenter) -> bool:
         """It is built; one that was chosen later has to show that it works, and then takes the other's place. False
@@ -152,16 +171,17 @@ class Inference:
             if self.retired.is_set() or not self.takes_over(self):
                 return False
             self.takes_over = None
+            self.stats.another_network()
+            self._unhindered()
             self._paired()
         log.info("model: %s on %s", segmenter.name, segmenter.device)
-        self.stats.fact(model=segmenter.name, device=segmenter.device, precision=segmenter.precision, loading=None)
+        self.stats.fact(model=segmenter.name, device=segmenter.device, precision=segmenter.precision)
+        self.loads(self, None)
         return True
 
-    def _stays_out(self, exc: Exception) -> None:
-        """It was chosen, and cannot be had: the one that works goes on."""
-        error = _as_model_error(exc)
-        log.warning("%s (the network stays as it is)", error)
-        self.stats.fact(refused=str(error))
+    def _unhindered(self) -> None:
+        """What hindered it is no trouble any more; of the network that works, a picture on air says so."""
+        self.stats.mended(self._hindered)
 
     def _ended(self) -> bool:
         """The session has, or another inference stands in this one's place, which must touch the board no more."""
@@ -188,20 +208,24 @@ class Inference:
             warm_up_mask()
         network = self.network
         for wait in itertools.chain(pace.RETRIES[3:], itertools.repeat(pace.RETRIES[-1])):
+            if self._ended():
+                return None
             try:
                 build = network.build
                 if self.failures > _BUILDS and network.lighter is not None:
                     log.warning("the network fails again and again: a lighter one takes its place")
                     build = network.lighter
-                self.stats.fact(loading={"model": network.name, "done": None, "total": None})
+                self.loads(self, {"model": network.name, "done": None, "total": None})
                 with uncollected():
                     return build(self._progress())
             except ModelError as exc:
-                if not exc.retry:
+                if not exc.retry or self.retired.is_set():
                     raise
                 if self.takes_over is None:
                     self.board.model_trouble = Why.MODEL
                     self.board.last_problem = exc
+                else:
+                    self._hindered = str(exc)
                 self.stats.fact(problem=str(exc))
                 log.warning("%s (%s; trying again in %.0f s)", exc, self._meanwhile(), wait)
                 if self.board.stop.wait(wait) or self.retired.is_set():
@@ -227,11 +251,14 @@ class Inference:
             before, look = look, self.board.scene.look
             if look.crop != before.crop:
                 looks = self.board.looks = Looks(segmenter, crop=look.crop)
-            if look.pairing != before.pairing:
+            if self.pairing.asked != self._asked():
                 self.pairing = Pairing(self._asked())
                 self._paired()
-            frame = self._frame(look)
+            frame = self._frame(look, first=epoch < 0)
+            if self._ended():
+                return False
             if frame is None:
+                self._tidy_when_idle()
                 if self.board.wanted.is_set() and not look.plain:
                     used = time.monotonic()
                 elif time.monotonic() - used > self.unload_after:
@@ -261,8 +288,7 @@ class Inference:
             now = time.monotonic()
             self.stats.inferred(now - started)
             if seen != (seen := (segmenter.input, segmenter.device, segmenter.precision)):
-                device, precision = segmenter.device, segmenter.precision
-                self.stats.fact(input=in_words(segmenter.input), device=device, precision=precision)
+                self.stats.fact(input=in_words(seen[0]), device=seen[1], precision=seen[2])
             within = patience(self.board.period, self.board.compose)
             if self.pairing.ready(now - frame.captured_at, within):
                 self._paired()
@@ -270,12 +296,16 @@ class Inference:
                 sizing.measured(frame.size, now, now - started, self._budget(within))
         return False
 
-    def _frame(self, look: Look) -> RawFrame | None:
+    def _frame(self, look: Look, *, first: bool) -> RawFrame | None:
         """The next one to look at; None where there is none yet, or none is looked at."""
         if look.plain:
             self.board.stop.wait(_SLICE)
             return None
-        return self.frames.take(0.1)
+        frame = self.frames.take(0.1)
+        if frame is None and first and self.exact:
+            # The network before may have taken it, and until it is out its source gives no other.
+            return self.frames.peek()
+        return frame
 
     def _hopeless(self, exc: Exception, troubles: int) -> bool:
         """The network failed, `troubles` times in a row. True where it has to be built anew: after a while, for one
@@ -319,7 +349,7 @@ class Inference:
             tenth = done * 10 // total if total else 0
             if done - told > _TOLD or done == total:
                 told = done
-                self.stats.fact(loading={"model": self.network.name, "done": done, "total": total})
+                self.loads(self, {"model": self.network.name, "done": done, "total": total})
             if tenth != said:
                 said = tenth
                 log.info("fetching the weights: %d of %d MB", done // 10**6, total // 10**6)

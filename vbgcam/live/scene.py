@@ -51,12 +51,16 @@ class Scenery:
     film; that worker closes it."""
 
     def __init__(self, background: Background, period: float, board: Board) -> None:
-        """`period`: seconds between two pictures of it. Raises BackgroundError."""
+        """`period`: seconds between two pictures of it. Raises BackgroundError; it is closed then."""
         self._background = background
         self._period = period
         self._board = board
         self._ended = threading.Event()
-        self._now = background.at(0.0)
+        try:
+            self._now = background.at(0.0)
+        except BackgroundError:
+            background.close()
+            raise
 
     @property
     def moves(self) -> bool:

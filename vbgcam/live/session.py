@@ -102,9 +102,9 @@ class Session:
         plan, board = self._plan, self._board
         scenery = Scenery(plan.background, 1 / plan.fps, board)
         board.scene = Scene(plan.look, scenery)
-        self._begun = True
         composer = Composer(plan.size)
         missing = self._open_output(composer, scenery)
+        self._begun = True
         frames_in, frames_out, masks = self._frames_in, self._frames_out, self._masks
         self._run(
             Compositor(
@@ -150,6 +150,7 @@ class Session:
         if plan.on_demand and (audience is not None or missing is not None):
             board.audiences.put(audience)
             self._watch = Watch(board, self.stats)
+            self.stats.fact(watched=False)
         else:
             board.demand.reads(True)
         if missing is None:
@@ -213,6 +214,17 @@ class Session:
         """The output's."""
         return self._plan.size
 
+    @property
+    def clocked(self) -> bool:
+        """Whether another camera can be taken; see `camera.Source`."""
+        return self._plan.source.clocked
+
+    @property
+    def thinks(self) -> bool:
+        """Whether there is a network, or one is being built."""
+        with self._changing:
+            return self._candidate is not None or self._inference is None or not self._inference.lost
+
     def shown(self) -> Shown | None:
         """What went out last."""
         return self._board.shown
@@ -235,6 +247,11 @@ class Session:
     def ended(self) -> bool:
         """Whether the source has ended or a worker failed: there is nothing left but to stop."""
         return self._board.stop.is_set()
+
+    @property
+    def failed(self) -> bool:
+        """Whether a worker has: `stop` will raise why."""
+        return self._board.failure is not None
 
     def alive(self) -> bool:
         """Whether pictures go out, or a device that is gone is being looked for."""
@@ -285,6 +302,8 @@ class Session:
             stats=self.stats,
             frames=self._frames_in,
             masks=self._masks,
+            loads=self._loads,
+            stays_out=self._stays_out,
             takes_over=takes_over,
             may_fail=self._plan.waits,
         )
@@ -300,6 +319,19 @@ class Session:
             self._inference, self._candidate = candidate, None
             self._network, self._hangs = candidate.network, 0
             return True
+
+    def _loads(self, inference: Inference, loading: object) -> None:
+        """Of the network that was chosen last alone: another one's end would be taken for its."""
+        with self._changing:
+            if inference is (self._candidate or self._inference):
+                self.stats.fact(loading=loading)
+
+    def _stays_out(self, candidate: Inference, error: str) -> None:
+        """It was chosen, and cannot be had."""
+        with self._changing:
+            if candidate is self._candidate:
+                self._candidate = None
+                self.stats.fact(refused=error, loading=None)
 
     def _supervise(self) -> None:
         self._supervise_network()

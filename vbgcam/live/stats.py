@@ -75,6 +75,20 @@ class Stats:
         if new:
             self._changed()
 
+    def mended(self, problem: str) -> None:
+        """That problem is over, where it is still the last one; a picture on air ends every other."""
+        with self._lock:
+            over = bool(problem) and self._facts["problem"] == problem
+            if over:
+                self._facts["problem"] = ""
+        if over:
+            self._changed()
+
+    def another_network(self) -> None:
+        """The times of the one before say nothing of its masks."""
+        with self._lock:
+            self._inference = Series()
+
     def captured(self, dropped: int = 0) -> None:
         with self._lock:
             self._frames["captured"] += 1

@@ -1,4 +1,4 @@
-"""Where frames go: a virtual camera, a file, nowhere. An output takes nothing but SafeFrames.
+"""Where frames go: a virtual camera, PipeWire, a file, nowhere. An output takes nothing but SafeFrames.
 
 An output is used by one thread (`live`'s compositor): `open` once, `send` for each frame, `close`, which may be called
 twice and without `open`. The size never changes while it is open: v4l2loopback refuses that while a reader is there.
@@ -50,6 +50,19 @@ def open_output(spec: SinkSpec, size: Size, fps: float) -> Output:
         from vbgcam.output.file import FileOutput
 
         return FileOutput(spec.target, size, fps)
+    if spec.kind == "auto":
+        from vbgcam.output.automatic import open_automatic
+
+        return open_automatic(size, fps)
     from vbgcam.output.virtualcam import VirtualCamera
 
-    return VirtualCamera(spec.target, size, fps)
+    if spec.kind == "virtualcam":
+        return VirtualCamera(spec.target, size, fps)
+    from vbgcam.output.pipewire import PipeWireCamera
+
+    camera = PipeWireCamera(spec.target, size, fps)
+    if spec.kind == "pipewire":
+        return camera
+    from vbgcam.output.both import Both
+
+    return Both([VirtualCamera(spec.target, size, fps), camera])

@@ -45,7 +45,9 @@ def load_newer_loopback(*parameters: str) -> None:
     if not NEWER.exists():
         pytest.skip("Debian 13's v4l2loopback could not be fetched when the bench was built")
     unload_loopback()
-    sh("insmod", str(NEWER), *parameters)
+    pairs = (text.partition("=") for text in parameters)
+    quoted = [f'{name}="{value}"' if " " in value else f"{name}={value}" for name, _, value in pairs]
+    sh("insmod", str(NEWER), *quoted)
     until(CAMERA.exists, f"{CAMERA} appears")
 
 

@@ -1,0 +1,275 @@
+"""both and automatic: outputs that go to two places, or to one of two."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.desks import until
+from vbgcam.compose import Composer
+from vbgcam.errors import OutputError
+from vbgcam.frames import Backdrop, Planes, SafeFrame, Size
+from vbgcam.output import Audience, automatic, open_output
+from vbgcam.output.automatic import Automatic
+from vbgcam.output.both import Both
+from vbgcam.specs import SinkSpec
+
+SIZE = Size(64, 48)
+FRAME = Composer(SIZE).cover(Backdrop(Planes.filled(SIZE, (60, 128, 128)).frozen()))
+
+
+@dataclass
+class FakeAudience:
+    """`there`: whether somebody reads."""
+
+    there: bool = False
+    closed: bool = False
+
+    def watched(self, timeout: float) -> bool:
+        return self.there
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class FakeOutput:
+    """`error`: what opening and sending raise while it stands. `gate`: what opening waits for."""
+
+    name: str
+    error: OutputError | None = None
+    gate: threading.Event | None = None
+    readers: FakeAudience | None = None
+    opened: int = 0
+    closed: int = 0
+    got: list[float] = field(default_factory=list)
+
+    def open(self) -> None:
+        if self.gate is not None:
+            assert self.gate.wait(10)
+        if self.error is not None:
+            raise self.error
+        self.opened += 1
+
+    def send(self, frame: SafeFrame, at: float) -> None:
+        if self.error is not None:
+            raise self.error
+        self.got.append(at)
+
+    def audience(self) -> Audience | None:
+        return self.readers
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+GONE = OutputError("the left one is gone", mend="mend it")
+AWAY = OutputError("the right one is away")
+
+
+def pair(again: float = 0.0) -> tuple[FakeOutput, FakeOutput, Both]:
+    left, right = FakeOutput("left"), FakeOutput("right")
+    return left, right, Both([left, right], again)
+
+
+def sent_until(both: Both, output: FakeOutput) -> None:
+    """Sends until that one has got something."""
+    before = len(output.got)
+
+    def arrived() -> bool:
+        both.send(FRAME, 9.0)
+        return len(output.got) > before
+
+    until(arrived)
+
+
+def test_both_get_every_picture() -> None:
+    left, right, both = pair()
+    both.open()
+    both.send(FRAME, 1.0)
+    both.send(FRAME, 2.0)
+    both.close()
+    assert left.got == right.got == [1.0, 2.0]
+    assert (left.closed, right.closed) == (1, 1)
+    assert both.name == "left and right"
+
+
+def test_one_that_is_missing_from_the_start_comes_later() -> None:
+    left, right, both = pair()
+    left.error = GONE
+    both.open()
+    both.send(FRAME, 1.0)
+    assert (left.got, right.got) == ([], [1.0])
+    assert both.name == "right"
+    left.error = None
+    sent_until(both, left)
+    assert both.name == "left and right"
+    both.close()
+
+
+def test_one_that_goes_is_closed_and_comes_back_while_the_other_one_goes_on() -> None:
+    left, right, both = pair()
+    both.open()
+    both.send(FRAME, 1.0)
+    left.error = GONE
+    both.send(FRAME, 2.0)
+    both.send(FRAME, 3.0)
+    assert (left.got, right.got, left.closed) == ([1.0], [1.0, 2.0, 3.0], 1)
+    left.error = None
+    sent_until(both, left)
+    assert left.opened == 2
+    assert right.opened == 1
+    both.close()
+
+
+def test_where_both_are_missing_both_reasons_and_mends_are_said() -> None:
+    left, right, both = pair()
+    left.error, right.error = GONE, AWAY
+    with pytest.raises(OutputError, match=r"^the left one is gone; the right one is away; mend it$"):
+        both.open()
+    both.close()
+    left.error = right.error = None
+    both.open()
+    both.send(FRAME, 1.0)
+    left.error, right.error = GONE, AWAY
+    with pytest.raises(OutputError, match="gone; the right"):
+        both.send(FRAME, 2.0)
+
+
+def test_one_that_hangs_while_it_opens_does_not_hold_up_the_other() -> None:
+    left, right, both = pair()
+    both.open()
+    left.error, left.gate = GONE, threading.Event()
+    both.send(FRAME, 1.0)
+    left.error = None
+    for at in range(2, 20):
+        both.send(FRAME, float(at))
+    assert len(right.got) == 19
+    assert left.got == []
+    left.gate.set()
+    sent_until(both, left)
+    both.close()
+
+
+def test_one_that_comes_after_the_end_is_closed_again() -> None:
+    left, _right, both = pair()
+    both.open()
+    left.error, left.gate = GONE, threading.Event()
+    both.send(FRAME, 1.0)
+    both.send(FRAME, 2.0)  # the thread that opens it waits at the gate
+    left.error = None
+    closed = left.closed
+    both.close()
+    both.open()  # the one that hangs is not opened a second time
+    assert left.opened == 1
+    left.gate.set()
+    until(lambda: left.closed == closed + 1)
+    sent_until(both, left)
+    both.close()
+
+
+def test_somebody_watches_when_one_of_the_two_is_read() -> None:
+    left, right, both = pair()
+    left.readers, right.readers = FakeAudience(), FakeAudience()
+    both.open()
+    both.send(FRAME, 1.0)
+    audience = both.audience()
+    assert audience is not None
+    for here, there in ((False, False), (True, False), (False, True), (True, True)):
+        left.readers.there, right.readers.there = here, there
+        assert audience.watched(0.0) is (here or there)
+    audience.close()
+    assert left.readers.closed
+    assert right.readers.closed
+
+
+def test_who_reads_one_that_went_does_not_count_any_more_until_it_is_back() -> None:
+    left, right, both = pair()
+    old = left.readers = FakeAudience(there=True)
+    right.readers = FakeAudience()
+    both.open()
+    both.send(FRAME, 1.0)
+    audience = both.audience()
+    assert audience is not None
+    assert audience.watched(0.0)
+    left.error = GONE
+    both.send(FRAME, 2.0)
+    assert not audience.watched(0.0)
+    assert old.closed
+    left.readers, left.error = FakeAudience(there=True), None
+    sent_until(both, left)
+    assert audience.watched(0.0)
+    both.close()
+    audience.close()
+
+
+def test_one_of_which_nobody_can_tell_counts_as_watched() -> None:
+    _left, right, both = pair()
+    right.readers = FakeAudience()
+    both.open()
+    both.send(FRAME, 1.0)
+    audience = both.audience()
+    assert audience is not None
+    assert audience.watched(0.0)
+    both.close()
+
+
+def chosen(monkeypatch: pytest.MonkeyPatch, *, device: bool) -> tuple[FakeOutput, FakeOutput, Automatic]:
+    monkeypatch.setattr(automatic, "device_there", lambda: device)
+    module, camera = FakeOutput("module"), FakeOutput("camera")
+    return module, camera, Automatic(module, camera)
+
+
+def test_auto_takes_the_device_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, camera, output = chosen(monkeypatch, device=True)
+    output.open()
+    output.send(FRAME, 1.0)
+    output.close()
+    assert (module.got, module.closed, camera.opened) == ([1.0], 1, 0)
+
+
+def test_auto_takes_pipewire_where_there_is_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, camera, output = chosen(monkeypatch, device=False)
+    output.open()
+    assert output.name == "camera"
+    output.send(FRAME, 1.0)
+    output.close()
+    output.close()
+    assert (camera.got, camera.closed, module.opened) == ([1.0], 1, 0)
+
+
+def test_auto_decides_anew_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, _camera, output = chosen(monkeypatch, device=False)
+    output.open()
+    output.close()
+    monkeypatch.setattr(automatic, "device_there", lambda: True)
+    output.open()
+    assert (output.name, module.opened) == ("module", 1)
+
+
+def test_a_device_that_cannot_be_written_to_is_an_error_and_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, camera, output = chosen(monkeypatch, device=True)
+    module.error = GONE
+    with pytest.raises(OutputError, match="the left one is gone"):
+        output.open()
+    assert camera.opened == 0
+
+
+def test_auto_without_either_names_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    _module, camera, output = chosen(monkeypatch, device=False)
+    camera.error = OutputError("PipeWire does not run in this session", mend="start it")
+    with pytest.raises(OutputError) as caught:
+        output.open()
+    said = str(caught.value)
+    assert said.startswith("there is no virtual camera: ")
+    assert "v4l2loopback" in said
+    assert said.endswith("; PipeWire does not run in this session; " + caught.value.mend)
+    assert caught.value.mend.endswith("; or, for apps that ask PipeWire: start it")
+
+
+def test_each_sink_has_its_output() -> None:
+    kinds = {text: type(open_output(SinkSpec.parse(text), SIZE, 30.0)).__name__ for text in ("pipewire", "both:X")}
+    assert kinds == {"pipewire": "PipeWireCamera", "both:X": "Both"}
+    assert open_output(SinkSpec.parse("both:X"), SIZE, 30.0).name == "X and X (PipeWire)"

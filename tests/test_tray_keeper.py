@@ -1,0 +1,220 @@
+"""keeper: the tray's process as the running program sees it, with programs that stand for it and a clock to set."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.desks import until
+from vbgcam.desktop.keeper import AGAIN, DONE, NEVER, TrayKeeper, display_answers
+
+if sys.platform != "linux":
+    pytest.skip("displays are told apart on Linux alone", allow_module_level=True)
+
+
+class Tray:
+    """A keeper of a program that notes each of its starts and then does what `code` says. Its display is a socket."""
+
+    def __init__(self, folder: Path, code: str = "sys.exit(1)") -> None:
+        self.seconds = 0.0
+        self.starts = folder / "starts"
+        self.starts.touch()
+        self.display = folder / "wayland-0"
+        self._listener: socket.socket | None = None
+        self.environment = {"XDG_RUNTIME_DIR": str(folder), "WAYLAND_DISPLAY": "wayland-0"}
+        program = f"import os, signal, sys, time\nopen({str(self.starts)!r}, 'a').write(f'{{os.getpid()}}\\n')\n{code}"
+        self.keeper = TrayKeeper([sys.executable, "-c", program], self.environment, lambda: self.seconds)
+
+    def display_on(self) -> None:
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self.display))
+        self._listener.listen()
+
+    def display_off(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            self.display.unlink()
+            self._listener = None
+
+    @property
+    def pids(self) -> list[int]:
+        return [int(line) for line in self.starts.read_text().splitlines()]
+
+    def after(self, seconds: float) -> int:
+        """How often it was started by then."""
+        self.seconds += seconds
+        self.keeper.tick()
+        return len(self.pids)
+
+    def ended(self, count: int) -> None:
+        """Waits until the start of that number has ended, and the keeper knows."""
+
+        def known() -> bool:
+            self.keeper.tick()
+            return self.keeper._child is None
+
+        until(lambda: len(self.pids) == count)
+        until(known)
+
+
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("t")
+
+
+def test_it_is_started_again_after_longer_and_longer_pauses(folder: Path) -> None:
+    tray = Tray(folder)
+    tray.display_on()
+    tray.keeper.start()
+    tray.ended(1)
+    for number, pause in enumerate((1, 2, 5, 10, 30, 30), 1):
+        assert tray.after(pause - 0.1) == number
+        tray.after(0.1)
+        tray.ended(number + 1)
+    tray.keeper.stop()
+    tray.display_off()
+    assert tray.after(1000) == 7
+
+
+def test_one_that_was_well_is_started_again_at_once(folder: Path) -> None:
+    tray = Tray(folder, f"sys.exit({DONE}) if os.path.exists({str(folder / 'well')!r}) else time.sleep(1000)")
+    tray.display_on()
+    tray.keeper.start()
+    for number in range(1, 4):
+        until(lambda: len(tray.pids) == number)  # noqa: B023
+        tray.seconds += 100
+        os.kill(tray.pids[-1], signal.SIGKILL)
+        tray.ended(number)
+        assert tray.after(0.9) == number
+        tray.after(0.1)
+    until(lambda: len(tray.pids) == 4)
+    tray.keeper.stop()
+    tray.display_off()
+
+
+def test_where_there_can_be_no_icon_it_is_not_tried_again(folder: Path) -> None:
+    tray = Tray(folder, f"sys.exit({NEVER})")
+    tray.display_on()
+    tray.keeper.start()
+    tray.ended(1)
+    assert tray.after(1000) == 1
+    tray.keeper.stop()
+    tray.display_off()
+
+
+def test_without_a_desktop_nothing_is_started(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tray = Tray(folder)
+    tray.environment.clear()
+    with caplog.at_level(logging.DEBUG):
+        tray.keeper.start()
+        assert tray.after(1000) == 0
+        tray.keeper.stop()
+    assert caplog.messages == ["no tray icon: no desktop session"]
+    assert caplog.records[0].levelno == logging.DEBUG
+
+
+def test_a_display_that_comes_back_has_its_icon_again(folder: Path) -> None:
+    tray = Tray(folder, "time.sleep(1000)")
+    tray.display_on()
+    tray.keeper.start()
+    until(lambda: len(tray.pids) == 1)
+    tray.display_off()
+    os.kill(tray.pids[0], signal.SIGKILL)
+    tray.ended(1)
+    assert tray.after(100) == 1
+    assert tray.after(100) == 1
+    tray.display_on()
+    tray.after(30)
+    until(lambda: len(tray.pids) == 2)
+    tray.keeper.stop()
+    tray.display_off()
+
+
+def test_it_ends_with_the_program_by_force_where_it_must(folder: Path) -> None:
+    deaf = folder / "deaf"
+    tray = Tray(folder, f"signal.signal(signal.SIGTERM, signal.SIG_IGN); open({str(deaf)!r}, 'w'); time.sleep(1000)")
+    tray.display_on()
+    tray.keeper.start()
+    until(deaf.exists)
+    child = tray.keeper._child
+    assert child is not None
+    tray.keeper.stop()
+    assert child.returncode == -signal.SIGKILL
+    tray.keeper.stop()  # a second time is nothing
+    tray.display_off()
+
+
+def test_a_program_that_is_not_there_is_no_trouble(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tray = Tray(folder)
+    tray.display_on()
+    keeper = TrayKeeper(["/nowhere/vbgcam"], tray.environment, lambda: tray.seconds)
+    keeper.start()
+    tray.seconds = 1000
+    keeper.tick()
+    assert caplog.messages == ["no tray icon: /nowhere/vbgcam: No such file or directory"]
+    tray.display_off()
+
+
+def test_what_it_says_is_told_once_and_what_its_libraries_say_goes_to_the_log(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tray = Tray(
+        folder, "sys.stderr.write('vbgcam: warning: it has no menu\\n(x:1): Gtk-WARNING **: hm\\n'); sys.exit(1)"
+    )
+    tray.display_on()
+    with caplog.at_level(logging.DEBUG):
+        tray.keeper.start()
+        tray.ended(1)
+        until(lambda: caplog.messages.count("tray: (x:1): Gtk-WARNING **: hm") == 1)
+        tray.after(1)
+        tray.ended(2)
+        until(lambda: caplog.messages.count("tray: (x:1): Gtk-WARNING **: hm") == 2)
+    tray.keeper.stop()
+    tray.display_off()
+    told = [record.levelno for record in caplog.records if record.getMessage() == "tray: warning: it has no menu"]
+    assert told == [logging.INFO, logging.DEBUG]
+    assert {record.levelno for record in caplog.records if "Gtk" in record.getMessage()} == {logging.DEBUG}
+
+
+def test_ctrl_c_in_the_terminal_is_not_for_it(folder: Path) -> None:
+    tray = Tray(folder, "time.sleep(1000)")
+    tray.display_on()
+    tray.keeper.start()
+    until(lambda: len(tray.pids) == 1)
+    assert os.getpgid(tray.pids[0]) == tray.pids[0]
+    tray.keeper.stop()
+    tray.display_off()
+
+
+def test_a_display_is_asked_where_it_should_be(folder: Path) -> None:
+    wayland = {"XDG_RUNTIME_DIR": str(folder), "WAYLAND_DISPLAY": "wayland-0"}
+    assert not display_answers(wayland)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "wayland-0"))
+        assert not display_answers(wayland)
+        listener.listen()
+        assert display_answers(wayland)
+        assert display_answers({"WAYLAND_DISPLAY": str(folder / "wayland-0")})
+    assert not display_answers(wayland)
+    assert not display_answers({"DISPLAY": ":64999"})
+    assert not display_answers({"DISPLAY": ":64999.0"})
+    assert not display_answers({"DISPLAY": "nonsense"})
+    assert not display_answers({"DISPLAY": ""})
+    assert display_answers({"DISPLAY": "elsewhere:10.0"})  # nobody knows without waiting
+
+
+def test_the_keeper_is_light() -> None:
+    """It is part of the running program, whose memory GTK and the icon are kept out of."""
+    code = "import sys, vbgcam.desktop.keeper; print(*{'pystray', 'gi', 'PIL', 'aiohttp'} & set(sys.modules))"
+    assert not subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_codes_are_told_apart() -> None:
+    assert len({DONE, AGAIN, NEVER}) == 3

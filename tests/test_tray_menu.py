@@ -1,0 +1,224 @@
+"""menu: what the tray shows, from status and choices alone."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from typing import Any
+
+import pytest
+
+from tests import desks
+from vbgcam.desktop import menu
+from vbgcam.desktop.menu import LINE, Copy, Entry, Swatch, Thumbnail
+
+
+def status(**told: Any) -> dict[str, Any]:
+    return desks.status() | {"revision": 1} | told
+
+
+def showing(background: str) -> dict[str, Any]:
+    told = status()
+    told["settings"]["background"]["show"] = background
+    return told
+
+
+def trouble(what: str, mend: str = "", *, now: bool = True) -> dict[str, Any]:
+    return {"at": 0.0, "what": what, "mend": mend, "now": now}
+
+
+def picture(name: str, broken: str = "") -> dict[str, Any]:
+    path = f"/data/{name}"
+    label = os.path.splitext(name)[0]  # noqa: PTH122  # the name is not always a path
+    return {"spec": path, "name": name, "label": label, "kind": "picture", "broken": broken, "removable": True}
+
+
+def below(label: str, told: dict[str, Any], **offered: Any) -> tuple[Entry, ...]:
+    choices = desks.choices() | offered
+    return next(entry.entries for entry in menu.tree(told, choices, autostart=False) if entry.label == label)
+
+
+def labels(entries: tuple[Entry, ...]) -> list[str]:
+    return ["---" if entry == LINE else entry.label for entry in entries]
+
+
+def marked(entries: tuple[Entry, ...]) -> list[str]:
+    return [entry.label for entry in entries if entry.checked]
+
+
+@pytest.mark.parametrize(
+    ("told", "face", "line"),
+    [
+        (status(state="starting", readers=[]), "idle", "Starting"),
+        (status(readers=[]), "on air", "On air"),
+        (status(readers=["zoom", "chrome"]), "on air", "On air: zoom, chrome"),
+        (status(state="idle"), "idle", "Idle: nobody is watching"),
+        (status(state="covered", why="no mask yet"), "idle", "Covered: no mask yet"),
+        (status(state="covered", why=""), "idle", "Covered"),
+        (status(state="no output"), "trouble", "Trouble: there is no virtual camera"),
+        (status(state="paused", paused=True), "paused", "Paused: others see the background alone"),
+        (status(state="stopped"), "idle", "Stopped"),
+        (status(troubles=[trouble("new"), trouble("old")]), "trouble", "Trouble: new"),
+        (status(troubles=[trouble("over", now=False)]), "on air", "On air: zoom"),
+        (status(paused=True, troubles=[trouble("new")]), "paused", "Paused: others see the background alone"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_each_state_has_its_face_and_its_line(told: dict[str, Any], face: str, line: str) -> None:
+    assert (menu.face(told), menu.headline(told)) == (face, line)
+
+
+def test_a_trouble_stands_with_its_mend_to_copy() -> None:
+    told = status(troubles=[trouble("no module", "sudo modprobe v4l2loopback")])
+    first, second, third, *_ = menu.tree(told, desks.choices(), autostart=False)
+    assert first == Entry("Trouble: no module")
+    assert second == Entry("Copy: sudo modprobe v4l2loopback", Copy("sudo modprobe v4l2loopback"))
+    assert third == LINE
+
+
+def test_without_a_virtual_camera_its_mend_is_offered() -> None:
+    choices = desks.choices() | {"virtual": {"there": False, "name": "VBG Camera", "mend": "sudo apt install it"}}
+    assert menu.tree(status(state="no output"), choices, autostart=False)[1].action == Copy("sudo apt install it")
+
+
+def test_while_it_is_paused_troubles_do_not_matter() -> None:
+    told = status(paused=True, troubles=[trouble("no module", "sudo modprobe v4l2loopback")])
+    assert menu.tree(told, desks.choices(), autostart=False)[1] == LINE
+
+
+def test_marks_and_commands_follow_the_state() -> None:
+    told = status(paused=True)
+    told["settings"]["output"]["mirror"] = True
+    found = {entry.label: entry for entry in menu.tree(told, desks.choices(), autostart=True)}
+    assert (found["Pause"].checked, found["Pause"].action) == (True, {"do": "resume"})
+    assert (found["Mirror"].checked, found["Mirror"].action) == (True, {"do": "mirror", "to": False})
+    assert found["Start at login"].checked
+    assert [label for label, entry in found.items() if entry.default] == ["Open panel"]
+
+
+def test_backgrounds_stand_in_groups() -> None:
+    entries = below("Background", showing("/data/beach.jpg"), backgrounds=[picture("beach.jpg"), picture("dunes.png")])
+    assert labels(entries) == [
+        *("beach", "dunes", "---"),
+        *("Slight blur", "Blur", "Strong blur", "---"),
+        *("Slate", "Sand", "---"),
+        "Add pictures...",
+    ]
+    assert marked(entries) == ["beach"]
+    assert entries[0].picture == Thumbnail("beach.jpg")
+    assert entries[7].picture == Swatch("#3b4a57")
+    assert entries[1].action == {"do": "background", "to": "/data/dunes.png"}
+    assert all(entry.radio for entry in entries[:2])
+
+
+@pytest.mark.parametrize(
+    ("written", "label"),
+    [("blur:0.60", "Blur"), ("#3B4A57", "Slate"), ("blur:1.0", "Strong blur"), ("~/beach.jpg", "beach")],
+)
+def test_a_background_is_known_however_it_is_written(written: str, label: str) -> None:
+    home = picture("beach.jpg") | {"spec": os.path.expanduser("~/beach.jpg")}  # noqa: PTH111
+    assert marked(below("Background", showing(written), backgrounds=[home])) == [label]
+
+
+@pytest.mark.parametrize(
+    ("written", "label"),
+    [
+        ("/elsewhere/my beach.jpg", "my beach"),
+        ("blur", "Blur 50%"),
+        ("#ff0000", "Colour #ff0000"),
+        ("none", "The plain camera: your room is shown"),
+        ("blur:seven", "blur:seven"),
+    ],
+)
+def test_a_background_that_nobody_offers_is_shown_all_the_same(written: str, label: str) -> None:
+    entries = below("Background", showing(written))
+    assert labels(entries)[:2] == [label, "---"]
+    assert marked(entries) == [label]
+
+
+def test_a_broken_picture_cannot_be_chosen_and_says_why() -> None:
+    entries = below("Background", status(), backgrounds=[picture("beach.jpg", "cut short")])
+    broken = next(entry for entry in entries if entry.label.startswith("beach"))
+    assert broken.label == "beach (broken: cut short)"
+    assert not broken.enabled
+    assert broken.picture is None
+
+
+def test_of_many_pictures_a_screenful_is_offered_and_the_one_on_air_is_among_them() -> None:
+    many = [picture(f"{number:03}.jpg") for number in range(100)]
+    entries = below("Background", showing("/data/099.jpg"), backgrounds=many)
+    assert labels(entries)[:32] == [*(f"{number:03}" for number in range(29)), "099", "70 more in the panel", "---"]
+    assert entries[30].action == "panel"
+    assert marked(entries) == ["099"]
+
+
+def test_names_are_one_line_that_fits() -> None:
+    hostile = "a\nb\x1b[31m\u202etxt" + "x" * 100
+    entries = below("Background", status(), backgrounds=[picture("a.jpg") | {"label": hostile}])
+    label = next(entry.label for entry in entries if entry.picture == Thumbnail("a.jpg"))
+    assert label == "a b [31m txt" + "x" * 47 + "…"
+    assert len(label) == 60
+
+
+def test_a_source_that_is_no_camera_is_shown() -> None:
+    told = status()
+    told["settings"]["camera"]["source"] = "file:talk.mp4"
+    entries = below("Camera", told, cameras=[])
+    assert labels(entries) == ["file:talk.mp4"]
+    assert marked(entries) == ["file:talk.mp4"]
+
+
+def test_a_network_that_is_being_fetched_is_told() -> None:
+    told = status(loading={"model": "fcn_resnet101", "done": 5, "total": 10})
+    entries = below("Model", told)
+    assert labels(entries) == [
+        *("Getting fcn_resnet101 ready", "---"),
+        "Small and fast (13 MB; 5 ms a mask here)",
+        "Large (208 MB; 90 ms a mask here; not here yet)",
+    ]
+    assert marked(entries) == ["Small and fast (13 MB; 5 ms a mask here)"]
+
+
+def test_of_an_automatic_choice_and_what_it_came_to_one_has_the_mark() -> None:
+    automatic = {"spec": "auto", "label": "Automatic", "cost": "the best for this machine", "here": True, "now": True}
+    models = [automatic, *desks.choices()["models"]]
+    told = status()
+    entries = below("Model", told, models=models)
+    assert marked(entries) == ["Automatic (the best for this machine)"]
+    assert labels(entries)[1] == "Small and fast (13 MB; 5 ms a mask here; in use)"
+    told["settings"]["model"]["name"] = "lraspp_mobilenet_v3_large"
+    assert marked(below("Model", told, models=models)) == ["Small and fast (13 MB; 5 ms a mask here)"]
+
+
+def test_a_network_that_nobody_offers_is_shown_all_the_same() -> None:
+    told = status()
+    told["settings"]["model"]["name"] = "onnx:mine.onnx"
+    assert labels(below("Model", told, models=[])) == ["onnx:mine.onnx"]
+
+
+def test_the_preset_of_the_settings_is_marked() -> None:
+    told = status()
+    told["settings"]["mask"]["preset"] = "balanced"
+    assert marked(below("Mask preset", told)) == ["Balanced (some work)"]
+
+
+def test_lines_stand_between_groups_alone() -> None:
+    """pystray drops others, and then its menu is not this one."""
+    for told in (status(), showing("none"), status(loading={"model": "a", "done": None, "total": None})):
+        for nothing in ("backgrounds", "blurs", "colours", "cameras", "models", "presets"):
+            for entries in _levels(menu.tree(told, desks.choices() | {nothing: []}, autostart=False)):
+                lines = [entry == LINE for entry in entries]
+                assert not lines[0]
+                assert not lines[-1]
+                assert not any(one and two for one, two in itertools.pairwise(lines))
+
+
+def _levels(entries: tuple[Entry, ...]) -> list[tuple[Entry, ...]]:
+    return [entries, *(level for entry in entries if entry.entries for level in _levels(entry.entries))]
+
+
+def test_the_same_state_is_the_same_menu() -> None:
+    """A menu is made anew only where it differs; one that is open would close."""
+    one = menu.tree(status(fps=29.0), desks.choices(), autostart=False)
+    assert one == menu.tree(status(fps=31.0, revision=2), desks.choices(), autostart=False)
+    assert one != menu.tree(status(), desks.choices(), autostart=True)

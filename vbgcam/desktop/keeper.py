@@ -1,0 +1,159 @@
+"""Starts the tray icon's process, and anew when it has ended. The running program's side of `tray`.
+
+Nothing that happens there may matter here: the icon's process is asked for nothing and waited for only at the end.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Final
+
+log = logging.getLogger(__name__)
+
+DONE: Final = 0
+AGAIN: Final = 1
+"""The icon failed, and may work later."""
+NEVER: Final = 3
+"""There can be no icon here."""
+
+_PAUSES: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
+# An icon that stood so long was well: what ends it then is something new.
+_WELL: Final = 60.0
+_END: Final = 2.0
+_LINES: Final = 50  # of one kind, of which each is told once
+_OURS: Final = "vbgcam: "
+
+
+class TrayKeeper:
+    """One thread's. No method raises, and `tick` never waits."""
+
+    def __init__(
+        self,
+        command: Sequence[str] = (sys.executable, "-P", "-m", "vbgcam", "tray"),
+        environment: Mapping[str, str] = os.environ,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`command`: the icon's process; `environment`: its own; `clock`: seconds, monotonic."""
+        self._command = list(command)
+        self._environment = environment
+        self._clock = clock
+        self._child: subprocess.Popen[str] | None = None
+        self._relay: threading.Thread | None = None
+        self._said: Final[set[str]] = set()
+        self._wanted = False
+        self._tries = 0
+        self._began = self._next = 0.0
+
+    def start(self) -> None:
+        """From now on there is an icon, where there can be one."""
+        if sys.platform == "linux" and not any(map(self._environment.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
+            log.debug("no tray icon: no desktop session")
+            return
+        self._wanted, self._next = True, self._clock()
+        self.tick()
+
+    def tick(self) -> None:
+        """To be called often."""
+        if not self._wanted:
+            return
+        if self._child is None:
+            if self._clock() >= self._next:
+                self._begin()
+            return
+        code = self._child.poll()
+        if code is not None:
+            self._child = None
+            self._after(code)
+
+    def stop(self) -> None:
+        """Ends the icon: within two seconds, or by force."""
+        self._wanted = False
+        child, self._child = self._child, None
+        if child is None:
+            return
+        child.terminate()
+        try:
+            child.wait(_END)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        if self._relay is not None:
+            self._relay.join(_END)
+
+    def _begin(self) -> None:
+        if not display_answers(self._environment):
+            return
+        try:
+            self._child = subprocess.Popen(
+                self._command,
+                env=dict(self._environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="backslashreplace",
+                start_new_session=True,  # Ctrl-C in our terminal is for us
+            )
+        except OSError as exc:
+            log.warning("no tray icon: %s: %s", self._command[0], exc.strerror or exc)
+            self._wanted = False
+            return
+        self._began = self._clock()
+        assert self._child.stderr is not None
+        self._relay = threading.Thread(target=self._listen, args=(self._child.stderr,), name="tray", daemon=True)
+        self._relay.start()
+
+    def _after(self, code: int) -> None:
+        if code == NEVER:
+            self._wanted = False
+            return
+        if self._clock() - self._began >= _WELL:
+            self._tries = 0
+        pause = _PAUSES[min(self._tries, len(_PAUSES) - 1)]
+        self._tries += 1
+        self._next = self._clock() + pause
+        log.debug("the tray icon ended with %d; again in %g s", code, pause)
+
+    def _listen(self, stream: IO[str]) -> None:
+        """In a thread of its own. What the icon says is told once; what its libraries say goes to the log's file."""
+        with stream:
+            for line in map(str.rstrip, stream):
+                text = line.removeprefix(_OURS)
+                new = text != line and text not in self._said and len(self._said) < _LINES
+                self._said.add(text) if new else None
+                log.log(logging.INFO if new else logging.DEBUG, "tray: %s", text)
+
+
+def display_answers(environment: Mapping[str, str]) -> bool:
+    """Whether somebody listens where the display should be; True where that cannot be told without waiting."""
+    if sys.platform != "linux":
+        return True
+    wayland, x11 = environment.get("WAYLAND_DISPLAY", ""), environment.get("DISPLAY", "")
+    if wayland and _listens(str(Path(environment.get("XDG_RUNTIME_DIR", "/"), wayland))):
+        return True
+    host, _, number = x11.rpartition(":")
+    if host not in {"", "unix"}:
+        return True
+    number = number.partition(".")[0]
+    path = f"/tmp/.X11-unix/X{number}"  # X11's own place
+    return bool(number) and (_listens(path) or _listens(f"\0{path}"))
+
+
+def _listens(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
+        asked.setblocking(False)
+        try:
+            asked.connect(path)
+        except BlockingIOError:  # it is busy
+            return True
+        except (OSError, ValueError):
+            return False
+        return True

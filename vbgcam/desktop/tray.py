@@ -1,0 +1,302 @@
+"""The tray icon: how the camera is, at a glance, and its settings in a menu. A process of its own, a client of
+`control`.
+
+GTK ends the process whose display goes away, and it takes 40 MB and the interpreter's lock; neither may happen to the
+process that makes the picture. So the running program starts this one, and anew when it has ended (`keeper`), and this
+one ends when that program does.
+
+Three threads. The main one is pystray's. One waits for what changes and shows it. One does what was clicked, in that
+order: the menu never waits for it. The last two never keep the process from ending.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import os
+import queue
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from filelock import FileLock, Timeout
+
+from vbgcam.control.client import Client
+from vbgcam.control.place import runtime_folder
+from vbgcam.desktop import autostart, chooser, clipboard, icons, menu, opening, toolkit
+from vbgcam.desktop.icon import PICTURE, Illustrated, docked, hush, icon_class
+from vbgcam.desktop.keeper import AGAIN, DONE, NEVER
+from vbgcam.desktop.menu import LINE, Action, Copy, Entry
+from vbgcam.desktop.thumbnails import Thumbnails
+from vbgcam.desktop.toolkit import Toolkit, module
+from vbgcam.errors import VbgcamError
+
+if TYPE_CHECKING:
+    import pystray
+    from PIL import Image
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+NAME: Final = "VBG Camera"
+
+# Pixels. Panels show 22, 24 or 32, and twice that on fine screens: of all sizes this one halves best.
+_SIZE: Final = 48
+# Panels without transparency are X11's, most of them dark.
+_GROUND: Final = (49, 54, 59)
+# Seconds. What a picker offers may change without a word, as when a picture is put into the folder.
+_STALE: Final = 60.0
+# Seconds before a program that did not answer is asked once more; if it does not then, it counts as gone.
+_ONCE_MORE: Final = 1.0
+# Seconds that the panel gets to let the icon go.
+_GRACE: Final = 3.0
+# Seconds for a change to come, and, where X11's panel has still to come, which tells nobody of it.
+_WAIT: Final = 25.0
+_DOCK: Final = 5.0
+
+
+def run(client: Client) -> int:
+    """Until the running program ends, or the display goes away. For the main thread of a process that does nothing
+    else. DONE, AGAIN or NEVER, of `keeper`. Raises ControlError where nothing runs."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # there is nothing to put away
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
+    status = client.status()
+    try:
+        kit = toolkit.prepare()
+        if not kit.backend:
+            log.warning("no tray icon: %s", kit.lacks)
+            return NEVER
+        kind = icon_class(kit)
+    except ImportError as exc:
+        log.warning("no tray icon: %s", exc)
+        return NEVER
+    except Exception as exc:  # NoDisplay, and Xlib's many
+        log.warning("no tray icon: %s", exc)
+        return AGAIN
+    if kit.lacks:
+        log.warning("%s: %s", "the tray icon is plain" if kind.HAS_MENU else "the tray icon has no menu", kit.lacks)
+    hush()
+    with _only_one() as alone:
+        if not alone:
+            log.warning("no second tray icon: there is one already")
+            return AGAIN
+        return _Tray(client, kit, kind, status).run()
+
+
+class _Tray:
+    def __init__(self, client: Client, kit: Toolkit, kind: type[pystray.Icon], status: Mapping[str, Any]) -> None:
+        self._client = client
+        self._kit = kit
+        self._status = status
+        self._choices: Mapping[str, Any] = {}
+        self._autostart = autostart.here()
+        self._thumbnails = Thumbnails(client)
+        self._todo: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._ready = threading.Event()
+        self._over = threading.Event()
+        # Both other threads show things, one at a time; it guards the next two.
+        self._showing = threading.Lock()
+        self._look: object = None
+        self._tree: object = None
+        self._dialog: Any = None  # GTK's thread's
+        # GTK's older icon can be clicked before the menu is known.
+        first = self._menu([Entry("Open panel", "panel", default=True)])
+        self._icon = kind("vbgcam", self._image(menu.face(status)), NAME, first)
+
+    def run(self) -> int:
+        for work in (self._watch, self._work):
+            threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True).start()
+        try:
+            self._icon.run(setup=lambda _: self._ready.set())
+        except Exception as exc:  # without a notification service it raises when it is told to stop
+            log.log(logging.DEBUG if self._over.is_set() else logging.WARNING, "the tray icon ended: %s", exc)
+        if not self._ready.is_set():  # pystray's own thread would wait for ever
+            logging.shutdown()
+            os._exit(AGAIN)
+        return DONE if self._over.is_set() else AGAIN
+
+    def _watch(self) -> None:
+        self._ready.wait()
+        try:
+            self._follow()
+        except Exception as exc:
+            log.error("internal error: %s", exc, exc_info=True)
+        self._over.set()
+        # Whatever the panel does: a program that is gone keeps no icon.
+        last = threading.Timer(_GRACE, os._exit, [DONE])
+        last.daemon = True
+        last.start()
+        self._icon.stop()
+
+    def _follow(self) -> None:
+        """Until the program is gone. Another one that was started meanwhile has an icon of its own."""
+        status: Mapping[str, Any] | None = self._status
+        revision, asked = None, 0.0
+        while status is not None and status["pid"] == self._status["pid"]:
+            if status["revision"] != revision or time.monotonic() - asked > _STALE:
+                choices = _patiently(self._client.choices)
+                if choices is None:
+                    return
+                self._choices, asked = choices, time.monotonic()
+            self._status, revision = status, status["revision"]
+            self._show()
+            wait = _WAIT if docked(self._icon, self._kit) else _DOCK
+            status = _patiently(partial(self._client.status, revision, wait))
+
+    def _show(self) -> None:
+        with self._showing:
+            look, title = menu.face(self._status), f"{NAME}: {menu.headline(self._status)}"
+            if look != self._look or not docked(self._icon, self._kit):
+                self._look = look
+                _on_screen(partial(setattr, self._icon, "icon", self._image(look)))
+            _on_screen(partial(setattr, self._icon, "title", title))
+            tree = menu.tree(self._status, self._choices, self._autostart.enabled())
+            if tree != self._tree:
+                self._tree = tree
+                _on_screen(partial(setattr, self._icon, "menu", self._menu(tree)))
+            _on_screen(partial(setattr, self._icon, "visible", True))
+            if isinstance(self._icon, Illustrated) and self._thumbnails.collect(tree):  # which takes longer
+                self._icon.illustrate(self._thumbnails.ready)
+
+    def _menu(self, entries: Iterable[Entry]) -> pystray.Menu:
+        import pystray
+
+        return pystray.Menu(*map(self._item, entries))
+
+    def _item(self, entry: Entry) -> pystray.MenuItem:
+        import pystray
+
+        if entry == LINE:
+            return pystray.Menu.SEPARATOR
+        checked, action = entry.checked, entry.action
+        item = pystray.MenuItem(
+            # Windows takes & for the sign before the letter that chooses an entry.
+            entry.label.replace("&", "&&") if sys.platform == "win32" else entry.label,
+            self._menu(entry.entries) if entry.entries else lambda: self._todo.put(partial(self._do, action)),
+            checked=None if checked is None else lambda _: checked,
+            radio=entry.radio,
+            default=entry.default,
+            enabled=entry.enabled,
+        )
+        setattr(item, PICTURE, entry.picture)
+        return item
+
+    def _image(self, look: icons.Face) -> Image.Image:
+        image = icons.face(look, _SIZE)
+        return icons.opaque(image, _GROUND) if self._kit.backend == "xorg" else image
+
+    def _work(self) -> None:
+        while True:
+            task = self._todo.get()
+            try:
+                task()
+            except VbgcamError as exc:
+                log.warning("%s", exc)
+                self._tell(str(exc))
+            except Exception as exc:
+                log.error("internal error: %s", exc, exc_info=True)
+
+    def _do(self, action: Action | None) -> None:
+        """What was clicked."""
+        if isinstance(action, Mapping):
+            self._client.do(action)
+        elif isinstance(action, Copy):
+            clipboard.copy(action.text, self._kit)
+        elif action == "report":
+            clipboard.copy(self._client.report(), self._kit)
+            self._tell("The diagnosis is on the clipboard.")
+        elif action == "autostart":
+            self._switch_autostart()
+        elif action == "add" and self._kit.gtk:
+            module("GLib").idle_add(self._choose)
+        elif action in {"panel", "add"}:  # the panel takes files, too
+            opening.browse(self._client.open())
+
+    def _switch_autostart(self) -> None:
+        try:
+            if self._autostart.enabled():
+                self._autostart.disable()
+            else:
+                self._autostart.enable(autostart.command())
+        finally:
+            self._show()
+
+    def _choose(self) -> None:
+        """Files for the gallery. In GTK's thread."""
+        if self._dialog is not None:
+            self._dialog.present()
+            return
+        self._dialog = chooser.dialog(self._chosen)
+
+    def _chosen(self, paths: Sequence[Path]) -> None:
+        """In GTK's thread."""
+        self._dialog = None
+        if paths:
+            self._todo.put(partial(self._add, paths))
+
+    def _add(self, paths: Sequence[Path]) -> None:
+        """One picture is shown at once: who adds it wants it."""
+        specs = [self._client.upload(path) for path in paths]
+        if len(specs) == 1:
+            self._client.do({"do": "background", "to": specs[0]})
+
+    def _tell(self, text: str) -> None:
+        if self._icon.HAS_NOTIFICATION:
+            _on_screen(partial(self._icon.notify, text, NAME))
+
+
+def _patiently(ask: Callable[[], T]) -> T | None:
+    """None where the program is gone, or does not answer for long."""
+    for last in (False, True):
+        try:
+            return ask()
+        except VbgcamError as exc:
+            log.debug("the running program: %s", exc)
+            if not last:
+                time.sleep(_ONCE_MORE)
+    return None
+
+
+def _on_screen(change: Callable[[], object]) -> None:
+    """macOS allows it in the main thread alone; elsewhere pystray sees to it."""
+    if sys.platform == "darwin":
+        importlib.import_module("PyObjCTools.AppHelper").callAfter(change)
+    else:
+        change()
+
+
+@contextlib.contextmanager
+def _only_one() -> Iterator[bool]:
+    """Whether there is no other icon of this user's. pystray hands pictures to the panel as temporary files, and leaves
+    them where it is killed: they go into a folder that the next one clears."""
+    folder = runtime_folder()
+    lock = FileLock(folder / "tray.lock", mode=0o600)
+    pictures = folder / "tray"
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        yield False
+        return
+    try:
+        shutil.rmtree(pictures, ignore_errors=True)
+        pictures.mkdir(mode=0o700)
+        tempfile.tempdir = str(pictures)
+        yield True
+    finally:
+        tempfile.tempdir = None
+        shutil.rmtree(pictures, ignore_errors=True)
+        lock.release()
+
+
+if __name__ == "__main__":
+    sys.exit(run(Client.find()))

@@ -1,0 +1,168 @@
+"""PipeWire's client library by its C interface, as far as a camera needs it: no other binding for Python has video.
+
+The structures are those of libpipewire-0.3, whose interface has been kept since 2020. The tests run on Debian 12's
+0.3.65; all of them were tried on 1.4.2 with WirePlumber 0.5.8 as well. The library is loaded when it is first asked
+for. Each call gives the interpreter's lock away for as long as it lasts.
+"""
+
+from __future__ import annotations
+
+import ctypes as c
+import functools
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from vbgcam import distro
+from vbgcam.errors import OutputError
+
+ANY: Final = 0xFFFFFFFF
+DIRECTION_OUTPUT: Final = 1
+MAP_BUFFERS, DRIVER = 1 << 2, 1 << 3
+"""Flags of a stream: the buffers are mapped for us; we say when a picture is there."""
+CORRUPTED: Final = 1
+"""A chunk's flag: readers leave the picture out."""
+
+ERROR, UNCONNECTED, CONNECTING, PAUSED, STREAMING = -1, 0, 1, 2, 3
+"""A stream's states."""
+
+
+class Chunk(c.Structure):
+    _fields_ = (("offset", c.c_uint32), ("size", c.c_uint32), ("stride", c.c_int32), ("flags", c.c_int32))
+
+
+class Data(c.Structure):
+    _fields_ = (
+        ("type", c.c_uint32),
+        ("flags", c.c_uint32),
+        ("fd", c.c_int64),
+        ("mapoffset", c.c_uint32),
+        ("maxsize", c.c_uint32),
+        ("data", c.c_void_p),
+        ("chunk", c.POINTER(Chunk)),
+    )
+
+
+class Meta(c.Structure):
+    _fields_ = (("type", c.c_uint32), ("size", c.c_uint32), ("data", c.c_void_p))
+
+
+class SpaBuffer(c.Structure):
+    _fields_ = (
+        ("n_metas", c.c_uint32),
+        ("n_datas", c.c_uint32),
+        ("metas", c.POINTER(Meta)),
+        ("datas", c.POINTER(Data)),
+    )
+
+
+class Buffer(c.Structure):
+    """The library appends fields from version to version; it allocates them itself."""
+
+    _fields_ = (("buffer", c.POINTER(SpaBuffer)),)
+
+
+StateChanged = c.CFUNCTYPE(None, c.c_void_p, c.c_int, c.c_int, c.c_char_p)
+ParamChanged = c.CFUNCTYPE(None, c.c_void_p, c.c_uint32, c.c_void_p)
+BufferChanged = c.CFUNCTYPE(None, c.c_void_p, c.POINTER(Buffer))
+
+
+class Events(c.Structure):
+    _fields_ = (
+        ("version", c.c_uint32),
+        ("destroy", c.c_void_p),
+        ("state_changed", StateChanged),
+        ("control_info", c.c_void_p),
+        ("io_changed", c.c_void_p),
+        ("param_changed", ParamChanged),
+        ("add_buffer", BufferChanged),
+        ("remove_buffer", BufferChanged),
+        ("process", c.c_void_p),
+        ("drained", c.c_void_p),
+        ("command", c.c_void_p),
+        ("trigger_done", c.c_void_p),
+    )
+    VERSION: Final = 2
+
+
+class _DictItem(c.Structure):
+    _fields_ = (("key", c.c_char_p), ("value", c.c_char_p))
+
+
+class _Dict(c.Structure):
+    _fields_ = (("flags", c.c_uint32), ("n_items", c.c_uint32), ("items", c.POINTER(_DictItem)))
+
+
+_Pods = c.POINTER(c.c_void_p)
+_CALLS: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
+    "pw_init": (None, (c.c_void_p, c.c_void_p)),
+    "pw_log_set_level": (None, (c.c_int,)),
+    "pw_get_library_version": (c.c_char_p, ()),
+    "pw_thread_loop_new": (c.c_void_p, (c.c_char_p, c.c_void_p)),
+    "pw_thread_loop_get_loop": (c.c_void_p, (c.c_void_p,)),
+    "pw_thread_loop_start": (c.c_int, (c.c_void_p,)),
+    "pw_thread_loop_stop": (None, (c.c_void_p,)),
+    "pw_thread_loop_destroy": (None, (c.c_void_p,)),
+    "pw_thread_loop_lock": (None, (c.c_void_p,)),
+    "pw_thread_loop_unlock": (None, (c.c_void_p,)),
+    "pw_properties_new_dict": (c.c_void_p, (c.POINTER(_Dict),)),
+    "pw_stream_new_simple": (c.c_void_p, (c.c_void_p, c.c_char_p, c.c_void_p, c.POINTER(Events), c.c_void_p)),
+    "pw_stream_connect": (c.c_int, (c.c_void_p, c.c_int, c.c_uint32, c.c_uint32, _Pods, c.c_uint32)),
+    "pw_stream_update_params": (c.c_int, (c.c_void_p, _Pods, c.c_uint32)),
+    "pw_stream_dequeue_buffer": (c.POINTER(Buffer), (c.c_void_p,)),
+    "pw_stream_queue_buffer": (c.c_int, (c.c_void_p, c.POINTER(Buffer))),
+    "pw_stream_trigger_process": (c.c_int, (c.c_void_p,)),
+    "pw_stream_destroy": (None, (c.c_void_p,)),
+}
+
+
+@functools.cache
+def load() -> Any:
+    """The library, ready to be used. Raises OutputError."""
+    try:
+        library = c.CDLL("libpipewire-0.3.so.0")
+        for name, (result, arguments) in _CALLS.items():
+            function = getattr(library, name)
+            function.restype, function.argtypes = result, arguments
+    except (OSError, AttributeError) as exc:
+        raise OutputError("PipeWire is not installed", mend=distro.install("pipewire wireplumber")) from exc
+    library.pw_init(None, None)
+    if "PIPEWIRE_DEBUG" not in os.environ:
+        # Each restart of PipeWire would put lines of the library's on a person's terminal.
+        library.pw_log_set_level(0)
+    return library
+
+
+def properties(library: Any, said: Mapping[str, str]) -> int:
+    """Properties of a stream, which takes them over. They are text and not parsed by anybody. Raises MemoryError."""
+    items = (_DictItem * len(said))(*[_DictItem(key.encode(), value.encode()) for key, value in said.items()])
+    made = library.pw_properties_new_dict(c.byref(_Dict(0, len(said), items)))
+    if not made:
+        raise MemoryError
+    return int(made)
+
+
+def meta(buffer: SpaBuffer, kind: int, size: int) -> int | None:
+    """Where the buffer has `size` bytes of that kind; None where it has none such."""
+    for item in buffer.metas[: buffer.n_metas]:
+        if item.type == kind and item.data and item.size >= size:
+            return int(item.data)
+    return None
+
+
+def pods(said: Sequence[bytes]) -> tuple[Any, int]:
+    """The two arguments that a call takes for its pods. The first keeps what it points at."""
+    # At an address that 8 divides, as is asked of pods.
+    kept = [(c.c_uint64 * (len(pod) // 8)).from_buffer_copy(pod) for pod in said]
+    array = (c.c_void_p * len(kept))(*map(c.addressof, kept))
+    array.kept = kept  # type: ignore[attr-defined]
+    return array, len(kept)
+
+
+def pod_at(address: int, head: int, longest: int) -> bytes:
+    """A pod that the library points at. Raises ValueError where its body is longer than `longest` bytes."""
+    length = int.from_bytes(c.string_at(address, 4), sys.byteorder)
+    if length > longest:
+        raise ValueError(f"a pod of {length} bytes")
+    return c.string_at(address, head + length)
