@@ -18,6 +18,7 @@ import pytest
 
 from tests.users import wait
 from vbgcam import __version__
+from vbgcam.doctor.own import pip
 
 TOP = Path(__file__).resolve().parents[1]
 DEBIAN = TOP / "packaging" / "debian"
@@ -239,6 +240,15 @@ def test_two_set_ups_at_once_do_not_meet(computer: Computer) -> None:
         holder.communicate()
     assert code == 1
     assert "another vbgcam-setup is at work" in said
+
+
+def test_the_doctor_names_what_made_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert pip("numpy") == f"{sys.executable} -m pip install numpy"
+    (tmp_path / "choice").write_text("cpu\n")
+    assert pip("numpy") == "vbgcam-setup"
+    monkeypatch.setattr(os, "access", lambda path, mode: (Path(path), mode) != (tmp_path / "choice", os.W_OK))
+    assert pip("numpy") == "sudo vbgcam-setup"
 
 
 def test_an_environment_that_does_not_fit_any_more_is_said(computer: Computer) -> None:

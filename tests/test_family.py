@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from vbgcam.errors import ModelError
 from vbgcam.frames import U8, Planes, RawFrame, Size
 from vbgcam.segment import Probability
 from vbgcam.segment.engine import OutOfMemory
-from vbgcam.segment.family import LADDER, LIVE_START, TorchvisionSegmenter, choose_device, default_threads
+from vbgcam.segment.family import LADDER, LIVE_START, TorchvisionSegmenter, choose_device, default_threads, engine
 
 FRAME = RawFrame(room_with_person(1, Size(640, 360)), 1.0)
 
@@ -147,6 +149,20 @@ def test_other_troubles_are_not_hidden() -> None:
 
     with pytest.raises(ModelError, match="the network failed"):
         segmenter(Failing(), 128).probability(FRAME)
+
+
+def test_without_torch_a_network_that_was_never_converted_is_refused_in_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in [name for name in sys.modules if name.startswith("vbgcam.segment.torchvision")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr("vbgcam.segment.family.subprocess.run", lambda *_args, **_settings: None)
+    weights = tmp_path / "lraspp.pth"
+    weights.write_bytes(b"never read")
+    with pytest.raises(ModelError, match="torch, which cannot be imported") as caught:
+        engine("lraspp_mobilenet_v3_large", weights, "cpu")
+    assert "chroma, plate" in caught.value.mend
 
 
 def test_without_a_driver_torch_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,12 @@ def libraries(machine: Machine) -> Iterator[Check]:
 
 
 def pip(*words: str) -> str:
-    """pip of the Python that runs this."""
+    """pip of the Python that runs this; of an environment that the Debian package's vbgcam-setup made, that, which
+    makes it anew."""
+    choice = Path(sys.prefix, "choice")
+    if choice.exists():
+        mine = os.access(choice, os.W_OK)
+        return "vbgcam-setup" if mine else "sudo vbgcam-setup"
     return shlex.join([sys.executable, "-m", "pip", "install", *words])
 
 

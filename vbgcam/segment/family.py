@@ -20,7 +20,7 @@ from vbgcam.errors import ModelError
 from vbgcam.frames import RawFrame, Size
 from vbgcam.pixels import small_rgb
 from vbgcam.segment import Options, Probability, Progress
-from vbgcam.segment.engine import Engine, OutOfMemory, quiet_torch
+from vbgcam.segment.engine import Engine, OutOfMemory, one_line, quiet_torch
 from vbgcam.segment.weights import ensure
 
 log = logging.getLogger(__name__)
@@ -166,8 +166,13 @@ def engine(name: str, path: Path, device: str, *, hard: bool = False, threads: i
             from vbgcam.segment.openvino import OpenVinoEngine, load
 
             def convert() -> openvino.Model:
-                from vbgcam.segment.torchvision import converted, person
-
+                try:
+                    from vbgcam.segment.torchvision import converted, person
+                except ImportError as exc:  # the Debian package's set-up may leave it out
+                    raise ModelError(
+                        f"{name} is made ready with torch, which cannot be imported: {one_line(exc)}",
+                        mend="`vbgcam doctor` says how it is installed; chroma, plate and onnx:FILE do without",
+                    ) from exc
                 return converted(person(name, path, hard=hard))
 
             folder = networks_folder()
