@@ -48,8 +48,10 @@ has_tools() {
 source_copy() {
     mkdir -p "$1"
     tar -C "$top" --exclude='__pycache__' --exclude='*.py[co]' --exclude='*.egg-info' -cf - \
-        CHANGELOG.md LICENSE MANIFEST.in README.md config.example.toml packaging pyproject.toml tests typings vbgcam |
+        CHANGELOG.md LICENSE README.md config.example.toml packaging pyproject.toml tests typings vbgcam |
         tar -C "$1" -xf -
+    # setuptools looks for it at the top.
+    cp -- "$1/packaging/MANIFEST.in" "$1/"
 }
 
 # The time that goes into all files, so that the same source gives the same bytes: of the last commit, or else of the
