@@ -1,8 +1,6 @@
 """`python -m vbgcam` is the command `vbgcam`."""
 
-import sys
-
-from vbgcam.cli import main
+from vbgcam.cli import program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from vbgcam import __version__
 from vbgcam.errors import ConfigError, VbgcamError
@@ -57,6 +57,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     _set_up_log(arguments.verbose)
     with _log_kept(arguments.verb), _signals_caught(interruption):
         return _perform(arguments, interruption)
+
+
+def program() -> NoReturn:
+    """`main` as a process of its own. All that has to be closed is by then, and nothing is unwound after it: Python
+    would end the threads that a library still holds (a network in mid-inference, a picture that is drawn for nobody any
+    more) inside the library's C++, which aborts the process."""
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # whoever read it has gone
+            stream.flush()
+    os._exit(code)
 
 
 def _perform(arguments: argparse.Namespace, interruption: Interruption) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import shlex
 import signal
 import sys
@@ -87,7 +86,7 @@ def _settings(arguments: Namespace, **fixed: str) -> Settings:
 
 def run(arguments: Namespace, interruption: Interruption) -> int:
     """The daemon. Ctrl-C ends it with 130, a service manager's SIGTERM with 0."""
-    ended = app.serve(
+    app.serve(
         arguments.config,
         _overrides(arguments),
         interruption,
@@ -96,13 +95,7 @@ def run(arguments: Namespace, interruption: Interruption) -> int:
         desk=not arguments.no_tray,
         report=_report,
     )
-    code = INTERRUPTED if interruption.by == signal.SIGINT else 0
-    if not ended:
-        # A library holds a thread (a network in mid-inference); the devices are released, so leave without it.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    return code
+    return INTERRUPTED if interruption.by == signal.SIGINT else 0
 
 
 def _report() -> str:

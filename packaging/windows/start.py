@@ -7,7 +7,7 @@ import multiprocessing
 import runpy
 import sys
 
-from vbgcam.cli import main
+from vbgcam.cli import program
 
 if __name__ == "__main__":
     multiprocessing.freeze_support()
@@ -17,5 +17,5 @@ if __name__ == "__main__":
         if words[2] != "vbgcam":
             runpy.run_module(words[2], run_name="__main__", alter_sys=True)
             sys.exit()
-        words = words[3:]
-    sys.exit(main(words))
+        sys.argv[1:] = words[3:]
+    program()
