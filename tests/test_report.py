@@ -147,6 +147,7 @@ def test_a_rating_goes_by_keys_is_kept_over_a_reload_and_ends_with_means_and_a_h
     page.write(of_pairs(6), look, tmp_path / "r.html")
     address = (tmp_path / "r-rating.html").as_uri()
     with chromium(tmp_path / "profile") as driver:
+        driver.implicitly_wait(10)
         driver.get(address)
         driver.find_element("id", mode).click()
         seen = []
@@ -154,7 +155,7 @@ def test_a_rating_goes_by_keys_is_kept_over_a_reload_and_ends_with_means_and_a_h
             if number == 5:
                 press(driver, "1")
                 press(driver, "\ue003")  # Backspace: the answer is taken back
-                driver.get(address)
+                driver.refresh()
             assert driver.find_element("id", "count").text == f"{number + 1} of 12"
             pictures = driver.find_elements("css selector", "#place img")
             assert len(pictures) == (2 if mode == "pairs" else 1)
