@@ -27,20 +27,6 @@ from tests.desks import until
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 
-# No services that would be started, as on a bus of the machine's own.
-_BUS: Final = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>session</type>
-  <listen>unix:tmpdir=/tmp</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow send_destination="*" eavesdrop="true"/>
-    <allow eavesdrop="true"/>
-    <allow own="*"/>
-  </policy>
-</busconfig>
-"""
 _GTK: Final = """
 from vbgcam.desktop import toolkit
 if not toolkit.load_gi():
@@ -55,6 +41,23 @@ else:
             toolkit.module(name, version)
         except ImportError:
             print(package)
+"""
+
+
+def bus_settings(listen: str) -> str:
+    """Of a session bus at that address, without services that would be started, as on a bus of the machine's own."""
+    return f"""<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>{listen}</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
 """
 
 
@@ -99,7 +102,7 @@ class Desktop:
 
     def __enter__(self) -> Self:
         settings = self.folder / "bus.conf"
-        settings.write_text(_BUS)
+        settings.write_text(bus_settings("unix:tmpdir=/tmp"))
         command = ["dbus-daemon", f"--config-file={settings}", "--nofork", "--nopidfile", "--print-address=1"]
         self._bus = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert self._bus.stdout is not None

@@ -20,6 +20,7 @@ from typing import Any, Final, Self
 
 import pytest
 
+from tests.desktop import bus_settings
 from vbgcam.errors import OutputError
 from vbgcam.frames import SafeFrame, Size
 from vbgcam.output import Output
@@ -65,19 +66,6 @@ def until(true: Callable[[], bool], what: str, seconds: float = PATIENCE) -> flo
 
 
 # Nothing is started by name: what runs here was started here.
-_BUS: Final = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>session</type>
-  <listen>unix:path={socket}</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow send_destination="*" eavesdrop="true"/>
-    <allow eavesdrop="true"/>
-    <allow own="*"/>
-  </policy>
-</busconfig>
-"""
 _STORE: Final = "org.freedesktop.impl.portal.PermissionStore"
 
 
@@ -126,7 +114,7 @@ class PipeWireDesktop:
 
     def _start(self) -> None:
         settings = self.folder / "bus.conf"
-        settings.write_text(_BUS.format(socket=self.run / "bus"))
+        settings.write_text(bus_settings(f"unix:path={self.run}/bus"))
         if self._portal:
             self.environment["DISPLAY"] = self._screen()
         self._begin("dbus-daemon", f"--config-file={settings}", "--nofork", "--nopidfile")

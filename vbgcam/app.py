@@ -41,12 +41,11 @@ def run(
     stats_file: Path | None,
     interrupted: threading.Event,
     tick: Callable[[Stats], bool] = lambda _stats: False,
-) -> bool:
-    """The live chain alone, from start to end. `tick`, called about ten times a second, may end it too. False where a
-    thread had to be left behind (see `Session.stop`). Raises what made the run fail; the figures are written in any
-    case."""
+) -> None:
+    """The live chain alone, from start to end. `tick`, called about ten times a second, may end it too. Raises
+    what made the run fail; the figures are written in any case."""
     session = Session(plan(settings), _stats(settings))
-    return _lived(session, _Alone(lambda: tick(session.stats)), duration, stats_file, interrupted)
+    _lived(session, _Alone(lambda: tick(session.stats)), duration, stats_file, interrupted)
 
 
 def serve(
@@ -58,7 +57,7 @@ def serve(
     stats_file: Path | None = None,
     desk: bool = True,
     report: Callable[[], str] = lambda: "",
-) -> bool:
+) -> None:
     """The daemon: one for each user, with everything that controls it. `path`, `overrides`: see `Layers`. `desk`: with
     what belongs to a desktop, where there is one: the tray icon, the panel at the first start, and patience with a
     virtual camera that is not there yet, since the panel says how to make it. `report`: makes the doctor's. Else as
@@ -80,7 +79,7 @@ def serve(
         gallery = Gallery(data_folder() / "backgrounds", cache / "thumbnails")
         controller = Controller(session, layers, state, gallery, report=report)
         controls = _Controls(controller, place, desk=desk, welcome=desk and not state.welcomed)
-        return _lived(session, controls, duration, stats_file, interrupted)
+        _lived(session, controls, duration, stats_file, interrupted)
 
 
 def _planned(layers: Layers, *, waits: bool) -> Plan:
@@ -173,7 +172,7 @@ def _lived(
     duration: float | None,
     stats_file: Path | None,
     interrupted: threading.Event,
-) -> bool:
+) -> None:
     """From start to end."""
     stats, orderly = session.stats, False
     service, notices = Service(), Notices()
@@ -197,13 +196,12 @@ def _lived(
             around.stop(orderly=orderly)
         finally:
             try:
-                ended = session.stop()
+                session.stop()  # threads that a library holds are left behind (see `cli.program`)
             finally:
                 service.close()
                 notices.close()
                 if stats_file is not None:
                     write_stats(stats_file, stats)
-    return ended
 
 
 def write_stats(path: Path, stats: Stats) -> None:
