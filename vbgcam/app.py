@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from vbgcam.control.server import Server
 
 log = logging.getLogger(__name__)
+
+# Seconds after which the first backgrounds are drawn although there is no network.
+_UNFURNISHED: Final = 15.0
 
 PANEL: Final = Path(__file__).parent / "desktop" / "panel"
 
@@ -127,6 +131,8 @@ class _Controls:
         self._place = place
         self._welcome = welcome
         self._server: Server | None = None
+        # The first backgrounds are drawn when the network is there: both take all that a small machine has.
+        self._bare, self._began = True, time.monotonic()
         self._tray = TrayKeeper() if desk else None
 
     def start(self) -> None:
@@ -142,10 +148,12 @@ class _Controls:
                 self._tray.start()
             if self._welcome:
                 _beside(self._open_panel)
-        _beside(lambda: _furnish(self._controller.gallery))
 
     def tick(self) -> bool:
         self._controller.tick()
+        if self._bare and (self._controller.settled() or time.monotonic() - self._began > _UNFURNISHED):
+            self._bare = False
+            _beside(lambda: _furnish(self._controller.gallery))
         if self._tray is not None:
             self._tray.tick()
         return self._controller.quit.is_set()
