@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +40,8 @@ def _home_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
     with pytest.MonkeyPatch.context() as patch:
         for name in ("STATE_HOME", "DATA_HOME", "RUNTIME_DIR"):
             patch.setenv(f"XDG_{name}", str(tmp_path_factory.mktemp(name.lower())))
+        # Else the program would draw the first backgrounds beside whatever is measured; that is tested by itself.
+        (Path(os.environ["XDG_DATA_HOME"]) / "vbgcam" / "backgrounds").mkdir(parents=True)
         patch.delenv("DISPLAY", raising=False)
         patch.delenv("WAYLAND_DISPLAY", raising=False)
         yield
