@@ -19,7 +19,7 @@ import shtab  # noqa: E402
 from argparse_manpage.manpage import Manpage  # noqa: E402
 
 from vbgcam import __version__  # noqa: E402
-from vbgcam.cli import command_line  # noqa: E402
+from vbgcam.cli.parser import command_line  # noqa: E402
 
 _FOLDERS: Final = {"DIR", "FOLDER"}
 # Where each shell looks for them, below /usr/share.

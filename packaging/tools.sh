@@ -48,7 +48,7 @@ has_tools() {
 source_copy() {
     mkdir -p "$1"
     tar -C "$top" --exclude='__pycache__' --exclude='*.py[co]' --exclude='*.egg-info' -cf - \
-        CHANGELOG.md LICENSE README.md config.example.toml packaging pyproject.toml tests typings vbgcam |
+        CHANGELOG.md LICENSE README.md config.example.toml packaging pyproject.toml tests vbgcam |
         tar -C "$1" -xf -
     # setuptools looks for it at the top.
     cp -- "$1/packaging/MANIFEST.in" "$1/"

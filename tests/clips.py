@@ -14,8 +14,8 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from tests.fakes import room_with_person
-from vbgcam.frames import U8, Planes, Size
-from vbgcam.pixels import to_av
+from vbgcam.core.frames import U8, Planes, Size
+from vbgcam.pixels.convert import to_av
 
 SIZE = Size(64, 48)
 

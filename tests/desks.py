@@ -25,9 +25,9 @@ import numpy as np
 
 from vbgcam.control import Shot
 from vbgcam.control.client import Client
-from vbgcam.control.place import Place
+from vbgcam.control.instance import Place
 from vbgcam.control.server import Server
-from vbgcam.errors import BackgroundError, ConfigError, ControlError
+from vbgcam.core.errors import BackgroundError, ConfigError, ControlError
 
 
 def status() -> dict[str, Any]:

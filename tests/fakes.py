@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vbgcam.camera import Captured, Got
-from vbgcam.errors import CameraError
-from vbgcam.frames import U8, Backdrop, Planes, RawFrame, SafeFrame, Size
+from vbgcam.core.errors import CameraError
+from vbgcam.core.frames import U8, Backdrop, Planes, RawFrame, SafeFrame, Size
 from vbgcam.output import Audience
 from vbgcam.segment import Probability
 

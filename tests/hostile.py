@@ -20,7 +20,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
-from vbgcam.errors import VbgcamError
+from vbgcam.core.errors import VbgcamError
 
 SECONDS: Final = 30
 """For one case; then the process ends with a traceback."""
@@ -120,9 +120,9 @@ _TOML: Final = (
 
 
 def config_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
-    from vbgcam import config
+    from vbgcam.settings import schema
 
-    text = config.example()
+    text = schema.example()
 
     def case(chance: random.Random) -> Path:
         path = folder / "config.toml"
@@ -132,7 +132,7 @@ def config_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
             path.write_bytes(mutated(text.encode(), chance))
         return path
 
-    return config.load, case
+    return schema.load, case
 
 
 def card_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
@@ -155,9 +155,9 @@ def picture_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
     import pillow_heif
     from PIL import Image
 
-    from vbgcam import pictures
     from vbgcam.background.files import open_file
-    from vbgcam.frames import Size
+    from vbgcam.core.frames import Size
+    from vbgcam.media import images
 
     pillow_heif.register_heif_opener()
     noise = Image.fromarray(np.random.default_rng(1).integers(0, 256, (40, 56, 3), np.uint8))
@@ -196,7 +196,7 @@ def picture_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
 
     def read(path: Path) -> None:
         problem = None
-        for look in (pictures.read, pictures.kind, lambda file: open_file(file, Size(64, 48)).close()):
+        for look in (images.read, images.kind, lambda file: open_file(file, Size(64, 48)).close()):
             try:
                 look(path)
             except VbgcamError as exc:
@@ -212,7 +212,7 @@ def animation_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]
     from PIL import Image
 
     from vbgcam.background.files import open_file
-    from vbgcam.frames import Size
+    from vbgcam.core.frames import Size
 
     rng = np.random.default_rng(2)
     frames = [Image.fromarray(rng.integers(0, 256, (40, 56, 4), np.uint8)) for _ in range(4)]
@@ -243,10 +243,10 @@ def animation_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]
 def film_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
     from tests.clips import film, rooms
     from vbgcam.background.files import open_file
-    from vbgcam.films import Film
-    from vbgcam.frames import Size
+    from vbgcam.core.frames import Size
+    from vbgcam.media.video_reader import Film
     from vbgcam.offline.videos import Look, convert
-    from vbgcam.segment.everything import Everything
+    from vbgcam.segment.pass_through import Everything
 
     seeds = [
         film(folder / "a.mp4", rooms(12), sound="aac", faststart=True),

@@ -21,8 +21,8 @@ from typing import Any, Final, Self
 import pytest
 
 from tests.desktop import bus_settings
-from vbgcam.errors import OutputError
-from vbgcam.frames import SafeFrame, Size
+from vbgcam.core.errors import OutputError
+from vbgcam.core.frames import SafeFrame, Size
 from vbgcam.output import Output
 
 PATIENCE: Final = 30.0

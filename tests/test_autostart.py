@@ -14,9 +14,9 @@ import pytest
 
 from tests.desks import until
 from tests.desktop import ROOT, skip_without
+from vbgcam.core.errors import VbgcamError
 from vbgcam.desktop import autostart
 from vbgcam.desktop.autostart import Autostart, DesktopEntry, LaunchAgent, RunKey
-from vbgcam.errors import VbgcamError
 
 RUN = r"Software\Microsoft\Windows\CurrentVersion\Run"
 APPROVED = r"Software\Microsoft\Windows\CurrentVersion\Explorer\StartupApproved\Run"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vbgcam.background.drawn import DRAWN, hills
-from vbgcam.frames import U8, Size
+from vbgcam.core.frames import U8, Size
 
 every = pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
 

@@ -17,10 +17,10 @@ from PIL import Image
 from vbgcam.background import open_background
 from vbgcam.background.files import Film, _Shot, open_file
 from vbgcam.background.still import Still
-from vbgcam.errors import BackgroundError, MediaError
-from vbgcam.frames import Planes, Size
-from vbgcam.pixels import to_av, to_rgb
-from vbgcam.specs import BackgroundSpec
+from vbgcam.core.errors import BackgroundError, MediaError
+from vbgcam.core.frames import Planes, Size
+from vbgcam.core.specs import BackgroundSpec
+from vbgcam.pixels.convert import to_av, to_rgb
 
 SIZE = Size(32, 24)
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from vbgcam.background import open_background
 from vbgcam.background.still import Still, card
-from vbgcam.frames import U8, Size
-from vbgcam.pixels import FITS, Fit, color_yuv, to_rgb
-from vbgcam.specs import BackgroundSpec
+from vbgcam.core.frames import U8, Size
+from vbgcam.core.specs import BackgroundSpec
+from vbgcam.pixels.convert import FITS, Fit, color_yuv, to_rgb
 
 
 def quarters(width: int, height: int) -> U8:

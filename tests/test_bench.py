@@ -16,9 +16,7 @@ import numpy as np
 import pytest
 
 from tests.networks import left_half
-from vbgcam import pixels
 from vbgcam.bench import FAMILIES, SIZES, changes, frame, gil, inference, label, live, naive, parse_size, scene, stages
-from vbgcam.bench.machine import PACKAGES, describe
 from vbgcam.bench.report import terminal
 from vbgcam.bench.report.chart import Bar, Mark, bars
 from vbgcam.bench.report.page import html
@@ -26,11 +24,13 @@ from vbgcam.bench.run import Request, bench
 from vbgcam.bench.scene import NETWORK, Scene
 from vbgcam.bench.sink import MemorySink
 from vbgcam.bench.timing import Clocks, interleaved
-from vbgcam.cli import main
-from vbgcam.errors import ConfigError
-from vbgcam.frames import U8, Planes, Size
+from vbgcam.cli.main import main
+from vbgcam.core.errors import ConfigError
+from vbgcam.core.frames import U8, Planes, Size
 from vbgcam.mask import finish
+from vbgcam.pixels import convert
 from vbgcam.segment import Options
+from vbgcam.system.machine import PACKAGES, describe
 
 SIZE = Size(640, 360)
 TINY = Size(128, 96)
@@ -173,11 +173,11 @@ def test_the_naive_way_unpacks_the_same_picture(seen: Scene, stage: str, toleran
         assert other is not None
         theirs = other()
         assert isinstance(theirs, np.ndarray)
-        assert mean_difference(pixels.to_rgb(ours), as_rgb(theirs)) <= tolerance
+        assert mean_difference(convert.to_rgb(ours), as_rgb(theirs)) <= tolerance
 
 
 def test_the_naive_network_input_is_ours(seen: Scene) -> None:
-    ours = pixels.small_rgb(seen.frame.planes, NETWORK)
+    ours = convert.small_rgb(seen.frame.planes, NETWORK)
     theirs = np.rint(255 * naive.network_input(seen.bgr, NETWORK)).astype(np.uint8)
     assert mean_difference(ours, theirs) <= 2.0
 
@@ -192,14 +192,14 @@ def test_the_naive_blend_is_ours(seen: Scene) -> None:
     with stages.stages(seen) as all_stages:
         ours: Any = all_stages["blend"].ours()
     theirs = naive.blend(seen.bgr, seen.behind_bgr, naive.mask(seen.probability, SIZE))
-    assert mean_difference(pixels.to_rgb(ours.planes), as_rgb(theirs)) <= 2.5
+    assert mean_difference(convert.to_rgb(ours.planes), as_rgb(theirs)) <= 2.5
 
 
 def test_both_blurs_show_the_person_and_soften_the_room(seen: Scene) -> None:
     with stages.stages(seen) as all_stages:
         ours: Any = all_stages["blur"].ours()
     theirs = as_rgb(naive.blur(seen.bgr, naive.mask(seen.probability, SIZE)))
-    shown, before = pixels.to_rgb(ours.planes), as_rgb(seen.bgr)
+    shown, before = convert.to_rgb(ours.planes), as_rgb(seen.bgr)
     person, room = seen.mask.alpha == 255, seen.mask.alpha == 0
 
     def roughness(picture: U8) -> float:
@@ -332,7 +332,7 @@ def test_the_engine_is_measured_beside_torchvisions_own_network() -> None:
 def test_made_weights_answer_everything_between_0_and_1() -> None:
     from vbgcam.segment import reference
 
-    pictures = [pixels.small_rgb(planes, NETWORK) for planes in scene.frames(SIZE, 2)]
+    pictures = [convert.small_rgb(planes, NETWORK) for planes in scene.frames(SIZE, 2)]
     networks = [reference.seeded("lraspp_mobilenet_v3_large", pictures) for _ in range(2)]
     answers = []
     for network in networks:

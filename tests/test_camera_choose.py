@@ -9,10 +9,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from vbgcam.camera import Wanted
+from vbgcam.camera.base import CameraInfo, Mode
 from vbgcam.camera.choose import JPEG, RAW, READABLE, best, by_index, by_name
-from vbgcam.camera.listing import CameraInfo, Mode
-from vbgcam.errors import CameraError
-from vbgcam.frames import Size
+from vbgcam.core.errors import CameraError
+from vbgcam.core.frames import Size
 
 HD, VGA, FULL_HD = Size(1280, 720), Size(640, 480), Size(1920, 1080)
 

@@ -7,11 +7,11 @@ import threading
 import numpy as np
 import pytest
 
-from vbgcam import pixels
 from vbgcam.camera import Captured, Source, Wanted, drawn, open_source
 from vbgcam.camera.demo import DemoCamera, DemoSource
-from vbgcam.frames import Size
-from vbgcam.specs import SourceSpec
+from vbgcam.core.frames import Size
+from vbgcam.core.specs import SourceSpec
+from vbgcam.pixels import convert
 
 SIZE = Size(96, 54)
 
@@ -46,7 +46,7 @@ def _read(source: Source) -> Captured:
 @pytest.mark.parametrize("seconds", [0.0, 1.6, 10.5])
 def test_without_noise_the_planes_are_those_of_the_drawn_frame_to_the_digit(size: Size, seconds: float) -> None:
     planes = DemoCamera(size, noise=False).frame(seconds, 0)
-    np.testing.assert_array_equal(planes.data, pixels.from_rgb(drawn.frame(size, seconds)).data)
+    np.testing.assert_array_equal(planes.data, convert.from_rgb(drawn.frame(size, seconds)).data)
 
 
 def test_noise_is_small_and_belongs_to_the_frame_number() -> None:

@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 
 from vbgcam.camera import Got, Wanted, device
+from vbgcam.camera.base import Broken, CameraInfo, Layout, Mode
 from vbgcam.camera.device import DeviceSource
-from vbgcam.camera.listing import CameraInfo, Layout, Mode
-from vbgcam.camera.system import Broken
-from vbgcam.errors import CameraError
-from vbgcam.frames import U8, Size
+from vbgcam.core.errors import CameraError
+from vbgcam.core.frames import U8, Size
 
 SIZE = Size(16, 8)
 GOOD = np.full(SIZE.i420_bytes, 90, np.uint8)

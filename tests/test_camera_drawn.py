@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from vbgcam.camera import drawn
 from vbgcam.camera.drawn.grain import SIGMA_CHROMA, SIGMA_LUMA, add_grain
 from vbgcam.camera.drawn.person import pose
-from vbgcam.frames import Planes, Size
+from vbgcam.core.frames import Planes, Size
 
 GREETING, GESTURE_LEFT, TALKING = 1.6, 10.5, 4.2
 

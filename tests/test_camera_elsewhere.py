@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 
 from vbgcam.camera import Wanted, elsewhere, listing
+from vbgcam.camera.base import Broken, CameraInfo, Layout
 from vbgcam.camera.elsewhere import Elsewhere, PumpedStream
-from vbgcam.camera.listing import CameraInfo, Layout
-from vbgcam.camera.system import Broken
 from vbgcam.camera.unpack import unpacker
-from vbgcam.errors import CameraError
-from vbgcam.frames import U8, Size
-from vbgcam.pixels import color_yuv
+from vbgcam.core.errors import CameraError
+from vbgcam.core.frames import U8, Size
+from vbgcam.pixels.convert import color_yuv
 
 SIZE = Size(64, 48)
 WANTED = Wanted(SIZE)

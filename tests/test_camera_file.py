@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from tests.clips import SIZE, film, grey, sound_only
 from vbgcam.camera import Got, Source, Wanted, open_source
 from vbgcam.camera.file import FileSource, LeaveOut, Pace, Show
-from vbgcam.errors import CameraError
-from vbgcam.pixels import to_av
-from vbgcam.specs import SourceSpec
+from vbgcam.core.errors import CameraError
+from vbgcam.core.specs import SourceSpec
+from vbgcam.pixels.convert import to_av
 
 
 class Clock:

@@ -20,15 +20,14 @@ if sys.platform != "linux":
 
 import grp
 
-from vbgcam import v4l2
 from vbgcam.camera import Wanted, linux, listing
 from vbgcam.camera import v4l2 as capture
+from vbgcam.camera.base import Broken, CameraInfo, Layout, Mode
 from vbgcam.camera.choose import Choice
 from vbgcam.camera.linux import Linux, V4l2Stream
-from vbgcam.camera.listing import CameraInfo, Layout, Mode
-from vbgcam.camera.system import Broken
-from vbgcam.errors import CameraError
-from vbgcam.frames import Size
+from vbgcam.core.errors import CameraError
+from vbgcam.core.frames import Size
+from vbgcam.system import v4l2
 
 HD = Size(1280, 720)
 MODE = Mode("YUYV", HD, (30.0, 15.0))

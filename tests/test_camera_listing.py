@@ -16,9 +16,10 @@ import cv2
 import pytest
 
 from vbgcam.camera import listing
-from vbgcam.camera.listing import CameraInfo, Mode, as_json, camera_at, cameras, describe, offers
-from vbgcam.errors import CameraError
-from vbgcam.frames import Size
+from vbgcam.camera.base import CameraInfo, Mode
+from vbgcam.camera.listing import as_json, camera_at, cameras, describe, offers
+from vbgcam.core.errors import CameraError
+from vbgcam.core.frames import Size
 
 HD, VGA = Size(1280, 720), Size(640, 480)
 MODES = (Mode("MJPG", HD, (30.0, 15.0)), Mode("YUYV", HD, (29.97, 10.0)), Mode("YUYV", VGA, ()))
@@ -75,8 +76,8 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    from vbgcam import v4l2
     from vbgcam.camera import v4l2 as capture
+    from vbgcam.system import v4l2
 
     machine = Machine(tmp_path)
     nodes = v4l2.nodes

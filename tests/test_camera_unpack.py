@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import vbgcam.loops  # noqa: F401  # compiled here: inside a property's first example it would pass hypothesis' deadline
+import vbgcam.pixels.kernels  # noqa: F401  # compiled here: inside a property's first example it would pass hypothesis' deadline
+from vbgcam.camera.base import Layout
 from vbgcam.camera.choose import RAW, READABLE
-from vbgcam.camera.listing import Layout
 from vbgcam.camera.unpack import unpacker
-from vbgcam.frames import U8, Planes, Size
-from vbgcam.pixels import color_yuv
+from vbgcam.core.frames import U8, Planes, Size
+from vbgcam.pixels.convert import color_yuv
 
 SIZE = Size(64, 48)
 

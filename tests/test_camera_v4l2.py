@@ -11,10 +11,10 @@ import pytest
 
 pytest.importorskip("fcntl", reason="Video4Linux is Linux's")
 
-from vbgcam import v4l2
 from vbgcam.camera import v4l2 as capture
-from vbgcam.camera.listing import Layout, Mode
-from vbgcam.frames import Size
+from vbgcam.camera.base import Layout, Mode
+from vbgcam.core.frames import Size
+from vbgcam.system import v4l2
 
 HD, VGA = Size(1280, 720), Size(640, 480)
 S_FMT, REQBUFS, QBUF, STREAMON, STREAMOFF = 5, 8, 15, 18, 19

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vbgcam.errors import ModelError
+from vbgcam.core.errors import ModelError
 from vbgcam.segment import card as cards
 from vbgcam.segment.card import Card, CardInput, CardOutput, CardState, find, parse, read, shipped
 

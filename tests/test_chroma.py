@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbgcam.compose import Composer
-from vbgcam.errors import ModelError
-from vbgcam.films import Film
-from vbgcam.frames import U8, Backdrop, Planes, RawFrame, Size
+from vbgcam.core.errors import ModelError
+from vbgcam.core.frames import U8, Backdrop, Planes, RawFrame, Size
+from vbgcam.core.specs import GREEN
 from vbgcam.mask import finish
-from vbgcam.pixels import color_yuv, from_rgb, to_rgb
+from vbgcam.media.video_reader import Film
+from vbgcam.pixels.convert import color_yuv, from_rgb, to_rgb
+from vbgcam.render.composer import Composer
 from vbgcam.segment.chroma import ChromaKey
-from vbgcam.specs import GREEN
 
 
 def scene(key: tuple[int, int, int], lit: tuple[float, float] = (0.5, 1.1)) -> tuple[RawFrame, U8]:

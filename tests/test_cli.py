@@ -13,8 +13,8 @@ import pytest
 
 from tests.test_config import TEN_MISTAKES
 from vbgcam import __version__
-from vbgcam.cli import main
-from vbgcam.logfile import log_path
+from vbgcam.cli.main import main
+from vbgcam.system.logfile import log_path
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ HEAVY = ("numpy", "cv2", "av", "torch", "torchvision", "numba", "pydantic", "PIL
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["models", "list", "--help"]])
 def test_help_and_version_import_nothing_heavy(arguments: list[str]) -> None:
     script = (
-        "import sys\nfrom vbgcam.cli import main\n"
+        "import sys\nfrom vbgcam.cli.main import main\n"
         f"try:\n    main({arguments!r})\nexcept SystemExit as end:\n    assert not end.code\n"
         f"print('heavy:', [name for name in {HEAVY!r} if name in sys.modules])"
     )
@@ -116,12 +116,12 @@ def test_a_reader_that_has_enough_is_no_error() -> None:
 
 
 def test_a_bug_is_one_line_and_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from vbgcam import verbs
+    from vbgcam.cli import run
 
     def broken(*_: object) -> int:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setitem(verbs.VERBS, "run", broken)
+    monkeypatch.setitem(run.VERBS, "run", broken)
     assert main(["run"]) == 1
     lines = capsys.readouterr().err.splitlines()
     file = log_path()
@@ -138,7 +138,7 @@ def test_a_run_is_told_in_the_log_and_how_it_ended(capsys: pytest.CaptureFixture
     capsys.readouterr()
     lines = log_path().read_text().splitlines()
     assert f"info vbgcam: {__version__} run, Python" in lines[0]
-    assert any("vbgcam.live.capture: source: " in line for line in lines)
+    assert any("vbgcam.live.workers.capture: source: " in line for line in lines)
     assert lines[-1].endswith("error vbgcam: none.mp4 does not exist")
 
 
@@ -157,7 +157,7 @@ def test_a_log_that_cannot_be_kept_costs_one_line(
 def test_what_breaks_a_thread_is_one_line_and_its_traceback_is_in_the_log(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from vbgcam import verbs
+    from vbgcam.cli import run
 
     def broken(*_: object) -> int:
         def work() -> None:
@@ -168,7 +168,7 @@ def test_what_breaks_a_thread_is_one_line_and_its_traceback_is_in_the_log(
         thread.join()
         return 0
 
-    monkeypatch.setitem(verbs.VERBS, "run", broken)
+    monkeypatch.setitem(run.VERBS, "run", broken)
     assert main(["run", "--verbose"]) == 0
     assert capsys.readouterr().err.splitlines() == ["vbgcam: error: worker ended: ZeroDivisionError: in a thread"]
     assert "Traceback" not in log_path().read_text()

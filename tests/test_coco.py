@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vbgcam.errors import MediaError
+from vbgcam.core.errors import MediaError
+from vbgcam.core.frames import U8
 from vbgcam.evaluate.coco import CATEGORIES, VOC_NAMES, CocoSet, Confusion, at_preset
-from vbgcam.frames import U8
 
 Rows = list[list[int]]
 SIZES = [(640, 427), (333, 500), (97, 61), (520, 520), (641, 120)]

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fakes import BEHIND, PERSON, SECRET, room_with_person, true_alpha
-from vbgcam.compose import Blur, Composer
-from vbgcam.frames import U8, Backdrop, Fringe, Mask, Planes, RawFrame, Size
-from vbgcam.pixels import color_yuv
+from vbgcam.core.frames import U8, Backdrop, Fringe, Mask, Planes, RawFrame, Size
+from vbgcam.pixels.convert import color_yuv
+from vbgcam.render.composer import Blur, Composer
 
 
 def random_planes(rng: np.random.Generator, size: Size) -> Planes:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from vbgcam import config
-from vbgcam.errors import ConfigError
+from vbgcam.core.errors import ConfigError
+from vbgcam.settings import schema
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -33,13 +33,13 @@ fit = "fill"
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "default_path", lambda: tmp_path / "home" / "config.toml")
+    monkeypatch.setattr(schema, "default_path", lambda: tmp_path / "home" / "config.toml")
 
 
 def test_the_example_file_is_the_defaults_and_explains_every_key() -> None:
     text = (ROOT / "config.example.toml").read_text()
-    assert text == config.example(), "run: vbgcam config example > config.example.toml"
-    assert tomllib.loads(text) == config.Settings().model_dump()
+    assert text == schema.example(), "run: vbgcam config example > config.example.toml"
+    assert tomllib.loads(text) == schema.Settings().model_dump()
     lines = text.splitlines()
     for number, line in enumerate(lines):
         if " = " in line and not line.startswith("#"):
@@ -47,30 +47,30 @@ def test_the_example_file_is_the_defaults_and_explains_every_key() -> None:
 
 
 def test_no_file_gives_the_defaults() -> None:
-    assert config.load() == config.Settings()
+    assert schema.load() == schema.Settings()
 
 
 def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(tmp_path: Path) -> None:
     file = tmp_path / "a.toml"
     file.write_text('[camera]\nfps = 15\nsize = "640x480"\n')
-    settings = config.load(file, {"camera.fps": "25", "output.mirror": "true", "background.show": "#102030"})
+    settings = schema.load(file, {"camera.fps": "25", "output.mirror": "true", "background.show": "#102030"})
     assert (settings.camera.fps, settings.camera.size) == (25, "640x480")
     assert settings.output.mirror
     assert settings.background.show == "#102030"
 
 
 def test_what_is_described_reads_back_as_the_same_settings(tmp_path: Path) -> None:
-    settings = config.load(None, {"camera.source": 'file:a "b" \\ ü.mp4', "mask.max_age_ms": "250"})
+    settings = schema.load(None, {"camera.source": 'file:a "b" \\ ü.mp4', "mask.max_age_ms": "250"})
     file = tmp_path / "a.toml"
-    file.write_text(config.describe(settings), encoding="utf-8")
-    assert config.load(file) == settings
+    file.write_text(schema.describe(settings), encoding="utf-8")
+    assert schema.load(file) == settings
 
 
 def test_ten_mistakes_are_ten_lines_each_with_file_key_value_and_mend(tmp_path: Path) -> None:
     file = tmp_path / "bad.toml"
     file.write_text(TEN_MISTAKES)
     with pytest.raises(ConfigError) as caught:
-        config.load(file)
+        schema.load(file)
     problems = caught.value.problems
     assert len(problems) == 10
     assert all(problem.startswith(f"{file}: ") and "\n" not in problem for problem in problems)
@@ -115,22 +115,22 @@ def test_ten_mistakes_are_ten_lines_each_with_file_key_value_and_mend(tmp_path: 
 )
 def test_mistakes_on_the_command_line_name_it(overrides: dict[str, str], part: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        config.load(None, overrides)
+        schema.load(None, overrides)
     assert part in str(caught.value)
 
 
 @pytest.mark.parametrize(("text", "size"), [("288", 288), ("auto", "auto"), ("32", 32), ("4096", 4096)])
 def test_the_networks_input_is_a_number_or_auto(text: str, size: int | str, tmp_path: Path) -> None:
-    settings = config.load(None, {"model.size": text})
+    settings = schema.load(None, {"model.size": text})
     assert settings.model.size == size
     file = tmp_path / "again.toml"
-    file.write_text(config.describe(settings))
-    assert config.load(file) == settings
+    file.write_text(schema.describe(settings))
+    assert schema.load(file) == settings
 
 
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="vbgcam config example >"):
-        config.load(tmp_path / "none.toml")
+        schema.load(tmp_path / "none.toml")
 
 
 @pytest.mark.parametrize("content", [b"[camera", b"\xff\xfe", b"camera = 3", b"[camera]\nfps = 1\nfps = 2"])
@@ -138,7 +138,7 @@ def test_what_is_no_toml_or_no_table_is_one_line(tmp_path: Path, content: bytes)
     file = tmp_path / "a.toml"
     file.write_bytes(content)
     with pytest.raises(ConfigError) as caught:
-        config.load(file)
+        schema.load(file)
     assert len(caught.value.problems) == 1
     assert str(file) in str(caught.value)
 
@@ -146,7 +146,7 @@ def test_what_is_no_toml_or_no_table_is_one_line(tmp_path: Path, content: bytes)
 def setting_rows() -> list[str]:
     """The README's table of all settings."""
     rows = []
-    for section, field in config.Settings.model_fields.items():
+    for section, field in schema.Settings.model_fields.items():
         for key, setting in field.default.__class__.model_fields.items():
             default = json.dumps(setting.default)
             rows.append(

@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 
 from tests.desks import controlled, until
+from vbgcam.control import auth
 from vbgcam.control import client as module
-from vbgcam.control import guard
 from vbgcam.control.client import Client
-from vbgcam.control.place import Place
-from vbgcam.errors import ConfigError, ControlError
+from vbgcam.control.instance import Place
+from vbgcam.core.errors import ConfigError, ControlError
 
 TOP = Path(__file__).resolve().parents[1]
 
@@ -157,7 +157,7 @@ def test_an_upload_that_cannot_be_is_said(tmp_path: Path) -> None:
         assert line(lambda: it.client.upload(tmp_path)) == f"{tmp_path}: Is a directory"
         large = tmp_path / "large.mp4"
         with large.open("wb") as stream:
-            stream.truncate(guard.UPLOAD + 1)
+            stream.truncate(auth.UPLOAD + 1)
         assert line(lambda: it.client.upload(large)) == f"{large}: is too large for the gallery, which takes 256 MiB"
         assert it.desk.gallery.begun == 0
 

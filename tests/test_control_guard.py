@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbgcam.control import guard
-from vbgcam.control.guard import Codes
+from vbgcam.control import auth
+from vbgcam.control.auth import Codes
 
 PORT = 40123
 OWN = ("127.0.0.1:40123", "localhost:40123")
@@ -21,7 +21,7 @@ TITLE = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retr
 
 
 def asked(hosts: list[str], origins: list[str] | None = None, sites: list[str] | None = None) -> str | None:
-    return guard.refusal(PORT, hosts=hosts, origins=origins or [], sites=sites or [])
+    return auth.refusal(PORT, hosts=hosts, origins=origins or [], sites=sites or [])
 
 
 def row(local: str, remote: str, state: str, uid: int, inode: int = 4711) -> str:
@@ -97,19 +97,19 @@ def test_no_other_text_is_a_host_or_an_origin(text: str) -> None:
 
 @given(st.text(), st.text())
 def test_texts_are_the_same_or_not(one: str, other: str) -> None:
-    assert guard.same(one, other) == (one == other)
-    assert guard.same(one, one)
+    assert auth.same(one, other) == (one == other)
+    assert auth.same(one, one)
 
 
 def test_a_text_that_is_no_text_is_not_the_token() -> None:
-    assert not guard.same("\udc80", "token")
+    assert not auth.same("\udc80", "token")
 
 
 def test_one_header_lets_in_and_no_other() -> None:
-    assert guard.bearer(["Bearer secret"], "secret")
+    assert auth.bearer(["Bearer secret"], "secret")
     for headers in ([], [""], ["secret"], ["bearer secret"], ["Bearer  secret"], ["Bearer secre"], ["Basic secret"]):
-        assert not guard.bearer(headers, "secret")
-    assert not guard.bearer(["Bearer secret", "Bearer secret"], "secret")
+        assert not auth.bearer(headers, "secret")
+    assert not auth.bearer(["Bearer secret", "Bearer secret"], "secret")
 
 
 class Clock:
@@ -152,25 +152,25 @@ def test_the_owner_stands_in_the_row_of_the_sockets_own_end() -> None:
     theirs = row("0100007F:A000", "0100007F:9CBB", "01", 1001)
     other = row("0100007F:A001", "0100007F:9CBB", "01", 1002)
     lines = [TITLE, ours, other, theirs, TITLE]
-    assert guard.owner(lines, ("127.0.0.1", 0xA000), ("127.0.0.1", PORT)) == 1001
-    assert guard.owner(lines, ("127.0.0.1", 0xA001), ("127.0.0.1", PORT)) == 1002
-    assert guard.owner(lines, ("127.0.0.1", 0xA002), ("127.0.0.1", PORT)) is None
-    assert guard.owner(lines, ("127.0.0.2", 0xA000), ("127.0.0.1", PORT)) is None
-    assert guard.owner([], ("127.0.0.1", 0xA000), ("127.0.0.1", PORT)) is None
+    assert auth.owner(lines, ("127.0.0.1", 0xA000), ("127.0.0.1", PORT)) == 1001
+    assert auth.owner(lines, ("127.0.0.1", 0xA001), ("127.0.0.1", PORT)) == 1002
+    assert auth.owner(lines, ("127.0.0.1", 0xA002), ("127.0.0.1", PORT)) is None
+    assert auth.owner(lines, ("127.0.0.2", 0xA000), ("127.0.0.1", PORT)) is None
+    assert auth.owner([], ("127.0.0.1", 0xA000), ("127.0.0.1", PORT)) is None
 
 
 @pytest.mark.skipif(sys.byteorder != "little", reason="the rows were written on a machine of the other byte order")
 def test_an_ipv4_address_in_ipv6s_clothes_is_found() -> None:
     mapped = "0000000000000000FFFF00000100007F"
     lines = [TITLE, TITLE, row(f"{mapped}:A000", f"{mapped}:9CBB", "01", 1001)]
-    assert guard.owner(lines, ("127.0.0.1", 0xA000), ("127.0.0.1", PORT)) == 1001
+    assert auth.owner(lines, ("127.0.0.1", 0xA000), ("127.0.0.1", PORT)) == 1001
 
 
 @pytest.mark.skipif(sys.byteorder != "little", reason="the rows were written on a machine of the other byte order")
 def test_a_socket_that_was_let_go_is_nobodys() -> None:
     """The kernel says 0, which is root, of one that still has to send its last bytes or only waits for its end."""
     lines = [TITLE, row("0100007F:A000", "0100007F:9CBB", "05", 0, inode=0)]
-    assert guard.owner(lines, ("127.0.0.1", 0xA000), ("127.0.0.1", PORT)) is None
+    assert auth.owner(lines, ("127.0.0.1", 0xA000), ("127.0.0.1", PORT)) is None
 
 
 @pytest.mark.skipif(sys.byteorder != "little", reason="the rows were written on a machine of the other byte order")
@@ -181,14 +181,14 @@ def test_who_listens_is_found() -> None:
         row("0100007F:9CBC", "00000000:0000", "0A", 1002),
         row("0100007F:9CBB", "00000000:0000", "0A", 1000),
     ]
-    assert guard.listener(lines, ("127.0.0.1", PORT)) == 1000
-    assert guard.listener(lines, ("127.0.0.1", PORT + 2)) is None
+    assert auth.listener(lines, ("127.0.0.1", PORT)) == 1000
+    assert auth.listener(lines, ("127.0.0.1", PORT + 2)) is None
 
 
 @given(st.lists(st.one_of(st.text(alphabet="0123456789ABCDEF: -"), st.text())))
 def test_no_line_trips_the_reader_up(lines: list[str]) -> None:
-    assert guard.owner(lines, ("127.0.0.1", 1), ("127.0.0.1", 2)) is None
-    assert guard.listener(lines, ("127.0.0.1", 1)) is None
+    assert auth.owner(lines, ("127.0.0.1", 1), ("127.0.0.1", 2)) is None
+    assert auth.listener(lines, ("127.0.0.1", 1)) is None
 
 
 @contextmanager
@@ -201,16 +201,16 @@ def connected(family: socket.AddressFamily) -> Iterator[tuple[socket.socket, soc
             yield client, accepted, port
 
 
-@pytest.mark.skipif(not guard.told(), reason="this system does not tell whose a socket is")
+@pytest.mark.skipif(not auth.told(), reason="this system does not tell whose a socket is")
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
 def test_the_kernel_says_whose_a_connection_is(family: socket.AddressFamily) -> None:
     try:
         with connected(family) as (client, accepted, port):
             peer = accepted.getpeername()
-            assert guard.owner(guard.sockets(), peer, ("127.0.0.1", port)) == os.geteuid()
-            assert guard.listener(guard.sockets(), ("127.0.0.1", port)) == os.geteuid()
+            assert auth.owner(auth.sockets(), peer, ("127.0.0.1", port)) == os.geteuid()
+            assert auth.listener(auth.sockets(), ("127.0.0.1", port)) == os.geteuid()
             client.close()
-            assert guard.owner(guard.sockets(), peer, ("127.0.0.1", port)) is None
+            assert auth.owner(auth.sockets(), peer, ("127.0.0.1", port)) is None
     except OSError as exc:
         pytest.skip(f"no {family.name} here: {exc}")
-    assert guard.listener(guard.sockets(), ("127.0.0.1", port)) is None
+    assert auth.listener(auth.sockets(), ("127.0.0.1", port)) is None

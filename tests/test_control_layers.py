@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbgcam.config import Settings
-from vbgcam.control.layers import Layers
-from vbgcam.control.state import State
-from vbgcam.errors import ConfigError
+from vbgcam.core.errors import ConfigError
+from vbgcam.settings.layered import Layers
+from vbgcam.settings.schema import Settings
+from vbgcam.settings.state import State
 
 
 class Home:

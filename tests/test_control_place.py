@@ -18,18 +18,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vbgcam.control import guard
-from vbgcam.control import place as module
+from vbgcam.control import auth
+from vbgcam.control import instance as module
 from vbgcam.control.client import Client
-from vbgcam.control.place import Place, runtime_folder
-from vbgcam.errors import ControlError
+from vbgcam.control.instance import Place, runtime_folder
+from vbgcam.core.errors import ControlError
 
 TOP = Path(__file__).resolve().parents[1]
 NOBODY = 65534
 HOLDER = """
 import sys
 from pathlib import Path
-from vbgcam.control.place import Place
+from vbgcam.control.instance import Place
 place = Place(Path(sys.argv[1]))
 place.hold()
 if int(sys.argv[2]):
@@ -372,7 +372,7 @@ def test_a_stranger_at_the_port_of_one_that_was_killed_is_not_told_the_token(fol
         assert select.select([stranger], [], [], 0)[0] == []
 
 
-@pytest.mark.skipif(not guard.told(), reason="this system does not tell who listens")
+@pytest.mark.skipif(not auth.told(), reason="this system does not tell who listens")
 @needs_root
 def test_another_user_at_the_port_is_not_told_the_token(folder: Path) -> None:
     """As it is when the program runs and its port is somebody else's."""

@@ -30,11 +30,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.desks import Controlled, FakeDesk, controlled, picture, until
-from vbgcam.control import Shot, connection, guard, messages
+from vbgcam.control import Shot, auth, connection, messages
 from vbgcam.control import server as module
-from vbgcam.control.place import Place
+from vbgcam.control.instance import Place
 from vbgcam.control.server import Server
-from vbgcam.errors import ControlError
+from vbgcam.core.errors import ControlError
 
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -265,7 +265,7 @@ def test_another_user_cannot_take_all_the_connections(it: Controlled) -> None:
 def test_where_the_system_does_not_tell_who_connects_the_rest_of_the_guard_holds(
     it: Controlled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(guard, "told", lambda: False)
+    monkeypatch.setattr(auth, "told", lambda: False)
     assert ask(it, "GET", "/api/status").status == 200
     assert ask(it, "GET", "/api/status", token=False).status == 401
 
@@ -360,7 +360,7 @@ def test_what_is_a_json_object_arrives(it: Controlled) -> None:
 
 @pytest.mark.parametrize("length", ["exact", "chunked"])
 def test_a_command_that_is_too_large_is_refused(it: Controlled, length: str) -> None:
-    body = b'{"do": "' + b"x" * guard.BODY + b'"}'
+    body = b'{"do": "' + b"x" * auth.BODY + b'"}'
     if length == "exact":
         answer = do(it, body)
         assert (answer.status, answer.json()["error"]) == (413, "too large")
@@ -689,7 +689,7 @@ def test_a_command_that_breaks_off_is_not_done(it: Controlled) -> None:
     assert it.desk.done == []
 
 
-@pytest.mark.skipif(not guard.told(), reason="this system does not tell whose a socket is")
+@pytest.mark.skipif(not auth.told(), reason="this system does not tell whose a socket is")
 def test_a_client_that_takes_nothing_is_dropped(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "_TAKING", 0.1)
     it.desk.text = "x" * (32 << 20)
@@ -697,7 +697,7 @@ def test_a_client_that_takes_nothing_is_dropped(it: Controlled, monkeypatch: pyt
         ends = ("127.0.0.1", it.server.port), client.getsockname()
         client.sendall(head(it, "GET /api/report HTTP/1.1"))
         until(lambda: it.desk.called.get("report") == 1)
-        until(lambda: guard.owner(guard.sockets(), *ends) is None)
+        until(lambda: auth.owner(auth.sockets(), *ends) is None)
         assert len(rest(client)) < 32 << 20
 
 
@@ -760,7 +760,7 @@ def test_an_upload_lies_in_a_file_that_its_owner_alone_can_read(it: Controlled, 
 def test_a_background_that_is_too_large_is_refused(
     it: Controlled, length: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(guard, "UPLOAD", 3_000_000)
+    monkeypatch.setattr(auth, "UPLOAD", 3_000_000)
     first = "POST /api/gallery?name=a.jpg HTTP/1.1"
     body = b"x" * 3_000_001
     if length == "exact":

@@ -20,20 +20,21 @@ from hypothesis import strategies as st
 from tests.fakes import SIZE, FakeSegmenter, FakeSource
 from tests.test_control_commands import JSON, VERBS
 from tests.test_live_changes import Watched
-from vbgcam import parts, pictures
+from vbgcam import factory
 from vbgcam.background.gallery import Gallery
-from vbgcam.config import Settings
 from vbgcam.control import controller as controlling
 from vbgcam.control.controller import Controller
-from vbgcam.control.layers import Layers
-from vbgcam.control.state import State
-from vbgcam.errors import ConfigError, ModelError, VbgcamError
+from vbgcam.core.errors import ConfigError, ModelError, VbgcamError
 from vbgcam.live import pace
-from vbgcam.live.inference import Network
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
-from vbgcam.pixels import color_yuv
+from vbgcam.live.workers.inference import Network
+from vbgcam.media import images
+from vbgcam.pixels.convert import color_yuv
 from vbgcam.segment import Progress, Segmenter
+from vbgcam.settings.layered import Layers
+from vbgcam.settings.schema import Settings
+from vbgcam.settings.state import State
 
 PATIENCE = 30.0
 RED, BLUE, GREEN = (200, 30, 30), (30, 30, 200), (30, 200, 30)
@@ -57,9 +58,9 @@ class Desk:
         plan = Plan(
             source=source or FakeSource(itertools.repeat(True), period=0.001),
             output=self.output,
-            background=parts.backdrop(layers.settings, SIZE),
-            network=parts.network(layers.settings),
-            look=parts.look(layers.settings),
+            background=factory.backdrop(layers.settings, SIZE),
+            network=factory.network(layers.settings),
+            look=factory.look(layers.settings),
             size=SIZE,
             fps=200.0,
             waits=waits,
@@ -101,7 +102,7 @@ class Desk:
 
 def picture(path: Path, colour: tuple[int, int, int]) -> Path:
     path.parent.mkdir(exist_ok=True)
-    pictures.write(path, np.full((90, 160, 3), colour, np.uint8))
+    images.write(path, np.full((90, 160, 3), colour, np.uint8))
     return path
 
 
@@ -119,7 +120,7 @@ def _made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
         return Network(name, build)
 
-    monkeypatch.setattr(parts, "network", network)
+    monkeypatch.setattr(factory, "network", network)
     monkeypatch.setattr(pace, "RETRIES", (0.001,) * 6)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
 
@@ -284,7 +285,7 @@ def test_a_refused_network_is_not_kept_where_the_first_one_begins_meanwhile(
 
         return Network(name, build)
 
-    monkeypatch.setattr(parts, "network", network)
+    monkeypatch.setattr(factory, "network", network)
     monkeypatch.setattr(controlling, "_ANSWER", 0.0)
     with Desk(tmp_path) as desk:
         assert "is being loaded" in desk.do("model", "chroma")
@@ -514,4 +515,4 @@ def test_changes_from_all_sides_at_once_leave_one_good_state(desk: Desk) -> None
     shown = desk.setting("background.show")
     desk.shows({"red.png": RED, "green.png": GREEN, "blue.png": BLUE}[Path(str(shown)).name])
     assert desk.output.leaks == 0
-    assert replace(parts.look(Settings.model_validate(desk.controller.status()["settings"]))).mirror is False
+    assert replace(factory.look(Settings.model_validate(desk.controller.status()["settings"]))).mirror is False

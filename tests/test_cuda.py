@@ -21,13 +21,13 @@ from torch import nn
 from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from vbgcam.errors import ModelError
-from vbgcam.frames import U8, Size
+from vbgcam.core.errors import ModelError
+from vbgcam.core.frames import U8, Size
+from vbgcam.core.specs import TORCHVISION_MODELS
 from vbgcam.segment import Probability, cuda
 from vbgcam.segment.cuda import CudaEngine
 from vbgcam.segment.engine import OutOfMemory
 from vbgcam.segment.person import Person
-from vbgcam.specs import TORCHVISION_MODELS
 
 SMALL, LARGE = Size(24, 16), Size(40, 32)
 NEAR = 0.02

@@ -8,15 +8,18 @@ import cv2
 import numpy as np
 import pytest
 
-from vbgcam import demo, pictures, pixels, sheets
 from vbgcam.camera import drawn
 from vbgcam.camera.demo import DemoCamera
-from vbgcam.compose import Behind, Blur
-from vbgcam.errors import MediaError, ModelError
-from vbgcam.frames import Backdrop, Planes, RawFrame, Size
+from vbgcam.cli import demo
+from vbgcam.core.errors import MediaError, ModelError
+from vbgcam.core.frames import Backdrop, Planes, RawFrame, Size
+from vbgcam.core.specs import ModelSpec
 from vbgcam.mask import finish
+from vbgcam.media import images
+from vbgcam.pixels import convert
+from vbgcam.render.composer import Behind, Blur
+from vbgcam.report import sheet
 from vbgcam.segment import FixedInput, Options, Probability, open_segmenter
-from vbgcam.specs import ModelSpec
 
 SIZE = Size(320, 180)
 MAGENTA = (255, 0, 255)
@@ -45,13 +48,13 @@ class Broken(Truth):
 
 
 def _backdrop() -> Backdrop:
-    return Backdrop(Planes.filled(SIZE, pixels.color_yuv(MAGENTA)).frozen())
+    return Backdrop(Planes.filled(SIZE, convert.color_yuv(MAGENTA)).frozen())
 
 
 def _before_after(path: Path, behind: Behind) -> tuple[np.ndarray, np.ndarray]:
     """The two pictures on the sheet."""
     demo.before_after(Truth(), behind, SIZE, 1.6, path)
-    page = pictures.read(path).rgb
+    page = images.read(path).rgb
     margin = (page.shape[1] - 2 * SIZE.width) // 3
     rows = slice(margin, margin + SIZE.height)
     right = 2 * margin + SIZE.width
@@ -60,8 +63,8 @@ def _before_after(path: Path, behind: Behind) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_plate_is_the_empty_room_to_the_digit_and_the_background_has_its_size(tmp_path: Path) -> None:
     files = demo.demo_files(tmp_path, SIZE)
-    np.testing.assert_array_equal(pictures.read(files.plate).rgb, drawn.room(SIZE))
-    assert pictures.read(files.background).rgb.shape == (SIZE.height, SIZE.width, 3)
+    np.testing.assert_array_equal(images.read(files.plate).rgb, drawn.room(SIZE))
+    assert images.read(files.background).rgb.shape == (SIZE.height, SIZE.width, 3)
     assert {path.name for path in tmp_path.iterdir()} == {files.plate.name, files.background.name}
 
 
@@ -72,7 +75,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_left_is_what_the_camera_gives_and_right_is_the_person_alone(tmp_path: Path) -> None:
     before, after = _before_after(tmp_path / "sheet.png", _backdrop())
-    camera = pixels.to_rgb(DemoCamera(SIZE).frame(1.6, 48))
+    camera = convert.to_rgb(DemoCamera(SIZE).frame(1.6, 48))
     alpha = drawn.presenter(SIZE, 1.6)[1]
     inner = np.zeros(alpha.shape, bool)
     inner[8:-8, 8:-8] = True  # the sheet rounds the corners
@@ -101,7 +104,7 @@ def test_a_broken_mask_leaves_no_sheet_and_an_old_one_alone(tmp_path: Path) -> N
 @pytest.mark.parametrize(("width", "shown"), [(320, 320), (2400, 960)])
 def test_large_pictures_are_shown_smaller_side_by_side(width: int, shown: int) -> None:
     image = np.full((90, width, 3), 128, np.uint8)
-    page = sheets.sheet([image, image], ("a", "b"))
+    page = sheet.sheet([image, image], ("a", "b"))
     margins = page.shape[1] - 2 * shown
     assert 0 < margins < 0.2 * shown
     line = page[page.shape[0] // 3]
@@ -110,7 +113,7 @@ def test_large_pictures_are_shown_smaller_side_by_side(width: int, shown: int) -
 
 def test_captions_stand_below_the_pictures_and_inside_the_page() -> None:
     image = np.full((180, 320, 3), 128, np.uint8)
-    page, empty = sheets.sheet([image, image], demo.CAPTIONS), sheets.sheet([image, image], ("", ""))
+    page, empty = sheet.sheet([image, image], demo.CAPTIONS), sheet.sheet([image, image], ("", ""))
     rows, columns = np.nonzero((page != empty).any(2))
     assert rows.min() > 180
     assert rows.max() < page.shape[0] - 2

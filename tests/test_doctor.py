@@ -15,11 +15,11 @@ if sys.platform != "linux":
     pytest.skip("most of what is looked at is Linux's", allow_module_level=True)
 
 from tests.worlds import RELEASE, WEBCAM, World, device, first, healthy, the
-from vbgcam.camera.listing import CameraInfo
-from vbgcam.errors import CameraError
+from vbgcam.camera.base import CameraInfo
+from vbgcam.core.errors import CameraError
 from vbgcam.output.loopback import LOAD, RELOAD
 from vbgcam.segment.weights import PUBLISHED
-from vbgcam.v4l2 import CAP_CAPTURE, CAP_OUTPUT, Holder
+from vbgcam.system.v4l2 import CAP_CAPTURE, CAP_OUTPUT, Holder
 
 LRASPP = "lraspp_mobilenet_v3_large"
 SECURE_BOOT = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"

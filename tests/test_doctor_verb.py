@@ -17,12 +17,12 @@ if sys.platform != "linux":
 
 from tests.test_doctor import nvidia, smi
 from tests.worlds import World, device, first, healthy, the
-from vbgcam.cli import main
+from vbgcam.cli.main import main
+from vbgcam.core.errors import ModelError
 from vbgcam.doctor.examine import examine
 from vbgcam.doctor.machine import Machine, Said, run
 from vbgcam.doctor.show import as_json, show
-from vbgcam.errors import ModelError
-from vbgcam.v4l2 import CAP_CAPTURE, Holder
+from vbgcam.system.v4l2 import CAP_CAPTURE, Holder
 
 PIPEWIRE = "pipewire\nCompiled with libpipewire {0}\nLinked with libpipewire {0}"
 
@@ -272,7 +272,7 @@ def test_the_verb_on_this_machine(world: World, capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize("broken", ["numpy", "cv2", "pydantic", "rich", "platformdirs", "pyvirtualcam"])
 def test_a_broken_library_is_named_and_is_no_traceback(world: World, broken: str) -> None:
     del world
-    script = f"import sys\nsys.modules[{broken!r}] = None\nfrom vbgcam.cli import main\nsys.exit(main(['doctor']))"
+    script = f"import sys\nsys.modules[{broken!r}] = None\nfrom vbgcam.cli.main import main\nsys.exit(main(['doctor']))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.server import Act, Server, closed_port, serving
-from vbgcam.errors import ModelError
+from vbgcam.core.errors import ModelError
 from vbgcam.segment.download import Job, download, file_sha256
 
 CONTENT = bytes(range(256)) * 5000  # 1.28 MB: five pieces

@@ -17,17 +17,17 @@ from tests.fakes import FakeSegmenter, person_at
 from tests.networks import left_half
 from tests.test_coco import Maker, answer, maker, plain
 from tests.test_evaluate_clip import masks
-from vbgcam import cli
-from vbgcam.compose import Blur
-from vbgcam.errors import MediaError, ModelError
+from vbgcam.cli import main
+from vbgcam.core.errors import MediaError, ModelError
+from vbgcam.core.frames import U8
+from vbgcam.core.policy import Limits
 from vbgcam.evaluate import Results, run
 from vbgcam.evaluate.clip import Clip
 from vbgcam.evaluate.coco import CocoSet
 from vbgcam.evaluate.journal import Journal
 from vbgcam.evaluate.run import Answer, Question
 from vbgcam.evaluate.sets import pairs
-from vbgcam.frames import U8
-from vbgcam.policy import Limits
+from vbgcam.render.composer import Blur
 
 __all__ = ["maker"]  # a fixture
 
@@ -189,7 +189,7 @@ def test_a_model_that_knows_the_person_alone_gets_the_persons_figures(tmp_path: 
 
 
 def call(*arguments: str | Path) -> int:
-    return cli.main(["eval", *map(str, arguments)])
+    return main.main(["eval", *map(str, arguments)])
 
 
 def test_the_command_writes_json_and_pages_and_leaves_no_journal(
@@ -235,7 +235,7 @@ def test_wrong_usage_is_said_all_at_once(tmp_path: Path, photos: Path, capsys: p
 
 
 def test_kept_masks_are_refused_where_a_camera_is_filmed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["run", "--source", "demo", "--sink", "null", "--model", f"truth:{tmp_path / 'a.mkv'}"]) == 2
+    assert main.main(["run", "--source", "demo", "--sink", "null", "--model", f"truth:{tmp_path / 'a.mkv'}"]) == 2
     assert "for eval and bench alone" in capsys.readouterr().err
 
 

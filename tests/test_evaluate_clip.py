@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from tests.clips import SIZE, film, rooms
 from tests.fakes import FakeSegmenter, person_at, room_with_person
-from vbgcam.errors import MediaError, ModelError
+from vbgcam.core.errors import MediaError, ModelError
+from vbgcam.core.frames import RawFrame, Sighting, Size
+from vbgcam.core.policy import Limits
 from vbgcam.evaluate.clip import Clip, Lag, Moment, moments
-from vbgcam.films import AlphaFilm
-from vbgcam.frames import RawFrame, Sighting, Size
-from vbgcam.policy import Limits
-from vbgcam.segment.truth import Truth
+from vbgcam.media.video_reader import AlphaFilm
+from vbgcam.segment.ground_truth import Truth
 
 ALWAYS = Limits(1e9)
 BLOCK = np.zeros((2, 2), np.uint8)

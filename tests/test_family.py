@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import room_with_person
-from vbgcam.errors import ModelError
-from vbgcam.frames import U8, Planes, RawFrame, Size
+from vbgcam.core.errors import ModelError
+from vbgcam.core.frames import U8, Planes, RawFrame, Size
 from vbgcam.segment import Probability
 from vbgcam.segment.engine import OutOfMemory
 from vbgcam.segment.family import LADDER, LIVE_START, TorchvisionSegmenter, choose_device, default_threads, engine

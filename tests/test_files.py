@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from vbgcam import files
-from vbgcam.files import whole
+from vbgcam.media import atomic
+from vbgcam.media.atomic import whole
 
 
 def test_a_file_takes_its_name_when_it_is_complete(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_missing_folder_is_an_os_error(tmp_path: Path) -> None:
 def left_over(folder: Path, name: str = "a.txt") -> Path:
     """What a program that is killed while it writes leaves behind."""
     script = (
-        "import os, signal\nfrom pathlib import Path\nfrom vbgcam.files import whole\n"
+        "import os, signal\nfrom pathlib import Path\nfrom vbgcam.media.atomic import whole\n"
         f"with whole(Path({str(folder / name)!r})) as part:\n"
         "    part.write_text('half')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -73,7 +73,7 @@ def test_what_a_killed_program_left_half_written_goes_with_the_next_file(tmp_pat
         stranger.write_text("a person's own")
     link = tmp_path / ".b.vbgcam-0123456789ab.txt"
     link.symlink_to(strangers[0])
-    files._tidied.discard(tmp_path)
+    atomic._tidied.discard(tmp_path)
     with whole(tmp_path / "b.txt") as part:
         part.write_text("new")
     assert not half.exists()
@@ -83,7 +83,7 @@ def test_what_a_killed_program_left_half_written_goes_with_the_next_file(tmp_pat
 def test_what_another_program_is_writing_stays(tmp_path: Path) -> None:
     with whole(tmp_path / "a.txt") as part:
         part.write_text("mine")
-        script = f"from pathlib import Path\nfrom vbgcam import files\nfiles._tidy(Path({str(tmp_path)!r}))\n"
+        script = f"from pathlib import Path\nfrom vbgcam.media import atomic\natomic._tidy(Path({str(tmp_path)!r}))\n"
         subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
     assert (tmp_path / "a.txt").read_text() == "mine"
 

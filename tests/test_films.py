@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.clips import SIZE, corners, film, grey, rooms, sound_only
-from vbgcam import films
-from vbgcam.errors import MediaError
-from vbgcam.films import BROADCAST_LEAP, Film, following
-from vbgcam.frames import U8, Size
-from vbgcam.pixels import to_av, to_rgb
+from vbgcam.core.errors import MediaError
+from vbgcam.core.frames import U8, Size
+from vbgcam.media import video_reader
+from vbgcam.media.video_reader import BROADCAST_LEAP, Film, following
+from vbgcam.pixels.convert import to_av, to_rgb
 
 
 def numbered(count: int, size: Size = SIZE) -> list[av.VideoFrame]:
@@ -342,10 +342,10 @@ def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = film(tmp_path / "a.mp4", numbered(3))
-    monkeypatch.setattr(films, "MAX_PIXELS", SIZE.pixels - 1)
+    monkeypatch.setattr(video_reader, "MAX_PIXELS", SIZE.pixels - 1)
     with pytest.raises(MediaError, match="64x48 is too large"):
         Film(path)
-    monkeypatch.setattr(films, "MAX_PIXELS", SIZE.pixels)
+    monkeypatch.setattr(video_reader, "MAX_PIXELS", SIZE.pixels)
     Film(path).close()
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbgcam.frames import PlanePool, Planes, Size
+from vbgcam.core.frames import PlanePool, Planes, Size
 
 sizes = st.builds(Size, st.integers(1, 70), st.integers(1, 70))
 

@@ -30,9 +30,9 @@ from vbgcam.background import gallery as module
 from vbgcam.background.drawn import DRAWN
 from vbgcam.background.files import open_file
 from vbgcam.background.gallery import Entry, Gallery, _safe
-from vbgcam.errors import BackgroundError
-from vbgcam.frames import U8, Planes, Size
-from vbgcam.pixels import color_yuv, to_av
+from vbgcam.core.errors import BackgroundError
+from vbgcam.core.frames import U8, Planes, Size
+from vbgcam.pixels.convert import color_yuv, to_av
 
 RED, GREEN, BLUE = (200, 40, 40), (40, 160, 60), (40, 60, 200)
 

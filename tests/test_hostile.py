@@ -25,11 +25,12 @@ from PIL import Image
 
 from tests.hostile import KINDS
 from tests.networks import save
-from vbgcam import config, pictures, toml
-from vbgcam.errors import ConfigError, MediaError, ModelError
+from vbgcam.core.errors import ConfigError, MediaError, ModelError
+from vbgcam.media import images, toml_reader
 from vbgcam.segment import Options, bounded
 from vbgcam.segment import onnx as onnx_files
 from vbgcam.segment.onnx import OnnxSegmenter
+from vbgcam.settings import schema
 
 # Of each kind: how many cases, and megabytes that they may take beyond what the program has after the first. A still
 # picture may have 120 megapixels, an animation and a film 35; the longer run is `VBGCAM_FUZZ=20 pytest ...`.
@@ -98,20 +99,20 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded, a
 def test_a_key_of_thousands_of_parts_takes_no_memory(text: str) -> None:
     def read() -> None:
         with pytest.raises(ValueError, match="no TOML"):
-            toml.parse(text)
+            toml_reader.parse(text)
 
     assert grown(read) < 20
 
 
 def test_a_long_text_is_looked_through_once() -> None:
     started = time.monotonic()
-    toml.parse('a = "' + "x" * 60_000 + '"\nb = "' + "x.y " * 7 + '"')
+    toml_reader.parse('a = "' + "x" * 60_000 + '"\nb = "' + "x.y " * 7 + '"')
     assert time.monotonic() - started < 5
 
 
 def test_a_config_of_endless_size_is_not_read_to_its_end() -> None:
     with pytest.raises(ConfigError, match="too large: more than 64 KiB"):
-        config.load(Path("/dev/zero"))
+        schema.load(Path("/dev/zero"))
 
 
 def test_a_config_of_thousands_of_mistakes_is_some_lines(tmp_path: Path) -> None:
@@ -120,7 +121,7 @@ def test_a_config_of_thousands_of_mistakes_is_some_lines(tmp_path: Path) -> None
         "[camera]\n" + "".join(f"k{number} = 1\n" for number in range(4000)) + 'size = "' + "9" * 5000 + '"'
     )
     with pytest.raises(ConfigError) as caught:
-        config.load(path)
+        schema.load(path)
     assert len(caught.value.problems) == 51
     assert caught.value.problems[-1].endswith("and 3951 mistakes more")
     assert max(map(len, caught.value.problems)) < 700
@@ -129,12 +130,12 @@ def test_a_config_of_thousands_of_mistakes_is_some_lines(tmp_path: Path) -> None
 @pytest.mark.parametrize("text", ["~nobody-of-that-name/a.png", "a\0b.png"])
 def test_a_path_that_can_be_none_is_a_mistake(text: str) -> None:
     with pytest.raises(ConfigError, match=r"background\.show"):
-        config.load(None, {"background.show": text})
+        schema.load(None, {"background.show": text})
 
 
 def test_json_without_end_on_the_command_line_is_a_mistake() -> None:
     with pytest.raises(ConfigError, match=r"camera\.fps"):
-        config.load(None, {"camera.fps": "[" * 200_000})
+        schema.load(None, {"camera.fps": "[" * 200_000})
 
 
 def gif_that_grows(path: Path, width: int, height: int) -> Path:
@@ -151,7 +152,7 @@ def gif_that_grows(path: Path, width: int, height: int) -> Path:
 
 @linux
 def test_a_gif_that_grows_on_the_way_is_no_bomb(tmp_path: Path) -> None:
-    animation = pictures.Animation(gif_that_grows(tmp_path / "a.gif", 9000, 9000))
+    animation = images.Animation(gif_that_grows(tmp_path / "a.gif", 9000, 9000))
 
     def play() -> None:
         assert animation.read() is not None
@@ -162,7 +163,7 @@ def test_a_gif_that_grows_on_the_way_is_no_bomb(tmp_path: Path) -> None:
 
 
 def test_a_gif_whose_picture_reaches_beyond_its_screen_is_cut_off_there(tmp_path: Path) -> None:
-    animation = pictures.Animation(gif_that_grows(tmp_path / "a.gif", 16, 12))
+    animation = images.Animation(gif_that_grows(tmp_path / "a.gif", 16, 12))
     sizes = []
     while (shot := animation.read()) is not None:
         sizes.append(shot[0].size)
@@ -176,7 +177,7 @@ def test_an_animation_of_a_stills_size_is_refused(tmp_path: Path) -> None:
     data[6:10] = struct.pack("<HH", 9000, 9000)
     path.write_bytes(data)
     with pytest.raises(MediaError, match="at most 35 megapixels"):
-        pictures.Animation(path)
+        images.Animation(path)
 
 
 def zipped(path: Path, pieces: Iterable[bytes]) -> Path:

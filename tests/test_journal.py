@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vbgcam.errors import OutputError
+from vbgcam.core.errors import OutputError
 from vbgcam.evaluate.journal import Journal, Row
 
 QUESTION = {"model": "x", "files": [["a", 1, 2]]}

@@ -13,13 +13,13 @@ import torchvision
 
 from tests.networks import left_half, save
 from tests.test_torchvision import random_network
-from vbgcam.errors import ModelError
-from vbgcam.frames import U8
+from vbgcam.core.errors import ModelError
+from vbgcam.core.frames import U8
+from vbgcam.core.specs import ModelSpec
 from vbgcam.segment import Options
 from vbgcam.segment.labels import Labeller, open_labeller
 from vbgcam.segment.torch_labels import TorchLabeller
 from vbgcam.segment.weights import PUBLISHED
-from vbgcam.specs import ModelSpec
 
 NAME = "lraspp_mobilenet_v3_large"
 

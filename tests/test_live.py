@@ -14,16 +14,17 @@ import pytest
 
 from tests.fakes import SIZE, FakeBackground, FakeOutput, FakeSegmenter, FakeSource, room_with_person
 from vbgcam.camera import Captured
-from vbgcam.compose import Blur
-from vbgcam.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
-from vbgcam.frames import RawFrame
-from vbgcam.live import compositor, inference, pace
-from vbgcam.live.inference import Network
-from vbgcam.live.pairing import Asked
-from vbgcam.live.scene import Look
+from vbgcam.core.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
+from vbgcam.core.frames import RawFrame
+from vbgcam.core.policy import Limits
+from vbgcam.live import pace
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Series, Stats
-from vbgcam.policy import Limits
+from vbgcam.live.sync import Asked
+from vbgcam.live.workers import compositor, inference
+from vbgcam.live.workers.background import Look
+from vbgcam.live.workers.inference import Network
+from vbgcam.render.composer import Blur
 from vbgcam.segment import Progress, Segmenter
 
 PATIENCE = 30.0

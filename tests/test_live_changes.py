@@ -28,16 +28,17 @@ from tests.fakes import (
 )
 from tests.test_live import PATIENCE, Dancer, plan
 from vbgcam.camera import Captured, Got
-from vbgcam.compose import Blur
-from vbgcam.errors import BackgroundError, CameraError, ModelError, OutputError
-from vbgcam.frames import Backdrop, Planes, RawFrame, SafeFrame, Size
-from vbgcam.live import inference, pace
-from vbgcam.live.inference import Network
+from vbgcam.core.errors import BackgroundError, CameraError, ModelError, OutputError
+from vbgcam.core.frames import Backdrop, Planes, RawFrame, SafeFrame, Size
+from vbgcam.core.options import steps
+from vbgcam.core.policy import Why
+from vbgcam.live import pace
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
-from vbgcam.policy import Why
+from vbgcam.live.workers import inference
+from vbgcam.live.workers.inference import Network
+from vbgcam.render.composer import Blur
 from vbgcam.segment import Progress, Segmenter
-from vbgcam.steps import steps
 
 
 @pytest.fixture(autouse=True)

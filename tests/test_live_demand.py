@@ -15,12 +15,13 @@ import pytest
 from tests.fakes import FakeAudience, FakeOutput, FakeSegmenter, FakeSource
 from tests.test_live import PATIENCE, Reached, forever, plan
 from vbgcam.camera import Captured
-from vbgcam.errors import CameraError, ModelError, OutputError
-from vbgcam.frames import RawFrame, SafeFrame
-from vbgcam.live import compositor, pace
+from vbgcam.core.errors import CameraError, ModelError, OutputError
+from vbgcam.core.frames import RawFrame, SafeFrame
+from vbgcam.live import pace
 from vbgcam.live import session as sessions
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
+from vbgcam.live.workers import compositor
 from vbgcam.segment import Probability, Progress, Segmenter
 
 IDLE = 0.002

@@ -20,18 +20,18 @@ import pytest
 
 from tests.fakes import SIZE, FakeAudience, FakeBackground, FakeOutput, FakeSegmenter, FakeSource
 from vbgcam.camera import Captured, Got
-from vbgcam.compose import Blur
-from vbgcam.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
-from vbgcam.frames import Backdrop, RawFrame, SafeFrame
+from vbgcam.core.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
+from vbgcam.core.frames import Backdrop, RawFrame, SafeFrame
+from vbgcam.core.options import steps
+from vbgcam.core.policy import Limits
 from vbgcam.live import pace
 from vbgcam.live import session as sessions
-from vbgcam.live.inference import Network
-from vbgcam.live.scene import Look
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
-from vbgcam.policy import Limits
+from vbgcam.live.workers.background import Look
+from vbgcam.live.workers.inference import Network
+from vbgcam.render.composer import Blur
 from vbgcam.segment import Probability, Progress, Segmenter
-from vbgcam.steps import steps
 
 # Seconds in which a sequence that does not end has come to a standstill.
 STANDSTILL = 30.0

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbgcam.frames import Planes, RawFrame, Size
-from vbgcam.logfile import NAME, LogFile, Rates
+from vbgcam.core.frames import Planes, RawFrame, Size
+from vbgcam.system.logfile import NAME, LogFile, Rates
 
 
 class Clock:
@@ -175,7 +175,7 @@ def test_a_disk_that_has_room_again_is_written_to_again(
     path.parent.touch()
     said: list[str] = []
     with writing(path) as log:
-        telling = logging.getLogger("vbgcam.logfile")
+        telling = logging.getLogger("vbgcam.system.logfile")
         monkeypatch.setattr(telling, "propagate", False)
         listener = logging.Handler()
         listener.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]

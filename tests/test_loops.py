@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vbgcam import loops
-from vbgcam.frames import U8, read_only
+from vbgcam.core.frames import U8, read_only
+from vbgcam.pixels import kernels
 
 
 def random_plane(seed: int, height: int, width: int) -> U8:
@@ -33,7 +33,7 @@ def test_reduce_is_the_rounded_mean_of_squares(
         plane = np.full_like(plane, extreme)
         plane.flags.writeable = False
     out = np.empty((rows, columns), np.uint8)
-    loops.reduce(plane, factor, out)
+    kernels.reduce(plane, factor, out)
     squares = plane[: rows * factor, : columns * factor].reshape(rows, factor, columns, factor).astype(np.int64)
     area = factor * factor
     np.testing.assert_array_equal(out, (squares.sum((1, 3)) + area // 2) // area)
@@ -44,7 +44,7 @@ def test_reduce_is_the_rounded_mean_of_squares(
 def test_stretched_rows_are_opencvs_to_a_step(have: int, more: int, width: int, seed: int) -> None:
     rows = random_plane(seed, have, width)
     out = np.empty((have + more, width), np.uint8)
-    loops.stretch_rows(rows, out)
+    kernels.stretch_rows(rows, out)
     expected = cv2.resize(rows, (width, have + more), interpolation=cv2.INTER_LINEAR).reshape(out.shape)
     # Places are steps of 1/256 of a line: at most 255 / 256 off, and both round.
     assert np.abs(out.astype(int) - expected).max() <= 2
@@ -59,7 +59,7 @@ def test_kinds_say_what_each_pair_of_lines_is(height: int, width: int, seed: int
         rng.integers(0, 2, (height, 1)), rng.choice([0, 255], (height, 1)), rng.integers(0, 256, (height, width))
     ).astype(np.uint8)
     kinds = np.empty((height + 1) // 2, np.uint8)
-    loops.classify(read_only(alpha), kinds)
+    kernels.classify(read_only(alpha), kinds)
     lines = [alpha[at : at + 2] for at in range(0, height, 2)]
     assert kinds.tolist() == [0 if not pair.any() else 1 if pair.min() == 255 else 2 for pair in lines]
 
@@ -78,7 +78,7 @@ def test_a_fringe_is_added_by_alpha_times_what_is_left(height: int, width: int, 
     for array in (rows, columns, apart):
         array.flags.writeable = False
     made = [plane.copy() for plane in planes]
-    loops.without_fringe(alpha, apart, rows, columns, *made)
+    kernels.without_fringe(alpha, apart, rows, columns, *made)
     padded = np.pad(alpha.astype(int), ((0, height % 2), (0, width % 2)), "edge")
     quarter = (padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2] + 2) // 4
     for index, (plane, out) in enumerate(zip(planes, made, strict=True)):
@@ -99,7 +99,7 @@ def test_the_weighted_quarter_sums_what_is_not_the_person(rows: int, columns: in
     y, alpha = random_plane(seed, height, width), random_plane(seed + 1, height, width)
     u, v = random_plane(seed + 2, *half), random_plane(seed + 3, *half)
     out = np.empty((rows, columns, 4), np.float32)
-    loops.weighted_quarter(y, u, v, alpha, loops.as_pairs(alpha), out)
+    kernels.weighted_quarter(y, u, v, alpha, kernels.as_pairs(alpha), out)
     weight = 255 - alpha[: 4 * rows, : 4 * columns].astype(np.int64)
 
     def sums(values: NDArray[np.int64], side: int) -> NDArray[np.int64]:
@@ -118,18 +118,18 @@ def test_scaling_is_exact_for_every_value_and_every_pair(share: float, zero: flo
     step, constant = round(65536 * share), round(256 * zero) + 128
     plane = np.arange(256, dtype=np.uint8).reshape(1, 256)
     out = np.empty((1, 256), np.uint8)
-    loops.scale(read_only(plane), step, constant, out)
+    kernels.scale(read_only(plane), step, constant, out)
     np.testing.assert_array_equal(out, np.floor(plane * share + zero + 0.5).astype(np.uint8))
     pairs = np.stack([np.repeat(plane[0], 256), np.tile(plane[0], 256)])
     halves = np.empty((1, 65536), np.uint8)
-    loops.scale_line_pairs(read_only(pairs), step, constant, halves)
+    kernels.scale_line_pairs(read_only(pairs), step, constant, halves)
     # 16 bits hold 1/256 of a step: that near to a half it may round either way.
     assert np.abs(halves[0] - ((pairs[0] + pairs[1].astype(float)) / 2 * share + zero)).max() <= 0.5 + 1 / 256
 
 
 def test_an_odd_alpha_repeats_its_last_row_and_column() -> None:
     alpha = random_plane(1, 3, 5)
-    pairs = loops.as_pairs(alpha)
+    pairs = kernels.as_pairs(alpha)
     padded = np.pad(alpha, ((0, 1), (0, 1)), "edge")
     np.testing.assert_array_equal(pairs & 255, padded[:, ::2])
     np.testing.assert_array_equal(pairs >> 8, padded[:, 1::2])

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbgcam.errors import ModelError
-from vbgcam.frames import Planes, RawFrame, Size
+from vbgcam.core.errors import ModelError
+from vbgcam.core.frames import Planes, RawFrame, Size
 from vbgcam.mask import finish
 
 

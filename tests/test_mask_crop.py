@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fakes import FakeSegmenter
-from vbgcam.frames import Planes, RawFrame, Size
-from vbgcam.mask.crop import WHOLE, Box, Looks, box_of, chosen
+from vbgcam.core.frames import Planes, RawFrame, Size
+from vbgcam.mask.roi import WHOLE, Box, Looks, box_of, chosen
 from vbgcam.segment import Probability
 
 SIZE = Size(320, 180)

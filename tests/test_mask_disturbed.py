@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from tests.fakes import FakeSegmenter
 from tests.test_mask_scenes import BALANCED, FORGETFUL, RATE, TAKES, Shot, coarse
+from vbgcam.core.frames import U8, Mask, Planes, RawFrame, Size, read_only
+from vbgcam.core.options import Steps
 from vbgcam.evaluate import metrics
 from vbgcam.evaluate.clip import Clip, Lag
-from vbgcam.frames import U8, Mask, Planes, RawFrame, Size, read_only
-from vbgcam.mask import Masker, Steps
-from vbgcam.pixels import from_rgb, to_rgb
+from vbgcam.mask import Masker
+from vbgcam.pixels.convert import from_rgb, to_rgb
 from vbgcam.segment import Options, Probability, Segmenter
 from vbgcam.segment.onnx import OnnxSegmenter
 

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vbgcam import loops
 from vbgcam.camera import drawn
 from vbgcam.camera.drawn.grain import add_grain
-from vbgcam.compose import Composer
-from vbgcam.frames import U8, Backdrop, Mask, Planes, RawFrame, Sighting, Size, read_only
-from vbgcam.grid import Part
+from vbgcam.core.frames import U8, Backdrop, Mask, Planes, RawFrame, Sighting, Size, read_only
+from vbgcam.core.options import steps
 from vbgcam.mask import Present
-from vbgcam.mask.edges import Outline
 from vbgcam.mask.plain import full
-from vbgcam.pixels import from_rgb
-from vbgcam.steps import steps
+from vbgcam.mask.refine import Outline
+from vbgcam.pixels import kernels
+from vbgcam.pixels.convert import from_rgb
+from vbgcam.pixels.workframe import Part
+from vbgcam.render.composer import Composer
 
 HD = Size(1280, 720)
 NOTHING = np.zeros((0, 0, 8), np.float32)
@@ -50,7 +50,7 @@ def test_the_frames_own_pixels_make_the_outline_finer_than_the_grid(monkeypatch:
     def stretched(alpha: U8, frame: RawFrame, captured_at: float, *, part: Part | None, outline: object) -> Mask:
         return full(alpha, frame, captured_at, part=part)
 
-    monkeypatch.setattr("vbgcam.mask.present.full", stretched)
+    monkeypatch.setattr("vbgcam.mask.tracker.full", stretched)
     errors = [float(cv2.absdiff(alpha, truth).mean()) for alpha in (fine, masked().alpha)]
     assert errors[0] < 0.8 * errors[1], errors
 
@@ -59,7 +59,7 @@ def test_kinds_are_those_of_the_refined_alpha() -> None:
     mask = masked()
     assert mask.kinds is not None
     again = np.empty_like(mask.kinds)
-    loops.classify(mask.alpha, again)
+    kernels.classify(mask.alpha, again)
     np.testing.assert_array_equal(mask.kinds, again)
 
 
@@ -107,13 +107,13 @@ def test_an_exact_alpha_stays_as_it_is_without_edges_and_is_refined_with_them() 
 def test_a_stretched_mask_is_its_lines_with_nobody_around(
     *, have: int, more: int, width: int, margins: tuple[int, int, int, int], value: int | None, seed: int
 ) -> None:
-    from vbgcam.mask import loops as mask_loops
+    from vbgcam.mask import kernels as mask_loops
 
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, 256, (have, width), np.uint8) if value is None else np.full((have, width), value, np.uint8)
     left, right, top, bottom = margins
     plain = np.empty((have + more, width), np.uint8)
-    loops.stretch_rows(read_only(rows), plain)
+    kernels.stretch_rows(read_only(rows), plain)
     expected = np.pad(plain, ((top, bottom), (left, right)))
     out, kinds = np.full_like(expected, 77), np.full((expected.shape[0] + 1) // 2, 77, np.uint8)
     planes = Planes.empty(Size(expected.shape[1], expected.shape[0])).frozen()
@@ -125,5 +125,5 @@ def test_a_stretched_mask_is_its_lines_with_nobody_around(
     mask_loops.stretch(read_only(rows), *place, *colours, cells.between, nobody, nobody, *edges, out, kinds)
     np.testing.assert_array_equal(out, expected)
     again = np.empty_like(kinds)
-    loops.classify(read_only(out), again)
+    kernels.classify(read_only(out), again)
     np.testing.assert_array_equal(kinds, again)

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from vbgcam.frames import U8, Size, read_only
-from vbgcam.grid import Grid, Part, around
-from vbgcam.mask.memory import Memory
+from vbgcam.core.frames import U8, Size, read_only
+from vbgcam.mask.room_model import Memory
+from vbgcam.pixels.workframe import Grid, Part, around
 
 SIZE = Size(320, 180)
 ALL: Part = slice(0, 180), slice(0, 320)

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from vbgcam.frames import U8, Planes, RawFrame, Sighting, Size, read_only
-from vbgcam.grid import Grid, around
+from vbgcam.core.frames import U8, Planes, RawFrame, Sighting, Size, read_only
+from vbgcam.core.options import steps
 from vbgcam.mask import Present
-from vbgcam.mask.motion import Motion, coarse, cut, too_far
-from vbgcam.steps import steps
+from vbgcam.mask.flow import Motion, coarse, cut, too_far
+from vbgcam.pixels.workframe import Grid, around
 
 SIZE = Size(320, 180)
 STEP = 4

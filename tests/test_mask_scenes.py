@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from tests.fakes import FakeSegmenter
 from vbgcam.camera import drawn
 from vbgcam.camera.drawn.grain import add_grain
+from vbgcam.core.frames import U8, Mask, Planes, RawFrame, Size, read_only
+from vbgcam.core.options import NONE, Steps, Switch, steps
 from vbgcam.evaluate.clip import Lag
-from vbgcam.frames import U8, Mask, Planes, RawFrame, Size, read_only
-from vbgcam.mask import NONE, Masker, Steps
-from vbgcam.pixels import from_rgb
+from vbgcam.mask import Masker
+from vbgcam.pixels.convert import from_rgb
 from vbgcam.segment import Probability
-from vbgcam.steps import Switch, steps
 
 SIZE: Final = Size(640, 360)
 RATE: Final = 30

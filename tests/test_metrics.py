@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from vbgcam.core.frames import U8
 from vbgcam.evaluate.metrics import Score, in_papers, mean, score
-from vbgcam.frames import U8
 
 alphas = arrays.arrays(np.uint8, (9, 11), elements=st.sampled_from([0, 20, 76, 77, 127, 128, 200, 255]))
 

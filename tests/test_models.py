@@ -18,12 +18,12 @@ import torchvision
 
 from tests import networks
 from tests.server import Server, closed_port, serving
-from vbgcam.errors import ConfigError, ModelError
-from vbgcam.frames import Planes, RawFrame, Size
+from vbgcam.core.errors import ConfigError, ModelError
+from vbgcam.core.frames import Planes, RawFrame, Size
+from vbgcam.core.specs import TORCHVISION_MODELS, ModelSpec
 from vbgcam.segment import Options, open_segmenter
 from vbgcam.segment.models import add, fetch, survey
 from vbgcam.segment.weights import PUBLISHED, own_folder
-from vbgcam.specs import TORCHVISION_MODELS, ModelSpec
 
 NAME = "lraspp_mobilenet_v3_large"
 FRAME = RawFrame(Planes.filled(Size(8, 8), (120, 100, 140)).frozen(), 0.0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vbgcam.notice import Notices
+from vbgcam.system.notifications import Notices
 
 if sys.platform == "win32":
     pytest.skip("notify-send is Linux's", allow_module_level=True)

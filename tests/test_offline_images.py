@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.fakes import BEHIND, FakeBackground, FakeSegmenter
-from vbgcam import pictures
 from vbgcam.background import Background
-from vbgcam.compose import Blur
-from vbgcam.errors import BackgroundError, ConfigError, MediaError, ModelError
-from vbgcam.frames import U8, Planes, RawFrame, Size
+from vbgcam.core.errors import BackgroundError, ConfigError, MediaError, ModelError
+from vbgcam.core.frames import U8, Planes, RawFrame, Size
 from vbgcam.mask import finish
+from vbgcam.media import images as files
 from vbgcam.offline import images
 from vbgcam.offline.images import Done, Look
-from vbgcam.pixels import from_rgb, to_rgb
+from vbgcam.pixels.convert import from_rgb, to_rgb
+from vbgcam.render.composer import Blur
 from vbgcam.segment import Probability
 
 ROOM = 214
@@ -67,7 +67,7 @@ def one(source: Path, target: Path | None, look: Look = LOOK, *, segmenter: Fake
 
 
 def pixels(path: Path) -> np.ndarray:
-    return pictures.read(path).rgb.astype(int)
+    return files.read(path).rgb.astype(int)
 
 
 # What is made.
@@ -78,7 +78,7 @@ def test_the_person_stays_and_the_room_becomes_the_background(tmp_path: Path, su
     source, target = save(tmp_path / "in.png"), tmp_path / f"out.{suffix}"
     assert one(source, target) == Done(source, (target,))
     with Image.open(target) as image:
-        assert image.format == pictures.SUFFIXES[f".{suffix}"]
+        assert image.format == files.SUFFIXES[f".{suffix}"]
         assert image.size == (40, 30)
     loss = 3 if suffix in {"png", "tif"} else 40
     room = pixels(target)[:4]
@@ -147,11 +147,11 @@ def test_the_pictures_own_transparency_multiplies_the_mask(tmp_path: Path) -> No
         [tmp_path / "in.png"], tmp_path / "out.png", FakeSegmenter(), LOOK,
         mask_out=tmp_path / "mask.png", cutout=tmp_path / "cut.png",
     )  # fmt: skip
-    alpha = pictures.read(tmp_path / "cut.png").alpha
+    alpha = files.read(tmp_path / "cut.png").alpha
     assert alpha is not None
     assert set(np.unique(alpha)) == {0, 100}
     assert np.array_equal(pixels(tmp_path / "mask.png")[..., 1], alpha)
-    assert pictures.read(tmp_path / "out.png").alpha is None
+    assert files.read(tmp_path / "out.png").alpha is None
 
 
 def test_the_plain_picture_is_itself_and_its_transparency_lies_on_black(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_mirrored_picture_takes_its_mask_and_its_cut_out_with_it(tmp_path: Pat
     images.convert([source], names["out"], FakeSegmenter(), look, mask_out=names["mask"], cutout=names["cut"])
     assert pixels(names["out"])[15, 35].max() < 40
     assert pixels(names["mask"])[15, [4, 35], 0].tolist() == [0, 255]
-    cut = pictures.read(names["cut"])
+    cut = files.read(names["cut"])
     assert cut.alpha is not None
     assert cut.alpha[15, [4, 35]].tolist() == [0, 255]
     assert cut.rgb[15, 35].tolist() == [30, 30, 30]
@@ -223,7 +223,7 @@ def _keeps_its_size(folder: Path, width: int, height: int, what: str, hard: bool
     source, target, mask = save(folder / "in.png", photo(width, height)), folder / "o.png", folder / "m.png"
     images.convert([source], target, segmenter, look, mask_out=mask, cutout=folder / "c.png")
     for path in (target, mask, folder / "c.png"):
-        assert pictures.read(path).size == Size(width, height)
+        assert files.read(path).size == Size(width, height)
 
 
 # Names.
@@ -437,7 +437,7 @@ def test_when_it_is_to_stop_no_further_picture_is_begun(tmp_path: Path) -> None:
 
 def test_a_colour_and_a_picture_stand_behind(tmp_path: Path) -> None:
     from vbgcam.background import open_background
-    from vbgcam.specs import BackgroundSpec
+    from vbgcam.core.specs import BackgroundSpec
 
     save(tmp_path / "wall.png", np.full((9, 16, 3), (10, 90, 200), np.uint8))
     for text in ("#0a5ac8", str(tmp_path / "wall.png")):
@@ -452,8 +452,8 @@ def test_a_real_photograph_gets_a_mask_near_the_one_made_by_hand_or_by_a_stronge
 ) -> None:
     pytest.importorskip("onnxruntime")
     from vbgcam.background import open_background
+    from vbgcam.core.specs import BackgroundSpec, ModelSpec
     from vbgcam.segment import Options, open_segmenter
-    from vbgcam.specs import BackgroundSpec, ModelSpec
 
     model = testdata / "models" / "selfie_segmentation_256.onnx"
     segmenter = open_segmenter(ModelSpec.parse(f"onnx:{model}"), Options(device="cpu"))
@@ -477,7 +477,7 @@ def test_a_real_photograph_gets_a_mask_near_the_one_made_by_hand_or_by_a_stronge
     )
     both = np.minimum(found, expected).sum() / np.maximum(found, expected).sum()
     assert both > 0.8
-    result, own = pixels(tmp_path / f"{name}.png"), pictures.read(source)
+    result, own = pixels(tmp_path / f"{name}.png"), files.read(source)
     assert own.size == Size(result.shape[1], result.shape[0])
     sure = (found == 255) & (expected == 255)
     assert np.abs(result - own.rgb)[sure].mean() < 4

@@ -16,14 +16,14 @@ from av.stream import Stream
 
 from tests.clips import SIZE, corners, film, frame_times, grey, luma, packets, rooms
 from tests.fakes import BEHIND, PERSON, SECRET, FakeBackground, FakeSegmenter, person_at
-from vbgcam.compose import Blur
-from vbgcam.errors import BackgroundError, ConfigError, MediaError, ModelError, OutputError
-from vbgcam.films import Film
-from vbgcam.frames import RawFrame, Size
+from vbgcam.core.errors import BackgroundError, ConfigError, MediaError, ModelError, OutputError
+from vbgcam.core.frames import RawFrame, Size
+from vbgcam.media.video_reader import Film
 from vbgcam.offline.videos import Look, convert
-from vbgcam.pixels import to_av
+from vbgcam.pixels.convert import to_av
+from vbgcam.render.composer import Blur
 from vbgcam.segment import Probability
-from vbgcam.segment.everything import Everything
+from vbgcam.segment.pass_through import Everything
 
 HIDDEN = Look(FakeBackground)
 

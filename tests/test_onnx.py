@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from tests.networks import left_half, save
-from vbgcam.errors import ModelError
-from vbgcam.films import Film
-from vbgcam.frames import Planes, RawFrame, Size
+from vbgcam.core.errors import ModelError
+from vbgcam.core.frames import Planes, RawFrame, Size
 from vbgcam.mask import finish
-from vbgcam.pixels import color_yuv, from_rgb
+from vbgcam.media.video_reader import Film
+from vbgcam.pixels.convert import color_yuv, from_rgb
 from vbgcam.segment import Options, Probability
 from vbgcam.segment.onnx import OnnxSegmenter
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from openvino import opset13
 
 from tests.test_torchvision import random_network
-from vbgcam.frames import U8, Size
+from vbgcam.core.frames import U8, Size
 from vbgcam.segment.family import ON_CPU
 from vbgcam.segment.openvino import OpenVinoEngine, load
 from vbgcam.segment.person import Person

@@ -16,9 +16,9 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("inotify and /proc are Linux's", allow_module_level=True)
 
-from vbgcam import v4l2
 from vbgcam.output import loopback
-from vbgcam.output.audience import Readers, watch
+from vbgcam.output.readers import Readers, watch
+from vbgcam.system import v4l2
 
 READ = "import sys; f = open(sys.argv[1], 'r+b'); print(flush=True); sys.stdin.read()"
 WRITE = "import sys; f = open(sys.argv[1], 'wb'); print(flush=True); sys.stdin.read()"
@@ -128,7 +128,7 @@ def test_without_events_nothing_is_looked_at(node: Path) -> None:
 
 
 def test_a_readers_end_that_no_event_told_is_seen_all_the_same(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vbgcam.output.audience._AGAIN", 0.05)
+    monkeypatch.setattr("vbgcam.output.readers._AGAIN", 0.05)
     there = [v4l2.Holder(1, "reader")]
     readers = Readers(node, lambda _path: list(there), apart=0.0)
     assert readers.watched(1.0)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.desks import until
-from vbgcam.compose import Composer
-from vbgcam.errors import OutputError
-from vbgcam.frames import Backdrop, Planes, SafeFrame, Size
+from vbgcam.core.errors import OutputError
+from vbgcam.core.frames import Backdrop, Planes, SafeFrame, Size
+from vbgcam.core.specs import SinkSpec
 from vbgcam.output import Audience, automatic, open_output
 from vbgcam.output.automatic import Automatic
 from vbgcam.output.both import Both
-from vbgcam.specs import SinkSpec
+from vbgcam.render.composer import Composer
 
 SIZE = Size(64, 48)
 FRAME = Composer(SIZE).cover(Backdrop(Planes.filled(SIZE, (60, 128, 128)).frozen()))

@@ -17,13 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.clips import frame_times
-from vbgcam.compose import Composer
-from vbgcam.errors import OutputError
-from vbgcam.films import Film
-from vbgcam.frames import Backdrop, Planes, SafeFrame, Size
+from vbgcam.core.errors import OutputError
+from vbgcam.core.frames import Backdrop, Planes, SafeFrame, Size
+from vbgcam.media.video_reader import Film
 from vbgcam.output import Output
 from vbgcam.output.file import FileOutput
-from vbgcam.pixels import from_rgb, to_rgb
+from vbgcam.pixels.convert import from_rgb, to_rgb
+from vbgcam.render.composer import Composer
 
 SIZE = Size(64, 48)
 
@@ -207,8 +207,8 @@ import resource, sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from tests.test_output_file import noise
-from vbgcam.errors import OutputError
-from vbgcam.frames import Size
+from vbgcam.core.errors import OutputError
+from vbgcam.core.frames import Size
 from vbgcam.output.file import FileOutput
 
 size = Size(320, 240)

@@ -18,14 +18,15 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("v4l2loopback is a module of Linux", allow_module_level=True)
 
-from vbgcam import v4l2
-from vbgcam.compose import Composer
-from vbgcam.errors import OutputError
-from vbgcam.frames import U8, Backdrop, Planes, Size
+from vbgcam.core.errors import OutputError
+from vbgcam.core.frames import U8, Backdrop, Planes, Size
 from vbgcam.output import loopback
+from vbgcam.output.base import Listed
 from vbgcam.output.loopback import LOAD, RELOAD, Loopback, absent, choose, module_version
-from vbgcam.output.virtualcam import Listed, VirtualCamera, virtual_cameras
-from vbgcam.v4l2 import CAP_CAPTURE, CAP_OUTPUT, Capability, Format, Holder, Node
+from vbgcam.output.virtualcam import VirtualCamera, virtual_cameras
+from vbgcam.render.composer import Composer
+from vbgcam.system import v4l2
+from vbgcam.system.v4l2 import CAP_CAPTURE, CAP_OUTPUT, Capability, Format, Holder, Node
 
 SIZE = Size(64, 48)
 FRAME = Composer(SIZE).cover(Backdrop(Planes.filled(SIZE, (60, 128, 128)).frozen()))
@@ -165,7 +166,7 @@ def test_the_version_is_the_modules_own_or_else_the_one_that_was_built(tmp_path:
 
 @dataclass
 class Driver:
-    """One v4l2loopback device with exclusive_caps=1, seen through `vbgcam.v4l2` and pyvirtualcam. `modern`: as from
+    """One v4l2loopback device with exclusive_caps=1, seen through `system.v4l2` and pyvirtualcam. `modern`: as from
     0.14 on, where STREAMON without buffers is refused and a first write makes the writer."""
 
     modern: bool = False

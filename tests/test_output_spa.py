@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbgcam.frames import Planes, Size
+from vbgcam.core.frames import Planes, Size
 from vbgcam.output import spa
 from vbgcam.output.pipewire import title, write
-from vbgcam.pixels import color_yuv
+from vbgcam.pixels.convert import color_yuv
 
 HD = Size(1280, 720)
 SIZES = st.builds(lambda width, height: Size(2 * width, 2 * height), st.integers(1, 4000), st.integers(1, 2200))

@@ -5,20 +5,12 @@ from __future__ import annotations
 
 import pytest
 
-from vbgcam.compose import Composer
-from vbgcam.errors import OutputError
-from vbgcam.frames import Backdrop, Planes, Size
+from vbgcam.core.errors import OutputError
+from vbgcam.core.frames import Backdrop, Planes, Size
+from vbgcam.output.base import Device, Listed
 from vbgcam.output.null import NullOutput
-from vbgcam.output.virtualcam import (
-    Device,
-    Listed,
-    Opener,
-    PlainDevice,
-    VirtualCamera,
-    open_plain,
-    registered,
-    virtual_cameras,
-)
+from vbgcam.output.virtualcam import Opener, PlainDevice, VirtualCamera, open_plain, registered, virtual_cameras
+from vbgcam.render.composer import Composer
 
 SIZE = Size(64, 48)
 FRAME = Composer(SIZE).cover(Backdrop(Planes.filled(SIZE, (60, 128, 128)).frozen()))

@@ -25,7 +25,7 @@ from pathlib import Path
 import pytest
 
 from vbgcam import __version__
-from vbgcam.cli import command_line
+from vbgcam.cli.parser import command_line
 
 TOP = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
@@ -124,7 +124,7 @@ def test_the_wheel_says_what_it_needs_and_how_it_is_called(wheel: Path) -> None:
     assert told["License-Expression"] == PROJECT["license"]
     needed = [line for line in told.get_all("Requires-Dist", []) if "extra ==" not in line]
     assert len(needed) == len(PROJECT["dependencies"])
-    assert dict(entries["console_scripts"]) == {"vbgcam": "vbgcam.cli:program"}
+    assert dict(entries["console_scripts"]) == {"vbgcam": "vbgcam.cli.main:program"}
 
 
 def test_the_sdist_holds_what_it_takes_to_build_and_to_test(built: Path) -> None:

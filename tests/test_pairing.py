@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vbgcam.live.pairing import LONGEST, RESERVE, Asked, How, Pairing, patience
+from vbgcam.live.sync import LONGEST, RESERVE, Asked, How, Pairing, patience
 
 FAST, EDGE, SLOW = 0.010, 0.024, 0.100
 WITHIN = 0.025

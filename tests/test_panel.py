@@ -20,7 +20,7 @@ import vbgcam.desktop
 from tests.browser import chromium
 from tests.desks import Controlled, FakeDesk, FakeEntry, FakeGallery, controlled, until
 from vbgcam.control import Shot
-from vbgcam.errors import ConfigError, ControlError
+from vbgcam.core.errors import ConfigError, ControlError
 
 PANEL = Path(vbgcam.desktop.__file__).parent / "panel"
 DESKTOP, PHONE = (1280, 900), (390, 844)

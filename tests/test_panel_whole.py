@@ -14,9 +14,9 @@ import pytest
 
 from tests.browser import chromium
 from tests.users import User, wait
-from vbgcam import pictures
 from vbgcam.control.client import Client
-from vbgcam.control.place import Place
+from vbgcam.control.instance import Place
+from vbgcam.media import images
 
 
 class Panel:
@@ -81,7 +81,7 @@ def user(tmp_path: Path) -> User:
 
 
 def flat(path: Path, rgb: tuple[int, int, int]) -> Path:
-    pictures.write(path, np.full((180, 320, 3), rgb, np.uint8))
+    images.write(path, np.full((180, 320, 3), rgb, np.uint8))
     return path
 
 

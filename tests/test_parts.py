@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from vbgcam import parts
-from vbgcam.config import Settings, load
-from vbgcam.pixels import color_yuv
+from vbgcam import factory
+from vbgcam.pixels.convert import color_yuv
+from vbgcam.settings.schema import Settings, load
 
 
 def settings(**overrides: str) -> Settings:
@@ -21,13 +21,13 @@ def nobodys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_a_green_screens_light_is_taken_out_unless_colours_are_off() -> None:
-    assert parts.key(settings(model__name="chroma:#00b140")) == color_yuv((0, 177, 64))[1:]
-    assert parts.key(settings(model__name="chroma:#00b140", mask__preset="none")) is not None
-    assert parts.key(settings(model__name="chroma:#00b140", mask__colours="off")) is None
-    assert parts.key(settings(model__name="plate")) is None
+    assert factory.key(settings(model__name="chroma:#00b140")) == color_yuv((0, 177, 64))[1:]
+    assert factory.key(settings(model__name="chroma:#00b140", mask__preset="none")) is not None
+    assert factory.key(settings(model__name="chroma:#00b140", mask__colours="off")) is None
+    assert factory.key(settings(model__name="plate")) is None
 
 
 def test_a_switch_stands_above_the_preset() -> None:
-    assert parts.steps(settings(mask__preset="balanced", mask__memory="off")).memory is False
-    assert parts.steps(settings(mask__preset="none", mask__time="on")).time is True
-    assert parts.steps(settings(mask__preset="balanced")).colours is True
+    assert factory.steps(settings(mask__preset="balanced", mask__memory="off")).memory is False
+    assert factory.steps(settings(mask__preset="none", mask__time="on")).time is True
+    assert factory.steps(settings(mask__preset="balanced")).colours is True

@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
-from vbgcam import pictures
-from vbgcam.errors import MediaError
-from vbgcam.frames import U8, Size
+from vbgcam.core.errors import MediaError
+from vbgcam.core.frames import U8, Size
+from vbgcam.media import images
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ def off(left: U8, right: U8) -> int:
 
 def problem(path: Path) -> str:
     with pytest.raises(MediaError) as caught:
-        pictures.read(path)
+        images.read(path)
     line = str(caught.value)
     assert "\n" not in line
     assert str(path) in line
@@ -65,7 +65,7 @@ def test_every_exif_orientation_comes_out_upright(tmp_path: Path, orientation: i
     path = tmp_path / f"turned.{suffix}"
     image.save(path, exif=exif, quality=98)
     expected = ImageOps.exif_transpose(_with_orientation(image, orientation))
-    read = pictures.read(path)
+    read = images.read(path)
     assert off(read.rgb, np.asarray(expected)) <= 12
     assert read.size == (Size(24, 40) if orientation >= 5 else Size(40, 24))
 
@@ -83,24 +83,24 @@ def test_the_alpha_is_turned_with_the_picture(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(np.dstack((smooth(3, 2), alpha))).save(tmp_path / "a.png", exif=exif)
-    read = pictures.read(tmp_path / "a.png")
+    read = images.read(tmp_path / "a.png")
     assert read.alpha is not None
     assert np.array_equal(read.alpha, np.rot90(alpha, -1))
 
 
 def test_broken_metadata_is_no_reason_to_refuse_a_picture(tmp_path: Path) -> None:
     Image.fromarray(smooth()).save(tmp_path / "a.jpg", exif=b"Exif\0\0MM\0\x2a\xff\xff\xff\xffnothing", quality=98)
-    assert off(pictures.read(tmp_path / "a.jpg").rgb, smooth()) <= 12
+    assert off(images.read(tmp_path / "a.jpg").rgb, smooth()) <= 12
 
 
 def test_a_large_jpeg_is_decoded_smaller_where_less_is_enough(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(smooth(1600, 800)).save(tmp_path / "a.jpg", exif=exif)
-    assert pictures.read(tmp_path / "a.jpg").size == Size(800, 1600)
-    assert pictures.read(tmp_path / "a.jpg", enough=Size(200, 300)).size == Size(200, 400)
-    assert pictures.read(tmp_path / "a.jpg", enough=Size(201, 300)).size == Size(400, 800)
-    assert pictures.read(tmp_path / "a.jpg", enough=Size(9000, 9000)).size == Size(800, 1600)
+    assert images.read(tmp_path / "a.jpg").size == Size(800, 1600)
+    assert images.read(tmp_path / "a.jpg", enough=Size(200, 300)).size == Size(200, 400)
+    assert images.read(tmp_path / "a.jpg", enough=Size(201, 300)).size == Size(400, 800)
+    assert images.read(tmp_path / "a.jpg", enough=Size(9000, 9000)).size == Size(800, 1600)
 
 
 # Depth and colour.
@@ -113,9 +113,9 @@ def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path: Path, suffix: str) ->
     cv2.imwrite(str(tmp_path / f"gray{suffix}"), gray)
     cv2.imwrite(str(tmp_path / f"color{suffix}"), np.ascontiguousarray(color[..., ::-1]))
     expected = np.round(gray / 257).astype(np.uint8)
-    read = pictures.read(tmp_path / f"gray{suffix}")
+    read = images.read(tmp_path / f"gray{suffix}")
     assert np.array_equal(read.rgb, np.dstack([expected] * 3))
-    assert off(pictures.read(tmp_path / f"color{suffix}").rgb, np.round(color / 257).astype(np.uint8)) <= 1
+    assert off(images.read(tmp_path / f"color{suffix}").rgb, np.round(color / 257).astype(np.uint8)) <= 1
 
 
 @pytest.mark.parametrize(("white", "dtype"), [(1.0, "f4"), (255.0, "f4"), (65535.0, "f4"), (65535, "i4")])
@@ -123,28 +123,28 @@ def test_gray_of_thirty_two_bits_is_scaled_to_its_white(tmp_path: Path, white: f
     gray = (np.linspace(0, 1, 48).reshape(6, 8) * white).astype(dtype)
     Image.fromarray(gray).save(tmp_path / "deep.tif")
     expected = np.round(np.linspace(0, 255, 48)).reshape(6, 8).astype(np.uint8)
-    assert off(pictures.read(tmp_path / "deep.tif").rgb[..., 1], expected) <= 1
+    assert off(images.read(tmp_path / "deep.tif").rgb[..., 1], expected) <= 1
 
 
 def test_a_float_that_is_no_number_is_black(tmp_path: Path) -> None:
     gray = np.array([[np.nan, np.inf, 0.5, 1.0]], np.float32)
     Image.fromarray(gray).save(tmp_path / "deep.tif")
-    assert pictures.read(tmp_path / "deep.tif").rgb[0, :, 0].tolist() == [0, 0, 128, 255]
+    assert images.read(tmp_path / "deep.tif").rgb[0, :, 0].tolist() == [0, 0, 128, 255]
 
 
 def test_a_bilevel_and_a_gray_picture_become_rgb(tmp_path: Path) -> None:
     gray = smooth()[..., 0]
     Image.fromarray(gray).save(tmp_path / "gray.png")
-    assert np.array_equal(pictures.read(tmp_path / "gray.png").rgb, np.dstack([gray] * 3))
+    assert np.array_equal(images.read(tmp_path / "gray.png").rgb, np.dstack([gray] * 3))
     Image.fromarray(gray > 100).save(tmp_path / "bits.png")
-    assert np.array_equal(pictures.read(tmp_path / "bits.png").rgb[..., 2], np.where(gray > 100, 255, 0))
+    assert np.array_equal(images.read(tmp_path / "bits.png").rgb[..., 2], np.where(gray > 100, 255, 0))
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "tif"])
 def test_cmyk_becomes_rgb(tmp_path: Path, suffix: str) -> None:
     image = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
     image.save(tmp_path / f"ink.{suffix}", quality=98)
-    assert off(pictures.read(tmp_path / f"ink.{suffix}").rgb[8, 8], np.array([255, 0, 0], np.uint8)) <= 3
+    assert off(images.read(tmp_path / f"ink.{suffix}").rgb[8, 8], np.array([255, 0, 0], np.uint8)) <= 3
 
 
 def test_lab_becomes_rgb(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_lab_becomes_rgb(tmp_path: Path) -> None:
     )
     assert lab is not None
     lab.save(tmp_path / "lab.tif")
-    error = np.abs(pictures.read(tmp_path / "lab.tif").rgb.astype(int) - smooth())
+    error = np.abs(images.read(tmp_path / "lab.tif").rgb.astype(int) - smooth())
     assert error.mean() < 2  # 8-bit Lab is coarse in saturated colours
 
 
@@ -162,17 +162,17 @@ def test_a_palette_with_transparency_gives_its_colours_and_its_alpha(tmp_path: P
     image.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255, 9, 9, 9])
     image.putdata([0, 1, 2, 3])
     image.save(tmp_path / "p.png", transparency=bytes([255, 0, 100, 255]))
-    read = pictures.read(tmp_path / "p.png")
+    read = images.read(tmp_path / "p.png")
     assert read.rgb[0].tolist() == [[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 9, 9]]
     assert read.alpha is not None
     assert read.alpha[0].tolist() == [255, 0, 100, 255]
-    assert pictures.black_behind(read)[0].tolist() == [[255, 0, 0], [0, 0, 0], [0, 0, 100], [9, 9, 9]]
+    assert images.black_behind(read)[0].tolist() == [[255, 0, 0], [0, 0, 0], [0, 0, 100], [9, 9, 9]]
 
 
 def test_gray_with_alpha_keeps_both(tmp_path: Path) -> None:
     image = Image.merge("LA", (Image.new("L", (2, 2), 77), Image.new("L", (2, 2), 33)))
     image.save(tmp_path / "la.png")
-    read = pictures.read(tmp_path / "la.png")
+    read = images.read(tmp_path / "la.png")
     assert read.alpha is not None
     assert read.rgb[1, 1].tolist() == [77, 77, 77]
     assert read.alpha[1, 1] == 33
@@ -180,7 +180,7 @@ def test_gray_with_alpha_keeps_both(tmp_path: Path) -> None:
 
 def test_an_alpha_that_is_opaque_throughout_is_none(tmp_path: Path) -> None:
     Image.fromarray(smooth()).convert("RGBA").save(tmp_path / "a.png")
-    assert pictures.read(tmp_path / "a.png").alpha is None
+    assert images.read(tmp_path / "a.png").alpha is None
 
 
 # Colour profiles. A matrix profile by hand (ICC.1:2010, 8.3.3): Pillow can make no Display P3 of its own.
@@ -239,7 +239,7 @@ def test_display_p3_becomes_srgb(tmp_path: Path, color: tuple[int, int, int], mo
     image = Image.new("RGB", (8, 8), wide)
     image.putalpha(90)
     image.convert(mode).save(tmp_path / "p3.png", icc_profile=display_p3())
-    read = pictures.read(tmp_path / "p3.png")
+    read = images.read(tmp_path / "p3.png")
     assert off(read.rgb[4, 4], np.array(color, np.uint8)) <= 3
     assert (read.alpha is not None) == (mode == "RGBA")
 
@@ -248,13 +248,13 @@ def test_an_srgb_profile_leaves_every_pixel_as_it_is(tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / "a.png", icc_profile=profile)
-    assert np.array_equal(pictures.read(tmp_path / "a.png").rgb, noise)
+    assert np.array_equal(images.read(tmp_path / "a.png").rgb, noise)
 
 
 @pytest.mark.parametrize("profile", [b"no profile at all", display_p3()[:200], display_p3()[:128]])
 def test_a_broken_profile_is_ignored(tmp_path: Path, profile: bytes) -> None:
     Image.fromarray(smooth()).save(tmp_path / "a.png", icc_profile=profile)
-    assert np.array_equal(pictures.read(tmp_path / "a.png").rgb, smooth())
+    assert np.array_equal(images.read(tmp_path / "a.png").rgb, smooth())
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "CMYK"])
@@ -264,7 +264,7 @@ def test_a_profile_of_another_colour_space_is_ignored_and_a_palette_is_converted
     image.save(tmp_path / "a.tif", icc_profile=display_p3())
     plain = np.asarray(image.convert("RGB"))
     expected = np.full_like(plain, (30, 120, 220)) if mode == "P" else plain
-    assert off(pictures.read(tmp_path / "a.tif").rgb, expected) <= 2
+    assert off(images.read(tmp_path / "a.tif").rgb, expected) <= 2
 
 
 # Formats.
@@ -273,9 +273,9 @@ def test_a_profile_of_another_colour_space_is_ignored_and_a_palette_is_converted
 def test_heic_and_avif_are_read(tmp_path: Path) -> None:
     heif = pytest.importorskip("pillow_heif")
     heif.from_pillow(Image.fromarray(smooth(64, 64))).save(tmp_path / "a.heic", quality=95)
-    assert off(pictures.read(tmp_path / "a.heic").rgb, smooth(64, 64)) <= 20
+    assert off(images.read(tmp_path / "a.heic").rgb, smooth(64, 64)) <= 20
     Image.fromarray(smooth(64, 64)).save(tmp_path / "a.avif", quality=95)
-    assert off(pictures.read(tmp_path / "a.avif").rgb, smooth(64, 64)) <= 20
+    assert off(images.read(tmp_path / "a.avif").rgb, smooth(64, 64)) <= 20
 
 
 def test_heic_without_its_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,15 +290,15 @@ def test_the_head_tells_stills_from_animations_and_from_what_is_no_picture(tmp_p
     for suffix in ("gif", "png", "webp"):
         first.save(tmp_path / f"one.{suffix}")
         first.save(tmp_path / f"two.{suffix}", save_all=True, append_images=[second], duration=100)
-        assert pictures.kind(tmp_path / f"one.{suffix}") == "still"
-        assert pictures.kind(tmp_path / f"two.{suffix}") == "animation"
-        assert pictures.read(tmp_path / f"two.{suffix}").rgb[0, 0, 0] > 200
+        assert images.kind(tmp_path / f"one.{suffix}") == "still"
+        assert images.kind(tmp_path / f"two.{suffix}") == "animation"
+        assert images.read(tmp_path / f"two.{suffix}").rgb[0, 0, 0] > 200
     first.save(tmp_path / "two.tif", save_all=True, append_images=[second])
-    assert pictures.kind(tmp_path / "two.tif") == "still"
+    assert images.kind(tmp_path / "two.tif") == "still"
     (tmp_path / "no.mp4").write_bytes(b"\0\0\0\x18ftypisom\0\0\0\0mp42isom" + bytes(100))
-    assert pictures.kind(tmp_path / "no.mp4") is None
+    assert images.kind(tmp_path / "no.mp4") is None
     with pytest.raises(MediaError, match="no such file"):
-        pictures.kind(tmp_path / "missing.mp4")
+        images.kind(tmp_path / "missing.mp4")
 
 
 # What cannot be read.
@@ -370,7 +370,7 @@ def test_no_permission_is_translated(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_name_with_a_line_break_stays_on_one_line(tmp_path: Path) -> None:
     with pytest.raises(MediaError) as caught:
-        pictures.read(tmp_path / "two\nlines\udcff.jpg")
+        images.read(tmp_path / "two\nlines\udcff.jpg")
     assert str(caught.value).isprintable()
 
 
@@ -415,7 +415,7 @@ def test_any_damage_gives_a_picture_or_one_line(tmp_path: Path, form: str, data:
 
 
 def _reads_or_says_why(path: Path) -> None:
-    for read in (pictures.read, pictures.kind):
+    for read in (images.read, images.kind):
         said = str(path)
         try:
             read(path)
@@ -450,30 +450,30 @@ def test_a_damaged_picture_leaves_stderr_to_the_one_who_asked(
 def test_what_is_written_without_loss_comes_back_equal(tmp_path: Path, suffix: str) -> None:
     rgb = np.random.default_rng(2).integers(0, 256, (31, 17, 3), np.uint8)
     alpha = np.random.default_rng(3).integers(0, 255, (31, 17), np.uint8)
-    pictures.write(tmp_path / f"rgb.{suffix}", rgb)
-    assert np.array_equal(pictures.read(tmp_path / f"rgb.{suffix}").rgb, rgb)
-    pictures.write(tmp_path / f"rgba.{suffix}", rgb, alpha)
-    read = pictures.read(tmp_path / f"rgba.{suffix}")
+    images.write(tmp_path / f"rgb.{suffix}", rgb)
+    assert np.array_equal(images.read(tmp_path / f"rgb.{suffix}").rgb, rgb)
+    images.write(tmp_path / f"rgba.{suffix}", rgb, alpha)
+    read = images.read(tmp_path / f"rgba.{suffix}")
     assert read.alpha is not None
     assert np.array_equal(read.rgb, rgb)
     assert np.array_equal(read.alpha, alpha)
-    pictures.write(tmp_path / f"gray.{suffix}", alpha)
+    images.write(tmp_path / f"gray.{suffix}", alpha)
     with Image.open(tmp_path / f"gray.{suffix}") as gray:
         assert gray.mode == "L"
-    assert np.array_equal(pictures.read(tmp_path / f"gray.{suffix}").rgb[..., 0], alpha)
+    assert np.array_equal(images.read(tmp_path / f"gray.{suffix}").rgb[..., 0], alpha)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "jpeg", "webp"])
 def test_what_is_written_with_loss_comes_back_near(tmp_path: Path, suffix: str) -> None:
-    pictures.write(tmp_path / f"a.{suffix}", smooth(64, 48))
-    assert off(pictures.read(tmp_path / f"a.{suffix}").rgb, smooth(64, 48)) <= 12
+    images.write(tmp_path / f"a.{suffix}", smooth(64, 48))
+    assert off(images.read(tmp_path / f"a.{suffix}").rgb, smooth(64, 48)) <= 12
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (3, 5)])
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
 def test_the_smallest_pictures_are_written(tmp_path: Path, suffix: str, size: tuple[int, int]) -> None:
-    pictures.write(tmp_path / f"a.{suffix}", np.full((*size, 3), 90, np.uint8))
-    assert pictures.read(tmp_path / f"a.{suffix}").size == Size(size[1], size[0])
+    images.write(tmp_path / f"a.{suffix}", np.full((*size, 3), 90, np.uint8))
+    assert images.read(tmp_path / f"a.{suffix}").size == Size(size[1], size[0])
 
 
 def refused(write: Callable[[], None]) -> str:
@@ -485,39 +485,39 @@ def refused(write: Callable[[], None]) -> str:
 
 @pytest.mark.parametrize("name", ["a.gif", "a.xyz", "a", "a.heic"])
 def test_an_unknown_suffix_gets_the_list_of_the_known_ones(tmp_path: Path, name: str) -> None:
-    line = refused(lambda: pictures.write(tmp_path / name, smooth()))
+    line = refused(lambda: images.write(tmp_path / name, smooth()))
     assert ".jpg, .jpeg, .png, .webp, .tif, .tiff" in line
     assert not list(tmp_path.iterdir())
 
 
 def test_what_a_format_cannot_hold_is_said(tmp_path: Path) -> None:
-    line = refused(lambda: pictures.write(tmp_path / "a.webp", np.zeros((1, 16_384, 3), np.uint8)))
+    line = refused(lambda: images.write(tmp_path / "a.webp", np.zeros((1, 16_384, 3), np.uint8)))
     assert "at most 16383" in line
-    assert "65500" in refused(lambda: pictures.write(tmp_path / "a.jpg", np.zeros((65_501, 1, 3), np.uint8)))
-    assert "no transparency" in refused(lambda: pictures.write(tmp_path / "a.jpg", smooth(), smooth()[..., 0]))
+    assert "65500" in refused(lambda: images.write(tmp_path / "a.jpg", np.zeros((65_501, 1, 3), np.uint8)))
+    assert "no transparency" in refused(lambda: images.write(tmp_path / "a.jpg", smooth(), smooth()[..., 0]))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_missing_folder_names_the_command(tmp_path: Path) -> None:
-    line = refused(lambda: pictures.write(tmp_path / "none" / "a.png", smooth()))
+    line = refused(lambda: images.write(tmp_path / "none" / "a.png", smooth()))
     assert f"mkdir -p {tmp_path / 'none'}" in line
 
 
 def test_a_folder_of_that_name_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "a.png").mkdir()
-    assert "a folder" in refused(lambda: pictures.write(tmp_path / "a.png", smooth()))
+    assert "a folder" in refused(lambda: images.write(tmp_path / "a.png", smooth()))
 
 
 def test_a_full_disk_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
-    pictures.write(path, smooth())
+    images.write(path, smooth())
     before = path.read_bytes()
     noise = np.random.default_rng(4).integers(0, 256, (200, 200, 3), np.uint8)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     try:
-        line = refused(lambda: pictures.write(path, noise))
-        refused(lambda: pictures.write(tmp_path / "new.jpg", noise))
+        line = refused(lambda: images.write(path, noise))
+        refused(lambda: images.write(tmp_path / "new.jpg", noise))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "cannot be written: File too large" in line
@@ -526,20 +526,20 @@ def test_a_full_disk_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> N
 
 
 def test_a_file_that_is_replaced_keeps_its_permissions_and_a_link_its_place(tmp_path: Path) -> None:
-    pictures.write(tmp_path / "real.png", smooth())
+    images.write(tmp_path / "real.png", smooth())
     (tmp_path / "real.png").chmod(0o640)
     (tmp_path / "link.png").symlink_to("real.png")
-    pictures.write(tmp_path / "link.png", smooth(8, 8))
+    images.write(tmp_path / "link.png", smooth(8, 8))
     assert (tmp_path / "link.png").is_symlink()
     assert (tmp_path / "real.png").stat().st_mode & 0o777 == 0o640
-    assert pictures.read(tmp_path / "real.png").size == Size(8, 8)
+    assert images.read(tmp_path / "real.png").size == Size(8, 8)
 
 
 def test_no_metadata_travels_into_what_is_written(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x010E] = "at home"
     Image.fromarray(smooth()).save(tmp_path / "a.jpg", exif=exif, comment=b"secret")
-    pictures.write(tmp_path / "b.jpg", pictures.read(tmp_path / "a.jpg").rgb)
+    images.write(tmp_path / "b.jpg", images.read(tmp_path / "a.jpg").rgb)
     with Image.open(tmp_path / "b.jpg") as written:
         assert not dict(written.getexif())
         assert "comment" not in written.info

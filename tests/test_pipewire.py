@@ -18,13 +18,13 @@ if sys.platform != "linux":
     pytest.skip("PipeWire is Linux's", allow_module_level=True)
 
 from tests.pipewire_desktop import Feeder, PipeWireDesktop, skip_without, until
-from vbgcam.compose import Composer
-from vbgcam.errors import OutputError
-from vbgcam.frames import Backdrop, Planes, SafeFrame, Size
+from vbgcam.core.errors import OutputError
+from vbgcam.core.frames import Backdrop, Planes, SafeFrame, Size
 from vbgcam.output.both import Both
 from vbgcam.output.null import NullOutput
 from vbgcam.output.pipewire import PipeWireCamera
-from vbgcam.pixels import color_yuv
+from vbgcam.pixels.convert import color_yuv
+from vbgcam.render.composer import Composer
 
 HD = Size(1280, 720)
 ROUNDS = int(os.environ.get("VBGCAM_TEST_ROUNDS", "2"))

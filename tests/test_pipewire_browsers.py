@@ -18,9 +18,9 @@ from tests.meeting import BROWSERS, meeting
 from tests.pipewire_desktop import PipeWireDesktop, skip_without
 from tests.test_pipewire import told
 from tests.users import User, wait
-from vbgcam import pictures
 from vbgcam.camera.drawn import room
-from vbgcam.frames import Size
+from vbgcam.core.frames import Size
+from vbgcam.media import images
 
 ROUNDS = int(os.environ.get("VBGCAM_TEST_ROUNDS", "2"))
 BEHIND = (32, 96, 160)
@@ -60,7 +60,7 @@ def test_a_browser_lists_it_and_shows_the_composited_picture(
     user: User, desktop: PipeWireDesktop, browser: str
 ) -> None:
     plate = user.folder / "room.png"
-    pictures.write(plate, room(HD))
+    images.write(plate, room(HD))
     with (
         user.running(*WHOLE, "--model", f"plate:{plate}", until="nobody is watching") as daemon,
         meeting(

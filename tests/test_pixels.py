@@ -9,8 +9,8 @@ from av.video.reformatter import ColorRange, Colorspace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vbgcam import pixels
-from vbgcam.frames import U8, Planes, Size
+from vbgcam.core.frames import U8, Planes, Size
+from vbgcam.pixels import convert
 
 # Rec. ITU-R BT.601 colour bars, 100 %, limited range, as in every table of them.
 BARS = {
@@ -44,13 +44,13 @@ def near(got: tuple[int, ...] | U8, expected: tuple[int, ...], by: int = 1) -> b
 
 @pytest.mark.parametrize(("rgb", "yuv"), BARS.items())
 def test_colour_bars_come_out_as_in_the_standard(rgb: tuple[int, int, int], yuv: tuple[int, int, int]) -> None:
-    assert pixels.color_yuv(rgb) == yuv
+    assert convert.color_yuv(rgb) == yuv
     for size in (Size(32, 32), Size(33, 31), Size(1280, 720)):
-        planes = pixels.from_rgb(flat(rgb, size))
+        planes = convert.from_rgb(flat(rgb, size))
         assert planes.size == size
         assert near(center(planes), yuv)
-        assert near(pixels.to_rgb(planes)[size.height // 2, size.width // 2], rgb, 2)
-        assert near(pixels.small_rgb(planes, Size(5, 7))[3, 2], rgb, 2)
+        assert near(convert.to_rgb(planes)[size.height // 2, size.width // 2], rgb, 2)
+        assert near(convert.small_rgb(planes, Size(5, 7))[3, 2], rgb, 2)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_every_matrix_range_and_format_gives_the_same_colour(
         format=pixel_format, dst_colorspace=space, dst_color_range=made_range
     )
     frame.colorspace, frame.color_range = space, made_range
-    assert near(center(pixels.from_av(frame)), pixels.color_yuv(rgb), 3)
+    assert near(center(convert.from_av(frame)), convert.color_yuv(rgb), 3)
 
 
 @pytest.mark.parametrize(("height", "space"), [(480, Colorspace.ITU601), (720, Colorspace.ITU709)])
@@ -86,7 +86,7 @@ def test_a_frame_without_a_matrix_is_taken_as_players_take_it(height: int, space
         format="yuv420p", dst_colorspace=space, dst_color_range=ColorRange.MPEG
     )
     frame.colorspace, frame.color_range = 2, ColorRange.UNSPECIFIED
-    assert near(center(pixels.from_av(frame)), pixels.color_yuv(rgb), 3)
+    assert near(center(convert.from_av(frame)), convert.color_yuv(rgb), 3)
 
 
 sizes = st.builds(Size, st.integers(1, 90), st.integers(1, 90))
@@ -99,14 +99,14 @@ def random_planes(size: Size, seed: int) -> Planes:
 @given(sizes, st.integers(0, 9))
 def test_ffmpeg_gives_back_the_planes_it_was_given(size: Size, seed: int) -> None:
     planes = random_planes(size, seed)
-    assert np.array_equal(pixels.from_av(pixels.to_av(planes)).data, planes.data)
+    assert np.array_equal(convert.from_av(convert.to_av(planes)).data, planes.data)
 
 
 @settings(deadline=None)
-@given(sizes, sizes, st.sampled_from(pixels.FITS))
-def test_any_picture_fits_any_size(source: Size, target: Size, how: pixels.Fit) -> None:
+@given(sizes, sizes, st.sampled_from(convert.FITS))
+def test_any_picture_fits_any_size(source: Size, target: Size, how: convert.Fit) -> None:
     planes = Planes.filled(source, (77, 88, 99))
-    out = pixels.fit(planes, target, how)
+    out = convert.fit(planes, target, how)
     assert out.size == target
     if how != "contain":
         assert (out.y == 77).all()
@@ -122,14 +122,14 @@ def halves(size: Size) -> Planes:
 
 
 def test_cover_fills_and_cuts_the_middle_out() -> None:
-    out = pixels.fit(halves(Size(400, 100)), Size(100, 100), "cover")
+    out = convert.fit(halves(Size(400, 100)), Size(100, 100), "cover")
     assert out.y[50, 20] == 50
     assert out.y[50, 80] == 150
     assert abs(int((out.y < 100).sum()) - 5000) < 300
 
 
 def test_contain_shows_all_between_bars() -> None:
-    out = pixels.fit(halves(Size(400, 100)), Size(200, 200), "contain")
+    out = convert.fit(halves(Size(400, 100)), Size(200, 200), "contain")
     assert out.y[10, 100] == out.y[190, 100] == 16
     assert out.y[100, 10] == 50
     assert out.y[100, 190] == 150
@@ -137,7 +137,7 @@ def test_contain_shows_all_between_bars() -> None:
 
 
 def test_stretch_keeps_both_halves() -> None:
-    out = pixels.fit(halves(Size(400, 100)), Size(40, 200), "stretch")
+    out = convert.fit(halves(Size(400, 100)), Size(40, 200), "stretch")
     assert out.y[100, 2] == 50
     assert out.y[100, 37] == 150
 
@@ -145,7 +145,7 @@ def test_stretch_keeps_both_halves() -> None:
 def test_a_crop_keeps_luma_and_chroma_on_each_other() -> None:
     planes = Planes.filled(Size(40, 40), (50, 128, 128))
     planes.y[20:, 20:], planes.u[10:, 10:] = 150, 60
-    out = pixels.crop(planes, 11, 11, Size(20, 20))
+    out = convert.crop(planes, 11, 11, Size(20, 20))
     assert out.y[10, 10] == 150
     assert out.u[5, 5] == 60
     assert out.y[9, 9] == 50
@@ -155,5 +155,5 @@ def test_a_crop_keeps_luma_and_chroma_on_each_other() -> None:
 def test_a_label_mask_stays_binary_when_it_is_resized() -> None:
     alpha = np.zeros((9, 16), np.uint8)
     alpha[3:, 5:9] = 255
-    assert set(np.unique(pixels.resize_alpha(alpha, Size(160, 90), smooth=False))) == {0, 255}
-    assert len(np.unique(pixels.resize_alpha(alpha, Size(160, 90)))) > 2
+    assert set(np.unique(convert.resize_alpha(alpha, Size(160, 90), smooth=False))) == {0, 255}
+    assert len(np.unique(convert.resize_alpha(alpha, Size(160, 90)))) > 2

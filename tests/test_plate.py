@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vbgcam import pictures
-from vbgcam.errors import ModelError
-from vbgcam.films import Film
-from vbgcam.frames import U8, Planes, RawFrame, Size
+from vbgcam.core.errors import ModelError
+from vbgcam.core.frames import U8, Planes, RawFrame, Size
 from vbgcam.mask import finish
-from vbgcam.pixels import color_yuv, from_rgb, to_rgb
+from vbgcam.media import images
+from vbgcam.media.video_reader import Film
+from vbgcam.pixels.convert import color_yuv, from_rgb, to_rgb
 from vbgcam.segment.plate import CleanPlate, save, take
 
 SIZE = Size(320, 240)
@@ -221,7 +221,7 @@ def test_a_plate_is_the_mean_of_its_frames_and_only_its_owner_can_read_it(tmp_pa
     path = tmp_path / "new" / "plate.png"
     save(made, path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert float(np.abs(pictures.read(path).rgb.astype(float) - room()).mean()) < 3
+    assert float(np.abs(images.read(path).rgb.astype(float) - room()).mean()) < 3
     assert error(filmed(), CleanPlate.load(path)) < 0.02
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbgcam.frames import Planes, RawFrame, Sighting, Size
-from vbgcam.policy import Compose, Cover, Limits, Situation, Why, decide
+from vbgcam.core.frames import Planes, RawFrame, Sighting, Size
+from vbgcam.core.policy import Compose, Cover, Limits, Situation, Why, decide
 
 SIZE = Size(4, 4)
 LIMITS = Limits(mask_age=0.5, frame_age=1.0)

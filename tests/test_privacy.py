@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.networks import left_half
-from vbgcam import pictures
 from vbgcam.background.drawn import studio
-from vbgcam.frames import Size
+from vbgcam.core.frames import Size
+from vbgcam.media import images
 
 CONVERTS = """
 from vbgcam.segment import openvino as ours
@@ -39,7 +39,7 @@ def left_behind(home: Path, *command: str) -> list[str]:
 
 def test_a_network_that_is_run_leaves_no_identifier(tmp_path: Path) -> None:
     network = left_half(tmp_path / "left.onnx")
-    pictures.write(tmp_path / "in.png", studio(Size(64, 48)))
+    images.write(tmp_path / "in.png", studio(Size(64, 48)))
     made = ["-m", "vbgcam", "image", "in.png", "-o", "out.png", "--model", f"onnx:{network}", "--background", "#204060"]
     assert [name for name in left_behind(tmp_path, *made) if "vbgcam" not in name] == []
     assert (tmp_path / "out.png").exists()

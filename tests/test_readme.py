@@ -22,12 +22,12 @@ from tests.test_coco import Maker
 from tests.test_evaluate_clip import masks
 from tests.test_sets import made_aisegment, picture
 from tests.users import PATIENCE, User
-from vbgcam import pictures
 from vbgcam.background.drawn import studio
 from vbgcam.camera.drawn import room
-from vbgcam.frames import Size
+from vbgcam.control.verb import VERBS
+from vbgcam.core.frames import Size
+from vbgcam.media import images
 from vbgcam.output.loopback import LOAD, PERMIT
-from vbgcam.remote import VERBS
 
 TOP = Path(__file__).resolve().parents[1]
 README = (TOP / "README.md").read_text(encoding="utf-8")
@@ -55,7 +55,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> User:
     """Who has all that the README speaks of."""
     folder = tmp_path_factory.mktemp("reader")
     user = User(folder)
-    pictures.write(folder / "beach.jpg", studio(Size(160, 90)))
+    images.write(folder / "beach.jpg", studio(Size(160, 90)))
     (folder / "Pictures").mkdir()
     shutil.copy(folder / "beach.jpg", folder / "Pictures")
     user.env["HOME"] = str(folder)
@@ -63,7 +63,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> User:
     masks(folder / "alpha.mkv", 12)
     left_half(folder / "selfie.onnx")
     shutil.copy(folder / "beach.jpg", folder / "data_home/vbgcam/backgrounds")
-    pictures.write(folder / "room.png", room(SIZE))
+    images.write(folder / "room.png", room(SIZE))
     shutil.copy(user.plate, folder / "data_home/vbgcam/plate.png")
     for name in ("pairs/a.jpg", "pairs/a_mask.png"):
         picture(folder / name, mode="L" if "mask" in name else "RGB")

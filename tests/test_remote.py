@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from vbgcam.remote import _from_here
+from vbgcam.control.verb import _from_here
 
 
 @pytest.mark.parametrize("text", ["next", "none", "blur", "blur:0.7", "#204060", "Beach"])

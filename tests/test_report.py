@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.browser import chromium
-from vbgcam.errors import OutputError
+from vbgcam.core.errors import OutputError
 from vbgcam.evaluate import Results
 from vbgcam.evaluate.coco import VOC_NAMES
 from vbgcam.evaluate.metrics import NAMES

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import vbgcam.compose
-from vbgcam import frames
-from vbgcam.compose import Composer
-from vbgcam.frames import Backdrop, Mask, Planes, RawFrame, SafeFrame, Size
+import vbgcam.render.composer
+from vbgcam.core import frames
+from vbgcam.core.frames import Backdrop, Mask, Planes, RawFrame, SafeFrame, Size
+from vbgcam.render.composer import Composer
 
 TOP = Path(__file__).resolve().parents[1]
 PACKAGE = TOP / "vbgcam"
@@ -104,11 +104,11 @@ def test_the_seal_is_handed_out_once() -> None:
 
 def test_compose_itself_does_not_get_it_again() -> None:
     with pytest.raises(RuntimeError, match="compose alone"):
-        importlib.reload(vbgcam.compose)
+        importlib.reload(vbgcam.render.composer)
 
 
 def test_whoever_takes_it_first_keeps_compose_from_starting() -> None:
-    script = "from vbgcam.frames import claim_seal; claim_seal(); import vbgcam.compose"
+    script = "from vbgcam.core.frames import claim_seal; claim_seal(); import vbgcam.render.composer"
     done = subprocess.run([sys.executable, "-c", script], cwd=TOP, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "RuntimeError: the seal of SafeFrame is taken" in done.stderr
@@ -127,10 +127,10 @@ def test_what_compose_makes_is_read_only_whatever_it_was_given() -> None:
 
 # What the type checker says, line by line: `# refused` marks what must not pass, all else must.
 SNIPPET = """\
-from vbgcam.compose import Composer
-from vbgcam.frames import Backdrop, Mask, Planes, RawFrame, SafeFrame
+from vbgcam.render import Composer
+from vbgcam.core.frames import Backdrop, Mask, Planes, RawFrame, SafeFrame
 from vbgcam.output import Output
-from vbgcam.policy import Compose
+from vbgcam.core.policy import Compose
 
 
 def ways(
@@ -180,18 +180,18 @@ def around_the_seal(source: str) -> set[str]:
 @pytest.mark.parametrize(
     "source",
     [
-        "from vbgcam.frames import claim_seal",
-        "from vbgcam.frames import claim_seal as harmless",
-        "import vbgcam.frames as f\nf.claim_seal()",
-        "import vbgcam.frames as f\ngetattr(f, 'claim_seal')()",
-        "import vbgcam.frames as f\nf._unclaimed.append(True)",
-        "from vbgcam.compose import _seal",
-        "from vbgcam import compose\ncompose._seal(planes, None, False)",
-        "from vbgcam.frames import SafeFrame\nframe = SafeFrame.__new__(SafeFrame)",
-        "from vbgcam.frames import SafeFrame\nframe = object.__new__(SafeFrame)",
-        "from vbgcam.frames import SafeFrame\nSafeFrame.planes.__set__(frame, raw.planes)",
-        "from vbgcam import frames\nobject.__setattr__(frames.SafeFrame, 'planes', 1)",
-        "from typing import cast\nfrom vbgcam.frames import SafeFrame\nframe = cast(SafeFrame, raw)",
+        "from vbgcam.core.frames import claim_seal",
+        "from vbgcam.core.frames import claim_seal as harmless",
+        "import vbgcam.core.frames as f\nf.claim_seal()",
+        "import vbgcam.core.frames as f\ngetattr(f, 'claim_seal')()",
+        "import vbgcam.core.frames as f\nf._unclaimed.append(True)",
+        "from vbgcam.render.composer import _seal",
+        "from vbgcam.render import composer\ncomposer._seal(planes, None, False)",
+        "from vbgcam.core.frames import SafeFrame\nframe = SafeFrame.__new__(SafeFrame)",
+        "from vbgcam.core.frames import SafeFrame\nframe = object.__new__(SafeFrame)",
+        "from vbgcam.core.frames import SafeFrame\nSafeFrame.planes.__set__(frame, raw.planes)",
+        "from vbgcam.core import frames\nobject.__setattr__(frames.SafeFrame, 'planes', 1)",
+        "from typing import cast\nfrom vbgcam.core.frames import SafeFrame\nframe = cast(SafeFrame, raw)",
         "from typing import cast\nframe = cast('SafeFrame', raw)",
     ],
 )
@@ -201,5 +201,5 @@ def test_the_scan_sees_every_way_around(source: str) -> None:
 
 def test_no_module_but_compose_reaches_for_the_seal() -> None:
     found = {path.relative_to(PACKAGE).as_posix(): around_the_seal(path.read_text()) for path in PACKAGE.rglob("*.py")}
-    assert found["compose.py"] == {"claim_seal", "_seal"}
-    assert {name for name, words in found.items() if words} == {"compose.py", "frames.py"}
+    assert found["render/composer.py"] == {"claim_seal", "_seal"}
+    assert {name for name, words in found.items() if words} == {"render/composer.py", "core/frames.py"}

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.users import PATIENCE, User, wait
-from vbgcam import pictures
 from vbgcam.camera.drawn import room
-from vbgcam.frames import Size
+from vbgcam.core.frames import Size
+from vbgcam.media import images
 
 BROWSER = '#!/bin/sh\necho "$1" >> {file}\n'
 
@@ -39,7 +39,7 @@ def test_the_verbs_reach_the_running_program_and_end_it(user: User) -> None:
         assert user.says("resume") == "resumed"
         picture = user.folder / "seen.png"
         assert str(picture) in user.says("snapshot", "-o", str(picture))
-        assert pictures.read(picture).rgb.shape == (240, 320, 3)
+        assert images.read(picture).rgb.shape == (240, 320, 3)
         assert user.says("panel", "--print").startswith("http://127.0.0.1:")
         assert "vbgcam" in user.run("status", "--watch", "--help").stdout
         assert user.says("quit") == "vbgcam ends"
@@ -48,7 +48,7 @@ def test_the_verbs_reach_the_running_program_and_end_it(user: User) -> None:
 
 def test_a_picture_of_the_folder_is_called_by_its_name(user: User) -> None:
     folder = user.folder / "data_home/vbgcam/backgrounds"
-    pictures.write(folder / "late_summer.png", room(Size(64, 48)))
+    images.write(folder / "late_summer.png", room(Size(64, 48)))
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     with user.running():
         listed = user.says("background", "list").splitlines()
@@ -114,7 +114,7 @@ def test_what_was_chosen_is_there_the_next_time_and_a_pause_is_not(user: User) -
 
 def test_a_chosen_picture_that_is_gone_the_next_time_is_a_colour_and_one_that_was_named_is_an_error(user: User) -> None:
     picture = user.folder / "gone.png"
-    pictures.write(picture, room(Size(64, 48)))
+    images.write(picture, room(Size(64, 48)))
     with user.running():
         user.says("background", str(picture))
         user.says("quit")
@@ -190,7 +190,7 @@ def test_a_network_that_cannot_be_had_leaves_the_cover_where_another_one_can_be_
 
 def test_a_verb_starts_without_what_a_hotkey_would_wait_for(user: User) -> None:
     script = (
-        "import sys; from vbgcam.cli import main; main(['status']); "
+        "import sys; from vbgcam.cli.main import main; main(['status']); "
         "print(sorted({'torch', 'cv2', 'numpy', 'aiohttp', 'pydantic', 'av', 'PIL'} & set(sys.modules)))"
     )
     done = subprocess.run(

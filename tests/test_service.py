@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from vbgcam import cli
-from vbgcam.service import Service
+from vbgcam.cli import main
+from vbgcam.system.sd_notify import Service
 
 if sys.platform == "win32":
     pytest.skip("there is no systemd", allow_module_level=True)
@@ -96,7 +96,7 @@ def test_a_run_tells_from_its_first_picture_to_its_end(manager: socket.socket, m
     listening = threading.Thread(target=listen)
     listening.start()
     arguments = ["run", "--source", "demo", "--sink", "null", "--model", "chroma", "--duration", "1"]
-    assert cli.main([*arguments, "--set", "camera.size=160x120"]) == 0
+    assert main.main([*arguments, "--set", "camera.size=160x120"]) == 0
     listening.join(20)
     assert told[0] == "READY=1"
     assert told[-1] == "STOPPING=1"

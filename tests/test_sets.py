@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vbgcam.errors import MediaError
+from vbgcam.core.errors import MediaError
 from vbgcam.evaluate.sets import Listing, aisegment, pairs, read
 
 

@@ -8,9 +8,9 @@ import threading
 import pytest
 
 from tests.fakes import SIZE, FakeSegmenter, room_with_person
-from vbgcam.errors import ModelError
-from vbgcam.frames import RawFrame, Size
-from vbgcam.live.sizing import Sizing, in_words
+from vbgcam.core.errors import ModelError
+from vbgcam.core.frames import RawFrame, Size
+from vbgcam.live.input_size import Sizing, in_words
 
 FRAME = RawFrame(room_with_person(0).frozen(), 0.0)
 BUDGET = 0.022

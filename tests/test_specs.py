@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbgcam.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec
+from vbgcam.core.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec
 
 PARSERS = (SourceSpec, SinkSpec, BackgroundSpec, ModelSpec)
 

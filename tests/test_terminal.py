@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from vbgcam.cli import main
-from vbgcam.terminal import TERMINAL, plain, progress
+from vbgcam.cli.main import main
+from vbgcam.cli.terminal import TERMINAL, plain, progress
 
 
 class Tty(io.StringIO):

@@ -32,16 +32,16 @@ from torch import nn
 from torchvision.transforms.functional import resize
 
 from tests.server import Act, Server, closed_port, serving
-from vbgcam.errors import ModelError
-from vbgcam.frames import Planes, RawFrame, Size
-from vbgcam.pixels import from_rgb, small_rgb
+from vbgcam.core.errors import ModelError
+from vbgcam.core.frames import Planes, RawFrame, Size
+from vbgcam.core.specs import TORCHVISION_MODELS, ModelSpec
+from vbgcam.pixels.convert import from_rgb, small_rgb
 from vbgcam.segment import Options, family, open_segmenter
 from vbgcam.segment.eager import EagerEngine
 from vbgcam.segment.family import ON_CPU, ON_GPU, TorchvisionSegmenter, input_size
 from vbgcam.segment.person import Person
 from vbgcam.segment.torchvision import architecture, build, read_checkpoint
 from vbgcam.segment.weights import PUBLISHED
-from vbgcam.specs import TORCHVISION_MODELS, ModelSpec
 
 FILE = "fcn_resnet101_coco-7ecb50ca.pth"
 PERSON = 15
@@ -165,7 +165,7 @@ def first_start(lraspp_file: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         options = by_hash(lraspp_file, Options())
         code = (
             "import sys; from pathlib import Path\n"
-            "from vbgcam.frames import Planes, RawFrame, Size; from vbgcam.segment import Options, family\n"
+            "from vbgcam.core.frames import Planes, RawFrame, Size; from vbgcam.segment import Options, family\n"
             "family.networks_folder = lambda: Path(sys.argv[2])\n"
             "options = Options(device='cpu', threads=1, folder=Path(sys.argv[1]), size=32, sha256=sys.argv[3])\n"
             "segmenter = family.TorchvisionSegmenter.load(sys.argv[4], options)\n"
@@ -256,7 +256,7 @@ def test_hard_is_where_class_15_is_the_largest(red_network: nn.Module) -> None:
 
 def test_a_tampered_copy_is_refused_by_the_next_process(cached: Options, red_file: Path, tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from vbgcam.errors import ModelError\n"
+        "import sys; from pathlib import Path; from vbgcam.core.errors import ModelError\n"
         "from vbgcam.segment import Options; from vbgcam.segment.weights import ensure\n"
         "try: print(ensure('fcn_resnet101', Options(mirror=sys.argv[1], sha256=sys.argv[2], folder=Path('none'))))\n"
         "except ModelError as exc: print('refused:', exc)\n"

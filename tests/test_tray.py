@@ -17,9 +17,9 @@ from PIL import Image, ImageChops
 
 from tests.desks import Controlled, controlled, picture, until
 from tests.desktop import ROOT, Desktop, Finger, Host, skip_without
+from vbgcam.core.errors import BackgroundError
 from vbgcam.desktop import icons
-from vbgcam.desktop.keeper import AGAIN, DONE, NEVER, TrayKeeper
-from vbgcam.errors import BackgroundError
+from vbgcam.desktop.tray_supervisor import AGAIN, DONE, NEVER, TrayKeeper
 
 if sys.platform != "linux":
     pytest.skip("what is tested here is Linux's", allow_module_level=True)

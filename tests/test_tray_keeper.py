@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.desks import until
-from vbgcam.desktop.keeper import AGAIN, DONE, NEVER, TrayKeeper, display_answers
+from vbgcam.desktop.tray_supervisor import AGAIN, DONE, NEVER, TrayKeeper, display_answers
 
 if sys.platform != "linux":
     pytest.skip("displays are told apart on Linux alone", allow_module_level=True)
@@ -212,7 +212,7 @@ def test_a_display_is_asked_where_it_should_be(folder: Path) -> None:
 
 def test_the_keeper_is_light() -> None:
     """It is part of the running program, whose memory GTK and the icon are kept out of."""
-    code = "import sys, vbgcam.desktop.keeper; print(*{'pystray', 'gi', 'PIL', 'aiohttp'} & set(sys.modules))"
+    code = "import sys, vbgcam.desktop.tray_supervisor; print(*{'pystray', 'gi', 'PIL', 'aiohttp'} & set(sys.modules))"
     assert not subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 

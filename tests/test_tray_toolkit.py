@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from vbgcam.core.errors import VbgcamError
 from vbgcam.desktop import clipboard, opening, toolkit
 from vbgcam.desktop.toolkit import Toolkit
-from vbgcam.errors import VbgcamError
 
 if sys.platform != "linux":
     pytest.skip("elsewhere pystray needs nothing of the system", allow_module_level=True)

@@ -16,9 +16,9 @@ import pytest
 
 from tests.desktop import Desktop, skip_without
 from tests.users import User, wait
-from vbgcam import pictures
 from vbgcam.control.client import Client
-from vbgcam.control.place import Place
+from vbgcam.control.instance import Place
+from vbgcam.media import images
 
 if sys.platform != "linux":
     pytest.skip("what is tested here is Linux's", allow_module_level=True)
@@ -38,7 +38,7 @@ def desktop() -> Iterator[Desktop]:
 @pytest.fixture
 def user(tmp_path: Path, desktop: Desktop) -> User:
     user = User(tmp_path)
-    pictures.write(tmp_path / "data_home/vbgcam/backgrounds/red.png", np.full((180, 320, 3), RED, np.uint8))
+    images.write(tmp_path / "data_home/vbgcam/backgrounds/red.png", np.full((180, 320, 3), RED, np.uint8))
     # Who was here before: no panel opens by itself.
     (tmp_path / "state_home/vbgcam").mkdir()
     (tmp_path / "state_home/vbgcam/state.json").write_text('{"welcomed": true}')

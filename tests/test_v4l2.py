@@ -16,8 +16,8 @@ if sys.platform != "linux":
 
 import fcntl
 
-from vbgcam import v4l2
-from vbgcam.frames import Size
+from vbgcam.core.frames import Size
+from vbgcam.system import v4l2
 
 Answer = Callable[[int, bytearray], None]
 

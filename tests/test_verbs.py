@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.networks import left_half
-from vbgcam.cli import main
+from vbgcam.cli.main import main
 
 BLUE = (30, 60, 210)
 

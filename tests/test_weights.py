@@ -12,7 +12,8 @@ import torch
 import torchvision
 
 from tests.server import Server, closed_port, serving
-from vbgcam.errors import ModelError
+from vbgcam.core.errors import ModelError
+from vbgcam.core.specs import TORCHVISION_MODELS
 from vbgcam.segment import Options
 from vbgcam.segment.weights import (
     PUBLISHED,
@@ -25,7 +26,6 @@ from vbgcam.segment.weights import (
     own_folder,
     place_of,
 )
-from vbgcam.specs import TORCHVISION_MODELS
 
 NAME = "fcn_resnet101"
 FILE = "fcn_resnet101_coco-7ecb50ca.pth"

@@ -25,8 +25,8 @@ from PIL import Image
 from tests.clips import film, rooms
 from tests.networks import left_half
 from tests.server import Server, serving
-from vbgcam.cli import main
-from vbgcam.frames import Size
+from vbgcam.cli.main import main
+from vbgcam.core.frames import Size
 
 SEED = 20261126
 PART = re.compile(r"\..*\.vbgcam-[0-9a-f]{12}(\..*)?")
@@ -143,7 +143,7 @@ def settings_work(folder: Path) -> Work:
     out = folder / "config"
     out.mkdir()
     script = (
-        "import itertools, sys\nfrom pathlib import Path\nfrom vbgcam.files import whole\n"
+        "import itertools, sys\nfrom pathlib import Path\nfrom vbgcam.media.atomic import whole\n"
         "for number in range(int(sys.argv[2])):\n"
         "    with whole(Path(sys.argv[1])) as part:\n"
         "        part.write_text(f'[camera]\\nfps = {number}.0\\n' + f'# {number}\\n' * 20_000 + '# end\\n')\n"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vbgcam.live.workingpoint import WorkingPoint, error
+from vbgcam.live.working_point import WorkingPoint, error
 
 SIZES = (144, 192, 256, 288, 320, 384, 448, 520)
 PERIOD, BUDGET, MAX_AGE = 1 / 30, 0.022, 0.5

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from vbgcam import pictures
 from vbgcam.camera.drawn import room
-from vbgcam.frames import Size
+from vbgcam.core.frames import Size
+from vbgcam.media import images
 
 PATIENCE = 60.0
 
@@ -30,7 +30,7 @@ class User:
         self.env.pop("DISPLAY", None)
         self.env.pop("WAYLAND_DISPLAY", None)
         self.plate = folder / "plate.png"
-        pictures.write(self.plate, room(Size(320, 240)))
+        images.write(self.plate, room(Size(320, 240)))
         # The drawn ones take their time, and are tested elsewhere.
         (folder / "data_home/vbgcam/backgrounds").mkdir(parents=True)
 

@@ -9,13 +9,13 @@ from typing import Self
 
 import pytest
 
-from vbgcam.camera.listing import CameraInfo, Mode
+from vbgcam.camera.base import CameraInfo, Mode
+from vbgcam.core.frames import Size
 from vbgcam.doctor import Check
 from vbgcam.doctor.examine import Examination, examine
 from vbgcam.doctor.machine import Machine, Said
-from vbgcam.frames import Size
 from vbgcam.output.loopback import Loopback
-from vbgcam.v4l2 import CAP_OUTPUT, Capability, Holder, Node
+from vbgcam.system.v4l2 import CAP_OUTPUT, Capability, Holder, Node
 
 RELEASE = "6.1.0-28-amd64"
 WEBCAM = CameraInfo("Webcam", "/dev/video0", "usb-Webcam", "uvcvideo", (Mode("MJPG", Size(1280, 720), (30.0,)),))

@@ -1,6 +1,6 @@
 """`python -m vbgcam` is the command `vbgcam`."""
 
-from vbgcam.cli import program
+from vbgcam.cli.main import program
 
 if __name__ == "__main__":
     program()

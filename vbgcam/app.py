@@ -13,23 +13,23 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import platformdirs
 
-from vbgcam.config import Settings, data_folder
-from vbgcam.desktop.keeper import TrayKeeper
+from vbgcam.core.errors import BackgroundError, ControlError, OutputError, VbgcamError
 from vbgcam.desktop.opening import browse
-from vbgcam.errors import BackgroundError, ControlError, OutputError, VbgcamError
-from vbgcam.files import whole
+from vbgcam.desktop.tray_supervisor import TrayKeeper
+from vbgcam.factory import plan, refuse_truth
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
-from vbgcam.notice import Notices
-from vbgcam.parts import plan, refuse_truth
-from vbgcam.service import Service
+from vbgcam.media.atomic import whole
+from vbgcam.settings.schema import Settings, data_folder
+from vbgcam.system.notifications import Notices
+from vbgcam.system.sd_notify import Service
 
 if TYPE_CHECKING:
     from vbgcam.background.gallery import Gallery
     from vbgcam.control.controller import Controller
-    from vbgcam.control.layers import Layers
-    from vbgcam.control.place import Place
+    from vbgcam.control.instance import Place
     from vbgcam.control.server import Server
+    from vbgcam.settings.layered import Layers
 
 log = logging.getLogger(__name__)
 
@@ -68,9 +68,9 @@ def serve(
     `run`; raises ControlError where it runs already."""
     from vbgcam.background.gallery import Gallery
     from vbgcam.control.controller import Controller
-    from vbgcam.control.layers import Layers
-    from vbgcam.control.place import Place
-    from vbgcam.control.state import State, state_path
+    from vbgcam.control.instance import Place
+    from vbgcam.settings.layered import Layers
+    from vbgcam.settings.state import State, state_path
 
     desk = desk and _desktop()
     with Place() as place:

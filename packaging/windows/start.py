@@ -7,7 +7,7 @@ import multiprocessing
 import runpy
 import sys
 
-from vbgcam.cli import program
+from vbgcam.cli.main import program
 
 if __name__ == "__main__":
     multiprocessing.freeze_support()

@@ -14,18 +14,18 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final, Protocol
 
-from vbgcam import pictures
 from vbgcam.background.still import Still, fitted
-from vbgcam.errors import BackgroundError, MediaError
-from vbgcam.films import Film as FilmFile
-from vbgcam.frames import Backdrop, Planes, Size
-from vbgcam.pictures import Animation, Picture
-from vbgcam.pixels import Fit, fit
+from vbgcam.core.errors import BackgroundError, MediaError
+from vbgcam.core.frames import Backdrop, Planes, Size
+from vbgcam.media import images
+from vbgcam.media.images import Animation, Picture
+from vbgcam.media.video_reader import Film as FilmFile
+from vbgcam.pixels.convert import Fit, fit
 
 log = logging.getLogger(__name__)
 
 # Files with these suffixes are meant as pictures: when none is in them, that is said, not that they are no films.
-_PICTURES: Final = frozenset((*pictures.SUFFIXES, ".gif", ".bmp", ".ppm", ".avif", ".heic", ".heif"))
+_PICTURES: Final = frozenset((*images.SUFFIXES, ".gif", ".bmp", ".ppm", ".avif", ".heic", ".heif"))
 
 _SAME: Final = 1e-6  # seconds: the caller's times are floats, the film's exact fractions
 
@@ -57,9 +57,9 @@ def open_file(path: Path, size: Size, how: Fit = "cover", *, exact: bool = False
     """What the file shows, at `size`; transparent parts lie on black. A film or animation of a single picture is a
     Still. `exact`: see Film. Raises BackgroundError."""
     try:
-        kind = pictures.kind(path)
+        kind = images.kind(path)
         if kind == "still":
-            return Still.picture(pictures.black_behind(pictures.read(path, enough=size)), size, how)
+            return Still.picture(images.black_behind(images.read(path, enough=size)), size, how)
         reel = _AnimationReel(path) if kind == "animation" else _film_reel(path)
         try:
             film = Film(reel, size, how, exact=exact)
@@ -152,7 +152,7 @@ class Film:
         picture = self._shown.picture
         if isinstance(picture, Planes):
             return Backdrop(fit(picture, self._size, self._fit).frozen())
-        return Backdrop(fitted(pictures.black_behind(picture), self._size, self._fit).frozen())
+        return Backdrop(fitted(images.black_behind(picture), self._size, self._fit).frozen())
 
 
 def _some(shot: _Shot | None) -> _Shot:
@@ -209,5 +209,5 @@ def _film_reel(path: Path) -> _FilmReel:
         return _FilmReel(path)
     except MediaError:
         if path.suffix.lower() in _PICTURES:
-            pictures.read(path)  # raises, in the words for pictures
+            images.read(path)  # raises, in the words for pictures
         raise

@@ -31,13 +31,13 @@ from typing import Final, Literal
 import filelock
 from PIL import Image
 
-from vbgcam import pictures
 from vbgcam.background.drawn import DRAWN
 from vbgcam.background.files import open_file
-from vbgcam.errors import BackgroundError, MediaError
-from vbgcam.files import whole
-from vbgcam.frames import Size
-from vbgcam.pixels import to_rgb
+from vbgcam.core.errors import BackgroundError, MediaError
+from vbgcam.core.frames import Size
+from vbgcam.media import images
+from vbgcam.media.atomic import whole
+from vbgcam.pixels.convert import to_rgb
 
 log = logging.getLogger(__name__)
 
@@ -192,7 +192,7 @@ class Gallery:
     def add(self, name: str, data: Path) -> Entry:
         """Takes in a copy of the file `data` under `name`, or one like it that is safe and free. Raises BackgroundError
         where it is no picture or film that can be read, is too large, or there is no room; then nothing is added."""
-        called = pictures.shown(Path(_safe(name, "")))
+        called = images.shown(Path(_safe(name, "")))
         with _told(f"{called} cannot be taken in", self.folder):
             size = data.stat().st_size
             if size > MAX_BYTES:
@@ -219,7 +219,7 @@ class Gallery:
         """Deletes the background's file; of a link the link. Raises BackgroundError where there is no such background
         or it may not be deleted."""
         one = self._find(name)
-        with _told(f"{pictures.shown(Path(name))} cannot be removed", self.folder):
+        with _told(f"{images.shown(Path(name))} cannot be removed", self.folder):
             one.path.unlink()
         with self._lock:
             self._known.pop(name, None)
@@ -250,7 +250,7 @@ class Gallery:
                 try:
                     part.mkdir()
                     for label, draw in DRAWN.items():
-                        pictures.write(part / f"{label}.jpg", draw(_FURNISHED))
+                        images.write(part / f"{label}.jpg", draw(_FURNISHED))
                     part.rename(self.folder)
                 except OSError:
                     if not os.path.lexists(self.folder):  # else somebody made one meanwhile, with something in it
@@ -265,7 +265,7 @@ class Gallery:
     def _find(self, name: str) -> _Found:
         one = next((self._listed(item) for item in self._items() if item.name == name), None)
         if one is None:
-            raise BackgroundError(f"there is no background {pictures.shown(Path(name))!r} in {self.folder}")
+            raise BackgroundError(f"there is no background {images.shown(Path(name))!r} in {self.folder}")
         return one
 
     def _items(self) -> list[os.DirEntry[str]]:
@@ -321,7 +321,7 @@ class Gallery:
         """Decodes the file; the thumbnail is None where it is broken."""
         assert self._decoding.locked()
         image = None
-        called = pictures.shown(Path(one.name))
+        called = images.shown(Path(one.name))
         try:
             if one.lost:
                 raise BackgroundError(f"{called} is a link that leads to no file ({one.lost})", mend="remove it")
@@ -345,7 +345,7 @@ class Gallery:
         for kind in _BOTH:
             place = self._place(one, kind)
             with suppress(OSError, MediaError):
-                if place.exists() and pictures.read(place).size == THUMBNAIL:
+                if place.exists() and images.read(place).size == THUMBNAIL:
                     return place.read_bytes()
         return None
 
@@ -379,7 +379,7 @@ def _examined(path: Path, called: str) -> tuple[Kind, bytes]:
         finally:
             background.close()
     except BackgroundError as exc:
-        message = exc.message.replace(pictures.shown(path), called).replace(str(path), called)
+        message = exc.message.replace(images.shown(path), called).replace(str(path), called)
         raise BackgroundError(message, mend=exc.mend) from exc
     except MemoryError as exc:
         raise BackgroundError(f"{called} needs more memory than there is to be decoded") from exc
@@ -404,7 +404,7 @@ def _taken(path: Path, called: str) -> tuple[Kind, bytes]:
 def _is_picture(path: Path) -> bool:
     """One that is broken is one, too."""
     try:
-        return pictures.kind(path) is not None
+        return images.kind(path) is not None
     except MediaError:
         return True
 

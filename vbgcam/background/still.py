@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from vbgcam.frames import U8, Backdrop, Planes, Size
-from vbgcam.pixels import Fit, color_yuv, fit, from_rgb
+from vbgcam.core.frames import U8, Backdrop, Planes, Size
+from vbgcam.pixels.convert import Fit, color_yuv, fit, from_rgb
 
 _CARD: Final = (0x1C, 0x23, 0x2B)
 _GLYPH: Final = (0x6F, 0x7F, 0x90)

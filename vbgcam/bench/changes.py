@@ -16,22 +16,24 @@ from typing import Final
 
 import numpy as np
 
-from vbgcam import config, parts, pictures
+from vbgcam import factory
 from vbgcam.background.drawn import DRAWN
 from vbgcam.background.gallery import Gallery
-from vbgcam.bench import Check, Figures
+from vbgcam.bench.base import Check, Figures
 from vbgcam.bench.sink import MemorySink
 from vbgcam.camera.drawn import room
 from vbgcam.control.client import Client
 from vbgcam.control.controller import Controller
-from vbgcam.control.layers import Layers
-from vbgcam.control.place import Place
+from vbgcam.control.instance import Place
 from vbgcam.control.server import Server
-from vbgcam.control.state import State
-from vbgcam.errors import OutputError
-from vbgcam.frames import U8, SafeFrame, Size
+from vbgcam.core.errors import OutputError
+from vbgcam.core.frames import U8, SafeFrame, Size
 from vbgcam.live.session import Session
 from vbgcam.live.stats import Stats
+from vbgcam.media import images
+from vbgcam.settings import schema
+from vbgcam.settings.layered import Layers
+from vbgcam.settings.state import State
 
 # A background and a camera's size are changed so often in a minute.
 _BACKGROUNDS: Final = 200
@@ -170,13 +172,13 @@ def _resize(client: Client, size: Size, seconds: float, stop: threading.Event) -
 def _running(folder: Path, size: Size, looker: Looker) -> Iterator[tuple[Session, Client, Controller]]:
     """The daemon on the drawn presenter, in folders of its own."""
     plate, file = folder / "plate.png", folder / "config.toml"
-    pictures.write(plate, room(size))
+    images.write(plate, room(size))
     file.touch()
     with Place(folder / "run") as place:
         state = State(folder / "state.json")
         overrides = {"camera.source": "demo", "camera.size": str(size), "model.name": f"plate:{plate}"}
         layers = Layers(file, overrides, state)
-        session = Session(replace(parts.plan(layers.settings), output=looker, on_demand=False), Stats())
+        session = Session(replace(factory.plan(layers.settings), output=looker, on_demand=False), Stats())
         controller = Controller(session, layers, state, Gallery(folder / "backgrounds", folder / "thumbnails"))
         server = Server(controller, place, folder)
         session.start()
@@ -194,9 +196,9 @@ def _specs(folder: Path, size: Size, looker: Looker) -> list[str]:
     (folder / "backgrounds").mkdir()
     for number, draw in zip(range(_PICTURES), DRAWN.values(), strict=False):
         path = folder / "backgrounds" / f"{number}.jpg"
-        pictures.write(path, draw(_PICTURE))
+        images.write(path, draw(_PICTURE))
         specs.append(str(path))
-        shown = parts.backdrop(config.changed(config.Settings(), {"background.show": str(path)}), size)
+        shown = factory.backdrop(schema.changed(schema.Settings(), {"background.show": str(path)}), size)
         looker.know(shown.at(0.0).planes.y[_CORNER].astype(np.int16))
         shown.close()
     return specs

@@ -8,16 +8,16 @@ import itertools
 from collections.abc import Callable
 from typing import Final
 
-from vbgcam.bench import Check, Figures
+from vbgcam.bench.base import Check, Figures
 from vbgcam.bench.scene import Scene, moving, there_and_back
 from vbgcam.bench.sink import MemorySink
 from vbgcam.bench.stages import STRENGTH
 from vbgcam.bench.timing import interleaved
-from vbgcam.compose import Behind, Blur, Composer
-from vbgcam.frames import RawFrame
+from vbgcam.core.frames import RawFrame
+from vbgcam.core.options import steps
 from vbgcam.mask import Masker, finish
+from vbgcam.render.composer import Behind, Blur, Composer
 from vbgcam.segment import Segmenter
-from vbgcam.steps import steps
 
 _RATE: Final = 30
 # Frames before the measuring, so that the room is known.

@@ -22,7 +22,7 @@ from typing import Final
 
 import numpy as np
 
-from vbgcam.bench import Check, Figures
+from vbgcam.bench.base import Check, Figures
 from vbgcam.bench.timing import Work
 
 SWITCH: Final = 0.0005

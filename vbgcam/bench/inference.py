@@ -10,12 +10,13 @@ from typing import Final
 
 import numpy as np
 
-from vbgcam import pixels
-from vbgcam.bench import SIZES, Check, Figures, scene
+from vbgcam.bench import scene
+from vbgcam.bench.base import SIZES, Check, Figures
 from vbgcam.bench.timing import interleaved
-from vbgcam.frames import U8, RawFrame, Size
+from vbgcam.core.frames import U8, RawFrame, Size
+from vbgcam.core.specs import ModelSpec
+from vbgcam.pixels import convert
 from vbgcam.segment import Options, Probability, Segmenter, open_segmenter
-from vbgcam.specs import ModelSpec
 
 SEEDED: Final = ("fcn_resnet101", "lraspp_mobilenet_v3_large")
 
@@ -48,12 +49,12 @@ def seeded(name: str, sizes: tuple[Size, ...], options: Options, seconds: float,
 
     pictures = scene.frames(_SEEN)
     check()
-    network = reference.seeded(name, [pixels.small_rgb(planes, _SETTLED_AT) for planes in pictures[:2]])
+    network = reference.seeded(name, [convert.small_rgb(planes, _SETTLED_AT) for planes in pictures[:2]])
     threads = reference.threads(options)
     figures: Figures = {}
     for size in sizes:
         check()
-        rgb = pixels.small_rgb(pictures[-1], size)
+        rgb = convert.small_rgb(pictures[-1], size)
         reference.spread(name, network, rgb)
         engine = reference.engine(name, network, options)
         try:
@@ -118,7 +119,7 @@ def seeded_segmenter(options: Options) -> Segmenter:
     from vbgcam.segment import reference
 
     name = SEEDED[1]
-    pictures = [pixels.small_rgb(planes, _SETTLED_AT) for planes in scene.frames(_SEEN, 2)]
+    pictures = [convert.small_rgb(planes, _SETTLED_AT) for planes in scene.frames(_SEEN, 2)]
     network = reference.seeded(name, pictures)
     reference.spread(name, network, pictures[0])
     return reference.Seeded(name, reference.engine(name, network, options), _SETTLED_AT)

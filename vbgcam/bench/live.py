@@ -13,16 +13,17 @@ from typing import Any, Final
 
 from vbgcam.background.drawn import hills
 from vbgcam.background.still import Still
-from vbgcam.bench import SIZES, Check, Figures, label, scene
+from vbgcam.bench import scene
+from vbgcam.bench.base import SIZES, Check, Figures, label
 from vbgcam.camera import Captured, Got
-from vbgcam.errors import OutputError
-from vbgcam.frames import Planes, RawFrame, Size
-from vbgcam.live.inference import Network
-from vbgcam.live.scene import Look
+from vbgcam.core.errors import OutputError
+from vbgcam.core.frames import Planes, RawFrame, Size
+from vbgcam.core.policy import Limits
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
+from vbgcam.live.workers.background import Look
+from vbgcam.live.workers.inference import Network
 from vbgcam.output.null import NullOutput
-from vbgcam.policy import Limits
 from vbgcam.segment import FixedInput, Probability, Progress, Segmenter
 
 RATES: Final = ((SIZES["720p"], 30), (SIZES["1080p"], 30), (SIZES["1080p"], 60), (SIZES["4K"], 30))

@@ -11,12 +11,12 @@ from typing import Final
 
 import numpy as np
 
-from vbgcam.bench import Check, Figures
+from vbgcam.bench.base import Check, Figures
 from vbgcam.bench.scene import moving, there_and_back
 from vbgcam.bench.timing import Work, interleaved
-from vbgcam.frames import U8, Planes, RawFrame, Sighting, Size
+from vbgcam.core.frames import U8, Planes, RawFrame, Sighting, Size
+from vbgcam.core.options import NAMES, PRESETS, Steps, steps
 from vbgcam.mask import Present
-from vbgcam.steps import NAMES, PRESETS, Steps, steps
 
 _RATE: Final = 30
 _EVERY: Final = 6

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbgcam.frames import U8, Size
+from vbgcam.core.frames import U8, Size
 
 F32 = NDArray[np.float32]
 

@@ -11,29 +11,13 @@ from functools import partial
 from typing import Final, Literal
 
 from vbgcam import __version__
-from vbgcam.bench import (
-    FAMILIES,
-    SIZES,
-    Check,
-    Figures,
-    changes,
-    frame,
-    gil,
-    inference,
-    label,
-    live,
-    machine,
-    masks,
-    parse_size,
-    scene,
-    sink,
-    stages,
-    start,
-)
-from vbgcam.errors import ConfigError
-from vbgcam.frames import Size
+from vbgcam.bench import changes, frame, gil, inference, live, masks, scene, sink, stages, start
+from vbgcam.bench.base import FAMILIES, SIZES, Check, Figures, label, parse_size
+from vbgcam.core.errors import ConfigError
+from vbgcam.core.frames import Size
+from vbgcam.core.specs import ModelSpec, nearest
 from vbgcam.segment import Options, Segmenter, open_segmenter
-from vbgcam.specs import ModelSpec, nearest
+from vbgcam.system import machine
 
 Depth = Literal["quick", "usual", "full"]
 

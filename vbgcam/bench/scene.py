@@ -8,13 +8,13 @@ from typing import Final
 import cv2
 import numpy as np
 
-from vbgcam import pixels
 from vbgcam.background.drawn import hills
 from vbgcam.camera import drawn
 from vbgcam.camera.drawn.grain import add_grain
-from vbgcam.frames import U8, Backdrop, Mask, Planes, RawFrame, Size, read_only
-from vbgcam.grid import grid_size
+from vbgcam.core.frames import U8, Backdrop, Mask, Planes, RawFrame, Size, read_only
 from vbgcam.mask.plain import full
+from vbgcam.pixels import convert
+from vbgcam.pixels.workframe import grid_size
 from vbgcam.segment import Probability
 
 NETWORK: Final = Size(256, 256)
@@ -51,8 +51,8 @@ class Scene:
 def scene(size: Size) -> Scene:
     """`size`: even sides."""
     planes = frames(size, 1)[0]
-    alpha = pixels.resize_alpha(drawn.presenter(_DRAWN, _MOMENTS[0])[1], grid_size(size))
-    rgb = pixels.to_rgb(planes)
+    alpha = convert.resize_alpha(drawn.presenter(_DRAWN, _MOMENTS[0])[1], grid_size(size))
+    rgb = convert.to_rgb(planes)
     bgr = np.ascontiguousarray(rgb[..., ::-1])
     behind = np.asarray(cv2.resize(hills(_DRAWN), (size.width, size.height)), np.uint8)
     return Scene(
@@ -64,14 +64,14 @@ def scene(size: Size) -> Scene:
         i420=planes.data.copy(),
         mjpg=_jpeg(bgr),
         bgr=bgr,
-        behind=Backdrop(pixels.from_rgb(behind).frozen()),
+        behind=Backdrop(convert.from_rgb(behind).frozen()),
         behind_bgr=np.ascontiguousarray(behind[..., ::-1]),
     )
 
 
 def truth() -> Probability:
     """The first moment's alpha at the size of `NETWORK`, 0 to 1."""
-    alpha = pixels.resize_alpha(drawn.presenter(_DRAWN, _MOMENTS[0])[1], NETWORK)
+    alpha = convert.resize_alpha(drawn.presenter(_DRAWN, _MOMENTS[0])[1], NETWORK)
     return alpha.astype(np.float32) / np.float32(255)
 
 
@@ -79,7 +79,7 @@ def frames(size: Size, count: int = len(_MOMENTS)) -> list[Planes]:
     """A few moments of the presenter, each with noise of its own, read-only."""
     made = []
     for number, seconds in enumerate(_MOMENTS[:count]):
-        planes = pixels.resize(pixels.from_rgb(drawn.frame(_DRAWN, seconds)), size)
+        planes = convert.resize(convert.from_rgb(drawn.frame(_DRAWN, seconds)), size)
         noisy = Planes(size, planes.data.copy())
         add_grain(noisy, number)
         made.append(noisy.frozen())
@@ -91,10 +91,10 @@ def moving(size: Size, count: int = 16) -> list[tuple[Planes, U8]]:
     made = []
     for number in range(count):
         seconds = 1 + number / 30
-        planes = pixels.resize(pixels.from_rgb(drawn.frame(_DRAWN, seconds)), size)
+        planes = convert.resize(convert.from_rgb(drawn.frame(_DRAWN, seconds)), size)
         noisy = Planes(size, planes.data.copy())
         add_grain(noisy, number)
-        made.append((noisy.frozen(), read_only(pixels.resize_alpha(drawn.presenter(_DRAWN, seconds)[1], NETWORK))))
+        made.append((noisy.frozen(), read_only(convert.resize_alpha(drawn.presenter(_DRAWN, seconds)[1], NETWORK))))
     return made
 
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from typing import IO, Self
 
-from vbgcam.frames import Planes
+from vbgcam.core.frames import Planes
 
 if sys.platform == "linux":
     NAME = "memfd"

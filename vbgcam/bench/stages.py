@@ -10,16 +10,17 @@ from typing import Final
 import av
 import numpy as np
 
-from vbgcam import pixels
-from vbgcam.bench import Check, Figures, naive
+from vbgcam.bench import naive
+from vbgcam.bench.base import Check, Figures
 from vbgcam.bench.scene import NETWORK, Scene
 from vbgcam.bench.sink import MemorySink
 from vbgcam.bench.timing import Work, interleaved
-from vbgcam.camera.listing import Layout
+from vbgcam.camera.base import Layout
 from vbgcam.camera.unpack import Unpacker, unpacker
-from vbgcam.compose import Behind, Blur, Composer
-from vbgcam.frames import U8, Planes, RawFrame, SafeFrame
+from vbgcam.core.frames import U8, Planes, RawFrame, SafeFrame
 from vbgcam.mask import finish
+from vbgcam.pixels import convert
+from vbgcam.render.composer import Behind, Blur, Composer
 
 STRENGTH: Final = 0.5
 
@@ -63,7 +64,7 @@ def stages(scene: Scene) -> Iterator[dict[str, Stage]]:
 
     def from_camera(unpack: Callable[[], Planes]) -> SafeFrame:
         raw = RawFrame(unpack(), 0.0)
-        pixels.small_rgb(raw.planes, NETWORK)
+        convert.small_rgb(raw.planes, NETWORK)
         return sums.compose(raw, finish(scene.probability, raw), scene.behind)
 
     def naive_from_camera(bgr: U8) -> U8:
@@ -81,7 +82,7 @@ def stages(scene: Scene) -> Iterator[dict[str, Stage]]:
             "unpack_mjpg": Stage(mjpg, lambda: naive.from_mjpg(scene.mjpg)),
             "decode_mjpg": Stage(_bare_decode(scene.mjpg), None),
             "network_input": Stage(
-                lambda: pixels.small_rgb(frame.planes, NETWORK), lambda: naive.network_input(scene.bgr, NETWORK)
+                lambda: convert.small_rgb(frame.planes, NETWORK), lambda: naive.network_input(scene.bgr, NETWORK)
             ),
             "mask": Stage(lambda: finish(scene.probability, frame), lambda: naive.mask(scene.probability, size)),
             "blend": Stage(compose(scene.behind), lambda: naive.blend(scene.bgr, scene.behind_bgr, float_mask)),

@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-from vbgcam.bench import Check, Figures
-from vbgcam.errors import ModelError
-from vbgcam.specs import ModelSpec
+from vbgcam.bench.base import Check, Figures
+from vbgcam.core.errors import ModelError
+from vbgcam.core.specs import ModelSpec
 
 _HELP_RUNS: Final = 5
 _RUNS: Final = 2  # the first one warms the caches

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from vbgcam.bench import Check
+from vbgcam.bench.base import Check
 
 Work = Callable[[], object]
 

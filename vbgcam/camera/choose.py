@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from vbgcam.camera import Wanted
-from vbgcam.camera.listing import CameraInfo, Mode, listed, offers
-from vbgcam.errors import CameraError
-from vbgcam.frames import Size
-from vbgcam.specs import nearest
+from vbgcam.camera.base import CameraInfo, Mode, Wanted
+from vbgcam.camera.listing import listed, offers
+from vbgcam.core.errors import CameraError
+from vbgcam.core.frames import Size
+from vbgcam.core.specs import nearest
 
 # From the cheapest to turn into planes to the dearest (see `unpack`); all of them are cheaper than JPEG.
 RAW: Final = ("YU12", "YV12", "NV12", "NV21", "YUYV", "YVYU", "UYVY", "BGR3", "RGB3")

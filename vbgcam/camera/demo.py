@@ -10,11 +10,11 @@ from typing import Final
 
 import numpy as np
 
-from vbgcam import pixels
-from vbgcam.camera import Captured, Got
+from vbgcam.camera.base import Captured, Got
 from vbgcam.camera.drawn import MARGIN, Patch, frame, moving, room
 from vbgcam.camera.drawn.grain import add_grain
-from vbgcam.frames import PlanePool, Planes, Size
+from vbgcam.core.frames import PlanePool, Planes, Size
+from vbgcam.pixels import convert
 
 LABEL: Final = "drawn presenter"
 
@@ -33,7 +33,7 @@ class DemoCamera:
         self.size: Final = size
         self._noise = noise
         self._pool = PlanePool()
-        self._room = pixels.from_rgb(room(size))
+        self._room = convert.from_rgb(room(size))
 
     def frame(self, seconds: float, number: int) -> Planes:
         """The presenter at that time, read-only; `number` chooses the noise. Without noise it is, to the digit,
@@ -43,14 +43,14 @@ class DemoCamera:
             np.copyto(out.data, self._room.data)
             _paste(moving(self.size, seconds), out)
         else:  # libswscale spreads the chroma of an odd side over all of it: a part converted alone would not fit in
-            np.copyto(out.data, pixels.from_rgb(frame(self.size, seconds)).data)
+            np.copyto(out.data, convert.from_rgb(frame(self.size, seconds)).data)
         if self._noise:
             add_grain(out, number)
         return out.frozen()
 
 
 def _paste(patch: Patch, onto: Planes) -> None:
-    part, whole = pixels.from_rgb(patch.pixels), onto.size
+    part, whole = convert.from_rgb(patch.pixels), onto.size
     right, bottom = patch.left + part.size.width, patch.top + part.size.height
     rows = slice(patch.top and patch.top + _SEAM, bottom if bottom == whole.height else bottom - _SEAM)
     columns = slice(patch.left and patch.left + _SEAM, right if right == whole.width else right - _SEAM)

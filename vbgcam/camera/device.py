@@ -13,11 +13,10 @@ import time
 from pathlib import Path
 from typing import Final
 
-from vbgcam.camera import Captured, Got, Wanted, choose
-from vbgcam.camera.listing import CameraInfo
-from vbgcam.camera.system import Broken, Stream, System
+from vbgcam.camera import choose
+from vbgcam.camera.base import Broken, CameraInfo, Captured, Got, Stream, System, Wanted
 from vbgcam.camera.unpack import Unpacker, unpacker
-from vbgcam.errors import CameraError
+from vbgcam.core.errors import CameraError
 
 log = logging.getLogger(__name__)
 

@@ -15,11 +15,10 @@ from typing import Final
 import cv2
 import numpy as np
 
-from vbgcam.camera import Got, Wanted, choose, listing
-from vbgcam.camera.listing import CameraInfo, Layout
-from vbgcam.camera.system import Broken, Stream
-from vbgcam.errors import CameraError
-from vbgcam.frames import U8, Size
+from vbgcam.camera import choose, listing
+from vbgcam.camera.base import Broken, CameraInfo, Got, Layout, Stream, Wanted
+from vbgcam.core.errors import CameraError
+from vbgcam.core.frames import U8, Size
 
 log = logging.getLogger(__name__)
 

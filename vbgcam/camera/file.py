@@ -15,9 +15,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-from vbgcam.camera import Captured, Got
-from vbgcam.errors import CameraError, MediaError
-from vbgcam.films import Film, Shot
+from vbgcam.camera.base import Captured, Got
+from vbgcam.core.errors import CameraError, MediaError
+from vbgcam.media.video_reader import Film, Shot
 
 _TOO_LATE: Final = 1.0
 # A camera gives frames also where nothing moves: a picture that stands for longer is given again, or the live chain

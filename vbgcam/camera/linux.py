@@ -24,13 +24,12 @@ from typing import Final
 import cv2
 import numpy as np
 
-from vbgcam import v4l2
-from vbgcam.camera import Got, Wanted, choose, listing
+from vbgcam.camera import choose, listing
 from vbgcam.camera import v4l2 as capture
-from vbgcam.camera.listing import CameraInfo, Layout
-from vbgcam.camera.system import Broken, Stream
-from vbgcam.errors import CameraError
-from vbgcam.frames import U8, Size
+from vbgcam.camera.base import Broken, CameraInfo, Got, Layout, Stream, Wanted
+from vbgcam.core.errors import CameraError
+from vbgcam.core.frames import U8, Size
+from vbgcam.system import v4l2
 
 log = logging.getLogger(__name__)
 

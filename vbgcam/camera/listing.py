@@ -11,61 +11,18 @@ import os
 import platform
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
-from vbgcam.errors import CameraError
-from vbgcam.frames import Size
+from vbgcam.camera.base import CameraInfo, Mode
+from vbgcam.core.errors import CameraError
+from vbgcam.core.frames import Size
 
 if TYPE_CHECKING:
-    from vbgcam.v4l2 import Node
+    from vbgcam.system.v4l2 import Node
 
 LINKS: Final = Path("/dev/v4l")
-
-
-@dataclass(frozen=True, slots=True)
-class Mode:
-    """`format`: the pixel format's four characters, such as "MJPG". `rates`: frames a second, the fastest first; ()
-    where the camera does not say."""
-
-    format: str
-    size: Size
-    rates: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CameraInfo:
-    """`path`: the device (/dev/video0; elsewhere what the system calls it). `id` stays the same when numbers change,
-    "" where there is none. `virtual`: a program feeds it, no lens. `problem`: the errno of opening it, whose modes
-    are then unknown. `bus`: what its USB port carries, Mbit/s, 0 where that is unknown or no matter. `opens`: OpenCV's
-    (index, backend), the best first; only where there are no device files."""
-
-    name: str
-    path: str
-    id: str
-    driver: str
-    modes: tuple[Mode, ...] = ()
-    virtual: bool = False
-    problem: int = 0
-    bus: int = 0
-    opens: tuple[tuple[int, int], ...] = ()
-
-    def __str__(self) -> str:
-        return f'"{self.name}" ({self.path})' if self.path else f'"{self.name}"'
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How a picture arrives. `stride`: bytes from one line to the next (of luma, where planes are apart), 0 where
-    lines do not apply. `bt709`: BT.709's matrix rather than BT.601's. `full`: Y from 0 to 255."""
-
-    fourcc: str
-    size: Size
-    stride: int = 0
-    bt709: bool = False
-    full: bool = False
 
 
 def cameras(*, virtual: bool = True) -> list[CameraInfo]:
@@ -73,7 +30,7 @@ def cameras(*, virtual: bool = True) -> list[CameraInfo]:
     camera that nobody feeds) is none. `virtual=False` leaves virtual cameras out and does not even open them: a
     virtual camera may be watching for readers. Raises CameraError where the system cannot be asked."""
     if platform.system() == "Linux":
-        from vbgcam import v4l2
+        from vbgcam.system import v4l2
 
         found = [_look(node, v4l2.SYSFS, LINKS, virtual=virtual) for node in v4l2.nodes()]
         return [camera for camera in found if camera is not None]
@@ -82,7 +39,7 @@ def cameras(*, virtual: bool = True) -> list[CameraInfo]:
 
 def camera_at(path: str) -> CameraInfo | None:
     """The camera behind a path such as /dev/video2 or a link to it, virtual or not; None where there is none. Linux."""
-    from vbgcam import v4l2
+    from vbgcam.system import v4l2
 
     real = Path(path).resolve()
     for node in v4l2.nodes():
@@ -147,8 +104,8 @@ def listed(found: Iterable[CameraInfo]) -> str:
 
 
 def _look(node: Node, sysfs: Path, links: Path, *, virtual: bool) -> CameraInfo | None:
-    from vbgcam import v4l2
     from vbgcam.camera import v4l2 as capture
+    from vbgcam.system import v4l2
 
     place = (sysfs / node.path.name).resolve()
     made_up = "virtual" in place.parts

@@ -17,10 +17,10 @@ from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
+from vbgcam.camera.base import Layout
 from vbgcam.camera.choose import JPEG
-from vbgcam.camera.listing import Layout
-from vbgcam.frames import U8, PlanePool, Planes, Size, read_only
-from vbgcam.pixels import from_av, to_av
+from vbgcam.core.frames import U8, PlanePool, Planes, Size, read_only
+from vbgcam.pixels.convert import from_av, to_av
 
 log = logging.getLogger(__name__)
 
@@ -105,16 +105,16 @@ class _Jpeg:
         halves = {"yuvj420p": 1, "yuvj422p": 2}.get(frame.format.name)
         if halves is None or frame.colorspace != Colorspace.ITU601:
             return from_av(frame, self._reformatter)
-        from vbgcam import loops
+        from vbgcam.pixels import kernels
 
         out = self._pool.take(self._size)
         luma, *chroma = (_rows(plane) for plane in frame.planes)
-        loops.scale(luma, _LUMA_STEP, _LUMA_ZERO, out.y)
+        kernels.scale(luma, _LUMA_STEP, _LUMA_ZERO, out.y)
         for rows, target in zip(chroma, (out.u, out.v), strict=True):
             if halves == 1:
-                loops.scale(rows, _CHROMA_STEP, _CHROMA_ZERO, target)
+                kernels.scale(rows, _CHROMA_STEP, _CHROMA_ZERO, target)
             else:
-                loops.scale_line_pairs(rows, _CHROMA_STEP, _CHROMA_ZERO, target)
+                kernels.scale_line_pairs(rows, _CHROMA_STEP, _CHROMA_ZERO, target)
         return out
 
 
@@ -144,20 +144,22 @@ def _i420(rows: U8, out: Planes, u: int = 0) -> None:
 
 
 def _nv12(rows: U8, out: Planes, u_first: bool = True) -> None:
-    from vbgcam import loops
+    from vbgcam.pixels import kernels
 
     height, width = out.y.shape
     np.copyto(out.y, rows[:height, :width])
     pairs = _words(rows[height:], width, "<u2")
-    loops.split_pairs(pairs, *((out.u, out.v) if u_first else (out.v, out.u)))
+    kernels.split_pairs(pairs, *((out.u, out.v) if u_first else (out.v, out.u)))
 
 
 def _yuyv(rows: U8, out: Planes, luma_first: bool = True, u_first: bool = True) -> None:
     """Two lines share the mean of their chroma."""
-    from vbgcam import loops
+    from vbgcam.pixels import kernels
 
     length = out.size.width * 2
-    loops.packed_422(_words(rows, length, "<u2"), _words(rows, length, "<u4"), luma_first, u_first, out.y, out.u, out.v)
+    kernels.packed_422(
+        _words(rows, length, "<u2"), _words(rows, length, "<u4"), luma_first, u_first, out.y, out.u, out.v
+    )
 
 
 def _words(rows: U8, length: int, kind: str) -> NDArray[Any]:
@@ -178,9 +180,9 @@ def _bgr(rows: U8, out: Planes, code: int = cv2.COLOR_BGR2YUV_I420) -> None:
 
 
 def _grey(rows: U8, out: Planes) -> None:
-    from vbgcam import loops
+    from vbgcam.pixels import kernels
 
-    loops.scale(read_only(rows), _LUMA_STEP, _LUMA_ZERO, out.y)
+    kernels.scale(read_only(rows), _LUMA_STEP, _LUMA_ZERO, out.y)
     out.u[:] = out.v[:] = 128
 
 

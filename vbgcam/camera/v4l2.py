@@ -1,6 +1,6 @@
 """The part of Video4Linux that only a camera needs: its modes, how its pictures lie in memory, whether it starts.
 
-Layouts are those of <linux/videodev2.h> on 64-bit machines, as in `vbgcam.v4l2`, which has the calls that the virtual
+Layouts are those of <linux/videodev2.h> on 64-bit machines, as in `system.v4l2`, which has the calls that the virtual
 camera shares. Errors stay `OSError`. Linux only.
 """
 
@@ -11,9 +11,9 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from vbgcam.camera.listing import Layout, Mode
-from vbgcam.frames import Size
-from vbgcam.v4l2 import CAPTURE, exchange, get_format, get_rate, stream_off, stream_on
+from vbgcam.camera.base import Layout, Mode
+from vbgcam.core.frames import Size
+from vbgcam.system.v4l2 import CAPTURE, exchange, get_format, get_rate, stream_off, stream_on
 
 # What is asked of cameras that take any size or rate between two ends.
 COMMON_SIZES: Final = (

@@ -6,14 +6,15 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from vbgcam import parts
+from vbgcam import factory
 from vbgcam.background.gallery import Gallery
-from vbgcam.camera.listing import CameraInfo, cameras
-from vbgcam.config import Settings, data_folder
-from vbgcam.errors import BackgroundError, CameraError
+from vbgcam.camera.base import CameraInfo
+from vbgcam.camera.listing import cameras
+from vbgcam.core.errors import BackgroundError, CameraError
+from vbgcam.core.options import PRESETS, Preset
+from vbgcam.core.specs import TORCHVISION_MODELS, BackgroundSpec, ModelSpec
 from vbgcam.segment.weights import PUBLISHED, own_places, place_of
-from vbgcam.specs import TORCHVISION_MODELS, BackgroundSpec, ModelSpec
-from vbgcam.steps import PRESETS, Preset
+from vbgcam.settings.schema import Settings, data_folder
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ def networks(settings: Settings, working: str, masks: Mapping[str, float]) -> li
 
 
 def _networks(settings: Settings, masks: Mapping[str, float]) -> Iterator[tuple[str, str, str, bool]]:
-    options = parts.options(settings)
+    options = factory.options(settings)
 
     def cost(name: str, *words: str) -> str:
         measured = [f"{masks[name]:.3g} ms a mask here"] if name in masks else []

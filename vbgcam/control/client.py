@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 from urllib.parse import quote
 
-from vbgcam.control import guard
-from vbgcam.control.place import HOST, Control, Place, impostor
-from vbgcam.errors import ConfigError, ControlError
-from vbgcam.logfile import log_path
+from vbgcam.control import auth
+from vbgcam.control.instance import HOST, Control, Place, impostor
+from vbgcam.core.errors import ConfigError, ControlError
+from vbgcam.system.logfile import log_path
 
 # Seconds for an answer. A command may open a camera; a report looks at all of the machine.
 _ANSWER: Final = 5.0
@@ -64,8 +64,8 @@ class Client:
         try:
             with path.open("rb") as stream:
                 size = os.fstat(stream.fileno()).st_size
-                if size > guard.UPLOAD:
-                    raise ControlError(f"{path}: is too large for the gallery, which takes {guard.UPLOAD >> 20} MiB")
+                if size > auth.UPLOAD:
+                    raise ControlError(f"{path}: is too large for the gallery, which takes {auth.UPLOAD >> 20} MiB")
                 return self._word("spec", f"/api/gallery?name={_quoted(path.name)}", stream, seconds=_LONG, size=size)
         except OSError as exc:
             raise ControlError(f"{path}: {exc.strerror or exc}") from exc

@@ -8,9 +8,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from vbgcam import toml
-from vbgcam.errors import ControlError
-from vbgcam.specs import nearest
+from vbgcam.core.errors import ControlError
+from vbgcam.core.specs import nearest
+from vbgcam.media import toml_reader
 
 _Text = Annotated[str, Field(min_length=1, max_length=4096)]
 
@@ -69,11 +69,11 @@ def parse(raw: Mapping[str, object]) -> Command:
     verb = raw.get("do")
     if verb not in _VERBS:
         close = nearest(verb, list(_VERBS)) if isinstance(verb, str) else ""
-        raise ControlError(f"there is no command {toml.brief(verb)}{close}")
+        raise ControlError(f"there is no command {toml_reader.brief(verb)}{close}")
     try:
         return _ADAPTER.validate_python(dict(raw))
     except ValidationError as exc:
         error = exc.errors()[0]
         where = ".".join(str(part) for part in error["loc"][1:]) or "it"
         said = error["msg"].removeprefix("Input ").removeprefix("Field ")
-        raise ControlError(f"{verb}: {where} {said}, not {toml.brief(error['input'])}"[:600]) from exc
+        raise ControlError(f"{verb}: {where} {said}, not {toml_reader.brief(error['input'])}"[:600]) from exc

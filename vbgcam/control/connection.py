@@ -11,9 +11,9 @@ from typing import Final
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from vbgcam.control import guard
+from vbgcam.control import auth
 from vbgcam.control.messages import plain
-from vbgcam.logfile import Rates
+from vbgcam.system.logfile import Rates
 
 log = logging.getLogger(__name__)
 
@@ -145,13 +145,13 @@ class Connection(web.RequestHandler):
 
 def _stranger(transport: asyncio.BaseTransport) -> bool:
     """Whether the other end is another user's; False where the system does not tell."""
-    if not guard.told():
+    if not auth.told():
         return False
     peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
     if not peer or not own:
         return True  # it has gone already
     for _ in range(2):  # while sockets come and go, a reader may miss one
-        uid = guard.owner(guard.sockets(), peer[:2], own[:2])
+        uid = auth.owner(auth.sockets(), peer[:2], own[:2])
         if uid is not None:
             return uid != os.geteuid()
     return True

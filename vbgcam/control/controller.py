@@ -19,19 +19,21 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from vbgcam import __version__, config, parts
+from vbgcam import __version__, factory
 from vbgcam.background.gallery import Gallery
 from vbgcam.camera import Source, open_source
-from vbgcam.config import Settings
-from vbgcam.control import Shot, choices, commands
-from vbgcam.control.layers import Layers
-from vbgcam.control.state import State
-from vbgcam.errors import BackgroundError, ConfigError, ControlError, VbgcamError
-from vbgcam.frames import Size
+from vbgcam.control import choices, commands
+from vbgcam.control.api import Shot
+from vbgcam.core.errors import BackgroundError, ConfigError, ControlError, VbgcamError
+from vbgcam.core.frames import Size
+from vbgcam.core.specs import BackgroundSpec, ModelSpec, SourceSpec
 from vbgcam.live.session import Session
 from vbgcam.output.virtualcam import virtual_cameras
-from vbgcam.pixels import small_rgb, to_rgb
-from vbgcam.specs import BackgroundSpec, ModelSpec, SourceSpec
+from vbgcam.pixels.convert import small_rgb, to_rgb
+from vbgcam.settings import schema
+from vbgcam.settings.layered import Layers
+from vbgcam.settings.schema import Settings
+from vbgcam.settings.state import State
 
 log = logging.getLogger(__name__)
 
@@ -203,20 +205,20 @@ class Controller:
     def _apply(self, wanted: Settings, *, again: bool = False) -> _Wish | None:
         """The session follows. The wish for another network, where that is being built; `again`: in any case. Raises
         VbgcamError, and nothing has changed then. The caller holds `_changing`."""
-        parts.refuse_truth(wanted)
+        factory.refuse_truth(wanted)
         before = self._layers.settings
-        names = config.differing(before, wanted)
+        names = schema.differing(before, wanted)
         source = self._source(wanted) if any(name.startswith(_CAMERA) for name in names) else None
         background = None
         if _ground(before) != _ground(wanted):
-            background = parts.backdrop(wanted, self._session.size)
-        if background is not None or parts.look(before) != parts.look(wanted):
-            self._session.show(parts.look(wanted), background)
+            background = factory.backdrop(wanted, self._session.size)
+        if background is not None or factory.look(before) != factory.look(wanted):
+            self._session.show(factory.look(wanted), background)
         if source is not None:
             self._session.film(source)
             self._stats.fact(source=wanted.camera.source)
         network = {
-            name: config.value(before, name)
+            name: schema.value(before, name)
             for name in names
             if name.startswith(_NETWORK) and name not in _AT_THE_START
         }
@@ -225,13 +227,13 @@ class Controller:
         # Of a wish that has not come true yet: what works is still what it was before that.
         earlier = self._wish or _Wish({})
         self._wish = _Wish({**network, **earlier.before}, list(earlier.take_back))
-        self._session.think(parts.network(wanted))
+        self._session.think(factory.network(wanted))
         return self._wish
 
     def _source(self, wanted: Settings) -> Source:
         """Raises CameraError where it is not there, ConfigError where it cannot take another's place."""
         spec = SourceSpec.parse(wanted.camera.source)
-        source = open_source(spec, parts.wanted(wanted))
+        source = open_source(spec, factory.wanted(wanted))
         if not self._session.clocked:
             raise ConfigError("a film without a pace of its own is read to its end; no other source can be chosen")
         if not source.clocked:
@@ -374,7 +376,7 @@ class Controller:
             except VbgcamError as exc:
                 self._layers.problems = exc.problems if isinstance(exc, ConfigError) else (str(exc),)
             else:
-                late = [name for name in config.differing(self._layers.settings, wanted) if name in _AT_THE_START]
+                late = [name for name in schema.differing(self._layers.settings, wanted) if name in _AT_THE_START]
                 for name in late:
                     log.info("%s takes effect at the next start", name)
                 self._layers.accept(wanted)
@@ -399,8 +401,8 @@ class Controller:
             wish.refused = str(refused)
             for name, take_back in wish.take_back:
                 take_back(name)
-            self._layers.settings = config.changed(self._layers.settings, wish.before)
-            self._session.show(parts.look(self._layers.settings))
+            self._layers.settings = schema.changed(self._layers.settings, wish.before)
+            self._session.show(factory.look(self._layers.settings))
             self._trouble(wish.refused, now=False)
         self._changed()
 

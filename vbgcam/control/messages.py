@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote
 
 from aiohttp import web
 
-from vbgcam.control import guard
+from vbgcam.control import auth
 
 HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -97,7 +97,7 @@ async def read_command(request: web.BaseRequest) -> dict[str, Any]:
     """The body of a request that is a JSON object. Raises Refused."""
     try:
         async with asyncio.timeout(_SENDING):  # for all of it, however many pieces it comes in
-            body = b"".join([piece async for piece in read_pieces(request, guard.BODY, _SENDING)])
+            body = b"".join([piece async for piece in read_pieces(request, auth.BODY, _SENDING)])
         return read_object(body.decode())
     except TimeoutError as exc:
         raise _late() from exc

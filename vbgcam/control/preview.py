@@ -10,8 +10,8 @@ from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from vbgcam.control import Desk
-from vbgcam.control.apart import Apart
+from vbgcam.control.api import Desk
+from vbgcam.control.blocking import Apart
 from vbgcam.control.connection import Refusals
 from vbgcam.control.messages import Refused, read_object
 

@@ -25,9 +25,11 @@ from typing import Any, Final
 import platformdirs
 from aiohttp import WSCloseCode, web
 
-from vbgcam.control import Desk, guard
-from vbgcam.control.apart import Apart
+from vbgcam.control import auth
+from vbgcam.control.api import Desk
+from vbgcam.control.blocking import Apart
 from vbgcam.control.connection import Connection, Door
+from vbgcam.control.instance import HOST, Place
 from vbgcam.control.messages import (
     HEADERS,
     Refused,
@@ -41,10 +43,9 @@ from vbgcam.control.messages import (
     read_pieces,
     read_query,
 )
-from vbgcam.control.place import HOST, Place
 from vbgcam.control.preview import WIDTHS, Preview, closed
 from vbgcam.control.upload import Part, tidy
-from vbgcam.errors import ConfigError, ControlError, VbgcamError
+from vbgcam.core.errors import ConfigError, ControlError, VbgcamError
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +186,7 @@ class _House:
         self._port = place.port
         self._token = place.token
         self._uploads = uploads
-        self._codes = guard.Codes(time.monotonic)
+        self._codes = auth.Codes(time.monotonic)
         self._stopping = stopping
         self._loop = asyncio.get_running_loop()
         self._looks = Apart(_LOOKS)
@@ -266,7 +267,7 @@ class _House:
         if connection.stranger:
             raise Refused(403, "another user's program")
         headers = request.headers
-        wrong = guard.refusal(
+        wrong = auth.refusal(
             self._port,
             hosts=headers.getall("Host", []),
             origins=headers.getall("Origin", []),
@@ -276,7 +277,7 @@ class _House:
             raise Refused(403, wrong)
         path = request.raw_path.partition("?")[0]
         if path.startswith("/api/") and path not in {"/api/enter", "/api/preview"}:
-            self._check(guard.bearer(headers.getall("Authorization", []), self._token))
+            self._check(auth.bearer(headers.getall("Authorization", []), self._token))
         if "Content-Encoding" in headers:
             raise Refused(415, "encoding")
         methods = self._routes.get(path) or self._gallery(path)
@@ -366,7 +367,7 @@ class _House:
             part = Part(self._uploads, ending[0] if ending else "")
             try:
                 await self._deeds(part.open)
-                async for piece in read_pieces(request, guard.UPLOAD, _PIECE):
+                async for piece in read_pieces(request, auth.UPLOAD, _PIECE):
                     await self._deeds(partial(part.write, piece))
             except BaseException:
                 self._later(self._deeds(part.discard))
@@ -392,7 +393,7 @@ class _House:
         except (TimeoutError, Refused):
             hello = {}
         token, width = hello.get("token"), hello.get("width", 640)
-        if not isinstance(token, str) or not guard.same(token, self._token):
+        if not isinstance(token, str) or not auth.same(token, self._token):
             self._refusals.say("token")
             await closed(socket_, WSCloseCode.POLICY_VIOLATION)
         elif type(width) is not int or width not in WIDTHS:

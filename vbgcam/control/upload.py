@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
-from vbgcam.errors import ControlError
+from vbgcam.core.errors import ControlError
 
 T = TypeVar("T")
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 from xml.parsers.expat import ExpatError
 
-from vbgcam.errors import VbgcamError
-from vbgcam.files import whole
+from vbgcam.core.errors import VbgcamError
+from vbgcam.media.atomic import whole
 
 _ENTRY: Final = "vbgcam.desktop"
 _AGENT: Final = "vbgcam.plist"

@@ -8,9 +8,9 @@ import subprocess
 import sys
 from typing import Final
 
-from vbgcam import distro
+from vbgcam.core.errors import VbgcamError
 from vbgcam.desktop.toolkit import Toolkit, module
-from vbgcam.errors import VbgcamError
+from vbgcam.system import linux_packages
 
 _PATIENCE: Final = 5.0
 
@@ -27,7 +27,7 @@ def copy(text: str, toolkit: Toolkit) -> None:
     elif toolkit.gtk:
         module("GLib").idle_add(_keep, text)
     else:
-        raise VbgcamError("there is no clipboard here", mend=distro.install_tray())
+        raise VbgcamError("there is no clipboard here", mend=linux_packages.install_tray())
 
 
 def _give(command: list[str], text: bytes) -> None:

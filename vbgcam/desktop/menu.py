@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from vbgcam.core.specs import BackgroundSpec
 from vbgcam.desktop.icons import Face
-from vbgcam.specs import BackgroundSpec
 
 # Pictures that the menu offers: it must fit on a screen. The panel has them all.
 _MOST: Final = 30

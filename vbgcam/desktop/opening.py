@@ -8,8 +8,8 @@ import subprocess
 import sys
 from typing import Final
 
-from vbgcam import distro
-from vbgcam.errors import VbgcamError
+from vbgcam.core.errors import VbgcamError
+from vbgcam.system import linux_packages
 
 # Seconds in which an opener that fails has said so. One that starts the browser itself stays for as long as that does.
 _PATIENCE: Final = 2.0
@@ -27,7 +27,7 @@ def browse(address: str) -> None:
         return
     opener = shutil.which("open" if sys.platform == "darwin" else "xdg-open")
     if opener is None:
-        raise VbgcamError("nothing opens the panel here", mend=distro.install("xdg-utils"))
+        raise VbgcamError("nothing opens the panel here", mend=linux_packages.install("xdg-utils"))
     _running[:] = [process for process in _running if process.poll() is None]
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(

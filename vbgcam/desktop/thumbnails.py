@@ -10,9 +10,9 @@ from typing import Final
 from PIL import Image, ImageColor, ImageOps
 
 from vbgcam.control.client import Client
+from vbgcam.core.errors import VbgcamError
 from vbgcam.desktop import icons
 from vbgcam.desktop.menu import Entry, Picture, Swatch
-from vbgcam.errors import VbgcamError
 
 log = logging.getLogger(__name__)
 

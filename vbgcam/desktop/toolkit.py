@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from vbgcam import distro
+from vbgcam.system import linux_packages
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def _linux(environment: Mapping[str, str], folders: Sequence[str]) -> Toolkit:
         gio.bus_get_sync(gio.BusType.SESSION, None)
     except glib.Error as exc:
         log.debug("session bus: %s", exc.message)
-        return Toolkit(plain, f"there is no D-Bus session; {distro.install('dbus-x11')}, log out and in")
+        return Toolkit(plain, f"there is no D-Bus session; {linux_packages.install('dbus-x11')}, log out and in")
     for name in _INDICATORS:
         with contextlib.suppress(ImportError):
             module(name, "0.1")
@@ -141,4 +141,4 @@ def _why_no_gi(folders: Sequence[str]) -> str:
 
 
 def _lacks(what: str) -> str:
-    return f"{what}; {distro.install_tray()}"
+    return f"{what}; {linux_packages.install_tray()}"

@@ -30,14 +30,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from filelock import FileLock, Timeout
 
 from vbgcam.control.client import Client
-from vbgcam.control.place import runtime_folder
+from vbgcam.control.instance import runtime_folder
+from vbgcam.core.errors import VbgcamError
 from vbgcam.desktop import autostart, chooser, clipboard, icons, menu, opening, toolkit
 from vbgcam.desktop.icon import PICTURE, Illustrated, docked, hush, icon_class
-from vbgcam.desktop.keeper import AGAIN, DONE, NEVER
 from vbgcam.desktop.menu import LINE, Action, Copy, Entry
 from vbgcam.desktop.thumbnails import Thumbnails
 from vbgcam.desktop.toolkit import Toolkit, module
-from vbgcam.errors import VbgcamError
+from vbgcam.desktop.tray_supervisor import AGAIN, DONE, NEVER
 
 if TYPE_CHECKING:
     import pystray

@@ -8,35 +8,6 @@ At their top the modules here import nothing but the standard library: a broken 
 looked for.
 """
 
-from __future__ import annotations
+from vbgcam.doctor.check import Check, State, note, ok, wrong
 
-from dataclasses import dataclass
-from typing import Literal
-
-State = Literal["ok", "note", "wrong"]
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """`name`: what was looked at; stays the same from version to version. `state`: "note" is worth knowing, "wrong"
-    keeps vbgcam from working as it is set. `found`: one line. `mend`: the command, "" where there is nothing to do."""
-
-    name: str
-    state: State
-    found: str
-    mend: str = ""
-
-
-def ok(name: str, found: str) -> Check:
-    """All is well."""
-    return Check(name, "ok", found)
-
-
-def note(name: str, found: str, mend: str = "") -> Check:
-    """Works, but is worth knowing."""
-    return Check(name, "note", found, mend)
-
-
-def wrong(name: str, found: str, mend: str) -> Check:
-    """Must be mended."""
-    return Check(name, "wrong", found, mend)
+__all__ = ["Check", "State", "note", "ok", "wrong"]

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from vbgcam.doctor import Check, ok, wrong
+from vbgcam.doctor.check import Check, ok, wrong
 from vbgcam.doctor.machine import Machine
 from vbgcam.doctor.permission import denied
 
 if TYPE_CHECKING:
-    from vbgcam.camera.listing import CameraInfo
-    from vbgcam.config import Settings
+    from vbgcam.camera.base import CameraInfo
+    from vbgcam.settings.schema import Settings
 
 # bInterfaceClass of what a USB device calls video.
 _USB_VIDEO: Final = "0e"
@@ -21,10 +21,10 @@ _USB_VIDEO: Final = "0e"
 
 def check(machine: Machine, settings: Settings) -> Iterator[Check]:
     """Asks without lighting a camera's LED."""
-    from vbgcam import parts
+    from vbgcam import factory
     from vbgcam.camera.listing import offers
-    from vbgcam.errors import CameraError
-    from vbgcam.specs import SourceSpec
+    from vbgcam.core.errors import CameraError
+    from vbgcam.core.specs import SourceSpec
 
     spec = SourceSpec.parse(settings.camera.source)
     if spec.kind != "camera":
@@ -37,7 +37,7 @@ def check(machine: Machine, settings: Settings) -> Iterator[Check]:
             return
         for other in found:
             yield ok("camera", f"{other}: {offers(other) or 'its modes are unknown'}")
-        meant = machine.camera(spec.target, parts.wanted(settings))
+        meant = machine.camera(spec.target, factory.wanted(settings))
     except CameraError as exc:
         yield wrong("camera choice", exc.message, exc.mend or "vbgcam devices")
         return
@@ -58,7 +58,7 @@ def _usable(machine: Machine, camera: CameraInfo) -> Check:
 
 def _none(machine: Machine) -> Check:
     """No camera, and why."""
-    from vbgcam.v4l2 import nodes
+    from vbgcam.system.v4l2 import nodes
 
     known = machine.root / "sys/class/video4linux"
     cameras = [node.path for node in nodes(known) if not (known / node.path.name / "max_openers").exists()]

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from vbgcam import distro
-from vbgcam.doctor import Check, note, ok, wrong
+from vbgcam.doctor.check import Check, note, ok, wrong
 from vbgcam.doctor.machine import Machine
+from vbgcam.system import linux_packages
 
 # Debian 12's, the oldest that cameras were read through.
 _OLDEST: Final = (0, 3, 65)
@@ -46,7 +46,7 @@ def _pipewire(machine: Machine, running: bool, say: Callable[[str, str, str], Ch
         return say(
             name,
             "not installed: apps in a sandbox (Flatpak, Snap) may see no camera",
-            distro.install("pipewire wireplumber", machine.root),
+            linux_packages.install("pipewire wireplumber", machine.root),
         )
     version = ".".join(found.groups())
     if tuple(map(int, found.groups())) < _OLDEST:
@@ -54,10 +54,11 @@ def _pipewire(machine: Machine, running: bool, say: Callable[[str, str, str], Ch
         return note(
             name,
             f"{version} is older than {oldest}, the oldest that was tried with cameras",
-            f"upgrade the distribution, or {distro.install('pipewire wireplumber', machine.root)} from its backports",
+            "upgrade the distribution, or "
+            f"{linux_packages.install('pipewire wireplumber', machine.root)} from its backports",
         )
     if not running:
-        return say(name, f"{version} is installed but does not run in this session", distro.START_PIPEWIRE)
+        return say(name, f"{version} is installed but does not run in this session", linux_packages.START_PIPEWIRE)
     managers = {machine.text(f"proc/{place.name}/comm") for place in (machine.root / "proc").glob("[0-9]*")}
     if "wireplumber" not in managers and "pipewire-media-" not in managers:
         start = "systemctl --user enable --now wireplumber.service"
@@ -74,7 +75,7 @@ def _portal(machine: Machine) -> Check:
     return note(
         name,
         "not installed: browsers get no cameras from PipeWire",
-        distro.install("xdg-desktop-portal xdg-desktop-portal-gtk", machine.root),
+        linux_packages.install("xdg-desktop-portal xdg-desktop-portal-gtk", machine.root),
     )
 
 
@@ -121,13 +122,13 @@ def _tray(machine: Machine) -> Check:
     if there:
         return ok(name, "the desktop shows tray icons")
     if there is None:
-        return note(name, "the session bus cannot be asked", distro.install("dbus-x11", machine.root))
+        return note(name, "the session bus cannot be asked", linux_packages.install("dbus-x11", machine.root))
     found = "nothing shows tray icons here: vbgcam's would be invisible"
     if "GNOME" in desktop:
         # Debian and Ubuntu ship the extension under a name of Ubuntu's.
-        ubuntus = distro.manager(machine.root) == "apt"
+        ubuntus = linux_packages.manager(machine.root) == "apt"
         extension = "ubuntu-appindicators@ubuntu.com" if ubuntus else "appindicatorsupport@rgcjonas.gmail.com"
-        package = distro.install("gnome-shell-extension-appindicator", machine.root)
+        package = linux_packages.install("gnome-shell-extension-appindicator", machine.root)
         return wrong(name, found, f"{package}, log out and in, then gnome-extensions enable {extension}")
     if "KDE" in desktop:
         return wrong(name, found, "systemctl --user restart plasma-plasmashell.service")

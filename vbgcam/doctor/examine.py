@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from vbgcam.doctor import Check, cameras, desktop, module, networks, note, own, virtualcam
+from vbgcam.doctor import cameras, desktop, module, networks, own, virtualcam
+from vbgcam.doctor.check import Check, note
 from vbgcam.doctor.machine import Machine
 
 if TYPE_CHECKING:
-    from vbgcam.config import Settings
+    from vbgcam.settings.schema import Settings
 
 # Our own name in a mend, where it is a command; it may have to be called by its path.
 _OWN: Final = re.compile(r"(?<![\w/.-])vbgcam(?= (?:devices|models|plate|demo|config|run)\b)")
@@ -56,7 +57,7 @@ def _families(machine: Machine, settings: Settings | None) -> Iterator[tuple[str
     """Where the settings cannot be read, the others are looked at as if all were at their defaults."""
 
     def those() -> Settings:
-        from vbgcam.config import Settings
+        from vbgcam.settings.schema import Settings
 
         return settings or Settings()
 
@@ -85,7 +86,7 @@ def _families(machine: Machine, settings: Settings | None) -> Iterator[tuple[str
 
 
 def _sink(settings: Settings) -> str:
-    from vbgcam.specs import SinkSpec
+    from vbgcam.core.specs import SinkSpec
 
     return SinkSpec.parse(settings.output.sink).kind
 

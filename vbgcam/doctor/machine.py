@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from vbgcam.camera import Wanted
-    from vbgcam.camera.listing import CameraInfo
-    from vbgcam.errors import CameraError
+    from vbgcam.camera.base import CameraInfo
+    from vbgcam.core.errors import CameraError
     from vbgcam.output.loopback import Loopback
-    from vbgcam.v4l2 import Holder
+    from vbgcam.system.v4l2 import Holder
 
 # Seconds for one command. All of them together take half a second on two shared cores; one that hangs (a driver, a
 # session bus without an owner) costs this much once.
@@ -139,7 +139,7 @@ def camera_in_use(found: CameraInfo) -> CameraError | None:
 
 
 def holders(path: Path | str) -> Sequence[Holder]:
-    from vbgcam.v4l2 import holders as found
+    from vbgcam.system.v4l2 import holders as found
 
     return found(path)
 

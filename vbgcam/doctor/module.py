@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from vbgcam.doctor import Check, note, ok, wrong
+from vbgcam.doctor.check import Check, note, ok, wrong
 from vbgcam.doctor.machine import Machine
 
 _SECURE_BOOT: Final = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
@@ -84,14 +84,14 @@ def _refusal(machine: Machine, key: str) -> str:
 
 
 def _enrol(machine: Machine, key: str) -> str:
-    from vbgcam import distro
+    from vbgcam.system import linux_packages
 
     if key:
         return f"sudo mokutil --import {key} && sudo reboot, then {_ENROL}"
-    manager = distro.manager(machine.root)
+    manager = linux_packages.manager(machine.root)
     if manager == "dnf":
         make, key = "sudo kmodgenca -a", _KEYS[2]
-    elif "ubuntu" in distro.names(machine.root):
+    elif "ubuntu" in linux_packages.names(machine.root):
         make, key = "sudo update-secureboot-policy --new-key", _KEYS[0]
     elif manager in ("apt", "pacman"):
         make, key = "sudo dkms generate_mok", _KEYS[1]

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from vbgcam import distro
-from vbgcam.doctor import Check, note, ok, wrong
+from vbgcam.doctor.check import Check, note, ok, wrong
 from vbgcam.doctor.machine import Machine
 from vbgcam.doctor.own import nearest, pip
+from vbgcam.system import linux_packages
 
 if TYPE_CHECKING:
-    from vbgcam.config import Settings
+    from vbgcam.core.specs import ModelSpec
     from vbgcam.segment import Options
-    from vbgcam.specs import ModelSpec
+    from vbgcam.settings.schema import Settings
 
 _NVIDIA: Final = "0x10de"
 _DISPLAYS: Final = ("0x0300", "0x0302")  # PCI classes: with and without a plug for a screen
@@ -23,7 +23,7 @@ _DISPLAYS: Final = ("0x0300", "0x0302")  # PCI classes: with and without a plug 
 
 def check(machine: Machine, settings: Settings) -> Iterator[Check]:
     """The GPU first: what `auto` means depends on it."""
-    from vbgcam.specs import ModelSpec
+    from vbgcam.core.specs import ModelSpec
 
     spec = ModelSpec.parse(settings.model.name)
     if spec.kind not in ("auto", "torchvision"):
@@ -38,7 +38,7 @@ def check(machine: Machine, settings: Settings) -> Iterator[Check]:
 
 def _gpu(machine: Machine, asked: str) -> tuple[Check, str]:
     """Also the device that the network would run on: "cpu", "cuda" or "mps"."""
-    from vbgcam.errors import ModelError
+    from vbgcam.core.errors import ModelError
 
     name = "GPU"
     if asked == "cpu":
@@ -52,7 +52,7 @@ def _gpu(machine: Machine, asked: str) -> tuple[Check, str]:
     if plugged and not said.good:
         instead = "; nouveau holds it" if (machine.root / "sys/module/nouveau").exists() else ""
         found = f"there is an NVIDIA GPU, but its driver does not run{instead}: the network runs on the CPU"
-        return state(name, found, machine.on_host(distro.install_nvidia(machine.root))), "cpu"
+        return state(name, found, machine.on_host(linux_packages.install_nvidia(machine.root))), "cpu"
     if said.good:
         card = ", driver ".join(part.strip() for part in driver.out.partition("\n")[0].split(","))
         cuda = machine.torch_cuda()
@@ -63,7 +63,7 @@ def _gpu(machine: Machine, asked: str) -> tuple[Check, str]:
         # A driver runs every CUDA of its own major version, and none of a newer one.
         if able and int(able[1]) < int(cuda.partition(".")[0]):
             found = f"{card}: it knows CUDA {able[1]}, and torch is built for {cuda}"
-            return state(name, found, machine.on_host(distro.install_nvidia(machine.root))), "cpu"
+            return state(name, found, machine.on_host(linux_packages.install_nvidia(machine.root))), "cpu"
         try:
             device = machine.device(asked)
         except ModelError as exc:
@@ -96,12 +96,12 @@ def _plugged(machine: Machine) -> bool:
 
 
 def _weights(machine: Machine, settings: Settings, name: str) -> Iterator[Check]:
-    from vbgcam import parts
-    from vbgcam.errors import ModelError
+    from vbgcam import factory
+    from vbgcam.core.errors import ModelError
     from vbgcam.segment.models import survey
     from vbgcam.segment.weights import ensure
 
-    options = parts.options(settings)
+    options = factory.options(settings)
     try:
         rows = survey(options)
     except ModelError as exc:
@@ -135,10 +135,10 @@ def _missing(machine: Machine, path: Path, size: int, name: str) -> Check:
 
 def _other(machine: Machine, settings: Settings) -> Iterator[Check]:
     """Models that are no network of torchvision's."""
-    from vbgcam import parts
-    from vbgcam.specs import ModelSpec
+    from vbgcam import factory
+    from vbgcam.core.specs import ModelSpec
 
-    spec, options = ModelSpec.parse(settings.model.name), parts.options(settings)
+    spec, options = ModelSpec.parse(settings.model.name), factory.options(settings)
     if spec.kind == "onnx":
         yield _onnx(machine, spec, options)
     elif spec.kind == "plate":
@@ -152,7 +152,7 @@ def _other(machine: Machine, settings: Settings) -> Iterator[Check]:
 
 
 def _onnx(machine: Machine, spec: ModelSpec, options: Options) -> Check:
-    from vbgcam.errors import ModelError
+    from vbgcam.core.errors import ModelError
     from vbgcam.segment.weights import added_onnx
 
     if machine.version("onnxruntime") is None:

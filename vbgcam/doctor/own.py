@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from vbgcam import distro
-from vbgcam.doctor import Check, ok, wrong
+from vbgcam.doctor.check import Check, ok, wrong
 from vbgcam.doctor.machine import Machine
+from vbgcam.system import linux_packages
 
 if TYPE_CHECKING:
-    from vbgcam.config import Settings
+    from vbgcam.settings.schema import Settings
 
 # Module and package of all that the chain imports; torch, which takes 2 s, is looked at by its version alone.
 _LIBRARIES: Final = (
@@ -40,7 +40,9 @@ def libraries(machine: Machine) -> Iterator[Check]:
         if error:
             broken = True
             system = "libGL" in error or "libgthread" in error or "libglib" in error
-            mend = distro.install_opencv_libraries(machine.root) if system else pip("--force-reinstall", package)
+            mend = (
+                linux_packages.install_opencv_libraries(machine.root) if system else pip("--force-reinstall", package)
+            )
             yield wrong("libraries", f"{package} cannot be imported: {error}", mend)
     torch, vision = machine.version("torch"), machine.version("torchvision")
     if torch is None or vision is None:
@@ -66,12 +68,12 @@ def pip(*words: str) -> str:
 
 def settings_file(machine: Machine, file: Path | None) -> tuple[Settings | None, list[Check]]:
     """The settings in force, None where there are mistakes. `file`: as --config gives it."""
-    from vbgcam import config
-    from vbgcam.errors import ConfigError
+    from vbgcam.core.errors import ConfigError
+    from vbgcam.settings import schema
 
-    path = file or config.default_path()
+    path = file or schema.default_path()
     try:
-        settings = config.load(file)
+        settings = schema.load(file)
     except ConfigError as exc:
         editor = "notepad" if machine.system == "win32" else "${EDITOR:-nano}"
         return None, [wrong("config", problem, f"{editor} {shlex.quote(str(path))}") for problem in exc.problems]
@@ -82,14 +84,14 @@ def settings_file(machine: Machine, file: Path | None) -> tuple[Settings | None,
 
 def background(settings: Settings) -> Iterator[Check]:
     """Whether what stands behind the person can be read."""
-    from vbgcam import parts
-    from vbgcam.errors import BackgroundError
+    from vbgcam import factory
+    from vbgcam.core.errors import BackgroundError
 
-    behind = parts.behind(settings)
+    behind = factory.behind(settings)
     show = settings.background.show
     if callable(behind):
         try:
-            behind(parts.wanted(settings).size).close()
+            behind(factory.wanted(settings).size).close()
         except BackgroundError as exc:
             mend = f"{exc.mend}, or set" if exc.mend else "set"
             yield wrong("background", exc.message, f"{mend} background.show to what is there, or to a colour")
@@ -103,14 +105,14 @@ def disk(machine: Machine) -> Iterator[Check]:
 
     import platformdirs
 
-    from vbgcam import config
     from vbgcam.segment.weights import cache_folder
+    from vbgcam.settings import schema
 
     folders = (
         Path(platformdirs.user_cache_dir("vbgcam", appauthor=False)),
         cache_folder(),
-        config.data_folder(),
-        config.default_path().parent,
+        schema.data_folder(),
+        schema.default_path().parent,
         state_folder(),
         Path(tempfile.gettempdir()),
     )

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vbgcam import __version__
+from vbgcam.core.errors import OutputError
 from vbgcam.doctor.machine import Machine
 from vbgcam.doctor.own import state_folder
 from vbgcam.doctor.show import lines
-from vbgcam.errors import OutputError
 
 if TYPE_CHECKING:
-    from vbgcam.config import Settings
     from vbgcam.doctor.examine import Examination
+    from vbgcam.settings.schema import Settings
 
 _LOG_LINES: Final = 300
 # 300 lines of at most 850 bytes; a log may be large.
@@ -56,7 +56,7 @@ _SHORTEST: Final = 4
 
 def write(path: Path, machine: Machine, found: Examination) -> None:
     """Raises OutputError."""
-    from vbgcam.files import whole
+    from vbgcam.media.atomic import whole
 
     try:
         with whole(path) as part:
@@ -136,7 +136,7 @@ def _part(title: str, said: Iterable[str]) -> Iterator[str]:
 
 
 def _machine(machine: Machine) -> Iterator[str]:
-    from vbgcam.bench.machine import describe
+    from vbgcam.system.machine import describe
 
     for key, value in describe().items():
         if isinstance(value, dict):
@@ -153,7 +153,7 @@ def _parameters(machine: Machine) -> Iterator[str]:
 
 
 def _settings(settings: Settings | None) -> list[str]:
-    from vbgcam.config import describe
+    from vbgcam.settings.schema import describe
 
     return describe(settings).splitlines() if settings is not None else ["they could not be read"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 from vbgcam import __version__
 
 if TYPE_CHECKING:
-    from vbgcam.doctor import Check
+    from vbgcam.doctor.check import Check
     from vbgcam.doctor.examine import Examination
 
 _PLAIN_WIDTH: Final = 120

@@ -6,18 +6,20 @@ import json
 import logging
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
+from vbgcam.cli.signals import Interruption
+from vbgcam.cli.terminal import command
 from vbgcam.doctor.examine import examine
 from vbgcam.doctor.machine import Machine
 from vbgcam.doctor.report import write
 from vbgcam.doctor.show import as_json, show
-from vbgcam.terminal import command
 
 
-def doctor(arguments: Namespace) -> int:
+def doctor(arguments: Namespace, _interruption: Interruption) -> int:
     """1 where something needs mending. Raises OutputError where the report cannot be written."""
     machine = Machine()
     with _quiet(verbose=arguments.verbose):
@@ -43,3 +45,6 @@ def _quiet(*, verbose: bool) -> Iterator[None]:
         yield
     finally:
         log.setLevel(before)
+
+
+VERBS: Final[dict[str, Callable[[Namespace, Interruption], int]]] = {"doctor": doctor}

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vbgcam.doctor import Check, note, ok, wrong
+from vbgcam.doctor.check import Check, note, ok, wrong
 from vbgcam.doctor.machine import Machine
 from vbgcam.doctor.permission import denied
 
 if TYPE_CHECKING:
-    from vbgcam.config import Settings
-    from vbgcam.errors import OutputError
+    from vbgcam.core.errors import OutputError
     from vbgcam.output.loopback import Loopback
+    from vbgcam.settings.schema import Settings
 
 
 def elsewhere(machine: Machine) -> Iterator[Check]:
@@ -31,10 +31,10 @@ def elsewhere(machine: Machine) -> Iterator[Check]:
 
 def check(machine: Machine, settings: Settings) -> Iterator[Check]:
     """The loaded module's device. Says nothing where the module is not even built: that is said already. Linux only."""
-    from vbgcam.errors import OutputError
+    from vbgcam.core.errors import OutputError
+    from vbgcam.core.specs import SinkSpec
+    from vbgcam.output.base import DEFAULT_NAME
     from vbgcam.output.loopback import absence, choose
-    from vbgcam.output.virtualcam import DEFAULT_NAME
-    from vbgcam.specs import SinkSpec
 
     why = absence(machine.root, machine.release)
     devices = machine.loopbacks() if why == "no device" else []
@@ -126,8 +126,8 @@ def _parameter(machine: Machine, device: Loopback) -> bool | None:
 
 def _reload(name: str, devices: Sequence[Loopback]) -> str:
     """Loads the module anew with that name; while anybody has a device of it open, the kernel keeps it."""
+    from vbgcam.output.base import DEFAULT_NAME
     from vbgcam.output.loopback import RELOAD
-    from vbgcam.output.virtualcam import DEFAULT_NAME
 
     command = RELOAD.replace(f'"{DEFAULT_NAME}"', f'"{name}"')
     users = sorted({str(holder) for device in devices for holder in device.holders})

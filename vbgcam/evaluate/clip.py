@@ -14,11 +14,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final, Self
 
-from vbgcam.errors import MediaError
-from vbgcam.films import AlphaFilm, Film
-from vbgcam.frames import U8, Mask, RawFrame, Sighting, Size
-from vbgcam.mask import NONE, Masker, Steps
-from vbgcam.policy import Compose, Limits, Situation, decide
+from vbgcam.core.errors import MediaError
+from vbgcam.core.frames import U8, Mask, RawFrame, Sighting, Size
+from vbgcam.core.options import NONE, Steps
+from vbgcam.core.policy import Compose, Limits, Situation, decide
+from vbgcam.mask import Masker
+from vbgcam.media.video_reader import AlphaFilm, Film
 from vbgcam.segment import Segmenter
 
 log = logging.getLogger(__name__)

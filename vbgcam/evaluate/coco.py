@@ -19,8 +19,8 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from vbgcam.errors import MediaError
-from vbgcam.frames import U8
+from vbgcam.core.errors import MediaError
+from vbgcam.core.frames import U8
 
 VOC_NAMES: Final = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",

@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 import platformdirs
 
-from vbgcam.errors import OutputError
-from vbgcam.frames import U8
+from vbgcam.core.errors import OutputError
+from vbgcam.core.frames import U8
 
 # Seconds after which nobody goes on with an evaluation any more. One of 506 frames of
 # 640x360 took 12 MB.

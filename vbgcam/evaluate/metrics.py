@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbgcam.frames import U8
+from vbgcam.core.frames import U8
 
 Floats = NDArray[np.float32]
 

@@ -17,20 +17,21 @@ from numpy.typing import NDArray
 
 from vbgcam import __version__
 from vbgcam.background import Background
-from vbgcam.compose import Blur, Composer
-from vbgcam.errors import MediaError
-from vbgcam.evaluate import Results, Told
+from vbgcam.core.errors import MediaError
+from vbgcam.core.frames import U8, Mask, RawFrame, Size
+from vbgcam.core.options import NONE, Steps
+from vbgcam.core.policy import Limits
+from vbgcam.evaluate.base import Results, Told
 from vbgcam.evaluate.clip import Clip, Moment, moments
 from vbgcam.evaluate.coco import IGNORED, PRESET, VOC_NAMES, Annotated, CocoSet, Confusion, at_preset
 from vbgcam.evaluate.journal import Journal, Row
 from vbgcam.evaluate.metrics import NAMES, Score, in_papers, mean, score
 from vbgcam.evaluate.report import Look, Shown
 from vbgcam.evaluate.sets import LeftOut, Listing, Pair, read
-from vbgcam.frames import U8, Mask, RawFrame, Size
-from vbgcam.mask import NONE, Masker, Steps
+from vbgcam.mask import Masker
 from vbgcam.offline.backdrops import Backdrops
-from vbgcam.pixels import from_rgb, to_rgb
-from vbgcam.policy import Limits
+from vbgcam.pixels.convert import from_rgb, to_rgb
+from vbgcam.render.composer import Blur, Composer
 from vbgcam.segment import Segmenter
 from vbgcam.segment.labels import Labeller
 

@@ -12,9 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from vbgcam import pictures
-from vbgcam.errors import MediaError
-from vbgcam.frames import U8
+from vbgcam.core.errors import MediaError
+from vbgcam.core.frames import U8
+from vbgcam.media import images
 
 _MASK: Final = "_mask"
 _PICTURES: Final = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".avif", ".heic")
@@ -94,8 +94,8 @@ def aisegment(folder: Path) -> Listing:
 def read(pair: Pair) -> tuple[U8, U8]:
     """The picture, RGB, uint8, (height, width, 3), and its true alpha, uint8, (height, width). Raises MediaError, also
     where they are not of one size."""
-    rgb = pictures.read(pair.picture).rgb
-    mask = pictures.read(pair.mask)
+    rgb = images.read(pair.picture).rgb
+    mask = images.read(pair.mask)
     if pair.in_alpha:
         # A matting of somebody who fills the picture has no transparent pixel, and an opaque alpha is read as none.
         truth = mask.alpha if mask.alpha is not None else np.full(mask.rgb.shape[:2], 255, np.uint8)

@@ -10,15 +10,15 @@ from typing import Final
 
 import numpy as np
 
-from vbgcam import pictures
-from vbgcam.compose import Blur, Composer
+from vbgcam.core.frames import U8, Backdrop, Planes
+from vbgcam.core.options import NONE, Steps
 from vbgcam.evaluate.clip import Clip, Moment, moments
 from vbgcam.evaluate.run import Question
-from vbgcam.frames import U8, Backdrop, Planes
-from vbgcam.mask import NONE, Steps
-from vbgcam.pixels import BLACK, to_rgb
+from vbgcam.media import images
+from vbgcam.pixels.convert import BLACK, to_rgb
+from vbgcam.render.composer import Blur, Composer
+from vbgcam.report.sheet import sheet
 from vbgcam.segment import Segmenter
-from vbgcam.sheets import sheet
 
 CAPTIONS: Final = ("the camera", "the network alone", "vbgcam")
 _WIDEST: Final = 320
@@ -40,7 +40,7 @@ def write(question: Question, film: Clip, segmenter: Segmenter, mask_fps: Fracti
         sheet([frame, alone, ours], CAPTIONS, _WIDEST)
         for (frame, alone), (_frame, ours) in zip(list(shown(NONE)), list(shown(question.steps)), strict=True)
     ]
-    pictures.write(path, np.concatenate(rows))
+    images.write(path, np.concatenate(rows))
 
 
 def _composed(question: Question, composer: Composer, moment: Moment) -> Planes:

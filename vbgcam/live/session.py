@@ -13,19 +13,19 @@ from typing import Protocol
 
 from vbgcam.background import Background
 from vbgcam.camera import Source
-from vbgcam.compose import Composer
-from vbgcam.errors import CameraError, ModelError, OutputError, VbgcamError
-from vbgcam.frames import RawFrame, Sighting, Size
-from vbgcam.live.board import Board, Shown
-from vbgcam.live.capture import Capture
-from vbgcam.live.compositor import Compositor
-from vbgcam.live.inference import Inference, Network
-from vbgcam.live.scene import Look, Scene, Scenery
+from vbgcam.core.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
+from vbgcam.core.frames import RawFrame, Sighting, Size
+from vbgcam.core.policy import Why
 from vbgcam.live.slots import Slot
+from vbgcam.live.state import Board, Shown
 from vbgcam.live.stats import Stats
-from vbgcam.live.watch import Watch
+from vbgcam.live.workers.background import Look, Scene, Scenery
+from vbgcam.live.workers.capture import Capture
+from vbgcam.live.workers.compositor import Compositor
+from vbgcam.live.workers.inference import Inference, Network
+from vbgcam.live.workers.readers import Watch
 from vbgcam.output import Audience, Output
-from vbgcam.policy import Why
+from vbgcam.render.composer import Composer
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class Session:
     def start(self) -> None:
         """Opens the output and sends the first cover. Raises OutputError, BackgroundError; nothing runs then."""
         plan, board = self._plan, self._board
-        scenery = Scenery(plan.background, 1 / plan.fps, board)
+        scenery = self._scenery(plan.background)
         board.scene = Scene(plan.look, scenery)
         composer = Composer(plan.size)
         missing = self._open_output(composer, scenery)
@@ -162,7 +162,7 @@ class Session:
     def show(self, look: Look, background: Background | None = None) -> None:
         """From the next picture on. `background`, opened for this and closed by the session, takes the present one's
         place; None leaves it. Raises BackgroundError where its first picture cannot be had: then nothing changes."""
-        scenery = None if background is None else Scenery(background, 1 / self._plan.fps, self._board)
+        scenery = None if background is None else self._scenery(background)
         with self._changing:
             before = self._board.scene
             self._board.scene = Scene(look, scenery or before.scenery)
@@ -171,6 +171,15 @@ class Session:
                 if scenery.moves:
                     self._run(scenery, "backdrop")
         self._frames_out.nudge()
+
+    def _scenery(self, background: Background) -> Scenery:
+        """Raises BackgroundError."""
+        board = self._board
+
+        def failed(error: BackgroundError) -> None:
+            board.last_problem = error
+
+        return Scenery(background, 1 / self._plan.fps, board.wanted, board.stop, failed)
 
     def film(self, source: Source) -> None:
         """Another camera, or the same in another size: it is opened as soon as the old one is closed, and what it gives

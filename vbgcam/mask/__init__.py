@@ -1,55 +1,20 @@
 """What makes a mask good: from the network's answers to the alpha of each frame, the same way live and offline.
 
+It knows the network's answer (`segment`), and neither cameras nor what becomes of the mask.
+
     frame -> Looks (the network, at the person) -> Sighting -\\
     frame -----------------------------------------------------> Present -> Mask
 
 A `Sighting` is what the network made of one frame. `Present` makes the Mask of that frame and of those that follow
-until the next sighting: it carries the sighting to the frame (`motion`), compares the frame with the room (`memory`),
-mends the outline (`edges`) and holds still what stands still. Each step can be left out (`steps`); with none, the mask
-is the network's answer at the frame's size.
+until the next sighting: it carries the sighting to the frame (`flow`), compares the frame with the room (`room_model`),
+mends the outline (`refine`) and holds still what stands still. Each step can be left out (`core.options`); with none,
+the mask is the network's answer at the frame's size.
 """
 
-from __future__ import annotations
-
-from vbgcam.frames import Mask, RawFrame, Sighting
-from vbgcam.mask.crop import Looks
+from vbgcam.core.options import NONE, Steps
+from vbgcam.mask.masker import Masker, warm_up
 from vbgcam.mask.plain import finish
-from vbgcam.mask.present import Present
-from vbgcam.segment import Segmenter
-from vbgcam.steps import NONE, Steps
+from vbgcam.mask.roi import Looks
+from vbgcam.mask.tracker import Present
 
 __all__ = ["NONE", "Looks", "Masker", "Present", "Steps", "finish", "warm_up"]
-
-
-def warm_up() -> None:
-    """Loads the compiled loops, or compiles them, so that no frame waits for them."""
-    from vbgcam.mask import loops  # noqa: F401  # importing is compiling
-
-
-class Masker:
-    """Both halves, where one thread does all: a network's masks of frame after frame."""
-
-    def __init__(self, segmenter: Segmenter, steps: Steps = NONE, *, hard: bool = False) -> None:
-        self._looks = Looks(segmenter, crop=steps.crop)
-        self._present = Present(steps, hard=hard)
-
-    def reset(self) -> None:
-        """Another scene follows."""
-        self._looks.reset()
-        self._present.reset()
-
-    def sight(self, frame: RawFrame) -> Sighting:
-        """What the network says of a frame. Raises ModelError."""
-        return self._looks.sight(frame)
-
-    def present(self, frame: RawFrame, sighting: Sighting) -> Mask | None:
-        """The mask of a frame by a sighting of its own or of an earlier frame; see `Present.mask`."""
-        mask = self._present.mask(frame, sighting)
-        self._looks.seen(frame.epoch, self._present.box, elsewhere=self._present.elsewhere)
-        return mask
-
-    def mask(self, frame: RawFrame) -> Mask:
-        """Of a frame that gets its own. Raises ModelError."""
-        mask = self.present(frame, self.sight(frame))
-        assert mask is not None, "a frame's own sighting is never too far"
-        return mask

@@ -8,11 +8,11 @@ from typing import Final
 import cv2
 import numpy as np
 
-from vbgcam.errors import ModelError
-from vbgcam.frames import U8, Mask, RawFrame, Size, read_only
-from vbgcam.grid import Part
-from vbgcam.mask.edges import FINE_REACH, Outline
-from vbgcam.pixels import resize_alpha
+from vbgcam.core.errors import ModelError
+from vbgcam.core.frames import U8, Mask, RawFrame, Size, read_only
+from vbgcam.mask.refine import FINE_REACH, Outline
+from vbgcam.pixels.convert import resize_alpha
+from vbgcam.pixels.workframe import Part
 from vbgcam.segment import Probability
 
 _NO_OUTLINE: Final = Outline(np.empty((0, 0, 8), np.float32), 0, 0)
@@ -46,7 +46,7 @@ def full(
     height, width = alpha.shape
     if hard or height >= size.height or width > size.width:
         return Mask(read_only(resize_alpha(alpha, size, smooth=not hard)), captured_at, frame.epoch)
-    from vbgcam.mask import loops
+    from vbgcam.mask import kernels
 
     rows, columns = slice(0, height), slice(0, width)
     if part is not None and size.width % width == 0 and size.height % height == 0:
@@ -63,7 +63,7 @@ def full(
     of = alpha[cells.top : cells.top + 4 * cells.between.shape[0], cells.left : cells.left + 4 * cells.between.shape[1]]
     bounds = cells.bounds(np.ascontiguousarray(of), FINE_REACH) if outline is not None else (_NOBODY, _NOBODY)
     row_edges, column_edges = cells.edges(Size(width, height), size)
-    loops.stretch(read_only(few), *place, y, u, v, cells.between, *bounds, row_edges, column_edges, out, kinds)
+    kernels.stretch(read_only(few), *place, y, u, v, cells.between, *bounds, row_edges, column_edges, out, kinds)
     return Mask(read_only(out), captured_at, frame.epoch, read_only(kinds))
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from vbgcam.background import Background
-from vbgcam.compose import Behind, Blur
-from vbgcam.frames import Backdrop, Planes, Size
-from vbgcam.pixels import BLACK
+from vbgcam.core.frames import Backdrop, Planes, Size
+from vbgcam.pixels.convert import BLACK
+from vbgcam.render.composer import Behind, Blur
 
 
 class Backdrops:

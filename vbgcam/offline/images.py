@@ -19,15 +19,16 @@ from typing import Final
 
 import numpy as np
 
-from vbgcam import pictures
 from vbgcam.background import Background
-from vbgcam.compose import Blur, Composer, Key
-from vbgcam.errors import BackgroundError, ConfigError, MediaError, VbgcamError
-from vbgcam.frames import U8, Mask, RawFrame, Size
-from vbgcam.mask import NONE, Masker, Steps
+from vbgcam.core.errors import BackgroundError, ConfigError, MediaError, VbgcamError
+from vbgcam.core.frames import U8, Mask, RawFrame, Size
+from vbgcam.core.options import NONE, Steps
+from vbgcam.mask import Masker
+from vbgcam.media import images
+from vbgcam.media.images import shown
 from vbgcam.offline.backdrops import Backdrops
-from vbgcam.pictures import shown
-from vbgcam.pixels import from_rgb, to_rgb
+from vbgcam.pixels.convert import from_rgb, to_rgb
+from vbgcam.render.composer import Blur, Composer, Key
 from vbgcam.segment import Segmenter
 
 log = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ class _Studio:
     backdrops: Backdrops
 
     def make(self, source: Path, names: _Names, number: int) -> None:
-        picture = pictures.read(source)
+        picture = images.read(source)
         frame = RawFrame(from_rgb(picture.rgb).frozen(), 0.0, 0, number)
         rgb, own = picture.rgb if names.cutout is not None else None, picture.alpha
         del (
@@ -181,7 +182,7 @@ def _write(path: Path, pixels: U8, alpha: U8 | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise MediaError(f"{shown(path.parent)}: the folder cannot be made ({exc.strerror})") from exc
-    pictures.write(path, pixels, alpha)
+    images.write(path, pixels, alpha)
 
 
 def _names(sources: Sequence[Path], target: Path | None, mask_out: Path | None, cutout: Path | None) -> list[_Names]:
@@ -192,7 +193,7 @@ def _names(sources: Sequence[Path], target: Path | None, mask_out: Path | None, 
     several = len(sources) > 1
     folders = {}
     for option, path, suffixes in (
-        ("-o", target, tuple(pictures.SUFFIXES)),
+        ("-o", target, tuple(images.SUFFIXES)),
         ("--mask-out", mask_out, _LOSSLESS),
         ("--cutout", cutout, _LOSSLESS),
     ):
@@ -221,7 +222,7 @@ def _names(sources: Sequence[Path], target: Path | None, mask_out: Path | None, 
 
     names = []
     for source in sources:
-        suffix = source.suffix if source.suffix.lower() in pictures.SUFFIXES else ".jpg"
+        suffix = source.suffix if source.suffix.lower() in images.SUFFIXES else ".jpg"
         names.append(
             _Names(
                 named("-o", target, source, "", suffix),
@@ -239,7 +240,7 @@ def _is_folder(option: str, path: Path, suffixes: tuple[str, ...], several: bool
     if path.exists():
         if several:
             problems.append(f"{option} {shown(path)}: several pictures need a folder, and this is a file")
-    elif not path.suffix or (several and path.suffix.lower() not in pictures.SUFFIXES):
+    elif not path.suffix or (several and path.suffix.lower() not in images.SUFFIXES):
         return True
     elif several:
         problems.append(f"{option} {shown(path)}: several pictures need a folder, not the name of one file")

@@ -22,9 +22,9 @@ from av.audio.stream import AudioStream
 from av.packet import Packet
 from av.stream import Stream
 
-from vbgcam.errors import MediaError
-from vbgcam.films import Film, following
-from vbgcam.newfilm import NewFilm
+from vbgcam.core.errors import MediaError
+from vbgcam.media.video_reader import Film, following
+from vbgcam.media.video_writer import NewFilm
 
 log = logging.getLogger(__name__)
 

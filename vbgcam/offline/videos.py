@@ -24,15 +24,16 @@ from av.codec.context import Flags
 from av.video.reformatter import ColorRange
 
 from vbgcam.background import Background
-from vbgcam.compose import Blur, Composer, Key
-from vbgcam.errors import ConfigError
-from vbgcam.films import MAX_PIXELS, MAX_SIDE, Film, Shot
-from vbgcam.frames import U8, Backdrop, Mask, Planes, RawFrame, Size
-from vbgcam.mask import NONE, Masker, Steps
-from vbgcam.newfilm import NewFilm
+from vbgcam.core.errors import ConfigError
+from vbgcam.core.frames import U8, Backdrop, Mask, Planes, RawFrame, Size
+from vbgcam.core.options import NONE, Steps
+from vbgcam.mask import Masker
+from vbgcam.media.video_reader import MAX_PIXELS, MAX_SIDE, Film, Shot
+from vbgcam.media.video_writer import NewFilm
 from vbgcam.offline.sound import Sound
 from vbgcam.output.file import FileOutput
-from vbgcam.pixels import BLACK, crop, resize
+from vbgcam.pixels.convert import BLACK, crop, resize
+from vbgcam.render.composer import Blur, Composer, Key
 from vbgcam.segment import Segmenter
 
 log = logging.getLogger(__name__)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from vbgcam.errors import OutputError
-from vbgcam.frames import SafeFrame, Size
-from vbgcam.output import Audience, Output
+from vbgcam.core.errors import OutputError
+from vbgcam.core.frames import SafeFrame, Size
+from vbgcam.output.base import Audience, Output
 
 
 def open_automatic(size: Size, fps: float) -> Output:

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from queue import SimpleQueue
 from typing import Final
 
-from vbgcam.errors import OutputError
-from vbgcam.frames import SafeFrame
-from vbgcam.output import Audience, Output
+from vbgcam.core.errors import OutputError
+from vbgcam.core.frames import SafeFrame
+from vbgcam.output.base import Audience, Output
 
 log = logging.getLogger(__name__)
 

@@ -20,10 +20,10 @@ from av.codec.context import Flags
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 
-from vbgcam.errors import OutputError
-from vbgcam.frames import SafeFrame, Size
-from vbgcam.newfilm import NewFilm
-from vbgcam.pixels import to_av
+from vbgcam.core.errors import OutputError
+from vbgcam.core.frames import SafeFrame, Size
+from vbgcam.media.video_writer import NewFilm
+from vbgcam.pixels.convert import to_av
 
 _CLOCK: Final = Fraction(1, 90_000)
 _EFFORT: Final = {"live": {"preset": "superfast", "crf": "23"}, "offline": {"preset": "veryfast", "crf": "20"}}

@@ -33,13 +33,12 @@ from typing import Final, Literal
 
 import pyvirtualcam
 
-from vbgcam import v4l2
-from vbgcam.distro import install_loopback, rebuild_loopback
-from vbgcam.errors import OutputError
-from vbgcam.frames import Planes, Size
-from vbgcam.output import Audience
-from vbgcam.output.audience import watch
-from vbgcam.output.virtualcam import DEFAULT_NAME, Listed, State
+from vbgcam.core.errors import OutputError
+from vbgcam.core.frames import Planes, Size
+from vbgcam.output.base import DEFAULT_NAME, Audience, Listed, State
+from vbgcam.output.readers import watch
+from vbgcam.system import v4l2
+from vbgcam.system.linux_packages import install_loopback, rebuild_loopback
 
 log = logging.getLogger(__name__)
 

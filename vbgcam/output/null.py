@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vbgcam.frames import SafeFrame
+from vbgcam.core.frames import SafeFrame
 
 
 class NullOutput:

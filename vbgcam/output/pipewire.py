@@ -27,11 +27,11 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from vbgcam import distro
-from vbgcam.errors import OutputError
-from vbgcam.frames import U8, Planes, SafeFrame, Size
-from vbgcam.output import Audience, libpipewire, spa
-from vbgcam.output.virtualcam import DEFAULT_NAME
+from vbgcam.core.errors import OutputError
+from vbgcam.core.frames import U8, Planes, SafeFrame, Size
+from vbgcam.output import libpipewire, spa
+from vbgcam.output.base import DEFAULT_NAME, Audience
+from vbgcam.system import linux_packages
 
 log = logging.getLogger(__name__)
 
@@ -194,7 +194,7 @@ class _Stream:
         """A moment's look while nobody reads. Raises OutputError when PipeWire has gone."""
         state = self.state
         if state.lost:
-            raise OutputError(f"PipeWire has gone ({state.lost})", mend=distro.START_PIPEWIRE)
+            raise OutputError(f"PipeWire has gone ({state.lost})", mend=linux_packages.START_PIPEWIRE)
         if state.now != libpipewire.STREAMING:
             return
         library, loop = self._lib, self._loop
@@ -309,5 +309,5 @@ def write(planes: Planes, layout: spa.Layout, block: U8) -> None:
 def _absent() -> OutputError:
     """Nobody answers at PipeWire's socket."""
     if shutil.which("pipewire") is None:
-        return OutputError("PipeWire is not installed", mend=distro.install("pipewire wireplumber"))
-    return OutputError("PipeWire does not run in this session", mend=distro.START_PIPEWIRE)
+        return OutputError("PipeWire is not installed", mend=linux_packages.install("pipewire wireplumber"))
+    return OutputError("PipeWire does not run in this session", mend=linux_packages.START_PIPEWIRE)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-from vbgcam.frames import Size
+from vbgcam.core.frames import Size
 
 HEAD: Final = 8
 """Bytes before a pod's body."""

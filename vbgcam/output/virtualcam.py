@@ -9,43 +9,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final
 
-from vbgcam.errors import OutputError
-from vbgcam.frames import Planes, SafeFrame, Size
-from vbgcam.output import Audience
-
-DEFAULT_NAME: Final = "VBG Camera"
-
-State = Literal["free", "busy", "no permission", "unknown"]
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A virtual camera that this machine has. `name`: as apps show it. `path`: of the device, "" where there is none.
-    `driver`: with its version where that is known. `users`: the programs that have it open, such as "zoom (pid 812)";
-    a camera with readers alone is free."""
-
-    name: str
-    path: str
-    driver: str
-    state: State
-    users: tuple[str, ...] = ()
-
-
-class Device(Protocol):
-    """An opened virtual camera. `label`: for people, such as "VBG Camera (/dev/video10)"."""
-
-    label: str
-
-    def audience(self) -> Audience | None:
-        """See `vbgcam.output.Output`."""
-
-    def send(self, planes: Planes) -> None:
-        """Raises OutputError when the device is gone."""
-
-    def close(self) -> None: ...
+from vbgcam.core.errors import OutputError
+from vbgcam.core.frames import Planes, SafeFrame, Size
+from vbgcam.output.base import DEFAULT_NAME, Audience, Device, Listed
 
 
 class VirtualCamera:

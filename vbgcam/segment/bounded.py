@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from vbgcam.errors import ModelError
+from vbgcam.core.errors import ModelError
 
 ROOM: Final = 2 << 30
 """Bytes beside the file's own."""

@@ -28,9 +28,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from vbgcam import toml
-from vbgcam.errors import ModelError
-from vbgcam.specs import nearest
+from vbgcam.core.errors import ModelError
+from vbgcam.core.specs import nearest
+from vbgcam.media import toml_reader
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -134,7 +134,7 @@ class Card(_Table):
 def read(path: Path) -> Card:
     """The card in the file. Raises ModelError with every mistake, in one line."""
     try:
-        content = toml.read(path)
+        content = toml_reader.read(path)
     except OSError as exc:
         raise ModelError(f"{path} cannot be read: {exc.strerror}") from exc
     except ValueError as exc:
@@ -145,7 +145,7 @@ def read(path: Path) -> Card:
 def parse(text: str, place: str) -> Card:
     """`place` names the card in an error. Raises ModelError."""
     try:
-        return _card(toml.parse(text), place)
+        return _card(toml_reader.parse(text), place)
     except ValueError as exc:
         raise ModelError(f"{place} is {exc}") from exc
 
@@ -165,7 +165,7 @@ def _problem(error: ErrorDetails) -> str:
     name = ".".join(str(part) for part in error["loc"])
     if len(name) > _LONGEST_NAME:
         name = name[:_LONGEST_NAME] + "..."
-    value = toml.brief(error["input"])
+    value = toml_reader.brief(error["input"])
     match error["type"]:
         case "missing":
             return f"{name} is missing"

@@ -20,10 +20,10 @@ from typing import Final
 import cv2
 import numpy as np
 
-from vbgcam.errors import ModelError
-from vbgcam.frames import RawFrame
-from vbgcam.pixels import color_yuv
-from vbgcam.segment import FixedInput, Probability
+from vbgcam.core.errors import ModelError
+from vbgcam.core.frames import RawFrame
+from vbgcam.pixels.convert import color_yuv
+from vbgcam.segment.base import FixedInput, Probability
 
 _NONE: Final = 0.12
 _FULL: Final = 0.40

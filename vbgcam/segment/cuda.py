@@ -51,9 +51,9 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torchvision.models.resnet import Bottleneck
 
-from vbgcam.errors import ModelError
-from vbgcam.frames import U8, Size
-from vbgcam.segment import Probability
+from vbgcam.core.errors import ModelError
+from vbgcam.core.frames import U8, Size
+from vbgcam.segment.base import Probability
 from vbgcam.segment.engine import OutOfMemory, one_line
 
 log = logging.getLogger(__name__)

@@ -15,8 +15,8 @@ from typing import Final
 import cv2
 import numpy as np
 
-from vbgcam.frames import U8, read_only
-from vbgcam.grid import Grid
+from vbgcam.core.frames import U8, read_only
+from vbgcam.pixels.workframe import Grid
 
 # Above the frame's own noise. More noise than the loudest is none but a person who fills the picture (strong noise, 12
 # of 255 in each colour, comes to 12).
@@ -28,11 +28,11 @@ _AROUND: Final = np.ones((5, 5), np.uint8)
 
 def distance(now: Grid, room: Sequence[U8]) -> U8:
     """d, 255 at most, read-only. `room`: y, u and v as `now`'s."""
-    from vbgcam.segment import loops
+    from vbgcam.segment import kernels
 
     out = np.empty_like(now.y)
     y, u, v = (read_only(plane) for plane in room)
-    loops.differ(now.y, now.u, now.v, y, u, v, out)
+    kernels.differ(now.y, now.u, now.v, y, u, v, out)
     return read_only(out)
 
 
@@ -46,10 +46,10 @@ def share(alpha: U8, apart: U8, least: int, known: U8) -> U8:
     largest within two pixels, which is the person's own. Without it a tenth of a person in strong contrast is taken for
     the whole, and they grow by two pixels, room and all. `apart`: d; `least`: see `foot`; `known`: 0 where the room is
     not known, and `alpha` stands."""
-    from vbgcam.segment import loops
+    from vbgcam.segment import kernels
 
     out = np.empty_like(alpha)
     inside = read_only(np.asarray(cv2.erode(alpha, _AROUND), np.uint8))
     largest = read_only(np.asarray(cv2.dilate(apart, _AROUND), np.uint8))
-    loops.share(read_only(alpha), inside, read_only(apart), largest, read_only(known), least, out)
+    kernels.share(read_only(alpha), inside, read_only(apart), largest, read_only(known), least, out)
     return out

@@ -30,8 +30,8 @@ from typing import Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
-from vbgcam.errors import ModelError
-from vbgcam.segment import Progress
+from vbgcam.core.errors import ModelError
+from vbgcam.segment.base import Progress
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 import torch
 
-from vbgcam.errors import ModelError
-from vbgcam.frames import U8, Size
-from vbgcam.segment import Probability
+from vbgcam.core.errors import ModelError
+from vbgcam.core.frames import U8, Size
+from vbgcam.segment.base import Probability
 from vbgcam.segment.engine import OutOfMemory, one_line
 from vbgcam.segment.person import Person
 

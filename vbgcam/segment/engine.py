@@ -6,9 +6,9 @@ from __future__ import annotations
 import warnings
 from typing import Protocol
 
-from vbgcam.errors import ModelError
-from vbgcam.frames import U8, Size
-from vbgcam.segment import Probability
+from vbgcam.core.errors import ModelError
+from vbgcam.core.frames import U8, Size
+from vbgcam.segment.base import Probability
 
 
 class OutOfMemory(ModelError):  # noqa: N818  # as torch and Python name theirs

@@ -16,10 +16,10 @@ from typing import Final, Self
 
 import platformdirs
 
-from vbgcam.errors import ModelError
-from vbgcam.frames import RawFrame, Size
-from vbgcam.pixels import small_rgb
-from vbgcam.segment import Options, Probability, Progress
+from vbgcam.core.errors import ModelError
+from vbgcam.core.frames import RawFrame, Size
+from vbgcam.pixels.convert import small_rgb
+from vbgcam.segment.base import Options, Probability, Progress
 from vbgcam.segment.engine import Engine, OutOfMemory, one_line, quiet_torch
 from vbgcam.segment.weights import ensure
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 import cv2
 import numpy as np
 
-from vbgcam.frames import U8
-from vbgcam.segment import Options, Progress
-from vbgcam.specs import ModelSpec
+from vbgcam.core.frames import U8
+from vbgcam.core.specs import ModelSpec
+from vbgcam.segment.base import Options, Progress
 
 if TYPE_CHECKING:
     from vbgcam.segment.onnx import OnnxSegmenter

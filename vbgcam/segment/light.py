@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from vbgcam.frames import U8
+from vbgcam.core.frames import U8
 
 Tone = NDArray[np.float32]
 """(256,): what each luma has become, not rounded and not limited to 0 to 255."""

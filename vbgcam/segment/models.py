@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from vbgcam.errors import ConfigError, ModelError
-from vbgcam.files import whole
-from vbgcam.segment import Options, Progress
+from vbgcam.core.errors import ConfigError, ModelError
+from vbgcam.core.specs import TORCHVISION_MODELS, nearest
+from vbgcam.media.atomic import whole
+from vbgcam.segment.base import Options, Progress
 from vbgcam.segment.download import file_sha256
 from vbgcam.segment.weights import (
     LICENCE,
@@ -26,7 +27,6 @@ from vbgcam.segment.weights import (
     own_places,
     place_of,
 )
-from vbgcam.specs import TORCHVISION_MODELS, nearest
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbgcam.errors import ModelError
-from vbgcam.frames import RawFrame, Size
-from vbgcam.pixels import small_rgb
-from vbgcam.segment import FixedInput, Options, Probability
+from vbgcam.core.errors import ModelError
+from vbgcam.core.frames import RawFrame, Size
+from vbgcam.pixels.convert import small_rgb
+from vbgcam.segment.base import FixedInput, Options, Probability
 from vbgcam.segment.bounded import bounded
 from vbgcam.segment.card import LARGEST_SIDE, Card, CardInput, find
 

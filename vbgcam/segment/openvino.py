@@ -26,10 +26,10 @@ import openvino
 from numpy.typing import NDArray
 from openvino import passes
 
-from vbgcam.errors import ModelError
-from vbgcam.files import whole
-from vbgcam.frames import U8, Size
-from vbgcam.segment import Probability
+from vbgcam.core.errors import ModelError
+from vbgcam.core.frames import U8, Size
+from vbgcam.media.atomic import whole
+from vbgcam.segment.base import Probability
 from vbgcam.segment.download import file_sha256
 from vbgcam.segment.engine import OutOfMemory
 from vbgcam.segment.precision import in_two

@@ -30,13 +30,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbgcam import pictures
-from vbgcam.errors import MediaError, ModelError
-from vbgcam.files import whole
-from vbgcam.frames import U8, Planes, RawFrame, Size
-from vbgcam.grid import Grid, grid, grid_size
-from vbgcam.pixels import fit, from_rgb, to_rgb
-from vbgcam.segment import FixedInput, Probability
+from vbgcam.core.errors import MediaError, ModelError
+from vbgcam.core.frames import U8, Planes, RawFrame, Size
+from vbgcam.media import images
+from vbgcam.media.atomic import whole
+from vbgcam.pixels.convert import fit, from_rgb, to_rgb
+from vbgcam.pixels.workframe import Grid, grid, grid_size
+from vbgcam.segment.base import FixedInput, Probability
 from vbgcam.segment.difference import distance, foot, share
 from vbgcam.segment.light import SAME_TINT, SAME_TONE, Tint, Tone, tint, tone
 
@@ -96,7 +96,7 @@ class CleanPlate(FixedInput):
     def load(cls, path: Path, *, hard: bool = False) -> Self:
         """Raises ModelError."""
         try:
-            return cls(from_rgb(pictures.read(path).rgb), hard=hard)
+            return cls(from_rgb(images.read(path).rgb), hard=hard)
         except MediaError as exc:
             raise ModelError(
                 f"the clean plate cannot be used: {exc.message}", mend="take one of the empty room with `vbgcam plate`"

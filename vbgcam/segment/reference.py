@@ -23,9 +23,9 @@ import torchvision
 from torch import nn
 from torchvision.models.resnet import Bottleneck
 
-from vbgcam.frames import U8, RawFrame, Size
-from vbgcam.pixels import small_rgb
-from vbgcam.segment import FixedInput, Options, Probability
+from vbgcam.core.frames import U8, RawFrame, Size
+from vbgcam.pixels.convert import small_rgb
+from vbgcam.segment.base import FixedInput, Options, Probability
 from vbgcam.segment.engine import Engine
 from vbgcam.segment.family import choose_device
 from vbgcam.segment.person import Person

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import torchvision
 
-from vbgcam.frames import U8
+from vbgcam.core.frames import U8
 from vbgcam.segment.eager import failed
 from vbgcam.segment.torchvision import build, read_checkpoint
 from vbgcam.segment.weights import PUBLISHED

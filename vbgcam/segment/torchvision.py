@@ -24,11 +24,11 @@ import torch
 import torchvision
 from torch import nn
 
-from vbgcam.errors import ModelError
+from vbgcam.core.errors import ModelError
+from vbgcam.core.specs import TORCHVISION_MODELS
 from vbgcam.segment.bounded import bounded
 from vbgcam.segment.engine import one_line, quiet_torch
 from vbgcam.segment.person import Grid, Person
-from vbgcam.specs import TORCHVISION_MODELS
 
 if TYPE_CHECKING:
     import openvino

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from vbgcam.errors import ModelError
-from vbgcam.segment import Options, Progress
+from vbgcam.core.errors import ModelError
+from vbgcam.segment.base import Options, Progress
 from vbgcam.segment.download import DIGITS, Job, download, file_sha256
 
 LICENCE: Final = "published with torchvision (BSD-3-Clause), trained on COCO 2017, whose terms apply"

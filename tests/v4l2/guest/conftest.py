@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.v4l2.machine import BENCH
-from vbgcam import v4l2
+from vbgcam.system import v4l2
 
 NEWER = Path("/lib/modules/newer/v4l2loopback.ko")
 CAMERA = Path("/dev/video10")

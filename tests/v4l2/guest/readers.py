@@ -12,10 +12,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vbgcam.compose import Composer
-from vbgcam.frames import U8, Backdrop, Planes, SafeFrame, Size
+from vbgcam.core.frames import U8, Backdrop, Planes, SafeFrame, Size
 from vbgcam.output.virtualcam import VirtualCamera
-from vbgcam.pixels import from_rgb
+from vbgcam.pixels.convert import from_rgb
+from vbgcam.render.composer import Composer
 
 FPS = 30.0
 RED, GREEN, BLUE, GREY = (200, 30, 40), (20, 180, 60), (30, 60, 210), (128, 128, 128)

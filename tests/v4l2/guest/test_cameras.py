@@ -19,10 +19,10 @@ from tests.v4l2.guest.readers import feeding, plain
 from vbgcam.camera import Captured, Got, Wanted
 from vbgcam.camera.device import DeviceSource
 from vbgcam.camera.listing import cameras
-from vbgcam.errors import CameraError
-from vbgcam.frames import U8, Planes, Size
+from vbgcam.core.errors import CameraError
+from vbgcam.core.frames import U8, Planes, Size
 from vbgcam.output.virtualcam import VirtualCamera
-from vbgcam.pixels import color_yuv, to_rgb
+from vbgcam.pixels.convert import color_yuv, to_rgb
 
 VIVID = Path("/dev/video0")
 HD, VGA, QUARTER = Size(1280, 720), Size(640, 480), Size(640, 360)
@@ -198,7 +198,7 @@ READER = """
 import sys
 from vbgcam.camera import Wanted
 from vbgcam.camera.device import DeviceSource
-from vbgcam.frames import Size
+from vbgcam.core.frames import Size
 camera = DeviceSource(sys.argv[1], Wanted(Size(640, 360)))
 camera.open()
 print("reading", flush=True)

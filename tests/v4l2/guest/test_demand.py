@@ -16,15 +16,15 @@ from tests.networks import left_half
 from tests.v4l2.guest.conftest import CAMERA, load_loopback, load_newer_loopback, unload_loopback, until
 from tests.v4l2.guest.readers import opencv, read
 from tests.v4l2.guest.test_run import VGA, VIVID, Daemon, assert_vivid, running
-from vbgcam import v4l2
-from vbgcam.compose import Composer
-from vbgcam.frames import Backdrop, Planes
-from vbgcam.output.audience import Readers, Usage
+from vbgcam.core.frames import Backdrop, Planes
+from vbgcam.output.readers import Readers, Usage
 from vbgcam.output.virtualcam import VirtualCamera
+from vbgcam.render.composer import Composer
+from vbgcam.system import v4l2
 
 PROBE = """
 import sys, time
-from vbgcam import v4l2
+from vbgcam.system import v4l2
 while True:
     v4l2.query(sys.argv[1])
     time.sleep(0.1)

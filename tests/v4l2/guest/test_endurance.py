@@ -22,7 +22,7 @@ from tests.networks import left_half
 from tests.v4l2.guest.conftest import UsbWebcam, load_loopback, sh, unload_loopback, until
 from tests.v4l2.guest.readers import BLUE
 from tests.v4l2.guest.test_run import HD, VGA, VIVID, Daemon, running
-from vbgcam.frames import Size
+from vbgcam.core.frames import Size
 
 ROUNDS = int(os.environ.get("VBGCAM_TEST_ROUNDS", "2"))
 MINUTES = float(os.environ.get("VBGCAM_TEST_MINUTES", "0"))

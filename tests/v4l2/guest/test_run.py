@@ -18,8 +18,8 @@ import pytest
 from tests.networks import left_half
 from tests.v4l2.guest.conftest import UsbWebcam, until
 from tests.v4l2.guest.readers import BLUE, by_ffmpeg, by_opencv, opencv, read
-from vbgcam import v4l2
-from vbgcam.frames import U8, Size
+from vbgcam.core.frames import U8, Size
+from vbgcam.system import v4l2
 
 VIVID = Path("/dev/video0")
 VGA, HD = Size(640, 480), Size(1280, 720)

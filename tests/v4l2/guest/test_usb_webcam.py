@@ -11,7 +11,7 @@ import pytest
 from tests.v4l2.bench.uvc_webcam import LOOP, picture
 from tests.v4l2.guest.conftest import UsbWebcam, sh, until
 from tests.v4l2.guest.readers import opencv, read
-from vbgcam.frames import U8
+from vbgcam.core.frames import U8
 
 
 def place(rgb: U8) -> float:

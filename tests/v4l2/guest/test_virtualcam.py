@@ -30,11 +30,11 @@ from tests.v4l2.guest.readers import (
     plain,
     read,
 )
-from vbgcam import v4l2
-from vbgcam.errors import OutputError
-from vbgcam.frames import Size
+from vbgcam.core.errors import OutputError
+from vbgcam.core.frames import Size
 from vbgcam.output.loopback import LOAD, RELOAD
 from vbgcam.output.virtualcam import VirtualCamera, virtual_cameras
+from vbgcam.system import v4l2
 
 VGA = Size(640, 480)
 HD = Size(1280, 720)
@@ -120,7 +120,7 @@ def test_it_starts_again_after_it_was_killed(camera: Path) -> None:
     daemon = (
         "import time\n"
         "from tests.v4l2.guest.readers import FPS, plain\n"
-        "from vbgcam.frames import Size\n"
+        "from vbgcam.core.frames import Size\n"
         "from vbgcam.output.virtualcam import VirtualCamera\n"
         "output = VirtualCamera('', Size(640, 480), FPS)\n"
         "output.open()\n"

@@ -14,7 +14,7 @@ from vbgcam.background.drawn.abstract import aurora, paper
 from vbgcam.background.drawn.city import city
 from vbgcam.background.drawn.landscapes import forest, hills
 from vbgcam.background.drawn.rooms import library, studio
-from vbgcam.frames import U8, Size
+from vbgcam.core.frames import U8, Size
 
 DRAWN: Final[dict[str, Callable[[Size], U8]]] = {
     "Hills at dusk": hills,

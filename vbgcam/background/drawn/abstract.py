@@ -6,18 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from vbgcam.background.drawn.brush import (
-    Colour,
-    Field,
-    blend,
-    coarse,
-    grown,
-    places,
-    ramp,
-    rounded,
-    soft,
-)
-from vbgcam.frames import U8, Size
+from vbgcam.background.drawn.brush import Colour, Field, blend, coarse, grown, places, ramp, rounded, soft
+from vbgcam.core.frames import U8, Size
 
 _NIGHT: Final = (
     (0.00, (7, 12, 34)),

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vbgcam.frames import U8, Size
+from vbgcam.core.frames import U8, Size
 
 Field = NDArray[np.floating[Any]]
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from vbgcam.background.drawn.brush import Colour, Field, blend, coarse, grown, places, ramp, rounded, soft, softened
-from vbgcam.frames import U8, Size
+from vbgcam.core.frames import U8, Size
 
 _BLUE_HOUR: Final = (
     (0.00, (14, 22, 52)),

@@ -19,7 +19,7 @@ from vbgcam.background.drawn.brush import (
     softened,
     trees,
 )
-from vbgcam.frames import U8, Size
+from vbgcam.core.frames import U8, Size
 
 _SKY: Final = (
     (0.00, (52, 66, 118)),

@@ -19,7 +19,7 @@ from vbgcam.background.drawn.brush import (
     rounded,
     soft,
 )
-from vbgcam.frames import U8, Size
+from vbgcam.core.frames import U8, Size
 
 
 def studio(size: Size) -> U8:

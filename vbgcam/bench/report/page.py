@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import Final
 
-from vbgcam.bench import Figures
+from vbgcam.bench.base import Figures
 from vbgcam.bench.report.chart import Bar, Mark, bars
 from vbgcam.bench.report.rows import Table, machine, ms, tables, times, words
 from vbgcam.bench.stages import TITLES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from vbgcam.bench import Figures
+from vbgcam.bench.base import Figures
 from vbgcam.bench.masks import WAYS
 from vbgcam.bench.stages import TITLES
 

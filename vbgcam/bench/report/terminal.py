@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from vbgcam.bench import Figures
+from vbgcam.bench.base import Figures
 from vbgcam.bench.report.rows import Table, machine, tables
 
 _PLAIN_WIDTH = 120  # wider than any of the tables: nothing is folded in a file

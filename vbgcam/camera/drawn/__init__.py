@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from vbgcam.camera.drawn.interior import placement, room
 from vbgcam.camera.drawn.person import figure
 from vbgcam.camera.drawn.shapes import Patch, paint
-from vbgcam.frames import U8, Size
+from vbgcam.core.frames import U8, Size
 
 __all__ = ["MARGIN", "Patch", "frame", "moving", "presenter", "room"]
 

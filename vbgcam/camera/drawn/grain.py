@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbgcam.frames import U8, Planes
+from vbgcam.core.frames import U8, Planes
 
 SIGMA_LUMA: Final = 1.3 * 219 / 255
 SIGMA_CHROMA: Final = 0.9 * 224 / 255

@@ -33,7 +33,7 @@ from vbgcam.camera.drawn.shapes import (
     smooth,
     stroke,
 )
-from vbgcam.frames import U8, Size
+from vbgcam.core.frames import U8, Size
 
 WALL: Final[Colour] = (158, 186, 178)
 WHITE: Final[Colour] = (240, 240, 234)

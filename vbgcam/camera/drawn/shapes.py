@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vbgcam.frames import U8, Size
+from vbgcam.core.frames import U8, Size
 
 Points = NDArray[np.float64]
 """(n, 2): x to the right, y down."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from vbgcam.frames import U8
+from vbgcam.core.frames import U8
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from vbgcam.frames import U8
+from vbgcam.core.frames import U8
 
 _WIDTH: Final = 480
 _QUALITY: Final = 82

@@ -14,15 +14,15 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from vbgcam.errors import OutputError
-from vbgcam.evaluate import Results
+from vbgcam.core.errors import OutputError
+from vbgcam.core.frames import U8
+from vbgcam.evaluate.base import Results
 from vbgcam.evaluate.report import MEASURES, Look, Measure, Shown
 from vbgcam.evaluate.report.charts import histogram, lines
 from vbgcam.evaluate.report.document import asset, data_uri, document
 from vbgcam.evaluate.report.rating import rating
 from vbgcam.evaluate.report.terminal import about, percent
-from vbgcam.files import whole
-from vbgcam.frames import U8
+from vbgcam.media.atomic import whole
 
 _TILES: Final = ("iou", "boundary_f", "leak", "loss", "mad", "dtssd")
 # Pictures of each kind: three say more than one, and nine are as many as people look at.

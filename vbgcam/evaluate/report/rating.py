@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Final
 
-from vbgcam.evaluate import Results
+from vbgcam.evaluate.base import Results
 from vbgcam.evaluate.report import Look
 from vbgcam.evaluate.report.document import asset, data_uri, document
 

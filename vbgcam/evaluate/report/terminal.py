@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vbgcam.evaluate import Results
+from vbgcam.evaluate.base import Results
 from vbgcam.evaluate.report import MEASURES
 
 # Lines of what was left out that are shown; all are in the JSON and on the page.

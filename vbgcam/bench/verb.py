@@ -1,0 +1,52 @@
+"""The verb `bench`."""
+
+from __future__ import annotations
+
+import json
+import logging
+from argparse import Namespace
+from collections.abc import Callable
+from typing import Final
+
+from vbgcam import factory
+from vbgcam.cli.arguments import keep, settings_of
+from vbgcam.cli.signals import Interruption
+
+log = logging.getLogger(__name__)
+
+
+def bench(arguments: Namespace, interruption: Interruption) -> int:
+    """How fast this machine is."""
+    from vbgcam.bench.report import terminal
+    from vbgcam.bench.report.page import html
+    from vbgcam.bench.run import Request, bench
+
+    settings = settings_of(arguments)
+    request = Request.parse(
+        depth="quick" if arguments.quick else "full" if arguments.full else "usual",
+        sizes=arguments.size,
+        only=arguments.only,
+        model=arguments.model and settings.model.name,
+        options=factory.options(settings),
+        mask_fps=arguments.mask_fps,
+        seconds=arguments.seconds,
+    )
+
+    def check() -> None:
+        if interruption.is_set():
+            raise KeyboardInterrupt
+
+    def told(number: int, count: int, words: str) -> None:
+        # A line, no bar: a bar's thread, which draws it ten times a second, would be measured, too.
+        log.info("measuring %s (%d of %d)", words, number, count)
+
+    figures = bench(request, check, told)
+    if arguments.json is not None:
+        keep(arguments.json, json.dumps(figures, indent=2) + "\n")
+    if arguments.html is not None:
+        keep(arguments.html, html(figures))
+    terminal.show(figures)
+    return 0
+
+
+VERBS: Final[dict[str, Callable[[Namespace, Interruption], int]]] = {"bench": bench}

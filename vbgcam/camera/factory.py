@@ -1,0 +1,21 @@
+"""From a source spec to the source that it names."""
+
+from __future__ import annotations
+
+from vbgcam.camera.base import Source, Wanted
+from vbgcam.core.specs import SourceSpec
+
+
+def open_source(spec: SourceSpec, wanted: Wanted) -> Source:
+    """The source that the spec names, not opened yet."""
+    if spec.kind == "camera":
+        from vbgcam.camera.device import DeviceSource
+
+        return DeviceSource(spec.target, wanted)
+    if spec.kind == "file":
+        from vbgcam.camera.file import FileSource
+
+        return FileSource(spec.target, loop=spec.loop, paced=spec.pace == "source")
+    from vbgcam.camera.demo import DemoSource
+
+    return DemoSource(wanted.size, wanted.fps)

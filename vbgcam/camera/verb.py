@@ -1,0 +1,37 @@
+"""The verb `devices`."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Final
+
+from vbgcam.cli.signals import Interruption
+from vbgcam.cli.terminal import say
+
+
+def devices(arguments: Namespace, _interruption: Interruption) -> int:
+    """What there is to be filmed with and to be shown through."""
+    from vbgcam.camera.listing import as_json, cameras, describe
+    from vbgcam.output.virtualcam import virtual_cameras
+
+    found, virtual = [camera for camera in cameras(virtual=False) if not camera.virtual], virtual_cameras()
+    if arguments.json:
+        rows = {"cameras": [as_json(camera) for camera in found], "virtual_cameras": [asdict(item) for item in virtual]}
+        say(json.dumps(rows, indent=2))
+        return 0
+    say("Cameras" if found else "Cameras: none is plugged in")
+    for camera in found:
+        for line in describe(camera):
+            say(f"  {line}")
+    say("Virtual cameras" if virtual else "Virtual cameras: none; `vbgcam run` says how to get one")
+    for item in virtual:
+        where = f" ({item.path})" if item.path else ""
+        users = f" by {', '.join(item.users)}" if item.users else ""
+        say(f'  "{item.name}"{where} {item.driver}: {item.state}{users}')
+    return 0
+
+
+VERBS: Final[dict[str, Callable[[Namespace, Interruption], int]]] = {"devices": devices}

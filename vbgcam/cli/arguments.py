@@ -1,0 +1,96 @@
+"""What several verbs make of their arguments: settings, a network with its weights, a file of figures."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shlex
+from argparse import Namespace
+from collections.abc import Iterator
+from pathlib import Path
+
+from vbgcam import factory
+from vbgcam.cli.signals import Interruption
+from vbgcam.cli.terminal import Show, progress
+from vbgcam.core.errors import ConfigError, OutputError
+from vbgcam.core.specs import ModelSpec
+from vbgcam.media.atomic import whole
+from vbgcam.segment import Progress, Segmenter, open_segmenter
+from vbgcam.segment.pass_through import Everything
+from vbgcam.settings import schema
+from vbgcam.settings.schema import Settings
+
+log = logging.getLogger(__name__)
+
+
+def overrides_of(arguments: Namespace) -> dict[str, str]:
+    """What the command line says of settings, by "section.key"."""
+    overrides: dict[str, str] = {}
+    for pair in arguments.set:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {pair}: is written SECTION.KEY=VALUE, as in --set camera.fps=30")
+        overrides[name.strip()] = value.strip()
+    for option, name in (
+        ("source", "camera.source"),
+        ("sink", "output.sink"),
+        ("background", "background.show"),
+        ("model", "model.name"),
+    ):
+        value = getattr(arguments, option, None)
+        if value is not None:
+            overrides[name] = value
+    if getattr(arguments, "hard", False):
+        overrides["model.hard"] = "true"
+    return overrides
+
+
+def settings_of(arguments: Namespace, **fixed: str) -> Settings:
+    """The settings that hold for this call; `fixed` win over everything, by "section_key"."""
+    overrides = overrides_of(arguments)
+    overrides |= {name.replace("_", ".", 1): value for name, value in fixed.items()}
+    settings = schema.load(arguments.config, overrides)
+    if arguments.verb not in ("eval", "bench"):
+        factory.refuse_truth(settings)
+    return settings
+
+
+@contextlib.contextmanager
+def loaded_segmenter(settings: Settings, interruption: Interruption, needed: bool) -> Iterator[Segmenter]:
+    """The network for offline work; its weights are fetched with a bar where they are not here yet. The plain picture
+    without a mask needs none."""
+    if not needed:
+        yield Everything()
+        return
+    with progress("fetching the weights") as show, breaking(show, interruption) as told:
+        segmenter = open_segmenter(ModelSpec.parse(settings.model.name), factory.options(settings), told)
+    log.info("model: %s on %s", segmenter.name, segmenter.device)
+    try:
+        yield segmenter
+    finally:
+        segmenter.close()
+
+
+@contextlib.contextmanager
+def breaking(show: Show, interruption: Interruption) -> Iterator[Progress]:
+    """A download's progress, shown; it breaks off when the person does."""
+
+    def told(done: int, total: int) -> None:
+        if interruption.is_set():
+            raise KeyboardInterrupt
+        show(done, total, f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")
+
+    yield told
+
+
+def keep(path: Path, text: str) -> None:
+    try:
+        with whole(path) as part:
+            part.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        mend = make_folder(path) if isinstance(exc, FileNotFoundError) else ""
+        raise OutputError(f"{path}: the figures could not be written: {exc.strerror}", mend=mend) from exc
+
+
+def make_folder(path: Path) -> str:
+    return f"mkdir -p {shlex.quote(str(path.parent))}"

@@ -1,0 +1,94 @@
+"""The command line as a process: parses, runs a verb, and shows an error as a line."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Final, NoReturn
+
+from vbgcam.cli.log import log_kept, set_up_log
+from vbgcam.cli.parser import command_line
+from vbgcam.cli.signals import INTERRUPTED, Interruption, signals_caught
+from vbgcam.cli.terminal import plain
+from vbgcam.core.errors import ConfigError, VbgcamError
+
+# What was said on the terminal in the program's own words goes to the log's file alone.
+_SAID: Final = {"said": True}
+
+# The module of each verb; all others are the running program's. It is imported when its verb runs: `status` must not
+# wait for what `eval` imports, and `doctor` runs where a library that the others import is broken.
+_MODULES: Final = {
+    "run": "cli.run",
+    "demo": "cli.run",
+    "image": "offline.verb",
+    "video": "offline.verb",
+    "eval": "evaluate.verb",
+    "bench": "bench.verb",
+    "models": "segment.verb",
+    "plate": "segment.verb",
+    "devices": "camera.verb",
+    "config": "settings.verb",
+    "doctor": "doctor.verb",
+}
+
+log = logging.getLogger("vbgcam")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit code: 0 done, 1 the work failed, 2 wrong usage or config, 130 interrupted."""
+    arguments = command_line().parse_args(argv)
+    interruption = Interruption()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file's name may be no text
+            stream.reconfigure(errors="backslashreplace")
+    set_up_log(arguments.verbose)
+    with log_kept(arguments.verb), signals_caught(interruption):
+        return _perform(arguments, interruption)
+
+
+def program() -> NoReturn:
+    """`main` as a process of its own. All that has to be closed is by then, and nothing is unwound after it: Python
+    would end the threads that a library still holds (a network in mid-inference, a picture that is drawn for nobody any
+    more) inside the library's C++, which aborts the process."""
+    code = main()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # whoever read it has gone
+            stream.flush()
+    os._exit(code)
+
+
+def _perform(arguments: argparse.Namespace, interruption: Interruption) -> int:
+    try:
+        module = import_module(f"vbgcam.{_MODULES.get(arguments.verb, 'control.verb')}")
+        code: int = module.VERBS[arguments.verb](arguments, interruption)
+        sys.stdout.flush()
+    except VbgcamError as exc:
+        problems = exc.problems if isinstance(exc, ConfigError) else (str(exc),)
+        for problem in problems:
+            _say(f"vbgcam: {problem}")
+            log.error("%s", problem, extra=_SAID)  # noqa: TRY400  # nobody looks for a bug here
+        code = exc.exit_code
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has enough (`vbgcam devices | head`); nothing may be flushed into it at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as exc:  # the last resort: a bug must not show a person a traceback
+        log.error("internal error", exc_info=True, extra=_SAID)
+        where = next(
+            (f"{kept.baseFilename} says where, " for kept in log.handlers if isinstance(kept, logging.FileHandler)), ""
+        )
+        _say(f"vbgcam: internal error: {type(exc).__name__}: {exc}; {where}please report it")
+        code = 1
+    return code
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(plain(text) + "\n")

@@ -1,0 +1,88 @@
+"""The verbs `run` and `demo`: the live chain, on a camera or on the drawn presenter."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+from argparse import Namespace
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from vbgcam import app, factory
+from vbgcam.cli.arguments import overrides_of, settings_of
+from vbgcam.cli.signals import INTERRUPTED, Interruption
+from vbgcam.cli.terminal import command, progress, say
+from vbgcam.core.errors import OutputError
+from vbgcam.live.stats import Stats
+
+# Seconds that the demo's chain gets to come on air; a second, unless the blend has to be compiled first.
+_DEMO_START: Final = 30.0
+
+
+def run(arguments: Namespace, interruption: Interruption) -> int:
+    """The daemon. Ctrl-C ends it with 130, a service manager's SIGTERM with 0."""
+    app.serve(
+        arguments.config,
+        overrides_of(arguments),
+        interruption,
+        duration=arguments.duration,
+        stats_file=arguments.stats,
+        desk=not arguments.no_tray,
+        report=_report,
+    )
+    return INTERRUPTED if interruption.by == signal.SIGINT else 0
+
+
+def _report() -> str:
+    """The doctor's, for an issue."""
+    from vbgcam.doctor import report
+    from vbgcam.doctor.examine import examine
+    from vbgcam.doctor.machine import Machine
+
+    machine = Machine()
+    return report.text(machine, examine(machine, None, command()))
+
+
+def demo(arguments: Namespace, interruption: Interruption) -> int:
+    """The live chain on the drawn presenter: a film, and a picture of before and after."""
+    from vbgcam.cli.demo import before_after, demo_files
+    from vbgcam.segment.plate import CleanPlate
+
+    folder: Path = arguments.output
+    film, sheet = folder / "vbgcam-demo.mp4", folder / "vbgcam-demo.png"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise OutputError(f"{folder}: no films can be put there: {exc.strerror}") from exc
+    with tempfile.TemporaryDirectory(prefix="vbgcam-demo-") as temporary:
+        size = factory.wanted(settings_of(arguments)).size
+        files = demo_files(Path(temporary), size)
+        if arguments.background is None:
+            arguments.background = str(files.background)
+        settings = settings_of(
+            arguments, camera_source="demo", model_name=f"plate:{files.plate}", output_sink=f"file:{film}"
+        )
+        with progress("filming the presenter") as show:
+
+            def tick(stats: Stats) -> bool:
+                """The cover of the first moment is no part of the film's length."""
+                seconds = stats.on_air()
+                show(min(seconds, arguments.duration), arguments.duration, f"{stats.composed()} frames composed")
+                return seconds >= float(arguments.duration)
+
+            app.run(settings, arguments.duration + _DEMO_START, arguments.stats, interruption, tick)
+        if interruption.is_set():
+            return INTERRUPTED
+        behind = factory.behind(settings)
+        backdrop = behind(size).at(0.0) if callable(behind) else behind
+        if backdrop is not None:
+            before_after(CleanPlate.load(files.plate), backdrop, size, 1.6, sheet)
+    say(f"Made {film}{f' and {sheet}' if backdrop is not None else ''}: a drawn presenter, filmed, cut out, composed.")
+    me = command()
+    say(f"The same chain on you: `{me} devices` lists your cameras, `{me} run --background PICTURE` starts it;")
+    say(f'then choose "VBG Camera" in your call. `{me} --help` shows the rest.')
+    return 0
+
+
+VERBS: Final[dict[str, Callable[[Namespace, Interruption], int]]] = {"run": run, "demo": demo}

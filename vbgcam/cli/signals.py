@@ -1,0 +1,36 @@
+"""How a run is asked to end."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Final
+
+INTERRUPTED: Final = 130
+
+
+class Interruption(threading.Event):
+    """Set by the first signal that asks for an end; `by` is that signal's number."""
+
+    by = 0
+
+
+@contextlib.contextmanager
+def signals_caught(interruption: Interruption) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM asks for an orderly end; the second Ctrl-C ends at once."""
+
+    def ask(signum: int, _frame: object) -> None:
+        if interruption.is_set() and signum == signal.SIGINT:
+            raise KeyboardInterrupt
+        interruption.by = signum
+        interruption.set()
+
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {name: signal.signal(getattr(signal, name), ask) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)

@@ -1,0 +1,282 @@
+"""Where the running program is found, and why there is only one of it.
+
+In the user's runtime folder lie a lock, which the running program holds and the operating system takes back however it
+ends, and `control.json`: where it listens and the token that lets in. The file stays when the program ends, so that a
+panel that is open goes on after a restart; what it says holds only while the lock is held, and everybody looks at the
+lock first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+import shlex
+import stat
+import sys
+import warnings
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Literal
+
+import platformdirs
+from filelock import FileLock, Timeout
+
+from vbgcam import __version__
+from vbgcam.control import auth
+from vbgcam.core.errors import ControlError
+from vbgcam.media.atomic import whole
+
+HOST: Final = "127.0.0.1"
+
+_LOCK: Final = "vbgcam.lock"
+_CONTROL: Final = "control.json"
+_LARGEST: Final = 4096
+# Seconds. Who asks whether the lock is held holds it itself for a moment, some 50 us.
+_SURE: Final = 0.5
+_POLL: Final = 0.01
+
+State = Literal["starting", "running", "ended"]
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What `control.json` says. `port`: the last one, 0 where there was none yet."""
+
+    state: State
+    port: int
+    token: str
+    pid: int
+    version: str = __version__
+
+
+def runtime_folder() -> Path:
+    """The user's own, which need not exist. Raises ControlError where the system has none for this user."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # platformdirs says aloud when it takes the second best
+        try:
+            return Path(platformdirs.user_runtime_dir("vbgcam", appauthor=False))
+        except OSError as exc:
+            raise ControlError(f"no folder for the running program: {exc}", mend="set XDG_RUNTIME_DIR") from exc
+
+
+class Place:
+    """One for each program that runs or asks. `hold` and `release` are for the running program alone, one thread at a
+    time; `find` and `pid` for any thread."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """`folder`: another than the user's runtime folder, for tests. Raises ControlError as `runtime_folder` does."""
+        self.folder: Final = runtime_folder() if folder is None else folder
+        self._lock: FileLock | None = None
+        self._control = Control("starting", 0, "", os.getpid())
+
+    @property
+    def token(self) -> str:
+        """While it is held."""
+        return self._control.token
+
+    @property
+    def port(self) -> int:
+        """While it is held: where it was listened last, 0 where it never was."""
+        return self._control.port
+
+    def hold(self) -> None:
+        """From now on this is the running program. Raises ControlError where another one runs, or where the folder is
+        not the user's own."""
+        _own(self.folder)
+        lock = _lock(self.folder)
+        if not _take(lock, _SURE):
+            before = _read(self.folder / _CONTROL)
+            number = f" (process {before.pid})" if before and before.state != "ended" and _lives(before.pid) else ""
+            raise ControlError(
+                f"vbgcam runs already{number}", mend="`vbgcam status` says how it is, `vbgcam quit` ends it"
+            )
+        self._lock = lock
+        # A token that others could have read, or that is somebody else's, is not taken over.
+        before = _read(self.folder / _CONTROL)
+        self._control = Control(
+            "starting", before.port if before else 0, before.token if before else _new_token(), os.getpid()
+        )
+        try:
+            self._write()
+        except BaseException:
+            self.release()
+            raise
+
+    def announce(self, port: int) -> None:
+        """The running program listens there now. Another port than the last brings a new token: a stranger may sit at
+        the old one and be told the old token by a page that is still open."""
+        token = self.token if port == self.port or not self.port else _new_token()
+        self._control = replace(self._control, state="running", port=port, token=token)
+        self._write()
+
+    def retire(self) -> None:
+        """It does not listen any more. What is there to go on after a restart stays in the file."""
+        self._control = replace(self._control, state="ended")
+        with contextlib.suppress(ControlError):  # a full disk: then it was ended by force, for others
+            self._write()
+
+    def touch(self) -> None:
+        """Now and then, so that nothing that clears old files away takes them for old (systemd-tmpfiles: ten days)."""
+        for name in (_LOCK, _CONTROL):
+            with contextlib.suppress(OSError):
+                os.utime(self.folder / name)
+
+    def release(self) -> None:
+        """Says goodbye. Where it is not held nothing happens."""
+        lock, self._lock = self._lock, None
+        if lock is None:
+            return
+        self.retire()
+        lock.release(force=True)
+
+    def __enter__(self) -> Place:
+        self.hold()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def find(self, *, doubtful: bool = False) -> Control:
+        """Where the running program is. Raises ControlError where none runs or it is not ready, and says which.
+        `doubtful`: it has just fallen silent; one that was killed loses its connections a little before its lock."""
+        if not self.folder.is_dir():
+            raise _not_running(None)
+        _own(self.folder, make=False)
+        control = _read(self.folder / _CONTROL)
+        if (
+            self._held(_SURE if doubtful else 0)
+            and control is not None
+            and control.state == "running"
+            and _lives(control.pid)
+        ):
+            return control
+        if not self._held(_SURE):
+            raise _not_running(control)
+        control = _read(self.folder / _CONTROL)  # it may have got ready meanwhile
+        if control is None or control.state != "running" or not _lives(control.pid):
+            ends = control is not None and control.state == "ended"
+            raise ControlError(f"vbgcam is {'ending' if ends else 'starting'}", mend="ask again in a moment")
+        return control
+
+    def _held(self, seconds: float) -> bool:
+        """Whether somebody holds the lock for longer than that."""
+        if not (self.folder / _LOCK).exists():
+            return False
+        lock = _lock(self.folder)
+        if not _take(lock, seconds):
+            return True
+        lock.release(force=True)
+        return False
+
+    def _write(self) -> None:
+        target = self.folder / _CONTROL
+        try:
+            with whole(target, mode=0o600) as part:
+                part.write_text(json.dumps(asdict(self._control)), "utf-8")
+        except OSError as exc:
+            raise ControlError(f"{target}: {exc.strerror or exc}") from exc
+
+
+def _lock(folder: Path) -> FileLock:
+    return FileLock(folder / _LOCK, mode=0o600, thread_local=False)
+
+
+def _take(lock: FileLock, seconds: float) -> bool:
+    try:
+        lock.acquire(timeout=seconds, poll_interval=_POLL)
+    except Timeout:
+        return False
+    except (OSError, NotImplementedError) as exc:  # a file system without locks, by some of filelock's releases
+        raise ControlError(f"{lock.lock_file}: {getattr(exc, 'strerror', None) or exc}") from exc
+    return True
+
+
+def _not_running(control: Control | None) -> ControlError:
+    mend = "`vbgcam run` starts it"
+    if control is None or control.state == "ended":
+        return ControlError("vbgcam is not running", mend=mend)
+    return ControlError(f"vbgcam is not running: it was ended by force (process {control.pid})", mend=mend)
+
+
+def _new_token() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def _own(folder: Path, *, make: bool = True) -> None:
+    """Raises ControlError where the folder is not the user's alone. What lies in it can be trusted then."""
+    quoted = shlex.quote(str(folder))
+    try:
+        if make:
+            folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir(mode=0o700)
+        found = folder.lstat()
+        above = folder.parent.stat()
+    except OSError as exc:
+        raise ControlError(f"{exc.filename or folder}: {exc.strerror or exc}", mend="set XDG_RUNTIME_DIR") from exc
+    if not stat.S_ISDIR(found.st_mode):
+        kind = "a link" if stat.S_ISLNK(found.st_mode) else "not a folder"
+        raise ControlError(f"{folder} is {kind}, where vbgcam's own folder should be", mend=f"rm {quoted}")
+    if sys.platform == "win32":
+        return  # the user's profile, which others cannot read
+    me = os.geteuid()
+    if found.st_uid != me:
+        raise ControlError(f"{folder} belongs to another user (uid {found.st_uid})", mend=f"sudo rm -r {quoted}")
+    if found.st_mode & 0o077:
+        raise ControlError(f"{folder} is open to other users", mend=f"chmod 700 {quoted}")
+    # Who owns the folder above, or may write to it, can put another one in this one's place.
+    if above.st_uid not in {me, 0} or (above.st_mode & 0o002 and not above.st_mode & stat.S_ISVTX):
+        raise ControlError(
+            f"{folder.parent} is in other users' hands", mend="set XDG_RUNTIME_DIR to a folder of your own"
+        )
+
+
+def _read(path: Path) -> Control | None:
+    """None where it is missing, damaged, or not the user's alone."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        with os.fdopen(os.open(path, flags), "rb") as stream:
+            found = os.fstat(stream.fileno())
+            mine = sys.platform == "win32" or (found.st_uid == os.geteuid() and not found.st_mode & 0o077)
+            if not stat.S_ISREG(found.st_mode) or not mine:
+                return None
+            told = json.loads(stream.read(_LARGEST))
+        control = Control(told["state"], told["port"], told["token"], told["pid"], told["version"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+    right = (
+        control.state in {"starting", "running", "ended"}
+        and type(control.port) is int
+        and 0 <= control.port < 1 << 16
+        and isinstance(control.token, str)
+        and len(control.token) >= 32
+        and control.token.isascii()
+        and control.token.isprintable()
+        and type(control.pid) is int
+        and 0 < control.pid < 1 << 31
+        and isinstance(control.version, str)
+    )
+    return control if right else None
+
+
+def _lives(pid: int) -> bool:
+    """False where there is surely no such process."""
+    if sys.platform == "win32":
+        return True  # there, signal 0 ends it
+    try:
+        os.kill(pid, 0)
+    except OSError as exc:
+        return exc.errno != errno.ESRCH
+    return True
+
+
+def impostor(control: Control) -> bool:
+    """Whether somebody else than this user listens where the running program should, or nobody; False where the system
+    does not tell."""
+    return auth.told() and auth.listener(auth.sockets(), (HOST, control.port)) != os.geteuid()

@@ -1,0 +1,212 @@
+"""The verbs that talk to the running program: what a hotkey is bound to. They import nothing heavy, so that a key acts
+at once."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from vbgcam.cli.signals import Interruption
+from vbgcam.cli.terminal import say
+from vbgcam.control.client import Client
+from vbgcam.core.errors import ConfigError, OutputError, VbgcamError
+
+log = logging.getLogger(__name__)
+
+# Seconds between two lines of `status --watch` while nothing happens.
+_EVERY: Final = 1.0
+
+
+def _done(command: dict[str, Any]) -> int:
+    say(Client.find().do(command))
+    return 0
+
+
+def status(arguments: Namespace, interruption: Interruption) -> int:
+    """How the running program is."""
+    client = Client.find()
+    if not arguments.watch:
+        now = client.status()
+        say(json.dumps(now, indent=2) if arguments.json else "\n".join(_lines(now)))
+        return 0
+    while not interruption.is_set():
+        now = client.status()
+        say(json.dumps(now) if arguments.json else _line(now))
+        end = time.monotonic() + _EVERY
+        while not interruption.is_set() and (left := end - time.monotonic()) > 0:
+            if client.status(after=int(now["revision"]), wait=left)["revision"] != now["revision"]:
+                break
+    return 130
+
+
+def background(arguments: Namespace, _interruption: Interruption) -> int:
+    """What stands behind: chosen, or listed."""
+    if arguments.to != "list":
+        return _done({"do": "background", "to": _from_here(arguments.to)})
+    client = Client.find()
+    shown = client.status()["settings"]["background"]["show"]
+    listed = client.choices()["backgrounds"]
+    if arguments.json:
+        say(json.dumps(listed, indent=2))
+        return 0
+    for entry in listed:
+        mark = "*" if entry["spec"] == shown else " "
+        say(f"{mark} {entry['label']}" + (f"   broken: {entry['broken']}" if entry["broken"] else ""))
+    if not any(entry["spec"] == shown for entry in listed):
+        say(f"* {shown}")
+    return 0
+
+
+def _from_here(text: str) -> str:
+    """A path as the running program finds it, which stands in another folder."""
+    if text in ("next", "previous", "none", "blur") or text.startswith(("#", "blur:")):
+        return text
+    path = Path(text).expanduser()
+    return str(path.absolute()) if path.exists() else text
+
+
+def _source_from_here(text: str) -> str:
+    if not text.startswith("file:"):
+        return text
+    path, mark, options = text.removeprefix("file:").partition("?")
+    return f"file:{Path(path).expanduser().absolute()}{mark}{options}"
+
+
+def _model_from_here(text: str) -> str:
+    kind, colon, path = text.partition(":")
+    here = Path(path).expanduser()
+    return f"{kind}:{here.absolute()}" if colon and kind in ("onnx", "plate") and here.exists() else text
+
+
+def snapshot(arguments: Namespace, _interruption: Interruption) -> int:
+    """The picture that others see."""
+    from vbgcam.media.atomic import whole
+
+    picture = Client.find().snapshot()
+    target: Path = arguments.output
+    try:
+        with whole(target) as part:
+            part.write_bytes(picture)
+    except OSError as exc:
+        raise OutputError(f"{target}: the picture could not be written: {exc.strerror}") from exc
+    say(f"{target}: what the others see")
+    return 0
+
+
+def panel(arguments: Namespace, _interruption: Interruption) -> int:
+    """The control panel, in the browser."""
+    from vbgcam.desktop.opening import browse
+
+    address = Client.find().open()
+    if not arguments.print:
+        try:
+            browse(address)
+        except VbgcamError as exc:
+            log.warning("%s", exc)
+        else:
+            return 0
+    say(address)
+    return 0
+
+
+def tray(_arguments: Namespace, _interruption: Interruption) -> int:
+    """The icon of the running program."""
+    from vbgcam.desktop.tray import run
+
+    return run(Client.find())
+
+
+def change(arguments: Namespace, _interruption: Interruption) -> int:
+    """Settings of the running program, by name."""
+    values: dict[str, Any] = {}
+    for pair in arguments.pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"set {pair}: is written SECTION.KEY=VALUE, as in set mask.preset=fine")
+        try:
+            values[name.strip()] = json.loads(text)
+        except ValueError:
+            values[name.strip()] = text.strip()
+    return _done({"do": "set", "settings": values})
+
+
+def _lines(now: dict[str, Any]) -> Iterator[str]:
+    """The status for people."""
+    yield _state(now)
+    rate = f" at {now['live']['fps']:g} frames a second" if now["live"]["fps"] else ""
+    yield f"  output      {now['sink']}, {now['size']}{rate}"
+    filmed = [now.get("source_name") or now["settings"]["camera"]["source"]]
+    if now.get("source_size"):
+        filmed.append(
+            f"{now['source_size']} {now.get('source_format', '')} at {now['source_fps']:g}".replace("  ", " ")
+        )
+    yield f"  camera      {', '.join(filmed)}"
+    yield f"  background  {now['settings']['background']['show']}"
+    network = [f"{now['model']} on {now['device']}" if now["device"] else now["model"]]
+    if now["input"]:
+        network.append(f"input {now['input']}")
+    if now["inference_ms"]["p50"]:
+        network.append(f"{now['inference_ms']['p50']:g} ms a mask")
+    yield f"  network     {', '.join(network)}"
+    if now["loading"]:
+        done, total = now["loading"]["done"], now["loading"]["total"]
+        part = f", {done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else ""
+        yield f"  loading     {now['loading']['model']}{part}"
+    frames = now["frames"]
+    late = now["added_latency_ms"]["p50"]
+    yield (
+        f"  frames      {frames['sent']} sent, {frames['dropped']} dropped, {frames['covered']} covers"
+        + (f"; {late:g} ms added (median)" if late is not None else "")
+    )
+    if now["readers"]:
+        yield f"  read by     {', '.join(now['readers'])}"
+    for trouble in now["troubles"]:
+        if trouble["now"]:
+            yield f"  trouble     {trouble['what']}" + (f"; {trouble['mend']}" if trouble["mend"] else "")
+    for problem in now["config"]["problems"]:
+        yield f"  config      {problem}"
+
+
+def _state(now: dict[str, Any]) -> str:
+    """`covered: the model is loading`, but not `paused: paused`."""
+    return str(now["state"]) if now["why"] in ("", now["state"]) else f"{now['state']}: {now['why']}"
+
+
+def _line(now: dict[str, Any]) -> str:
+    live = now["live"]
+    words = [_state(now), f"{live['fps']:g} fps"]
+    if live["mask_age_ms"] is not None:
+        words.append(f"mask {live['mask_age_ms']:.0f} ms")
+    if live["added_latency_ms"] is not None:
+        words.append(f"added {live['added_latency_ms']:.1f} ms")
+    if now["readers"]:
+        words.append(f"read by {', '.join(now['readers'])}")
+    return "  ".join(words)
+
+
+def _plain(verb: str) -> Callable[[Namespace, Interruption], int]:
+    return lambda _arguments, _interruption: _done({"do": verb})
+
+
+VERBS: Final[dict[str, Callable[[Namespace, Interruption], int]]] = {
+    "status": status,
+    "background": background,
+    "blur": lambda arguments, _: _done({"do": "blur", "to": arguments.to}),
+    "model": lambda arguments, _: _done({"do": "model", "to": _model_from_here(arguments.to)}),
+    "camera": lambda arguments, _: _done({"do": "camera", "to": _source_from_here(arguments.to)}),
+    "preset": lambda arguments, _: _done({"do": "preset", "to": arguments.to}),
+    "mirror": lambda arguments, _: _done({"do": "mirror", "to": {"on": True, "off": False}.get(arguments.to)}),
+    "set": change,
+    "pause": _plain("pause"),
+    "resume": _plain("resume"),
+    "toggle": _plain("toggle"),
+    "quit": _plain("quit"),
+    "snapshot": snapshot,
+    "panel": panel,
+    "tray": tray,
+}

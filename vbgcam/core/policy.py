@@ -1,0 +1,85 @@
+"""What goes out now: pure decisions from ages, epochs and state. No clocks, no threads, no pixels.
+
+The rule: a frame is shown only together with a mask of the same epoch that is young enough; in every other case the
+cover goes out, and the reason is said.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from vbgcam.core.frames import RawFrame, Sighting
+
+
+class Why(StrEnum):
+    """Why the cover is on air, in the words of the status line."""
+
+    STARTING = "waiting for the first camera frame"
+    CAMERA = "the camera gives no frames"
+    LOADING = "the model is loading"
+    MODEL = "the model failed"
+    NO_MASK = "waiting for the first mask"
+    OTHER_EPOCH = "the mask belongs to an earlier opening of the camera"
+    OTHER_SIZE = "the mask has another size than the frame"
+    MASK_AGE = "the newest mask is too old"
+    FRAME_AGE = "the newest frame is too old"
+    TOO_FAR = "too much has moved since the newest mask"
+    IDLE = "nobody is watching"
+    OUTPUT = "the output takes no frames"
+    PAUSED = "paused"
+    ERROR = "a step failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds: how much older than its frame a mask may be, and how old a frame may be when it is shown."""
+
+    mask_age: float
+    frame_age: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What the workers know: the newest frame, and what the network made of it or of an earlier one. `trouble` is the
+    reason that a worker gives while it cannot work."""
+
+    frame: RawFrame | None
+    mask: Sighting | None
+    trouble: Why | None = None
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class Compose:
+    frame: RawFrame
+    mask: Sighting
+
+
+Decision = Cover | Compose
+
+
+def decide(situation: Situation, now: float, limits: Limits) -> Decision:
+    """`now`: seconds on the clock that stamped the frame. A mask that is newer than its frame (the camera's newest
+    frame is not always the one that is composed) has age 0."""
+    frame, mask = situation.frame, situation.mask
+    if situation.paused:
+        return Cover(Why.PAUSED)
+    if situation.trouble is not None:
+        return Cover(situation.trouble)
+    if frame is None:
+        return Cover(Why.STARTING)
+    if not now - frame.captured_at <= limits.frame_age:  # "not <=": a NaN is no permission
+        return Cover(Why.FRAME_AGE)
+    if mask is None:
+        return Cover(Why.NO_MASK)
+    if mask.epoch != frame.epoch:
+        return Cover(Why.OTHER_EPOCH)
+    if mask.size != frame.size:
+        return Cover(Why.OTHER_SIZE)
+    if not frame.captured_at - mask.captured_at <= limits.mask_age:
+        return Cover(Why.MASK_AGE)
+    return Compose(frame, mask)

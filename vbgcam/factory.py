@@ -1,0 +1,158 @@
+"""From settings to the pieces that they name, for the live chain, the offline verbs and the control plane.
+
+Everything the live chain consists of is put together in `plan`, in the order in which pixels flow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from vbgcam.background import Background, open_background
+from vbgcam.camera import Wanted, open_source
+from vbgcam.core.errors import CameraError, ConfigError
+from vbgcam.core.frames import Size
+from vbgcam.core.options import NAMES, Steps
+from vbgcam.core.options import steps as of_preset
+from vbgcam.core.policy import Limits
+from vbgcam.core.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec
+from vbgcam.live.session import Plan
+from vbgcam.live.workers.background import Look
+from vbgcam.live.workers.inference import Network
+from vbgcam.output import open_output
+from vbgcam.pixels.convert import color_yuv
+from vbgcam.render.composer import Blur, Key
+from vbgcam.segment import Options, Progress, Segmenter, open_segmenter
+from vbgcam.settings.schema import Settings, data_folder
+
+# Sinks that may vanish and come back.
+_DEVICES: Final = ("auto", "virtualcam", "pipewire", "both")
+
+
+def options(settings: Settings, *, live: bool = False) -> Options:
+    """What a segmenter is built with."""
+    model = settings.model
+    return Options(
+        device=model.device,
+        size=None if model.size == "auto" else model.size,
+        hard=model.hard,
+        mirror=model.mirror,
+        sha256=model.sha256,
+        folder=data_folder(),
+        threads=model.threads,
+        live=live,
+    )
+
+
+def steps(settings: Settings) -> Steps:
+    """What is done to the network's masks."""
+    mask = settings.mask
+    return of_preset(mask.preset, **{name: getattr(mask, name) for name in NAMES})
+
+
+def key(settings: Settings) -> Key | None:
+    """The chroma of the key colour whose light on the person `compose` takes out (spill); a green screen is in the
+    whole picture, so this goes with `mask.colours` alone, whatever the preset."""
+    spec = ModelSpec.parse(settings.model.name)
+    return color_yuv(spec.color)[1:] if spec.kind == "chroma" and settings.mask.colours != "off" else None
+
+
+def behind(settings: Settings) -> Callable[[Size], Background] | Blur | None:
+    """What stands behind the person in an image or a film: a background of the size that will be asked for, the room
+    out of focus, or None for the plain picture."""
+    spec = BackgroundSpec.parse(settings.background.show)
+    if spec.kind == "none":
+        return None
+    if spec.kind == "blur":
+        return Blur(spec.strength)
+    return partial(open_background, spec, fit=settings.background.fit, exact=True)
+
+
+def refuse_truth(settings: Settings) -> None:
+    """Raises ConfigError where the network is a clip's kept masks, which tell nothing of any other picture."""
+    if ModelSpec.parse(settings.model.name).kind == "truth":
+        raise ConfigError(
+            f"model {settings.model.name}: kept masks belong to one clip; they are for eval and bench alone"
+        )
+
+
+def wanted(settings: Settings) -> Wanted:
+    """What is asked of the camera."""
+    return Wanted(Size.parse(settings.camera.size), settings.camera.fps, settings.camera.format)
+
+
+def plan(settings: Settings, *, waits: bool = False) -> Plan:
+    """The pieces of a live run, none opened but the background. `waits`: for what is not there yet, a camera, a virtual
+    camera, a network; somebody is there who is told what is missing. Raises CameraError, BackgroundError."""
+    source_spec = SourceSpec.parse(settings.camera.source)
+    source = open_source(source_spec, wanted(settings))
+    try:
+        expected = source.expected()
+    except CameraError:
+        if not waits or source_spec.kind != "camera":
+            raise
+        expected = None
+    asked = settings.output.size
+    if asked != "auto":
+        size = Size.parse(asked)
+    else:
+        size = expected.size.even if expected else Size.parse(settings.camera.size)
+    fps = expected.fps if expected else settings.camera.fps
+    sink = SinkSpec.parse(settings.output.sink)
+    return Plan(
+        source=source,
+        output=open_output(sink, size, fps),
+        background=backdrop(settings, size),
+        network=network(settings),
+        look=look(settings),
+        size=size,
+        fps=fps,
+        retry=source_spec.kind == "camera",
+        on_demand=settings.output.on_demand,
+        unload_after=settings.model.unload_after_s or math.inf,
+        comes_back=source_spec.kind in ("camera", "demo") and sink.kind in _DEVICES,
+        waits=waits,
+    )
+
+
+def look(settings: Settings) -> Look:
+    """What is made of frame and mask."""
+    show = BackgroundSpec.parse(settings.background.show)
+    return Look(
+        limits=Limits(mask_age=settings.mask.max_age_ms / 1000),
+        blur=Blur(show.strength) if show.kind == "blur" else None,
+        plain=show.kind == "none",
+        mirror=settings.output.mirror,
+        key=key(settings),
+        light=settings.background.light_wrap,
+        hard=settings.model.hard,
+        steps=steps(settings),
+        pairing=settings.mask.pairing,
+    )
+
+
+def backdrop(settings: Settings, size: Size) -> Background:
+    """What stands behind in live use. Raises BackgroundError."""
+    return open_background(BackgroundSpec.parse(settings.background.show), size, settings.background.fit)
+
+
+def network(settings: Settings) -> Network:
+    """What tells the person from the room in live use."""
+    model = ModelSpec.parse(settings.model.name)
+    return Network(
+        name=str(model),
+        build=partial(open_segmenter, model, options(settings, live=True)),
+        lighter=_lighter(model, settings),
+        size_auto=settings.model.size == "auto",
+    )
+
+
+def _lighter(model: ModelSpec, settings: Settings) -> Callable[[Progress], Segmenter] | None:
+    """What may take the place of one of torchvision's networks that fails again and again: the smallest, on the CPU."""
+    if model.kind not in ("auto", "torchvision"):
+        return None
+    asked = replace(options(settings, live=True), device="cpu", size=None, sha256="")
+    return partial(open_segmenter, ModelSpec.parse("lraspp_mobilenet_v3_large"), asked)

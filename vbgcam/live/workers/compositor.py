@@ -1,0 +1,280 @@
+"""The compositor: the worker that sends a picture for each frame of the camera.
+
+A frame may wait for its own mask, within limits (`pairing`); whatever the network does, it goes out before the next one
+is due. A source that waits for its reader has no next one that is due: its frames wait for their masks, and for the
+network to load, since nothing is lost by it.
+
+What is to be shown (`scene`) is looked up anew for each picture. After a camera was opened anew, its last picture stays
+until there is a mask of the new ones, a second at most.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import time
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from vbgcam.core.errors import OutputError
+from vbgcam.core.frames import Mask, RawFrame, SafeFrame, Sighting, read_only
+from vbgcam.core.policy import Compose, Cover, Decision, Situation, Why, decide
+from vbgcam.live import pace
+from vbgcam.live.slots import Slot
+from vbgcam.live.state import Board, Shown
+from vbgcam.live.stats import Stats
+from vbgcam.live.sync import patience
+from vbgcam.live.workers.background import Look, Scene
+from vbgcam.live.workers.readers import Always
+from vbgcam.mask import Present
+from vbgcam.mask.plain import full
+from vbgcam.output import Output
+from vbgcam.render.composer import Composer
+
+log = logging.getLogger(__name__)
+
+# What the newest frame counts in the mean of what composing takes: one that was held up changes little.
+_NEW_SHARE = 0.1
+# Times the output's period: a camera whose frames are further apart is slower than the output.
+_SLOWER = 1.5
+_STATES = {"": "on air", Why.IDLE: "idle", Why.PAUSED: "paused"}
+
+
+@dataclass(slots=True)
+class Compositor:
+    """Sends a picture for each frame of the camera, and covers at the output's rate while there is none. `missing`: why
+    the output is not open yet."""
+
+    output: Output
+    composer: Composer
+    fps: float
+    board: Board
+    stats: Stats
+    clocked: bool
+    frames: Slot[RawFrame]
+    masks: Slot[Sighting]
+    comes_back: bool = False
+    on_demand: bool = False
+    missing: OutputError | None = None
+    newest: RawFrame | None = None
+    failures: int = 0
+    present: Present = field(init=False)
+    _scene: Scene = field(init=False)
+    _on_air: Compose | None = None
+
+    def __post_init__(self) -> None:
+        self._scene = self.board.scene
+        self.present = Present(self._scene.look.steps, hard=self._scene.look.hard)
+        self._dress(self._scene.look)
+
+    def run(self) -> None:
+        try:
+            if self.missing is not None:
+                self._wait_for_the_output(self.missing)
+            while not self.board.stop.is_set():
+                try:
+                    self._send_until_stopped()
+                except OutputError as exc:
+                    if not self.comes_back:
+                        raise
+                    self._wait_for_the_output(exc)
+        except OutputError as exc:
+            self.board.fail(exc)
+        finally:
+            try:
+                self.output.close()
+            except OutputError as exc:
+                self.board.fail(exc)
+
+    def _wait_for_the_output(self, error: OutputError) -> None:
+        """The device has gone (its module was loaded anew, say): it is opened again as soon as that can be, and begins
+        with the cover."""
+        said = ""
+        for wait in itertools.chain(pace.RETRIES, itertools.repeat(pace.RETRIES[-1])):
+            self.board.beat = time.monotonic()
+            if self.on_demand:
+                self.board.audiences.put(None)
+            if str(error) != said:
+                said = str(error)
+                log.warning("%s (trying again)", error)
+            self.board.last_problem = error
+            self.stats.fact(state="no output", why=str(Why.OUTPUT), problem=str(error))
+            try:
+                self.output.close()
+                if self.board.stop.wait(min(wait, pace.DEVICE)):
+                    self.board.fail(error)
+                    return
+                self.output.open()
+                self.output.send(self.composer.cover(self.board.scene.scenery.backdrop()), time.monotonic())
+                if self.on_demand:
+                    self.board.audiences.put(self.output.audience() or Always())
+            except OutputError as exc:
+                error = exc
+                continue
+            log.info("back on %s", self.output.name)
+            self.stats.fact(sink=self.output.name)
+            return
+
+    def _send_until_stopped(self) -> None:
+        period = 1 / self.fps
+        due, said = time.monotonic(), ""
+        while not self.board.stop.is_set():
+            self.board.beat = time.monotonic()
+            frame = self._next_frame(max(0.0, due - time.monotonic()))
+            if frame is not None:
+                self.newest = frame
+                self._wait_for_its_mask(frame)
+            elif self.board.source_ended and not self.frames.fresh():
+                self.board.stop.set()
+            if self.board.stop.is_set():
+                return
+            self._look_up()
+            said = self._send(frame, said)
+            self.board.rounds += 1
+            if frame is not None and not self.clocked:
+                self.frames.done()
+            now = time.monotonic()
+            if frame is not None:
+                due = now + self._next_at_last(period)
+            else:
+                due = max(due + (pace.IDLE_PERIOD if self._idle() else period), now)
+
+    def _next_at_last(self, period: float) -> float:
+        """Seconds until something goes out, whatever the camera does. One that gives frames is the clock, and this
+        matters only when it stalls; one that is slower than the output has its pictures doubled."""
+        return period if self.board.period > _SLOWER * period else max(pace.STALLED, 3 * period)
+
+    def _idle(self) -> bool:
+        return self.board.camera_trouble is Why.IDLE and not self.board.demand.read
+
+    def _look_up(self) -> None:
+        """What is to be shown from now on."""
+        before, self._scene = self._scene, self.board.scene
+        if before.look is not self._scene.look:
+            self._dress(self._scene.look)
+            if (before.look.steps, before.look.hard) != (self._scene.look.steps, self._scene.look.hard):
+                self.present = Present(self._scene.look.steps, hard=self._scene.look.hard)
+
+    def _dress(self, look: Look) -> None:
+        self.composer.mirror, self.composer.key, self.composer.light = look.mirror, look.key, look.light
+
+    def _next_frame(self, timeout: float) -> RawFrame | None:
+        """A source that waits for its reader waits until its frame is out, and with its first one for the network."""
+        if self.clocked:
+            return self.frames.take(timeout)
+        if self._loading():
+            self.board.stop.wait(timeout)
+            timeout = 0.0
+        return None if self._loading() else self.frames.take(timeout, done=False)
+
+    def _loading(self) -> bool:
+        return self._network_trouble(self.board.scene.look) is Why.LOADING
+
+    def _network_trouble(self, look: Look) -> Why | None:
+        """What keeps masks from coming, where they are needed."""
+        return None if look.plain else self.board.model_trouble
+
+    def _wait_for_its_mask(self, frame: RawFrame) -> None:
+        """Where frames and masks are paired exactly: until the frame's own mask is there, or a newer frame or mask, or
+        the frame's patience is at its end, or the network failed."""
+        board = self.board
+        if board.paired != "exact" or board.model_trouble is not None or board.scene.look.plain:
+            return
+        now = time.monotonic()
+        until = frame.captured_at + patience(board.period, board.compose) if self.clocked else now + pace.UNHURRIED
+
+        def enough(mask: Sighting | None) -> bool:
+            own = mask is not None and mask.epoch == frame.epoch and mask.captured_at >= frame.captured_at
+            return own or (self.clocked and self.frames.fresh()) or board.model_trouble is not None
+
+        self.masks.wait(enough, max(0.0, until - now))
+
+    def _send(self, fresh: RawFrame | None, said: str) -> str:
+        """The newest frame, which is `fresh` unless the camera has stalled, or the cover."""
+        started = time.monotonic()
+        decision = self._decided(started)
+        made = self._composed(decision) if isinstance(decision, Compose) else None
+        if isinstance(made, tuple):
+            frame, mask, picture = made
+            self.output.send(picture, time.monotonic())
+            now = time.monotonic()
+            self.board.compose += _NEW_SHARE * (now - started - self.board.compose)
+            latency = now - frame.captured_at if frame is fresh else None
+            self.stats.sent(now, latency, frame.captured_at - mask.captured_at)
+            why = ""
+        else:
+            picture, mask = self.composer.cover(self._scene.scenery.backdrop()), None
+            self.output.send(picture, time.monotonic())
+            self.stats.sent(time.monotonic(), None, None)
+            why = str(decision.why if isinstance(decision, Cover) else made)
+            self._on_air = None
+        before = self.board.shown
+        self.board.shown = Shown(before.number + 1 if before else 1, picture, mask, self._scene.look.mirror)
+        if why != said:
+            log.info("on the cover: %s" if why else "on air%s", why)
+            if not why:
+                self.stats.fact(problem="")
+            self.stats.fact(state=_STATES.get(why, "covered"), why=why)
+        return why
+
+    def _decided(self, now: float) -> Decision:
+        board, look = self.board, self._scene.look
+        trouble = board.camera_trouble or self._network_trouble(look)
+        if trouble is Why.IDLE and board.wanted.is_set():
+            trouble = Why.STARTING  # the camera is about to be opened
+        seen = self.masks.peek()
+        if look.plain:
+            seen = None if self.newest is None else _all_of(self.newest)
+        elif seen is not None and self.newest is not None and _follows(seen.frame, self.newest):
+            # The network had it first: never an earlier frame by its mask, which may show where somebody was.
+            self.newest = seen.frame
+        # A frame that waited for its reader is not stale.
+        limits = look.limits if self.clocked else replace(look.limits, frame_age=math.inf)
+        situation = Situation(self.newest, seen, trouble, paused=board.demand.paused)
+        decision = decide(situation, now, limits)
+        if decision == Cover(Why.OTHER_EPOCH) and self._on_air is not None and not look.plain:
+            stays = Situation(self._on_air.frame, self._on_air.mask, trouble, paused=board.demand.paused)
+            if isinstance(still := decide(stays, now, limits), Compose):
+                return still
+        return decision
+
+    def _composed(self, decision: Compose) -> tuple[RawFrame, Mask, SafeFrame] | Why:
+        """The picture, or why there is none."""
+        try:
+            mask = self._mask(decision)
+            if mask is None:
+                return Why.TOO_FAR
+            made = decision.frame, mask, self.composer.compose(decision.frame, mask, self._scene.behind())
+        except Exception as exc:  # whatever it is: the cover goes out, and the call goes on
+            self.failures += 1
+            if self.failures == 1:
+                log.warning("a frame could not be composed (%s)", " ".join(str(exc).split())[:160])
+                log.debug("composing failed", exc_info=True)
+            if self.failures > pace.GIVE_UP:
+                raise
+            self.present.reset()
+            return Why.ERROR
+        self.failures = 0
+        self._on_air = None if self._scene.look.plain else decision
+        return made
+
+    def _mask(self, decision: Compose) -> Mask | None:
+        """The mask of the frame that is shown; the network is told where it has the person."""
+        present, frame = self.present, decision.frame
+        if self._scene.look.plain:
+            return full(decision.mask.alpha, frame, frame.captured_at)
+        mask = present.mask(frame, decision.mask)
+        if self.board.looks is not None:
+            self.board.looks.seen(frame.epoch, present.box, elsewhere=present.elsewhere)
+        return mask
+
+
+def _follows(frame: RawFrame, other: RawFrame) -> bool:
+    return frame.epoch == other.epoch and frame.number > other.number
+
+
+def _all_of(frame: RawFrame) -> Sighting:
+    """The room as it is: everything is shown. Made only where a person asked for it by name."""
+    return Sighting(frame, read_only(np.full((1, 1), 255, np.uint8)), exact=True)

@@ -1,0 +1,455 @@
+"""Image files read and written: whatever a phone, a scanner or a browser made, as upright sRGB pixels.
+
+Pillow decodes; nothing is decoded before its size is known to be bearable, and only the formats named here are tried
+(Pillow alone would also run Ghostscript for an EPS file). Pillow's decoders raise what the bytes make them stumble
+over, so this adapter turns every error of theirs into one MediaError, and their warnings stay inside.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import logging
+import os
+import shlex
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import astuple, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageCms,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+    _imaging,
+)
+
+from vbgcam.core.errors import MediaError
+from vbgcam.core.frames import U8, Size
+from vbgcam.media.atomic import whole
+
+log = logging.getLogger(__name__)
+
+MAX_PIXELS: Final = 120_000_000
+"""What is read at most. 120 megapixels, a 12649x9487 picture, take about half a gigabyte while they are decoded."""
+
+MAX_ANIMATED: Final = 8192 * 4320
+"""The same of an animation, as of films: the decoder holds three pictures of four bytes a pixel, 0.4 GB."""
+
+SUFFIXES: Final = {
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+}
+"""What is written, by the file name's suffix."""
+
+# Their import registers them; Image.init() would import all 40 of Pillow's formats, which takes 0.15 s.
+_PLUGINS: Final = (
+    BmpImagePlugin,
+    GifImagePlugin,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+_FORMATS: Final = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "HEIF")
+_ANIMATED: Final = ("GIF", "PNG", "WEBP")
+_HEIF_BRANDS: Final = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+_AVIF_BRANDS: Final = (b"avif", b"avis")
+
+# Quality 95 leaves 47-50 dB on photographs. The pixels come from 4:2:0 planes; to thin their chroma a second time would
+# save 15-20 % of the bytes and cost 0.6-3 dB, so JPEG keeps 4:4:4. PNG level 3 takes 2.2 s for 12 megapixels where
+# the default 6 takes 5.3 s for a tenth fewer bytes; WebP method 2 takes 1.0 s where 4 takes 2.5 s for 3 %.
+_OPTIONS: Final[dict[str, dict[str, int | str]]] = {
+    "JPEG": {"quality": 95, "subsampling": "4:4:4"},
+    "PNG": {"compress_level": 3},
+    "WEBP": {"quality": 95, "method": 2},
+    "TIFF": {"compression": "tiff_lzw"},
+}
+_MAX_SIDE: Final = {"JPEG": 65_500, "WEBP": 16_383}
+
+_ORIENTATION: Final = 0x0112
+
+# What Pillow logs about a damaged file stands in the MediaError; without a handler it would go to stderr as well.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """`rgb`: uint8, (height, width, 3), full range sRGB, upright. `alpha`: uint8, (height, width), 0 is transparent;
+    None where the picture has none or is opaque throughout. Both are read-only."""
+
+    rgb: U8
+    alpha: U8 | None
+
+    @property
+    def size(self) -> Size:
+        return Size(self.rgb.shape[1], self.rgb.shape[0])
+
+
+def read(path: Path, *, enough: Size | None = None) -> Picture:
+    """The picture in the file, or the first of several. EXIF orientation is applied, an ICC profile converted to sRGB
+    (one that is broken or does not fit is ignored), 16 bits a channel are scaled to 8.
+
+    `enough`: a JPEG much larger than this may be decoded at a half, a quarter or an eighth, but with neither side
+    below it (24 megapixels for a 720p background: 0.08 s against 0.25 s). Raises MediaError."""
+    with _opened(path) as image:
+        if enough is not None and image.format in ("JPEG", "MPO"):
+            turned = _orientation(image) >= 5
+            image.draft(None, (enough.height, enough.width) if turned else (enough.width, enough.height))
+        image.load()
+        turn = _orientation(image)
+        rgb, alpha = _pixels(image)
+    if alpha is not None and alpha.min() == 255:
+        alpha = None
+    return Picture(_upright(rgb, turn), None if alpha is None else _upright(alpha, turn))
+
+
+def kind(path: Path) -> Literal["still", "animation"] | None:
+    """What the file's head says: a picture, several shown one after the other (GIF, APNG, WebP), or, None, no picture
+    at all: a film perhaps. Nothing is decoded but what tells one frame from many. Raises MediaError as `read`."""
+    try:
+        with _opened(path) as image:
+            several = image.format in _ANIMATED and getattr(image, "is_animated", False)
+            return "animation" if several else "still"
+    except _NoPictureError:
+        return None
+
+
+class Animation:
+    """The pictures of an animated GIF, PNG or WebP, one after the other, of one size. One thread. `size`: as in
+    `Picture`. Raises MediaError where the file or its first picture cannot be read; damage further on ends the
+    animation there, as browsers show it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path: Final = path
+        self._number = 0
+        self._stream = _stream(path)
+        try:
+            with _translated(path):
+                self._image = _identified(self._stream, shown(path))
+                self._check()
+                # An APNG may begin with a picture for programs that know no APNG; it is no part of the animation.
+                self._first: Final = 1 if getattr(self._image, "default_image", False) else 0
+        except BaseException:
+            self._stream.close()
+            raise
+        self.size: Final = Size(*self._image.size)
+
+    def read(self) -> tuple[Picture, Fraction] | None:
+        """The next picture and for how many seconds it is shown; None at the end."""
+        try:
+            with _translated(self._path):
+                try:
+                    self._image.seek(self._first + self._number)
+                except EOFError:
+                    return None
+                self._check()
+                self._image.load()
+                # A GIF's picture may reach beyond its screen, which Pillow then makes larger; browsers cut it off.
+                whole = Size(*self._image.size) == self.size
+                rgb, alpha = _pixels(self._image if whole else self._image.crop((0, 0, *astuple(self.size))))
+                lasts = _lasts(self._image.info.get("duration"))
+        except MediaError as exc:
+            if not self._number:
+                raise
+            log.debug("%s", exc)
+            return None
+        self._number += 1
+        return Picture(_upright(rgb, 1), None if alpha is None else _upright(alpha, 1)), lasts
+
+    def _check(self) -> None:
+        width, height = self._image.size
+        if width * height > MAX_ANIMATED:
+            raise _too_large(shown(self._path), f" with {width}x{height}", MAX_ANIMATED)
+
+    def rewind(self) -> None:
+        """The next `read` gives the first picture again."""
+        self._number = 0
+
+    def close(self) -> None:
+        self._image.close()
+        self._stream.close()
+
+
+def black_behind(picture: Picture) -> U8:
+    """RGB of a picture that lies on black: uint8, (height, width, 3)."""
+    if picture.alpha is None:
+        return picture.rgb
+    product = picture.rgb * picture.alpha[..., None].astype(np.uint16) + np.uint16(127)
+    return np.asarray(product // np.uint16(255), np.uint8)
+
+
+def write(path: Path, pixels: U8, alpha: U8 | None = None) -> None:
+    """Writes `pixels`, uint8, RGB (height, width, 3) or gray (height, width), in the format that the suffix names;
+    `alpha`, uint8, (height, width), straight, for RGB in PNG, WebP and TIFF. The file is there whole or not at all,
+    and one that was there before stays until then. No metadata is written. Raises MediaError."""
+    form = form_of(path)
+    height, width = pixels.shape[:2]
+    if max(width, height) > _MAX_SIDE.get(form, max(width, height)):
+        raise MediaError(
+            f"{shown(path)}: {form} holds at most {_MAX_SIDE[form]} pixels a side, not {width}x{height}",
+            mend="write a .png or .tif",
+        )
+    if alpha is not None:
+        if form == "JPEG":
+            raise MediaError(f"{shown(path)}: JPEG holds no transparency", mend="write a .png, .webp or .tif")
+        pixels = np.dstack((pixels, alpha))
+    target = Path(os.path.realpath(path))
+    try:
+        mode = _permissions(target)
+        encoded = io.BytesIO()  # not the file itself: Pillow's encoders hide the reason why a write to it failed
+        Image.fromarray(pixels).save(encoded, form, **_OPTIONS[form])
+        with whole(target, mode=mode) as part:
+            part.write_bytes(encoded.getbuffer())
+    except MemoryError as exc:
+        raise MediaError(f"{shown(path)} needs more memory than there is to be written") from exc
+    except FileNotFoundError as exc:
+        folder = shown(path.parent)
+        mend = f"mkdir -p {shlex.quote(folder)}"
+        raise MediaError(f"{shown(path)} cannot be written: there is no folder {folder}", mend=mend) from exc
+    except OSError as exc:
+        raise MediaError(f"{shown(path)} cannot be written: {exc.strerror or exc}") from exc
+
+
+def form_of(path: Path) -> str:
+    """Pillow's name of the format that a file of that name is written in. Raises MediaError for an unknown suffix."""
+    form = SUFFIXES.get(path.suffix.lower())
+    if form is None:
+        what = f"a picture {path.suffix}" if path.suffix else "a picture without a suffix"
+        raise MediaError(f"{shown(path)}: {what} cannot be written", mend=f"use one of {', '.join(SUFFIXES)}")
+    return form
+
+
+def shown(path: Path) -> str:
+    """The path for a message of one line: a name with line breaks or bytes that are no text is quoted."""
+    text = str(path)
+    return text if text.isprintable() else ascii(text)
+
+
+def _silence_libtiff() -> None:
+    """libtiff writes each flaw of a file to the process's stderr, unless a program sets its handler; Pillow sets none.
+    Pillow's extension leads to the libtiff that it was linked with, where that is a shared library."""
+    try:
+        handler = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler
+    except (OSError, AttributeError):
+        return
+    handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+    handler(None)
+
+
+_silence_libtiff()
+
+
+class _NoPictureError(MediaError):
+    """The file is readable but of none of the formats."""
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The image with its header read and its size found bearable. What Pillow raises inside the block is translated."""
+    with _stream(path) as stream, _translated(path), _identified(stream, shown(path)) as image:
+        yield image
+
+
+def _stream(path: Path) -> io.BufferedReader:
+    name = shown(path)
+    try:
+        if path.is_dir():
+            raise MediaError(f"{name} is a folder, not a picture")
+        if not path.is_file() and path.exists():  # to open a pipe would wait for its writer
+            raise MediaError(f"{name} is a device or a pipe, not a picture")
+        return path.open("rb")
+    except FileNotFoundError as exc:
+        raise MediaError(f"{name}: there is no such file", mend="check its name") from exc
+    except PermissionError as exc:
+        raise MediaError(f"{name} may not be read", mend=f"chmod u+r {shlex.quote(name)}") from exc
+    except OSError as exc:
+        raise MediaError(f"{name} cannot be read: {exc.strerror or exc}") from exc
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Pillow at work: no warnings, and every error as a MediaError."""
+    name = shown(path)
+    # The warnings' filters belong to the whole process. Should another thread change them at the same time, the worst
+    # is that a warning is shown or not shown.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except MediaError:
+            raise
+        except MemoryError as exc:
+            raise MediaError(f"{name} needs more memory than there is to be decoded") from exc
+        except Exception as exc:  # Pillow's plugins: OSError, SyntaxError, ValueError, struct.error, KeyError, ...
+            reason = " ".join(str(exc).split()) or type(exc).__name__
+            raise MediaError(f"{name} is broken or cut off ({reason})", mend="copy it again from where it was") from exc
+
+
+def _identified(stream: io.BufferedReader, name: str) -> Image.Image:
+    head = stream.read(64)
+    stream.seek(0)
+    if not head:
+        raise MediaError(f"{name} is empty (0 bytes)", mend="copy it again from where it was")
+    _register_late(head, name)
+    try:
+        image = Image.open(stream, formats=[form for form in _FORMATS if form in Image.OPEN])
+    except UnidentifiedImageError as exc:
+        if _brands(head).intersection(_AVIF_BRANDS):
+            raise MediaError(f"{name} is an AVIF that this Pillow cannot read", mend="pip install -U pillow") from exc
+        raise _NoPictureError(
+            f"{name} is no picture that can be read", mend="JPG, PNG, WebP, TIFF, GIF, BMP, AVIF and HEIC can"
+        ) from exc
+    except Image.DecompressionBombError as exc:  # from 179 megapixels on; Pillow raises it before the size is told
+        raise _too_large(name) from exc
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        image.close()
+        raise _too_large(name, f" with {width}x{height}, {width * height / 1e6:.0f} megapixels,")
+    return image
+
+
+def _too_large(name: str, size: str = "", most: int = MAX_PIXELS) -> MediaError:
+    limit = f"at most {most // 1_000_000} megapixels are read"
+    return MediaError(f"{name}{size} is too large: {limit}", mend="make it smaller first")
+
+
+def _brands(head: bytes) -> set[bytes]:
+    """Major and compatible brands of an ISO base media file (ISO/IEC 14496-12, 4.3), of which HEIC and AVIF are."""
+    if head[4:8] != b"ftyp":
+        return set()
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    return {head[8:12], *(head[at : at + 4] for at in range(16, end, 4))}
+
+
+def _register_late(head: bytes, name: str) -> None:
+    """HEIC and AVIF are opened by plugins that few pictures need: 0.1 s of imports."""
+    brands = _brands(head)
+    if brands.intersection(_AVIF_BRANDS):
+        with suppress(ImportError):  # Pillow has it since 11.3
+            from PIL import AvifImagePlugin  # noqa: F401  # its import registers it
+    elif brands.intersection(_HEIF_BRANDS):
+        try:
+            import pillow_heif
+        except ImportError as exc:
+            raise MediaError(f"{name} is a HEIC picture", mend="pip install 'vbgcam[heic]' to read those") from exc
+        pillow_heif.register_heif_opener()
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's, 1 to 8; 1 where it is missing or broken. TIFF and HEIC are turned by their decoders, which then say 1."""
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # broken metadata (struct.error, SyntaxError, OSError, ...) is no reason to refuse the picture
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _upright(pixels: U8, orientation: int) -> U8:
+    """Turned as the EXIF orientation asks (CIPA DC-008, tag 274)."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    pixels = np.ascontiguousarray(pixels)
+    pixels.flags.writeable = False
+    return pixels
+
+
+def _lasts(duration: object) -> Fraction:
+    """Seconds for a duration in milliseconds. Browsers show a picture of at most 10 ms, which many GIFs claim without
+    meaning it, for 100."""
+    if isinstance(duration, int | float) and 10 < duration < 1e9:
+        return Fraction(duration).limit_denominator(1000) / 1000
+    return Fraction(1, 10)
+
+
+def _pixels(image: Image.Image) -> tuple[U8, U8 | None]:
+    profile = image.info.get("icc_profile")
+    alpha = None
+    if image.mode.startswith("I") or image.mode == "F":
+        image = Image.fromarray(_eight_bits(np.asarray(image)))
+    elif image.has_transparency_data:
+        full = image.convert("RGBA")
+        alpha = np.asarray(full.getchannel("A"), np.uint8)
+        image = image.getchannel("L") if image.mode in ("L", "LA") else full.convert("RGB")
+    elif image.mode not in ("L", "CMYK", "LAB"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    return np.asarray(_to_srgb(image, profile), np.uint8), alpha
+
+
+def _eight_bits(deep: np.ndarray) -> U8:
+    """Gray of 16 or 32 bits or floats, (height, width), as uint8. Pillow's own conversion clips at 255."""
+    if deep.dtype.kind == "f":
+        deep = np.nan_to_num(deep, nan=0.0, posinf=0.0, neginf=0.0)
+        peak = float(deep.max())
+        white = next((white for white in (1.0, 255.0, 65535.0) if peak <= white), peak)
+        return np.asarray(np.clip(deep * (255 / white) + 0.5, 0, 255), np.uint8)
+    white = 65535 if deep.dtype.itemsize == 2 or int(deep.max()) <= 65535 else 2**31 - 1
+    return np.asarray((np.maximum(deep, 0).astype(np.uint64) * 255 + white // 2) // white, np.uint8)
+
+
+def _to_srgb(image: Image.Image, profile: object) -> Image.Image:
+    """RGB of an image whose mode is L, RGB, CMYK or LAB."""
+    if isinstance(profile, bytes) and profile:
+        # ImportError: a Pillow built without Little CMS.
+        with suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError, ImportError):
+            given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            return _through(image, given)
+    if image.mode == "LAB":
+        return _through(image, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _through(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
+    """PyCMSError where the profile is of another colour space than the image."""
+    transform = ImageCms.buildTransform(
+        profile,
+        ImageCms.createProfile("sRGB"),
+        image.mode,
+        "RGB",
+        ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+    if image.mode in ("L", "RGB"):
+        # sRGB comes under many names: where the profile moves no colour by more than 2, the pixels stay as they are.
+        levels = np.linspace(0, 255, 9).astype(np.uint8)
+        cube = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(27, 27, 3)
+        probe = Image.fromarray(cube if image.mode == "RGB" else cube[..., 0])
+        moved = np.asarray(ImageCms.applyTransform(probe, transform), np.int16) - np.asarray(probe.convert("RGB"))
+        if np.abs(moved).max() <= 2:
+            return image if image.mode == "RGB" else image.convert("RGB")
+    converted = ImageCms.applyTransform(image, transform)
+    assert converted is not None  # None is for a conversion in place
+    return converted
+
+
+def _permissions(target: Path) -> int | None:
+    """The permission bits of a file that will be replaced; None where there is none. OSError where it may not be."""
+    if not target.exists():
+        return None
+    if not target.is_file():
+        raise OSError("a folder or a device has that name")
+    if not os.access(target, os.W_OK):
+        raise OSError("the file that is there is write-protected")
+    return target.stat().st_mode & 0o777

@@ -1,0 +1,383 @@
+"""Films as the house wants them: upright frames in its own planes, each with its own time.
+
+One reader stands behind everything that plays a film: `camera.file` (a film in place of a camera), a film or GIF as
+the background, `offline.videos`, and masks that were kept as a film (`AlphaFilm`). FFmpeg (through PyAV) decodes; what
+files bring along is settled here, once:
+
+- the display matrix (phones store a lying picture and say how to turn it) is applied, mirrored ones too;
+- pixels that are not square are stretched in width, as players do;
+- every matrix and range becomes the house's BT.601 limited, 10 bits become 8, HDR (PQ, HLG) becomes SDR;
+- times only ever grow, whatever the file says; a frame without a time gets one;
+- a damaged frame is left out and counted, and only a film without one good frame is an error.
+
+A Film holds a few frames of memory (the decoder's own, bounded by its threads), however long the film is. It belongs to
+one thread.
+
+The other direction is `newfilm`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, cast
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition, Stream
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
+from av.video.stream import VideoStream
+
+from vbgcam.core.errors import MediaError
+from vbgcam.core.frames import Planes, Size
+from vbgcam.pixels.colorimetry import BT470, BT601, BT709, STEPS_TO_BT601, WEIGHTS, to_bt601
+from vbgcam.pixels.convert import fit, from_av, resize
+from vbgcam.pixels.orientation import UPRIGHT, Turn
+
+log = logging.getLogger(__name__)
+
+MAX_PIXELS: Final = 8192 * 4320
+"""8K cinema. A file may claim any size in a few bytes; a frame of this one takes 53 MB, the decoder and encoder hold
+some dozens."""
+MAX_SIDE: Final = 16_384
+"""What H.264 encoders take."""
+
+LEAP: Final = Fraction(24 * 3600)
+"""Seconds that one frame may stand. A slide in a recorded talk stands for minutes."""
+BROADCAST_LEAP: Final = Fraction(10)
+"""The same where the clock may jump."""
+
+_AVFMT_TS_DISCONT: Final = 0x0200  # AVFormat flag: the clock starts anywhere and may jump (MPEG-TS, MPEG-PS)
+_US: Final = Fraction(1, 1_000_000)  # a container's own times are microseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One frame of a film. `planes`: read-only. `time` and `lasts`: seconds, exact: when it is shown on the film's own
+    clock, and for how long."""
+
+    planes: Planes
+    time: Fraction
+    lasts: Fraction
+
+
+class Film:
+    """An opened film. Raises MediaError, one line, where there is nothing to show: no such file, no film, no picture in
+    it, not one good frame, more than MAX_PIXELS.
+
+    `size`: upright, square pixels. `rate`: frames a second, on average. `time_base`: the unit of its times, seconds.
+    `start`: the first frame's time. `zero`: what the file's clock shows at time 0, seconds; 0 but for broadcast
+    streams, whose clock starts anywhere. `leap`: see `following`. `duration`: seconds, None where the file does not
+    say. `count`: frames in all as far as the file tells (exact in MP4, else from duration and rate), or None. `audio`:
+    whether it has sound. `left_out`: frames that were damaged or missing, of those read so far.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 2) -> None:
+        """`threads`: for the decoder; each one more holds one frame more."""
+        self.path: Final = path
+        self.left_out = 0
+        self._threads = threads
+        self._scaler = VideoReformatter()
+        self._container: InputContainer | None = None
+        self._packets: Iterator[Packet[Stream]] = iter(())
+        self._first: Shot | None = None
+        self._ready: list[av.VideoFrame] = []
+        self._turn: tuple[int, Turn] | None = None
+        _check(path)
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def read(self) -> Shot | None:
+        """The next frame; None at the end."""
+        shot, self._first = self._first, None
+        return shot or self._decode()
+
+    def __iter__(self) -> Iterator[Shot]:
+        while (shot := self.read()) is not None:
+            yield shot
+
+    def rewind(self) -> None:
+        """The next `read` gives the first frame again. A file that cannot be sought is opened anew: MediaError where it
+        is gone by then."""
+        if self._first is not None:
+            return
+        if not self._sought():
+            self.close()
+            self._open()
+
+    def close(self) -> None:
+        self._packets, self._first, self._ready = iter(()), None, []
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open(self) -> None:
+        # "file:" and the whitelist: a playlist in disguise must not reach for other protocols than files.
+        limits = {"max_pixels": str(MAX_PIXELS)}
+        try:
+            container = av.open(
+                f"file:{self.path}", options={"protocol_whitelist": "file", **limits}, metadata_errors="replace"
+            )
+        except av.FFmpegError as exc:
+            raise MediaError(*_unreadable(self.path, exc)) from exc
+        self._container = container
+        stream = container.streams.best("video")
+        if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
+            sound = " (it has sound only)" if container.streams.audio else ""
+            raise MediaError(f"{self.path}: there is no moving picture in it{sound}")
+        if stream.codec_context is None:
+            raise MediaError(f"{self.path}: no decoder for its picture", mend="convert it to H.264 first")
+        _check_pixels(self.path, stream.width, stream.height)
+        stream.codec_context.options = limits
+        stream.thread_type, stream.thread_count = "AUTO", self._threads
+        self._stream = stream
+        self.time_base = stream.time_base or Fraction(1, 1000)
+        self.rate = _rate(stream)
+        self.audio = bool(container.streams.audio)
+        self._step = max(1, round(1 / (self.rate * self.time_base)))
+        floats = container.format.flags & _AVFMT_TS_DISCONT
+        self._zero = round((container.start_time or 0) * _US / self.time_base) if floats else 0
+        self.zero = self._zero * self.time_base
+        self.leap = BROADCAST_LEAP if floats else LEAP
+        whole = Fraction(container.duration) * _US if container.duration else None
+        own = stream.duration * self.time_base if stream.duration else whole
+        self.duration = float(own) if own else None
+        self.count = stream.frames or (round(own * self.rate) if own else None)
+        self._whole = whole
+        self._square = _square(stream)
+        self.size = Size(1, 1)
+        self._start_reading()
+        self._first = first = self._decode()
+        if first is None:
+            raise MediaError(f"{self.path}: not one frame of it can be read", mend="copy it again from where it came")
+        self.start = first.time
+
+    def _sought(self) -> bool:
+        """Whether seeking led to the first frame; with a sparse index it may lead behind it."""
+        if self._container is None:
+            return False
+        try:
+            self._container.seek(self._first_pts, stream=self._stream)
+        except av.FFmpegError as exc:
+            log.debug("%s cannot be sought: %s", self.path, exc)
+            return False
+        self._start_reading()
+        self._first = self._decode()
+        return self._first is not None and self._first.time == self.start
+
+    def _start_reading(self) -> None:
+        assert self._container is not None
+        self.left_out = 0
+        self._last: int | None = None
+        self._end = Fraction(0)
+        self._ready = []
+        self._over = False
+        self._packets = self._container.demux()  # all streams: the sound's times tell whether the file breaks off
+
+    def _decode(self) -> Shot | None:
+        """The next good frame."""
+        while True:
+            while not self._ready:
+                if self._over:
+                    return None
+                self._feed()
+            frame = self._ready.pop(0)
+            if frame.is_corrupt:
+                self.left_out += 1
+                continue
+            pts = None if frame.pts is None else frame.pts - self._zero
+            tick = following(self._last, pts, self._step, self.time_base, self.leap)
+            try:
+                planes = self._planes(frame)
+            except av.FFmpegError as exc:  # a form that libswscale cannot convert
+                log.debug("%s: frame at %s: %s", self.path, tick, exc)
+                self.left_out += 1
+                continue
+            if self._last is None:
+                self._first_pts = frame.pts or 0
+                self.size = planes.size
+            elif planes.size != self.size:  # a film may change its size halfway
+                planes = fit(planes, self.size, "contain")
+            self._last = tick
+            lasts = frame.duration or self._step
+            return Shot(planes.frozen(), tick * self.time_base, lasts * self.time_base)
+
+    def _feed(self) -> None:
+        """Gives the decoder one packet."""
+        try:
+            packet = next(self._packets, None)
+        except (av.FFmpegError, IndexError) as exc:  # PyAV's index, at the end, where a stream came in halfway
+            log.debug("%s cannot be read on: %s", self.path, exc)
+            packet = None
+        if packet is None:
+            self._over = True
+            self._count_missing()
+            return
+        if packet.dts is not None and packet.time_base:
+            self._end = max(self._end, (packet.dts + (packet.duration or 0)) * packet.time_base)
+        if packet.stream.index != self._stream.index:
+            return
+        if not packet.size and packet.dts is not None:  # "as before", in AVI; to the decoder it would mean the end
+            return
+        try:
+            self._ready = self._stream.decode(packet)
+        except av.FFmpegError as exc:
+            log.debug("%s: damaged at %s: %s", self.path, packet.pts, exc)
+            self.left_out += 1
+
+    def _display(self, frame: av.VideoFrame) -> Turn:
+        """How the picture is to be turned. PyAV's side data and its frame hold each other until the garbage collector
+        comes, which sees few objects here and not their megabytes; so it is asked for once, and again when the film
+        changes its mind."""
+        if self._turn is None or frame.rotation != self._turn[0]:
+            try:
+                matrix = frame.side_data.get("DISPLAYMATRIX")
+            except ValueError:  # beside it stands something that this PyAV has no name for: without the mirroring
+                turn = Turn.by(frame.rotation)
+            else:
+                turn = UPRIGHT if matrix is None else Turn.of(np.frombuffer(cast(bytes, matrix), np.int32))
+            self._turn = frame.rotation, turn
+        return self._turn[1]
+
+    def _count_missing(self) -> None:
+        """A film that ends more than a second before its file says so was cut off; sound that goes on is no such case,
+        nor is a file that ends a little early because its length was rounded."""
+        if self._container is not None and self._whole is not None:
+            start = Fraction(self._container.start_time or 0) * _US
+            missing = self._whole - (self._end - start)
+            if missing > 1:
+                self.left_out += round(missing * self.rate)
+
+    def _planes(self, frame: av.VideoFrame) -> Planes:
+        """The frame in the house's form."""
+        rgb = frame.format.is_rgb or frame.format.has_palette
+        matrix = int(frame.colorspace)
+        if frame.color_trc in (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67) and not rgb:
+            # libswscale maps the tones by a table: 2 s to make, then 12 ms a frame at 720p.
+            frame = self._scaler.reformat(
+                frame,
+                format="yuv420p",
+                src_colorspace=Colorspace.BT2020 if matrix not in WEIGHTS else matrix,
+                src_color_range=frame.color_range or ColorRange.MPEG,
+                dst_colorspace=Colorspace.ITU601,
+                dst_color_range=ColorRange.MPEG,
+                dst_color_trc=ColorTrc.BT709,
+                dst_color_primaries=ColorPrimaries.BT709,
+                threads=self._threads,
+            )
+            matrix = BT601
+        elif matrix not in (BT470, BT601, *WEIGHTS):
+            matrix = BT709 if frame.height >= 720 else BT601
+        if not rgb:
+            frame.colorspace = Colorspace.ITU601  # so that from_av converts format and range alone
+        planes = from_av(frame, self._scaler)
+        if not rgb and matrix in STEPS_TO_BT601:
+            # libswscale goes from matrix to matrix by way of RGB: 3.9 ms at 720p and up to 3 steps off; this is 0.6 ms.
+            to_bt601(planes.y, planes.u, planes.v, STEPS_TO_BT601[matrix])
+        if self._square != 1:
+            width = max(2, 2 * round(planes.size.width * self._square / 2))
+            _check_pixels(self.path, width, planes.size.height)
+            planes = resize(planes, Size(width, planes.size.height))
+        return self._display(frame).applied(planes)
+
+
+class AlphaFilm(Film):
+    """A film of masks: `shot.planes.y` is the alpha, 0 to 255 (chroma is 128). Where the film has an alpha channel of
+    its own that is taken, else its brightness: exactly where it is 8-bit gray, else stretched from the film's range."""
+
+    def _planes(self, frame: av.VideoFrame) -> Planes:
+        planes = Planes.empty(Size(frame.width, frame.height))
+        alpha = next((plane for plane in frame.format.components if plane.is_alpha), None)
+        if alpha is not None:
+            planes.y[:] = frame.reformat(format="rgba").to_ndarray()[..., 3]
+        else:
+            full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith(("yuvj", "gray"))
+            if frame.format.name != "gray" or frame.color_range == ColorRange.MPEG:
+                frame = self._scaler.reformat(
+                    frame,
+                    format="gray",
+                    src_color_range=ColorRange.JPEG if full or frame.format.is_rgb else ColorRange.MPEG,
+                    dst_color_range=ColorRange.JPEG,
+                )
+            planes.y[:] = frame.to_ndarray()
+        planes.u[:], planes.v[:] = 128, 128
+        return self._display(frame).applied(planes)
+
+
+def following(last: int | None, pts: int | None, step: int, clock: Fraction, leap: Fraction = LEAP) -> int:
+    """The time of the frame after the one at `last`, in ticks of `clock` seconds: its own `pts` where that is later. A
+    frame that is no later comes one tick after (a duplicate). One without a time, more than a second back or more than
+    `leap` seconds ahead (the clock was set: films put together, a broken number) comes one usual `step` after."""
+    if last is None:
+        return pts or 0
+    if pts is None or (last - pts) * clock >= 1 or (pts - last) * clock > leap:
+        return last + step
+    return max(pts, last + 1)
+
+
+def _check(path: Path) -> None:
+    """What FFmpeg would say less well."""
+    try:
+        if path.is_dir():
+            raise MediaError(f"{path} is a folder, not a film")
+        if path.exists() and not path.is_file():
+            raise MediaError(f"{path} is a device or a pipe, not a film")
+        if path.is_file() and not path.stat().st_size:
+            raise MediaError(f"{path} is empty (0 bytes)")
+    except OSError as exc:
+        raise MediaError(f"{path} cannot be read: {exc.strerror}") from exc
+
+
+def _unreadable(path: Path, exc: av.FFmpegError) -> tuple[str]:
+    if isinstance(exc, FileNotFoundError):
+        return (f"{path} does not exist",)
+    if isinstance(exc, PermissionError):
+        return (f"{path}: no permission to read it",)
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+    except OSError as problem:
+        return (f"{path} cannot be read: {problem.strerror}",)
+    if head[4:] == b"ftyp":
+        return (f"{path} is a broken MP4: it breaks off before its index, the recording or the copy was not finished",)
+    if isinstance(exc, EOFError):
+        return (f"{path} breaks off before its first picture",)
+    if isinstance(exc, av.error.InvalidDataError):
+        return (f"{path} is not a film that FFmpeg understands",)
+    return (f"{path} cannot be read: {exc.strerror}",)
+
+
+def _check_pixels(path: Path, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise MediaError(f"{path}: {width}x{height} is too large; the largest is 8192x4320, or 16384 on a side")
+
+
+def _rate(stream: VideoStream) -> Fraction:
+    """Frames a second. Files without a constant rate may claim their clock's rate, 1000 or 90000."""
+    for rate in (stream.average_rate, stream.guessed_rate):
+        if rate and 0 < rate <= 480:
+            return Fraction(rate)
+    return Fraction(30)
+
+
+def _square(stream: VideoStream) -> Fraction:
+    """A pixel's width in its heights. Real films stay within 1/2 to 2; a wild value is a mistake in the file."""
+    aspect = stream.sample_aspect_ratio
+    return Fraction(aspect) if aspect and Fraction(1, 4) <= aspect <= 4 else Fraction(1)

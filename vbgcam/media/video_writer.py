@@ -1,0 +1,98 @@
+"""A film being written, MP4 or MKV: there whole or not at all. What goes into it is its caller's business."""
+
+from __future__ import annotations
+
+import errno
+import shlex
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import av
+from av.packet import Packet
+from av.stream import Stream
+
+from vbgcam.core.errors import OutputError
+from vbgcam.media.atomic import whole
+
+
+class NewFilm:
+    """A film being written, MP4 or MKV by its suffix, beside its target under another name. Either `finish` and `keep`
+    are called, or `discard`; after an OutputError it is discarded already. `container`: streams are added to it before
+    the first packet. `gone`: whether it was discarded. One thread at a time."""
+
+    def __init__(self, target: Path, clock: Fraction) -> None:
+        """`clock`: the pictures' time base, which MP4 keeps as it is (MKV counts milliseconds). Raises OutputError."""
+        self.target: Final = target
+        self.gone = False
+        self._file = ExitStack()
+        try:
+            if target.is_dir():
+                raise OutputError(f"{target} is a folder")
+            self._part = self._file.enter_context(whole(target))
+        except FileNotFoundError as exc:
+            raise OutputError(
+                f"{target}: the folder {target.parent} does not exist",
+                mend=f"mkdir -p {shlex.quote(str(target.parent))}",
+            ) from exc
+        except OSError as exc:
+            raise OutputError(f"{target} cannot be written: {exc.strerror}") from exc
+        # The index goes to the front, so that the film plays while it is still being fetched.
+        mp4 = {"movflags": "+faststart", "video_track_timescale": str(clock.denominator)}
+        # Matroska would move all times so that AAC's priming, 21 ms before time 0, starts at 0.
+        mkv = {"avoid_negative_ts": "disabled"}
+        matroska = target.suffix.lower() == ".mkv"
+        self.container: Final = av.open(
+            f"file:{self._part}",
+            "w",
+            format="matroska" if matroska else "mp4",
+            container_options=mkv if matroska else mp4,
+        )
+
+    def write(self, packets: Iterable[Packet[Stream]]) -> None:
+        """Raises OutputError, and nothing is left behind."""
+        try:
+            for packet in packets:
+                self.container.mux(packet)
+        except av.FFmpegError as exc:
+            self.discard()
+            raise self._failed(exc) from exc
+
+    def finish(self) -> None:
+        """All is written; the film is not in its place yet. Raises OutputError, and nothing is left behind."""
+        try:
+            self.container.close()
+        except av.FFmpegError as exc:
+            self.discard()
+            raise self._failed(exc) from exc
+
+    def keep(self) -> None:
+        """Puts the finished film in its place. Raises OutputError, and nothing is left behind."""
+        try:
+            self._file.close()
+        except OSError as exc:
+            self.gone = True
+            raise OutputError(f"{self.target} cannot be written: {exc.strerror}") from exc
+
+    def discard(self) -> None:
+        """Leaves nothing behind; what had the target's name before keeps it."""
+        self.gone = True
+        # FFmpeg writes an index even now. Without the name it cannot move the whole film to put the index first.
+        with suppress(OSError):
+            self._part.unlink()
+        with suppress(av.FFmpegError):
+            self.container.close()
+        stop = _Discarded()
+        with suppress(_Discarded):
+            self._file.__exit__(_Discarded, stop, None)
+
+    def _failed(self, exc: av.FFmpegError) -> OutputError:
+        if exc.errno == errno.ENOSPC:
+            return OutputError(f"{self.target}: the disk is full", mend="make room, or write to another disk")
+        return OutputError(f"{self.target} cannot be written: {exc.strerror}")
+
+
+class _Discarded(Exception):  # noqa: N818  # it is no error
+    """Tells `files.whole` that the film is not wanted."""

@@ -1,0 +1,73 @@
+"""Where frames go: a virtual camera, PipeWire, a file, nowhere. An output takes nothing but SafeFrames.
+
+An output is used by one thread (`live`'s compositor): `open` once, `send` for each frame, `close`, which may be called
+twice and without `open`. The size never changes while it is open: v4l2loopback refuses that while a reader is there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+from vbgcam.core.frames import Planes, SafeFrame
+
+
+class Audience(Protocol):
+    """Who reads what goes out. One thread uses it."""
+
+    def watched(self, timeout: float) -> bool:
+        """Whether some program reads the camera now; returns after `timeout` seconds at the latest (and a few looks, a
+        quarter of a second), sooner where that changes. One that merely asks what the camera can do does not count."""
+
+    def close(self) -> None: ...
+
+
+class Output(Protocol):
+    """`name`: for people, such as "VBG Camera (/dev/video10)"; known after `open`."""
+
+    name: str
+
+    def open(self) -> None:
+        """Raises OutputError: no module, busy, no permission; one line with the command that mends it."""
+
+    def send(self, frame: SafeFrame, at: float) -> None:
+        """`at`: the frame's time in seconds on the monotonic clock; never decreases. Raises OutputError."""
+
+    def audience(self) -> Audience | None:
+        """After `open` and the first frame. None: nobody can tell, and it is taken for watched. Raises OutputError."""
+
+    def close(self) -> None:
+        """Finishes what was written. A file that was never sent a frame is not left behind."""
+
+
+DEFAULT_NAME: Final = "VBG Camera"
+
+
+State = Literal["free", "busy", "no permission", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A virtual camera that this machine has. `name`: as apps show it. `path`: of the device, "" where there is none.
+    `driver`: with its version where that is known. `users`: the programs that have it open, such as "zoom (pid 812)";
+    a camera with readers alone is free."""
+
+    name: str
+    path: str
+    driver: str
+    state: State
+    users: tuple[str, ...] = ()
+
+
+class Device(Protocol):
+    """An opened virtual camera. `label`: for people, such as "VBG Camera (/dev/video10)"."""
+
+    label: str
+
+    def audience(self) -> Audience | None:
+        """See `vbgcam.output.Output`."""
+
+    def send(self, planes: Planes) -> None:
+        """Raises OutputError when the device is gone."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,130 @@
+"""Where person probabilities come from: torchvision's family, ONNX files, chroma key, clean plate, kept masks.
+
+A segmenter is used by one thread. It never changes a frame and knows nothing of outputs. Building one may take seconds
+(torch is imported, weights are fetched); `open_segmenter` is therefore called by the inference worker, never by the
+command line's main path.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vbgcam.core.errors import ModelError
+from vbgcam.core.frames import RawFrame, Size
+
+Probability = NDArray[np.float32]
+
+Progress = Callable[[int, int], None]
+"""Called with (bytes so far, bytes in all); raises whatever should break a download off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`device`: "auto", "cuda", "mps", "cpu". `size`: the network's input, its short side in pixels (torchvision's
+    preset resizes the short side to 520); None leaves it open. Networks of a fixed input ignore it.
+    `hard`: the classic method's label mask (0 or 1) in place of the probability. `mirror`: base URL that replaces
+    torchvision's download server; "" is theirs. `sha256`: of the checkpoint, where it is not the published one.
+    `folder`: where `models add` and `plate` keep what they were given. `threads`: of the CPU, 0 chooses. `live`: a live
+    picture waits for no mask, but its masks should be young: where `size` is None, torchvision's input then begins
+    small (and whoever runs the network makes it larger); else it is the preset's."""
+
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    size: int | None = None
+    hard: bool = False
+    mirror: str = ""
+    sha256: str = ""
+    folder: Path = Path()
+    threads: int = 0
+    live: bool = False
+
+
+class Segmenter(Protocol):
+    """`name`: as in the model spec, what "auto" chose made plain. `device`: where it runs, "cpu", "cuda:0", ...
+    `precision`: of the network's numbers, "fp32", "bf16", "fp16"; "" where there is no network. `input`: what the last
+    call gave to the network; None before the first, and where there is no network. All of them may change: a network
+    that finds no memory goes on with a smaller input, or on the CPU."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def device(self) -> str: ...
+
+    @property
+    def precision(self) -> str: ...
+
+    @property
+    def input(self) -> Size | None: ...
+
+    @property
+    def remembers(self) -> bool:
+        """Whether an answer depends on the frames before it."""
+
+    @property
+    def crops(self) -> bool:
+        """Whether a part of a picture may be given for the whole."""
+
+    @property
+    def stretches(self) -> bool:
+        """Whether a picture of any shape is brought to the same input."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether an answer is no guess, but as good for its frame as it can be."""
+
+    def probability(self, frame: RawFrame) -> Probability:
+        """The person's probability over the whole frame: float32, 0 to 1, of any size (network resolution). Raises
+        ModelError where the network fails. A recurrent network carries its state from call to call."""
+
+    def glance(self, frame: RawFrame) -> Probability:
+        """`probability` of a picture aside from the others: a recurrent network begins anew with it, and goes on with
+        the next `probability` where it was."""
+
+    def sizes(self, frame: Size) -> tuple[int, ...]:
+        """Short sides, in pixels and ascending, that the network may be given of such frames; () where its input is
+        fixed."""
+
+    def prepare(self, size: int) -> None:
+        """Makes that short side ready, which may take seconds. Any thread, while `probability` goes on in its own.
+        Raises ModelError where the machine cannot have it."""
+
+    def resize(self, size: int) -> None:
+        """From the next `probability` on; at once where the size was prepared, else that call takes the time."""
+
+    def reset(self) -> None:
+        """Forgets recurrent state: another scene follows."""
+
+    def close(self) -> None: ...
+
+
+class FixedInput(ABC):
+    """What those share whose input is always the same: no network at all, or one that knows one size."""
+
+    precision = ""
+    input: Size | None = None
+    remembers = False
+    crops = False
+    stretches = True
+    exact = True
+
+    @abstractmethod
+    def probability(self, frame: RawFrame) -> Probability: ...
+
+    def glance(self, frame: RawFrame) -> Probability:
+        return self.probability(frame)
+
+    def sizes(self, frame: Size) -> tuple[int, ...]:
+        return ()
+
+    def prepare(self, size: int) -> None:
+        raise ModelError(f"the input is fixed and cannot be {size}")
+
+    def resize(self, size: int) -> None:
+        raise ModelError(f"the input is fixed and cannot be {size}")

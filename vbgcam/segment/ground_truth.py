@@ -1,0 +1,63 @@
+"""Masks that are known already, from a film of them: what a perfect network would give, or what another program gave.
+
+It tells the chain's own errors (masks that come late, above all) from the network's. For `eval` and `bench` alone: a
+film's masks do not belong to what a camera sees.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Self
+
+import numpy as np
+
+from vbgcam.core.errors import MediaError, ModelError
+from vbgcam.core.frames import U8, RawFrame
+from vbgcam.media.video_reader import AlphaFilm
+from vbgcam.segment.base import FixedInput, Probability
+
+_HALF: Final = 128
+
+
+class Truth(FixedInput):
+    """The mask of frame `number` is that frame of the film."""
+
+    device = "cpu"
+
+    def __init__(self, film: AlphaFilm, *, hard: bool = False) -> None:
+        self.name = f"truth:{film.path}"
+        self._film, self._hard = film, hard
+        self._number = -1
+        self._alpha: U8 | None = None
+
+    @classmethod
+    def load(cls, path: Path, *, hard: bool = False) -> Self:
+        """Raises ModelError."""
+        try:
+            return cls(AlphaFilm(path), hard=hard)
+        except MediaError as exc:
+            raise ModelError(f"truth: {exc.message}", mend=exc.mend) from exc
+
+    def probability(self, frame: RawFrame) -> Probability:
+        """At the film's own size. Raises ModelError where the film has no such frame."""
+        if frame.number < self._number:
+            self._film.rewind()
+            self._number = -1
+        while self._number < frame.number:
+            shot = self._film.read()
+            if shot is None:
+                raise ModelError(
+                    f"{self._film.path} has {self._number + 1} masks, there is none for frame {frame.number}",
+                    mend="give the masks of the whole clip",
+                )
+            self._number, self._alpha = self._number + 1, shot.planes.y
+        assert self._alpha is not None
+        if self._hard:
+            return np.asarray(self._alpha >= _HALF, np.float32)
+        return np.asarray(self._alpha, np.float32) / np.float32(255)
+
+    def reset(self) -> None:
+        """Each mask stands for itself."""
+
+    def close(self) -> None:
+        self._film.close()

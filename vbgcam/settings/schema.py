@@ -1,0 +1,383 @@
+"""Settings: their names, defaults, meaning and limits, and how they are read.
+
+Three layers, later ones win: the defaults here, the TOML file (the user's, or `--config FILE`), the command line
+(`--set SECTION.KEY=VALUE` and the named options). All mistakes of all layers are reported at once, each with file, key,
+value and, where a name is near a known one, that name. `config.example.toml` is made from this file (`vbgcam config
+example`); a test holds the two equal.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_args
+
+import platformdirs
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from vbgcam.core.errors import ConfigError
+from vbgcam.core.frames import Size
+from vbgcam.core.options import Preset, Switch
+from vbgcam.core.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec, nearest
+from vbgcam.media import toml_reader
+from vbgcam.pixels.convert import Fit
+
+CONFIG_FILE: Final = "config.toml"
+
+# A file of 64 KiB has room for thousands of mistakes, or for one of 64 KiB.
+_MOST_PROBLEMS: Final = 50
+_LONGEST_PROBLEM: Final = 600
+
+
+def _spec(parse: Any) -> AfterValidator:
+    def check(text: str) -> str:
+        if "\0" in text:
+            raise ValueError(f"{text!r}: a zero byte stands in no name")
+        try:
+            parse(text)
+        except RuntimeError as exc:  # of a "~somebody" who is not known here
+            raise ValueError(f"{text!r}: {exc}") from exc
+        return text
+
+    return AfterValidator(check)
+
+
+def _size_or_auto(text: str) -> str:
+    return text if text == "auto" else _size(text)
+
+
+def _size(text: str) -> str:
+    size = Size.parse(text)
+    if size.width % 2 or size.height % 2 or not (16 <= size.width <= 7680 and 16 <= size.height <= 4320):
+        raise ValueError(f"{text!r}: both sides are even, from 16x16 to 7680x4320")
+    return text
+
+
+def _input(value: object) -> object:
+    if value == "auto" or (type(value) is int and 32 <= value <= 4096):
+        return value
+    raise ValueError(f"{value!r} is neither auto nor a whole number of pixels from 32 to 4096")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class CameraSettings(_Section):
+    """What you are filmed with."""
+
+    source: Annotated[str, _spec(SourceSpec.parse)] = Field(
+        default="camera:0",
+        description="camera:0, camera:/dev/v4l/by-id/..., camera:NAME (see `vbgcam devices`), "
+        "file:CLIP[?loop=1&pace=source|max], demo",
+    )
+    size: Annotated[str, AfterValidator(_size)] = Field(
+        default="1280x720", description="asked of the camera; the nearest size that it has is taken"
+    )
+    fps: float = Field(default=30.0, gt=0, le=240, description="frames a second asked of the camera")
+    format: Literal["auto", "mjpg", "yuyv"] = Field(
+        default="auto", description="auto takes raw pictures where the camera is fast enough with them, else MJPG"
+    )
+
+
+class ModelSettings(_Section):
+    """What tells the person from the room."""
+
+    name: Annotated[str, _spec(ModelSpec.parse)] = Field(
+        default="auto",
+        description="auto (fcn_resnet101 on a GPU, lraspp_mobilenet_v3_large on a CPU), fcn_resnet50, fcn_resnet101, "
+        "deeplabv3_resnet50, deeplabv3_resnet101, deeplabv3_mobilenet_v3_large, lraspp_mobilenet_v3_large, "
+        "chroma[:#00b140], plate[:IMAGE], onnx:FILE",
+    )
+    device: Literal["auto", "cuda", "mps", "cpu"] = Field(default="auto", description="where the network runs")
+    size: Annotated[Literal["auto"] | int, PlainValidator(_input)] = Field(
+        default="auto",
+        description="the network's input, its short side in pixels, for torchvision's models; auto is the largest that "
+        "this machine can do in time for a live picture, and the preset's 520 for images and films",
+    )
+    hard: bool = Field(default=False, description="the classic label mask, person or not, in place of a soft alpha")
+    threads: int = Field(default=0, ge=0, le=256, description="CPU threads of the network; 0 chooses")
+    unload_after_s: float = Field(
+        default=600.0,
+        ge=0,
+        description="seconds after which the network's memory is given back while nobody reads the virtual camera; 0 "
+        "never",
+    )
+    mirror: str = Field(
+        default="", description="fetch torchvision's weights below this URL in place of torchvision's own server"
+    )
+    sha256: str = Field(
+        default="",
+        pattern=r"^([0-9a-f]{64})?$",
+        description="the SHA-256 that the weights must have, where they are not the published ones",
+    )
+
+
+class MaskSettings(_Section):
+    """What makes the mask good, and how it is used."""
+
+    preset: Preset = Field(
+        default="balanced",
+        description="none: what the network gives; fast: the network looks at you alone, and where nothing moves the "
+        "mask holds still (0.5 ms a frame at 1280x720 on one core, 0.9 at 1920x1080); balanced: all of the steps below "
+        "(2.0 and 2.6; where masks come late 2.9 and 3.6); fine: all of them, late masks more thoroughly (3.7 and 4.4)",
+    )
+    crop: Switch = Field(default="preset", description="the network sees the part of the picture that you are in")
+    memory: Switch = Field(
+        default="preset",
+        description="the room behind you is learned, in memory only, and each picture compared with it: sharp, current "
+        "masks of a coarse or slow network, for a camera that stands still",
+    )
+    motion: Switch = Field(
+        default="preset", description="a mask that is older than its picture is moved along with you"
+    )
+    time: Switch = Field(default="preset", description="where nothing moves, the mask holds still")
+    edges: Switch = Field(
+        default="preset", description="the outline follows your colours; specks in the room and holes in you go"
+    )
+    colours: Switch = Field(
+        default="preset",
+        description="the colours of the room behind you are taken out of your outline, and a green screen's light out "
+        "of all of you",
+    )
+
+    max_age_ms: float = Field(
+        default=500.0,
+        gt=0,
+        le=10_000,
+        description="a mask older than this is not trusted: the cover goes out in its place",
+    )
+    pairing: Literal["auto", "exact", "newest"] = Field(
+        default="auto",
+        description="exact: each frame waits for its own mask, but never until the next frame is due; newest: it goes "
+        "out at once with the newest mask; auto: exact where the network is fast enough",
+    )
+
+
+class BackgroundSettings(_Section):
+    """What stands behind you."""
+
+    show: Annotated[str, _spec(BackgroundSpec.parse)] = Field(
+        default="#3b4a57",
+        description="a path (image, GIF, video), #rrggbb, blur, blur:0.7, or none: your room as it is",
+    )
+    fit: Fit = Field(
+        default="cover", description="cover fills the picture and cuts, contain shows all with bars, stretch distorts"
+    )
+    light_wrap: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="how much of the background's light falls on your outline, 0 to 1, as if you stood there",
+    )
+
+
+class OutputSettings(_Section):
+    """Where the picture goes."""
+
+    sink: Annotated[str, _spec(SinkSpec.parse)] = Field(
+        default="auto",
+        description="auto (the virtual camera \"VBG Camera\": v4l2loopback's where there is one, else PipeWire's), "
+        "virtualcam[:NAME], pipewire[:NAME], both[:NAME] (these two at once), file:OUT.mp4, file:OUT.mkv, null",
+    )
+    size: Annotated[str, AfterValidator(_size_or_auto)] = Field(
+        default="auto", description="auto is the source's size; it stays the same for as long as the program runs"
+    )
+    mirror: bool = Field(default=False, description="show yourself as in a mirror; the background is not turned")
+    on_demand: bool = Field(
+        default=True,
+        description="the camera is on only while some program reads the virtual one, where that can be told (Linux); "
+        "until then the background alone is there",
+    )
+
+
+class Settings(_Section):
+    """All of them; the sections of the config file."""
+
+    camera: CameraSettings = CameraSettings()
+    model: ModelSettings = ModelSettings()
+    mask: MaskSettings = MaskSettings()
+    background: BackgroundSettings = BackgroundSettings()
+    output: OutputSettings = OutputSettings()
+
+
+def default_path() -> Path:
+    """The user's config file; it need not exist."""
+    return Path(platformdirs.user_config_dir("vbgcam", appauthor=False)) / CONFIG_FILE
+
+
+def data_folder() -> Path:
+    """Where plates and added models are kept."""
+    return Path(platformdirs.user_data_dir("vbgcam", appauthor=False))
+
+
+def load(path: Path | None = None, overrides: Mapping[str, str] | None = None) -> Settings:
+    """`path`: a config file that must exist; None is the user's own, if there is one. `overrides`: texts by
+    "section.key". Raises ConfigError with every mistake."""
+    problems: list[str] = []
+    tree: dict[str, Any] = {}
+    where: dict[str, str] = {}
+    file = path or default_path()
+    if path is not None or file.exists():
+        tree = _read(file, problems)
+        where = {
+            f"{section}.{key}": str(file) for section, table in tree.items() if isinstance(table, dict) for key in table
+        }
+    for name, text in (overrides or {}).items():
+        section, dot, key = name.partition(".")
+        known = _known()
+        if name not in known:
+            problems.append(f"--set {name}={text}: there is no setting {name!r}{nearest(name, list(known))}")
+            continue
+        assert dot
+        table = tree.setdefault(section, {})
+        if isinstance(table, dict):
+            table[key] = _value(text, known[name])
+            where[name] = "command line"
+    try:
+        settings = Settings.model_validate(tree)
+    except ValidationError as exc:
+        errors = exc.errors()
+        problems += [_problem(error, where, str(file)) for error in errors[:_MOST_PROBLEMS]]
+        if len(errors) > _MOST_PROBLEMS:
+            problems.append(f"{file}: and {len(errors) - _MOST_PROBLEMS} mistakes more")
+    else:
+        if not problems:
+            return settings
+    raise ConfigError([_cut(problem) for problem in problems])
+
+
+def changed(settings: Settings, values: Mapping[str, object]) -> Settings:
+    """The settings with other values, by "section.key". Raises ConfigError with every mistake."""
+    known, problems = _known(), []
+    tree = settings.model_dump()
+    for name, value in values.items():
+        if name in known:
+            section, _, key = name.partition(".")
+            tree[section][key] = value
+        else:
+            problems.append(f"there is no setting {name!r}{nearest(name, list(known))}")
+    try:
+        new = Settings.model_validate(tree)
+    except ValidationError as exc:
+        problems += [_problem(error, {}, "chosen") for error in exc.errors()[:_MOST_PROBLEMS]]
+    else:
+        if not problems:
+            return new
+    raise ConfigError([_cut(problem) for problem in problems])
+
+
+def differing(one: Settings, other: Settings) -> dict[str, object]:
+    """The other's values, by "section.key", where the two differ."""
+    before, after = one.model_dump(), other.model_dump()
+    return {
+        f"{section}.{key}": value
+        for section, table in after.items()
+        for key, value in table.items()
+        if before[section][key] != value
+    }
+
+
+def value(settings: Settings, name: str) -> object:
+    """Of a setting that there is, by "section.key"."""
+    section, _, key = name.partition(".")
+    return getattr(getattr(settings, section), key)
+
+
+def example() -> str:
+    """The text of config.example.toml: every setting, explained, at its default."""
+    lines = [
+        "# Settings of vbgcam, each at its default. `vbgcam config path` says where your own file belongs;",
+        "# put into it only what you want otherwise. Options on the command line win over the file.",
+    ]
+    for section, model in _sections():
+        lines += ["", f"# {model.__doc__}", f"[{section}]"]
+        for key, field in model.model_fields.items():
+            lines += _wrapped(field.description or "")
+            lines.append(f"{key} = {_toml(field.default)}")
+    return "\n".join(lines) + "\n"
+
+
+def describe(settings: Settings) -> str:
+    """The settings in force, as TOML."""
+    lines: list[str] = []
+    for section, _ in _sections():
+        lines += ["", f"[{section}]"]
+        lines += [f"{key} = {_toml(value)}" for key, value in getattr(settings, section)]
+    return "\n".join(lines[1:]) + "\n"
+
+
+def _sections() -> Iterator[tuple[str, type[BaseModel]]]:
+    for section, field in Settings.model_fields.items():
+        model = field.annotation
+        assert isinstance(model, type)
+        yield section, model
+
+
+def _known() -> dict[str, FieldInfo]:
+    """Every setting by "section.key"."""
+    return {f"{section}.{key}": field for section, model in _sections() for key, field in model.model_fields.items()}
+
+
+def _read(file: Path, problems: list[str]) -> dict[str, Any]:
+    try:
+        return toml_reader.read(file)
+    except FileNotFoundError:
+        problems.append(f"{file}: there is no such config file; `vbgcam config example > {file}` makes one")
+    except ValueError as exc:
+        problems.append(f"{file} is {exc}")
+    except OSError as exc:
+        problems.append(f"{file}: cannot be read: {exc.strerror}")
+    return {}
+
+
+def _value(text: str, field: FieldInfo) -> object:
+    """A text from the command line as the type of the setting; what does not fit stays text, for the check to name."""
+    if isinstance(field.default, str) and int not in get_args(field.annotation):
+        return text
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _problem(error: ErrorDetails, where: Mapping[str, str], file: str) -> str:
+    names = [str(part) for part in error["loc"]]
+    name = ".".join(names)
+    place = where.get(name, file)
+    if error["type"] == "extra_forbidden":
+        known = list(_known()) if len(names) > 1 else [section for section, _ in _sections()]
+        kind = "setting" if len(names) > 1 else "section"
+        return f"{place}: there is no {kind} {name!r}{nearest(name, known)}"
+    if error["type"] == "value_error":
+        return f"{place}: {name}: {error['ctx']['error']}"
+    value = error["input"]
+    value = _toml(value) if isinstance(value, str | bool | float) else toml_reader.brief(value)
+    if error["type"] == "string_pattern_mismatch":
+        return f"{place}: {name} = {value}: 64 hexadecimal digits, or empty"
+    return f"{place}: {name} = {value}: {error['msg'].removeprefix('Input ')}"
+
+
+def _cut(problem: str) -> str:
+    """The mistake without most of what a value of thousands of characters makes of it."""
+    half = _LONGEST_PROBLEM // 2
+    return problem if len(problem) <= _LONGEST_PROBLEM else f"{problem[:half]}...{problem[-half:]}"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:.1f}"
+    return str(value)
+
+
+def _wrapped(text: str, width: int = 116) -> list[str]:
+    import textwrap
+
+    return [f"# {line}" for line in textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)]

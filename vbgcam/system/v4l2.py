@@ -1,0 +1,237 @@
+"""Linux's video devices, as far as both the camera and the virtual camera need them: which nodes there are, what a
+driver says of itself, its format and rate, and who holds a node open.
+
+A few ioctls by `fcntl` and `struct`, written out because the libraries for it are GPL-3.0-only or need a compiler. The
+layouts are those of <linux/videodev2.h> on 64-bit machines (PyTorch runs on no other). Errors stay `OSError`: what an
+errno means to a person depends on the caller, who translates it.
+
+Linux only (`fcntl`): import it inside the functions that run there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+from vbgcam.core.frames import U8, Size
+
+SYSFS: Final = Path("/sys/class/video4linux")
+PROC: Final = Path("/proc")
+DEV: Final = Path("/dev")
+
+CAPTURE: Final = 1
+"""V4L2_BUF_TYPE_VIDEO_CAPTURE: what a camera's reader asks for."""
+OUTPUT: Final = 2
+"""V4L2_BUF_TYPE_VIDEO_OUTPUT: what a virtual camera's writer asks for."""
+
+CAP_CAPTURE: Final = 0x1
+CAP_OUTPUT: Final = 0x2
+CAP_STREAMING: Final = 0x0400_0000
+_CAP_DEVICE_CAPS: Final = 0x8000_0000
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One /dev/videoN. `label`: the name that the driver gave it in sysfs; apps show it."""
+
+    path: Path
+    label: str
+
+    @property
+    def number(self) -> int:
+        return int(self.path.name.removeprefix("video"))
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """What a driver says of a node. `version` is the kernel's in most drivers. `caps` are the node's own where the
+    driver tells them apart from its whole device's: a webcam has a second node for metadata, which gives no pictures.
+    """
+
+    driver: str
+    card: str
+    bus: str
+    version: str
+    caps: int
+
+    @property
+    def captures(self) -> bool:
+        return bool(self.caps & CAP_CAPTURE)
+
+    @property
+    def outputs(self) -> bool:
+        return bool(self.caps & CAP_OUTPUT)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """`fourcc`: four characters such as "YUYV", "MJPG", "YU12" (I420)."""
+
+    size: Size
+    fourcc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that has a node open. `write_only`: as pyvirtualcam does it; readers ask for more."""
+
+    pid: int
+    name: str
+    write_only: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name} (pid {self.pid})"
+
+
+def nodes(sysfs: Path = SYSFS) -> list[Node]:
+    """The video nodes in the order of their numbers, without opening any. [] where the kernel has no video devices."""
+    found = []
+    for entry in sysfs.glob("video*"):
+        try:
+            label = (entry / "name").read_text(errors="replace").rstrip("\n")
+        except OSError:  # unplugged between the listing and the look
+            continue
+        if entry.name.removeprefix("video").isdecimal():
+            found.append(Node(DEV / entry.name, label))
+    return sorted(found, key=lambda node: node.number)
+
+
+def holders(path: Path | str, proc: Path = PROC) -> list[Holder]:
+    """Who has the node open, by a look through /proc/*/fd (9 ms); processes of other users stay unseen without root."""
+    found = []
+    for process in proc.iterdir():
+        if not process.name.isdecimal():
+            continue
+        try:
+            fds = [entry.name for entry in (process / "fd").iterdir() if _target(entry) == str(path)]
+            modes = [mode for fd in fds if (mode := _mode(process / "fdinfo" / fd)) is not None]
+            if modes:
+                name = (process / "comm").read_text(errors="replace").rstrip("\n")
+                found.append(Holder(int(process.name), name, os.O_WRONLY in modes))
+        except OSError:  # it has ended meanwhile, or it is another user's
+            continue
+    return sorted(found, key=lambda holder: holder.pid)
+
+
+def _target(entry: Path) -> str:
+    try:
+        return str(entry.readlink())
+    except OSError:  # closed meanwhile, as in this process the descriptor of the listing itself
+        return ""
+
+
+def _mode(info: Path) -> int | None:
+    """The access mode in /proc/PID/fdinfo/N, whose `flags` are octal; None where it was closed meanwhile."""
+    try:
+        flags = [line for line in info.read_text().splitlines() if line.startswith("flags:")]
+    except FileNotFoundError:
+        return None
+    return int(flags[0].split()[1], 8) & os.O_ACCMODE if flags else None
+
+
+@contextmanager
+def opened(path: Path | str) -> Iterator[int]:
+    """The node's file descriptor, opened for reading and writing without waiting. Raises OSError."""
+    fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def query(path: Path | str) -> Capability:
+    """Opens the node for a moment, which lights no camera's LED. Raises OSError."""
+    with opened(path) as fd:
+        return capability(fd)
+
+
+def capability(fd: int) -> Capability:
+    """VIDIOC_QUERYCAP."""
+    reply = exchange(fd, _READ, 0, bytes(104))
+    driver, card, bus, version, caps, device_caps = struct.unpack_from("16s32s32s3I", reply)
+    return Capability(
+        driver=_text(driver),
+        card=_text(card),
+        bus=_text(bus),
+        version=f"{version >> 16}.{version >> 8 & 255}.{version & 255}",
+        caps=device_caps if caps & _CAP_DEVICE_CAPS else caps,
+    )
+
+
+def get_format(fd: int, kind: int) -> Format | None:
+    """VIDIOC_G_FMT; None where nothing is agreed yet. `kind`: CAPTURE or OUTPUT. Raises OSError."""
+    reply = exchange(fd, _BOTH, 4, struct.pack("I204x", kind))
+    width, height, fourcc = struct.unpack_from("II4s", reply, 8)
+    if not (width and height):  # v4l2loopback before its first writer
+        return None
+    return Format(Size(width, height), fourcc.decode("ascii", errors="replace"))
+
+
+def get_rate(fd: int, kind: int) -> float:
+    """VIDIOC_G_PARM: frames a second; 0.0 where the driver does not say."""
+    return _rate(exchange(fd, _BOTH, 21, struct.pack("I200x", kind)))
+
+
+def set_rate(fd: int, kind: int, fps: float) -> float:
+    """VIDIOC_S_PARM: asks for a rate and returns the one that the driver took."""
+    interval = 1 / Fraction(fps).limit_denominator(1001)
+    ask = struct.pack("5I184x", kind, 0, 0, interval.numerator, interval.denominator)
+    return _rate(exchange(fd, _BOTH, 22, ask))
+
+
+def write(fd: int, frame: U8) -> int:
+    """Hands a picture to the driver, without the interpreter's lock; how many bytes it took. Raises OSError."""
+    return os.write(fd, frame.data)
+
+
+def stream_on(fd: int, kind: int) -> None:
+    """VIDIOC_STREAMON."""
+    exchange(fd, _WRITE, 18, struct.pack("i", kind))
+
+
+def stream_off(fd: int, kind: int) -> None:
+    """VIDIOC_STREAMOFF."""
+    exchange(fd, _WRITE, 19, struct.pack("i", kind))
+
+
+def subscribe(fd: int, event: int) -> None:
+    """VIDIOC_SUBSCRIBE_EVENT, with the state as it is now as the first one. Raises OSError where there is none such."""
+    exchange(fd, _WRITE, 90, struct.pack("3I20x", event, 0, 1))
+
+
+def event(fd: int) -> tuple[int, bytes]:
+    """VIDIOC_DQEVENT: its type and its 64 bytes of payload. Raises OSError where none waits."""
+    reply = exchange(fd, _READ, 89, bytes(136))
+    return int(struct.unpack_from("I", reply)[0]), reply[8:72]
+
+
+def exchange(fd: int, direction: int, number: int, payload: bytes) -> bytes:
+    """One ioctl of the video type 'V': sends `payload`, whose length is part of the request's number, and returns what
+    the driver made of it. `direction`: 1 the program writes, 2 it reads, 3 both. Raises OSError."""
+    request = direction << 30 | len(payload) << 16 | ord("V") << 8 | number
+    buffer = bytearray(payload)
+    while True:
+        try:
+            fcntl.ioctl(fd, request, buffer)
+        except InterruptedError:  # fcntl.ioctl does not try again by itself after a signal
+            continue
+        return bytes(buffer)
+
+
+_WRITE, _READ, _BOTH = 1, 2, 3
+
+
+def _rate(parameters: bytes) -> float:
+    numerator, denominator = struct.unpack_from("II", parameters, 12)
+    return float(denominator / numerator) if numerator else 0.0
+
+
+def _text(field: bytes) -> str:
+    return field.partition(b"\0")[0].decode(errors="replace")
