@@ -43,7 +43,7 @@ What was said, at most 5 MB; no pictures.
 .I ~/.cache/vbgcam
 Networks made ready for this machine, and thumbnails; may be deleted.
 .SH EXIT STATUS
-0: done. 1: the work failed; one line says why and what mends it. 2: wrong usage or settings. 130: interrupted.
+0: done. 1: the work failed; one line says why and what fixes it. 2: wrong usage or settings. 130: interrupted.
 .SH SEE ALSO
 .BR vbgcam\-setup (1),
 .BR modprobe.d (5),

@@ -1,4 +1,4 @@
-"""A stand-in for the running program as it is controlled. It implements the whole `Desk` and misbehaves on demand.
+"""A stand-in for the running program as it is controlled. All of `ControlApi`; misbehaves on demand.
 
     python -m tests.desks FOLDER
 
@@ -25,7 +25,7 @@ import numpy as np
 
 from vbgcam.control import Shot
 from vbgcam.control.client import Client
-from vbgcam.control.instance import Place
+from vbgcam.control.instance import Instance
 from vbgcam.control.server import Server
 from vbgcam.core.errors import BackgroundError, ConfigError, ControlError
 
@@ -66,7 +66,7 @@ def status() -> dict[str, Any]:
             "background": {"show": "blur:0.7", "fit": "cover", "light_wrap": 0.3},
             "output": {"sink": "auto", "mirror": False},
         },
-        "troubles": [{"at": 1764201600.0, "what": "the camera was lost", "mend": "plug it in again", "now": False}],
+        "troubles": [{"at": 1764201600.0, "what": "the camera was lost", "fix": "plug it in again", "now": False}],
         "config": {"path": "/home/me/.config/vbgcam/config.toml", "problems": []},
         "loading": None,
         "welcomed": True,
@@ -109,7 +109,7 @@ def choices() -> dict[str, Any]:
             {"name": "balanced", "label": "Balanced", "cost": "some work"},
             {"name": "best", "label": "Best", "cost": "most work"},
         ],
-        "virtual": {"there": True, "name": "VBG Camera", "mend": ""},
+        "virtual": {"there": True, "name": "VBG Camera", "fix": ""},
         "autostart": False,
     }
 
@@ -250,7 +250,7 @@ class FakeDesk:
     def snapshot(self) -> bytes:
         self._begin("snapshot")
         if not self.frames:
-            raise ControlError("nothing has been sent yet", mend="wait a moment")
+            raise ControlError("nothing has been sent yet", fix="wait a moment")
         return cv2.imencode(".png", np.zeros((72, 128, 3), np.uint8))[1].tobytes()
 
     def looking(self, begins: bool) -> None:
@@ -336,12 +336,12 @@ def controlled(folder: Path, desk: FakeDesk | None = None, assets: Path | None =
     """A program that runs, with a real server, in a runtime folder below `folder`."""
     desk = FakeDesk(folder / "gallery") if desk is None else desk
     (folder / "run").mkdir(mode=0o700, exist_ok=True)
-    place = Place(folder / "run" / "vbgcam")
+    place = Instance(folder / "run" / "vbgcam")
     with place:
         server = Server(desk, place, folder if assets is None else assets, folder / "uploads")
         server.start()
         try:
-            yield Controlled(desk, place, server, Client(Place(place.folder)))
+            yield Controlled(desk, place, server, Client(Instance(place.folder)))
         finally:
             server.stop()
 
@@ -349,7 +349,7 @@ def controlled(folder: Path, desk: FakeDesk | None = None, assets: Path | None =
 @dataclass(frozen=True)
 class Controlled:
     desk: FakeDesk
-    place: Place
+    place: Instance
     server: Server
     client: Client
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vbgcam.camera import Captured, Got
+from vbgcam.camera import Captured, Negotiated
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import U8, Backdrop, Planes, RawFrame, SafeFrame, Size
-from vbgcam.output import Audience
+from vbgcam.output import ReaderMonitor
 from vbgcam.segment import Probability
 
 SECRET = (200, 16, 240)
@@ -73,15 +73,15 @@ class FakeSource:
     number: int = 0
     _close: threading.Event = field(default_factory=threading.Event)
 
-    def expected(self) -> Got | None:
-        return Got("fake", self.size, 30.0)
+    def expected(self) -> Negotiated | None:
+        return Negotiated("fake", self.size, 30.0)
 
-    def open(self) -> Got:
+    def open(self) -> Negotiated:
         self.opened += 1
         if self.open_errors:
             raise self.open_errors.pop(0)
         self._close.clear()
-        return Got("fake", self.size, 30.0)
+        return Negotiated("fake", self.size, 30.0)
 
     def read(self) -> Captured | None:
         while self.gate is not None and not self.gate.acquire(timeout=0.01):
@@ -197,19 +197,19 @@ class FakeAudience:
 
 
 class Seat:
-    """See `vbgcam.output.Audience`."""
+    """See `vbgcam.output.ReaderMonitor`."""
 
-    def __init__(self, audience: FakeAudience) -> None:
-        self._audience = audience
+    def __init__(self, reader_monitor: FakeAudience) -> None:
+        self._reader_monitor = reader_monitor
         self.closed = False
 
     def watched(self, timeout: float) -> bool:
         assert not self.closed, "an audience was asked after its end"
-        audience = self._audience
-        with audience.changed:
-            before = audience.there
-            audience.changed.wait_for(lambda: audience.there != before, timeout)
-            return audience.there
+        reader_monitor = self._reader_monitor
+        with reader_monitor.changed:
+            before = reader_monitor.there
+            reader_monitor.changed.wait_for(lambda: reader_monitor.there != before, timeout)
+            return reader_monitor.there
 
     def close(self) -> None:
         self.closed = True
@@ -252,7 +252,7 @@ class FakeOutput:
             self.frames.append(frame.planes.data.copy())
         self.notify(self)
 
-    def audience(self) -> Audience | None:
+    def reader_monitor(self) -> ReaderMonitor | None:
         assert self.is_open
         return None if self.readers is None else self.readers.seat()
 

@@ -65,7 +65,7 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
     return bytes(out)
 
 
-def png_mended(data: bytes) -> bytes:
+def png_fixed(data: bytes) -> bytes:
     """With right check sums, so that the damage gets past them."""
     out, at = bytearray(data[:8]), 8
     while at + 12 <= len(data):
@@ -191,7 +191,7 @@ def picture_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
         seed = chance.choice(seeds)
         data = mutated(seed.read_bytes(), chance)
         path = folder / f"case.{seed.name}"
-        path.write_bytes(png_mended(data) if seed.suffix == ".png" and chance.random() < 0.8 else data)
+        path.write_bytes(png_fixed(data) if seed.suffix == ".png" and chance.random() < 0.8 else data)
         return path
 
     def read(path: Path) -> None:
@@ -226,7 +226,7 @@ def animation_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]
         seed = chance.choice(seeds)
         data = mutated(seed.read_bytes(), chance)
         path = folder / f"case{seed.suffix}"
-        path.write_bytes(png_mended(data) if seed.suffix == ".png" and chance.random() < 0.8 else data)
+        path.write_bytes(png_fixed(data) if seed.suffix == ".png" and chance.random() < 0.8 else data)
         return path
 
     def read(path: Path) -> None:
@@ -244,9 +244,9 @@ def film_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
     from tests.clips import film, rooms
     from vbgcam.background.files import open_file
     from vbgcam.core.frames import Size
-    from vbgcam.media.video_reader import Film
+    from vbgcam.media.video_reader import VideoReader
     from vbgcam.offline.videos import Look, convert
-    from vbgcam.segment.pass_through import Everything
+    from vbgcam.segment.pass_through import PassThrough
 
     seeds = [
         film(folder / "a.mp4", rooms(12), sound="aac", faststart=True),
@@ -267,7 +267,7 @@ def film_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
         return path
 
     def read(path: Path) -> None:
-        with Film(path) as opened:
+        with VideoReader(path) as opened:
             for number, shot in enumerate(opened):
                 assert shot.lasts > 0
                 if number >= FRAMES:
@@ -286,7 +286,7 @@ def film_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
             number += 1
             return number > FRAMES
 
-        convert(path, path.with_name("out.mp4"), Everything(), Look(None), stop=stop)
+        convert(path, path.with_name("out.mp4"), PassThrough(), Look(None), stop=stop)
 
     return read, case
 

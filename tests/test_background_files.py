@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vbgcam.background import open_background
-from vbgcam.background.files import Film, _Shot, open_file
+from vbgcam.background.files import MovingBackground, _Shot, open_file
 from vbgcam.background.still import Still
 from vbgcam.core.errors import BackgroundError, MediaError
 from vbgcam.core.frames import Planes, Size
@@ -39,7 +39,7 @@ class FakeReel:
 
     def read(self) -> _Shot | None:
         if self.reads == self.fail_at:
-            raise MediaError("film.mp4 cannot be read any more", mend="plug the disk in")
+            raise MediaError("film.mp4 cannot be read any more", fix="plug the disk in")
         self.reads += 1
         self.now += self.seconds_each
         if self.position >= len(self.durations):
@@ -59,12 +59,12 @@ class FakeReel:
         return self.now
 
 
-def number(film: Film, seconds: float) -> int:
+def number(film: MovingBackground, seconds: float) -> int:
     return int(film.at(seconds).planes.y[0, 0])
 
 
-def playing(reel: FakeReel) -> Film:
-    return Film(reel, SIZE, clock=reel.clock)
+def playing(reel: FakeReel) -> MovingBackground:
+    return MovingBackground(reel, SIZE, clock=reel.clock)
 
 
 def due(durations: list[Fraction], seconds: float) -> int:
@@ -123,7 +123,7 @@ def test_a_slow_film_shows_one_shot_after_the_other() -> None:
 
 def test_a_film_that_is_to_be_exact_keeps_its_rate_however_slow_it_is_to_read() -> None:
     reel = FakeReel([Fraction(1, 60)] * 50, seconds_each=0.1)
-    film = Film(reel, SIZE, exact=True, clock=reel.clock)
+    film = MovingBackground(reel, SIZE, exact=True, clock=reel.clock)
     assert [number(film, tick / 30) for tick in range(10)] == list(range(0, 20, 2))
 
 
@@ -181,7 +181,7 @@ def test_closing_a_film_closes_its_reel() -> None:
 COLORS = [(250, 20, 20), (20, 250, 20), (20, 20, 250), (250, 250, 250)]
 
 
-def color(film: Still | Film, seconds: float) -> tuple[int, int, int]:
+def color(film: Still | MovingBackground, seconds: float) -> tuple[int, int, int]:
     """The nearest of COLORS or black at that time."""
     pixel = to_rgb(film.at(seconds).planes)[4, 4].astype(int)
     return min([*COLORS, (0, 0, 0)], key=lambda known: int(np.abs(pixel - known).sum()))

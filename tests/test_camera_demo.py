@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from vbgcam.camera import Captured, Source, Wanted, drawn, open_source
+from vbgcam.camera import Captured, Requested, Source, drawn, open_source
 from vbgcam.camera.demo import DemoCamera, DemoSource
 from vbgcam.core.frames import Size
 from vbgcam.core.specs import SourceSpec
@@ -69,7 +69,7 @@ def test_a_frame_stays_as_it_is_while_later_ones_are_made() -> None:
 
 
 def test_the_spec_demo_opens_it_at_the_wanted_size_and_rate() -> None:
-    source = open_source(SourceSpec.parse("demo"), Wanted(SIZE, 25.0))
+    source = open_source(SourceSpec.parse("demo"), Requested(SIZE, 25.0))
     expected = source.expected()
     got = source.open()
     source.close()

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from vbgcam.camera import Got, Wanted, device
+from vbgcam.camera import Negotiated, Requested, device
 from vbgcam.camera.base import Broken, CameraInfo, Layout, Mode
 from vbgcam.camera.device import DeviceSource
 from vbgcam.core.errors import CameraError
@@ -84,10 +84,10 @@ class FakeSystem:
     def at(self, path: str) -> CameraInfo:
         return CameraInfo("At", path, "", "")
 
-    def expected(self, camera: CameraInfo, wanted: Wanted) -> Got:
-        return Got(camera.name, wanted.size, wanted.fps)
+    def expected(self, camera: CameraInfo, wanted: Requested) -> Negotiated:
+        return Negotiated(camera.name, wanted.size, wanted.fps)
 
-    def start(self, camera: CameraInfo, wanted: Wanted) -> FakeStream:
+    def start(self, camera: CameraInfo, wanted: Requested) -> FakeStream:
         stream = next(self.streams)
         if isinstance(stream, Exception):
             raise stream
@@ -110,7 +110,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def source(
     *streams: FakeStream | Exception, target: str = "0", found: Iterable[CameraInfo] = (CAMERA,)
 ) -> DeviceSource:
-    return DeviceSource(target, Wanted(SIZE), FakeSystem(iter(streams), list(found)))
+    return DeviceSource(target, Requested(SIZE), FakeSystem(iter(streams), list(found)))
 
 
 def stream(clock: Clock, *script: U8 | Broken | None, **more: object) -> FakeStream:
@@ -120,7 +120,7 @@ def stream(clock: Clock, *script: U8 | Broken | None, **more: object) -> FakeStr
 def test_open_returns_with_the_first_picture_and_read_begins_with_it(clock: Clock) -> None:
     pictures = [np.full(SIZE.i420_bytes, value, np.uint8) for value in (1, 2, 3)]
     camera = source(stream(clock, None, None, *pictures))
-    assert camera.open() == Got("Cam", SIZE, 30.0, "YU12")
+    assert camera.open() == Negotiated("Cam", SIZE, 30.0, "YU12")
     assert [read.planes.y[0, 0] for read in (camera.read(), camera.read(), camera.read()) if read] == [1, 2, 3]
 
 
@@ -303,7 +303,7 @@ def test_close_does_not_wait_for_a_camera_that_hangs_which_is_released_when_it_c
     hold.set()
     thread.join(30)
     assert hanging.released == 1
-    assert results == [Got("Cam", SIZE, 30.0, "YU12") if opening else None]
+    assert results == [Negotiated("Cam", SIZE, 30.0, "YU12") if opening else None]
     assert camera.read() is None
 
 
@@ -315,7 +315,7 @@ def test_the_first_camera_stands_in_for_number_0_and_the_log_says_so_once(
         stream(clock, GOOD, note="asked for more"), stream(clock, GOOD, note="asked for more"), found=[other]
     )
     with caplog.at_level(logging.INFO, "vbgcam"):
-        assert camera.expected() == Got("Other", SIZE, 30.0)
+        assert camera.expected() == Negotiated("Other", SIZE, 30.0)
         assert camera.open().label == "Other"
         camera.open()
     assert [record.getMessage() for record in caplog.records] == [

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vbgcam.camera import Wanted, elsewhere, listing
+from vbgcam.camera import Requested, elsewhere, listing
 from vbgcam.camera.base import Broken, CameraInfo, Layout
 from vbgcam.camera.elsewhere import Elsewhere, PumpedStream
 from vbgcam.camera.unpack import unpacker
@@ -20,7 +20,7 @@ from vbgcam.core.frames import U8, Size
 from vbgcam.pixels.convert import color_yuv
 
 SIZE = Size(64, 48)
-WANTED = Wanted(SIZE)
+WANTED = Requested(SIZE)
 
 
 def picture(blue: int, size: Size = SIZE) -> U8:
@@ -66,7 +66,7 @@ class Capture:
         self.released.set()
 
 
-def pumped(capture: Capture, wanted: Wanted = WANTED, backend: int = cv2.CAP_MSMF) -> PumpedStream:
+def pumped(capture: Capture, wanted: Requested = WANTED, backend: int = cv2.CAP_MSMF) -> PumpedStream:
     return PumpedStream(capture, backend, wanted)  # type: ignore[arg-type]
 
 
@@ -145,15 +145,15 @@ def test_what_the_camera_gives_is_read_back() -> None:
 @pytest.mark.parametrize(
     ("wanted", "backend", "mjpg"),
     [
-        (Wanted(Size(1280, 720)), cv2.CAP_DSHOW, True),
-        (Wanted(Size(640, 480)), cv2.CAP_DSHOW, False),
-        (Wanted(Size(1280, 720)), cv2.CAP_MSMF, False),
-        (Wanted(Size(640, 480), format="mjpg"), cv2.CAP_MSMF, True),
-        (Wanted(Size(1280, 720), format="yuyv"), cv2.CAP_DSHOW, False),
+        (Requested(Size(1280, 720)), cv2.CAP_DSHOW, True),
+        (Requested(Size(640, 480)), cv2.CAP_DSHOW, False),
+        (Requested(Size(1280, 720)), cv2.CAP_MSMF, False),
+        (Requested(Size(640, 480), format="mjpg"), cv2.CAP_MSMF, True),
+        (Requested(Size(1280, 720), format="yuyv"), cv2.CAP_DSHOW, False),
     ],
 )
 def test_jpeg_is_asked_for_where_it_was_forced_or_directshow_would_be_slow(
-    wanted: Wanted, backend: int, mjpg: bool
+    wanted: Requested, backend: int, mjpg: bool
 ) -> None:
     capture = Capture()
     stream = pumped(capture, wanted, backend)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.clips import SIZE, film, grey, sound_only
-from vbgcam.camera import Got, Source, Wanted, open_source
+from vbgcam.camera import Negotiated, Requested, Source, open_source
 from vbgcam.camera.file import FileSource, LeaveOut, Pace, Show
 from vbgcam.core.errors import CameraError
 from vbgcam.core.specs import SourceSpec
@@ -70,10 +70,10 @@ def read_all(source: FileSource, most: int = 1000) -> Iterator[tuple[int, float]
 
 
 def test_the_spec_opens_it(clip: Path) -> None:
-    source: Source = open_source(SourceSpec.parse(f"file:{clip}?loop=1&pace=max"), Wanted(SIZE))
-    assert source.expected() == Got("clip.mp4", SIZE, 25.0)
+    source: Source = open_source(SourceSpec.parse(f"file:{clip}?loop=1&pace=max"), Requested(SIZE))
+    assert source.expected() == Negotiated("clip.mp4", SIZE, 25.0)
     assert not source.clocked
-    assert source.open() == Got("clip.mp4", SIZE, 25.0)
+    assert source.open() == Negotiated("clip.mp4", SIZE, 25.0)
     source.close()
 
 

@@ -20,7 +20,7 @@ if sys.platform != "linux":
 
 import grp
 
-from vbgcam.camera import Wanted, linux, listing
+from vbgcam.camera import Requested, linux, listing
 from vbgcam.camera import v4l2 as capture
 from vbgcam.camera.base import Broken, CameraInfo, Layout, Mode
 from vbgcam.camera.choose import Choice
@@ -223,12 +223,12 @@ def test_a_slow_size_is_noted_with_the_faster_one() -> None:
     camera = CameraInfo(
         "Cam", "/dev/video0", "", "", (Mode("YUYV", HD, (10.0,)), Mode("YUYV", Size(640, 360), (30.0,)))
     )
-    note = Linux().start(camera, Wanted(HD)).note
+    note = Linux().start(camera, Requested(HD)).note
     assert note == "Cam gives 1280x720 at 10 frames a second at most; 640x360 would be faster (camera.size)"
 
 
 def test_what_is_expected_is_known_without_opencv() -> None:
-    got = Linux().expected(CAMERA, Wanted(HD))
+    got = Linux().expected(CAMERA, Requested(HD))
     assert (got.label, got.size, got.fps, got.format) == ("Cam", HD, 30.0, "YUYV")
     assert Capture.made == []
 
@@ -290,7 +290,7 @@ def test_a_camera_without_permission_is_refused_before_opencv_is_asked() -> None
     camera = CameraInfo("Cam", "/dev/video0", "", "", problem=errno.EACCES)
     for ask in (Linux().expected, Linux().start):
         with pytest.raises(CameraError, match="no permission; run `sudo usermod -aG"):
-            ask(camera, Wanted(HD))
+            ask(camera, Requested(HD))
     assert Capture.made == []
 
 

@@ -106,7 +106,7 @@ def wrong(text: str) -> str:
         ("a = " + "9" * 6000, "is no TOML"),
     ],
 )
-def test_a_mistake_is_one_line_with_the_key_and_the_mend(text: str, part: str) -> None:
+def test_a_mistake_is_one_line_with_the_key_and_the_fix(text: str, part: str) -> None:
     assert part in wrong(text)
 
 

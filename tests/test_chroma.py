@@ -15,7 +15,7 @@ from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import U8, Backdrop, Planes, RawFrame, Size
 from vbgcam.core.specs import GREEN
 from vbgcam.mask import finish
-from vbgcam.media.video_reader import Film
+from vbgcam.media.video_reader import VideoReader
 from vbgcam.pixels.convert import color_yuv, from_rgb, to_rgb
 from vbgcam.render.composer import Composer
 from vbgcam.segment.chroma import ChromaKey
@@ -50,7 +50,7 @@ def test_a_real_person_before_a_screen_in_uneven_light_with_noise_and_spill(test
     with av.open(str(testdata / "clips" / "room_static_alpha.mkv")) as film:
         alphas = [picture.to_ndarray(format="gray") for picture in film.decode(video=0)]
     rng, errors = np.random.default_rng(0), []
-    for number, shot in enumerate(Film(testdata / "clips" / "room_static.mp4")):
+    for number, shot in enumerate(VideoReader(testdata / "clips" / "room_static.mp4")):
         if number % 15:
             continue
         alpha = alphas[number].astype(np.float32)[..., None] / 255

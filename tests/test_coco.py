@@ -219,8 +219,8 @@ def test_a_missing_or_damaged_image_or_annotation_is_said_by_name(maker: Maker) 
             images[name].read()
 
 
-def test_without_pycocotools_the_command_that_mends_it_is_said(maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pycocotools_the_command_that_fixes_it_is_said(maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pycocotools", None)
     with pytest.raises(MediaError) as caught:
         maker.write()
-    assert caught.value.mend == "pip install 'vbgcam[eval]'"
+    assert caught.value.fix == "pip install 'vbgcam[eval]'"

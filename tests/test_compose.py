@@ -90,9 +90,9 @@ def test_a_true_fringe_gives_the_persons_own_colour_back() -> None:
         mask = Mask(alpha, 1.0, fringe=fringe(size, (apart[0], apart[1], apart[2])))
         frame = RawFrame(Planes.filled(size, (mixed[0], mixed[1], mixed[2])).frozen(), 1.0)
         out = composer.compose(frame, mask, Backdrop(Planes.filled(size, behind).frozen())).planes
-        mended, as_it_was = (slice(24, 48), slice(0, 24)) if mirror else (slice(0, 24), slice(24, 48))
-        halves = slice(mended.start // 2, mended.stop // 2)
-        assert np.abs(out.y[:, mended] - wanted[0]).max() <= 1
+        fixed, as_it_was = (slice(24, 48), slice(0, 24)) if mirror else (slice(0, 24), slice(24, 48))
+        halves = slice(fixed.start // 2, fixed.stop // 2)
+        assert np.abs(out.y[:, fixed] - wanted[0]).max() <= 1
         assert np.abs(out.u[:, halves] - wanted[1]).max() <= 1
         assert np.abs(out.v[:, halves] - wanted[2]).max() <= 1
         assert np.abs(out.y[:, as_it_was] - wanted[0]).min() >= 20

@@ -66,7 +66,7 @@ def test_what_is_described_reads_back_as_the_same_settings(tmp_path: Path) -> No
     assert schema.load(file) == settings
 
 
-def test_ten_mistakes_are_ten_lines_each_with_file_key_value_and_mend(tmp_path: Path) -> None:
+def test_ten_mistakes_are_ten_lines_each_with_file_key_value_and_fix(tmp_path: Path) -> None:
     file = tmp_path / "bad.toml"
     file.write_text(TEN_MISTAKES)
     with pytest.raises(ConfigError) as caught:

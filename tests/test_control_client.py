@@ -20,7 +20,7 @@ from tests.desks import controlled, until
 from vbgcam.control import auth
 from vbgcam.control import client as module
 from vbgcam.control.client import Client
-from vbgcam.control.instance import Place
+from vbgcam.control.instance import Instance
 from vbgcam.core.errors import ConfigError, ControlError
 
 TOP = Path(__file__).resolve().parents[1]
@@ -46,7 +46,7 @@ def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def client_of(folder: Path) -> Client:
-    return Client(Place(folder / "run" / "vbgcam"))
+    return Client(Instance(folder / "run" / "vbgcam"))
 
 
 def line(call: Callable[[], object]) -> str:
@@ -62,15 +62,15 @@ def silent(pid: int) -> str:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def place(tmp_path: Path) -> Iterator[Instance]:
     """Held by this process."""
     (tmp_path / "run").mkdir(mode=0o700)
-    with Place(tmp_path / "run" / "vbgcam") as held:
+    with Instance(tmp_path / "run" / "vbgcam") as held:
         yield held
 
 
 @contextmanager
-def strange(place: Place, say: Say) -> Iterator[Client]:
+def strange(place: Instance, say: Say) -> Iterator[Client]:
     """A program that runs at `place` and answers with what `say` does with each connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -85,7 +85,7 @@ def strange(place: Place, say: Say) -> Iterator[Client]:
         thread.start()
         place.announce(listener.getsockname()[1])
         try:
-            yield Client(Place(place.folder))
+            yield Client(Instance(place.folder))
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             thread.join(20)
@@ -122,7 +122,7 @@ def test_a_change_is_waited_for(tmp_path: Path) -> None:
 def test_a_refused_command_raises_the_programs_own_line(tmp_path: Path) -> None:
     with controlled(tmp_path) as it:
         assert line(lambda: it.client.do({"do": "nothing"})) == "no such command"
-        it.desk.errors["snapshot"] = ControlError("nothing has been sent yet", mend="wait a moment")
+        it.desk.errors["snapshot"] = ControlError("nothing has been sent yet", fix="wait a moment")
         assert line(it.client.snapshot) == "nothing has been sent yet; wait a moment"
         with pytest.raises(ConfigError) as refused:
             it.client.do({"do": "set", "settings": {"a.b": 1, "c.d": 2}})
@@ -180,7 +180,7 @@ def test_where_nothing_runs_it_is_said(tmp_path: Path) -> None:
     said = "vbgcam is not running; `vbgcam run` starts it"
     (tmp_path / "run").mkdir(mode=0o700)
     assert line(client_of(tmp_path).status) == said
-    assert line(lambda: Client.find(Place(tmp_path / "run" / "vbgcam"))) == said
+    assert line(lambda: Client.find(Instance(tmp_path / "run" / "vbgcam"))) == said
     with running(tmp_path):
         assert client_of(tmp_path).status()["state"] == "on air"
     assert line(client_of(tmp_path).status) == said
@@ -231,8 +231,8 @@ def test_a_second_program_names_the_first(tmp_path: Path) -> None:
         assert client_of(tmp_path).status()["pid"] == process.pid
 
 
-def test_a_program_that_has_not_begun_to_listen_is_starting(place: Place) -> None:
-    assert line(Client(Place(place.folder)).status) == "vbgcam is starting; ask again in a moment"
+def test_a_program_that_has_not_begun_to_listen_is_starting(place: Instance) -> None:
+    assert line(Client(Instance(place.folder)).status) == "vbgcam is starting; ask again in a moment"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing stops a process there")
@@ -243,11 +243,11 @@ def test_a_program_that_hangs_is_said_to(tmp_path: Path, monkeypatch: pytest.Mon
         assert line(client_of(tmp_path).status) == silent(process.pid)
 
 
-def test_a_port_at_which_nobody_listens_is_said(place: Place) -> None:
+def test_a_port_at_which_nobody_listens_is_said(place: Instance) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     place.announce(port)
-    assert line(Client(Place(place.folder)).status) == silent(os.getpid())
+    assert line(Client(Instance(place.folder)).status) == silent(os.getpid())
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_a_port_at_which_nobody_listens_is_said(place: Place) -> None:
         b"HTTP/1.1 200 OK\r\nA: " + b"b" * 100_000 + b"\r\n\r\n",
     ],
 )
-def test_an_answer_that_is_none_is_no_answer(place: Place, answer: bytes) -> None:
+def test_an_answer_that_is_none_is_no_answer(place: Instance, answer: bytes) -> None:
     def say(connection: socket.socket) -> None:
         connection.recv(1 << 16)
         connection.sendall(answer)
@@ -271,7 +271,7 @@ def test_an_answer_that_is_none_is_no_answer(place: Place, answer: bytes) -> Non
 
 
 @pytest.mark.parametrize("told", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"said": '])
-def test_an_answer_that_makes_no_sense_is_said(place: Place, told: bytes) -> None:
+def test_an_answer_that_makes_no_sense_is_said(place: Instance, told: bytes) -> None:
     def say(connection: socket.socket) -> None:
         connection.recv(1 << 16)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(told), told))
@@ -284,7 +284,7 @@ def test_an_answer_that_makes_no_sense_is_said(place: Place, told: bytes) -> Non
 
 
 @pytest.mark.parametrize("told", [b"", b"{", b"[]", b"null", b'{"error": 1}', b'{"error": "", "problems": 1}'])
-def test_a_refusal_without_words_is_said_by_its_number(place: Place, told: bytes) -> None:
+def test_a_refusal_without_words_is_said_by_its_number(place: Instance, told: bytes) -> None:
     def say(connection: socket.socket) -> None:
         connection.recv(1 << 16)
         connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n%s" % (len(told), told))
@@ -294,7 +294,7 @@ def test_a_refusal_without_words_is_said_by_its_number(place: Place, told: bytes
 
 
 @pytest.mark.parametrize("reads", [True, False])
-def test_a_program_that_refuses_before_it_has_read_all_is_heard(place: Place, tmp_path: Path, reads: bool) -> None:
+def test_a_program_that_refuses_before_it_has_read_all_is_heard(place: Instance, tmp_path: Path, reads: bool) -> None:
     film = tmp_path / "film.mp4"
     with film.open("wb") as stream:
         stream.truncate(50_000_000)
@@ -309,7 +309,7 @@ def test_a_program_that_refuses_before_it_has_read_all_is_heard(place: Place, tm
         assert line(lambda: client.upload(film)) == "too large"
 
 
-def test_the_token_goes_to_the_running_program_alone(place: Place) -> None:
+def test_the_token_goes_to_the_running_program_alone(place: Instance) -> None:
     heard: list[bytes] = []
 
     def say(connection: socket.socket) -> None:

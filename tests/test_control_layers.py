@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vbgcam.core.errors import ConfigError
-from vbgcam.settings.layered import Layers
+from vbgcam.settings.layered import LayeredSettings
 from vbgcam.settings.schema import Settings
 from vbgcam.settings.state import State
 
@@ -26,10 +26,12 @@ class Home:
     def write(self, text: str) -> None:
         self.config.write_text(text)
 
-    def start(self, **overrides: str) -> tuple[Layers, State]:
+    def start(self, **overrides: str) -> tuple[LayeredSettings, State]:
         """A new run."""
         state = State(self.state)
-        return Layers(self.config, {name.replace("__", "."): text for name, text in overrides.items()}, state), state
+        return LayeredSettings(
+            self.config, {name.replace("__", "."): text for name, text in overrides.items()}, state
+        ), state
 
 
 @pytest.fixture
@@ -39,12 +41,12 @@ def home(tmp_path: Path) -> Home:
     return home
 
 
-def choose(layers: Layers, **values: object) -> None:
+def choose(layers: LayeredSettings, **values: object) -> None:
     named = {name.replace("__", "."): value for name, value in values.items()}
     layers.choose(named, layers.with_choice(named))
 
 
-def edited(layers: Layers) -> Settings | None:
+def edited(layers: LayeredSettings) -> Settings | None:
     """As the running program looks at the file: once it has changed, and once more when it rests."""
     first = layers.edited()
     return first if first is not None else layers.edited()
@@ -160,7 +162,7 @@ def test_a_file_that_goes_away_is_said_where_it_was_named(home: Home) -> None:
 
 def test_the_users_own_file_may_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    layers = Layers(None, {}, State(tmp_path / "state.json"))
+    layers = LayeredSettings(None, {}, State(tmp_path / "state.json"))
     layers.path.parent.mkdir(parents=True)
     layers.path.write_text("[output]\nmirror = true\n")
     wanted = edited(layers)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from vbgcam.control import auth
 from vbgcam.control import instance as module
 from vbgcam.control.client import Client
-from vbgcam.control.instance import Place, runtime_folder
+from vbgcam.control.instance import Instance, runtime_folder
 from vbgcam.core.errors import ControlError
 
 TOP = Path(__file__).resolve().parents[1]
@@ -87,13 +87,13 @@ def test_the_place_is_the_users_runtime_folder(tmp_path: Path, monkeypatch: pyte
     if sys.platform != "linux":
         pytest.skip("XDG_RUNTIME_DIR is Linux's")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    assert runtime_folder() == tmp_path / "vbgcam" == Place().folder
+    assert runtime_folder() == tmp_path / "vbgcam" == Instance().folder
 
 
 def test_the_running_program_is_found(folder: Path) -> None:
-    with Place(folder) as place:
+    with Instance(folder) as place:
         place.announce(40123)
-        found = Place(folder).find()
+        found = Instance(folder).find()
         assert (found.port, found.token, found.pid) == (40123, place.token, os.getpid())
         assert len(found.token) >= 43
 
@@ -102,7 +102,7 @@ def test_the_running_program_is_found(folder: Path) -> None:
 def test_the_token_is_its_owners_alone(folder: Path) -> None:
     before = os.umask(0)
     try:
-        with Place(folder) as place:
+        with Instance(folder) as place:
             place.announce(40123)
             assert mode(folder) == mode(folder.parent) == 0o700
             assert {path.name: mode(path) for path in folder.iterdir()} == {"control.json": 0o600, "vbgcam.lock": 0o600}
@@ -113,20 +113,20 @@ def test_the_token_is_its_owners_alone(folder: Path) -> None:
 def test_a_second_start_names_the_first(folder: Path) -> None:
     with holder(folder, 40123) as first:
         with pytest.raises(ControlError) as refused:
-            Place(folder).hold()
+            Instance(folder).hold()
         assert str(refused.value) == (
             f"vbgcam runs already (process {first.pid}); `vbgcam status` says how it is, `vbgcam quit` ends it"
         )
-        assert Place(folder).find().pid == first.pid
+        assert Instance(folder).find().pid == first.pid
 
 
 def test_of_many_that_start_at_once_one_runs(folder: Path) -> None:
     folder.parent.mkdir(parents=True)
-    places = [Place(folder) for _ in range(8)]
+    places = [Instance(folder) for _ in range(8)]
     ends: list[str] = []
     gate = threading.Barrier(len(places))
 
-    def start(place: Place) -> None:
+    def start(place: Instance) -> None:
         gate.wait(10)
         try:
             place.hold()
@@ -147,7 +147,7 @@ def test_of_many_that_start_at_once_one_runs(folder: Path) -> None:
 
 
 def test_who_asks_does_not_keep_it_from_starting(folder: Path) -> None:
-    with Place(folder):
+    with Instance(folder):
         pass
     stop = threading.Event()
     lines = set()
@@ -155,7 +155,7 @@ def test_who_asks_does_not_keep_it_from_starting(folder: Path) -> None:
     def ask() -> None:
         while not stop.is_set():
             try:
-                Place(folder).find()
+                Instance(folder).find()
             except ControlError as exc:
                 lines.add(exc.message)
 
@@ -164,7 +164,7 @@ def test_who_asks_does_not_keep_it_from_starting(folder: Path) -> None:
         thread.start()
     try:
         for _ in range(20):
-            with Place(folder) as place:
+            with Instance(folder) as place:
                 place.announce(40123)
     finally:
         stop.set()
@@ -175,99 +175,99 @@ def test_who_asks_does_not_keep_it_from_starting(folder: Path) -> None:
 
 def test_where_nothing_ever_ran_nothing_runs(folder: Path) -> None:
     with pytest.raises(ControlError, match=r"^vbgcam is not running; `vbgcam run` starts it$"):
-        Place(folder).find()
+        Instance(folder).find()
     assert not folder.parent.exists()
 
 
 def test_what_has_ended_is_not_running(folder: Path) -> None:
-    with Place(folder) as place:
+    with Instance(folder) as place:
         place.announce(40123)
     with pytest.raises(ControlError, match=r"^vbgcam is not running; `vbgcam run` starts it$"):
-        Place(folder).find()
+        Instance(folder).find()
 
 
 def test_what_was_killed_is_not_running_whatever_its_files_say(folder: Path) -> None:
     pid = killed(folder, 40123)
     assert written(folder)["state"] == "running"
     with pytest.raises(ControlError) as said:
-        Place(folder).find()
+        Instance(folder).find()
     assert str(said.value) == (f"vbgcam is not running: it was ended by force (process {pid}); `vbgcam run` starts it")
 
 
 def test_after_a_kill_it_starts_again_with_the_same_port_and_token(folder: Path) -> None:
     killed(folder, 40123)
     token = written(folder)["token"]
-    with Place(folder) as place:
+    with Instance(folder) as place:
         assert (place.port, place.token) == (40123, token)
         place.announce(40123)
-        assert Place(folder).find().token == token
+        assert Instance(folder).find().token == token
 
 
 def test_what_is_held_but_not_announced_is_starting(folder: Path) -> None:
-    with Place(folder) as place:
+    with Instance(folder) as place:
         with pytest.raises(ControlError, match=r"^vbgcam is starting; ask again in a moment$"):
-            Place(folder).find()
+            Instance(folder).find()
         (folder / "control.json").unlink()
         with pytest.raises(ControlError, match=r"^vbgcam is starting"):
-            Place(folder).find()
+            Instance(folder).find()
         place.announce(40123)
         place.retire()
         with pytest.raises(ControlError, match=r"^vbgcam is ending"):
-            Place(folder).find()
+            Instance(folder).find()
 
 
 def test_what_an_earlier_run_wrote_is_not_believed_while_the_next_one_starts(folder: Path) -> None:
     """Between the lock and the first word of the new one."""
     killed(folder, 40123)
     before = (folder / "control.json").read_bytes()
-    with Place(folder):
+    with Instance(folder):
         (folder / "control.json").write_bytes(before)
         with pytest.raises(ControlError, match=r"^vbgcam is starting"):
-            Place(folder).find()
+            Instance(folder).find()
 
 
 def test_the_token_lasts_as_long_as_the_port(folder: Path) -> None:
-    with Place(folder) as place:
+    with Instance(folder) as place:
         place.announce(40123)
         first = place.token
-    with Place(folder) as place:
+    with Instance(folder) as place:
         place.announce(40123)
         assert place.token == first
         place.announce(40124)
         assert place.token != first
-        assert Place(folder).find().token == place.token
+        assert Instance(folder).find().token == place.token
 
 
 @posix
 @pytest.mark.parametrize("bits", [0o640, 0o604, 0o660])
 def test_a_token_that_others_could_read_is_not_taken_over(folder: Path, bits: int) -> None:
-    with Place(folder) as place:
+    with Instance(folder) as place:
         place.announce(40123)
         first = place.token
     (folder / "control.json").chmod(bits)
-    with Place(folder) as place:
+    with Instance(folder) as place:
         assert place.token != first
         assert mode(folder / "control.json") == 0o600
 
 
 @needs_root
 def test_a_token_that_another_user_chose_is_not_taken_over(folder: Path) -> None:
-    with Place(folder) as place:
+    with Instance(folder) as place:
         first = place.token
     os.chown(folder / "control.json", NOBODY, -1)
-    with Place(folder) as place:
+    with Instance(folder) as place:
         assert place.token != first
 
 
 @posix
 def test_a_link_in_place_of_the_control_file_is_not_followed(folder: Path, tmp_path: Path) -> None:
-    with Place(folder) as place:
+    with Instance(folder) as place:
         first = place.token
     elsewhere = tmp_path / "elsewhere.json"
     (folder / "control.json").rename(elsewhere)
     (folder / "control.json").symlink_to(elsewhere)
     before = elsewhere.read_bytes()
-    with Place(folder) as place:
+    with Instance(folder) as place:
         assert place.token != first
     assert elsewhere.read_bytes() == before
     assert not (folder / "control.json").is_symlink()
@@ -280,7 +280,7 @@ def test_a_folder_that_is_not_the_users_alone_is_refused(folder: Path, tmp_path:
     elsewhere.mkdir(mode=0o700)
 
     def refused(line: str) -> None:
-        for ask in (Place(folder).hold, Place(folder).find):
+        for ask in (Instance(folder).hold, Instance(folder).find):
             with pytest.raises(ControlError) as said:
                 ask()
             assert str(said.value) == line
@@ -295,7 +295,7 @@ def test_a_folder_that_is_not_the_users_alone_is_refused(folder: Path, tmp_path:
     folder.parent.chmod(0o777)
     refused(f"{folder.parent} is in other users' hands; set XDG_RUNTIME_DIR to a folder of your own")
     folder.parent.chmod(0o1777)
-    Place(folder).hold()
+    Instance(folder).hold()
     assert not list(elsewhere.iterdir())
 
 
@@ -303,27 +303,27 @@ def test_a_file_in_place_of_the_folder_is_refused(folder: Path) -> None:
     folder.parent.mkdir()
     folder.touch()
     with pytest.raises(ControlError, match=r"is not a folder, where vbgcam's own folder should be; rm "):
-        Place(folder).hold()
+        Instance(folder).hold()
 
 
 @needs_root
 def test_another_users_folder_is_refused(folder: Path) -> None:
     folder.mkdir(parents=True, mode=0o700)
     os.chown(folder, NOBODY, -1)
-    for ask in (Place(folder).hold, Place(folder).find):
+    for ask in (Instance(folder).hold, Instance(folder).find):
         with pytest.raises(ControlError) as said:
             ask()
         assert str(said.value) == f"{folder} belongs to another user (uid {NOBODY}); sudo rm -r {folder}"
     os.chown(folder, 0, -1)
     os.chown(folder.parent, NOBODY, -1)
     with pytest.raises(ControlError, match=r"is in other users' hands"):
-        Place(folder).hold()
+        Instance(folder).hold()
 
 
 @needs_root
 def test_a_folder_that_cannot_be_made_is_said() -> None:
     with pytest.raises(ControlError, match=r"set XDG_RUNTIME_DIR$"):
-        Place(Path("/proc/nowhere/vbgcam")).hold()
+        Instance(Path("/proc/nowhere/vbgcam")).hold()
 
 
 def as_bytes(told: object) -> bytes:
@@ -345,19 +345,19 @@ ODD = st.fixed_dictionaries(
 @given(st.one_of(st.binary(), st.recursive(st.none() | st.text(), st.lists).map(as_bytes), ODD.map(as_bytes)))
 def test_no_control_file_trips_anybody_up(tmp_path: Path, content: bytes) -> None:
     folder = tmp_path / "run" / "vbgcam"
-    with Place(folder):
+    with Instance(folder):
         pass
     (folder / "control.json").write_bytes(content)
     with pytest.raises(ControlError, match=r"^vbgcam is not running"):
-        Place(folder).find()
-    with Place(folder) as place:
+        Instance(folder).find()
+    with Instance(folder) as place:
         assert place.token.isascii()
         assert len(place.token) >= 32
         assert 0 <= place.port < 65536
 
 
 def test_what_clears_old_files_away_finds_none(folder: Path) -> None:
-    with Place(folder) as place:
+    with Instance(folder) as place:
         for path in folder.iterdir():
             os.utime(path, (0, 0))
         place.touch()
@@ -368,7 +368,7 @@ def test_a_stranger_at_the_port_of_one_that_was_killed_is_not_told_the_token(fol
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         killed(folder, stranger.getsockname()[1])
         with pytest.raises(ControlError, match=r"^vbgcam is not running: it was ended by force"):
-            Client(Place(folder)).status()
+            Client(Instance(folder)).status()
         assert select.select([stranger], [], [], 0)[0] == []
 
 
@@ -394,7 +394,7 @@ except BlockingIOError:
         assert stranger.stdout is not None
         with holder(folder, int(stranger.stdout.readline())) as process:
             with pytest.raises(ControlError) as said:
-                Client(Place(folder)).status()
+                Client(Instance(folder)).status()
             assert str(said.value) == (f"vbgcam does not answer (process {process.pid}); `kill {process.pid}` ends it")
         assert stranger.communicate("\n", timeout=20)[0] == "nobody came\n"
 
@@ -415,5 +415,5 @@ def test_a_terminated_holder_leaves_no_lock(folder: Path) -> None:
     with holder(folder, 40123) as process:
         process.send_signal(signal.SIGTERM)
         process.wait(20)
-    with Place(folder) as place:
+    with Instance(folder) as place:
         assert place.port == 40123

@@ -32,7 +32,7 @@ from hypothesis import strategies as st
 from tests.desks import Controlled, FakeDesk, controlled, picture, until
 from vbgcam.control import Shot, auth, connection, messages
 from vbgcam.control import server as module
-from vbgcam.control.instance import Place
+from vbgcam.control.instance import Instance
 from vbgcam.control.server import Server
 from vbgcam.core.errors import ControlError
 
@@ -545,7 +545,7 @@ def test_a_figure_that_is_none_becomes_null(it: Controlled) -> None:
 
 
 def test_a_refused_command_says_why_on_one_line(it: Controlled) -> None:
-    it.desk.errors["do"] = ControlError("the camera\nis away", mend="plug it in")
+    it.desk.errors["do"] = ControlError("the camera\nis away", fix="plug it in")
     answer = do(it, b'{"do": "pause"}')
     assert (answer.status, answer.json()) == (400, {"error": "the camera / is away; plug it in", "problems": []})
     del it.desk.errors["do"]
@@ -1230,11 +1230,11 @@ def test_a_desk_that_cannot_be_listened_to_is_said(tmp_path: Path) -> None:
     desk.errors["listen"] = ValueError("no")
     (tmp_path / "run").mkdir(mode=0o700)
     with (
-        Place(tmp_path / "run" / "vbgcam") as place,
+        Instance(tmp_path / "run" / "vbgcam") as place,
         pytest.raises(ControlError, match=r"^the program cannot be controlled: no$"),
     ):
         Server(desk, place, tmp_path).start()
-    with Place(tmp_path / "run" / "vbgcam") as place:
+    with Instance(tmp_path / "run" / "vbgcam") as place:
         del desk.errors["listen"]
         server = Server(desk, place, tmp_path)
         server.start()

@@ -32,7 +32,7 @@ from vbgcam.live.workers.inference import Network
 from vbgcam.media import images
 from vbgcam.pixels.convert import color_yuv
 from vbgcam.segment import Progress, Segmenter
-from vbgcam.settings.layered import Layers
+from vbgcam.settings.layered import LayeredSettings
 from vbgcam.settings.schema import Settings
 from vbgcam.settings.state import State
 
@@ -40,7 +40,7 @@ PATIENCE = 30.0
 RED, BLUE, GREEN = (200, 30, 30), (30, 30, 200), (30, 200, 30)
 
 
-class Desk:
+class ControlApi:
     """A running controller, and what is on air."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Desk:
         self.output = Watched()
         self.state = State(folder / "state.json")
         named = {name.replace("__", "."): text for name, text in overrides.items()}
-        layers = Layers(self.config, named, self.state)
+        layers = LayeredSettings(self.config, named, self.state)
         plan = Plan(
             source=source or FakeSource(itertools.repeat(True), period=0.001),
             output=self.output,
@@ -69,7 +69,7 @@ class Desk:
         self.session.pause(self.state.paused)
         self.controller = Controller(self.session, layers, self.state, self.gallery, report=lambda: "all is well")
 
-    def __enter__(self) -> Desk:
+    def __enter__(self) -> ControlApi:
         self.session.start()
         self.output.more(3)
         return self
@@ -115,7 +115,7 @@ def _made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
         def build(_progress: Progress) -> Segmenter:
             if name.startswith("onnx:"):
-                raise ModelError(f"{name} is not there", mend="make one")
+                raise ModelError(f"{name} is not there", fix="make one")
             return FakeSegmenter(name=name)
 
         return Network(name, build)
@@ -126,14 +126,14 @@ def _made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path) -> Iterator[ControlApi]:
     for name, colour in (("blue.png", BLUE), ("green.png", GREEN), ("red.png", RED)):
         picture(tmp_path / "backgrounds" / name, colour)
-    with Desk(tmp_path) as desk:
+    with ControlApi(tmp_path) as desk:
         yield desk
 
 
-def test_a_background_is_named_by_its_path_its_name_or_its_place_in_the_row(desk: Desk) -> None:
+def test_a_background_is_named_by_its_path_its_name_or_its_place_in_the_row(desk: ControlApi) -> None:
     assert desk.do("background", str(desk.gallery.folder / "red.png")) == "background: red"
     desk.shows(RED)
     assert desk.do("background", "Blue") == "background: blue"
@@ -149,7 +149,7 @@ def test_a_background_is_named_by_its_path_its_name_or_its_place_in_the_row(desk
     assert desk.setting("background.show") == "blur:0.3"
 
 
-def test_a_broken_picture_is_left_out_of_the_row_and_refused(desk: Desk) -> None:
+def test_a_broken_picture_is_left_out_of_the_row_and_refused(desk: ControlApi) -> None:
     (desk.gallery.folder / "cyan.png").write_bytes(b"\x89PNG\r\n")
     desk.do("background", "blue")
     assert desk.do("background", "next") == "background: green"
@@ -176,7 +176,7 @@ def test_a_broken_picture_is_left_out_of_the_row_and_refused(desk: Desk) -> None
         {"do": "set", "settings": {"output.mirror": True, "mask.max_age_ms": -1.0}},
     ],
 )
-def test_what_cannot_be_done_changes_nothing(desk: Desk, command: dict[str, Any]) -> None:
+def test_what_cannot_be_done_changes_nothing(desk: ControlApi, command: dict[str, Any]) -> None:
     before = desk.controller.status()["settings"]
     with pytest.raises(VbgcamError) as refused:
         desk.controller.do(command)
@@ -186,13 +186,13 @@ def test_what_cannot_be_done_changes_nothing(desk: Desk, command: dict[str, Any]
     assert desk.controller.status()["state"] != "stopped"
 
 
-def test_all_mistakes_are_named(desk: Desk) -> None:
+def test_all_mistakes_are_named(desk: ControlApi) -> None:
     with pytest.raises(ConfigError) as refused:
         desk.do("set", settings={"mask.prest": "fine", "output.mirror": 3})
     assert len(refused.value.problems) == 2
 
 
-def test_a_pause_is_toggled_and_remembered_after_a_crash_but_not_after_an_orderly_end(desk: Desk) -> None:
+def test_a_pause_is_toggled_and_remembered_after_a_crash_but_not_after_an_orderly_end(desk: ControlApi) -> None:
     assert desk.do("toggle").startswith("paused")
     assert desk.controller.status()["paused"]
     assert State(desk.folder / "state.json").paused, "as after a kill"
@@ -206,33 +206,33 @@ def test_a_start_after_a_crash_while_paused_shows_nobody(tmp_path: Path) -> None
     state = State(tmp_path / "state.json")
     state.paused = True
     state.keep(at_once=True)
-    with Desk(tmp_path) as desk:
+    with ControlApi(tmp_path) as desk:
         desk.output.more(10)
         assert all(desk.output.kinds)
         assert desk.controller.status()["state"] == "paused"
 
 
-def test_a_mirror_goes_the_other_way(desk: Desk) -> None:
+def test_a_mirror_goes_the_other_way(desk: ControlApi) -> None:
     assert desk.do("mirror") == "output.mirror = on"
     assert desk.do("mirror") == "output.mirror = off"
     assert desk.do("mirror", True) == "output.mirror = on"
     assert desk.setting("output.mirror") is True
 
 
-def test_another_network_is_answered_for_and_one_that_cannot_be_had_is_not_kept(desk: Desk) -> None:
+def test_another_network_is_answered_for_and_one_that_cannot_be_had_is_not_kept(desk: ControlApi) -> None:
     assert desk.do("model", "chroma") == "model: chroma"
     with pytest.raises(VbgcamError, match=r"onnx:gone\.onnx is not there; make one"):
         desk.do("model", "onnx:gone.onnx")
     desk.until(lambda: desk.setting("model.name") == "chroma")
     troubles = desk.controller.status()["troubles"]
-    assert (troubles[0]["what"], troubles[0]["mend"]) == ("onnx:gone.onnx is not there", "make one")
+    assert (troubles[0]["what"], troubles[0]["fix"]) == ("onnx:gone.onnx is not there", "make one")
     desk.state.keep(at_once=True)
     kept = (desk.folder / "state.json").read_text()
     assert "gone" not in kept
     assert "chroma" in kept, "the choice before it"
 
 
-def test_who_chose_a_network_hears_that_it_is_refused_although_the_program_saw_it_first(desk: Desk) -> None:
+def test_who_chose_a_network_hears_that_it_is_refused_although_the_program_saw_it_first(desk: ControlApi) -> None:
     over = threading.Event()
 
     def tick() -> None:
@@ -251,7 +251,7 @@ def test_who_chose_a_network_hears_that_it_is_refused_although_the_program_saw_i
 
 
 def test_a_refused_network_is_forgotten_and_what_was_in_force_is_not_taken_for_a_choice(tmp_path: Path) -> None:
-    with Desk(tmp_path, model__name="chroma") as desk:
+    with ControlApi(tmp_path, model__name="chroma") as desk:
         with pytest.raises(VbgcamError):
             desk.do("set", settings={"model.name": "onnx:gone.onnx", "output.mirror": True})
         assert desk.setting("model.name") == "chroma"
@@ -260,12 +260,12 @@ def test_a_refused_network_is_forgotten_and_what_was_in_force_is_not_taken_for_a
         assert State(tmp_path / "state.json").chosen(Settings()) == {"output.mirror": True}
 
 
-def test_a_network_of_the_file_that_is_refused_is_tried_again_at_the_next_start(desk: Desk) -> None:
+def test_a_network_of_the_file_that_is_refused_is_tried_again_at_the_next_start(desk: ControlApi) -> None:
     desk.edit('[model]\nname = "onnx:gone.onnx"\n')
     desk.until(lambda: "gone" in str(desk.controller.status()["troubles"]))
     assert desk.setting("model.name") == "auto"
     desk.state.keep(at_once=True)
-    layers = Layers(desk.config, {}, State(desk.folder / "state.json"))
+    layers = LayeredSettings(desk.config, {}, State(desk.folder / "state.json"))
     assert layers.settings.model.name == "onnx:gone.onnx"
 
 
@@ -287,7 +287,7 @@ def test_a_refused_network_is_not_kept_where_the_first_one_begins_meanwhile(
 
     monkeypatch.setattr(factory, "network", network)
     monkeypatch.setattr(controlling, "_ANSWER", 0.0)
-    with Desk(tmp_path) as desk:
+    with ControlApi(tmp_path) as desk:
         assert "is being loaded" in desk.do("model", "chroma")
         first.set()
         desk.until(lambda: desk.output.composed > 3)
@@ -298,8 +298,8 @@ def test_a_refused_network_is_not_kept_where_the_first_one_begins_meanwhile(
 
 
 def test_a_network_that_could_not_be_had_is_built_anew_when_it_is_chosen_again(tmp_path: Path) -> None:
-    with Desk(tmp_path, waits=True, model__name="onnx:gone.onnx") as desk:
-        desk.until(lambda: not desk.session.thinks)
+    with ControlApi(tmp_path, waits=True, model__name="onnx:gone.onnx") as desk:
+        desk.until(lambda: not desk.session.has_network)
         with pytest.raises(VbgcamError, match="is not there"):
             desk.do("model", "onnx:gone.onnx")
         assert desk.do("model", "chroma") == "model: chroma"
@@ -308,13 +308,13 @@ def test_a_network_that_could_not_be_had_is_built_anew_when_it_is_chosen_again(t
 
 def test_a_film_that_waits_for_its_reader_is_not_left(tmp_path: Path) -> None:
     with (
-        Desk(tmp_path, source=FakeSource(itertools.repeat(True), period=0.001, clocked=False)) as desk,
+        ControlApi(tmp_path, source=FakeSource(itertools.repeat(True), period=0.001, clocked=False)) as desk,
         pytest.raises(ConfigError, match="to its end"),
     ):
         desk.do("camera", "demo")
 
 
-def test_another_camera_is_filmed_and_its_size_asked_for(desk: Desk) -> None:
+def test_another_camera_is_filmed_and_its_size_asked_for(desk: ControlApi) -> None:
     assert desk.do("camera", "demo") == "camera.source = demo"
     desk.until(lambda: desk.controller.status()["source_size"] == "1280x720")
     desk.do("set", settings={"camera.size": "320x240"})
@@ -323,7 +323,7 @@ def test_another_camera_is_filmed_and_its_size_asked_for(desk: Desk) -> None:
     assert desk.output.sizes == {SIZE}
 
 
-def test_an_edit_of_the_file_is_followed_and_its_comments_stay(desk: Desk) -> None:
+def test_an_edit_of_the_file_is_followed_and_its_comments_stay(desk: ControlApi) -> None:
     text = '# mine\n[background]\nshow = "#c81e1e"  # red\n'
     desk.edit(text)
     desk.until(lambda: desk.setting("background.show") == "#c81e1e")
@@ -332,7 +332,7 @@ def test_an_edit_of_the_file_is_followed_and_its_comments_stay(desk: Desk) -> No
     assert desk.config.read_text() == text
 
 
-def test_a_broken_edit_keeps_the_last_good_settings_and_says_so_until_it_is_mended(desk: Desk) -> None:
+def test_a_broken_edit_keeps_the_last_good_settings_and_says_so_until_it_is_fixed(desk: ControlApi) -> None:
     desk.do("background", "red")
     desk.edit("[background\n")
     desk.until(lambda: bool(desk.controller.status()["config"]["problems"]))
@@ -348,14 +348,14 @@ def test_a_broken_edit_keeps_the_last_good_settings_and_says_so_until_it_is_mend
     desk.shows(BLUE)
 
 
-def test_kept_masks_of_a_clip_are_refused_from_the_file_too(desk: Desk) -> None:
+def test_kept_masks_of_a_clip_are_refused_from_the_file_too(desk: ControlApi) -> None:
     """They would show the room."""
     asked: list[Network] = []
 
     def think(network: Network) -> None:
         asked.append(network)
 
-    desk.session.think = think  # type: ignore[method-assign]
+    desk.session.set_network = think  # type: ignore[method-assign]
     desk.edit('[model]\nname = "truth:masks.mkv"\n')
     desk.until(lambda: "kept masks" in str(desk.controller.status()["config"]["problems"]))
     assert not asked
@@ -363,7 +363,7 @@ def test_kept_masks_of_a_clip_are_refused_from_the_file_too(desk: Desk) -> None:
 
 
 def test_a_setting_of_the_start_is_accepted_from_the_file_and_changes_nothing_now(
-    desk: Desk, caplog: pytest.LogCaptureFixture
+    desk: ControlApi, caplog: pytest.LogCaptureFixture
 ) -> None:
     desk.edit('[output]\nsize = "320x240"\nmirror = true\n')
     with caplog.at_level("INFO"):
@@ -372,16 +372,16 @@ def test_a_setting_of_the_start_is_accepted_from_the_file_and_changes_nothing_no
     assert desk.output.sizes == {SIZE}
 
 
-def test_what_was_chosen_is_there_after_a_restart(tmp_path: Path, desk: Desk) -> None:
+def test_what_was_chosen_is_there_after_a_restart(tmp_path: Path, desk: ControlApi) -> None:
     desk.do("background", "green")
     desk.do("preset", "fast")
     desk.state.keep(at_once=True)
-    with Desk(tmp_path) as again:
+    with ControlApi(tmp_path) as again:
         again.shows(GREEN)
         assert again.setting("mask.preset") == "fast"
 
 
-def test_each_change_wakes_who_listens_and_figures_do_not(desk: Desk) -> None:
+def test_each_change_wakes_who_listens_and_figures_do_not(desk: ControlApi) -> None:
     desk.output.wait(lambda: desk.output.composed > 3)
     woken = threading.Event()
     desk.do("set", settings={"mask.pairing": "newest"})
@@ -400,13 +400,13 @@ def test_each_change_wakes_who_listens_and_figures_do_not(desk: Desk) -> None:
     assert desk.controller.revision() == rest
 
 
-def test_a_trouble_is_kept_after_it_is_over(desk: Desk) -> None:
+def test_a_trouble_is_kept_after_it_is_over(desk: ControlApi) -> None:
     desk.session.stats.fact(problem="the cat sits on it; take it away")
     desk.controller.tick()
     assert desk.controller.status()["troubles"][0] | {"at": 0} == {
         "at": 0,
         "what": "the cat sits on it",
-        "mend": "take it away",
+        "fix": "take it away",
         "now": True,
     }
     desk.output.composes(3)
@@ -424,7 +424,7 @@ def decoded(image: bytes) -> np.ndarray[Any, Any]:
     return picture
 
 
-def test_the_preview_is_what_went_out_or_its_mask(desk: Desk) -> None:
+def test_the_preview_is_what_went_out_or_its_mask(desk: ControlApi) -> None:
     desk.do("background", "red")
     desk.shows(RED)
     desk.output.wait(lambda: not desk.output.kinds[-1])
@@ -443,7 +443,7 @@ def test_the_preview_is_what_went_out_or_its_mask(desk: Desk) -> None:
     assert decoded(desk.controller.snapshot()).shape == (SIZE.height, SIZE.width, 3)
 
 
-def test_the_previews_mask_is_mirrored_with_the_picture(desk: Desk) -> None:
+def test_the_previews_mask_is_mirrored_with_the_picture(desk: ControlApi) -> None:
     desk.do("background", "red")
     desk.do("mirror", True)
     desk.shows(RED)
@@ -456,7 +456,7 @@ def test_the_previews_mask_is_mirrored_with_the_picture(desk: Desk) -> None:
     assert np.mean(alpha == person) > 0.97
 
 
-def test_pickers_are_told_what_there_is(desk: Desk) -> None:
+def test_pickers_are_told_what_there_is(desk: ControlApi) -> None:
     desk.do("background", "red")
     choices = desk.controller.choices()
     assert [entry["label"] for entry in choices["backgrounds"]] == ["blue", "green", "red"]
@@ -468,7 +468,7 @@ def test_pickers_are_told_what_there_is(desk: Desk) -> None:
     assert choices["virtual"]["there"]
 
 
-def test_who_wants_an_end_gets_one(desk: Desk) -> None:
+def test_who_wants_an_end_gets_one(desk: ControlApi) -> None:
     assert not desk.controller.quit.is_set()
     desk.do("quit")
     assert desk.controller.quit.is_set()
@@ -478,7 +478,7 @@ def test_who_wants_an_end_gets_one(desk: Desk) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.text(max_size=8), JSON, max_size=3), st.none() | VERBS, JSON)
 def test_whatever_is_asked_is_done_or_refused_in_one_line(
-    desk: Desk, raw: dict[str, Any], verb: str | None, to: object
+    desk: ControlApi, raw: dict[str, Any], verb: str | None, to: object
 ) -> None:
     said: list[str] = []
     try:
@@ -492,7 +492,7 @@ def test_whatever_is_asked_is_done_or_refused_in_one_line(
     assert desk.output.leaks == 0 or desk.setting("background.show") != "#3b4a57"
 
 
-def test_changes_from_all_sides_at_once_leave_one_good_state(desk: Desk) -> None:
+def test_changes_from_all_sides_at_once_leave_one_good_state(desk: ControlApi) -> None:
     """Eight people at eight panels."""
     wrong: list[Exception] = []
 

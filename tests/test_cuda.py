@@ -468,7 +468,7 @@ def test_benchmarking_is_on_from_the_first_convolution_of_a_warm_up_and_off_agai
 
 
 @pytest.mark.parametrize("when", ["warm up", "capture"])
-def test_too_little_memory_is_said_with_its_mend_and_smaller_sizes_go_on(card: Card, when: str) -> None:
+def test_too_little_memory_is_said_with_its_fix_and_smaller_sizes_go_on(card: Card, when: str) -> None:
     engine = CudaEngine(tiny(), CPU)
     rgb = picture(SMALL)
     before = engine.run(rgb)

@@ -40,7 +40,7 @@ echo "${0##*/} $*" >>"$STUBS/called"
 """
 
 
-class Desk:
+class ControlApi:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.bin = folder / "bin"
@@ -69,17 +69,17 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def desk(tmp_path: Path) -> ControlApi:
+    return ControlApi(tmp_path)
 
 
-def test_a_click_shows_the_panel_of_what_runs_and_starts_nothing(desk: Desk) -> None:
+def test_a_click_shows_the_panel_of_what_runs_and_starts_nothing(desk: ControlApi) -> None:
     desk.have("environment", "running", "systemd", "welcomed")
     assert desk.opened() == 0
     assert desk.called == ["vbgcam config path", "vbgcam panel"]
 
 
-def test_a_click_starts_the_service_and_then_shows_the_panel(desk: Desk) -> None:
+def test_a_click_starts_the_service_and_then_shows_the_panel(desk: ControlApi) -> None:
     desk.have("environment", "systemd", "welcomed")
     assert desk.opened() == 0
     assert "systemctl --user start vbgcam.service" in desk.called
@@ -87,38 +87,38 @@ def test_a_click_starts_the_service_and_then_shows_the_panel(desk: Desk) -> None
     assert "vbgcam run" not in desk.called
 
 
-def test_at_the_first_start_the_panel_is_left_to_the_program(desk: Desk) -> None:
+def test_at_the_first_start_the_panel_is_left_to_the_program(desk: ControlApi) -> None:
     desk.have("environment", "systemd")
     assert desk.opened() == 0
     assert desk.called[-1] == "vbgcam status --json"
 
 
-def test_without_systemd_a_click_starts_the_program_itself(desk: Desk) -> None:
+def test_without_systemd_a_click_starts_the_program_itself(desk: ControlApi) -> None:
     desk.have("environment", "welcomed")
     assert desk.opened() == 0
     assert "vbgcam run" in desk.called
     assert desk.called[-1] == "vbgcam panel"
 
 
-def test_without_an_environment_a_click_opens_a_terminal_in_which_it_is_made(desk: Desk) -> None:
+def test_without_an_environment_a_click_opens_a_terminal_in_which_it_is_made(desk: ControlApi) -> None:
     assert desk.opened() == 0
     assert desk.called[-2].startswith("x-terminal-emulator -e sh -c vbgcam-setup && /usr/lib/vbgcam/open;")
 
 
-def test_what_keeps_the_service_from_starting_is_said_in_a_terminal(desk: Desk) -> None:
+def test_what_keeps_the_service_from_starting_is_said_in_a_terminal(desk: ControlApi) -> None:
     desk.have("environment", "systemd", "broken")
     desk.opened()
     assert any(line.startswith("x-terminal-emulator -e sh -c vbgcam doctor;") for line in desk.called)
 
 
-def test_the_service_is_free_only_where_none_runs(desk: Desk) -> None:
+def test_the_service_is_free_only_where_none_runs(desk: ControlApi) -> None:
     desk.have("environment")
     assert desk.call(DEBIAN / "service", "free") == 0
     desk.have("running")
     assert desk.call(DEBIAN / "service", "free") != 0
 
 
-def test_the_service_opens_pages_outside_of_itself(desk: Desk) -> None:
+def test_the_service_opens_pages_outside_of_itself(desk: ControlApi) -> None:
     desk.stub("systemd-run")
     assert desk.call(DEBIAN / "xdg-open", "http://127.0.0.1:1/#code") == 0
     assert desk.called == ["systemd-run --user --collect --quiet -- /usr/bin/xdg-open http://127.0.0.1:1/#code"]

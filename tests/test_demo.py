@@ -25,7 +25,7 @@ SIZE = Size(320, 180)
 MAGENTA = (255, 0, 255)
 
 
-class Truth(FixedInput):
+class GroundTruth(FixedInput):
     """Knows the alpha."""
 
     name = "truth"
@@ -42,7 +42,7 @@ class Truth(FixedInput):
         pass
 
 
-class Broken(Truth):
+class Broken(GroundTruth):
     def probability(self, frame: RawFrame) -> Probability:
         return np.full((frame.size.height, frame.size.width), np.nan, np.float32)
 
@@ -53,7 +53,7 @@ def _backdrop() -> Backdrop:
 
 def _before_after(path: Path, behind: Behind) -> tuple[np.ndarray, np.ndarray]:
     """The two pictures on the sheet."""
-    demo.before_after(Truth(), behind, SIZE, 1.6, path)
+    demo.before_after(GroundTruth(), behind, SIZE, 1.6, path)
     page = images.read(path).rgb
     margin = (page.shape[1] - 2 * SIZE.width) // 3
     rows = slice(margin, margin + SIZE.height)

@@ -1,4 +1,4 @@
-"""`vbgcam doctor` on made-up machines: in each broken one the first wrong thing is the cause, with its mend."""
+"""`vbgcam doctor` on made-up machines: in each broken one the first wrong thing is the cause, with its fix."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     return healthy(tmp_path, monkeypatch)
 
 
-def test_where_all_is_well_nothing_needs_mending(world: World) -> None:
+def test_where_all_is_well_nothing_needs_fixing(world: World) -> None:
     found = world.examine()
     assert found.wrong == 0, first(found)
     assert [check for check in found.checks if check.state == "note" and check.name != "weights"] == []
-    assert the(found, "weights").mend == f"vbgcam models fetch {LRASPP}"
+    assert the(found, "weights").fix == f"vbgcam models fetch {LRASPP}"
     assert the(found, "in use").found == "/dev/video10 is free to be fed"
 
 
@@ -92,7 +92,7 @@ def smi(world: World) -> World:
     return world.answer("nvidia-smi --query-gpu", "RTX 3060, 550.163")
 
 
-BUSY = CameraError('"Webcam" (/dev/video0) is busy: zoom (pid 812) uses it', mend="close that program")
+BUSY = CameraError('"Webcam" (/dev/video0) is busy: zoom (pid 812) uses it', fix="close that program")
 REBUILD = f"sudo apt install linux-headers-$(uname -r) && sudo dkms autoinstall && {LOAD}"
 ENROL = 'sudo mokutil --import /var/lib/dkms/mok.pub && sudo reboot, then choose "Enroll MOK"'
 TORCH = "-m pip install --force-reinstall torch torchvision"
@@ -246,7 +246,7 @@ BROKEN: dict[str, Broken] = {
         "sudo modprobe uvcvideo",
     ),
     "a camera of another name": (
-        lambda w: w.change(camera=fails(CameraError("there is no camera called 'brio'", mend="see the list"))),
+        lambda w: w.change(camera=fails(CameraError("there is no camera called 'brio'", fix="see the list"))),
         "camera choice",
         "there is no camera called 'brio'",
         "see the list",
@@ -297,13 +297,13 @@ BROKEN: dict[str, Broken] = {
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_the_first_thing_that_is_wrong_is_the_cause_and_its_mend_is_named(world: World, name: str) -> None:
-    break_it, check, found, mend = BROKEN[name]
+def test_the_first_thing_that_is_wrong_is_the_cause_and_its_fix_is_named(world: World, name: str) -> None:
+    break_it, check, found, fix = BROKEN[name]
     break_it(world)
     said = first(world.examine())
     assert said[0] == check, said
     assert found in said[1]
-    assert mend in said[2]
+    assert fix in said[2]
     assert "\n" not in "".join(said)
 
 
@@ -323,5 +323,5 @@ def test_each_distribution_gets_its_own_commands(world: World, system: str, modu
     world.unbuilt()
     no_tray(world)
     found = world.examine()
-    assert module in the(found, "kernel module").mend
-    assert the(found, "tray host").mend.startswith(tray)
+    assert module in the(found, "kernel module").fix
+    assert the(found, "tray host").fix.startswith(tray)

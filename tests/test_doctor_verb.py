@@ -38,12 +38,12 @@ def test_pipewire_is_worth_a_note(world: World) -> None:
     assert "0.3.48 is older than 0.3.65" in the(world.examine(), "PipeWire").found
     world.answer("pipewire --version", PIPEWIRE.format("1.4.2"))
     world.remove("proc/77/comm")
-    assert the(world.examine(), "PipeWire").mend == "systemctl --user enable --now wireplumber.service"
+    assert the(world.examine(), "PipeWire").fix == "systemctl --user enable --now wireplumber.service"
     world.remove("run/user/1000/pipewire-0")
     assert "does not run in this session" in the(world.examine(), "PipeWire").found
     world.answer("pipewire --version", "", None)
     found = world.examine()
-    assert the(found, "PipeWire").mend == "sudo apt install pipewire wireplumber"
+    assert the(found, "PipeWire").fix == "sudo apt install pipewire wireplumber"
     assert found.wrong == 0
 
 
@@ -77,7 +77,7 @@ def test_a_browser_that_does_not_ask_pipewire_is_noted_where_the_picture_goes_th
     world.write("home/.config/chromium/Local State", "{}")
     world.settings('[output]\nsink = "both"\n')
     said = the(world.examine(), "browser")
-    assert (said.state, said.mend) == ("note", "switch chrome://flags/#enable-webrtc-pipewire-camera on")
+    assert (said.state, said.fix) == ("note", "switch chrome://flags/#enable-webrtc-pipewire-camera on")
 
 
 def test_a_browser_that_asks_a_pipewire_that_does_not_run_lists_no_cameras(world: World) -> None:
@@ -94,7 +94,7 @@ def test_a_browser_that_asks_a_pipewire_that_does_not_run_lists_no_cameras(world
 def test_without_a_portal_and_without_a_bus_there_are_notes(world: World) -> None:
     world.answer("busctl --user call org.freedesktop.DBus", "", None)
     found = world.examine()
-    assert the(found, "portal").mend.startswith("sudo apt install xdg-desktop-portal")
+    assert the(found, "portal").fix.startswith("sudo apt install xdg-desktop-portal")
     assert the(found, "tray host").found == "the session bus cannot be asked"
     world.answer("gdbus call --session", "(true,)")
     assert the(world.examine(), "tray host").state == "ok"
@@ -102,7 +102,7 @@ def test_without_a_portal_and_without_a_bus_there_are_notes(world: World) -> Non
     assert the(world.examine(), "tray host").found.startswith("no desktop session")
 
 
-def test_a_running_vbgcam_is_nothing_to_mend(world: World) -> None:
+def test_a_running_vbgcam_is_nothing_to_fix(world: World) -> None:
     world.write("proc/80/cmdline", b"/x/python\0-m\0vbgcam\0run\0")
     ours = Holder(80, "python", write_only=True)
     world.change(
@@ -116,7 +116,7 @@ def test_a_running_vbgcam_is_nothing_to_mend(world: World) -> None:
     assert "films for vbgcam" in the(found, "camera use").found
 
 
-def test_what_the_settings_do_not_use_need_not_be_mended(world: World) -> None:
+def test_what_the_settings_do_not_use_need_not_be_fixed(world: World) -> None:
     world.settings('[output]\nsink = "null"\n[camera]\nsource = "demo"\n[model]\nname = "chroma"\n')
     world.unbuilt()
     world.change(cameras=list)
@@ -138,7 +138,7 @@ def test_a_gpu_is_used_or_it_is_said_why_not(world: World) -> None:
     assert "does not see it" in the(world.examine(), "GPU").found
 
     def refused(_asked: str) -> str:
-        raise ModelError("the network cannot run on cuda", mend="set model.device")
+        raise ModelError("the network cannot run on cuda", fix="set model.device")
 
     world.change(device=refused)
     assert first(world.examine()) == ("GPU", "the network cannot run on cuda", "set model.device")
@@ -235,26 +235,26 @@ def test_what_is_shown_fits_and_no_command_is_folded(world: World, monkeypatch: 
     stream = io.StringIO()
     show(found, stream)
     text = stream.getvalue()
-    mend = the(found, "kernel module").mend
-    assert f"     {mend}\n" in text
-    assert text.index("To mend") < text.index("Worth a look")
+    fix = the(found, "kernel module").fix
+    assert f"     {fix}\n" in text
+    assert text.index("To fix") < text.index("Worth a look")
     monkeypatch.setitem(sys.modules, "rich.console", None)
     plain = io.StringIO()
     show(found, plain)
-    assert f"mend: {mend}\n" in plain.getvalue()
+    assert f"fix: {fix}\n" in plain.getvalue()
 
 
 def test_json_has_all_checks_and_the_number_of_wrong_ones(world: World) -> None:
     world.unbuilt()
     data = as_json(world.examine())
     assert data["wrong"] == 1
-    assert {tuple(check) for check in data["checks"]} == {("name", "state", "found", "mend")}
+    assert {tuple(check) for check in data["checks"]} == {("name", "state", "found", "fix")}
     assert sum(check["state"] == "wrong" for check in data["checks"]) == 1
 
 
-def test_a_mend_calls_this_program_as_the_person_can(world: World) -> None:
+def test_a_fix_calls_this_program_as_the_person_can(world: World) -> None:
     found = examine(world.machine, command=".venv/bin/vbgcam")
-    assert the(found, "weights").mend.startswith(".venv/bin/vbgcam models fetch ")
+    assert the(found, "weights").fix.startswith(".venv/bin/vbgcam models fetch ")
 
 
 def test_the_verb_on_this_machine(world: World, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

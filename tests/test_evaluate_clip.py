@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from tests.clips import SIZE, film, rooms
 from tests.fakes import FakeSegmenter, person_at, room_with_person
 from vbgcam.core.errors import MediaError, ModelError
-from vbgcam.core.frames import RawFrame, Sighting, Size
+from vbgcam.core.frames import Prediction, RawFrame, Size
 from vbgcam.core.policy import Limits
 from vbgcam.evaluate.clip import Clip, Lag, Moment, moments
-from vbgcam.media.video_reader import AlphaFilm
-from vbgcam.segment.ground_truth import Truth
+from vbgcam.media.video_reader import AlphaVideo
+from vbgcam.segment.ground_truth import GroundTruth
 
 ALWAYS = Limits(1e9)
 BLOCK = np.zeros((2, 2), np.uint8)
@@ -28,7 +28,7 @@ BLOCK = np.zeros((2, 2), np.uint8)
 def ages(times: Sequence[Fraction], takes: Fraction | None) -> list[int | None]:
     """For each frame, how many frames older its mask is."""
     picture = room_with_person(0, Size(2, 2))
-    lag = Lag(takes, lambda frame: Sighting(frame, BLOCK))
+    lag = Lag(takes, lambda frame: Prediction(frame, BLOCK))
     found: list[int | None] = []
     for number, time in enumerate(times):
         mask = lag.at(time, RawFrame(picture, float(time), 0, number))
@@ -75,9 +75,9 @@ def test_masks_only_grow_newer_and_none_is_there_before_its_time(steps: list[int
     times = [Fraction(sum(steps[:number]), 30) for number in range(len(steps))]
     made: list[float] = []
 
-    def make(frame: RawFrame) -> Sighting:
+    def make(frame: RawFrame) -> Prediction:
         made.append(frame.captured_at)
-        return Sighting(frame, BLOCK)
+        return Prediction(frame, BLOCK)
 
     lag, picture, before = Lag(takes, make), room_with_person(0, Size(2, 2)), -1.0
     for number, time in enumerate(times):
@@ -105,7 +105,7 @@ def clip(folder: Path, frames: int = 12, alphas: int = 12) -> Clip:
     return Clip(film(folder / "clip.mkv", rooms(frames), codec="ffv1"), masks(folder / "alpha.mkv", alphas))
 
 
-def seen(found: Clip, segmenter: FakeSegmenter | Truth, mask_fps: int | None = None) -> list[Moment]:
+def seen(found: Clip, segmenter: FakeSegmenter | GroundTruth, mask_fps: int | None = None) -> list[Moment]:
     rate = Fraction(mask_fps) if mask_fps else None
     return list(moments(found, segmenter, mask_fps=rate, limits=ALWAYS))
 
@@ -142,8 +142,8 @@ def test_a_frame_that_is_not_wanted_costs_no_mask_unless_the_network_remembers(t
 
 def test_kept_masks_are_exactly_those_of_the_film_and_can_be_asked_for_again(tmp_path: Path) -> None:
     path = masks(tmp_path / "odd.mkv", 12, odd=20)
-    truth = Truth.load(path)
-    with clip(tmp_path) as both, AlphaFilm(path) as alphas:
+    truth = GroundTruth.load(path)
+    with clip(tmp_path) as both, AlphaVideo(path) as alphas:
         expected = [shot.planes.y.copy() for shot in alphas]
         assert {int(alpha.max()) for alpha in expected} == {255 - 20 * number for number in range(12)}
         for _ in range(2):
@@ -156,11 +156,11 @@ def test_kept_masks_are_exactly_those_of_the_film_and_can_be_asked_for_again(tmp
 def test_kept_masks_that_end_before_the_clip_are_an_error(tmp_path: Path) -> None:
     short = masks(tmp_path / "short.mkv", 4)
     with clip(tmp_path) as both, pytest.raises(ModelError, match=r"short\.mkv has 4 masks, there is none for frame 4"):
-        seen(both, Truth.load(short))
+        seen(both, GroundTruth.load(short))
 
 
 def test_hard_kept_masks_are_all_or_nothing(tmp_path: Path) -> None:
-    truth = Truth.load(masks(tmp_path / "odd.mkv", 8, odd=30), hard=True)
+    truth = GroundTruth.load(masks(tmp_path / "odd.mkv", 8, odd=30), hard=True)
     picture = room_with_person(0)
     largest = [float(truth.probability(RawFrame(picture, 0.0, 0, number)).max()) for number in range(8)]
     assert largest == [1, 1, 1, 1, 1, 0, 0, 0]
@@ -168,7 +168,7 @@ def test_hard_kept_masks_are_all_or_nothing(tmp_path: Path) -> None:
 
 def test_masks_that_cannot_be_read_are_an_error_with_their_name(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="nothing here"):
-        Truth.load(tmp_path / "nothing here.mkv")
+        GroundTruth.load(tmp_path / "nothing here.mkv")
 
 
 @pytest.mark.parametrize(
@@ -195,11 +195,11 @@ def test_a_film_with_an_alpha_channel_gives_that_and_a_limited_one_is_stretched(
     picture = av.VideoFrame.from_ndarray(rgba, format="rgba")
     own = film(tmp_path / "own.mkv", [picture] * 2, codec="ffv1", pixels="bgra")
     limited = av.VideoFrame.from_ndarray(np.repeat([[16], [126], [235]], 16, 0).repeat(64, 1).astype(np.uint8), "gray")
-    with AlphaFilm(own) as alphas:
+    with AlphaVideo(own) as alphas:
         assert {int(value) for value in np.unique(next(iter(alphas)).planes.y)} == {0, 77}
     as_video = av.VideoFrame.from_ndarray(
         np.concatenate([limited.to_ndarray(), np.full((24, 64), 128, np.uint8)]), format="yuv420p"
     )
-    with AlphaFilm(film(tmp_path / "video.mkv", [as_video] * 2, codec="ffv1")) as alphas:
+    with AlphaVideo(film(tmp_path / "video.mkv", [as_video] * 2, codec="ffv1")) as alphas:
         found = next(iter(alphas)).planes.y
     assert [int(found[line, 0]) for line in (0, 20, 40)] == [0, pytest.approx(128, abs=1), 255]

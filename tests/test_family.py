@@ -38,7 +38,7 @@ class FakeEngine:
 
     def _check(self, size: Size) -> None:
         if min(size.width, size.height) > self.room:
-            raise OutOfMemory(f"the memory of {self.device} is too small", mend="choose another model")
+            raise OutOfMemory(f"the memory of {self.device} is too small", fix="choose another model")
 
     def prepare(self, size: Size) -> None:
         self._check(size)
@@ -162,7 +162,7 @@ def test_without_torch_a_network_that_was_never_converted_is_refused_in_a_line(
     weights.write_bytes(b"never read")
     with pytest.raises(ModelError, match="torch, which cannot be imported") as caught:
         engine("lraspp_mobilenet_v3_large", weights, "cpu")
-    assert "chroma, plate" in caught.value.mend
+    assert "chroma, plate" in caught.value.fix
 
 
 def test_without_a_driver_torch_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:

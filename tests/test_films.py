@@ -19,7 +19,7 @@ from tests.clips import SIZE, corners, film, grey, rooms, sound_only
 from vbgcam.core.errors import MediaError
 from vbgcam.core.frames import U8, Size
 from vbgcam.media import video_reader
-from vbgcam.media.video_reader import BROADCAST_LEAP, Film, following
+from vbgcam.media.video_reader import BROADCAST_LEAP, VideoReader, following
 from vbgcam.pixels.convert import to_av, to_rgb
 
 
@@ -29,7 +29,7 @@ def numbered(count: int, size: Size = SIZE) -> list[av.VideoFrame]:
 
 
 def colour(path: Path) -> list[int]:
-    with Film(path) as opened:
+    with VideoReader(path) as opened:
         shot = opened.read()
     assert shot is not None
     rgb = to_rgb(shot.planes)
@@ -37,7 +37,7 @@ def colour(path: Path) -> list[int]:
 
 
 def picture_of(path: Path) -> U8:
-    with Film(path) as opened:
+    with VideoReader(path) as opened:
         shot = opened.read()
     assert shot is not None
     assert shot.planes.size == opened.size
@@ -66,7 +66,7 @@ def overwrite(path: Path, numbers: set[int]) -> None:
 
 def test_a_film_gives_every_frame_with_its_time_and_says_what_it_is(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4", numbered(10), rate=25)
-    with Film(path) as opened:
+    with VideoReader(path) as opened:
         assert (opened.size, float(opened.rate), opened.count, opened.audio) == (SIZE, 25.0, 10, False)
         assert opened.duration == pytest.approx(0.4)
         shots = list(opened)
@@ -80,7 +80,7 @@ def test_a_film_gives_every_frame_with_its_time_and_says_what_it_is(tmp_path: Pa
 def test_a_film_of_variable_rate_keeps_each_frames_own_time(tmp_path: Path) -> None:
     times = [0, 1, 2000, 2001, 90_000, 90_500, 300_000]
     path = film(tmp_path / "a.mkv", numbered(7), times=[90 * time for time in times])
-    with Film(path) as opened:
+    with VideoReader(path) as opened:
         assert [shot.time * 1000 for shot in opened] == times
 
 
@@ -110,7 +110,7 @@ def test_a_picture_that_lies_is_put_upright(tmp_path: Path, rotation: int, mirro
 @pytest.mark.parametrize("size", [Size(63, 47), Size(1, 1), Size(3, 200), Size(64, 47)])
 def test_odd_sizes_stay_as_they_are(tmp_path: Path, size: Size) -> None:
     path = film(tmp_path / "a.mov", numbered(3, size), codec="png", pixels="rgb24")
-    with Film(path) as opened:
+    with VideoReader(path) as opened:
         assert opened.size == size
         assert [int(shot.planes.y[-1, -1]) for shot in opened] == pytest.approx([30, 90, 150], abs=3)
 
@@ -167,7 +167,7 @@ def test_films_of_rgb_pictures_keep_their_colours(tmp_path: Path, name: str, cod
         tmp_path / name, [av.VideoFrame.from_ndarray(rgb, format="rgb24")] * 3, codec=codec, pixels=pixels, rate=10
     )
     assert colour(path) == pytest.approx([219, 36, 85], abs=4)
-    with Film(path) as opened:
+    with VideoReader(path) as opened:
         assert [shot.time for shot in opened] == [0, Fraction(1, 10), Fraction(2, 10)]
 
 
@@ -195,7 +195,7 @@ def test_rewinding_gives_the_first_frame_again_and_all_that_follow(tmp_path: Pat
         options = {"bf": "2", "g": "5"} if codec == "libx264" else {}
         clock = Fraction(1, 25) if name == "a.avi" else Fraction(1, 90_000)
         path = film(tmp_path / name, numbered(12), rate=25, codec=codec, pixels=pixels, options=options, clock=clock)
-        with Film(path) as opened:
+        with VideoReader(path) as opened:
             once = [shot.time for shot in opened]
             assert len(once) == 12, name
             for _ in range(2):
@@ -210,7 +210,7 @@ def test_rewinding_gives_the_first_frame_again_and_all_that_follow(tmp_path: Pat
 
 def test_a_broadcast_stream_starts_at_zero_whatever_its_clock_shows(tmp_path: Path) -> None:
     path = film(tmp_path / "a.ts", numbered(5), times=[9_000_000 + 3000 * number for number in range(5)])
-    with Film(path) as opened:
+    with VideoReader(path) as opened:
         assert opened.start == 0
         assert opened.zero >= 100
         assert [shot.time for shot in opened] == [Fraction(number, 30) for number in range(5)]
@@ -219,7 +219,7 @@ def test_a_broadcast_stream_starts_at_zero_whatever_its_clock_shows(tmp_path: Pa
 def test_frames_that_cannot_be_decoded_are_left_out_and_counted(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mov", numbered(10), codec="png", pixels="rgb24")
     overwrite(path, {3, 4, 7})
-    with Film(path) as opened:
+    with VideoReader(path) as opened:
         assert [round(shot.time * 30) for shot in opened] == [0, 1, 2, 5, 6, 8, 9]
         assert opened.left_out == 3
         opened.rewind()
@@ -230,7 +230,7 @@ def test_frames_that_cannot_be_decoded_are_left_out_and_counted(tmp_path: Path) 
 def test_a_film_whose_first_frames_are_damaged_starts_with_the_first_good_one(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mov", numbered(5), codec="png", pixels="rgb24")
     overwrite(path, {0, 1})
-    with Film(path) as opened:
+    with VideoReader(path) as opened:
         assert opened.start == Fraction(2, 30)
         assert len(list(opened)) == 3
 
@@ -239,7 +239,7 @@ def test_a_film_whose_first_frames_are_damaged_starts_with_the_first_good_one(tm
 def test_a_film_that_breaks_off_gives_what_there_is_and_counts_the_rest(tmp_path: Path, name: str) -> None:
     path = film(tmp_path / name, rooms(120), options={"g": "10"}, faststart=name.endswith("mp4"), sound="aac")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with Film(path) as opened:
+    with VideoReader(path) as opened:
         good = len(list(opened))
         assert 20 < good < 110
         assert good + opened.left_out == pytest.approx(120, abs=3)
@@ -248,7 +248,7 @@ def test_a_film_that_breaks_off_gives_what_there_is_and_counts_the_rest(tmp_path
 def test_whole_films_count_nothing_as_left_out(tmp_path: Path) -> None:
     for name, sound in (("a.mp4", "aac"), ("b.mkv", "libopus"), ("c.ts", "mp2"), ("d.mp4", "")):
         path = film(tmp_path / name, rooms(70), sound=sound)
-        with Film(path) as opened:
+        with VideoReader(path) as opened:
             assert len(list(opened)) == 70, name
             assert opened.left_out == 0, name
             assert opened.audio == bool(sound)
@@ -259,7 +259,7 @@ def test_a_film_that_changes_its_size_is_fitted_to_its_first_frame(tmp_path: Pat
     other = film(tmp_path / "b.ts", numbered(5, Size(96, 96)), options={"bf": "0"})
     both = tmp_path / "both.ts"
     both.write_bytes(one.read_bytes() + other.read_bytes())
-    with Film(both) as opened:
+    with VideoReader(both) as opened:
         shots = list(opened)
         assert len(shots) == 10
         assert {shot.planes.size for shot in shots} == {SIZE}
@@ -313,7 +313,7 @@ def broken(folder: Path, what: str) -> Path:
 def test_what_is_no_film_is_refused_in_one_line_that_names_it(tmp_path: Path, what: str, says: str) -> None:
     path = broken(tmp_path, what)
     with pytest.raises(MediaError) as error:
-        Film(path)
+        VideoReader(path)
     assert says in str(error.value)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
@@ -326,7 +326,7 @@ def test_a_gif_that_claims_a_huge_screen_is_refused(tmp_path: Path) -> None:
         data[6:10] = width.to_bytes(2, "little") + height.to_bytes(2, "little")
         path.write_bytes(data)
         with pytest.raises(MediaError, match=r"a\.gif"):
-            Film(path)
+            VideoReader(path)
 
 
 def test_a_film_with_a_title_in_an_old_encoding_is_read(tmp_path: Path) -> None:
@@ -334,7 +334,7 @@ def test_a_film_with_a_title_in_an_old_encoding_is_read(tmp_path: Path) -> None:
     data = path.read_bytes()
     assert b"Lavf" in data
     path.write_bytes(data.replace(b"Lavf", b"L\xe4vf"))
-    with Film(path) as opened:
+    with VideoReader(path) as opened:
         assert len(list(opened)) == 3
 
 
@@ -344,9 +344,9 @@ def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded(
     path = film(tmp_path / "a.mp4", numbered(3))
     monkeypatch.setattr(video_reader, "MAX_PIXELS", SIZE.pixels - 1)
     with pytest.raises(MediaError, match="64x48 is too large"):
-        Film(path)
+        VideoReader(path)
     monkeypatch.setattr(video_reader, "MAX_PIXELS", SIZE.pixels)
-    Film(path).close()
+    VideoReader(path).close()
 
 
 def test_no_frame_waits_for_the_garbage_collector(tmp_path: Path) -> None:
@@ -360,7 +360,7 @@ def test_no_frame_waits_for_the_garbage_collector(tmp_path: Path) -> None:
     gc.disable()
     try:
         before = alive()
-        with Film(path) as opened:
+        with VideoReader(path) as opened:
             for _ in opened:
                 pass
             opened.rewind()
@@ -375,7 +375,7 @@ def test_no_frame_waits_for_the_garbage_collector(tmp_path: Path) -> None:
 def test_a_closed_film_gives_nothing_more_and_may_be_closed_again(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4", numbered(3))
     for already_read in (0, 1, 3):
-        opened = Film(path)
+        opened = VideoReader(path)
         for _ in range(already_read):
             assert opened.read() is not None
         opened.close()

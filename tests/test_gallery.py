@@ -191,7 +191,7 @@ def test_a_folder_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may do everything")
 @pytest.mark.parametrize("mode", [0o000, 0o400])
-def test_a_folder_that_may_not_be_read_is_one_line_with_what_mends_it(
+def test_a_folder_that_may_not_be_read_is_one_line_with_what_fixes_it(
     gallery: Gallery, folder: Path, mode: int
 ) -> None:
     picture(folder / "good.png")
@@ -660,7 +660,7 @@ def test_of_a_link_the_link_is_removed(gallery: Gallery, folder: Path, tmp_path:
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may do everything")
-def test_what_may_not_be_changed_is_one_line_with_what_mends_it(gallery: Gallery, folder: Path, tmp_path: Path) -> None:
+def test_what_may_not_be_changed_is_one_line_with_what_fixes_it(gallery: Gallery, folder: Path, tmp_path: Path) -> None:
     picture(folder / "a.png")
     folder.chmod(0o500)
     try:

@@ -84,13 +84,13 @@ def test_the_same_question_twice_at_once_is_refused(tmp_path: Path) -> None:
         Journal(tmp_path, QUESTION)
 
 
-def test_a_damaged_journal_says_how_it_is_mended(tmp_path: Path) -> None:
+def test_a_damaged_journal_says_how_it_is_fixed(tmp_path: Path) -> None:
     with Journal(tmp_path, QUESTION) as journal:
         path = journal.path
     path.write_bytes(b"no data base at all" * 100)
     with pytest.raises(OutputError, match="damaged") as caught:
         Journal(tmp_path, QUESTION)
-    assert caught.value.mend == f"remove it: rm '{path}'"
+    assert caught.value.fix == f"remove it: rm '{path}'"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a folder's place taken by a file has another errno elsewhere")

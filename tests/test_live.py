@@ -344,7 +344,7 @@ def test_garbage_is_collected_again_once_the_network_is_there() -> None:
     output.notify = reached.when(lambda out: out.composed > 3)
     run(plan(FakeSource(forever(), period=0.001), output), reached)
     assert gc.isenabled()
-    with inference.uncollected():
+    with inference.without_garbage_collection():
         assert not gc.isenabled()
     assert gc.isenabled()
 
@@ -456,7 +456,7 @@ def test_a_download_breaks_off_when_the_session_ends() -> None:
                 progress(done % 100, 100)
                 if done == 1000:
                     reached.set()
-        except inference.Stopped:
+        except inference.StopRequested:
             stopped.set()
             raise
         raise AssertionError("unreachable")

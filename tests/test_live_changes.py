@@ -27,7 +27,7 @@ from tests.fakes import (
     FakeSource,
 )
 from tests.test_live import PATIENCE, Dancer, plan
-from vbgcam.camera import Captured, Got
+from vbgcam.camera import Captured, Negotiated
 from vbgcam.core.errors import BackgroundError, CameraError, ModelError, OutputError
 from vbgcam.core.frames import Backdrop, Planes, RawFrame, SafeFrame, Size
 from vbgcam.core.options import steps
@@ -128,7 +128,7 @@ def test_a_background_changes_between_two_pictures_and_none_is_a_cover() -> None
         on_air(output)
         begun = len(output.kinds)
         for luma in (70, 90, 110, 130):
-            session.show(what.look, Colour(luma))
+            session.set_scene(what.look, Colour(luma))
             output.shows(luma)
         assert not any(output.kinds[begun:])
     assert first.closed
@@ -143,7 +143,7 @@ def test_each_background_is_closed_once_another_is_shown_or_the_session_ends() -
     with Stage(what) as session:
         on_air(output)
         for background in shown[1:]:
-            session.show(what.look, background)
+            session.set_scene(what.look, background)
             output.shows(background.luma)
     assert [background.closed for background in shown] == [True] * 5
 
@@ -154,7 +154,7 @@ def test_a_background_that_cannot_be_shown_changes_nothing() -> None:
     with Stage(what) as session:
         on_air(output)
         with pytest.raises(BackgroundError, match="no picture"):
-            session.show(replace(what.look, mirror=True), broken)
+            session.set_scene(replace(what.look, mirror=True), broken)
         output.more(5)
         assert output.seen[-1] == 50
 
@@ -165,13 +165,13 @@ def test_a_mirror_a_blur_and_other_steps_are_taken_from_the_next_picture_on() ->
     with Stage(what) as session:
         on_air(output)
         plain = output.frames[-1][: SIZE.pixels].reshape(SIZE.height, SIZE.width)
-        session.show(replace(what.look, mirror=True))
+        session.set_scene(replace(what.look, mirror=True))
         output.wait(lambda: bool(np.any(output.frames[-1][: SIZE.pixels] != plain.reshape(-1))))
         output.more(2)
         mirrored = output.frames[-1][: SIZE.pixels].reshape(SIZE.height, SIZE.width)
         assert np.array_equal(mirrored, plain[:, ::-1])
         assert output.leaks == 0
-        session.show(replace(what.look, blur=Blur(1.0), steps=steps("fast")))
+        session.set_scene(replace(what.look, blur=Blur(1.0), steps=steps("fast")))
         output.wait(lambda: output.seen[-1] > 100)  # the room, which is bright
 
 
@@ -182,14 +182,14 @@ def test_the_plain_room_is_shown_only_when_asked_for_and_never_after_it() -> Non
     what = plan(source(), output, background=Colour(50), build=lambda _progress: network)
     with Stage(what) as session:
         on_air(output)
-        session.show(replace(what.look, plain=True))
+        session.set_scene(replace(what.look, plain=True))
         output.wait(lambda: output.seen[-1] == SECRET[0])
         shown = output.leaks
         assert shown > 0
         calls = network.calls
         output.more(10)
         assert network.calls <= calls + 1
-        session.show(what.look)
+        session.set_scene(what.look)
         output.shows(50)
         leaks = output.leaks
         on_air_again = output.composed
@@ -209,7 +209,7 @@ def test_who_begins_with_the_plain_room_needs_no_network_until_it_is_wanted() ->
         output.wait(lambda: output.seen[-1] == SECRET[0])
         output.more(5)
         assert not built.is_set()
-        session.show(what.look)
+        session.set_scene(what.look)
         assert built.wait(PATIENCE)
         leaks = output.leaks
         output.wait(lambda: output.seen[-1] == 50 and not output.kinds[-1])
@@ -224,7 +224,7 @@ def test_the_camera_changes_and_the_outputs_size_stays() -> None:
         for number, camera in enumerate(cameras[1:], 1):
             on_air(output)
             camera.opened = 10 * number  # the person stands elsewhere
-            session.film(camera)
+            session.set_camera(camera)
             output.wait(partial(given, camera, 5))
             output.composes(3)
         assert cameras[0].closed
@@ -251,7 +251,7 @@ def test_while_the_camera_is_opened_anew_its_last_picture_stays_and_no_cover_goe
         on_air(output)
         begun = len(output.kinds)
         let.clear()
-        session.film(second)
+        session.set_camera(second)
         output.wait(lambda: second.number > 3)
         output.more(3)
         assert not any(output.kinds[begun:])
@@ -265,10 +265,10 @@ def test_a_camera_that_cannot_be_opened_is_covered_and_the_next_choice_is_taken_
     what = plan(source(), output, background=Colour(50))
     with Stage(what) as session:
         on_air(output)
-        session.film(busy)
+        session.set_camera(busy)
         output.wait(lambda: output.kinds[-1])
         assert session.stats.problem() == "busy"
-        session.film(source())
+        session.set_camera(source())
         output.composes(3)
         assert session.stats.problem() == ""
 
@@ -278,7 +278,7 @@ def test_a_film_that_was_chosen_later_and_ends_is_covered_and_the_call_goes_on()
     what = plan(source(), output, background=Colour(50), retry=False)
     with Stage(what) as session:
         on_air(output)
-        session.film(FakeSource(iter([True] * 5)))
+        session.set_camera(FakeSource(iter([True] * 5)))
         output.wait(lambda: output.kinds[-1])
         assert not session.ended()
         assert "ended" in session.stats.problem()
@@ -290,9 +290,9 @@ def test_a_faster_camera_gives_no_more_than_the_outputs_rate() -> None:
     fast.now = lambda: began + next(clock) / 1000  # a thousand a second, whatever the machine does
 
     class Thousand(FakeSource):
-        def open(self) -> Got:
+        def open(self) -> Negotiated:
             FakeSource.open(self)
-            return Got("fast", SIZE, 1000.0)
+            return Negotiated("fast", SIZE, 1000.0)
 
     quick = Thousand(itertools.repeat(True), period=0.0005, now=fast.now)
     what = plan(source(), output, background=Colour(50))
@@ -300,7 +300,7 @@ def test_a_faster_camera_gives_no_more_than_the_outputs_rate() -> None:
         on_air(output)
         before = session.stats.snapshot()["frames"]["captured"]
         began = time.monotonic()
-        session.film(quick)
+        session.set_camera(quick)
         output.wait(lambda: quick.number >= 500)
         given = session.stats.snapshot()["frames"]["captured"] - before
     assert given < quick.number / 3
@@ -318,7 +318,7 @@ def test_another_network_takes_over_once_it_is_ready_and_masks_go_on_meanwhile()
     with Stage(what) as session:
         on_air(output)
         begun = len(output.kinds)
-        session.think(Network("new", build))
+        session.set_network(Network("new", build))
         assert session.stats.get("loading") == {"model": "new", "done": None, "total": None}
         calls = old.calls
         output.wait(lambda: old.calls > calls + 5)
@@ -344,7 +344,7 @@ def test_the_first_look_of_another_network_is_not_waited_for() -> None:
     new = FakeSegmenter(name="new", before=before)
     with Stage(plan(source(), output, build=lambda _progress: old)) as session:
         on_air(output)
-        session.think(Network("new", lambda _progress: new))
+        session.set_network(Network("new", lambda _progress: new))
         assert begun.wait(PATIENCE)
         calls = old.calls
         output.wait(lambda: old.calls > calls + 5)
@@ -355,14 +355,14 @@ def test_the_first_look_of_another_network_is_not_waited_for() -> None:
 @pytest.mark.parametrize("when", ["building", "looking"])
 def test_a_network_that_cannot_be_had_leaves_the_old_one_and_says_why(when: str) -> None:
     def fail(_: object) -> NoReturn:
-        raise ModelError("damaged", mend="get another")
+        raise ModelError("damaged", fix="get another")
 
     output = Watched()
     build = fail if when == "building" else lambda _progress: FakeSegmenter(before=fail)
     with Stage(plan(source(), output)) as session:
         on_air(output)
         begun = len(output.kinds)
-        session.think(Network("broken", build))
+        session.set_network(Network("broken", build))
         output.wait(lambda: bool(session.stats.get("refused")))
         output.more(10)
         assert session.stats.get("refused") == "damaged; get another"
@@ -380,7 +380,7 @@ def test_of_networks_that_are_chosen_in_a_row_the_last_one_works_and_all_others_
     with Stage(plan(source(), output, build=lambda _progress: made[0])) as session:
         on_air(output)
         for segmenter in made[1:]:
-            session.think(Network(segmenter.name, partial(handed, segmenter)))
+            session.set_network(Network(segmenter.name, partial(handed, segmenter)))
         output.wait(lambda: made[5].calls > 3 and made[0].closed)
         assert session.stats.get("model") == "5"
     # Those that were overtaken while they were built were never begun, or are closed.
@@ -424,12 +424,12 @@ def test_who_looks_at_the_preview_turns_the_camera_on_and_off() -> None:
     with Stage(replace(plan(camera, output), on_demand=True)) as session:
         output.more(3)
         assert not camera.opened
-        session.looking(True)
-        session.looking(True)
+        session.watch_preview(True)
+        session.watch_preview(True)
         on_air(output)
-        session.looking(False)
+        session.watch_preview(False)
         output.composes(3)
-        session.looking(False)
+        session.watch_preview(False)
         output.wait(lambda: output.kinds[-1] and camera.closed > 0)
         shown = session.shown()
         assert shown is not None
@@ -438,15 +438,15 @@ def test_who_looks_at_the_preview_turns_the_camera_on_and_off() -> None:
 
 def test_a_background_is_shown_at_once_although_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     """The cover goes out twice a second then; a change does not wait for the next one."""
-    audience = FakeAudience()
-    output = Watched(readers=audience)
+    reader_monitor = FakeAudience()
+    output = Watched(readers=reader_monitor)
     monkeypatch.setattr(pace, "IDLE_PERIOD", PATIENCE)
     what = replace(plan(source(), output, background=Colour(50)), on_demand=True)
     with Stage(what) as session:
         output.wait(lambda: session.stats.get("state") == "idle")
-        session.show(what.look, Colour(90))
+        session.set_scene(what.look, Colour(90))
         output.shows(90)
-        audience.set(True)  # who looks out for readers need not do so for as long
+        reader_monitor.set(True)  # who looks out for readers need not do so for as long
 
 
 class Absent(Watched):
@@ -456,7 +456,7 @@ class Absent(Watched):
 
     def open(self) -> None:
         if not self.there:
-            raise OutputError("no module", mend="modprobe it")
+            raise OutputError("no module", fix="modprobe it")
         super().open()
 
 
@@ -500,7 +500,7 @@ def test_frames_with_their_own_masks_go_on_through_every_change() -> None:
     with Stage(exact) as session:
         on_air(output)
         for number in range(20):
-            session.show(replace(exact.look, mirror=number % 2 == 0), Colour(60 + number))
+            session.set_scene(replace(exact.look, mirror=number % 2 == 0), Colour(60 + number))
             output.more(3)
     assert output.leaks == 0
 
@@ -518,7 +518,7 @@ def test_a_network_that_is_being_loaded_is_told_of_although_the_first_one_begins
         raise ModelError("damaged")
 
     with Stage(plan(source(), output, build=build)) as session:
-        session.think(Network("second", fail))
+        session.set_network(Network("second", fail))
         first.set()
         on_air(output)
         assert session.stats.get("model") == "first"
@@ -536,10 +536,10 @@ def test_a_network_that_fails_at_its_first_look_leaves_the_others_looks_alone() 
     with Stage(plan(source(), output)) as session:
         on_air(output)
         broken = FakeSegmenter(before=fail)
-        session.think(Network("broken", lambda _progress: broken))
+        session.set_network(Network("broken", lambda _progress: broken))
         output.wait(lambda: bool(session.stats.get("refused")))
         assert broken.closed
-        assert session._board.looks is not None
+        assert session._state.looks is not None
 
 
 def test_a_network_that_was_overtaken_before_its_turn_is_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -553,7 +553,7 @@ def test_a_network_that_was_overtaken_before_its_turn_is_not_built(monkeypatch: 
         on_air(output)
         monkeypatch.setattr(inference, "warm_up_mask", lambda: go.wait(PATIENCE))
         for name in ("one", "two", "three"):
-            session.think(Network(name, partial(build, name)))
+            session.set_network(Network(name, partial(build, name)))
         go.set()
         output.wait(lambda: session.stats.get("model") == "three")
     assert built == ["three"]
@@ -568,7 +568,7 @@ def test_how_frames_are_paired_may_change_while_a_network_is_loaded() -> None:
 
     what = plan(source(), output, build=build, pairing="newest")
     with Stage(what) as session:
-        session.show(replace(what.look, pairing="exact"))
+        session.set_scene(replace(what.look, pairing="exact"))
         go.set()
         on_air(output)
         assert session.stats.get("pairing") == "exact"
@@ -586,7 +586,7 @@ def test_what_hinders_a_network_that_was_chosen_is_over_once_it_works() -> None:
 
     with Stage(plan(source(), output)) as session:
         on_air(output)
-        session.think(Network("new", build))
+        session.set_network(Network("new", build))
         output.wait(lambda: session.stats.problem() == "no connection")
         go.set()
         output.wait(lambda: session.stats.get("model") == "new")
@@ -609,7 +609,7 @@ def test_a_source_that_waits_does_not_wait_for_a_frame_that_the_network_before_h
     what = plan(source(clocked=False), output, build=lambda _progress: old)
     with Stage(what) as session:
         assert busy.wait(PATIENCE)
-        session.think(Network("new", lambda _progress: new))
+        session.set_network(Network("new", lambda _progress: new))
         deadline = time.monotonic() + PATIENCE
         while session.stats.get("model") != "new" and time.monotonic() < deadline:
             session.wait(0.01, threading.Event())
@@ -629,7 +629,7 @@ def test_the_times_of_the_network_before_are_not_those_of_another() -> None:
     with Stage(plan(source(), output)) as session:
         on_air(output)
         assert session.stats.inference_ms() is not None
-        session.think(Network("new", lambda _progress: new))
+        session.set_network(Network("new", lambda _progress: new))
         output.wait(lambda: new.calls > 1)
         assert session.stats.inference_ms() is None
         go.set()
@@ -640,7 +640,7 @@ def test_what_is_left_of_a_network_is_not_looked_through_again() -> None:
     output = Watched()
     with Stage(plan(source(), output)) as session:
         on_air(output)
-        session.think(Network("new", lambda _progress: FakeSegmenter(name="new")))
+        session.set_network(Network("new", lambda _progress: FakeSegmenter(name="new")))
         output.wait(lambda: session.stats.get("model") == "new" and networks() == 1)
         assert gc.get_freeze_count() > 0
 
@@ -668,7 +668,7 @@ def test_the_age_of_a_picture_that_stays_is_no_delay() -> None:
     with Stage(plan(first, output, build=lambda _progress: FakeSegmenter(before=before))) as session:
         on_air(output)
         let.clear()
-        session.film(second)
+        session.set_camera(second)
         output.wait(lambda: second.number > 3)
         output.more(3)
         sent = session.stats.sent
@@ -688,7 +688,7 @@ def test_a_background_that_cannot_be_shown_is_closed() -> None:
     output, broken = Watched(), FakeBackground(fail=BackgroundError("no picture"), moves=True)
     what = plan(source(), output)
     with Stage(what) as session, pytest.raises(BackgroundError):
-        session.show(what.look, broken)
+        session.set_scene(what.look, broken)
     assert broken.closed
 
 
@@ -707,7 +707,7 @@ def test_a_film_that_was_chosen_later_is_not_begun_anew_before_somebody_watches_
     film = FakeSource(itertools.chain([True] * 5, [False], itertools.repeat(True)), period=0.001)
     with Stage(plan(source(), output)) as session:
         on_air(output)
-        session.film(film)
+        session.set_camera(film)
         output.wait(lambda: "ended" in session.stats.problem())
         output.more(20)
         assert film.opened == 1
@@ -715,7 +715,7 @@ def test_a_film_that_was_chosen_later_is_not_begun_anew_before_somebody_watches_
         session.pause(True)
         output.wait(lambda: session.stats.get("state") == "paused")
         deadline = time.monotonic() + PATIENCE
-        while session._board.camera_trouble is not Why.IDLE and time.monotonic() < deadline:
+        while session._state.camera_trouble is not Why.IDLE and time.monotonic() < deadline:
             session.wait(0.01, threading.Event())
         session.pause(False)
         output.composes(3)
@@ -736,7 +736,7 @@ def test_a_film_that_fails_when_another_camera_was_chosen_does_not_end_the_call(
     other = source()
     with Stage(plan(Failing(itertools.repeat(True), period=0.001), output, retry=False)) as session:
         assert reading.wait(PATIENCE)
-        session.film(other)
+        session.set_camera(other)
         go.set()
         output.wait(lambda: other.number > 3)
         output.composes(3)
@@ -747,7 +747,7 @@ def test_a_camera_that_was_lost_for_a_moment_is_no_trouble_any_more() -> None:
     script: Iterator[bool | CameraError] = itertools.chain([True] * 20, [CameraError("lost")], itertools.repeat(True))
     with Stage(plan(FakeSource(script, period=0.001), output)) as session:
         on_air(output)
-        output.wait(lambda: session._board.last_problem is not None)
+        output.wait(lambda: session._state.last_problem is not None)
         output.composes(5)
         assert session.stats.problem() == ""
 
@@ -758,7 +758,7 @@ def test_an_output_that_is_waited_for_leaves_nothing_behind() -> None:
         deadline = time.monotonic() + PATIENCE
         while session.stats.get("state") != "no output" and time.monotonic() < deadline:
             session.wait(0.01, threading.Event())
-        assert session._board.audiences.empty()
+        assert session._state.reader_monitors.empty()
         output.there = True
         on_air(output)
 

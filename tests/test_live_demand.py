@@ -82,25 +82,25 @@ def after(output: FakeOutput, enough: Callable[[FakeOutput], bool]) -> threading
 
 
 def test_the_camera_is_off_until_somebody_watches_and_the_cover_is_there_meanwhile() -> None:
-    audience, source = FakeAudience(), FakeSource(forever(), period=0.001)
-    output = FakeOutput(readers=audience)
+    reader_monitor, source = FakeAudience(), FakeSource(forever(), period=0.001)
+    output = FakeOutput(readers=reader_monitor)
     stage = Stage(replace(plan(source, output), on_demand=True))
     stage.until(after(output, lambda out: out.covers > 5))
     assert source.opened == 0
     assert stage.stats.snapshot()["state"] == "idle"
     assert stage.stats.snapshot()["why"] == "nobody is watching"
-    audience.set(True)
+    reader_monitor.set(True)
     stage.until(after(output, lambda out: out.composed > 5))
     assert source.opened == 1
     stage.end()
-    assert [seat.closed for seat in audience.seats] == [True]
+    assert [seat.closed for seat in reader_monitor.seats] == [True]
     assert output.leaks == 0
 
 
 def test_it_is_released_when_the_last_has_left_and_comes_again_with_a_mask_of_its_own() -> None:
     """The person stands elsewhere after each opening: an old mask would show the room."""
-    audience, source = FakeAudience(there=True), FakeSource(forever(), period=0.001)
-    output, built = FakeOutput(readers=audience), list[FakeSegmenter]()
+    reader_monitor, source = FakeAudience(there=True), FakeSource(forever(), period=0.001)
+    output, built = FakeOutput(readers=reader_monitor), list[FakeSegmenter]()
 
     def build(_progress: Progress) -> Segmenter:
         built.append(FakeSegmenter())
@@ -111,11 +111,11 @@ def test_it_is_released_when_the_last_has_left_and_comes_again_with_a_mask_of_it
         shown = output.composed
         stage.until(after(output, lambda out, shown=shown: out.composed > shown + 3))  # type: ignore[misc]
         assert source.opened == opening
-        audience.set(False)
+        reader_monitor.set(False)
         stage.until(after(output, lambda _out, times=opening: source.closed >= times))  # type: ignore[misc]
         covers = output.covers
         stage.until(after(output, lambda out, covers=covers: out.covers > covers + 2))  # type: ignore[misc]
-        audience.set(True)
+        reader_monitor.set(True)
     stage.end()
     assert output.leaks == 0
     assert len(built) == 1, "the network stays warm"
@@ -123,21 +123,21 @@ def test_it_is_released_when_the_last_has_left_and_comes_again_with_a_mask_of_it
 
 def test_who_comes_back_at_once_finds_the_camera_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "LINGER", PATIENCE)
-    audience, source = FakeAudience(there=True), FakeSource(forever(), period=0.001)
-    output = FakeOutput(readers=audience)
+    reader_monitor, source = FakeAudience(there=True), FakeSource(forever(), period=0.001)
+    output = FakeOutput(readers=reader_monitor)
     stage = Stage(replace(plan(source, output), on_demand=True))
     for _ in range(5):
         shown = output.composed
         stage.until(after(output, lambda out, shown=shown: out.composed > shown + 3))  # type: ignore[misc]
-        audience.set(False)
-        audience.set(True)
+        reader_monitor.set(False)
+        reader_monitor.set(True)
     stage.end()
     assert source.opened == 1
 
 
 def test_a_network_that_nobody_needs_is_unloaded_and_built_again() -> None:
-    audience, source = FakeAudience(there=True), FakeSource(forever(), period=0.001)
-    output, built = FakeOutput(readers=audience), list[FakeSegmenter]()
+    reader_monitor, source = FakeAudience(there=True), FakeSource(forever(), period=0.001)
+    output, built = FakeOutput(readers=reader_monitor), list[FakeSegmenter]()
 
     def build(_progress: Progress) -> Segmenter:
         built.append(FakeSegmenter())
@@ -145,11 +145,11 @@ def test_a_network_that_nobody_needs_is_unloaded_and_built_again() -> None:
 
     stage = Stage(replace(plan(source, output, build=build), on_demand=True, unload_after=0.001))
     stage.until(after(output, lambda out: out.composed > 3))
-    audience.set(False)
+    reader_monitor.set(False)
     stage.until(after(output, lambda _out: built[0].closed))
     network = weakref.ref(built.pop())
     stage.until(after(output, lambda _out: network() is None))
-    audience.set(True)
+    reader_monitor.set(True)
     shown = output.composed
     stage.until(after(output, lambda out: out.composed > shown + 3))
     stage.end()
@@ -171,7 +171,7 @@ class Vanishing(FakeOutput):
         if self.left:
             self.tried.set()
             self.left -= 1
-            raise OutputError("the device is gone", mend="modprobe it")
+            raise OutputError("the device is gone", fix="modprobe it")
         self.new = True
         super().open()
 
@@ -179,7 +179,7 @@ class Vanishing(FakeOutput):
         if self.at and len(self.times) == self.at[0]:
             self.at.pop(0)
             self.left = self.tries
-            raise OutputError("the device is gone", mend="modprobe it")
+            raise OutputError("the device is gone", fix="modprobe it")
         if self.new:
             self.first_after.append(frame.cover)
             self.new = False
@@ -360,9 +360,9 @@ def test_a_camera_whose_driver_never_answers_ends_the_session(monkeypatch: pytes
             thread.join(PATIENCE)
 
 
-def test_what_is_wrong_is_told_with_its_mend_until_it_is_not() -> None:
+def test_what_is_wrong_is_told_with_its_fix_until_it_is_not() -> None:
     told: list[str] = []
-    source = FakeSource(forever(), period=0.001, open_errors=[CameraError("it is busy", mend="close the other one")])
+    source = FakeSource(forever(), period=0.001, open_errors=[CameraError("it is busy", fix="close the other one")])
     output = FakeOutput()
     stage = Stage(plan(source, output))
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from tests.fakes import SIZE, FakeAudience, FakeBackground, FakeOutput, FakeSegmenter, FakeSource
-from vbgcam.camera import Captured, Got
+from vbgcam.camera import Captured, Negotiated
 from vbgcam.core.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
 from vbgcam.core.frames import Backdrop, RawFrame, SafeFrame
 from vbgcam.core.options import steps
@@ -54,7 +54,7 @@ class Camera(FakeSource):
     chance: random.Random = field(default_factory=random.Random)
     jump: float = 0.0
 
-    def open(self) -> Got:
+    def open(self) -> Negotiated:
         if self.chance.random() < 0.2:
             self.opened += 1
             raise CameraError("busy")
@@ -139,7 +139,7 @@ def look(chance: random.Random) -> Look:
 
 
 @dataclass
-class Desk:
+class ControlApi:
     """A person who pauses, goes on, and changes what is shown, the camera and the network, at any moment. `blurred`:
     the room was shown out of focus, as they asked."""
 
@@ -159,16 +159,16 @@ class Desk:
                 new = look(chance)
                 self.blurred |= new.blur is not None
                 pictures = Pictures(chance=random.Random(chance.random()), moves=chance.random() < 0.5)
-                session.show(new, pictures if what == "background" else None)
+                session.set_scene(new, pictures if what == "background" else None)
             case "camera":
-                session.film(
+                session.set_camera(
                     Camera(chance=random.Random(chance.random()), endless=chance.random() < 0.8, period=0.0005)
                 )
             case "network":
-                session.think(self.make(chance))
+                session.set_network(self.make(chance))
             case "peek":
-                session.looking(True)
-                session.looking(False)
+                session.watch_preview(True)
+                session.watch_preview(False)
 
 
 def sequence(number: int) -> str:
@@ -176,8 +176,8 @@ def sequence(number: int) -> str:
     chance = random.Random(number)
     go, done = threading.Event(), threading.Event()
     parts = [random.Random(chance.random()) for _ in range(5)]
-    audience = FakeAudience(there=chance.random() < 0.5)
-    output = Device(chance=parts[0], solid=True, readers=audience)
+    reader_monitor = FakeAudience(there=chance.random() < 0.5)
+    output = Device(chance=parts[0], solid=True, readers=reader_monitor)
     wanted = chance.randint(1, FRAMES)
     output.notify = lambda out: done.set() if len(out.times) >= wanted else None
 
@@ -211,13 +211,13 @@ def sequence(number: int) -> str:
     )
     stats = Stats()
     session = Session(plan, stats)
-    desk = Desk(session, random.Random(chance.random()), made, blurred=plan.look.blur is not None)
+    desk = ControlApi(session, random.Random(chance.random()), made, blurred=plan.look.blur is not None)
     session.start()
     output.solid = False
 
     def readers_come_and_go() -> bool:
         if chance.random() < 0.3:
-            audience.set(chance.random() < 0.7)
+            reader_monitor.set(chance.random() < 0.7)
         with contextlib.suppress(BackgroundError):
             desk.act()
         return False

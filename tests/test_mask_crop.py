@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.fakes import FakeSegmenter
 from vbgcam.core.frames import Planes, RawFrame, Size
-from vbgcam.mask.roi import WHOLE, Box, Looks, box_of, chosen
+from vbgcam.mask.roi import WHOLE, Box, RoiSegmenter, box_of, chosen
 from vbgcam.segment import Probability
 
 SIZE = Size(320, 180)
@@ -56,108 +56,108 @@ RIGHT: Person = (220, 60, 280, 180)
 
 def test_the_second_look_is_at_the_person_and_the_mask_is_the_whole_frames() -> None:
     finder = Finder()
-    sighting = Looks(finder, crop=True).sight(frame(0.0, LEFT))
+    prediction = RoiSegmenter(finder, crop=True).predict(frame(0.0, LEFT))
     assert finder.seen[0] == SIZE
     assert finder.seen[1].pixels < SIZE.pixels / 2
-    assert sighting.alpha.shape == (SIZE.height, SIZE.width)
-    assert sighting.alpha[120, 90] == 255
-    assert not sighting.alpha[:, 160:].any()
+    assert prediction.alpha.shape == (SIZE.height, SIZE.width)
+    assert prediction.alpha[120, 90] == 255
+    assert not prediction.alpha[:, 160:].any()
 
 
 def test_the_part_stays_while_the_person_keeps_within_it() -> None:
     finder, looks = Finder(), None
-    looks = Looks(finder, crop=True)
+    looks = RoiSegmenter(finder, crop=True)
     for number in range(20):
         shift = number % 2  # breathing
-        looks.sight(frame(number / 30, (60 + shift, 60, 120 + shift, 180)))
+        looks.predict(frame(number / 30, (60 + shift, 60, 120 + shift, 180)))
     assert len(set(finder.seen[1:])) == 1
 
 
 def test_the_part_follows_who_walks_and_no_pixel_of_them_is_lost() -> None:
     finder = Finder()
-    looks = Looks(finder, crop=True)
+    looks = RoiSegmenter(finder, crop=True)
     for number in range(40):
         left = 40 + 4 * number
-        alpha = looks.sight(frame(number / 30, (left, 60, left + 60, 180))).alpha
+        alpha = looks.predict(frame(number / 30, (left, 60, left + 60, 180))).alpha
         assert alpha[100:170, left + 6 : left + 54].min() == 255, number
 
 
 def test_who_leaves_is_looked_for_in_the_whole_frame_at_once() -> None:
     finder = Finder()
-    looks = Looks(finder, crop=True)
+    looks = RoiSegmenter(finder, crop=True)
     for number in range(4):
-        looks.sight(frame(number / 30, LEFT))
-    sighting = looks.sight(frame(0.2, RIGHT))
-    assert sighting.alpha[120, 250] == 255
+        looks.predict(frame(number / 30, LEFT))
+    prediction = looks.predict(frame(0.2, RIGHT))
+    assert prediction.alpha[120, 250] == 255
 
 
 def test_nobody_is_nobody_and_who_comes_is_seen_at_once() -> None:
     finder = Finder()
-    looks = Looks(finder, crop=True)
+    looks = RoiSegmenter(finder, crop=True)
     for number in range(3):
-        assert not looks.sight(frame(number / 30)).alpha.any()
-    assert looks.sight(frame(0.2, LEFT)).alpha[120, 90] == 255
+        assert not looks.predict(frame(number / 30)).alpha.any()
+    assert looks.predict(frame(0.2, LEFT)).alpha[120, 90] == 255
 
 
 def test_who_comes_in_beside_the_part_is_found_within_two_seconds() -> None:
     finder = Finder()
-    looks = Looks(finder, crop=True)
-    looks.sight(frame(0.0, LEFT))
-    found = [looks.sight(frame(number / 10, LEFT, RIGHT)).alpha[120, 250] == 255 for number in range(1, 25)]
+    looks = RoiSegmenter(finder, crop=True)
+    looks.predict(frame(0.0, LEFT))
+    found = [looks.predict(frame(number / 10, LEFT, RIGHT)).alpha[120, 250] == 255 for number in range(1, 25)]
     assert not found[0]
     assert all(found[20:])
 
 
 def test_who_comes_in_is_found_at_once_where_the_memory_saw_them() -> None:
-    looks = Looks(Finder(), crop=True)
-    looks.sight(frame(0.0, LEFT))
-    looks.seen(0, None, elsewhere=True)
-    assert looks.sight(frame(0.1, LEFT, RIGHT)).alpha[120, 250] == 255
+    looks = RoiSegmenter(Finder(), crop=True)
+    looks.predict(frame(0.0, LEFT))
+    looks.update_roi(0, None, elsewhere=True)
+    assert looks.predict(frame(0.1, LEFT, RIGHT)).alpha[120, 250] == 255
 
 
 def test_what_was_seen_of_another_epoch_is_not_believed() -> None:
     finder = Finder()
-    looks = Looks(finder, crop=True)
-    looks.sight(frame(0.0, LEFT))
-    looks.seen(7, Box(0.0, 0.0, 0.1, 0.1), elsewhere=True)
-    looks.sight(frame(0.1, LEFT))
+    looks = RoiSegmenter(finder, crop=True)
+    looks.predict(frame(0.0, LEFT))
+    looks.update_roi(7, Box(0.0, 0.0, 0.1, 0.1), elsewhere=True)
+    looks.predict(frame(0.1, LEFT))
     assert finder.glances == 0
 
 
 def test_another_epoch_begins_with_the_whole_frame() -> None:
     finder = Finder()
-    looks = Looks(finder, crop=True)
-    looks.sight(frame(0.0, LEFT))
+    looks = RoiSegmenter(finder, crop=True)
+    looks.predict(frame(0.0, LEFT))
     before = len(finder.seen)
-    looks.sight(frame(0.1, LEFT, epoch=1))
+    looks.predict(frame(0.1, LEFT, epoch=1))
     assert finder.seen[before] == SIZE
 
 
 def test_a_network_that_does_not_stretch_gets_squares_or_the_whole_frame() -> None:
     finder = Finder(stretches=False)
-    looks = Looks(finder, crop=True)
-    looks.sight(frame(0.0, LEFT))
+    looks = RoiSegmenter(finder, crop=True)
+    looks.predict(frame(0.0, LEFT))
     assert finder.seen[-1].width == finder.seen[-1].height
-    looks.sight(frame(0.1, LEFT, RIGHT))
+    looks.predict(frame(0.1, LEFT, RIGHT))
     for number in range(2, 30):
-        looks.sight(frame(number / 10, LEFT, RIGHT))
+        looks.predict(frame(number / 10, LEFT, RIGHT))
     assert finder.seen[-1] == SIZE
 
 
 def test_without_the_step_or_with_a_network_that_does_not_crop_the_whole_frame_is_given() -> None:
     for finder, crop in ((Finder(), False), (Finder(crops=False), True)):
-        looks = Looks(finder, crop=crop)
+        looks = RoiSegmenter(finder, crop=crop)
         for number in range(3):
-            looks.sight(frame(number / 30, LEFT))
+            looks.predict(frame(number / 30, LEFT))
         assert set(finder.seen) == {SIZE}
 
 
 def test_the_looks_of_a_recurrent_network_are_all_at_one_part_but_for_glances() -> None:
     """A state that belongs to one part of the picture says nothing of another."""
     finder = Finder(remembers=True)
-    looks = Looks(finder, crop=True)
+    looks = RoiSegmenter(finder, crop=True)
     for number in range(100):
-        looks.sight(frame(number / 30, LEFT))
+        looks.predict(frame(number / 30, LEFT))
     steady = list(itertools.pairwise(size for size in finder.seen[1:] if size != SIZE))
     assert finder.glances == 1
     assert all(one == other for one, other in steady)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tests.fakes import FakeSegmenter
 from tests.test_mask_scenes import BALANCED, FORGETFUL, RATE, TAKES, Shot, coarse
 from vbgcam.core.frames import U8, Mask, Planes, RawFrame, Size, read_only
-from vbgcam.core.options import Steps
+from vbgcam.core.options import MaskOptions
 from vbgcam.evaluate import metrics
 from vbgcam.evaluate.clip import Clip, Lag
 from vbgcam.mask import Masker
@@ -177,13 +177,13 @@ def network(testdata: Path, name: str, shots: Sequence[Shot]) -> tuple[Segmenter
 Figures = dict[str, float]
 
 
-def play(shots: Sequence[Shot], how: Steps, segmenter: Segmenter, takes: Fraction | None) -> list[Mask | None]:
+def play(shots: Sequence[Shot], how: MaskOptions, segmenter: Segmenter, takes: Fraction | None) -> list[Mask | None]:
     masker = Masker(segmenter, how)
-    lag = Lag(takes, masker.sight)
+    lag = Lag(takes, masker.predict)
     out = []
     for one in shots:
-        sighting = lag.at(one.time, one.frame)
-        out.append(None if sighting is None else masker.present(one.frame, sighting))
+        prediction = lag.at(one.time, one.frame)
+        out.append(None if prediction is None else masker.track(one.frame, prediction))
     return out
 
 

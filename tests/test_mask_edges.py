@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from vbgcam.camera import drawn
 from vbgcam.camera.drawn.grain import add_grain
-from vbgcam.core.frames import U8, Backdrop, Mask, Planes, RawFrame, Sighting, Size, read_only
+from vbgcam.core.frames import U8, Backdrop, Mask, Planes, Prediction, RawFrame, Size, read_only
 from vbgcam.core.options import steps
-from vbgcam.mask import Present
+from vbgcam.mask import MaskTracker
 from vbgcam.mask.plain import full
 from vbgcam.mask.refine import Outline
 from vbgcam.pixels import kernels
@@ -38,7 +38,7 @@ def shot() -> tuple[RawFrame, U8, U8]:
 
 def masked(**switches: str) -> Mask:
     frame, _truth, answer = shot()
-    mask = Present(steps("balanced", **switches)).mask(frame, Sighting(frame, answer))  # type: ignore[arg-type]
+    mask = MaskTracker(steps("balanced", **switches)).mask(frame, Prediction(frame, answer))  # type: ignore[arg-type]
     assert mask is not None
     return mask
 
@@ -92,7 +92,7 @@ def test_an_exact_alpha_stays_as_it_is_without_edges_and_is_refined_with_them() 
     plain = full(half, frame, 0.0).alpha
     made = []
     for how in (steps("balanced", edges="off"), steps("balanced")):
-        mask = Present(how).mask(frame, Sighting(frame, half, exact=True))
+        mask = MaskTracker(how).mask(frame, Prediction(frame, half, exact=True))
         assert mask is not None
         made.append(mask.alpha)
     np.testing.assert_array_equal(made[0], plain)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vbgcam.core.frames import U8, Size, read_only
-from vbgcam.mask.room_model import Memory
+from vbgcam.mask.room_model import RoomModel
 from vbgcam.pixels.workframe import Grid, Part, around
 
 SIZE = Size(320, 180)
@@ -56,22 +56,22 @@ class World:
         return read_only(np.asarray(cv2.GaussianBlur(wide, (0, 0), 5), np.uint8))
 
 
-def taught(world: World, seconds: float = 2.0) -> Memory:
+def taught(world: World, seconds: float = 2.0) -> RoomModel:
     """All of the room: the person has been elsewhere before."""
-    memory = Memory(SIZE)
+    memory = RoomModel(SIZE)
     teach(memory, replace(world, left=230 if world.left < 150 else 10), 1.0, -1.0)
     teach(memory, world, seconds, 0.0)
     return memory
 
 
-def teach(memory: Memory, world: World, seconds: float, start: float) -> None:
+def teach(memory: RoomModel, world: World, seconds: float, start: float) -> None:
     for number in range(round(30 * seconds)):
         seen = world.grid(start + number / 30)
         memory.check(seen, world.coarse)
         memory.learn(seen, world.coarse, None)
 
 
-def judged(memory: Memory, world: World, at: float, alpha: U8) -> U8:
+def judged(memory: RoomModel, world: World, at: float, alpha: U8) -> U8:
     seen = world.grid(at)
     memory.check(seen, alpha)
     return memory.judge(seen, alpha, ALL) if memory.known else alpha
@@ -96,7 +96,7 @@ def test_a_mask_that_is_late_becomes_current(wall: U8) -> None:
 
 def test_where_the_room_was_never_seen_the_networks_mask_stands(wall: U8) -> None:
     world = World(wall)
-    memory = Memory(SIZE)
+    memory = RoomModel(SIZE)
     teach(memory, world, 1.0, 0.0)
     middle = slice(80, 160), slice(140, 180)
     half = read_only(np.full((180, 320), 128, np.uint8))

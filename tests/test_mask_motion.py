@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from vbgcam.core.frames import U8, Planes, RawFrame, Sighting, Size, read_only
+from vbgcam.core.frames import U8, Planes, Prediction, RawFrame, Size, read_only
 from vbgcam.core.options import steps
-from vbgcam.mask import Present
-from vbgcam.mask.flow import Motion, coarse, cut, too_far
+from vbgcam.mask import MaskTracker
+from vbgcam.mask.flow import Flow, coarse, cut, too_far
 from vbgcam.pixels.workframe import Grid, around
 
 SIZE = Size(320, 180)
@@ -32,11 +32,11 @@ def error(one: U8, other: U8) -> float:
 
 
 @pytest.fixture
-def motion() -> Motion:
-    return Motion(SIZE, finely=False)
+def motion() -> Flow:
+    return Flow(SIZE, finely=False)
 
 
-def test_a_mask_is_carried_frame_by_frame(motion: Motion) -> None:
+def test_a_mask_is_carried_frame_by_frame(motion: Flow) -> None:
     then, alpha = scene(0)
     part = around(alpha)
     for number in range(9):
@@ -55,7 +55,7 @@ def test_a_mask_is_carried_frame_by_frame(motion: Motion) -> None:
     assert motion.far(carried) == pytest.approx(8 * STEP / SIZE.width, rel=0.15)
 
 
-def test_a_mask_that_comes_late_is_carried_over_all_frames_since(motion: Motion) -> None:
+def test_a_mask_that_comes_late_is_carried_over_all_frames_since(motion: Flow) -> None:
     then, alpha = scene(0)
     for number in range(7):
         now, truth = scene(number)
@@ -66,7 +66,7 @@ def test_a_mask_that_comes_late_is_carried_over_all_frames_since(motion: Motion)
     assert error(motion.carried(alpha, wide), truth) < error(alpha, truth) / 4
 
 
-def test_a_mask_of_a_frame_that_was_never_shown_jumps(motion: Motion) -> None:
+def test_a_mask_of_a_frame_that_was_never_shown_jumps(motion: Flow) -> None:
     """The network may take a frame that the compositor skipped."""
     then, alpha = scene(0)
     for number in (2, 3):
@@ -78,7 +78,7 @@ def test_a_mask_of_a_frame_that_was_never_shown_jumps(motion: Motion) -> None:
     assert error(motion.carried(alpha, wide), truth) < error(alpha, truth) / 2
 
 
-def test_nothing_is_moved_where_nobody_is(motion: Motion) -> None:
+def test_nothing_is_moved_where_nobody_is(motion: Flow) -> None:
     empty = read_only(np.zeros((180, 320), np.uint8))
     for number in range(3):
         motion.follow(scene(number)[0], None, needed=number > 0)
@@ -89,7 +89,7 @@ def test_nothing_is_moved_where_nobody_is(motion: Motion) -> None:
 
 def test_a_picture_too_small_for_flow_keeps_its_mask() -> None:
     size = Size(32, 24)
-    motion = Motion(size, finely=True)
+    motion = Flow(size, finely=True)
     plane = read_only(np.zeros((24, 32), np.uint8))
     alpha = read_only(np.full((24, 32), 255, np.uint8))
     for number in range(3):
@@ -116,19 +116,19 @@ def test_how_far_is_too_far() -> None:
 
 def test_a_late_frame_after_own_ones_is_carried_from_the_last_of_them_alone() -> None:
     """With exact pairing one frame in a few comes without a mask of its own: it is one frame's motion away."""
-    present = Present(steps("balanced", memory="off", time="off", edges="off", colours="off"))
-    sighting: Sighting | None = None
+    present = MaskTracker(steps("balanced", memory="off", time="off", edges="off", colours="off"))
+    prediction: Prediction | None = None
     errors, stale = list[float](), list[float]()
     for number in range(24):
         now, truth = scene(number)
         planes = Planes.filled(SIZE, (0, 128, 128))
         planes.y[:] = now.y
         frame = RawFrame(planes.frozen(), number / 30, 0, number)
-        before = sighting
+        before = prediction
         if number % 3 != 2:
-            sighting = Sighting(frame, truth)
-        assert sighting is not None
-        mask = present.mask(frame, sighting)
+            prediction = Prediction(frame, truth)
+        assert prediction is not None
+        mask = present.mask(frame, prediction)
         assert mask is not None
         if number % 3 == 2 and before is not None:
             errors.append(error(mask.alpha, truth))

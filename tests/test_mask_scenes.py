@@ -18,7 +18,7 @@ from tests.fakes import FakeSegmenter
 from vbgcam.camera import drawn
 from vbgcam.camera.drawn.grain import add_grain
 from vbgcam.core.frames import U8, Mask, Planes, RawFrame, Size, read_only
-from vbgcam.core.options import NONE, Steps, Switch, steps
+from vbgcam.core.options import NONE, MaskOptions, Switch, steps
 from vbgcam.evaluate.clip import Lag
 from vbgcam.mask import Masker
 from vbgcam.pixels.convert import from_rgb
@@ -139,14 +139,14 @@ def place(part: Planes, whole: Planes) -> tuple[int, int]:
     return left, top
 
 
-def play(shots: Sequence[Shot], how: Steps, *, crops: bool = False) -> list[Mask | None]:
+def play(shots: Sequence[Shot], how: MaskOptions, *, crops: bool = False) -> list[Mask | None]:
     """The masks that are shown with the frames."""
     masker = Masker(FakeSegmenter(wrong=coarse(shots), crops=crops), how)
-    lag = Lag(TAKES, masker.sight)
+    lag = Lag(TAKES, masker.predict)
     out = []
     for shot in shots:
-        sighting = lag.at(shot.time, shot.frame)
-        out.append(None if sighting is None else masker.present(shot.frame, sighting))
+        prediction = lag.at(shot.time, shot.frame)
+        out.append(None if prediction is None else masker.track(shot.frame, prediction))
     return out
 
 

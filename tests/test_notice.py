@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vbgcam.system.notifications import Notices
+from vbgcam.system.notifications import Notifications
 
 if sys.platform == "win32":
     pytest.skip("notify-send is Linux's", allow_module_level=True)
@@ -32,8 +32,8 @@ def said(folder: Path, count: int) -> list[str]:
     return [file.read_text().strip() for file in files]
 
 
-def test_each_trouble_is_shown_once_with_its_mend(tmp_path: Path, desktop: dict[str, str]) -> None:
-    notices = Notices(desktop)
+def test_each_trouble_is_shown_once_with_its_fix(tmp_path: Path, desktop: dict[str, str]) -> None:
+    notices = Notifications(desktop)
     for problem in ("", "the camera is gone; plug it in again", "", "the camera is gone; plug it in again"):
         notices.tell(problem)
     [text] = said(tmp_path, 1)
@@ -45,7 +45,7 @@ def test_each_trouble_is_shown_once_with_its_mend(tmp_path: Path, desktop: dict[
 
 def test_a_service_that_hangs_holds_nothing_up(tmp_path: Path, desktop: dict[str, str]) -> None:
     (tmp_path / "notify-send").write_text("#!/bin/sh\nexec sleep 1000\n")
-    notices = Notices(desktop)
+    notices = Notifications(desktop)
     notices.tell("the camera is gone")
     notices.close()
 
@@ -54,14 +54,14 @@ def test_a_service_that_hangs_holds_nothing_up(tmp_path: Path, desktop: dict[str
 def test_without_a_desktop_or_the_program_nothing_is_shown(
     tmp_path: Path, desktop: dict[str, str], missing: str
 ) -> None:
-    notices = Notices(desktop | {missing: "" if missing == "DISPLAY" else "/nowhere"})
+    notices = Notifications(desktop | {missing: "" if missing == "DISPLAY" else "/nowhere"})
     notices.tell("the camera is gone")
     notices.close()
     assert not list(tmp_path.glob("said*"))
 
 
 def test_no_more_than_a_few(tmp_path: Path, desktop: dict[str, str]) -> None:
-    notices = Notices(desktop)
+    notices = Notifications(desktop)
     for number in range(40):
         notices.tell(f"trouble {number}")
     assert len(said(tmp_path, 20)) == 20

@@ -354,7 +354,7 @@ def test_the_mask_may_not_overwrite_the_picture_either(tmp_path: Path) -> None:
 
 
 def fails(_frame: RawFrame) -> Probability:
-    raise ModelError("the network ran out of memory", mend="--set model.device=cpu")
+    raise ModelError("the network ran out of memory", fix="--set model.device=cpu")
 
 
 def is_nan(_frame: RawFrame) -> Probability:

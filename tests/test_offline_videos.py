@@ -18,12 +18,12 @@ from tests.clips import SIZE, corners, film, frame_times, grey, luma, packets, r
 from tests.fakes import BEHIND, PERSON, SECRET, FakeBackground, FakeSegmenter, person_at
 from vbgcam.core.errors import BackgroundError, ConfigError, MediaError, ModelError, OutputError
 from vbgcam.core.frames import RawFrame, Size
-from vbgcam.media.video_reader import Film
+from vbgcam.media.video_reader import VideoReader
 from vbgcam.offline.videos import Look, convert
 from vbgcam.pixels.convert import to_av
 from vbgcam.render.composer import Blur
 from vbgcam.segment import Probability
-from vbgcam.segment.pass_through import Everything
+from vbgcam.segment.pass_through import PassThrough
 
 HIDDEN = Look(FakeBackground)
 
@@ -43,7 +43,7 @@ def test_every_frame_is_composed_with_its_own_mask(tmp_path: Path) -> None:
     assert done is not None
     assert (done.frames, done.left_out, done.size) == (20, 0, SIZE)
     alphas = luma(tmp_path / "mask.mkv")
-    with Film(tmp_path / "out.mp4") as result:
+    with VideoReader(tmp_path / "out.mp4") as result:
         shots = list(result)
     assert len(shots) == len(alphas) == 20
     for number, (shot, alpha) in enumerate(zip(shots, alphas, strict=True)):
@@ -83,8 +83,8 @@ def test_rate_and_length_are_kept_at_a_constant_rate(tmp_path: Path, rate: int) 
 @pytest.mark.parametrize("rotation", [90, 180, -90])
 def test_a_turned_film_comes_out_upright_without_a_turn(tmp_path: Path, rotation: int) -> None:
     source = film(tmp_path / "in.mp4", [corners()] * 5, rotation=rotation)
-    convert(source, tmp_path / "out.mp4", Everything(), Look(None))
-    with Film(source) as a, Film(tmp_path / "out.mp4") as b:
+    convert(source, tmp_path / "out.mp4", PassThrough(), Look(None))
+    with VideoReader(source) as a, VideoReader(tmp_path / "out.mp4") as b:
         one, other = a.read(), b.read()
     assert one is not None
     assert other is not None
@@ -107,18 +107,18 @@ def test_a_turned_film_comes_out_upright_without_a_turn(tmp_path: Path, rotation
 def test_sizes_become_even_and_may_be_scaled(tmp_path: Path, size: Size, height: int | None, expected: Size) -> None:
     source = film(tmp_path / "in.mov", [to_av(grey(size, 90))] * 3, codec="png", pixels="rgb24")
     look = Look(FakeBackground, height=height)
-    done = convert(source, tmp_path / "out.mp4", Everything(), look, mask_out=tmp_path / "mask.mkv")
+    done = convert(source, tmp_path / "out.mp4", PassThrough(), look, mask_out=tmp_path / "mask.mkv")
     assert done is not None
     assert done.size == expected
     for name in ("out.mp4", "mask.mkv"):
-        with Film(tmp_path / name) as result:
+        with VideoReader(tmp_path / name) as result:
             assert (result.size, len(list(result))) == (expected, 3)
 
 
 def test_a_height_that_makes_the_picture_too_large_is_refused(tmp_path: Path) -> None:
     source = film(tmp_path / "in.mov", [to_av(grey(Size(2000, 2), 90))], codec="png", pixels="rgb24")
     with pytest.raises(ConfigError, match="too large"):
-        convert(source, tmp_path / "out.mp4", Everything(), Look(None, height=400))
+        convert(source, tmp_path / "out.mp4", PassThrough(), Look(None, height=400))
     assert names(tmp_path) == ["in.mov"]
 
 
@@ -257,7 +257,7 @@ def test_the_plain_picture_needs_no_network_but_its_mask_may_be_asked_for(tmp_pa
     segmenter = FakeSegmenter()
     convert(source, tmp_path / "out.mp4", segmenter, Look(None))
     assert segmenter.calls == 0
-    with Film(tmp_path / "out.mp4") as result:
+    with VideoReader(tmp_path / "out.mp4") as result:
         assert all(np.median(shot.planes.y) == pytest.approx(SECRET[0], abs=2) for shot in result)
     convert(source, tmp_path / "out.mp4", segmenter, Look(None), mask_out=tmp_path / "mask.mkv")
     assert segmenter.calls == 5
@@ -275,7 +275,7 @@ def test_mirrored_film_and_mask_fit_each_other(tmp_path: Path) -> None:
     source = ffv1(tmp_path / "in.mkv", 4)
     look = Look(FakeBackground, mirror=True)
     convert(source, tmp_path / "out.mp4", FakeSegmenter(), look, mask_out=tmp_path / "mask.mkv")
-    with Film(tmp_path / "out.mp4") as result:
+    with VideoReader(tmp_path / "out.mp4") as result:
         for number, (shot, alpha) in enumerate(zip(result, luma(tmp_path / "mask.mkv"), strict=True)):
             true = np.zeros((SIZE.height, SIZE.width), np.uint8)
             true[person_at(number)] = 255
@@ -485,7 +485,7 @@ def test_memory_does_not_grow_with_the_films_length(tmp_path: Path) -> None:
 
 def test_real_footage_goes_through_with_exact_times(tmp_path: Path, testdata: Path) -> None:
     source = testdata / "clips" / "room_static.mp4"
-    done = convert(source, tmp_path / "out.mp4", Everything(), HIDDEN)
+    done = convert(source, tmp_path / "out.mp4", PassThrough(), HIDDEN)
     assert done is not None
     assert (done.frames, done.left_out) == (150, 0)
     assert frame_times(tmp_path / "out.mp4") == frame_times(source)

@@ -20,7 +20,7 @@ from tests.networks import left_half, save
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import Planes, RawFrame, Size
 from vbgcam.mask import finish
-from vbgcam.media.video_reader import Film
+from vbgcam.media.video_reader import VideoReader
 from vbgcam.pixels.convert import color_yuv, from_rgb
 from vbgcam.segment import Options, Probability
 from vbgcam.segment.onnx import OnnxSegmenter
@@ -362,14 +362,14 @@ def test_a_device_that_onnxruntime_has_not_is_one_line(tmp_path: Path, device: L
         OnnxSegmenter.load(left_half(tmp_path / "a.onnx"), Options(device=device))
 
 
-def test_without_onnxruntime_the_mend_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_onnxruntime_the_fix_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     assert str(refused(left_half(tmp_path / "a.onnx"))).endswith("needs onnxruntime; pip install 'vbgcam[onnx]'")
 
 
 def masks(network: OnnxSegmenter, clip: Path) -> list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]]:
     made = []
-    for number, shot in enumerate(Film(clip)):
+    for number, shot in enumerate(VideoReader(clip)):
         picture = RawFrame(shot.planes, float(shot.time), 0, number)
         made.append(finish(network.probability(picture), picture).alpha)
     return made

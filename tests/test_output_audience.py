@@ -158,9 +158,9 @@ def test_a_node_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
 
 
 def test_a_driver_without_the_event_is_looked_at(node: Path) -> None:
-    audience = watch(node)
-    assert isinstance(audience, Readers)
-    audience.close()
+    reader_monitor = watch(node)
+    assert isinstance(reader_monitor, Readers)
+    reader_monitor.close()
 
 
 def test_where_nobody_can_tell_the_camera_stays_on_and_it_is_said(
@@ -172,5 +172,5 @@ def test_where_nobody_can_tell_the_camera_stays_on_and_it_is_said(
     monkeypatch.setattr(loopback, "watch", exhausted)
     device = object.__new__(loopback.LoopbackDevice)
     device.label, device._path = "VBG Camera", Path("/dev/video10")
-    assert device.audience() is None
+    assert device.reader_monitor() is None
     assert "cannot be told (Too many open files)" in caplog.text

@@ -11,7 +11,7 @@ from tests.desks import until
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Backdrop, Planes, SafeFrame, Size
 from vbgcam.core.specs import SinkSpec
-from vbgcam.output import Audience, automatic, open_output
+from vbgcam.output import ReaderMonitor, automatic, open_output
 from vbgcam.output.automatic import Automatic
 from vbgcam.output.both import Both
 from vbgcam.render.composer import Composer
@@ -58,14 +58,14 @@ class FakeOutput:
             raise self.error
         self.got.append(at)
 
-    def audience(self) -> Audience | None:
+    def reader_monitor(self) -> ReaderMonitor | None:
         return self.readers
 
     def close(self) -> None:
         self.closed += 1
 
 
-GONE = OutputError("the left one is gone", mend="mend it")
+GONE = OutputError("the left one is gone", fix="fix it")
 AWAY = OutputError("the right one is away")
 
 
@@ -124,10 +124,10 @@ def test_one_that_goes_is_closed_and_comes_back_while_the_other_one_goes_on() ->
     both.close()
 
 
-def test_where_both_are_missing_both_reasons_and_mends_are_said() -> None:
+def test_where_both_are_missing_both_reasons_and_fixes_are_said() -> None:
     left, right, both = pair()
     left.error, right.error = GONE, AWAY
-    with pytest.raises(OutputError, match=r"^the left one is gone; the right one is away; mend it$"):
+    with pytest.raises(OutputError, match=r"^the left one is gone; the right one is away; fix it$"):
         both.open()
     both.close()
     left.error = right.error = None
@@ -175,12 +175,12 @@ def test_somebody_watches_when_one_of_the_two_is_read() -> None:
     left.readers, right.readers = FakeAudience(), FakeAudience()
     both.open()
     both.send(FRAME, 1.0)
-    audience = both.audience()
-    assert audience is not None
+    reader_monitor = both.reader_monitor()
+    assert reader_monitor is not None
     for here, there in ((False, False), (True, False), (False, True), (True, True)):
         left.readers.there, right.readers.there = here, there
-        assert audience.watched(0.0) is (here or there)
-    audience.close()
+        assert reader_monitor.watched(0.0) is (here or there)
+    reader_monitor.close()
     assert left.readers.closed
     assert right.readers.closed
 
@@ -191,18 +191,18 @@ def test_who_reads_one_that_went_does_not_count_any_more_until_it_is_back() -> N
     right.readers = FakeAudience()
     both.open()
     both.send(FRAME, 1.0)
-    audience = both.audience()
-    assert audience is not None
-    assert audience.watched(0.0)
+    reader_monitor = both.reader_monitor()
+    assert reader_monitor is not None
+    assert reader_monitor.watched(0.0)
     left.error = GONE
     both.send(FRAME, 2.0)
-    assert not audience.watched(0.0)
+    assert not reader_monitor.watched(0.0)
     assert old.closed
     left.readers, left.error = FakeAudience(there=True), None
     sent_until(both, left)
-    assert audience.watched(0.0)
+    assert reader_monitor.watched(0.0)
     both.close()
-    audience.close()
+    reader_monitor.close()
 
 
 def test_one_of_which_nobody_can_tell_counts_as_watched() -> None:
@@ -210,9 +210,9 @@ def test_one_of_which_nobody_can_tell_counts_as_watched() -> None:
     right.readers = FakeAudience()
     both.open()
     both.send(FRAME, 1.0)
-    audience = both.audience()
-    assert audience is not None
-    assert audience.watched(0.0)
+    reader_monitor = both.reader_monitor()
+    assert reader_monitor is not None
+    assert reader_monitor.watched(0.0)
     both.close()
 
 
@@ -259,14 +259,14 @@ def test_a_device_that_cannot_be_written_to_is_an_error_and_not_passed_over(monk
 
 def test_auto_without_either_names_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
     _module, camera, output = chosen(monkeypatch, device=False)
-    camera.error = OutputError("PipeWire does not run in this session", mend="start it")
+    camera.error = OutputError("PipeWire does not run in this session", fix="start it")
     with pytest.raises(OutputError) as caught:
         output.open()
     said = str(caught.value)
     assert said.startswith("there is no virtual camera: ")
     assert "v4l2loopback" in said
-    assert said.endswith("; PipeWire does not run in this session; " + caught.value.mend)
-    assert caught.value.mend.endswith("; or, for apps that ask PipeWire: start it")
+    assert said.endswith("; PipeWire does not run in this session; " + caught.value.fix)
+    assert caught.value.fix.endswith("; or, for apps that ask PipeWire: start it")
 
 
 def test_each_sink_has_its_output() -> None:

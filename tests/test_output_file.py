@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.clips import frame_times
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Backdrop, Planes, SafeFrame, Size
-from vbgcam.media.video_reader import Film
+from vbgcam.media.video_reader import VideoReader
 from vbgcam.output import Output
 from vbgcam.output.file import FileOutput
 from vbgcam.pixels.convert import from_rgb, to_rgb
@@ -59,7 +59,7 @@ def test_pictures_stand_in_the_film_at_the_times_they_were_sent(tmp_path: Path, 
     for number, at in enumerate(times):
         output.send(grey(number), at)
     output.close()
-    with Film(tmp_path / name) as film:
+    with VideoReader(tmp_path / name) as film:
         shots = list(film)
     assert [float(shot.time) for shot in shots] == pytest.approx([at - 1000 for at in times], abs=0.001)
     assert [int(shot.planes.y[20, 20]) for shot in shots] == pytest.approx([30, 40, 50, 60, 70], abs=2)
@@ -113,7 +113,7 @@ def test_the_colours_come_back_and_the_film_says_which_matrix_they_are(tmp_path:
         output.open()
         output.send(picture, 0.0)
         output.close()
-        with Film(tmp_path / name) as film:
+        with VideoReader(tmp_path / name) as film:
             shot = film.read()
         assert shot is not None
         assert to_rgb(shot.planes)[300, 30].tolist() == pytest.approx([192, 64, 32], abs=3)

@@ -117,7 +117,7 @@ def test_who_feeds_a_busy_device_is_named_as_well_as_it_can_be_known(monkeypatch
 
 
 @pytest.mark.parametrize("refused", [errno.EACCES, errno.EPERM])
-def test_no_permission_is_said_with_its_mend(refused: int) -> None:
+def test_no_permission_is_said_with_its_fix(refused: int) -> None:
     assert refusal("", device(10, "VBG Camera", None, refused=refused)) == (
         "no permission to write to the virtual camera VBG Camera (/dev/video10); "
         "sudo usermod -aG video $USER, then log in again"

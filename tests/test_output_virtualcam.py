@@ -22,7 +22,7 @@ NO_OBS = "'obs' backend: OBS Virtual Camera device not found! Did you install OB
 class FakeDevice:
     label = "a camera"
 
-    def audience(self) -> None:
+    def reader_monitor(self) -> None:
         pass
 
     def send(self, planes: Planes) -> None:
@@ -72,7 +72,7 @@ def test_macos_has_only_obs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("system", "reason", "mend"),
+    ("system", "reason", "fix"),
     [
         ("win32", NO_OBS, "winget install OBSProject.OBSStudio, then start its virtual camera once and stop it again"),
         ("darwin", NO_OBS, "brew install --cask obs, then start its virtual camera once and stop it again"),
@@ -88,11 +88,11 @@ def test_macos_has_only_obs() -> None:
         ),
     ],
 )
-def test_why_there_is_no_camera_is_one_line_with_the_mend(system: str, reason: str, mend: str) -> None:
+def test_why_there_is_no_camera_is_one_line_with_the_fix(system: str, reason: str, fix: str) -> None:
     opener, _attempts = system_with({"unitycapture": RuntimeError(reason + "\n"), "obs": RuntimeError(reason)})
     with pytest.raises(OutputError) as caught:
         open_plain("", SIZE, 30.0, system, opener)
-    assert str(caught.value) == f"no virtual camera could be opened ({reason}); {mend}"
+    assert str(caught.value) == f"no virtual camera could be opened ({reason}); {fix}"
 
 
 def test_windows_lists_the_cameras_that_are_registered() -> None:

@@ -379,7 +379,7 @@ def test_names_of_files_are_text_whatever_they_say(browser: Any, tmp_path: Path)
         page.click("#confirm-no")
         page.desk.change(
             readers=["<b>zoom</b>"], why=name, state="covered",
-            troubles=[{"at": time.time(), "what": name, "mend": name, "now": True}],
+            troubles=[{"at": time.time(), "what": name, "fix": name, "now": True}],
             config={"path": name, "problems": [name]},
         )  # fmt: skip
         until(lambda: name in page.text("#troubles") and name in page.text("#notices") and name in page.text("#config"))
@@ -625,7 +625,7 @@ def test_a_background_is_chosen_with_keys_alone(browser: Any, tmp_path: Path) ->
 def test_the_first_start_ticks_its_steps_off_and_ends(browser: Any, tmp_path: Path) -> None:
     desk = Presenter(tmp_path / "gallery")
     cameras = desk.offered["cameras"]
-    desk.offered |= {"cameras": [], "virtual": {"there": False, "name": "VBG Camera", "mend": MODPROBE}}
+    desk.offered |= {"cameras": [], "virtual": {"there": False, "name": "VBG Camera", "fix": MODPROBE}}
     desk.offered["models"][0]["here"] = False
     desk.told |= {
         "welcomed": False, "state": "covered", "why": "the model is loading",
@@ -649,7 +649,7 @@ def test_the_first_start_ticks_its_steps_off_and_ends(browser: Any, tmp_path: Pa
         assert page.find("#step-model progress").get_property("position") > 0.9
         desk.offered["cameras"] = cameras  # plugged in: no revision tells of it
         until(lambda: steps()[0] == "done")
-        desk.offered["virtual"] = {"there": True, "name": "VBG Camera", "mend": ""}
+        desk.offered["virtual"] = {"there": True, "name": "VBG Camera", "fix": ""}
         until(lambda: steps()[1] == "done")
         desk.offered["models"][0]["here"] = True
         desk.change(loading=None, state="idle", why="")
@@ -665,10 +665,10 @@ def test_the_first_start_ticks_its_steps_off_and_ends(browser: Any, tmp_path: Pa
         page.find("#settings")
 
 
-def test_a_trouble_stands_beside_the_picture_and_its_mend_can_be_copied(browser: Any, tmp_path: Path) -> None:
+def test_a_trouble_stands_beside_the_picture_and_its_fix_can_be_copied(browser: Any, tmp_path: Path) -> None:
     with panel(browser, tmp_path) as page:
         assert page.text("#troubles") == "Nothing went wrong."
-        trouble = {"at": time.time(), "what": "there is no virtual camera", "mend": MODPROBE, "now": True}
+        trouble = {"at": time.time(), "what": "there is no virtual camera", "fix": MODPROBE, "now": True}
         page.desk.change(state="no output", why="there is no virtual camera", troubles=[trouble])
         until(lambda: "there is no virtual camera" in page.text("#notices"))
         assert page.text("#lamp-word") == "No output"
@@ -790,7 +790,7 @@ def test_quitting_is_asked_for(browser: Any, tmp_path: Path) -> None:
 
 def test_a_failure_of_the_program_is_said_in_its_words(browser: Any, tmp_path: Path) -> None:
     with panel(browser, tmp_path, noise=("400",)) as page:
-        page.desk.errors["snapshot"] = ControlError("nothing has been sent yet", mend="wait a moment")
+        page.desk.errors["snapshot"] = ControlError("nothing has been sent yet", fix="wait a moment")
         page.click("#snapshot")
         until(lambda: "nothing has been sent yet" in page.toasts())
 
@@ -810,7 +810,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen_and_the_picture_stays_in_si
         heading = page.script("return document.getElementById('h-model').getBoundingClientRect().top")
         assert bottom <= heading  # what is scrolled to is not under it
         page.desk.told["settings"]["background"]["show"] = "none"
-        page.desk.change(troubles=[{"at": time.time(), "what": "x" * 200, "mend": "y" * 200, "now": True}])
+        page.desk.change(troubles=[{"at": time.time(), "what": "x" * 200, "fix": "y" * 200, "now": True}])
         page.find("#notices .notice")
         assert page.script("return document.scrollingElement.scrollWidth") <= 390
 
@@ -831,7 +831,7 @@ def nameless(driver: Any) -> tuple[int, list[str]]:
 
 def test_every_control_has_a_name_for_who_does_not_see_it(browser: Any, tmp_path: Path) -> None:
     desk = pictures(tmp_path, "beach.jpg", "broken.jpg")
-    desk.told["troubles"] = [{"at": time.time(), "what": "lost", "mend": MODPROBE, "now": True}]
+    desk.told["troubles"] = [{"at": time.time(), "what": "lost", "fix": MODPROBE, "now": True}]
     desk.told["loading"] = {"model": "fcn_resnet101", "done": None, "total": None}
     desk.told["config"]["problems"] = ["a mistake"]
     with panel(browser, tmp_path, desk) as page:

@@ -15,7 +15,7 @@ import pytest
 from tests.browser import chromium
 from tests.users import User, wait
 from vbgcam.control.client import Client
-from vbgcam.control.instance import Place
+from vbgcam.control.instance import Instance
 from vbgcam.media import images
 
 
@@ -24,7 +24,7 @@ class Panel:
 
     def __init__(self, driver: Any, user: User) -> None:
         self.driver = driver
-        self.client = Client(Place(user.folder / "runtime_dir" / "vbgcam"))
+        self.client = Client(Instance(user.folder / "runtime_dir" / "vbgcam"))
         driver.get("about:blank")
         for log in ("performance", "browser"):  # what the browser does when it starts is none of the panel's
             driver.get_log(log)

@@ -113,8 +113,8 @@ def whole(picture: bytes) -> bool:
 def test_several_read_it_at_once_and_one_that_is_killed_takes_no_other_along(desktop: PipeWireDesktop) -> None:
     camera = PipeWireCamera("", HD, 30.0)
     with Feeder(camera, numbered()) as feeder:
-        audience = camera.audience()
-        assert audience is not None
+        reader_monitor = camera.reader_monitor()
+        assert reader_monitor is not None
         with desktop.reader(HD) as first, desktop.reader(HD) as second, desktop.reader(HD) as third:
             for reader in (first, second, third):
                 assert all(map(whole, reader.pictures(10)))
@@ -123,27 +123,27 @@ def test_several_read_it_at_once_and_one_that_is_killed_takes_no_other_along(des
                 pictures = reader.pictures(60)
                 assert all(map(whole, pictures))
                 assert len({picture[0] for picture in pictures}) > 30
-            assert audience.watched(0.0)
-        until(lambda: not audience.watched(0.1), "nobody reads")
+            assert reader_monitor.watched(0.0)
+        until(lambda: not reader_monitor.watched(0.1), "nobody reads")
         assert not feeder.troubles
 
 
 def test_it_is_watched_from_the_first_reader_to_the_last_one_s_end(desktop: PipeWireDesktop) -> None:
     camera = PipeWireCamera("", HD, 30.0)
     with Feeder(camera, numbered()):
-        audience = camera.audience()
-        assert audience is not None
+        reader_monitor = camera.reader_monitor()
+        assert reader_monitor is not None
         desktop.cameras()  # to list it is not to read it
-        assert not audience.watched(0.2)
+        assert not reader_monitor.watched(0.2)
         for _ in range(3):
             with desktop.reader(HD) as first:
-                until(lambda: audience.watched(0.1), "somebody reads")
+                until(lambda: reader_monitor.watched(0.1), "somebody reads")
                 with desktop.reader(HD) as second:
                     second.pictures(1)
                 first.pictures(1)
-                assert audience.watched(0.0)
-            until(lambda: not audience.watched(0.1), "nobody reads")
-        audience.close()
+                assert reader_monitor.watched(0.0)
+            until(lambda: not reader_monitor.watched(0.1), "nobody reads")
+        reader_monitor.close()
 
 
 @pytest.mark.parametrize("stopped", [False, True])

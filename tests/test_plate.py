@@ -17,7 +17,7 @@ from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import U8, Planes, RawFrame, Size
 from vbgcam.mask import finish
 from vbgcam.media import images
-from vbgcam.media.video_reader import Film
+from vbgcam.media.video_reader import VideoReader
 from vbgcam.pixels.convert import color_yuv, from_rgb, to_rgb
 from vbgcam.segment.plate import CleanPlate, save, take
 
@@ -202,7 +202,7 @@ def test_a_real_room_with_its_true_plate(testdata: Path) -> None:
     errors = []
     with av.open(str(testdata / "clips" / "room_static_alpha.mkv")) as film:
         true = [picture.to_ndarray(format="gray") for picture in film.decode(video=0)]
-    for shot, alpha in zip(Film(testdata / "clips" / "room_static.mp4"), true, strict=True):
+    for shot, alpha in zip(VideoReader(testdata / "clips" / "room_static.mp4"), true, strict=True):
         frame = RawFrame(shot.planes, float(shot.time))
         mask = finish(plate.probability(frame), frame).alpha
         errors.append(np.abs(mask.astype(float) - alpha).mean() / 255)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbgcam.core.frames import Planes, RawFrame, Sighting, Size
+from vbgcam.core.frames import Planes, Prediction, RawFrame, Size
 from vbgcam.core.policy import Compose, Cover, Limits, Situation, Why, decide
 
 SIZE = Size(4, 4)
@@ -20,8 +20,8 @@ def frame(at: float = 10.0, epoch: int = 0, size: Size = SIZE) -> RawFrame:
     return RawFrame(Planes.filled(size, (16, 128, 128)).frozen(), at, epoch)
 
 
-def mask(at: float = 10.0, epoch: int = 0, size: Size = SIZE) -> Sighting:
-    return Sighting(frame(at, epoch, size), np.zeros((2, 2), np.uint8))
+def mask(at: float = 10.0, epoch: int = 0, size: Size = SIZE) -> Prediction:
+    return Prediction(frame(at, epoch, size), np.zeros((2, 2), np.uint8))
 
 
 def test_a_frame_with_a_young_mask_of_its_epoch_is_composed() -> None:

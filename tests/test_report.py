@@ -233,10 +233,10 @@ def test_what_is_shown_of_the_room_is_red_and_what_is_hidden_of_the_person_blue(
     assert len(set(drawn[0, 2].tolist())) == 1
 
 
-def test_a_page_that_cannot_be_written_leaves_nothing_and_says_how_to_mend_it(tmp_path: Path) -> None:
+def test_a_page_that_cannot_be_written_leaves_nothing_and_says_how_to_fix_it(tmp_path: Path) -> None:
     with pytest.raises(OutputError) as caught:
         page.write(of_pairs(3), look, tmp_path / "not there" / "x.html")
-    assert caught.value.mend == f"mkdir -p '{tmp_path / 'not there'}'"
+    assert caught.value.fix == f"mkdir -p '{tmp_path / 'not there'}'"
     assert list(tmp_path.iterdir()) == []
 
 

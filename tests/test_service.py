@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from vbgcam.cli import main
-from vbgcam.system.sd_notify import Service
+from vbgcam.system.sd_notify import ServiceManager
 
 if sys.platform == "win32":
     pytest.skip("there is no systemd", allow_module_level=True)
@@ -40,7 +40,7 @@ def silent(manager: socket.socket) -> bool:
 
 
 def test_what_is_told_arrives_in_order_and_the_same_status_once(manager: socket.socket) -> None:
-    service = Service({"NOTIFY_SOCKET": manager.getsockname()})
+    service = ServiceManager({"NOTIFY_SOCKET": manager.getsockname()})
     service.ready()
     service.status("on air")
     service.status("on air")
@@ -55,7 +55,7 @@ def test_what_is_told_arrives_in_order_and_the_same_status_once(manager: socket.
 def test_a_sign_of_life_comes_twice_in_the_time_that_was_asked_for(manager: socket.socket) -> None:
     now = [100.0]
     asked = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "10000000", "WATCHDOG_PID": str(os.getpid())}
-    service = Service(asked, lambda: now[0])
+    service = ServiceManager(asked, lambda: now[0])
     signs = 0
     for _ in range(200):
         service.alive()
@@ -71,7 +71,9 @@ def test_a_sign_of_life_comes_twice_in_the_time_that_was_asked_for(manager: sock
     "environment", [{"WATCHDOG_USEC": "10"}, {"WATCHDOG_USEC": "x"}, {"WATCHDOG_USEC": "10", "WATCHDOG_PID": "1"}]
 )
 def test_nothing_is_signed_for_somebody_else(manager: socket.socket, environment: dict[str, str]) -> None:
-    service = Service(environment | ({"NOTIFY_SOCKET": manager.getsockname()} if "WATCHDOG_PID" in environment else {}))
+    service = ServiceManager(
+        environment | ({"NOTIFY_SOCKET": manager.getsockname()} if "WATCHDOG_PID" in environment else {})
+    )
     service.alive()
     assert silent(manager)
     service.close()
@@ -79,7 +81,7 @@ def test_nothing_is_signed_for_somebody_else(manager: socket.socket, environment
 
 def test_without_a_manager_or_with_a_deaf_one_nothing_happens(tmp_path: Path) -> None:
     for environment in ({}, {"NOTIFY_SOCKET": str(tmp_path / "nobody")}, {"NOTIFY_SOCKET": "@vbgcam-nobody"}):
-        service = Service(environment)
+        service = ServiceManager(environment)
         service.ready()
         service.close()
 

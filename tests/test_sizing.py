@@ -10,7 +10,7 @@ import pytest
 from tests.fakes import SIZE, FakeSegmenter, room_with_person
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import RawFrame, Size
-from vbgcam.live.input_size import Sizing, in_words
+from vbgcam.live.input_size import InputSizeController, in_words
 
 FRAME = RawFrame(room_with_person(0).frozen(), 0.0)
 BUDGET = 0.022
@@ -21,7 +21,7 @@ class Owner:
 
     def __init__(self, segmenter: FakeSegmenter) -> None:
         self.segmenter = segmenter
-        self.sizing = Sizing(segmenter, 0.5)
+        self.sizing = InputSizeController(segmenter, 0.5)
         self.now = 0.0
         self.load = 1.0
 

@@ -19,7 +19,7 @@ from tests.desks import Controlled, controlled, picture, until
 from tests.desktop import ROOT, Desktop, Finger, Host, skip_without
 from vbgcam.core.errors import BackgroundError
 from vbgcam.desktop import icons
-from vbgcam.desktop.tray_supervisor import AGAIN, DONE, NEVER, TrayKeeper
+from vbgcam.desktop.tray_supervisor import AGAIN, DONE, NEVER, TraySupervisor
 
 if sys.platform != "linux":
     pytest.skip("what is tested here is Linux's", allow_module_level=True)
@@ -202,7 +202,7 @@ def test_the_icon_has_a_face_for_each_state(world: World) -> None:
     world.tray()
     host = world.shown()
     assert same(host.picture(), icons.face("on air", 48))
-    trouble = {"at": 0, "what": "the camera is gone", "mend": "plug it in again", "now": True}
+    trouble = {"at": 0, "what": "the camera is gone", "fix": "plug it in again", "now": True}
     seen: list[tuple[dict[str, object], icons.Face, str]] = [
         ({"state": "idle"}, "idle", "Idle: nobody is watching"),
         ({"state": "covered", "troubles": [trouble]}, "trouble", "Trouble: the camera is gone"),
@@ -248,7 +248,7 @@ def test_the_other_entries_send_their_commands(world: World) -> None:
 
 
 def test_what_is_refused_is_told(world: World) -> None:
-    world.program.desk.errors["do"] = BackgroundError("beach.jpg: is broken", mend="choose another one")
+    world.program.desk.errors["do"] = BackgroundError("beach.jpg: is broken", fix="choose another one")
     tray = world.tray()
     host = world.shown()
     host.click("Background", "Blur")
@@ -265,8 +265,8 @@ def test_the_panel_is_opened_in_the_browser(world: World) -> None:
     assert said.read_text().startswith(f"http://127.0.0.1:{world.program.place.port}/#")
 
 
-def test_the_diagnosis_and_a_mend_go_to_the_clipboard(world: World) -> None:
-    trouble = {"at": 0, "what": "no module", "mend": "sudo modprobe v4l2loopback", "now": True}
+def test_the_diagnosis_and_a_fix_go_to_the_clipboard(world: World) -> None:
+    trouble = {"at": 0, "what": "no module", "fix": "sudo modprobe v4l2loopback", "now": True}
     world.program.desk.change(troubles=[trouble])
     world.tray()
     host = world.shown()
@@ -368,7 +368,7 @@ def test_there_is_no_second_icon(world: World) -> None:
 
 
 def test_a_keeper_brings_it_back_after_the_display_was_lost(world: World) -> None:
-    keeper = TrayKeeper(command(), world.desktop.environment)
+    keeper = TraySupervisor(command(), world.desktop.environment)
     world.stack.callback(keeper.stop)
 
     def kept(condition: Callable[[], bool]) -> Callable[[], bool]:

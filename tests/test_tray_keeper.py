@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.desks import until
-from vbgcam.desktop.tray_supervisor import AGAIN, DONE, NEVER, TrayKeeper, display_answers
+from vbgcam.desktop.tray_supervisor import AGAIN, DONE, NEVER, TraySupervisor, display_answers
 
 if sys.platform != "linux":
     pytest.skip("displays are told apart on Linux alone", allow_module_level=True)
@@ -30,7 +30,7 @@ class Tray:
         self._listener: socket.socket | None = None
         self.environment = {"XDG_RUNTIME_DIR": str(folder), "WAYLAND_DISPLAY": "wayland-0"}
         program = f"import os, signal, sys, time\nopen({str(self.starts)!r}, 'a').write(f'{{os.getpid()}}\\n')\n{code}"
-        self.keeper = TrayKeeper([sys.executable, "-c", program], self.environment, lambda: self.seconds)
+        self.keeper = TraySupervisor([sys.executable, "-c", program], self.environment, lambda: self.seconds)
 
     def display_on(self) -> None:
         self._listener = socket.socket(socket.AF_UNIX)
@@ -154,7 +154,7 @@ def test_it_ends_with_the_program_by_force_where_it_must(folder: Path) -> None:
 def test_a_program_that_is_not_there_is_no_trouble(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     tray = Tray(folder)
     tray.display_on()
-    keeper = TrayKeeper(["/nowhere/vbgcam"], tray.environment, lambda: tray.seconds)
+    keeper = TraySupervisor(["/nowhere/vbgcam"], tray.environment, lambda: tray.seconds)
     keeper.start()
     tray.seconds = 1000
     keeper.tick()

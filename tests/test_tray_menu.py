@@ -23,8 +23,8 @@ def showing(background: str) -> dict[str, Any]:
     return told
 
 
-def trouble(what: str, mend: str = "", *, now: bool = True) -> dict[str, Any]:
-    return {"at": 0.0, "what": what, "mend": mend, "now": now}
+def trouble(what: str, fix: str = "", *, now: bool = True) -> dict[str, Any]:
+    return {"at": 0.0, "what": what, "fix": fix, "now": now}
 
 
 def picture(name: str, broken: str = "") -> dict[str, Any]:
@@ -68,7 +68,7 @@ def test_each_state_has_its_face_and_its_line(told: dict[str, Any], face: str, l
     assert (menu.face(told), menu.headline(told)) == (face, line)
 
 
-def test_a_trouble_stands_with_its_mend_to_copy() -> None:
+def test_a_trouble_stands_with_its_fix_to_copy() -> None:
     told = status(troubles=[trouble("no module", "sudo modprobe v4l2loopback")])
     first, second, third, *_ = menu.tree(told, desks.choices(), autostart=False)
     assert first == Entry("Trouble: no module")
@@ -76,8 +76,8 @@ def test_a_trouble_stands_with_its_mend_to_copy() -> None:
     assert third == LINE
 
 
-def test_without_a_virtual_camera_its_mend_is_offered() -> None:
-    choices = desks.choices() | {"virtual": {"there": False, "name": "VBG Camera", "mend": "sudo apt install it"}}
+def test_without_a_virtual_camera_its_fix_is_offered() -> None:
+    choices = desks.choices() | {"virtual": {"there": False, "name": "VBG Camera", "fix": "sudo apt install it"}}
     assert menu.tree(status(state="no output"), choices, autostart=False)[1].action == Copy("sudo apt install it")
 
 

@@ -17,7 +17,7 @@ import pytest
 from tests.desktop import Desktop, skip_without
 from tests.users import User, wait
 from vbgcam.control.client import Client
-from vbgcam.control.instance import Place
+from vbgcam.control.instance import Instance
 from vbgcam.media import images
 
 if sys.platform != "linux":
@@ -54,7 +54,7 @@ def seen(client: Client) -> Any:
 
 
 def test_a_day_with_the_icon(user: User, desktop: Desktop) -> None:
-    client = Client(Place(user.folder / "runtime_dir" / "vbgcam"))
+    client = Client(Instance(user.folder / "runtime_dir" / "vbgcam"))
     with user.running() as daemon:
         with desktop.host() as host:
             wait(lambda: "Quit" in host.labels(), "the icon")
@@ -84,7 +84,7 @@ def test_a_day_with_the_icon(user: User, desktop: Desktop) -> None:
 
 
 def test_the_picture_goes_on_when_the_display_goes_away(user: User, desktop: Desktop) -> None:
-    client = Client(Place(user.folder / "runtime_dir" / "vbgcam"))
+    client = Client(Instance(user.folder / "runtime_dir" / "vbgcam"))
     with user.running() as daemon, desktop.host() as host:
         wait(lambda: "Quit" in host.labels(), "the icon")
         desktop.screen_off()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vbgcam.live.working_point import WorkingPoint, error
+from vbgcam.live.working_point import InputSizePredictor, error
 
 SIZES = (144, 192, 256, 288, 320, 384, 448, 520)
 PERIOD, BUDGET, MAX_AGE = 1 / 30, 0.022, 0.5
@@ -23,7 +23,7 @@ class Machine:
     def __init__(
         self, fixed: float, pixel: float, *, start: int = 192, scatter: float = 0.0, seed: int = 0, prepare: float = 0.3
     ) -> None:
-        self.point = WorkingPoint(SIZES, start, MAX_AGE)
+        self.point = InputSizePredictor(SIZES, start, MAX_AGE)
         self.now = 0.0
         self.changes: list[tuple[float, int]] = []
         self.bad: set[int] = set()
@@ -167,7 +167,7 @@ def test_a_size_that_cannot_be_prepared_is_not_asked_for_again_nor_are_larger_on
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100), st.floats(0.0001, 1)), max_size=60))
 def test_any_times_give_a_size_that_there_is(steps: list[tuple[float, float, float]]) -> None:
-    point, now = WorkingPoint(SIZES, 200, MAX_AGE), 0.0
+    point, now = InputSizePredictor(SIZES, 200, MAX_AGE), 0.0
     for wait, took, budget in steps:
         now += wait
         wanted = point.measured(now, took, budget)

@@ -137,9 +137,9 @@ def healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def first(found: Examination) -> tuple[str, str, str]:
-    """The first thing that is wrong: its name, what was found, the mend."""
+    """The first thing that is wrong: its name, what was found, the fix."""
     check = next((check for check in found.checks if check.state == "wrong"), Check("", "ok", "nothing is wrong"))
-    return check.name, check.found, check.mend
+    return check.name, check.found, check.fix
 
 
 def the(found: Examination, name: str) -> Check:

@@ -15,21 +15,21 @@ import platformdirs
 
 from vbgcam.core.errors import BackgroundError, ControlError, OutputError, VbgcamError
 from vbgcam.desktop.opening import browse
-from vbgcam.desktop.tray_supervisor import TrayKeeper
+from vbgcam.desktop.tray_supervisor import TraySupervisor
 from vbgcam.factory import plan, refuse_truth
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
 from vbgcam.media.atomic import whole
 from vbgcam.settings.schema import Settings, data_folder
-from vbgcam.system.notifications import Notices
-from vbgcam.system.sd_notify import Service
+from vbgcam.system.notifications import Notifications
+from vbgcam.system.sd_notify import ServiceManager
 
 if TYPE_CHECKING:
     from vbgcam.background.gallery import Gallery
     from vbgcam.control.controller import Controller
-    from vbgcam.control.instance import Place
+    from vbgcam.control.instance import Instance
     from vbgcam.control.server import Server
-    from vbgcam.settings.layered import Layers
+    from vbgcam.settings.layered import LayeredSettings
 
 log = logging.getLogger(__name__)
 
@@ -62,20 +62,20 @@ def serve(
     desk: bool = True,
     report: Callable[[], str] = lambda: "",
 ) -> None:
-    """The daemon: one for each user, with everything that controls it. `path`, `overrides`: see `Layers`. `desk`: with
-    what belongs to a desktop, where there is one: the tray icon, the panel at the first start, and patience with a
-    virtual camera that is not there yet, since the panel says how to make it. `report`: makes the doctor's. Else as
-    `run`; raises ControlError where it runs already."""
+    """The daemon: one for each user, with everything that controls it. `path`, `overrides`: see `LayeredSettings`.
+    `desk`: with what belongs to a desktop, where there is one: the tray icon, the panel at the first start, and
+    patience with a virtual camera that is not there yet, since the panel says how to make it. `report`: makes the
+    doctor's. Else as `run`; raises ControlError where it runs already."""
     from vbgcam.background.gallery import Gallery
     from vbgcam.control.controller import Controller
-    from vbgcam.control.instance import Place
-    from vbgcam.settings.layered import Layers
+    from vbgcam.control.instance import Instance
+    from vbgcam.settings.layered import LayeredSettings
     from vbgcam.settings.state import State, state_path
 
     desk = desk and _desktop()
-    with Place() as place:
+    with Instance() as place:
         state = State(state_path())
-        layers = Layers(path, overrides, state)
+        layers = LayeredSettings(path, overrides, state)
         refuse_truth(layers.settings)
         session = Session(_planned(layers, waits=desk), _stats(layers.settings))
         session.pause(state.paused)
@@ -86,7 +86,7 @@ def serve(
         _lived(session, controls, duration, stats_file, interrupted)
 
 
-def _planned(layers: Layers, *, waits: bool) -> Plan:
+def _planned(layers: LayeredSettings, *, waits: bool) -> Plan:
     """With the usual colour behind where the background that was chosen is not there any more, or where somebody is
     there who sees what became of it."""
     try:
@@ -126,14 +126,14 @@ class _Alone:
 class _Controls:
     """What controls the session. It comes after the first picture, and the picture goes on whatever becomes of it."""
 
-    def __init__(self, controller: Controller, place: Place, *, desk: bool, welcome: bool) -> None:
+    def __init__(self, controller: Controller, place: Instance, *, desk: bool, welcome: bool) -> None:
         self._controller = controller
         self._place = place
         self._welcome = welcome
         self._server: Server | None = None
         # The first backgrounds are drawn when the network is there: both take all that a small machine has.
         self._bare, self._began = True, time.monotonic()
-        self._tray = TrayKeeper() if desk else None
+        self._tray = TraySupervisor() if desk else None
 
     def start(self) -> None:
         from vbgcam.control.server import Server
@@ -183,7 +183,7 @@ def _lived(
 ) -> None:
     """From start to end."""
     stats, orderly = session.stats, False
-    service, notices = Service(), Notices()
+    service, notices = ServiceManager(), Notifications()
 
     def ticked() -> bool:
         if session.alive():

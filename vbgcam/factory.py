@@ -12,10 +12,10 @@ from functools import partial
 from typing import Final
 
 from vbgcam.background import Background, open_background
-from vbgcam.camera import Wanted, open_source
+from vbgcam.camera import Requested, open_source
 from vbgcam.core.errors import CameraError, ConfigError
 from vbgcam.core.frames import Size
-from vbgcam.core.options import NAMES, Steps
+from vbgcam.core.options import NAMES, MaskOptions
 from vbgcam.core.options import steps as of_preset
 from vbgcam.core.policy import Limits
 from vbgcam.core.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec
@@ -47,7 +47,7 @@ def options(settings: Settings, *, live: bool = False) -> Options:
     )
 
 
-def steps(settings: Settings) -> Steps:
+def steps(settings: Settings) -> MaskOptions:
     """What is done to the network's masks."""
     mask = settings.mask
     return of_preset(mask.preset, **{name: getattr(mask, name) for name in NAMES})
@@ -79,9 +79,9 @@ def refuse_truth(settings: Settings) -> None:
         )
 
 
-def wanted(settings: Settings) -> Wanted:
+def wanted(settings: Settings) -> Requested:
     """What is asked of the camera."""
-    return Wanted(Size.parse(settings.camera.size), settings.camera.fps, settings.camera.format)
+    return Requested(Size.parse(settings.camera.size), settings.camera.fps, settings.camera.format)
 
 
 def plan(settings: Settings, *, waits: bool = False) -> Plan:

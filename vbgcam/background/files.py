@@ -19,7 +19,7 @@ from vbgcam.core.errors import BackgroundError, MediaError
 from vbgcam.core.frames import Backdrop, Planes, Size
 from vbgcam.media import images
 from vbgcam.media.images import Animation, Picture
-from vbgcam.media.video_reader import Film as FilmFile
+from vbgcam.media.video_reader import VideoReader
 from vbgcam.pixels.convert import Fit, fit
 
 log = logging.getLogger(__name__)
@@ -53,16 +53,16 @@ class _Reel(Protocol):
     def close(self) -> None: ...
 
 
-def open_file(path: Path, size: Size, how: Fit = "cover", *, exact: bool = False) -> Still | Film:
+def open_file(path: Path, size: Size, how: Fit = "cover", *, exact: bool = False) -> Still | MovingBackground:
     """What the file shows, at `size`; transparent parts lie on black. A film or animation of a single picture is a
-    Still. `exact`: see Film. Raises BackgroundError."""
+    Still. `exact`: see MovingBackground. Raises BackgroundError."""
     try:
         kind = images.kind(path)
         if kind == "still":
             return Still.picture(images.black_behind(images.read(path, enough=size)), size, how)
         reel = _AnimationReel(path) if kind == "animation" else _film_reel(path)
         try:
-            film = Film(reel, size, how, exact=exact)
+            film = MovingBackground(reel, size, how, exact=exact)
         except BaseException:
             reel.close()
             raise
@@ -71,10 +71,10 @@ def open_file(path: Path, size: Size, how: Fit = "cover", *, exact: bool = False
         film.close()
         return Still(film.at(0).planes)
     except MediaError as exc:
-        raise BackgroundError(exc.message, mend=exc.mend) from exc
+        raise BackgroundError(exc.message, fix=exc.fix) from exc
 
 
-class Film:
+class MovingBackground:
     """A Background that plays a reel again and again at its own rate. Holds the shot on show and the one after it.
 
     It is read forwards only. Where that takes more than half of the time that passes between the calls, the film goes
@@ -113,7 +113,7 @@ class Film:
             if self.moves:
                 self._go_on(seconds)
         except MediaError as exc:
-            raise BackgroundError(exc.message, mend=exc.mend) from exc
+            raise BackgroundError(exc.message, fix=exc.fix) from exc
         if self._shown is not shown:
             self._backdrop = self._converted()
         return self._backdrop
@@ -185,7 +185,7 @@ class _AnimationReel:
 
 class _FilmReel:
     def __init__(self, path: Path) -> None:
-        self._film = FilmFile(path)
+        self._film = VideoReader(path)
         self._told = False
 
     def read(self) -> _Shot | None:

@@ -94,7 +94,7 @@ _QUALITY: Final = 85
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One background. `name`: of its file. `kind`: "film" moves, as an animated GIF does. `broken`: empty, or why it
-    cannot be shown and what mends it, one line."""
+    cannot be shown and what fixes it, one line."""
 
     name: str
     path: Path
@@ -198,7 +198,7 @@ class Gallery:
             if size > MAX_BYTES:
                 raise BackgroundError(
                     f"{called} is too large: {size / 2**20:.0f} MB, at most {MAX_BYTES // 2**20} MB are taken in",
-                    mend="make it smaller first",
+                    fix="make it smaller first",
                 )
             with self._decoding:
                 kind, image = _taken(data, called)
@@ -324,7 +324,7 @@ class Gallery:
         called = images.shown(Path(one.name))
         try:
             if one.lost:
-                raise BackgroundError(f"{called} is a link that leads to no file ({one.lost})", mend="remove it")
+                raise BackgroundError(f"{called} is a link that leads to no file ({one.lost})", fix="remove it")
             kind, image = _examined(one.path, called)
             verdict = _Verdict(kind)
             self._keep(one, verdict, image)
@@ -380,7 +380,7 @@ def _examined(path: Path, called: str) -> tuple[Kind, bytes]:
             background.close()
     except BackgroundError as exc:
         message = exc.message.replace(images.shown(path), called).replace(str(path), called)
-        raise BackgroundError(message, mend=exc.mend) from exc
+        raise BackgroundError(message, fix=exc.fix) from exc
     except MemoryError as exc:
         raise BackgroundError(f"{called} needs more memory than there is to be decoded") from exc
     image = io.BytesIO()
@@ -397,7 +397,7 @@ def _taken(path: Path, called: str) -> tuple[Kind, bytes]:
             raise
         raise BackgroundError(
             f"{called} is no picture and no film that can be read",
-            mend="JPG, PNG, WebP, TIFF, GIF, BMP, AVIF and HEIC can, and films as MP4, MKV, MOV or WebM",
+            fix="JPG, PNG, WebP, TIFF, GIF, BMP, AVIF and HEIC can, and films as MP4, MKV, MOV or WebM",
         ) from exc
 
 
@@ -482,7 +482,7 @@ def _told(what: str, folder: Path) -> Iterator[None]:
     try:
         yield
     except MediaError as exc:
-        raise BackgroundError(exc.message, mend=exc.mend) from exc
+        raise BackgroundError(exc.message, fix=exc.fix) from exc
     except OSError as exc:
         raise _error(what, folder, exc) from exc
 
@@ -490,7 +490,7 @@ def _told(what: str, folder: Path) -> Iterator[None]:
 def _error(what: str, folder: Path, exc: OSError) -> BackgroundError:
     place = shlex.quote(str(folder))
     if isinstance(exc, PermissionError):
-        mend = f"chmod u+rwx {place}"
+        fix = f"chmod u+rwx {place}"
     else:
-        mend = f"make room: df -h {place} shows how much there is" if exc.errno in (ENOSPC, EDQUOT) else ""
-    return BackgroundError(f"{what}: {exc.strerror or exc}", mend=mend)
+        fix = f"make room: df -h {place} shows how much there is" if exc.errno in (ENOSPC, EDQUOT) else ""
+    return BackgroundError(f"{what}: {exc.strerror or exc}", fix=fix)

@@ -24,7 +24,7 @@ from vbgcam.bench.sink import MemorySink
 from vbgcam.camera.drawn import room
 from vbgcam.control.client import Client
 from vbgcam.control.controller import Controller
-from vbgcam.control.instance import Place
+from vbgcam.control.instance import Instance
 from vbgcam.control.server import Server
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import U8, SafeFrame, Size
@@ -32,7 +32,7 @@ from vbgcam.live.session import Session
 from vbgcam.live.stats import Stats
 from vbgcam.media import images
 from vbgcam.settings import schema
-from vbgcam.settings.layered import Layers
+from vbgcam.settings.layered import LayeredSettings
 from vbgcam.settings.state import State
 
 # A background and a camera's size are changed so often in a minute.
@@ -92,7 +92,7 @@ class Looker:
             self.changed.wait_for(lambda: number in self.shown, timeout)
             return self.shown.get(number)
 
-    def audience(self) -> None:
+    def reader_monitor(self) -> None:
         """Somebody always looks."""
 
     def close(self) -> None:
@@ -174,10 +174,10 @@ def _running(folder: Path, size: Size, looker: Looker) -> Iterator[tuple[Session
     plate, file = folder / "plate.png", folder / "config.toml"
     images.write(plate, room(size))
     file.touch()
-    with Place(folder / "run") as place:
+    with Instance(folder / "run") as place:
         state = State(folder / "state.json")
         overrides = {"camera.source": "demo", "camera.size": str(size), "model.name": f"plate:{plate}"}
-        layers = Layers(file, overrides, state)
+        layers = LayeredSettings(file, overrides, state)
         session = Session(replace(factory.plan(layers.settings), output=looker, on_demand=False), Stats())
         controller = Controller(session, layers, state, Gallery(folder / "backgrounds", folder / "thumbnails"))
         server = Server(controller, place, folder)

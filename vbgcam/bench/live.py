@@ -15,7 +15,7 @@ from vbgcam.background.drawn import hills
 from vbgcam.background.still import Still
 from vbgcam.bench import scene
 from vbgcam.bench.base import SIZES, Check, Figures, label
-from vbgcam.camera import Captured, Got
+from vbgcam.camera import Captured, Negotiated
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Planes, RawFrame, Size
 from vbgcam.core.policy import Limits
@@ -51,10 +51,10 @@ class Replay:
         self._start = 0.0
         self._next = self._dropped = 0
 
-    def expected(self) -> Got:
-        return Got("prepared frames", self._frames[0].size, self._fps)
+    def expected(self) -> Negotiated:
+        return Negotiated("prepared frames", self._frames[0].size, self._fps)
 
-    def open(self) -> Got:
+    def open(self) -> Negotiated:
         self._closed.clear()
         self._next = self._dropped = 0
         self._start = time.monotonic()

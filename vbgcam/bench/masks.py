@@ -14,9 +14,9 @@ import numpy as np
 from vbgcam.bench.base import Check, Figures
 from vbgcam.bench.scene import moving, there_and_back
 from vbgcam.bench.timing import Work, interleaved
-from vbgcam.core.frames import U8, Planes, RawFrame, Sighting, Size
-from vbgcam.core.options import NAMES, PRESETS, Steps, steps
-from vbgcam.mask import Present
+from vbgcam.core.frames import U8, Planes, Prediction, RawFrame, Size
+from vbgcam.core.options import NAMES, PRESETS, MaskOptions, steps
+from vbgcam.mask import MaskTracker
 
 _RATE: Final = 30
 _EVERY: Final = 6
@@ -54,7 +54,7 @@ def measure(size: Size, seconds: float, check: Check) -> Figures:
     return figures
 
 
-def _chosen() -> dict[str, Steps]:
+def _chosen() -> dict[str, MaskOptions]:
     """By their names: the presets, and "balanced" without each of its steps."""
     presets = {preset: steps(preset) for preset in PRESETS}
     # The crop is the network's thread's.
@@ -64,20 +64,20 @@ def _chosen() -> dict[str, Steps]:
     return {**presets, **without}
 
 
-def _work(chosen: Steps, film: list[tuple[Planes, U8]], *, carried: bool) -> Callable[[], object]:
-    present = Present(chosen)
+def _work(chosen: MaskOptions, film: list[tuple[Planes, U8]], *, carried: bool) -> Callable[[], object]:
+    present = MaskTracker(chosen)
     count = 0
-    coming: Sighting | None = None
-    newest: Sighting | None = None
+    coming: Prediction | None = None
+    newest: Prediction | None = None
 
     def work() -> object:
         nonlocal count, coming, newest
         planes, alpha = film[there_and_back(count, len(film))]
         frame = RawFrame(planes, count / _RATE, 0, count)
         if not carried:
-            newest = Sighting(frame, alpha)
+            newest = Prediction(frame, alpha)
         elif count % _EVERY == 0:
-            newest, coming = coming or Sighting(frame, alpha), Sighting(frame, alpha)
+            newest, coming = coming or Prediction(frame, alpha), Prediction(frame, alpha)
         count += 1
         assert newest is not None
         return present.mask(frame, newest)

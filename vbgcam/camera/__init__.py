@@ -3,7 +3,7 @@
 It knows pixels and files; `live` and the command line know it, and nothing that makes an output frame does.
 """
 
-from vbgcam.camera.base import Captured, Got, Source, Wanted
+from vbgcam.camera.base import Captured, Negotiated, Requested, Source
 from vbgcam.camera.factory import open_source
 
-__all__ = ["Captured", "Got", "Source", "Wanted", "open_source"]
+__all__ = ["Captured", "Negotiated", "Requested", "Source", "open_source"]

@@ -58,7 +58,7 @@ class Layout:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Requested:
     """What is asked of a camera; it may give something else. `format`: "auto", "mjpg" or "yuyv"."""
 
     size: Size
@@ -67,7 +67,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Got:
+class Negotiated:
     """What an opened source gives. `label`: its name for people. `format`: the camera's pixel format in words, such as
     "MJPG"; "" where there is none."""
 
@@ -91,11 +91,11 @@ class Source(Protocol):
 
     clocked: bool
 
-    def expected(self) -> Got | None:
+    def expected(self) -> Negotiated | None:
         """What `open` will most likely give, found without opening a camera, in milliseconds; None where that cannot
         be known. Raises CameraError where opening would."""
 
-    def open(self) -> Got:
+    def open(self) -> Negotiated:
         """Raises CameraError: not found, busy, no permission, no usable format; one line that lists what is there."""
 
     def read(self) -> Captured | None:
@@ -136,10 +136,10 @@ class System(Protocol):
     def at(self, path: str) -> CameraInfo:
         """Raises CameraError where there is no camera."""
 
-    def expected(self, camera: CameraInfo, wanted: Wanted) -> Got | None:
+    def expected(self, camera: CameraInfo, wanted: Requested) -> Negotiated | None:
         """What `start` will most likely give; None where that cannot be known. Raises CameraError."""
 
-    def start(self, camera: CameraInfo, wanted: Wanted) -> Stream:
+    def start(self, camera: CameraInfo, wanted: Requested) -> Stream:
         """Raises CameraError and Broken."""
 
     def refusal(self, camera: CameraInfo) -> CameraError:

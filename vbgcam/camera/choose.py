@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from vbgcam.camera.base import CameraInfo, Mode, Wanted
+from vbgcam.camera.base import CameraInfo, Mode, Requested
 from vbgcam.camera.listing import listed, offers
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import Size
@@ -65,7 +65,7 @@ def by_name(text: str, cameras: Sequence[CameraInfo]) -> CameraInfo:
             return found[0]
         if found:
             names = ", ".join(f"{camera} id {camera.id}" for camera in found)
-            raise CameraError(f"{text!r} may be any of {names}", mend="name the one you mean by its id or path")
+            raise CameraError(f"{text!r} may be any of {names}", fix="name the one you mean by its id or path")
     close = nearest(text, [name for camera in cameras for name in (camera.name, camera.id) if name])
     raise _not_found(f"there is no camera called {text!r}{close}", cameras)
 
@@ -74,7 +74,7 @@ def no_camera_at(path: str, cameras: Sequence[CameraInfo]) -> CameraError:
     return _not_found(f"there is no camera at {path}", cameras)
 
 
-def best(camera: CameraInfo, wanted: Wanted) -> Choice:
+def best(camera: CameraInfo, wanted: Requested) -> Choice:
     """The nearest size; of its formats a raw one that reaches the wanted rate, else JPEG that does, else the fastest.
     `wanted.format` other than "auto" leaves only that format. Raises CameraError where nothing can be used."""
     names = READABLE if wanted.format == "auto" else _SETTING.get(wanted.format, (wanted.format.upper(),))
@@ -123,8 +123,8 @@ def _reaches(mode: Mode, fps: float) -> bool:
 
 
 def _not_found(what: str, cameras: Sequence[CameraInfo]) -> CameraError:
-    mend = "`vbgcam devices` says more" if cameras else "plug one in, or see `vbgcam demo`, which needs none"
-    return CameraError(f"{what}; {listed(cameras)}", mend=mend)
+    fix = "`vbgcam devices` says more" if cameras else "plug one in, or see `vbgcam demo`, which needs none"
+    return CameraError(f"{what}; {listed(cameras)}", fix=fix)
 
 
 def _no_format(camera: CameraInfo, asked: str) -> CameraError:
@@ -132,9 +132,9 @@ def _no_format(camera: CameraInfo, asked: str) -> CameraError:
     if asked == "auto":
         return CameraError(
             f"{camera} gives no format that vbgcam reads; it gives {given}",
-            mend=f"formats that are read: {', '.join((*RAW, *JPEG, *GREY))}",
+            fix=f"formats that are read: {', '.join((*RAW, *JPEG, *GREY))}",
         )
     return CameraError(
         f"{camera} does not give the format {asked!r} of camera.format; it gives {given}",
-        mend='camera.format = "auto" takes the best of these',
+        fix='camera.format = "auto" takes the best of these',
     )

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from vbgcam.camera.base import Captured, Got
+from vbgcam.camera.base import Captured, Negotiated
 from vbgcam.camera.drawn import MARGIN, Patch, frame, moving, room
 from vbgcam.camera.drawn.grain import add_grain
 from vbgcam.core.frames import PlanePool, Planes, Size
@@ -86,11 +86,11 @@ class DemoSource:
         self._next = 0
         self._dropped = 0
 
-    def expected(self) -> Got:
+    def expected(self) -> Negotiated:
         """Exactly what `open` gives."""
-        return Got(LABEL, self._size, self._fps)
+        return Negotiated(LABEL, self._size, self._fps)
 
-    def open(self) -> Got:
+    def open(self) -> Negotiated:
         """Draws the room (0.2 s at 1280x720) before the clock starts."""
         if self._camera is None:
             self._camera = DemoCamera(self._size, noise=self._noise)

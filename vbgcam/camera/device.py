@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from vbgcam.camera import choose
-from vbgcam.camera.base import Broken, CameraInfo, Captured, Got, Stream, System, Wanted
+from vbgcam.camera.base import Broken, CameraInfo, Captured, Negotiated, Requested, Stream, System
 from vbgcam.camera.unpack import Unpacker, unpacker
 from vbgcam.core.errors import CameraError
 
@@ -48,7 +48,7 @@ class DeviceSource:
 
     clocked = True
 
-    def __init__(self, target: str, wanted: Wanted, on: System | None = None) -> None:
+    def __init__(self, target: str, wanted: Requested, on: System | None = None) -> None:
         self._target = target
         self._wanted = wanted
         self._system = on if on is not None else system()
@@ -62,10 +62,10 @@ class DeviceSource:
         self._first: Captured | None = None
         self._left_out = 0
 
-    def expected(self) -> Got | None:
+    def expected(self) -> Negotiated | None:
         return self._system.expected(self.find(), self._wanted)
 
-    def open(self) -> Got:
+    def open(self) -> Negotiated:
         with self._lock:
             self._closing.clear()
             self._release()
@@ -124,16 +124,16 @@ class DeviceSource:
             self._say(f"/dev/video{target} is no camera; taking {camera}")
         return camera
 
-    def _start(self, camera: CameraInfo) -> Got:
+    def _start(self, camera: CameraInfo) -> Negotiated:
         stream = self._stream = self._system.start(camera, self._wanted)
         layout = stream.layout
         if layout.fourcc not in choose.READABLE or layout.size.even != layout.size:
             raise CameraError(
-                f"{camera} gives {layout.size} {layout.fourcc}, which cannot be used", mend="set another camera.size"
+                f"{camera} gives {layout.size} {layout.fourcc}, which cannot be used", fix="set another camera.size"
             )
         self._unpacker = unpacker(layout)
         self._first, damaged = self._next(stream, _FIRST)
-        got = Got(camera.name, layout.size, stream.fps, layout.fourcc)
+        got = Negotiated(camera.name, layout.size, stream.fps, layout.fourcc)
         if self._closing.is_set():
             self._release()
             return got
@@ -183,6 +183,6 @@ def _silence(camera: CameraInfo, seconds: float, damaged: int) -> CameraError:
     if damaged:
         return CameraError(
             f"{camera} has sent only damaged pictures ({damaged}) for {seconds:g} seconds",
-            mend="try another cable or port, or `--set camera.format=yuyv`",
+            fix="try another cable or port, or `--set camera.format=yuyv`",
         )
-    return CameraError(f"{camera} has sent no picture for {seconds:g} seconds", mend="unplug it and plug it in again")
+    return CameraError(f"{camera} has sent no picture for {seconds:g} seconds", fix="unplug it and plug it in again")

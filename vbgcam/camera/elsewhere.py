@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from vbgcam.camera import choose, listing
-from vbgcam.camera.base import Broken, CameraInfo, Got, Layout, Stream, Wanted
+from vbgcam.camera.base import Broken, CameraInfo, Layout, Negotiated, Requested, Stream
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import U8, Size
 
@@ -48,10 +48,10 @@ class Elsewhere:
                 return camera
         raise choose.no_camera_at(path, found)
 
-    def expected(self, camera: CameraInfo, wanted: Wanted) -> Got | None:
+    def expected(self, camera: CameraInfo, wanted: Requested) -> Negotiated | None:
         return None
 
-    def start(self, camera: CameraInfo, wanted: Wanted) -> Stream:
+    def start(self, camera: CameraInfo, wanted: Requested) -> Stream:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         for index, backend in camera.opens:
             capture = cv2.VideoCapture(index, backend)
@@ -62,23 +62,23 @@ class Elsewhere:
     def refusal(self, camera: CameraInfo) -> CameraError:
         if all(camera.name != other.name for other in listing.cameras()):
             return self._gone(camera)
-        mend = _ALLOW.get(platform.system(), "close other programs that use it")
-        return CameraError(f'"{camera.name}" does not start: it is busy, or may not be used', mend=mend)
+        fix = _ALLOW.get(platform.system(), "close other programs that use it")
+        return CameraError(f'"{camera.name}" does not start: it is busy, or may not be used', fix=fix)
 
     def loss(self, camera: CameraInfo) -> CameraError:
         if all(camera.name != other.name for other in listing.cameras()):
             return self._gone(camera)
-        return CameraError(f'"{camera.name}" has stopped sending pictures', mend="unplug it and plug it in again")
+        return CameraError(f'"{camera.name}" has stopped sending pictures', fix="unplug it and plug it in again")
 
     def _gone(self, camera: CameraInfo) -> CameraError:
         others = listing.listed(self.cameras())
-        return CameraError(f'"{camera.name}" is gone: it was unplugged; {others}', mend="plug it in again")
+        return CameraError(f'"{camera.name}" is gone: it was unplugged; {others}', fix="plug it in again")
 
 
 class PumpedStream:
     """A `Stream`. Takes the opened capture over."""
 
-    def __init__(self, capture: cv2.VideoCapture, backend: int, wanted: Wanted) -> None:
+    def __init__(self, capture: cv2.VideoCapture, backend: int, wanted: Requested) -> None:
         self.skipped = 0
         self.note = ""
         self._capture = capture
@@ -107,7 +107,7 @@ class PumpedStream:
             self._stop = True
         self._thread.join(_RELEASE)
 
-    def _negotiate(self, backend: int, wanted: Wanted) -> None:
+    def _negotiate(self, backend: int, wanted: Requested) -> None:
         forced = wanted.format == "mjpg"
         large = wanted.format == "auto" and backend == cv2.CAP_DSHOW and wanted.size.pixels > _RAW_PIXELS
         if forced or large:

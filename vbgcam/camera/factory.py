@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from vbgcam.camera.base import Source, Wanted
+from vbgcam.camera.base import Requested, Source
 from vbgcam.core.specs import SourceSpec
 
 
-def open_source(spec: SourceSpec, wanted: Wanted) -> Source:
+def open_source(spec: SourceSpec, wanted: Requested) -> Source:
     """The source that the spec names, not opened yet."""
     if spec.kind == "camera":
         from vbgcam.camera.device import DeviceSource

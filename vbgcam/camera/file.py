@@ -15,9 +15,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-from vbgcam.camera.base import Captured, Got
+from vbgcam.camera.base import Captured, Negotiated
 from vbgcam.core.errors import CameraError, MediaError
-from vbgcam.media.video_reader import Film, Shot
+from vbgcam.media.video_reader import Shot, VideoReader
 
 _TOO_LATE: Final = 1.0
 # A camera gives frames also where nothing moves: a picture that stands for longer is given again, or the live chain
@@ -89,20 +89,20 @@ class FileSource:
         self._clock = clock
         self._closed = threading.Event()
         self._lock = threading.Lock()
-        self._film: Film | None = None
+        self._film: VideoReader | None = None
         self._pace = Pace()
         self._offset = Fraction(0)
         self._end = Fraction(0)
         self._shown: Shot | None = None
         self._waiting: Shot | None = None
 
-    def expected(self) -> Got:
+    def expected(self) -> Negotiated:
         """What the film's first frame says. Raises CameraError."""
         film = self._opened()
         film.close()
         return self._got(film)
 
-    def open(self) -> Got:
+    def open(self) -> Negotiated:
         """Raises CameraError."""
         self.close()
         film = self._opened()
@@ -149,14 +149,14 @@ class FileSource:
         self._shown = shot
         return Captured(shot.planes, self._clock())
 
-    def _opened(self) -> Film:
+    def _opened(self) -> VideoReader:
         try:
-            return Film(self._path)
+            return VideoReader(self._path)
         except MediaError as exc:
-            raise CameraError(exc.message, mend=exc.mend) from exc
+            raise CameraError(exc.message, fix=exc.fix) from exc
 
-    def _got(self, film: Film) -> Got:
-        return Got(self._path.name, film.size, float(film.rate))
+    def _got(self, film: VideoReader) -> Negotiated:
+        return Negotiated(self._path.name, film.size, float(film.rate))
 
     def _next(self) -> Shot | None:
         """The next frame; a loop goes on where the last frame ends."""
@@ -170,7 +170,7 @@ class FileSource:
                 try:
                     film.rewind()
                 except MediaError as exc:
-                    raise CameraError(exc.message, mend=exc.mend) from exc
+                    raise CameraError(exc.message, fix=exc.fix) from exc
                 shot = film.read()
             if shot is not None:
                 self._end = shot.time + shot.lasts

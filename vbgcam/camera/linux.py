@@ -26,7 +26,7 @@ import numpy as np
 
 from vbgcam.camera import choose, listing
 from vbgcam.camera import v4l2 as capture
-from vbgcam.camera.base import Broken, CameraInfo, Got, Layout, Stream, Wanted
+from vbgcam.camera.base import Broken, CameraInfo, Layout, Negotiated, Requested, Stream
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import U8, Size
 from vbgcam.system import v4l2
@@ -54,15 +54,15 @@ class Linux:
         if Path(path).resolve() in [node.path for node in v4l2.nodes()]:
             raise CameraError(
                 f"{path} gives no pictures: it is a webcam's second device, or a virtual camera that nobody feeds",
-                mend=listing.listed(self.cameras()),
+                fix=listing.listed(self.cameras()),
             )
         raise choose.no_camera_at(path, self.cameras())
 
-    def expected(self, camera: CameraInfo, wanted: Wanted) -> Got:
+    def expected(self, camera: CameraInfo, wanted: Requested) -> Negotiated:
         choice = self._choice(camera, wanted)
-        return Got(camera.name, choice.mode.size, choice.fps, choice.mode.format)
+        return Negotiated(camera.name, choice.mode.size, choice.fps, choice.mode.format)
 
-    def start(self, camera: CameraInfo, wanted: Wanted) -> Stream:
+    def start(self, camera: CameraInfo, wanted: Requested) -> Stream:
         choice = self._choice(camera, wanted)
         note = ""
         if choice.faster:
@@ -78,7 +78,7 @@ class Linux:
                 capture.try_start(fd)
         except OSError as exc:
             return self._translated(camera, exc.errno or 0)
-        return CameraError(f"{camera} starts but sends no usable picture", mend="unplug it and plug it in again")
+        return CameraError(f"{camera} starts but sends no usable picture", fix="unplug it and plug it in again")
 
     def in_use(self, camera: CameraInfo) -> CameraError | None:
         """Whether another program films with it, or why it could not be asked; lights no LED."""
@@ -94,9 +94,9 @@ class Linux:
             v4l2.query(camera.path)
         except OSError as exc:
             return self._translated(camera, exc.errno or 0)
-        return CameraError(f"{camera} has stopped: it was unplugged, or its driver failed", mend="plug it in again")
+        return CameraError(f"{camera} has stopped: it was unplugged, or its driver failed", fix="plug it in again")
 
-    def _choice(self, camera: CameraInfo, wanted: Wanted) -> choose.Choice:
+    def _choice(self, camera: CameraInfo, wanted: Requested) -> choose.Choice:
         if camera.problem:
             raise self._translated(camera, camera.problem)
         return choose.best(camera, wanted)
@@ -104,26 +104,26 @@ class Linux:
     def _translated(self, camera: CameraInfo, number: int) -> CameraError:
         if number in _GONE:
             return CameraError(
-                f"{camera} is gone: it was unplugged; {listing.listed(self.cameras())}", mend="plug it in again"
+                f"{camera} is gone: it was unplugged; {listing.listed(self.cameras())}", fix="plug it in again"
             )
         if number in (errno.EACCES, errno.EPERM):
             return CameraError(
                 f"{camera} may not be opened: no permission",
-                mend=f"run `sudo usermod -aG {_group(camera.path)} $USER` and log in again",
+                fix=f"run `sudo usermod -aG {_group(camera.path)} $USER` and log in again",
             )
         if number == errno.EBUSY:
             others = [str(holder) for holder in v4l2.holders(camera.path) if holder.pid != os.getpid()]
             by = ", ".join(others) or "another program"
             return CameraError(
                 f"{camera} is busy: {by} uses it; {listing.listed(self.cameras())}",
-                mend="close that program or choose another camera",
+                fix="close that program or choose another camera",
             )
         if number == errno.ENOSPC:
             return CameraError(
                 f"{camera} gets no room on its USB bus, which other devices fill",
-                mend="plug it in elsewhere, or ask for less with `--set camera.size=640x480`",
+                fix="plug it in elsewhere, or ask for less with `--set camera.size=640x480`",
             )
-        return CameraError(f"{camera} does not start: {os.strerror(number)}", mend="unplug it and plug it in again")
+        return CameraError(f"{camera} does not start: {os.strerror(number)}", fix="unplug it and plug it in again")
 
 
 class V4l2Stream:

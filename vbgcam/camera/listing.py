@@ -189,7 +189,7 @@ def _elsewhere(system: str) -> list[CameraInfo]:
     except ImportError as exc:
         raise CameraError(
             "the cameras cannot be listed: the package cv2-enumerate-cameras is missing",
-            mend="run `pip install cv2-enumerate-cameras`",
+            fix="run `pip install cv2-enumerate-cameras`",
         ) from exc
     found: dict[str, CameraInfo] = {}
     for backend in (int(getattr(cv2, name)) for name in _BACKENDS.get(system, ())):

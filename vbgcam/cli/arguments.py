@@ -16,7 +16,7 @@ from vbgcam.core.errors import ConfigError, OutputError
 from vbgcam.core.specs import ModelSpec
 from vbgcam.media.atomic import whole
 from vbgcam.segment import Progress, Segmenter, open_segmenter
-from vbgcam.segment.pass_through import Everything
+from vbgcam.segment.pass_through import PassThrough
 from vbgcam.settings import schema
 from vbgcam.settings.schema import Settings
 
@@ -60,7 +60,7 @@ def loaded_segmenter(settings: Settings, interruption: Interruption, needed: boo
     """The network for offline work; its weights are fetched with a bar where they are not here yet. The plain picture
     without a mask needs none."""
     if not needed:
-        yield Everything()
+        yield PassThrough()
         return
     with progress("fetching the weights") as show, breaking(show, interruption) as told:
         segmenter = open_segmenter(ModelSpec.parse(settings.model.name), factory.options(settings), told)
@@ -88,8 +88,8 @@ def keep(path: Path, text: str) -> None:
         with whole(path) as part:
             part.write_text(text, encoding="utf-8")
     except OSError as exc:
-        mend = make_folder(path) if isinstance(exc, FileNotFoundError) else ""
-        raise OutputError(f"{path}: the figures could not be written: {exc.strerror}", mend=mend) from exc
+        fix = make_folder(path) if isinstance(exc, FileNotFoundError) else ""
+        raise OutputError(f"{path}: the figures could not be written: {exc.strerror}", fix=fix) from exc
 
 
 def make_folder(path: Path) -> str:

@@ -136,8 +136,8 @@ def _add_tools(
     doctor = verbs.add_parser(
         "doctor",
         parents=[common],
-        help="what is wrong with this machine, and what mends it",
-        description="Looks at all that vbgcam needs and names the command that mends what is wrong; runs none of them.",
+        help="what is wrong with this machine, and what fixes it",
+        description="Looks at all that vbgcam needs and names the command that fixes what is wrong; runs none of them.",
     )
     doctor.add_argument("--config", type=Path, metavar="FILE", help="settings from this TOML file alone")
     doctor.add_argument("--json", action="store_true", help="for programs")

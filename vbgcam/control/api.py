@@ -4,7 +4,7 @@
 
 Everybody sends the same commands and reads the same status. `place` says where the running program is found and keeps
 a second one from starting, `guard` who may talk to it, `server` and `client` carry it over a loopback port, and what is
-done stands in `controller`, which implements `Desk`.
+done stands in `controller`, which implements `ControlApi`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Gallery(Protocol):
         """Raises BackgroundError where the folder does not hold it."""
 
 
-class Desk(Protocol):
+class ControlApi(Protocol):
     """The running program, as it is controlled. Any thread may call any of it; `do` serialises what changes it."""
 
     @property

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Apart:
+class BlockingCalls:
     """Calls that may block, each in a thread of its own, `most` at once; others wait for their turn. The threads are
     daemons: one that hangs in a driver does not keep the program from ending, as an executor's would."""
 

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Final
 from urllib.parse import quote
 
 from vbgcam.control import auth
-from vbgcam.control.instance import HOST, Control, Place, impostor
+from vbgcam.control.instance import HOST, Control, Instance, other_user
 from vbgcam.core.errors import ConfigError, ControlError
 from vbgcam.system.logfile import log_path
 
@@ -29,11 +29,11 @@ class Client:
     """Any thread. Every method raises ControlError where the program does not run, does not answer or refuses, and
     ConfigError where settings are wrong; its text is the line for the person."""
 
-    def __init__(self, place: Place | None = None) -> None:
-        self._place = Place() if place is None else place
+    def __init__(self, place: Instance | None = None) -> None:
+        self._place = Instance() if place is None else place
 
     @classmethod
-    def find(cls, place: Place | None = None) -> Client:
+    def find(cls, place: Instance | None = None) -> Client:
         """Raises ControlError where nothing runs."""
         client = cls(place)
         client._place.find()
@@ -110,7 +110,7 @@ class Client:
         size: int | None = None,
     ) -> bytes:
         control = self._place.find()
-        if impostor(control):
+        if other_user(control):
             raise self._silent(control)
         headers = {"Authorization": f"Bearer {control.token}"}
         if size is not None:
@@ -141,7 +141,7 @@ class Client:
             self._place.find(doubtful=True)
         except ControlError as exc:
             return exc
-        return ControlError(f"vbgcam does not answer (process {control.pid})", mend=f"`kill {control.pid}` ends it")
+        return ControlError(f"vbgcam does not answer (process {control.pid})", fix=f"`kill {control.pid}` ends it")
 
 
 def _quoted(name: str) -> str:
@@ -149,7 +149,7 @@ def _quoted(name: str) -> str:
 
 
 def _nonsense() -> ControlError:
-    return ControlError("vbgcam gives an answer that makes no sense", mend="start it again")
+    return ControlError("vbgcam gives an answer that makes no sense", fix="start it again")
 
 
 def _object(told: bytes) -> dict[str, Any]:
@@ -171,5 +171,5 @@ def _refused(status: int, told: bytes) -> ControlError | ConfigError:
     if problems:
         return ConfigError(problems)
     if status == http.HTTPStatus.INTERNAL_SERVER_ERROR:
-        return ControlError("vbgcam met an error of its own", mend=f"{log_path()} says more")
+        return ControlError("vbgcam met an error of its own", fix=f"{log_path()} says more")
     return ControlError(error or f"vbgcam refuses this ({status} {http.client.responses.get(status, '')})")

@@ -84,7 +84,7 @@ class Connection(web.RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.stranger = _stranger(transport)
+        self.stranger = _other_user(transport)
         self._inside = self._door.enter(self.stranger)
         if self._inside:
             self.ends()
@@ -143,7 +143,7 @@ class Connection(web.RequestHandler):
         return response
 
 
-def _stranger(transport: asyncio.BaseTransport) -> bool:
+def _other_user(transport: asyncio.BaseTransport) -> bool:
     """Whether the other end is another user's; False where the system does not tell."""
     if not auth.told():
         return False

@@ -31,7 +31,7 @@ from vbgcam.live.session import Session
 from vbgcam.output.virtualcam import virtual_cameras
 from vbgcam.pixels.convert import small_rgb, to_rgb
 from vbgcam.settings import schema
-from vbgcam.settings.layered import Layers
+from vbgcam.settings.layered import LayeredSettings
 from vbgcam.settings.schema import Settings
 from vbgcam.settings.state import State
 
@@ -64,13 +64,13 @@ class _Wish:
 
 
 class Controller:
-    """See `vbgcam.control.Desk`. `tick` is called about ten times a second, by one thread. `report`: makes the doctor's
-    report. `quit` is set when a person has asked for the end."""
+    """See `vbgcam.control.ControlApi`. `tick` is called about ten times a second, by one thread. `report`: makes the
+    doctor's report. `quit` is set when a person has asked for the end."""
 
     def __init__(
         self,
         session: Session,
-        layers: Layers,
+        layers: LayeredSettings,
         state: State,
         gallery: Gallery,
         *,
@@ -84,7 +84,7 @@ class Controller:
         self._measured = time.monotonic()
         # Serialises what changes the session; guards what follows.
         self._changing = threading.RLock()
-        self._layers = layers
+        self._layered = layers
         self._state = state
         self._wish: _Wish | None = None
         self._problem = ""
@@ -118,7 +118,7 @@ class Controller:
                 return self._set({"mask.preset": asked.to})
             case commands.Mirror():
                 with self._changing:
-                    to = not self._layers.settings.output.mirror if asked.to is None else asked.to
+                    to = not self._layered.settings.output.mirror if asked.to is None else asked.to
                     return self._set({"output.mirror": to})
             case commands.Plain(do="quit"):
                 self.quit.set()
@@ -157,14 +157,14 @@ class Controller:
         for entry in self.gallery.entries():
             if folded in (entry.name.casefold(), entry.label.casefold()):
                 return str(entry.path)
-        raise BackgroundError(f"{text} does not exist", mend="`vbgcam background list` shows the pictures there are")
+        raise BackgroundError(f"{text} does not exist", fix="`vbgcam background list` shows the pictures there are")
 
     def _neighbour(self, step: int) -> str:
         """The gallery's picture after the one that is shown, or before it."""
-        shown = self._layers.settings.background.show
+        shown = self._layered.settings.background.show
         specs = [str(entry.path) for entry in self.gallery.entries() if not entry.broken]
         if not specs:
-            raise BackgroundError(f"{self.gallery.folder} holds no picture", mend="put one there")
+            raise BackgroundError(f"{self.gallery.folder} holds no picture", fix="put one there")
         if shown not in specs:
             return specs[0 if step > 0 else -1]
         return specs[(specs.index(shown) + step) % len(specs)]
@@ -175,13 +175,13 @@ class Controller:
             fixed = [name for name in values if name in _AT_THE_START]
             if fixed:
                 raise ConfigError(
-                    [f"{name} cannot change while vbgcam runs; set it in {self._layers.path}" for name in fixed]
+                    [f"{name} cannot change while vbgcam runs; set it in {self._layered.path}" for name in fixed]
                 )
             self._follow_the_network()  # what became of the choice before
-            wanted = self._layers.with_choice(values)
-            again = any(name.startswith(_NETWORK) for name in values) and not self._session.thinks
+            wanted = self._layered.with_choice(values)
+            again = any(name.startswith(_NETWORK) for name in values) and not self._session.has_network
             wish = self._apply(wanted, again=again)
-            take_back = self._layers.choose(values, wanted)
+            take_back = self._layered.choose(values, wanted)
             if wish is not None:
                 wish.take_back[:0] = [(name, take_back) for name in values if name.startswith(_NETWORK)]
         self._changed()
@@ -206,16 +206,16 @@ class Controller:
         """The session follows. The wish for another network, where that is being built; `again`: in any case. Raises
         VbgcamError, and nothing has changed then. The caller holds `_changing`."""
         factory.refuse_truth(wanted)
-        before = self._layers.settings
+        before = self._layered.settings
         names = schema.differing(before, wanted)
         source = self._source(wanted) if any(name.startswith(_CAMERA) for name in names) else None
         background = None
         if _ground(before) != _ground(wanted):
             background = factory.backdrop(wanted, self._session.size)
         if background is not None or factory.look(before) != factory.look(wanted):
-            self._session.show(factory.look(wanted), background)
+            self._session.set_scene(factory.look(wanted), background)
         if source is not None:
-            self._session.film(source)
+            self._session.set_camera(source)
             self._stats.fact(source=wanted.camera.source)
         network = {
             name: schema.value(before, name)
@@ -227,7 +227,7 @@ class Controller:
         # Of a wish that has not come true yet: what works is still what it was before that.
         earlier = self._wish or _Wish({})
         self._wish = _Wish({**network, **earlier.before}, list(earlier.take_back))
-        self._session.think(factory.network(wanted))
+        self._session.set_network(factory.network(wanted))
         return self._wish
 
     def _source(self, wanted: Settings) -> Source:
@@ -245,9 +245,9 @@ class Controller:
 
     def status(self) -> dict[str, Any]:
         with self._changing:
-            settings, paused = self._layers.settings, self._session.paused
+            settings, paused = self._layered.settings, self._session.paused
             troubles = [dict(trouble) for trouble in self._troubles]
-            told = {"path": str(self._layers.path), "problems": list(self._layers.problems)}
+            told = {"path": str(self._layered.path), "problems": list(self._layered.problems)}
             welcomed = self._state.welcomed
         figures = self._stats.snapshot()
         return {
@@ -267,10 +267,10 @@ class Controller:
 
     def choices(self) -> dict[str, Any]:
         with self._changing:
-            settings, masks = self._layers.settings, dict(self._state.masks)
+            settings, masks = self._layered.settings, dict(self._state.masks)
         facts = self._stats.snapshot()
         lost = facts["state"] == "no output"
-        mend = facts["problem"].partition("; ")[2] if lost else ""
+        fix = facts["problem"].partition("; ")[2] if lost else ""
         return {
             "backgrounds": choices.backgrounds(self.gallery),
             "blurs": [{"spec": spec, "label": label} for spec, label in choices.BLURS],
@@ -278,7 +278,7 @@ class Controller:
             "cameras": choices.filmed(settings.camera.source, str(facts.get("source_name", ""))),
             "models": choices.networks(settings, facts["model"], masks),
             "presets": choices.presets(),
-            "virtual": {"there": not lost, "name": facts["sink"], "mend": mend},
+            "virtual": {"there": not lost, "name": facts["sink"], "fix": fix},
         }
 
     def revision(self) -> int:
@@ -313,11 +313,11 @@ class Controller:
     def snapshot(self) -> bytes:
         shown = self._session.shown()
         if shown is None:
-            raise ControlError("nothing is on air yet", mend="`vbgcam status` says why")
+            raise ControlError("nothing is on air yet", fix="`vbgcam status` says why")
         return _encoded(".png", cv2.cvtColor(to_rgb(shown.frame.planes), cv2.COLOR_RGB2BGR), [])
 
     def looking(self, begins: bool) -> None:
-        self._session.looking(begins)
+        self._session.watch_preview(begins)
 
     def report(self) -> str:
         return self._report()
@@ -368,21 +368,21 @@ class Controller:
             self._state.keep(at_once=True)
 
     def _follow_the_file(self) -> None:
-        before = self._layers.problems
-        wanted = self._layers.edited()
+        before = self._layered.problems
+        wanted = self._layered.edited()
         if wanted is not None:
             try:
                 self._apply(wanted)
             except VbgcamError as exc:
-                self._layers.problems = exc.problems if isinstance(exc, ConfigError) else (str(exc),)
+                self._layered.problems = exc.problems if isinstance(exc, ConfigError) else (str(exc),)
             else:
-                late = [name for name in schema.differing(self._layers.settings, wanted) if name in _AT_THE_START]
+                late = [name for name in schema.differing(self._layered.settings, wanted) if name in _AT_THE_START]
                 for name in late:
                     log.info("%s takes effect at the next start", name)
-                self._layers.accept(wanted)
-                log.info("the settings were read again from %s", self._layers.path)
-        if self._layers.problems != before:
-            for problem in self._layers.problems:
+                self._layered.accept(wanted)
+                log.info("the settings were read again from %s", self._layered.path)
+        if self._layered.problems != before:
+            for problem in self._layered.problems:
                 log.warning("%s (the settings stay as they were)", problem)
                 self._trouble(problem, now=False)
             self._changed()
@@ -401,8 +401,8 @@ class Controller:
             wish.refused = str(refused)
             for name, take_back in wish.take_back:
                 take_back(name)
-            self._layers.settings = schema.changed(self._layers.settings, wish.before)
-            self._session.show(factory.look(self._layers.settings))
+            self._layered.settings = schema.changed(self._layered.settings, wish.before)
+            self._session.set_scene(factory.look(self._layered.settings))
             self._trouble(wish.refused, now=False)
         self._changed()
 
@@ -412,8 +412,8 @@ class Controller:
         self._changed()
 
     def _trouble(self, text: str, *, now: bool) -> None:
-        what, _, mend = text.partition("; ")
-        self._troubles.appendleft({"at": time.time(), "what": what, "mend": mend, "now": now})
+        what, _, fix = text.partition("; ")
+        self._troubles.appendleft({"at": time.time(), "what": what, "fix": fix, "now": now})
         self._changed()
 
     def _measure(self) -> None:

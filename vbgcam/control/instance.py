@@ -60,10 +60,10 @@ def runtime_folder() -> Path:
         try:
             return Path(platformdirs.user_runtime_dir("vbgcam", appauthor=False))
         except OSError as exc:
-            raise ControlError(f"no folder for the running program: {exc}", mend="set XDG_RUNTIME_DIR") from exc
+            raise ControlError(f"no folder for the running program: {exc}", fix="set XDG_RUNTIME_DIR") from exc
 
 
-class Place:
+class Instance:
     """One for each program that runs or asks. `hold` and `release` are for the running program alone, one thread at a
     time; `find` and `pid` for any thread."""
 
@@ -92,7 +92,7 @@ class Place:
             before = _read(self.folder / _CONTROL)
             number = f" (process {before.pid})" if before and before.state != "ended" and _lives(before.pid) else ""
             raise ControlError(
-                f"vbgcam runs already{number}", mend="`vbgcam status` says how it is, `vbgcam quit` ends it"
+                f"vbgcam runs already{number}", fix="`vbgcam status` says how it is, `vbgcam quit` ends it"
             )
         self._lock = lock
         # A token that others could have read, or that is somebody else's, is not taken over.
@@ -133,7 +133,7 @@ class Place:
         self.retire()
         lock.release(force=True)
 
-    def __enter__(self) -> Place:
+    def __enter__(self) -> Instance:
         self.hold()
         return self
 
@@ -161,7 +161,7 @@ class Place:
         control = _read(self.folder / _CONTROL)  # it may have got ready meanwhile
         if control is None or control.state != "running" or not _lives(control.pid):
             ends = control is not None and control.state == "ended"
-            raise ControlError(f"vbgcam is {'ending' if ends else 'starting'}", mend="ask again in a moment")
+            raise ControlError(f"vbgcam is {'ending' if ends else 'starting'}", fix="ask again in a moment")
         return control
 
     def _held(self, seconds: float) -> bool:
@@ -198,10 +198,10 @@ def _take(lock: FileLock, seconds: float) -> bool:
 
 
 def _not_running(control: Control | None) -> ControlError:
-    mend = "`vbgcam run` starts it"
+    fix = "`vbgcam run` starts it"
     if control is None or control.state == "ended":
-        return ControlError("vbgcam is not running", mend=mend)
-    return ControlError(f"vbgcam is not running: it was ended by force (process {control.pid})", mend=mend)
+        return ControlError("vbgcam is not running", fix=fix)
+    return ControlError(f"vbgcam is not running: it was ended by force (process {control.pid})", fix=fix)
 
 
 def _new_token() -> str:
@@ -219,21 +219,21 @@ def _own(folder: Path, *, make: bool = True) -> None:
         found = folder.lstat()
         above = folder.parent.stat()
     except OSError as exc:
-        raise ControlError(f"{exc.filename or folder}: {exc.strerror or exc}", mend="set XDG_RUNTIME_DIR") from exc
+        raise ControlError(f"{exc.filename or folder}: {exc.strerror or exc}", fix="set XDG_RUNTIME_DIR") from exc
     if not stat.S_ISDIR(found.st_mode):
         kind = "a link" if stat.S_ISLNK(found.st_mode) else "not a folder"
-        raise ControlError(f"{folder} is {kind}, where vbgcam's own folder should be", mend=f"rm {quoted}")
+        raise ControlError(f"{folder} is {kind}, where vbgcam's own folder should be", fix=f"rm {quoted}")
     if sys.platform == "win32":
         return  # the user's profile, which others cannot read
     me = os.geteuid()
     if found.st_uid != me:
-        raise ControlError(f"{folder} belongs to another user (uid {found.st_uid})", mend=f"sudo rm -r {quoted}")
+        raise ControlError(f"{folder} belongs to another user (uid {found.st_uid})", fix=f"sudo rm -r {quoted}")
     if found.st_mode & 0o077:
-        raise ControlError(f"{folder} is open to other users", mend=f"chmod 700 {quoted}")
+        raise ControlError(f"{folder} is open to other users", fix=f"chmod 700 {quoted}")
     # Who owns the folder above, or may write to it, can put another one in this one's place.
     if above.st_uid not in {me, 0} or (above.st_mode & 0o002 and not above.st_mode & stat.S_ISVTX):
         raise ControlError(
-            f"{folder.parent} is in other users' hands", mend="set XDG_RUNTIME_DIR to a folder of your own"
+            f"{folder.parent} is in other users' hands", fix="set XDG_RUNTIME_DIR to a folder of your own"
         )
 
 
@@ -276,7 +276,7 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def impostor(control: Control) -> bool:
+def other_user(control: Control) -> bool:
     """Whether somebody else than this user listens where the running program should, or nobody; False where the system
     does not tell."""
     return auth.told() and auth.listener(auth.sockets(), (HOST, control.port)) != os.geteuid()

@@ -10,8 +10,8 @@ from typing import Final
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from vbgcam.control.api import Desk
-from vbgcam.control.blocking import Apart
+from vbgcam.control.api import ControlApi
+from vbgcam.control.blocking import BlockingCalls
 from vbgcam.control.connection import Refusals
 from vbgcam.control.messages import Refused, read_object
 
@@ -27,9 +27,9 @@ class Preview:
     """Pictures out, wishes in. The newest picture goes out when the one before was taken, so that a slow page is behind
     by one at most."""
 
-    def __init__(self, desk: Desk, looks: Apart, socket_: web.WebSocketResponse, width: int) -> None:
+    def __init__(self, api: ControlApi, looks: BlockingCalls, socket_: web.WebSocketResponse, width: int) -> None:
         self._socket = socket_
-        self._desk = desk
+        self._api = api
         self._looks = looks
         self._width = width
         self._mask = False
@@ -43,7 +43,7 @@ class Preview:
         self._telling: asyncio.Task[None] | None = None
 
     async def run(self, stopping: asyncio.Event, refusals: Refusals) -> None:
-        """Until one side ends it, or the server. `farewell` is still to be called."""
+        """Until one side ends it, or the server. `closed_by_client` is still to be called."""
         tasks = [asyncio.ensure_future(each) for each in (self._listen(), self._show(), self._tell(), stopping.wait())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -100,7 +100,7 @@ class Preview:
             await self._wanted.wait()
             due = max(due, loop.time() - 1 / _PER_SECOND) + 1 / _PER_SECOND
             mask, after = self._mask, self._after
-            shot = await self._looks(partial(self._desk.shot, after, self._width, mask=mask))
+            shot = await self._looks(partial(self._api.shot, after, self._width, mask=mask))
             if shot is None or (mask, after) != (self._mask, self._after) or self._paused:
                 continue
             self._after = shot.number
@@ -117,7 +117,7 @@ class Preview:
                 self._telling = asyncio.ensure_future(self._hear(self._seeing))
                 await asyncio.shield(self._telling)
 
-    async def farewell(self) -> None:
+    async def closed_by_client(self) -> None:
         """Who has gone does not look any more."""
         if self._telling is not None:
             await asyncio.wait({self._telling})
@@ -125,7 +125,7 @@ class Preview:
             await self._hear(False)
 
     async def _hear(self, begins: bool) -> None:
-        await self._looks(partial(self._desk.looking, begins))
+        await self._looks(partial(self._api.looking, begins))
         self._told = begins
 
 

@@ -26,10 +26,10 @@ import platformdirs
 from aiohttp import WSCloseCode, web
 
 from vbgcam.control import auth
-from vbgcam.control.api import Desk
-from vbgcam.control.blocking import Apart
+from vbgcam.control.api import ControlApi
+from vbgcam.control.blocking import BlockingCalls
 from vbgcam.control.connection import Connection, Door
-from vbgcam.control.instance import HOST, Place
+from vbgcam.control.instance import HOST, Instance
 from vbgcam.control.messages import (
     HEADERS,
     Refused,
@@ -84,11 +84,11 @@ class Server:
     port and token stay in `control.json`, marked as of one that has ended: a panel that is open goes on after a
     restart, and who asks meanwhile is told that nothing runs."""
 
-    def __init__(self, desk: Desk, place: Place, assets: Path, uploads: Path | None = None) -> None:
+    def __init__(self, api: ControlApi, place: Instance, assets: Path, uploads: Path | None = None) -> None:
         """`assets`: the panel's files, `index.html` among them; those of known types are read when the server starts,
         and nothing else is ever given. `uploads`: where a background lies until it is checked; None is in the user's
         cache."""
-        self._desk = desk
+        self._api = api
         self._place = place
         self._assets = assets
         cache = Path(platformdirs.user_cache_dir("vbgcam", appauthor=False))
@@ -156,10 +156,10 @@ class Server:
     async def _serve(self, listener: socket.socket, files: Mapping[str, _File], ready: threading.Event) -> None:
         loop = asyncio.get_running_loop()
         self._loop, self._stopping = loop, asyncio.Event()
-        house = _House(self._desk, self._place, files, self._uploads, self._stopping)
+        house = _House(self._api, self._place, files, self._uploads, self._stopping)
         manager = web.Server(house.answer, handler_cancellation=True)
         server = await loop.create_server(lambda: Connection(house.door, manager, loop), sock=listener, backlog=32)
-        unlisten = self._desk.listen(house.changed)
+        unlisten = self._api.listen(house.changed)
         touching = loop.create_task(_every(_TOUCH, self._place.touch))
         ready.set()
         try:
@@ -177,11 +177,11 @@ class _House:
     """What the server knows while it runs. All of it belongs to the loop's thread but `changed`."""
 
     def __init__(
-        self, desk: Desk, place: Place, files: Mapping[str, _File], uploads: Path, stopping: asyncio.Event
+        self, api: ControlApi, place: Instance, files: Mapping[str, _File], uploads: Path, stopping: asyncio.Event
     ) -> None:
         self.door = Door()
         self._refusals = self.door.refusals
-        self._desk = desk
+        self._api = api
         self._place = place
         self._port = place.port
         self._token = place.token
@@ -189,8 +189,8 @@ class _House:
         self._codes = auth.Codes(time.monotonic)
         self._stopping = stopping
         self._loop = asyncio.get_running_loop()
-        self._looks = Apart(_LOOKS)
-        self._deeds = Apart(_DEEDS)
+        self._looks = BlockingCalls(_LOOKS)
+        self._deeds = BlockingCalls(_DEEDS)
         self._bell = asyncio.Event()
         self._waiting = self._previews = self._uploading = self._under_way = 0
         self._last = asyncio.Event()
@@ -315,7 +315,7 @@ class _House:
         query = read_query(request, "after", "wait")
         if "after" in query:
             await self._change(read_number(query["after"]), min(WAIT, read_number(query.get("wait", "25"))))
-        return as_json(finite(await self._looks(self._desk.status)))
+        return as_json(finite(await self._looks(self._api.status)))
 
     async def _change(self, after: int, seconds: float) -> None:
         """Waits until the revision is another one."""
@@ -326,7 +326,7 @@ class _House:
             async with asyncio.timeout(seconds):
                 while not self._stopping.is_set():
                     bell = self._bell
-                    if await self._looks(self._desk.revision) != after:
+                    if await self._looks(self._api.revision) != after:
                         return
                     await bell.wait()
         except TimeoutError:
@@ -335,25 +335,25 @@ class _House:
             self._waiting -= 1
 
     async def _choices(self, request: web.BaseRequest) -> web.StreamResponse:
-        return as_json(finite(await self._deeds(self._desk.choices)))
+        return as_json(finite(await self._deeds(self._api.choices)))
 
     async def _do(self, request: web.BaseRequest) -> web.StreamResponse:
         command = await read_command(request)
-        said = await self._deeds(partial(self._desk.do, command))
-        return as_json({"said": said, "revision": await self._looks(self._desk.revision)})
+        said = await self._deeds(partial(self._api.do, command))
+        return as_json({"said": said, "revision": await self._looks(self._api.revision)})
 
     async def _thumbnail(self, name: str, request: web.BaseRequest) -> web.StreamResponse:
-        return plain(200, await self._looks(partial(self._desk.gallery.thumbnail, name)), "image/jpeg")
+        return plain(200, await self._looks(partial(self._api.gallery.thumbnail, name)), "image/jpeg")
 
     async def _remove(self, name: str, request: web.BaseRequest) -> web.StreamResponse:
-        await self._deeds(partial(self._desk.gallery.remove, name))
+        await self._deeds(partial(self._api.gallery.remove, name))
         return as_json({})
 
     async def _snapshot(self, request: web.BaseRequest) -> web.StreamResponse:
-        return plain(200, await self._looks(self._desk.snapshot), "image/png")
+        return plain(200, await self._looks(self._api.snapshot), "image/png")
 
     async def _report(self, request: web.BaseRequest) -> web.StreamResponse:
-        text = await self._deeds(self._desk.report)
+        text = await self._deeds(self._api.report)
         return plain(200, text.encode("utf-8", "replace"), "text/plain; charset=utf-8")
 
     async def _upload(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -373,7 +373,7 @@ class _House:
                 self._later(self._deeds(part.discard))
                 raise
             # From here on it is the other thread's, which goes on where the client has gone.
-            entry = await self._deeds(partial(part.give, partial(self._desk.gallery.add, name)))
+            entry = await self._deeds(partial(part.give, partial(self._api.gallery.add, name)))
         except OSError as exc:
             raise ControlError(f"{self._uploads}: {exc.strerror or exc}") from exc
         finally:
@@ -404,12 +404,12 @@ class _House:
             await closed(socket_, WSCloseCode.TRY_AGAIN_LATER)
         else:
             self._previews += 1
-            preview = Preview(self._desk, self._looks, socket_, width)
+            preview = Preview(self._api, self._looks, socket_, width)
             try:
                 await preview.run(self._stopping, self._refusals)
             finally:
                 self._previews -= 1
-                self._later(preview.farewell())
+                self._later(preview.closed_by_client())
         return socket_
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:

@@ -167,7 +167,7 @@ def _lines(now: dict[str, Any]) -> Iterator[str]:
         yield f"  read by     {', '.join(now['readers'])}"
     for trouble in now["troubles"]:
         if trouble["now"]:
-            yield f"  trouble     {trouble['what']}" + (f"; {trouble['mend']}" if trouble["mend"] else "")
+            yield f"  trouble     {trouble['what']}" + (f"; {trouble['fix']}" if trouble["fix"] else "")
     for problem in now["config"]["problems"]:
         yield f"  config      {problem}"
 

@@ -9,7 +9,7 @@
     ├── MediaError         an image or video that is read or written
     └── ControlError       the running program could not be reached
 
-A message is one line for a person: which file, key or device, what is wrong with it, and the command that mends it.
+A message is one line for a person: which file, key or device, what is wrong with it, and the command that fixes it.
 Foreign exceptions (torch, OpenCV, FFmpeg, the operating system) are translated at the adapter that calls the library,
 `raise ... from exc`, and never travel further.
 """
@@ -18,17 +18,17 @@ from collections.abc import Iterable
 
 
 class VbgcamError(Exception):
-    """`mend` says what the reader can do about it; it stands behind the message on the same line."""
+    """`fix` says what the reader can do about it; it stands behind the message on the same line."""
 
     exit_code = 1
 
-    def __init__(self, message: str, *, mend: str = "") -> None:
+    def __init__(self, message: str, *, fix: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.mend = mend
+        self.fix = fix
 
     def __str__(self) -> str:
-        return f"{self.message}; {self.mend}" if self.mend else self.message
+        return f"{self.message}; {self.fix}" if self.fix else self.message
 
 
 class ConfigError(VbgcamError):
@@ -48,8 +48,8 @@ class CameraError(VbgcamError):
 class ModelError(VbgcamError):
     """`retry` is True where waiting may help, as for weights that could not be downloaded just now."""
 
-    def __init__(self, message: str, *, mend: str = "", retry: bool = False) -> None:
-        super().__init__(message, mend=mend)
+    def __init__(self, message: str, *, fix: str = "", retry: bool = False) -> None:
+        super().__init__(message, fix=fix)
         self.retry = retry
 
 

@@ -190,9 +190,9 @@ class Mask:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class Prediction:
     """What the network made of a frame, before `mask` makes the Mask of it for this frame and those that follow until
-    the next sighting. `alpha`: uint8, 255 is the person, of any size, over the whole frame, read-only. `exact`: it is
+    the next prediction. `alpha`: uint8, 255 is the person, of any size, over the whole frame, read-only. `exact`: it is
     not a network's guess, and as good for its own frame as it can be."""
 
     frame: RawFrame

@@ -13,7 +13,7 @@ Switch = Literal["preset", "on", "off"]
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
+class MaskOptions:
     """`crop`: the network sees the person's part of the frame. `memory`: the room behind the person is learned, and
     each frame compared with it. `motion`: an old mask is carried to the frame by optical flow. `time`: what stands
     still keeps its mask. `edges`: specks go, and the outline follows the picture's colours. `colours`: the old room's
@@ -33,18 +33,18 @@ class Steps:
         return self.memory or self.motion or self.time or self.edges or self.colours
 
 
-NONE: Final = Steps()
+NONE: Final = MaskOptions()
 
-_OF: Final[dict[Preset, Steps]] = {
+_OF: Final[dict[Preset, MaskOptions]] = {
     "none": NONE,
-    "fast": Steps(crop=True, time=True),
-    "balanced": Steps(crop=True, memory=True, motion=True, time=True, edges=True, colours=True),
-    "fine": Steps(crop=True, memory=True, motion=True, time=True, edges=True, colours=True, finely=True),
+    "fast": MaskOptions(crop=True, time=True),
+    "balanced": MaskOptions(crop=True, memory=True, motion=True, time=True, edges=True, colours=True),
+    "fine": MaskOptions(crop=True, memory=True, motion=True, time=True, edges=True, colours=True, finely=True),
 }
 
 NAMES: Final = ("crop", "memory", "motion", "time", "edges", "colours")
 
 
-def steps(preset: Preset, **switches: Switch) -> Steps:
+def steps(preset: Preset, **switches: Switch) -> MaskOptions:
     """`switches`: by the steps' names."""
     return replace(_OF[preset], **{name: how == "on" for name, how in switches.items() if how != "preset"})

@@ -7,7 +7,7 @@ cover goes out, and the reason is said.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from vbgcam.core.frames import RawFrame, Sighting
+from vbgcam.core.frames import Prediction, RawFrame
 
 
 class Why(StrEnum):
@@ -43,7 +43,7 @@ class Situation:
     reason that a worker gives while it cannot work."""
 
     frame: RawFrame | None
-    mask: Sighting | None
+    mask: Prediction | None
     trouble: Why | None = None
     paused: bool = False
 
@@ -56,7 +56,7 @@ class Cover:
 @dataclass(frozen=True, slots=True)
 class Compose:
     frame: RawFrame
-    mask: Sighting
+    mask: Prediction
 
 
 Decision = Cover | Compose

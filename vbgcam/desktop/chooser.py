@@ -36,5 +36,5 @@ def dialog(chosen: Callable[[Sequence[Path]], None]) -> Any:
         chosen(paths)
 
     window.connect("response", answered)
-    window.present()
+    window.track()
     return window

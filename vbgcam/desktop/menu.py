@@ -102,7 +102,7 @@ def tree(status: Mapping[str, Any], choices: Mapping[str, Any], autostart: bool)
     paused, mirror = bool(status["paused"]), bool(status["settings"]["output"]["mirror"])
     return (
         Entry(headline(status)),
-        *_mend(status, choices),
+        *_fix(status, choices),
         LINE,
         Entry("Background", entries=tuple(_backgrounds(status, choices))),
         Entry("Camera", entries=tuple(_cameras(status, choices))),
@@ -124,13 +124,13 @@ def _trouble(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return next((trouble for trouble in status["troubles"] if trouble["now"]), None)
 
 
-def _mend(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[Entry]:
+def _fix(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[Entry]:
     if status["paused"]:
         return
     trouble = _trouble(status)
-    mend = trouble["mend"] if trouble else choices["virtual"]["mend"] if status["state"] == "no output" else ""
-    if mend:
-        yield Entry(_short(f"Copy: {mend}"), Copy(mend))
+    fix = trouble["fix"] if trouble else choices["virtual"]["fix"] if status["state"] == "no output" else ""
+    if fix:
+        yield Entry(_short(f"Copy: {fix}"), Copy(fix))
 
 
 def _backgrounds(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[Entry]:

@@ -27,7 +27,7 @@ def browse(address: str) -> None:
         return
     opener = shutil.which("open" if sys.platform == "darwin" else "xdg-open")
     if opener is None:
-        raise VbgcamError("nothing opens the panel here", mend=linux_packages.install("xdg-utils"))
+        raise VbgcamError("nothing opens the panel here", fix=linux_packages.install("xdg-utils"))
     _running[:] = [process for process in _running if process.poll() is None]
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(
@@ -43,4 +43,4 @@ def browse(address: str) -> None:
     except subprocess.TimeoutExpired:
         return
     if code:
-        raise VbgcamError(f"no browser opens the panel: {opener} ended with {code}", mend="install a browser")
+        raise VbgcamError(f"no browser opens the panel: {opener} ended with {code}", fix="install a browser")

@@ -38,7 +38,7 @@ _INDICATORS: Final = ("AyatanaAppIndicator3", "AppIndicator3")
 
 @dataclass(frozen=True, slots=True)
 class Toolkit:
-    """`backend`: pystray's, "" where none can work. `lacks`: why it is not the best one, and the command that mends
+    """`backend`: pystray's, "" where none can work. `lacks`: why it is not the best one, and the command that fixes
     it; "" where it is."""
 
     backend: str

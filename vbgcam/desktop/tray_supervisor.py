@@ -32,7 +32,7 @@ _LINES: Final = 50  # of one kind, of which each is told once
 _OURS: Final = "vbgcam: "
 
 
-class TrayKeeper:
+class TraySupervisor:
     """One thread's. No method raises, and `tick` never waits."""
 
     def __init__(

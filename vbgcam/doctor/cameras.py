@@ -39,7 +39,7 @@ def check(machine: Machine, settings: Settings) -> Iterator[Check]:
             yield ok("camera", f"{other}: {offers(other) or 'its modes are unknown'}")
         meant = machine.camera(spec.target, factory.wanted(settings))
     except CameraError as exc:
-        yield wrong("camera choice", exc.message, exc.mend or "vbgcam devices")
+        yield wrong("camera choice", exc.message, exc.fix or "vbgcam devices")
         return
     yield _usable(machine, meant)
 
@@ -47,13 +47,13 @@ def check(machine: Machine, settings: Settings) -> Iterator[Check]:
 def _usable(machine: Machine, camera: CameraInfo) -> Check:
     name = "camera use"
     if camera.problem in (errno.EACCES, errno.EPERM):
-        found, mend = denied(machine, Path(camera.path))
-        return wrong("camera permission", f"you may not open {camera}: {found}", mend)
+        found, fix = denied(machine, Path(camera.path))
+        return wrong("camera permission", f"you may not open {camera}: {found}", fix)
     ours = [holder.pid for holder in machine.holders(camera.path) if machine.is_ours(holder.pid)]
     if ours:
         return ok(name, f"{camera} films for vbgcam, which is running (pid {ours[0]})")
     refused = machine.camera_in_use(camera)
-    return ok(name, f"{camera} is free") if refused is None else wrong(name, refused.message, refused.mend)
+    return ok(name, f"{camera} is free") if refused is None else wrong(name, refused.message, refused.fix)
 
 
 def _none(machine: Machine) -> Check:
@@ -64,8 +64,8 @@ def _none(machine: Machine) -> Check:
     cameras = [node.path for node in nodes(known) if not (known / node.path.name / "max_openers").exists()]
     hidden = [path for path in cameras if not (machine.root / path.relative_to("/")).exists()]
     if hidden and machine.container:
-        mend = f"start the container with --device {hidden[0]}"
-        return wrong("camera", f"the kernel has {hidden[0]}, but it is not in this container", mend)
+        fix = f"start the container with --device {hidden[0]}"
+        return wrong("camera", f"the kernel has {hidden[0]}, but it is not in this container", fix)
     interfaces = (machine.root / "sys/bus/usb/devices").glob("*/bInterfaceClass")
     for place in interfaces:
         if machine.text(str(place.relative_to(machine.root))) == _USB_VIDEO and not (place.parent / "driver").exists():

@@ -28,8 +28,8 @@ def check(machine: Machine, *, shows: bool = False) -> Iterator[Check]:
     yield _tray(machine)
 
 
-def _needed(name: str, found: str, mend: str) -> Check:
-    return wrong(name, found, mend)
+def _needed(name: str, found: str, fix: str) -> Check:
+    return wrong(name, found, fix)
 
 
 def runs(machine: Machine) -> bool:

@@ -1,4 +1,4 @@
-"""All checks, in the order in which a person mends."""
+"""All checks, in the order in which a person fixes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vbgcam.doctor.machine import Machine
 if TYPE_CHECKING:
     from vbgcam.settings.schema import Settings
 
-# Our own name in a mend, where it is a command; it may have to be called by its path.
+# Our own name in a fix, where it is a command; it may have to be called by its path.
 _OWN: Final = re.compile(r"(?<![\w/.-])vbgcam(?= (?:devices|models|plate|demo|config|run)\b)")
 
 
@@ -46,8 +46,8 @@ def examine(machine: Machine, file: Path | None = None, command: str = "vbgcam")
     checks += _guarded("disk", partial(own.disk, machine))
     for name, look in _families(machine, settings[0] if settings else None):
         checks += _guarded(name, look)
-    mended = tuple(replace(check, mend=_OWN.sub(lambda _: command, check.mend)) for check in checks)
-    return Examination(mended, settings[0] if settings else None)
+    fixed = tuple(replace(check, fix=_OWN.sub(lambda _: command, check.fix)) for check in checks)
+    return Examination(fixed, settings[0] if settings else None)
 
 
 Look = Callable[[], Iterable[Check]]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from vbgcam.camera import Wanted
+    from vbgcam.camera import Requested
     from vbgcam.camera.base import CameraInfo
     from vbgcam.core.errors import CameraError
     from vbgcam.output.loopback import Loopback
@@ -118,7 +118,7 @@ def cameras() -> Sequence[CameraInfo]:
     return [camera for camera in found(virtual=False) if not camera.virtual]
 
 
-def camera(target: str, wanted: Wanted) -> CameraInfo:
+def camera(target: str, wanted: Requested) -> CameraInfo:
     """The one that `run` would take, if it has a mode that can be used. Raises CameraError."""
     from vbgcam.camera.device import DeviceSource
 
@@ -186,7 +186,7 @@ class Machine:
     free_bytes: Callable[[Path], int] = free_bytes
     loopbacks: Callable[[], Sequence[Loopback]] = loopbacks
     cameras: Callable[[], Sequence[CameraInfo]] = cameras
-    camera: Callable[[str, Wanted], CameraInfo] = camera
+    camera: Callable[[str, Requested], CameraInfo] = camera
     camera_in_use: Callable[[CameraInfo], CameraError | None] = camera_in_use
     holders: Callable[[Path | str], Sequence[Holder]] = holders
     device: Callable[[str], str] = device

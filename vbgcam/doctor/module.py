@@ -28,7 +28,7 @@ def check(machine: Machine) -> Iterator[Check]:
     why = absence(machine.root, machine.release)
     if why not in ("no device", "not loaded"):
         error = absent(machine.root, machine.release)
-        yield wrong("kernel module", error.message, machine.on_host(error.mend))
+        yield wrong("kernel module", error.message, machine.on_host(error.fix))
         return
     loaded = why == "no device"
     # Neither DKMS nor some builds of the module tell; modinfo reads the file.

@@ -67,7 +67,7 @@ def _gpu(machine: Machine, asked: str) -> tuple[Check, str]:
         try:
             device = machine.device(asked)
         except ModelError as exc:
-            return wrong(name, exc.message, exc.mend), "cpu"
+            return wrong(name, exc.message, exc.fix), "cpu"
         if device == "cpu":
             found = f"{card}: torch {machine.version('torch')} for CUDA {cuda} does not see it"
             return state(
@@ -78,7 +78,7 @@ def _gpu(machine: Machine, asked: str) -> tuple[Check, str]:
         try:
             device = machine.device(asked)
         except ModelError as exc:
-            return wrong(name, exc.message, exc.mend), "cpu"
+            return wrong(name, exc.message, exc.fix), "cpu"
         return ok(name, device), device
     openvino = machine.version("openvino")
     if openvino is None:
@@ -105,7 +105,7 @@ def _weights(machine: Machine, settings: Settings, name: str) -> Iterator[Check]
     try:
         rows = survey(options)
     except ModelError as exc:
-        yield wrong("weights", exc.message, exc.mend or "vbgcam models verify")
+        yield wrong("weights", exc.message, exc.fix or "vbgcam models verify")
         return
     for row in rows:
         again = f"rm {row.path}" if row.own else f"vbgcam models fetch {row.name}"
@@ -161,7 +161,7 @@ def _onnx(machine: Machine, spec: ModelSpec, options: Options) -> Check:
     try:
         path = added_onnx(spec.path, options)
     except ModelError as exc:
-        return wrong("weights", exc.message, exc.mend)
+        return wrong("weights", exc.message, exc.fix)
     if not path.is_file():
         return wrong("weights", f"{path} is not there", "vbgcam models add FILE, or set model.name to where it lies")
     return ok("weights", f"{path}")

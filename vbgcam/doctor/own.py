@@ -40,10 +40,8 @@ def libraries(machine: Machine) -> Iterator[Check]:
         if error:
             broken = True
             system = "libGL" in error or "libgthread" in error or "libglib" in error
-            mend = (
-                linux_packages.install_opencv_libraries(machine.root) if system else pip("--force-reinstall", package)
-            )
-            yield wrong("libraries", f"{package} cannot be imported: {error}", mend)
+            fix = linux_packages.install_opencv_libraries(machine.root) if system else pip("--force-reinstall", package)
+            yield wrong("libraries", f"{package} cannot be imported: {error}", fix)
     torch, vision = machine.version("torch"), machine.version("torchvision")
     if torch is None or vision is None:
         missing = " and ".join(name for name, there in (("torch", torch), ("torchvision", vision)) if there is None)
@@ -93,8 +91,8 @@ def background(settings: Settings) -> Iterator[Check]:
         try:
             behind(factory.wanted(settings).size).close()
         except BackgroundError as exc:
-            mend = f"{exc.mend}, or set" if exc.mend else "set"
-            yield wrong("background", exc.message, f"{mend} background.show to what is there, or to a colour")
+            fix = f"{exc.fix}, or set" if exc.fix else "set"
+            yield wrong("background", exc.message, f"{fix} background.show to what is there, or to a colour")
             return
     yield ok("background", show)
 

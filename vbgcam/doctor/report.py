@@ -121,7 +121,7 @@ def _secrets(machine: Machine, settings: Settings | None) -> Iterator[tuple[str,
 
 def _text(machine: Machine, found: Examination) -> Iterator[str]:
     yield f"vbgcam {__version__}, doctor's report of {time.strftime('%Y-%m-%d %H:%M')}"
-    yield f"{found.wrong} to mend"
+    yield f"{found.wrong} to fix"
     yield from _part("Checks", lines(found))
     yield from _part("Machine", _machine(machine))
     yield from _part("v4l2loopback's parameters", _parameters(machine))

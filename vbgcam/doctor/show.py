@@ -16,9 +16,9 @@ _MARKS: Final = {"ok": ("ok", "green"), "note": ("note", "yellow"), "wrong": ("W
 
 
 def as_json(found: Examination) -> dict[str, Any]:
-    """{checks: [{name, state, found, mend}], wrong: N}."""
+    """{checks: [{name, state, found, fix}], wrong: N}."""
     checks = [
-        {"name": check.name, "state": check.state, "found": check.found, "mend": check.mend} for check in found.checks
+        {"name": check.name, "state": check.state, "found": check.found, "fix": check.fix} for check in found.checks
     ]
     return {"checks": checks, "wrong": found.wrong}
 
@@ -28,7 +28,7 @@ def lines(found: Examination) -> list[str]:
     said = []
     for check in found.checks:
         said.append(f"{_MARKS[check.state][0]:<6} {check.name}: {check.found}")
-        said += [f"       mend: {check.mend}"] if check.mend else []
+        said += [f"       fix: {check.fix}"] if check.fix else []
     return said
 
 
@@ -56,22 +56,22 @@ def show(found: Examination, stream: TextIO | None = None) -> None:
     console.print()
     bad = [check for check in found.checks if check.state == "wrong"]
     for title, checks in (
-        ("To mend, in this order:", bad),
-        ("Worth a look:", [check for check in found.checks if check.state == "note" and check.mend]),
+        ("To fix, in this order:", bad),
+        ("Worth a look:", [check for check in found.checks if check.state == "note" and check.fix]),
     ):
         if checks:
             console.print(Text(title, "bold"))
             for number, check in enumerate(checks, 1):
-                _mend(console, check, number if checks is bad else 0)
+                _fix(console, check, number if checks is bad else 0)
             console.print()
     if not bad:
-        console.print(Text("Nothing needs mending.", "bold green"))
+        console.print(Text("Nothing needs fixing.", "bold green"))
 
 
-def _mend(console: Any, check: Check, number: int) -> None:
+def _fix(console: Any, check: Check, number: int) -> None:
     from rich.text import Text
 
     head = f"{number}. " if number else "- "
     console.print(Text(f"  {head}{check.name}"), soft_wrap=True)
     # Never folded: a command that is copied must stay one line.
-    console.print(Text(f"     {check.mend}", "cyan"), soft_wrap=True)
+    console.print(Text(f"     {check.fix}", "cyan"), soft_wrap=True)

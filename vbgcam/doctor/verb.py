@@ -20,7 +20,7 @@ from vbgcam.doctor.show import as_json, show
 
 
 def doctor(arguments: Namespace, _interruption: Interruption) -> int:
-    """1 where something needs mending. Raises OutputError where the report cannot be written."""
+    """1 where something needs fixing. Raises OutputError where the report cannot be written."""
     machine = Machine()
     with _quiet(verbose=arguments.verbose):
         found = examine(machine, arguments.config, command())

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 def elsewhere(machine: Machine) -> Iterator[Check]:
     """Windows and macOS: what other programs have installed."""
-    from vbgcam.output.virtualcam import plain_mend, virtual_cameras
+    from vbgcam.output.virtualcam import plain_fix, virtual_cameras
 
     found = virtual_cameras(machine.system)
     if found:
         yield ok("virtual camera", ", ".join(f"{item.name} ({item.driver})" for item in found))
     elif machine.system == "win32":
-        yield wrong("virtual camera", "neither OBS's nor UnityCapture's is installed", plain_mend("win32"))
+        yield wrong("virtual camera", "neither OBS's nor UnityCapture's is installed", plain_fix("win32"))
     else:
-        yield note("virtual camera", "macOS does not say which there are", plain_mend(machine.system))
+        yield note("virtual camera", "macOS does not say which there are", plain_fix(machine.system))
 
 
 def check(machine: Machine, settings: Settings) -> Iterator[Check]:
@@ -77,39 +77,39 @@ def _none(machine: Machine, why: str) -> Iterator[Check]:
     ]
     if hidden:
         path = f"/dev/{hidden[0]}"
-        mend = f"start the container with --device {path}" if machine.container else "sudo udevadm trigger"
-        yield wrong("virtual camera", f"the kernel has a v4l2loopback device, but {path} is not here", mend)
+        fix = f"start the container with --device {path}" if machine.container else "sudo udevadm trigger"
+        yield wrong("virtual camera", f"the kernel has a v4l2loopback device, but {path} is not here", fix)
     elif why in ("no device", "not loaded"):
         error = absent(machine.root, machine.release)
-        yield wrong("virtual camera", error.message, machine.on_host(error.mend))
+        yield wrong("virtual camera", error.message, machine.on_host(error.fix))
 
 
 def _unusable(machine: Machine, target: str, devices: Sequence[Loopback], error: OutputError) -> Iterator[Check]:
     device = next((device for device in devices if str(device.node.path) == target), None)
     if device is None:
-        yield wrong("virtual camera", error.message, f"choose another one with output.sink: {error.mend}")
+        yield wrong("virtual camera", error.message, f"choose another one with output.sink: {error.fix}")
         return
     yield from _listed(machine, device, _reload(device.node.label, devices))
     if device.state == "no permission":
-        found, mend = denied(machine, device.node.path)
-        yield wrong("permission", f"you may not write to the virtual camera: {found}", mend)
+        found, fix = denied(machine, device.node.path)
+        yield wrong("permission", f"you may not write to the virtual camera: {found}", fix)
         return
     yield ok("permission", f"{device.node.path} may be opened")
     ours = [holder for holder in device.holders if machine.is_ours(holder.pid)]
     if ours:
         yield ok("in use", f"{device.node.path} is fed by vbgcam itself, which is running (pid {ours[0].pid})")
     else:
-        yield wrong("in use", error.message, error.mend)
+        yield wrong("in use", error.message, error.fix)
 
 
-def _listed(machine: Machine, device: Loopback, mend: str) -> Iterator[Check]:
+def _listed(machine: Machine, device: Loopback, fix: str) -> Iterator[Check]:
     """Chrome, Zoom and Teams list no camera that also announces OUTPUT."""
     parameter = _parameter(machine, device)
     both = device.capability is not None and device.capability.captures and device.capability.outputs
     # With keep_format=1 an idle device announces both for a while; the parameter knows better.
     if parameter is False or (parameter is None and both):
         found = f"{device.node.path} was made with exclusive_caps=0: Chrome, Zoom and Teams will not list it"
-        yield wrong("exclusive_caps", found, mend)
+        yield wrong("exclusive_caps", found, fix)
     elif parameter or device.capability is not None:
         yield ok("exclusive_caps", "1: Chrome, Zoom and Teams list the camera while it is fed")
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Final, Self
 
 from vbgcam.core.errors import MediaError
-from vbgcam.core.frames import U8, Mask, RawFrame, Sighting, Size
-from vbgcam.core.options import NONE, Steps
+from vbgcam.core.frames import U8, Mask, Prediction, RawFrame, Size
+from vbgcam.core.options import NONE, MaskOptions
 from vbgcam.core.policy import Compose, Limits, Situation, decide
 from vbgcam.mask import Masker
-from vbgcam.media.video_reader import AlphaFilm, Film
+from vbgcam.media.video_reader import AlphaVideo, VideoReader
 from vbgcam.segment import Segmenter
 
 log = logging.getLogger(__name__)
@@ -31,9 +31,9 @@ _ROUNDED: Final = Fraction(1, 1000)
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One frame of the clip. `time`: seconds from its first one. `mask`: of the newest sighting that is there by then;
-    None before the first one, where it cannot be brought to this frame, and for a frame that is not wanted. `covered`:
-    `run` would not show the frame with that mask."""
+    """One frame of the clip. `time`: seconds from its first one. `mask`: of the newest prediction that is there by
+    then; None before the first one, where it cannot be brought to this frame, and for a frame that is not wanted.
+    `covered`: `run` would not show the frame with that mask."""
 
     frame: RawFrame
     truth: U8
@@ -48,14 +48,14 @@ class Moment:
 class Lag:
     """Which mask is there when, of a network that takes `takes` seconds; None: each frame has its own at once."""
 
-    def __init__(self, takes: Fraction | None, make: Callable[[RawFrame], Sighting]) -> None:
+    def __init__(self, takes: Fraction | None, make: Callable[[RawFrame], Prediction]) -> None:
         self._takes = takes
         self._make = make
-        self._newest: Sighting | None = None
-        self._coming: tuple[Fraction, Sighting] | None = None
+        self._newest: Prediction | None = None
+        self._coming: tuple[Fraction, Prediction] | None = None
         self._seen: tuple[Fraction, RawFrame] | None = None
 
-    def at(self, time: Fraction, frame: RawFrame) -> Sighting | None:
+    def at(self, time: Fraction, frame: RawFrame) -> Prediction | None:
         """The newest mask at `time`, when `frame` comes; times grow. A mask that is ready with a frame is that
         frame's."""
         if self._takes is None:
@@ -91,8 +91,8 @@ class Clip:
 
     def __init__(self, film: Path, alpha: Path) -> None:
         with ExitStack() as stack:
-            self._film = stack.enter_context(Film(film))
-            self._alpha = stack.enter_context(AlphaFilm(alpha))
+            self._film = stack.enter_context(VideoReader(film))
+            self._alpha = stack.enter_context(AlphaVideo(alpha))
             if self._film.size != self._alpha.size:
                 raise MediaError(f"{alpha}: its masks are {self._alpha.size}, the frames of {film} {self._film.size}")
             self._stack = stack.pop_all()
@@ -141,20 +141,20 @@ def moments(
     mask_fps: Fraction | None,
     limits: Limits,
     hard: bool = False,
-    steps: Steps = NONE,
+    steps: MaskOptions = NONE,
     wanted: Callable[[int], bool] = lambda _number: True,
 ) -> Iterator[Moment]:
     """The clip from its start. A frame that is not `wanted` costs no mask where no later one depends on it. Raises
     ModelError."""
     masker = Masker(segmenter, steps, hard=hard)
     masker.reset()
-    lag = Lag(1 / mask_fps if mask_fps else None, masker.sight)
+    lag = Lag(1 / mask_fps if mask_fps else None, masker.predict)
     alone = mask_fps is None and not segmenter.remembers and (steps == NONE or hard)
     for time, frame, truth in clip.pairs():
         if alone and not wanted(frame.number):
             yield Moment(frame, truth, None, covered=False)
             continue
-        sighting = lag.at(time, frame)
-        shown = decide(Situation(frame, sighting), frame.captured_at, limits)
-        mask = masker.present(frame, sighting) if sighting is not None else None
+        prediction = lag.at(time, frame)
+        shown = decide(Situation(frame, prediction), frame.captured_at, limits)
+        mask = masker.track(frame, prediction) if prediction is not None else None
         yield Moment(frame, truth, mask, covered=mask is None or not isinstance(shown, Compose))

@@ -191,7 +191,7 @@ def _coder() -> Any:
     try:
         from pycocotools import mask
     except ImportError as exc:
-        raise MediaError("COCO's annotations need pycocotools", mend="pip install 'vbgcam[eval]'") from exc
+        raise MediaError("COCO's annotations need pycocotools", fix="pip install 'vbgcam[eval]'") from exc
     return mask
 
 
@@ -204,7 +204,7 @@ def _files(folder: Path) -> tuple[Path, Path]:
     if not name or (len(found) > 1 and name != "val2017"):
         raise MediaError(
             f"{folder}: {'no' if not found else 'several'} annotations/instances_NAME.json, no val2017",
-            mend="give the folder that holds annotations/instances_val2017.json and val2017/",
+            fix="give the folder that holds annotations/instances_val2017.json and val2017/",
         )
     if not (folder / name).is_dir():
         raise MediaError(f"{folder}: the images' folder {name}/ is missing")

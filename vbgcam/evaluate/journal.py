@@ -159,10 +159,10 @@ class Journal:
 
     def _failed(self, exc: OSError | sqlite3.Error | ValueError) -> OutputError:
         if getattr(exc, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
-            return OutputError("this evaluation is running already", mend="wait for it, or stop it")
+            return OutputError("this evaluation is running already", fix="wait for it, or stop it")
         damaged = isinstance(exc, sqlite3.DatabaseError | ValueError)
         if damaged and not isinstance(exc, sqlite3.OperationalError):
-            return OutputError(f"{self.path}: what was found so far is damaged", mend=f"remove it: rm '{self.path}'")
+            return OutputError(f"{self.path}: what was found so far is damaged", fix=f"remove it: rm '{self.path}'")
         why = exc.strerror if isinstance(exc, OSError) and exc.strerror else exc
         return OutputError(f"{self.path}: what is found cannot be kept there: {why}")
 

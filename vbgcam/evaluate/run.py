@@ -19,7 +19,7 @@ from vbgcam import __version__
 from vbgcam.background import Background
 from vbgcam.core.errors import MediaError
 from vbgcam.core.frames import U8, Mask, RawFrame, Size
-from vbgcam.core.options import NONE, Steps
+from vbgcam.core.options import NONE, MaskOptions
 from vbgcam.core.policy import Limits
 from vbgcam.evaluate.base import Results, Told
 from vbgcam.evaluate.clip import Clip, Moment, moments
@@ -50,7 +50,7 @@ class Question:
     settings: Mapping[str, Any]
     limits: Limits
     hard: bool = False
-    steps: Steps = NONE
+    steps: MaskOptions = NONE
     files: tuple[Path, ...] = ()
     command: str = ""
     behind: Callable[[Size], Background] | Blur | None = None

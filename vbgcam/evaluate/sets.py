@@ -78,15 +78,15 @@ def aisegment(folder: Path) -> Listing:
     """clip_img/G/clip_N/X.jpg with matting/G/matting_N/X.png, whose alpha is the mask. Raises MediaError."""
     _check(folder)
     of_pictures, of_masks = folder / "clip_img", folder / "matting"
-    mend = f"give the folder that holds clip_img/ and matting/, not {folder.name}"
+    fix = f"give the folder that holds clip_img/ and matting/, not {folder.name}"
     for part in (of_pictures, of_masks):
         if not part.is_dir():
-            raise MediaError(f"{folder} holds no {part.name}/: it is no AISegment set", mend=mend)
+            raise MediaError(f"{folder} holds no {part.name}/: it is no AISegment set", fix=fix)
     return _listing(
         folder,
         {_group(of_pictures, path, "clip_"): path for path in _files(of_pictures)},
         {_group(of_masks, path, "matting_"): path for path in _files(of_masks)},
-        mend,
+        fix,
         in_alpha=True,
     )
 
@@ -134,11 +134,11 @@ def _group(folder: Path, path: Path, prefix: str) -> str:
 
 
 def _listing(
-    folder: Path, of_pictures: dict[str, Path], of_masks: dict[str, Path], mend: str = "", *, in_alpha: bool = False
+    folder: Path, of_pictures: dict[str, Path], of_masks: dict[str, Path], fix: str = "", *, in_alpha: bool = False
 ) -> Listing:
     both = sorted(of_pictures.keys() & of_masks.keys())
     if not both:
-        raise MediaError(f"{folder}: there is not one picture with its mask in it", mend=mend)
+        raise MediaError(f"{folder}: there is not one picture with its mask in it", fix=fix)
     left_out = [
         *(LeftOut(key, f"{of_pictures[key]} has no mask") for key in of_pictures.keys() - of_masks.keys()),
         *(

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from vbgcam.core.frames import U8, Backdrop, Planes
-from vbgcam.core.options import NONE, Steps
+from vbgcam.core.options import NONE, MaskOptions
 from vbgcam.evaluate.clip import Clip, Moment, moments
 from vbgcam.evaluate.run import Question
 from vbgcam.media import images
@@ -30,7 +30,7 @@ def write(question: Question, film: Clip, segmenter: Segmenter, mask_fps: Fracti
     numbers = [int(part * max(1, film.count or film.frames)) for part in _PARTS]
     composer = Composer(film.size)
 
-    def shown(steps: Steps) -> Iterator[tuple[U8, U8]]:
+    def shown(steps: MaskOptions) -> Iterator[tuple[U8, U8]]:
         way = moments(film, segmenter, mask_fps=mask_fps, limits=question.limits, hard=question.hard, steps=steps)
         for moment in itertools.takewhile(lambda moment: moment.frame.number <= max(numbers), way):
             if moment.frame.number in numbers:

@@ -8,7 +8,7 @@ import threading
 
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import Size
-from vbgcam.live.working_point import WorkingPoint
+from vbgcam.live.working_point import InputSizePredictor
 from vbgcam.segment import Segmenter
 
 log = logging.getLogger(__name__)
@@ -19,13 +19,13 @@ def in_words(size: Size | None) -> str:
     return "" if size is None else f"{size.height}x{size.width}"
 
 
-class Sizing:
+class InputSizeController:
     """One network's. Used by the thread that owns it, and ended by that thread before the network is closed."""
 
     def __init__(self, segmenter: Segmenter, max_age: float) -> None:
         self._segmenter = segmenter
         self._max_age = max_age
-        self._point: WorkingPoint | None = None
+        self._point: InputSizePredictor | None = None
         self._helper: _Helper | None = None
         self._input: Size | None = None
         self._grew: bool | None = None
@@ -40,7 +40,7 @@ class Sizing:
             sizes = self._segmenter.sizes(frame)
             if not sizes:
                 return
-            self._point = WorkingPoint(sizes, _nearest(sizes, used), self._max_age)
+            self._point = InputSizePredictor(sizes, _nearest(sizes, used), self._max_age)
         self._check(self._point, now, used)
         if self._helper is not None:
             if not self._helper.is_alive():
@@ -58,7 +58,7 @@ class Sizing:
         if self._helper is not None:
             self._helper.join()
 
-    def _check(self, point: WorkingPoint, now: float, used: Size) -> None:
+    def _check(self, point: InputSizePredictor, now: float, used: Size) -> None:
         """A network that ran out of memory may have gone back to a smaller input by itself."""
         before, self._input = self._input, used
         grew, self._grew = self._grew, None
@@ -69,7 +69,7 @@ class Sizing:
             if point.sizes:
                 point.changed(now, _nearest(point.sizes, used))
 
-    def _change_over(self, point: WorkingPoint, helper: _Helper, now: float) -> None:
+    def _change_over(self, point: InputSizePredictor, helper: _Helper, now: float) -> None:
         self._helper = None
         if isinstance(helper.failure, ModelError):
             log.warning("%s (the network's input stays as it is)", helper.failure)

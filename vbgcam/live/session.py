@@ -14,17 +14,17 @@ from typing import Protocol
 from vbgcam.background import Background
 from vbgcam.camera import Source
 from vbgcam.core.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
-from vbgcam.core.frames import RawFrame, Sighting, Size
+from vbgcam.core.frames import Prediction, RawFrame, Size
 from vbgcam.core.policy import Why
 from vbgcam.live.slots import Slot
-from vbgcam.live.state import Board, Shown
+from vbgcam.live.state import ChainState, Shown
 from vbgcam.live.stats import Stats
-from vbgcam.live.workers.background import Look, Scene, Scenery
+from vbgcam.live.workers.background import BackgroundPlayer, Look, SceneSnapshot
 from vbgcam.live.workers.capture import Capture
 from vbgcam.live.workers.compositor import Compositor
 from vbgcam.live.workers.inference import Inference, Network
-from vbgcam.live.workers.readers import Watch
-from vbgcam.output import Audience, Output
+from vbgcam.live.workers.readers import ReaderWatch
+from vbgcam.output import Output, ReaderMonitor
 from vbgcam.render.composer import Composer
 
 log = logging.getLogger(__name__)
@@ -79,14 +79,14 @@ class Session:
     def __init__(self, plan: Plan, stats: Stats) -> None:
         self.stats = stats
         self._plan = plan
-        self._board = Board(1 / plan.fps)
+        self._state = ChainState(1 / plan.fps)
         self._frames_in: Slot[RawFrame] = Slot()
         # The compositor that waits for a frame's mask also wants to know of a newer frame.
         changed = threading.Condition()
         self._frames_out: Slot[RawFrame] = Slot(changed)
-        self._masks: Slot[Sighting] = Slot(changed)
+        self._masks: Slot[Prediction] = Slot(changed)
         self._begun = False
-        self._watch: Watch | None = None
+        self._watch: ReaderWatch | None = None
         self._capture: Capture | None = None
         self.hung_after = _HUNG
         # Serialises all that changes, the supervision's changes too; guards what follows.
@@ -99,11 +99,11 @@ class Session:
 
     def start(self) -> None:
         """Opens the output and sends the first cover. Raises OutputError, BackgroundError; nothing runs then."""
-        plan, board = self._plan, self._board
-        scenery = self._scenery(plan.background)
-        board.scene = Scene(plan.look, scenery)
+        plan, state = self._plan, self._state
+        player = self._player(plan.background)
+        state.scene = SceneSnapshot(plan.look, player)
         composer = Composer(plan.size)
-        missing = self._open_output(composer, scenery)
+        missing = self._open_output(composer, player)
         self._begun = True
         frames_in, frames_out, masks = self._frames_in, self._frames_out, self._masks
         self._run(
@@ -111,7 +111,7 @@ class Session:
                 output=plan.output,
                 composer=composer,
                 fps=plan.fps,
-                board=board,
+                state=state,
                 stats=self.stats,
                 clocked=plan.source.clocked,
                 frames=frames_out,
@@ -124,22 +124,22 @@ class Session:
         )
         if self._watch is not None:
             self._run(self._watch, "watch")
-        if scenery.moves:
-            self._run(scenery, "backdrop")
+        if player.moves:
+            self._run(player, "backdrop")
         self._begin_inference()
-        self._capture = Capture(plan.source, plan.size, plan.fps, plan.retry, board, self.stats, frames_out, frames_in)
+        self._capture = Capture(plan.source, plan.size, plan.fps, plan.retry, state, self.stats, frames_out, frames_in)
         self._run(self._capture, "capture")
 
-    def _open_output(self, composer: Composer, scenery: Scenery) -> OutputError | None:
+    def _open_output(self, composer: Composer, player: BackgroundPlayer) -> OutputError | None:
         """And sends the first cover. The error of one that is not there yet but may come; raises any other."""
-        plan, board = self._plan, self._board
+        plan, state = self._plan, self._state
         missing: OutputError | None = None
-        audience: Audience | None = None
+        reader_monitor: ReaderMonitor | None = None
         try:
             plan.output.open()
             try:
-                plan.output.send(composer.cover(scenery.backdrop()), time.monotonic())
-                audience = plan.output.audience() if plan.on_demand else None
+                plan.output.send(composer.cover(player.backdrop()), time.monotonic())
+                reader_monitor = plan.output.reader_monitor() if plan.on_demand else None
             except OutputError:
                 plan.output.close()
                 raise
@@ -147,47 +147,47 @@ class Session:
             if not (plan.waits and plan.comes_back):
                 raise
             missing = exc
-        if plan.on_demand and (audience is not None or missing is not None):
-            board.audiences.put(audience)
-            self._watch = Watch(board, self.stats)
+        if plan.on_demand and (reader_monitor is not None or missing is not None):
+            state.reader_monitors.put(reader_monitor)
+            self._watch = ReaderWatch(state, self.stats)
             self.stats.fact(watched=False)
         else:
-            board.demand.reads(True)
+            state.demand.reads(True)
         if missing is None:
             self.stats.sent(time.monotonic(), None, None)
             self.stats.fact(state="covered")
         self.stats.fact(sink=plan.output.name, size=str(plan.size))
         return missing
 
-    def show(self, look: Look, background: Background | None = None) -> None:
+    def set_scene(self, look: Look, background: Background | None = None) -> None:
         """From the next picture on. `background`, opened for this and closed by the session, takes the present one's
         place; None leaves it. Raises BackgroundError where its first picture cannot be had: then nothing changes."""
-        scenery = None if background is None else self._scenery(background)
+        player = None if background is None else self._player(background)
         with self._changing:
-            before = self._board.scene
-            self._board.scene = Scene(look, scenery or before.scenery)
-            if scenery is not None:
-                before.scenery.end()
-                if scenery.moves:
-                    self._run(scenery, "backdrop")
+            before = self._state.scene
+            self._state.scene = SceneSnapshot(look, player or before.player)
+            if player is not None:
+                before.player.end()
+                if player.moves:
+                    self._run(player, "backdrop")
         self._frames_out.nudge()
 
-    def _scenery(self, background: Background) -> Scenery:
+    def _player(self, background: Background) -> BackgroundPlayer:
         """Raises BackgroundError."""
-        board = self._board
+        state = self._state
 
         def failed(error: BackgroundError) -> None:
-            board.last_problem = error
+            state.last_problem = error
 
-        return Scenery(background, 1 / self._plan.fps, board.wanted, board.stop, failed)
+        return BackgroundPlayer(background, 1 / self._plan.fps, state.wanted, state.stop, failed)
 
-    def film(self, source: Source) -> None:
+    def set_camera(self, source: Source) -> None:
         """Another camera, or the same in another size: it is opened as soon as the old one is closed, and what it gives
         fitted to the output's size and rate."""
         assert self._capture is not None
         self._capture.change(source)
 
-    def think(self, network: Network) -> None:
+    def set_network(self, network: Network) -> None:
         """Another network: built beside the one that works, in whose place it comes once it has seen a frame. Where it
         cannot be had, that one stays, and the figures' `refused` says why."""
         with self._changing:
@@ -199,24 +199,24 @@ class Session:
 
     def pause(self, paused: bool) -> None:
         """The cover, and the camera off. It is on air when this returns, unless the output is held up."""
-        self._board.demand.pause(paused)
-        before, end = self._board.rounds, time.monotonic() + _SETTLED
+        self._state.demand.pause(paused)
+        before, end = self._state.rounds, time.monotonic() + _SETTLED
         self._frames_out.nudge()
         # A round that had begun may still send a picture.
         while (
-            self._begun and paused and self._board.rounds < before + 2 and time.monotonic() < end and not self.ended()
+            self._begun and paused and self._state.rounds < before + 2 and time.monotonic() < end and not self.ended()
         ):
             self._frames_out.nudge()
-            self._board.stop.wait(0.002)
+            self._state.stop.wait(0.002)
 
     @property
     def paused(self) -> bool:
-        return self._board.demand.paused
+        return self._state.demand.paused
 
-    def looking(self, begins: bool) -> None:
+    def watch_preview(self, begins: bool) -> None:
         """Somebody looks at what goes out, and the camera is to be on for them until it is taken back with False, once
         for each True."""
-        self._board.demand.looks(begins)
+        self._state.demand.looks(begins)
 
     @property
     def size(self) -> Size:
@@ -229,14 +229,14 @@ class Session:
         return self._plan.source.clocked
 
     @property
-    def thinks(self) -> bool:
+    def has_network(self) -> bool:
         """Whether there is a network, or one is being built."""
         with self._changing:
             return self._candidate is not None or self._inference is None or not self._inference.lost
 
     def shown(self) -> Shown | None:
         """What went out last."""
-        return self._board.shown
+        return self._state.shown
 
     def wait(
         self, duration: float | None, interrupted: threading.Event, tick: Callable[[], bool] = lambda: False
@@ -244,32 +244,32 @@ class Session:
         """Returns when the source has ended, a worker failed, `duration` seconds are over, `interrupted` is set
         or `tick`, called about ten times a second, is True."""
         end = time.monotonic() + duration if duration is not None else None
-        while not self._board.stop.is_set() and not interrupted.is_set():
+        while not self._state.stop.is_set() and not interrupted.is_set():
             self._supervise()
             left = 0.1 if end is None else min(0.1, end - time.monotonic())
             if left <= 0:
                 return
-            self._board.stop.wait(left)
+            self._state.stop.wait(left)
             if tick():
                 return
 
     def ended(self) -> bool:
         """Whether the source has ended or a worker failed: there is nothing left but to stop."""
-        return self._board.stop.is_set()
+        return self._state.stop.is_set()
 
     @property
     def failed(self) -> bool:
         """Whether a worker has: `stop` will raise why."""
-        return self._board.failure is not None
+        return self._state.failure is not None
 
     def alive(self) -> bool:
         """Whether pictures go out, or a device that is gone is being looked for."""
-        return time.monotonic() - self._board.beat < _LIFELESS
+        return time.monotonic() - self._state.beat < _LIFELESS
 
     def stop(self) -> bool:
         """Ends the workers and releases the devices; raises what made a worker fail. False where a thread had to be
         left behind in a library's call: the process should then end without waiting for it."""
-        self._board.stop.set()
+        self._state.stop.set()
         (self._capture or self._plan.source).close()
         for slot in (self._frames_in, self._frames_out, self._masks):
             slot.close()
@@ -281,16 +281,16 @@ class Session:
         if self._watch is not None and not any(thread.is_alive() for thread in threads if thread.name == "watch"):
             self._watch.end()
         if self._begun:
-            self._board.scene.scenery.end()
+            self._state.scene.player.end()
         else:
             self._plan.background.close()
         self.stats.fact(state="stopped")
         left = [thread.name for thread in threads if thread.is_alive()]
         for name in left:
             log.debug("%s did not end in time", name)
-        failure = self._board.failure
+        failure = self._state.failure
         if failure is None and not self.stats.composed():
-            failure = self._board.last_problem
+            failure = self._state.last_problem
         if failure is not None:
             raise failure
         return not left
@@ -307,7 +307,7 @@ class Session:
             network=network,
             unload_after=self._plan.unload_after,
             exact=not self._plan.source.clocked,
-            board=self._board,
+            state=self._state,
             stats=self.stats,
             frames=self._frames_in,
             masks=self._masks,
@@ -320,11 +320,11 @@ class Session:
     def _takes_over(self, candidate: Inference) -> bool:
         """Whether the network that is ready is still the one that was chosen last; the other one then ends."""
         with self._changing:
-            if candidate is not self._candidate or self._board.stop.is_set():
+            if candidate is not self._candidate or self._state.stop.is_set():
                 return False
             if self._inference is not None:
                 self._inference.retired.set()
-            self._board.inferring_since = None
+            self._state.inferring_since = None
             self._inference, self._candidate = candidate, None
             self._network, self._hangs = candidate.network, 0
             return True
@@ -344,16 +344,16 @@ class Session:
 
     def _supervise(self) -> None:
         self._supervise_network()
-        since = self._board.filming_since
+        since = self._state.filming_since
         if since is not None and self._plan.source.clocked and time.monotonic() - since > _FROZEN:
             # It can be neither asked nor closed: a new process can, which a service manager starts.
-            self._board.fail(CameraError(f"the camera has not answered for {_FROZEN:.0f} s", mend="plug it in again"))
+            self._state.fail(CameraError(f"the camera has not answered for {_FROZEN:.0f} s", fix="plug it in again"))
 
     def _supervise_network(self) -> None:
         """A network that is at one frame for longer than any takes has hung in a library's call, which nobody can end:
         its thread is left behind, and another one is built in a thread of its own."""
         with self._changing:
-            since = self._board.inferring_since
+            since = self._state.inferring_since
             if since is not None and time.monotonic() - since >= self.hung_after and self._inference is not None:
                 self._replace_hung(self._inference)
 
@@ -362,11 +362,11 @@ class Session:
         error = ModelError(f"the network gave no answer for {self.hung_after:.0f} s")
         log.warning("%s: it is built anew", error)
         inference.retired.set()
-        self._board.inferring_since = None
-        self._board.model_trouble, self._board.last_problem = Why.MODEL, error
+        self._state.inferring_since = None
+        self._state.model_trouble, self._state.last_problem = Why.MODEL, error
         self._masks.clear()
         if self._hangs > 2 * _HANGS:
-            self._board.fail(error)
+            self._state.fail(error)
             return
         self._begin_inference()
 
@@ -378,7 +378,7 @@ class Session:
                 # Whatever it is, it must not vanish with the thread: the session ends with it.
                 if not isinstance(exc, VbgcamError):
                     log.debug("%s failed", name, exc_info=True)
-                self._board.fail(exc)
+                self._state.fail(exc)
 
         thread = threading.Thread(target=guarded, name=name, daemon=True)
         with self._changing:

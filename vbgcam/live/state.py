@@ -1,7 +1,7 @@
 """What the live chain's workers know of each other.
 
 A worker's error never vanishes: it stands on the board, the cover goes out, the log says it once, and what cannot be
-cured ends the session. Each worker stops within a fraction of a second after `Board.stop` is set, unless a library
+cured ends the session. Each worker stops within a fraction of a second after `ChainState.stop` is set, unless a library
 keeps it (a network in the middle of one inference); those threads are daemons.
 
 All threads have one priority. With 5 steps of niceness for the network's, and both cores busy with them alone, the p95
@@ -21,9 +21,9 @@ from vbgcam.core.errors import VbgcamError
 from vbgcam.core.frames import Mask, SafeFrame
 from vbgcam.core.policy import Why
 from vbgcam.live.sync import How
-from vbgcam.live.workers.background import Scene
-from vbgcam.mask import Looks
-from vbgcam.output import Audience
+from vbgcam.live.workers.background import SceneSnapshot
+from vbgcam.mask import RoiSegmenter
+from vbgcam.output import ReaderMonitor
 
 
 class Demand:
@@ -82,18 +82,19 @@ class Shown:
 
 
 @dataclass(slots=True)
-class Board:
+class ChainState:
     """What the workers know of each other. `stop` ends the session; `failure` is why, set before `stop`. The rest is
     written by one worker each, a single reference at a time, so no lock is needed: by capture the camera's trouble,
     `period`, the seconds between two frames, and `filming_since`, when the camera was asked for what it gives now; by
-    inference the model's trouble, `paired`, `looks`, `inferring_since`, when the network was given the frame that it
-    is at, and `litter`, whether a network that has ended is still to be swept up; by the compositor `compose`, the
-    seconds that composing and sending take, `beat`, when its last round began, `shown`, `rounds`, how many there were,
-    and `audiences`, the newest of which can tell whether anybody reads the output, None while there is no output; by
-    the session `scene`, what is to be shown. `demand` is everybody's, and `wanted` its answer."""
+    inference the model's trouble, `paired`, `looks`, `inferring_since`, when the network was given the frame that it is
+    at, and `uncollected_network`, whether a network that has ended is still to be swept up; by the compositor
+    `compose`, the seconds that composing and sending take, `beat`, when its last round began, `shown`, `rounds`, how
+    many there were, and `reader_monitors`, the newest of which can tell whether anybody reads the output, None while
+    there is no output; by the session `scene`, what is to be shown. `demand` is everybody's, and `wanted` its
+    answer."""
 
     period: float
-    scene: Scene = field(init=False)
+    scene: SceneSnapshot = field(init=False)
     paired: How = "newest"
     compose: float = 0.0
     beat: float = field(default_factory=time.monotonic)
@@ -102,12 +103,12 @@ class Board:
     camera_trouble: Why | None = None
     model_trouble: Why | None = Why.LOADING
     demand: Demand = field(default_factory=Demand)
-    audiences: SimpleQueue[Audience | None] = field(default_factory=SimpleQueue)
+    reader_monitors: SimpleQueue[ReaderMonitor | None] = field(default_factory=SimpleQueue)
     inferring_since: float | None = None
     filming_since: float | None = None
     last_problem: VbgcamError | None = None
-    looks: Looks | None = None
-    litter: bool = False
+    looks: RoiSegmenter | None = None
+    uncollected_network: bool = False
     shown: Shown | None = None
     rounds: int = 0
     source_ended: bool = False

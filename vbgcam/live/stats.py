@@ -66,7 +66,7 @@ class Stats:
 
     def fact(self, **facts: object) -> None:
         """state, source, sink, model, device, size, why (what keeps the cover on air), problem (the last error that
-        does, with its mend), refused (why a network that was chosen cannot be had), loading (one that is being fetched
+        does, with its fix), refused (why a network that was chosen cannot be had), loading (one that is being fetched
         or built: its name, and done and total bytes), input (the network's, height x width), precision (its numbers),
         pairing (of frames and masks), and the like."""
         with self._lock:
@@ -75,7 +75,7 @@ class Stats:
         if new:
             self._changed()
 
-    def mended(self, problem: str) -> None:
+    def fixed(self, problem: str) -> None:
         """That problem is over, where it is still the last one; a picture on air ends every other."""
         with self._lock:
             over = bool(problem) and self._facts["problem"] == problem

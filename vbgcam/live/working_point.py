@@ -40,7 +40,7 @@ def error(size: int, seconds: float) -> float:
     return _BY_SIZE / size + _BY_AGE * math.pow(1.5 * seconds / _AGE_UNIT, _AGE_POWER)
 
 
-class WorkingPoint:
+class InputSizePredictor:
     """`size`: the short side in use; whoever owns the network reports each change with `changed` and each time with
     `measured`, which says what the size should be. Costs are taken to grow with the pixels until they are measured.
 

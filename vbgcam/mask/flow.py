@@ -39,7 +39,7 @@ _CUT: Final = 0.25
 _CUT_CELL: Final = 16
 
 
-class Motion:
+class Flow:
     """What moved between the frames that came, and since the mask that is carried. One thread's."""
 
     def __init__(self, size: Size, *, finely: bool) -> None:

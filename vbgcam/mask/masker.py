@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from vbgcam.core.frames import Mask, RawFrame, Sighting
-from vbgcam.core.options import NONE, Steps
-from vbgcam.mask.plain import finish
-from vbgcam.mask.roi import Looks
-from vbgcam.mask.tracker import Present
+from vbgcam.core.frames import Mask, Prediction, RawFrame
+from vbgcam.core.options import NONE, MaskOptions
+from vbgcam.mask.roi import RoiSegmenter
+from vbgcam.mask.tracker import MaskTracker
 from vbgcam.segment import Segmenter
-
-__all__ = ["NONE", "Looks", "Masker", "Present", "Steps", "finish", "warm_up"]
 
 
 def warm_up() -> None:
@@ -20,27 +17,27 @@ def warm_up() -> None:
 class Masker:
     """Both halves, where one thread does all: a network's masks of frame after frame."""
 
-    def __init__(self, segmenter: Segmenter, steps: Steps = NONE, *, hard: bool = False) -> None:
-        self._looks = Looks(segmenter, crop=steps.crop)
-        self._present = Present(steps, hard=hard)
+    def __init__(self, segmenter: Segmenter, steps: MaskOptions = NONE, *, hard: bool = False) -> None:
+        self._roi = RoiSegmenter(segmenter, crop=steps.crop)
+        self._tracker = MaskTracker(steps, hard=hard)
 
     def reset(self) -> None:
         """Another scene follows."""
-        self._looks.reset()
-        self._present.reset()
+        self._roi.reset()
+        self._tracker.reset()
 
-    def sight(self, frame: RawFrame) -> Sighting:
+    def predict(self, frame: RawFrame) -> Prediction:
         """What the network says of a frame. Raises ModelError."""
-        return self._looks.sight(frame)
+        return self._roi.predict(frame)
 
-    def present(self, frame: RawFrame, sighting: Sighting) -> Mask | None:
-        """The mask of a frame by a sighting of its own or of an earlier frame; see `Present.mask`."""
-        mask = self._present.mask(frame, sighting)
-        self._looks.seen(frame.epoch, self._present.box, elsewhere=self._present.elsewhere)
+    def track(self, frame: RawFrame, prediction: Prediction) -> Mask | None:
+        """The mask of a frame by a prediction of its own or of an earlier frame; see `MaskTracker.mask`."""
+        mask = self._tracker.mask(frame, prediction)
+        self._roi.update_roi(frame.epoch, self._tracker.box, elsewhere=self._tracker.elsewhere)
         return mask
 
     def mask(self, frame: RawFrame) -> Mask:
         """Of a frame that gets its own. Raises ModelError."""
-        mask = self.present(frame, self.sight(frame))
-        assert mask is not None, "a frame's own sighting is never too far"
+        mask = self.track(frame, self.predict(frame))
+        assert mask is not None, "a frame's own prediction is never too far"
         return mask

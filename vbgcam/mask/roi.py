@@ -16,7 +16,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from vbgcam.core.frames import U8, Planes, RawFrame, Sighting, Size, read_only
+from vbgcam.core.frames import U8, Planes, Prediction, RawFrame, Size, read_only
 from vbgcam.mask.plain import alpha_of
 from vbgcam.pixels.convert import crop
 from vbgcam.pixels.workframe import grid_size
@@ -132,9 +132,9 @@ def _reaches(box: Box, part: Box) -> bool:
     )
 
 
-class Looks:
-    """One network's. `sight` belongs to the network's thread; `seen` may be called by another, which knows better where
-    the person is by now."""
+class RoiSegmenter:
+    """One network's. `predict` belongs to the network's thread; `update_roi` may be called by another, which knows
+    better where the person is by now."""
 
     def __init__(self, segmenter: Segmenter, *, crop: bool) -> None:
         self._segmenter = segmenter
@@ -149,7 +149,7 @@ class Looks:
         self._size: Size | None = None
         self._whole_at = -np.inf
 
-    def seen(self, epoch: int, box: Box | None, *, elsewhere: bool) -> None:
+    def update_roi(self, epoch: int, box: Box | None, *, elsewhere: bool) -> None:
         """Where the newest mask has the person, and whether there may be somebody `elsewhere`."""
         with self._lock:
             self._news = epoch, box, elsewhere
@@ -159,10 +159,10 @@ class Looks:
         self._segmenter.reset()
         self._part = None
 
-    def sight(self, frame: RawFrame) -> Sighting:
+    def predict(self, frame: RawFrame) -> Prediction:
         """Raises ModelError."""
         if not self._crop:
-            return Sighting(frame, alpha_of(self._segmenter.probability(frame)), exact=self._segmenter.exact)
+            return Prediction(frame, alpha_of(self._segmenter.probability(frame)), exact=self._segmenter.exact)
         if frame.epoch != self._epoch or frame.size != self._size or frame.captured_at < self._whole_at:
             self._epoch, self._size, self._part = frame.epoch, frame.size, None
         whole = None
@@ -176,7 +176,7 @@ class Looks:
         if not self._at_part and whole is None:
             whole = self._look_around(frame)
         if whole is not None and not self._at_part:
-            return Sighting(frame, whole)
+            return Prediction(frame, whole)
         alpha, box = self._look_at(frame, self._part)
         if box is None and whole is None:
             # Nobody is there any more.
@@ -186,17 +186,17 @@ class Looks:
                 alpha, box = self._look_at(frame, self._part)
         if box is None or self._part is None:
             self._part = None
-            return Sighting(frame, alpha if whole is None else whole)
+            return Prediction(frame, alpha if whole is None else whole)
         self._reached = self._reached + 1 if _reaches(box, self._part) else 0
         self._box, self._part = box, self._for(box)
-        return Sighting(frame, alpha)
+        return Prediction(frame, alpha)
 
     @property
     def _at_part(self) -> bool:
         return self._part is not None and self._part is not WHOLE
 
     def _heed(self, frame: RawFrame) -> bool:
-        """Takes up what `seen` was told. Whether the whole frame should be looked at."""
+        """Takes up what `update_roi` was told. Whether the whole frame should be looked at."""
         with self._lock:
             news, self._news = self._news, None
         looked, self._looked = self._looked, False
@@ -241,8 +241,8 @@ class Looks:
         if not self._segmenter.stretches:
             width = height = min(width, height)
         planes: Planes = crop(frame.planes, left, top, Size(width, height)).frozen()
-        seen = RawFrame(planes, frame.captured_at, frame.epoch, frame.number)
-        answer = alpha_of(self._segmenter.probability(seen))
+        update_roi = RawFrame(planes, frame.captured_at, frame.epoch, frame.number)
+        answer = alpha_of(self._segmenter.probability(update_roi))
         whole = grid_size(size)
         x, y = whole.width / size.width, whole.height / size.height
         columns = slice(round(left * x), max(round(left * x) + 1, round((left + width) * x)))

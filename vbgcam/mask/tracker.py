@@ -2,7 +2,7 @@
 
 The steps' order, all on the grid (see `grid`):
 
-    sighting -> carried here (motion) -> compared with the room (memory) -> without specks (edges)
+    prediction -> carried here (motion) -> compared with the room (memory) -> without specks (edges)
              -> held still where nothing moved (time) -> by the colours at the outline (edges) -> the frame's
              size, where its own pixels say the same more finely
 """
@@ -17,13 +17,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbgcam.core.frames import U8, Mask, RawFrame, Sighting, Size, read_only
-from vbgcam.core.options import Steps
-from vbgcam.mask.flow import Motion, coarse, cut, too_far
+from vbgcam.core.frames import U8, Mask, Prediction, RawFrame, Size, read_only
+from vbgcam.core.options import MaskOptions
+from vbgcam.mask.flow import Flow, coarse, cut, too_far
 from vbgcam.mask.plain import full
 from vbgcam.mask.refine import Outline, by_colour, outline, without_specks
 from vbgcam.mask.roi import Box, box_of
-from vbgcam.mask.room_model import Memory
+from vbgcam.mask.room_model import RoomModel
 from vbgcam.pixels.workframe import Grid, Part, around, grid, grid_size, of, resized
 
 # Where nothing moved, alpha goes this part of the way to a new one, each thirtieth of a second.
@@ -41,11 +41,11 @@ _DOUBT: Final = 0.17
 _DOUBT_AFTER: Final = 0.1
 
 
-class Present:
+class MaskTracker:
     """One thread's. `box`: where the last mask has the person; `elsewhere`: whether the room shows somebody whom it has
     not."""
 
-    def __init__(self, steps: Steps, *, hard: bool = False) -> None:
+    def __init__(self, steps: MaskOptions, *, hard: bool = False) -> None:
         """`hard`: the classic label mask, with which no step is taken."""
         self._steps, self._hard = steps, hard
         self.reset()
@@ -56,9 +56,9 @@ class Present:
         self.elsewhere = False
         self._size: Size | None = None
         self._epoch = -1
-        self._memory: Memory | None = None
-        self._motion: Motion | None = None
-        self._sighting: Sighting | None = None
+        self._memory: RoomModel | None = None
+        self._motion: Flow | None = None
+        self._prediction: Prediction | None = None
         self._seen: U8 | None = None
         self._far = 0.0
         self._last: Grid | None = None
@@ -69,46 +69,46 @@ class Present:
         self._coarse: U8 | None = None
         self._not_before = -np.inf
 
-    def mask(self, frame: RawFrame, sighting: Sighting) -> Mask | None:
-        """`sighting`: the newest, of the same epoch and size. None where it cannot be brought to this frame: another
+    def mask(self, frame: RawFrame, prediction: Prediction) -> Mask | None:
+        """`prediction`: the newest, of the same epoch and size. None where it cannot be brought to this frame: another
         scene has begun since, or the person is nowhere near where they were."""
         if not self._steps.any or self._hard:
-            mask = full(sighting.alpha, frame, sighting.captured_at, hard=self._hard)
-            self.box = box_of(sighting.alpha)
+            mask = full(prediction.alpha, frame, prediction.captured_at, hard=self._hard)
+            self.box = box_of(prediction.alpha)
             return mask
         if frame.size != self._size or frame.epoch != self._epoch or self._turned_back(frame):
             self.reset()
             self._begin(frame)
         assert self._size is not None
-        own = sighting.frame is frame
+        own = prediction.frame is frame
         size = grid_size(frame.size)
         now = grid(frame, size)
         before, self._coarse = self._coarse, coarse(now)
         if before is not None and cut(before, self._coarse):
             self._begin(frame)
             self._not_before = now.captured_at
-        if sighting.captured_at < self._not_before:
+        if prediction.captured_at < self._not_before:
             self._last = now
             return None
-        network = self._here(frame, now, sighting, size)
+        network = self._here(frame, now, prediction, size)
         if too_far(self._far):
             return None
-        finer = own and sighting.exact and not self._steps.edges
+        finer = own and prediction.exact and not self._steps.edges
         if finer:
             alpha, self._part, self._outline = network, None, None
-        elif own and sighting.exact:
+        elif own and prediction.exact:
             alpha = self._outlined(now, network)
         else:
-            alpha = self._made(now, network, own, sighting.captured_at)
+            alpha = self._made(now, network, own, prediction.captured_at)
         if self._memory is not None and own:
             self._memory.learn(now, network, alpha)
         self._last, self._made_last = now, alpha
         self.box = box_of(alpha)
         self.elsewhere = self._memory is not None and self._memory.elsewhere
         if finer:
-            return full(sighting.alpha, frame, sighting.captured_at)
+            return full(prediction.alpha, frame, prediction.captured_at)
         found = self._outline
-        mask = full(alpha, frame, sighting.captured_at, part=self._part, outline=found if self._steps.edges else None)
+        mask = full(alpha, frame, prediction.captured_at, part=self._part, outline=found if self._steps.edges else None)
         if found is None or not self._steps.colours:
             return mask
         return replace(mask, fringe=found.fringe(size, frame.size))
@@ -124,13 +124,13 @@ class Present:
         if part is None:
             self._state = self._outline = None
             return read_only(out)
-        here, seen = now.part(part), of(network, part)
-        alpha = seen
+        here, update_roi = now.part(part), of(network, part)
+        alpha = update_roi
         judged = False
         if memory is not None and memory.known:
             alpha, judged = memory.judge(here, alpha, part), True
         if self._steps.edges and (judged or not own):
-            alpha = without_specks(alpha, seen)
+            alpha = without_specks(alpha, update_roi)
         if self._steps.time:
             alpha = self._steadied(alpha, now, part)
         alpha = self._by_colour(alpha, here, part)
@@ -158,21 +158,21 @@ class Present:
     def _begin(self, frame: RawFrame) -> None:
         size = grid_size(frame.size)
         self._size, self._epoch = frame.size, frame.epoch
-        self._memory = Memory(size) if self._steps.memory else None
-        self._motion = Motion(size, finely=self._steps.finely) if self._steps.motion else None
-        self._sighting, self._seen, self._last, self._state = None, None, None, None
+        self._memory = RoomModel(size) if self._steps.memory else None
+        self._motion = Flow(size, finely=self._steps.finely) if self._steps.motion else None
+        self._prediction, self._seen, self._last, self._state = None, None, None, None
         self._part, self._made_last = None, None
         self._far = 0.0
 
     def _turned_back(self, frame: RawFrame) -> bool:
         return self._last is not None and frame.captured_at < self._last.captured_at
 
-    def _here(self, frame: RawFrame, now: Grid, sighting: Sighting, size: Size) -> U8:
-        """The sighting's alpha, at the grid's size, as it is in this frame."""
-        own, new = sighting.frame is frame, sighting is not self._sighting
+    def _here(self, frame: RawFrame, now: Grid, prediction: Prediction, size: Size) -> U8:
+        """The prediction's alpha, at the grid's size, as it is in this frame."""
+        own, new = prediction.frame is frame, prediction is not self._prediction
         if new:
-            self._sighting = sighting
-            self._seen = resized(sighting.alpha if sighting.exact else _decided(sighting.alpha), size)
+            self._prediction = prediction
+            self._seen = resized(prediction.alpha if prediction.exact else _decided(prediction.alpha), size)
         assert self._seen is not None
         part = self._part = self._around(self._seen)
         if self._motion is not None:
@@ -183,7 +183,7 @@ class Present:
                 self._motion.rest()
             return self._seen
         if new:
-            then = grid(sighting.frame, size)
+            then = grid(prediction.frame, size)
             if self._memory is not None:
                 self._memory.learn(then, self._seen, None)
             if self._motion is not None:

@@ -206,11 +206,11 @@ def write(path: Path, pixels: U8, alpha: U8 | None = None) -> None:
     if max(width, height) > _MAX_SIDE.get(form, max(width, height)):
         raise MediaError(
             f"{shown(path)}: {form} holds at most {_MAX_SIDE[form]} pixels a side, not {width}x{height}",
-            mend="write a .png or .tif",
+            fix="write a .png or .tif",
         )
     if alpha is not None:
         if form == "JPEG":
-            raise MediaError(f"{shown(path)}: JPEG holds no transparency", mend="write a .png, .webp or .tif")
+            raise MediaError(f"{shown(path)}: JPEG holds no transparency", fix="write a .png, .webp or .tif")
         pixels = np.dstack((pixels, alpha))
     target = Path(os.path.realpath(path))
     try:
@@ -223,8 +223,8 @@ def write(path: Path, pixels: U8, alpha: U8 | None = None) -> None:
         raise MediaError(f"{shown(path)} needs more memory than there is to be written") from exc
     except FileNotFoundError as exc:
         folder = shown(path.parent)
-        mend = f"mkdir -p {shlex.quote(folder)}"
-        raise MediaError(f"{shown(path)} cannot be written: there is no folder {folder}", mend=mend) from exc
+        fix = f"mkdir -p {shlex.quote(folder)}"
+        raise MediaError(f"{shown(path)} cannot be written: there is no folder {folder}", fix=fix) from exc
     except OSError as exc:
         raise MediaError(f"{shown(path)} cannot be written: {exc.strerror or exc}") from exc
 
@@ -234,7 +234,7 @@ def form_of(path: Path) -> str:
     form = SUFFIXES.get(path.suffix.lower())
     if form is None:
         what = f"a picture {path.suffix}" if path.suffix else "a picture without a suffix"
-        raise MediaError(f"{shown(path)}: {what} cannot be written", mend=f"use one of {', '.join(SUFFIXES)}")
+        raise MediaError(f"{shown(path)}: {what} cannot be written", fix=f"use one of {', '.join(SUFFIXES)}")
     return form
 
 
@@ -278,9 +278,9 @@ def _stream(path: Path) -> io.BufferedReader:
             raise MediaError(f"{name} is a device or a pipe, not a picture")
         return path.open("rb")
     except FileNotFoundError as exc:
-        raise MediaError(f"{name}: there is no such file", mend="check its name") from exc
+        raise MediaError(f"{name}: there is no such file", fix="check its name") from exc
     except PermissionError as exc:
-        raise MediaError(f"{name} may not be read", mend=f"chmod u+r {shlex.quote(name)}") from exc
+        raise MediaError(f"{name} may not be read", fix=f"chmod u+r {shlex.quote(name)}") from exc
     except OSError as exc:
         raise MediaError(f"{name} cannot be read: {exc.strerror or exc}") from exc
 
@@ -301,22 +301,22 @@ def _translated(path: Path) -> Iterator[None]:
             raise MediaError(f"{name} needs more memory than there is to be decoded") from exc
         except Exception as exc:  # Pillow's plugins: OSError, SyntaxError, ValueError, struct.error, KeyError, ...
             reason = " ".join(str(exc).split()) or type(exc).__name__
-            raise MediaError(f"{name} is broken or cut off ({reason})", mend="copy it again from where it was") from exc
+            raise MediaError(f"{name} is broken or cut off ({reason})", fix="copy it again from where it was") from exc
 
 
 def _identified(stream: io.BufferedReader, name: str) -> Image.Image:
     head = stream.read(64)
     stream.seek(0)
     if not head:
-        raise MediaError(f"{name} is empty (0 bytes)", mend="copy it again from where it was")
+        raise MediaError(f"{name} is empty (0 bytes)", fix="copy it again from where it was")
     _register_late(head, name)
     try:
         image = Image.open(stream, formats=[form for form in _FORMATS if form in Image.OPEN])
     except UnidentifiedImageError as exc:
         if _brands(head).intersection(_AVIF_BRANDS):
-            raise MediaError(f"{name} is an AVIF that this Pillow cannot read", mend="pip install -U pillow") from exc
+            raise MediaError(f"{name} is an AVIF that this Pillow cannot read", fix="pip install -U pillow") from exc
         raise _NoPictureError(
-            f"{name} is no picture that can be read", mend="JPG, PNG, WebP, TIFF, GIF, BMP, AVIF and HEIC can"
+            f"{name} is no picture that can be read", fix="JPG, PNG, WebP, TIFF, GIF, BMP, AVIF and HEIC can"
         ) from exc
     except Image.DecompressionBombError as exc:  # from 179 megapixels on; Pillow raises it before the size is told
         raise _too_large(name) from exc
@@ -329,7 +329,7 @@ def _identified(stream: io.BufferedReader, name: str) -> Image.Image:
 
 def _too_large(name: str, size: str = "", most: int = MAX_PIXELS) -> MediaError:
     limit = f"at most {most // 1_000_000} megapixels are read"
-    return MediaError(f"{name}{size} is too large: {limit}", mend="make it smaller first")
+    return MediaError(f"{name}{size} is too large: {limit}", fix="make it smaller first")
 
 
 def _brands(head: bytes) -> set[bytes]:
@@ -350,7 +350,7 @@ def _register_late(head: bytes, name: str) -> None:
         try:
             import pillow_heif
         except ImportError as exc:
-            raise MediaError(f"{name} is a HEIC picture", mend="pip install 'vbgcam[heic]' to read those") from exc
+            raise MediaError(f"{name} is a HEIC picture", fix="pip install 'vbgcam[heic]' to read those") from exc
         pillow_heif.register_heif_opener()
 
 

@@ -1,7 +1,7 @@
 """Films as the house wants them: upright frames in its own planes, each with its own time.
 
 One reader stands behind everything that plays a film: `camera.file` (a film in place of a camera), a film or GIF as
-the background, `offline.videos`, and masks that were kept as a film (`AlphaFilm`). FFmpeg (through PyAV) decodes; what
+the background, `offline.videos`, and masks that were kept as a film (`AlphaVideo`). FFmpeg (through PyAV) decodes; what
 files bring along is settled here, once:
 
 - the display matrix (phones store a lying picture and say how to turn it) is applied, mirrored ones too;
@@ -67,7 +67,7 @@ class Shot:
     lasts: Fraction
 
 
-class Film:
+class VideoReader:
     """An opened film. Raises MediaError, one line, where there is nothing to show: no such file, no film, no picture in
     it, not one good frame, more than MAX_PIXELS.
 
@@ -143,7 +143,7 @@ class Film:
             sound = " (it has sound only)" if container.streams.audio else ""
             raise MediaError(f"{self.path}: there is no moving picture in it{sound}")
         if stream.codec_context is None:
-            raise MediaError(f"{self.path}: no decoder for its picture", mend="convert it to H.264 first")
+            raise MediaError(f"{self.path}: no decoder for its picture", fix="convert it to H.264 first")
         _check_pixels(self.path, stream.width, stream.height)
         stream.codec_context.options = limits
         stream.thread_type, stream.thread_count = "AUTO", self._threads
@@ -166,7 +166,7 @@ class Film:
         self._start_reading()
         self._first = first = self._decode()
         if first is None:
-            raise MediaError(f"{self.path}: not one frame of it can be read", mend="copy it again from where it came")
+            raise MediaError(f"{self.path}: not one frame of it can be read", fix="copy it again from where it came")
         self.start = first.time
 
     def _sought(self) -> bool:
@@ -298,7 +298,7 @@ class Film:
         return self._display(frame).applied(planes)
 
 
-class AlphaFilm(Film):
+class AlphaVideo(VideoReader):
     """A film of masks: `shot.planes.y` is the alpha, 0 to 255 (chroma is 128). Where the film has an alpha channel of
     its own that is taken, else its brightness: exactly where it is 8-bit gray, else stretched from the film's range."""
 

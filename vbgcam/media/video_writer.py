@@ -18,7 +18,7 @@ from vbgcam.core.errors import OutputError
 from vbgcam.media.atomic import whole
 
 
-class NewFilm:
+class VideoWriter:
     """A film being written, MP4 or MKV by its suffix, beside its target under another name. Either `finish` and `keep`
     are called, or `discard`; after an OutputError it is discarded already. `container`: streams are added to it before
     the first packet. `gone`: whether it was discarded. One thread at a time."""
@@ -35,7 +35,7 @@ class NewFilm:
         except FileNotFoundError as exc:
             raise OutputError(
                 f"{target}: the folder {target.parent} does not exist",
-                mend=f"mkdir -p {shlex.quote(str(target.parent))}",
+                fix=f"mkdir -p {shlex.quote(str(target.parent))}",
             ) from exc
         except OSError as exc:
             raise OutputError(f"{target} cannot be written: {exc.strerror}") from exc
@@ -90,7 +90,7 @@ class NewFilm:
 
     def _failed(self, exc: av.FFmpegError) -> OutputError:
         if exc.errno == errno.ENOSPC:
-            return OutputError(f"{self.target}: the disk is full", mend="make room, or write to another disk")
+            return OutputError(f"{self.target}: the disk is full", fix="make room, or write to another disk")
         return OutputError(f"{self.target} cannot be written: {exc.strerror}")
 
 

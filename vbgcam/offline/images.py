@@ -22,7 +22,7 @@ import numpy as np
 from vbgcam.background import Background
 from vbgcam.core.errors import BackgroundError, ConfigError, MediaError, VbgcamError
 from vbgcam.core.frames import U8, Mask, RawFrame, Size
-from vbgcam.core.options import NONE, Steps
+from vbgcam.core.options import NONE, MaskOptions
 from vbgcam.mask import Masker
 from vbgcam.media import images
 from vbgcam.media.images import shown
@@ -49,7 +49,7 @@ class Look:
     key: Key | None = None
     light: float = 0.0
     hard: bool = False
-    steps: Steps = NONE
+    steps: MaskOptions = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def convert(
                 if _identity(path) in sources_on_disk:
                     raise MediaError(
                         f"{shown(source)}: its result {shown(path)} would overwrite a picture that is read",
-                        mend="name another file or folder with -o",
+                        fix="name another file or folder with -o",
                     )
             studio.make(source, name, number)
             end = Done(source, name.all)
@@ -107,10 +107,10 @@ def convert(
         except MediaError as exc:
             end = Done(source, error=exc)
         except VbgcamError as exc:  # the network's
-            end = Done(source, error=MediaError(f"{shown(source)}: {exc.message}", mend=exc.mend))
+            end = Done(source, error=MediaError(f"{shown(source)}: {exc.message}", fix=exc.fix))
         except MemoryError:
             problem = f"{shown(source)} needs more memory than there is"
-            end = Done(source, error=MediaError(problem, mend="make it smaller first"))
+            end = Done(source, error=MediaError(problem, fix="make it smaller first"))
         ends.append(end)
         if progress is not None:
             progress(end, len(ends), len(sources))

@@ -23,8 +23,8 @@ from av.packet import Packet
 from av.stream import Stream
 
 from vbgcam.core.errors import MediaError
-from vbgcam.media.video_reader import Film, following
-from vbgcam.media.video_writer import NewFilm
+from vbgcam.media.video_reader import VideoReader, following
+from vbgcam.media.video_writer import VideoWriter
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ _BITS_PER_CHANNEL: Final = 80_000
 class Sound:
     """All sound tracks of a film, on their way into a new one. One thread."""
 
-    def __init__(self, source: Film, into: NewFilm) -> None:
+    def __init__(self, source: VideoReader, into: VideoWriter) -> None:
         """`source` lends its path and its clock. Called before the first packet goes into the new film. Raises
         MediaError."""
         self._path = source.path
@@ -148,7 +148,7 @@ class _Copied:
 class _Encoded:
     """Decodes, brings rate and layout to what AAC has, encodes."""
 
-    def __init__(self, source: AudioStream, into: NewFilm, zero: int, leap: Fraction, path: Path) -> None:
+    def __init__(self, source: AudioStream, into: VideoWriter, zero: int, leap: Fraction, path: Path) -> None:
         self._zero = zero
         self._leap = leap
         self._path = path

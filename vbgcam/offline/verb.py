@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 def video(arguments: Namespace, interruption: Interruption) -> int:
     """A film through the same steps as the live picture."""
-    from vbgcam.media.video_reader import Film
+    from vbgcam.media.video_reader import VideoReader
     from vbgcam.offline.videos import Look, convert
 
     if arguments.output is None and arguments.mask_out is None:
@@ -34,7 +34,7 @@ def video(arguments: Namespace, interruption: Interruption) -> int:
         steps=factory.steps(settings),
         height=arguments.height,
     )
-    Film(arguments.input).close()  # what cannot be read is said before a network is loaded for it
+    VideoReader(arguments.input).close()  # what cannot be read is said before a network is loaded for it
     needed = look.behind is not None or arguments.mask_out is not None
     with loaded_segmenter(settings, interruption, needed) as segmenter, progress(arguments.input.name) as show:
         started = time.monotonic()

@@ -26,10 +26,10 @@ from av.video.reformatter import ColorRange
 from vbgcam.background import Background
 from vbgcam.core.errors import ConfigError
 from vbgcam.core.frames import U8, Backdrop, Mask, Planes, RawFrame, Size
-from vbgcam.core.options import NONE, Steps
+from vbgcam.core.options import NONE, MaskOptions
 from vbgcam.mask import Masker
-from vbgcam.media.video_reader import MAX_PIXELS, MAX_SIDE, Film, Shot
-from vbgcam.media.video_writer import NewFilm
+from vbgcam.media.video_reader import MAX_PIXELS, MAX_SIDE, Shot, VideoReader
+from vbgcam.media.video_writer import VideoWriter
 from vbgcam.offline.sound import Sound
 from vbgcam.output.file import FileOutput
 from vbgcam.pixels.convert import BLACK, crop, resize
@@ -55,7 +55,7 @@ class Look:
     key: Key | None = None
     light: float = 0.0
     hard: bool = False
-    steps: Steps = NONE
+    steps: MaskOptions = NONE
     height: int | None = None
 
 
@@ -85,10 +85,10 @@ def convert(
     _check(source, target, mask_out)
     started = time.monotonic()
     with ExitStack() as stack:
-        film = stack.enter_context(Film(source))
+        film = stack.enter_context(VideoReader(source))
         size = _size(film.size, look.height)
         pictures = _Pictures(stack, film, target, look, size) if target is not None else None
-        masks = MaskFilm(mask_out, size, film.rate, film.time_base) if mask_out is not None else None
+        masks = MaskWriter(mask_out, size, film.rate, film.time_base) if mask_out is not None else None
         if masks is not None:
             stack.callback(masks.discard)
         masker = Masker(segmenter, look.steps, hard=look.hard)
@@ -122,7 +122,7 @@ def convert(
 class _Pictures:
     """The new film, with its sound; what was opened is closed by `stack`."""
 
-    def __init__(self, stack: ExitStack, film: Film, target: Path, look: Look, size: Size) -> None:
+    def __init__(self, stack: ExitStack, film: VideoReader, target: Path, look: Look, size: Size) -> None:
         self._composer = Composer(size, mirror=look.mirror, key=look.key, light=look.light)
         self._blur = look.behind if isinstance(look.behind, Blur) else None
         self._background: Background | None = None
@@ -160,11 +160,11 @@ class _Pictures:
         self._output.close()
 
 
-class MaskFilm:
+class MaskWriter:
     """Masks as a film: FFV1 gray in MKV, lossless. `finish` and `keep`, or `discard`. Raises OutputError."""
 
     def __init__(self, target: Path, size: Size, rate: Fraction, clock: Fraction) -> None:
-        self._film = NewFilm(target, clock)
+        self._film = VideoWriter(target, clock)
         self._clock = clock
         self._kept = False
         self._stream = self._film.container.add_stream("ffv1", rate=rate)

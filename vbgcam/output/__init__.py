@@ -3,7 +3,7 @@
 It knows frames, and nothing of where they come from (an import contract holds that); `live` uses it.
 """
 
-from vbgcam.output.base import Audience, Output
+from vbgcam.output.base import Output, ReaderMonitor
 from vbgcam.output.factory import open_output
 
-__all__ = ["Audience", "Output", "open_output"]
+__all__ = ["Output", "ReaderMonitor", "open_output"]

@@ -6,7 +6,7 @@ import sys
 
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import SafeFrame, Size
-from vbgcam.output.base import Audience, Output
+from vbgcam.output.base import Output, ReaderMonitor
 
 
 def open_automatic(size: Size, fps: float) -> Output:
@@ -49,7 +49,7 @@ class Automatic:
             module = absent()
             raise OutputError(
                 f"there is no virtual camera: {module.message}; {none_here.message}",
-                mend=f"{module.mend}; or, for apps that ask PipeWire: {none_here.mend}",
+                fix=f"{module.fix}; or, for apps that ask PipeWire: {none_here.fix}",
             ) from none_here
         self._take(self._pipewire)
 
@@ -58,8 +58,8 @@ class Automatic:
             raise OutputError("no virtual camera is open")
         self._chosen.send(frame, at)
 
-    def audience(self) -> Audience | None:
-        return None if self._chosen is None else self._chosen.audience()
+    def reader_monitor(self) -> ReaderMonitor | None:
+        return None if self._chosen is None else self._chosen.reader_monitor()
 
     def close(self) -> None:
         chosen, self._chosen = self._chosen, None

@@ -12,7 +12,7 @@ from typing import Final, Literal, Protocol
 from vbgcam.core.frames import Planes, SafeFrame
 
 
-class Audience(Protocol):
+class ReaderMonitor(Protocol):
     """Who reads what goes out. One thread uses it."""
 
     def watched(self, timeout: float) -> bool:
@@ -28,12 +28,12 @@ class Output(Protocol):
     name: str
 
     def open(self) -> None:
-        """Raises OutputError: no module, busy, no permission; one line with the command that mends it."""
+        """Raises OutputError: no module, busy, no permission; one line with the command that fixes it."""
 
     def send(self, frame: SafeFrame, at: float) -> None:
         """`at`: the frame's time in seconds on the monotonic clock; never decreases. Raises OutputError."""
 
-    def audience(self) -> Audience | None:
+    def reader_monitor(self) -> ReaderMonitor | None:
         """After `open` and the first frame. None: nobody can tell, and it is taken for watched. Raises OutputError."""
 
     def close(self) -> None:
@@ -64,7 +64,7 @@ class Device(Protocol):
 
     label: str
 
-    def audience(self) -> Audience | None:
+    def reader_monitor(self) -> ReaderMonitor | None:
         """See `vbgcam.output.Output`."""
 
     def send(self, planes: Planes) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import SafeFrame
-from vbgcam.output.base import Audience, Output
+from vbgcam.output.base import Output, ReaderMonitor
 
 log = logging.getLogger(__name__)
 
@@ -31,24 +31,24 @@ class Both:
 
     def __init__(self, outputs: Sequence[Output], again: float = _AGAIN) -> None:
         self._legs = [_Leg(output, again) for output in outputs]
-        self._audience: _Either | None = None
+        self._reader_monitor: _Either | None = None
         self.name = self._names(self._legs)
 
     def open(self) -> None:
-        self._audience = None
+        self._reader_monitor = None
         for leg in self._legs:
             leg.open()
         self._look()
 
     def send(self, frame: SafeFrame, at: float) -> None:
         for place, leg in enumerate(self._legs):
-            if leg.send(frame, at) and self._audience is not None:
-                self._audience.change(place, leg.audience())
+            if leg.send(frame, at) and self._reader_monitor is not None:
+                self._reader_monitor.change(place, leg.reader_monitor())
         self._look()
 
-    def audience(self) -> Audience | None:
-        self._audience = _Either([leg.audience() for leg in self._legs])
-        return self._audience
+    def reader_monitor(self) -> ReaderMonitor | None:
+        self._reader_monitor = _Either([leg.reader_monitor() for leg in self._legs])
+        return self._reader_monitor
 
     def close(self) -> None:
         for leg in self._legs:
@@ -60,8 +60,8 @@ class Both:
         self.name = self._names(there or self._legs)
         errors = [leg.error for leg in self._legs if leg.error is not None]
         if not there and errors:
-            mends = [error.mend for error in errors if error.mend]
-            raise OutputError("; ".join(error.message for error in errors), mend="; or ".join(mends))
+            fixes = [error.fix for error in errors if error.fix]
+            raise OutputError("; ".join(error.message for error in errors), fix="; or ".join(fixes))
 
     @staticmethod
     def _names(legs: Sequence[_Leg]) -> str:
@@ -103,12 +103,12 @@ class _Leg:
             return True
         return came
 
-    def audience(self) -> Audience | None:
+    def reader_monitor(self) -> ReaderMonitor | None:
         """None where nobody can be there."""
         if not self.there:
             return None
         try:
-            return self.output.audience() or _Always()
+            return self.output.reader_monitor() or _Always()
         except OutputError as exc:
             self._missing(exc)
             return None
@@ -189,7 +189,7 @@ class _Opening:
 
 
 class _Always:
-    """Where nobody can tell. See `vbgcam.output.Audience`."""
+    """Where nobody can tell. See `vbgcam.output.ReaderMonitor`."""
 
     def watched(self, timeout: float) -> bool:
         time.sleep(timeout)
@@ -200,40 +200,40 @@ class _Always:
 
 
 class _Either:
-    """Whether anybody reads one of the outputs. See `vbgcam.output.Audience`; `change` is the compositor's, and what it
-    brings is used and closed by the other methods' thread alone."""
+    """Whether anybody reads one of the outputs. See `vbgcam.output.ReaderMonitor`; `change` is the compositor's, and
+    what it brings is used and closed by the other methods' thread alone."""
 
-    def __init__(self, audiences: Sequence[Audience | None]) -> None:
-        self._there = list(audiences)
-        self._news: SimpleQueue[tuple[int, Audience | None]] = SimpleQueue()
+    def __init__(self, reader_monitors: Sequence[ReaderMonitor | None]) -> None:
+        self._there = list(reader_monitors)
+        self._news: SimpleQueue[tuple[int, ReaderMonitor | None]] = SimpleQueue()
 
-    def change(self, place: int, audience: Audience | None) -> None:
-        self._news.put((place, audience))
+    def change(self, place: int, reader_monitor: ReaderMonitor | None) -> None:
+        self._news.put((place, reader_monitor))
 
     def watched(self, timeout: float) -> bool:
         end = time.monotonic() + timeout
         before: bool | None = None
         while True:
             self._take()
-            there = [audience for audience in self._there if audience is not None]
+            there = [reader_monitor for reader_monitor in self._there if reader_monitor is not None]
             left = max(0.0, end - time.monotonic())
             if not there:
                 time.sleep(min(left, _LOOK))
-            now = any(audience.watched(min(left, _LOOK) / len(there)) for audience in there)
+            now = any(reader_monitor.watched(min(left, _LOOK) / len(there)) for reader_monitor in there)
             if left <= 0 or (before is not None and now != before):
                 return now
             before = now
 
     def close(self) -> None:
         self._take()
-        for audience in self._there:
-            if audience is not None:
-                audience.close()
+        for reader_monitor in self._there:
+            if reader_monitor is not None:
+                reader_monitor.close()
         self._there = []
 
     def _take(self) -> None:
         while not self._news.empty():
-            place, audience = self._news.get()
-            old, self._there[place] = self._there[place], audience
+            place, reader_monitor = self._news.get()
+            old, self._there[place] = self._there[place], reader_monitor
             if old is not None:
                 old.close()

@@ -22,7 +22,7 @@ from av.video.stream import VideoStream
 
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import SafeFrame, Size
-from vbgcam.media.video_writer import NewFilm
+from vbgcam.media.video_writer import VideoWriter
 from vbgcam.pixels.convert import to_av
 
 _CLOCK: Final = Fraction(1, 90_000)
@@ -49,7 +49,7 @@ class FileOutput:
     ) -> None:
         """`size`: even sides. `fps`: about how many frames will come in a second."""
         self.name = str(target)
-        self.film: NewFilm | None = None
+        self.film: VideoWriter | None = None
         self._target = Path(target)
         self._size = size
         self._rate = max(Fraction(fps).limit_denominator(1001), Fraction(1, 1001))
@@ -62,7 +62,7 @@ class FileOutput:
 
     def open(self) -> None:
         """Raises OutputError."""
-        self.film = film = NewFilm(self._target, self._clock)
+        self.film = film = VideoWriter(self._target, self._clock)
         self._zero, self._last, self._finished = self._first, None, False
         try:
             self._stream = self._add_stream(film)
@@ -94,7 +94,7 @@ class FileOutput:
             self._encode(None)
             self.film.finish()
 
-    def audience(self) -> None:
+    def reader_monitor(self) -> None:
         """It is wanted for as long as it runs."""
 
     def close(self) -> None:
@@ -113,7 +113,7 @@ class FileOutput:
         if self.film is not None:
             self.film.discard()
 
-    def _add_stream(self, film: NewFilm) -> VideoStream:
+    def _add_stream(self, film: VideoWriter) -> VideoStream:
         stream = film.container.add_stream("libx264", rate=self._rate)
         stream.width, stream.height, stream.pix_fmt = self._size.width, self._size.height, "yuv420p"
         codec = stream.codec_context

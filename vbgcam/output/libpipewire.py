@@ -126,7 +126,7 @@ def load() -> Any:
             function = getattr(library, name)
             function.restype, function.argtypes = result, arguments
     except (OSError, AttributeError) as exc:
-        raise OutputError("PipeWire is not installed", mend=linux_packages.install("pipewire wireplumber")) from exc
+        raise OutputError("PipeWire is not installed", fix=linux_packages.install("pipewire wireplumber")) from exc
     library.pw_init(None, None)
     if "PIPEWIRE_DEBUG" not in os.environ:
         # Each restart of PipeWire would put lines of the library's on a person's terminal.

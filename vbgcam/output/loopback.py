@@ -35,7 +35,7 @@ import pyvirtualcam
 
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Planes, Size
-from vbgcam.output.base import DEFAULT_NAME, Audience, Listed, State
+from vbgcam.output.base import DEFAULT_NAME, Listed, ReaderMonitor, State
 from vbgcam.output.readers import watch
 from vbgcam.system import v4l2
 from vbgcam.system.linux_packages import install_loopback, rebuild_loopback
@@ -117,11 +117,11 @@ def choose(target: str, devices: Sequence[Loopback]) -> Loopback:
         meant = [device for device in devices if device.node.path == real]
         if not meant:
             what = "is no v4l2loopback device" if path.exists() else "does not exist"
-            raise OutputError(f"virtual camera {target} {what}", mend=_there(devices))
+            raise OutputError(f"virtual camera {target} {what}", fix=_there(devices))
     else:
         meant = [device for device in devices if device.node.label == (target or DEFAULT_NAME)]
         if not meant and target:
-            raise OutputError(f"there is no virtual camera named {target!r}", mend=_there(devices))
+            raise OutputError(f"there is no virtual camera named {target!r}", fix=_there(devices))
     candidates = meant or devices
     free = next((device for device in candidates if device.state == "free"), None)
     if free is None:
@@ -139,18 +139,18 @@ def _there(devices: Sequence[Loopback]) -> str:
 def _unusable(devices: Sequence[Loopback]) -> OutputError:
     denied = [device for device in devices if device.state == "no permission"]
     if denied:
-        return OutputError(f"no permission to write to the virtual camera {denied[0]}", mend=PERMIT)
+        return OutputError(f"no permission to write to the virtual camera {denied[0]}", fix=PERMIT)
     said = "; ".join(f"the virtual camera {device} is in use by {_names(_suspects(device))}" for device in devices)
     suspects = _suspects(devices[0])
     if not suspects and os.geteuid() == 0:  # who sees every process and finds none
         stuck = f"the virtual camera {devices[0]} takes no writer although nobody has it open"
-        return OutputError(stuck, mend=f"v4l2-ctl -d {devices[0].node.path} -c keep_format=0, or {RELOAD}")
+        return OutputError(stuck, fix=f"v4l2-ctl -d {devices[0].node.path} -c keep_format=0, or {RELOAD}")
     if not suspects:
         names_it = f"sudo fuser -v {devices[0].node.path} names it; if it names nobody: {RELOAD}"
-        return OutputError(said, mend=names_it)
+        return OutputError(said, fix=names_it)
     if len(suspects) > 1 and not devices[0].writers:
-        return OutputError(said, mend="end the one that feeds it")
-    return OutputError(said, mend=f"end that program: kill {_pids(suspects)}")
+        return OutputError(said, fix="end the one that feeds it")
+    return OutputError(said, fix=f"end that program: kill {_pids(suspects)}")
 
 
 def _suspects(device: Loopback) -> tuple[v4l2.Holder, ...]:
@@ -188,22 +188,22 @@ def absence(root: Path = Path("/"), release: str = "") -> Absence:
 
 
 def absent(root: Path = Path("/"), release: str = "") -> OutputError:
-    """`absence` in one line, with this distribution's command that mends it."""
+    """`absence` in one line, with this distribution's command that fixes it."""
     release = release or platform.release()
     module = "the kernel module v4l2loopback"
     why = absence(root, release)
     if why == "no device":
-        return OutputError(f"{module} is loaded but has no device", mend=RELOAD)
+        return OutputError(f"{module} is loaded but has no device", fix=RELOAD)
     if why == "not loaded":
-        return OutputError(f"{module} is not loaded", mend=LOAD)
+        return OutputError(f"{module} is not loaded", fix=LOAD)
     if why == "another kernel":
-        return OutputError(f"the running kernel {release} was replaced by an update", mend="sudo reboot")
+        return OutputError(f"the running kernel {release} was replaced by an update", fix="sudo reboot")
     if why == "not built":
         return OutputError(
             f"{module} is installed but not built for the running kernel {release}",
-            mend=f"{rebuild_loopback(root)} && {LOAD}",
+            fix=f"{rebuild_loopback(root)} && {LOAD}",
         )
-    return OutputError(f"{module} is not installed", mend=f"{install_loopback(root)} && {LOAD}")
+    return OutputError(f"{module} is not installed", fix=f"{install_loopback(root)} && {LOAD}")
 
 
 def module_version(root: Path = Path("/")) -> str:
@@ -227,9 +227,9 @@ def revive(device: Loopback) -> None:
                     raise
         again = v4l2.query(device.node.path)
     except OSError as exc:
-        raise OutputError(f"the virtual camera {device} cannot be revived ({exc.strerror})", mend=RELOAD) from exc
+        raise OutputError(f"the virtual camera {device} cannot be revived ({exc.strerror})", fix=RELOAD) from exc
     if not again.outputs:
-        raise OutputError(f"the virtual camera {device} takes no writer any more", mend=RELOAD)
+        raise OutputError(f"the virtual camera {device} takes no writer any more", fix=RELOAD)
     log.info("revived %s, which its last writer had left unusable", device)
 
 
@@ -266,7 +266,7 @@ class LoopbackDevice:
         try:
             opened = _descriptors(path) - before
             if not opened:
-                raise OutputError(f"the virtual camera {device} is open but not in /proc/self/fd", mend="mount /proc")
+                raise OutputError(f"the virtual camera {device} is open but not in /proc/self/fd", fix="mount /proc")
             self._fd = opened.pop()
             self._prepare(device, size, fps)
         except BaseException:
@@ -283,33 +283,33 @@ class LoopbackDevice:
             rate = v4l2.set_rate(self._fd, v4l2.OUTPUT, fps)
             log.debug("%s: I420 %s at %g fps", self.label, size, rate)
         except OSError as exc:
-            raise OutputError(f"the virtual camera {device} cannot be set up ({exc.strerror})", mend=RELOAD) from exc
+            raise OutputError(f"the virtual camera {device} cannot be set up ({exc.strerror})", fix=RELOAD) from exc
         try:
             v4l2.stream_on(self._fd, v4l2.OUTPUT)
         except OSError as exc:
             if exc.errno != errno.EINVAL:
-                raise OutputError(f"the virtual camera {device} does not start ({exc.strerror})", mend=RELOAD) from exc
+                raise OutputError(f"the virtual camera {device} does not start ({exc.strerror})", fix=RELOAD) from exc
 
     def send(self, planes: Planes) -> None:
         try:
             written = v4l2.write(self._fd, planes.data)
             capability = v4l2.capability(self._fd)
         except OSError as exc:
-            raise OutputError(f"the virtual camera {self.label} is gone ({exc.strerror})", mend=LOAD) from exc
+            raise OutputError(f"the virtual camera {self.label} is gone ({exc.strerror})", fix=LOAD) from exc
         if not capability.captures:
-            raise OutputError(f"the virtual camera {self.label} takes no frames", mend=RELOAD)
+            raise OutputError(f"the virtual camera {self.label} takes no frames", fix=RELOAD)
         if written != planes.data.size:
-            raise OutputError(f"the virtual camera {self.label} cuts the frames short", mend=RELOAD)
+            raise OutputError(f"the virtual camera {self.label} cuts the frames short", fix=RELOAD)
         if capability.outputs and not self._warned:
             self._warned = True
             log.warning("%s lacks exclusive_caps=1: Chrome and Zoom will not list it; %s", self.label, RELOAD)
 
-    def audience(self) -> Audience | None:
+    def reader_monitor(self) -> ReaderMonitor | None:
         try:
             return watch(self._path)
         except OSError as exc:
             if exc.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
-                raise OutputError(f"the virtual camera {self.label} is gone ({exc.strerror})", mend=LOAD) from exc
+                raise OutputError(f"the virtual camera {self.label} is gone ({exc.strerror})", fix=LOAD) from exc
             # Such as EMFILE, where other programs have taken all of a user's inotify instances (128).
             log.warning("who reads %s cannot be told (%s): the camera stays on", self.label, exc.strerror)
             return None
@@ -342,7 +342,7 @@ def _refusal(device: Loopback, size: Size, exc: RuntimeError) -> OutputError:
     """What pyvirtualcam's error means, by a second look: somebody else was faster, or a reader holds another format."""
     now = look(device.node)
     if now is None:
-        return OutputError(f"the virtual camera {device} is gone", mend=LOAD)
+        return OutputError(f"the virtual camera {device} is gone", fix=LOAD)
     if now.state != "free":
         return _unusable([now])
     try:
@@ -352,7 +352,7 @@ def _refusal(device: Loopback, size: Size, exc: RuntimeError) -> OutputError:
         took = None
     if now.holders and took not in (None, v4l2.Format(size, "YU12")):
         return _other_format(now, size, took)
-    return OutputError(f"the virtual camera {device} cannot be opened ({exc})", mend=RELOAD)
+    return OutputError(f"the virtual camera {device} cannot be opened ({exc})", fix=RELOAD)
 
 
 def _other_format(device: Loopback, size: Size, took: v4l2.Format | None) -> OutputError:
@@ -361,5 +361,5 @@ def _other_format(device: Loopback, size: Size, took: v4l2.Format | None) -> Out
     by = f" by {_names(readers)}" if readers else ""
     kept = f"the virtual camera {device} is kept at {held}{by} and cannot become {size}"
     if readers:
-        return OutputError(kept, mend=f"close the camera there, or: kill {_pids(readers)}")
-    return OutputError(kept, mend=f"v4l2-ctl -d {device.node.path} -c keep_format=0, or {RELOAD}")
+        return OutputError(kept, fix=f"close the camera there, or: kill {_pids(readers)}")
+    return OutputError(kept, fix=f"v4l2-ctl -d {device.node.path} -c keep_format=0, or {RELOAD}")

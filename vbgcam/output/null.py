@@ -16,7 +16,7 @@ class NullOutput:
     def send(self, frame: SafeFrame, at: float) -> None:
         pass
 
-    def audience(self) -> None:
+    def reader_monitor(self) -> None:
         """It is wanted for as long as it runs."""
 
     def close(self) -> None:

@@ -30,7 +30,7 @@ import numpy as np
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import U8, Planes, SafeFrame, Size
 from vbgcam.output import libpipewire, spa
-from vbgcam.output.base import DEFAULT_NAME, Audience
+from vbgcam.output.base import DEFAULT_NAME, ReaderMonitor
 from vbgcam.system import linux_packages
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class PipeWireCamera:
             raise OutputError(f"the camera {self.name} is not open")
         self._stream.send(frame.planes, at)
 
-    def audience(self) -> Audience | None:
+    def reader_monitor(self) -> ReaderMonitor | None:
         return None if self._stream is None else _Readers(self._stream.state)
 
     def close(self) -> None:
@@ -100,7 +100,7 @@ class _State:
 
 
 class _Readers:
-    """See `vbgcam.output.Audience`."""
+    """See `vbgcam.output.ReaderMonitor`."""
 
     def __init__(self, state: _State) -> None:
         self._state = state
@@ -186,7 +186,7 @@ class _Stream:
         if not self.state.settled(_ANSWER):
             raise OutputError(
                 f"PipeWire takes no camera ({self.state.lost or f'no answer in {_ANSWER:g} s'})",
-                mend="systemctl --user restart pipewire.service wireplumber.service",
+                fix="systemctl --user restart pipewire.service wireplumber.service",
             )
         log.debug("%s: %s at %g fps", self._name, self._offered[0].size, fps)
 
@@ -194,7 +194,7 @@ class _Stream:
         """A moment's look while nobody reads. Raises OutputError when PipeWire has gone."""
         state = self.state
         if state.lost:
-            raise OutputError(f"PipeWire has gone ({state.lost})", mend=linux_packages.START_PIPEWIRE)
+            raise OutputError(f"PipeWire has gone ({state.lost})", fix=linux_packages.START_PIPEWIRE)
         if state.now != libpipewire.STREAMING:
             return
         library, loop = self._lib, self._loop
@@ -309,5 +309,5 @@ def write(planes: Planes, layout: spa.Layout, block: U8) -> None:
 def _absent() -> OutputError:
     """Nobody answers at PipeWire's socket."""
     if shutil.which("pipewire") is None:
-        return OutputError("PipeWire is not installed", mend=linux_packages.install("pipewire wireplumber"))
-    return OutputError("PipeWire does not run in this session", mend=linux_packages.START_PIPEWIRE)
+        return OutputError("PipeWire is not installed", fix=linux_packages.install("pipewire wireplumber"))
+    return OutputError("PipeWire does not run in this session", fix=linux_packages.START_PIPEWIRE)

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from vbgcam.output.base import Audience
+from vbgcam.output.base import ReaderMonitor
 from vbgcam.system import v4l2
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ _IN_OPEN, _IN_CLOSE_WRITE, _IN_CLOSE_NOWRITE = 0x20, 0x8, 0x10
 _IN_NONBLOCK, _IN_CLOEXEC = 0o4000, 0o2000000
 
 
-def watch(path: Path) -> Audience:
+def watch(path: Path) -> ReaderMonitor:
     """The better of the two ways. The node's writer must stream already. Raises OSError where there is no node."""
     try:
         return Usage(path)
@@ -56,7 +56,7 @@ def watch(path: Path) -> Audience:
 
 
 class Usage:
-    """By the driver's own event. See `vbgcam.output.Audience`."""
+    """By the driver's own event. See `vbgcam.output.ReaderMonitor`."""
 
     def __init__(self, path: Path) -> None:
         """Raises OSError where the driver has no such event."""
@@ -88,7 +88,7 @@ class Usage:
 
 
 class Readers:
-    """By a look at who has the node open, when somebody opened or closed it. See `vbgcam.output.Audience`."""
+    """By a look at who has the node open, when somebody opened or closed it. See `vbgcam.output.ReaderMonitor`."""
 
     def __init__(
         self, path: Path, holders: Callable[[Path], list[v4l2.Holder]] = v4l2.holders, apart: float = _APART

@@ -13,7 +13,7 @@ from typing import Final
 
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Planes, SafeFrame, Size
-from vbgcam.output.base import DEFAULT_NAME, Audience, Device, Listed
+from vbgcam.output.base import DEFAULT_NAME, Device, Listed, ReaderMonitor
 
 
 class VirtualCamera:
@@ -36,8 +36,8 @@ class VirtualCamera:
             raise OutputError(f"the virtual camera {self.name} is not open")
         self._device.send(frame.planes)
 
-    def audience(self) -> Audience | None:
-        return None if self._device is None else self._device.audience()
+    def reader_monitor(self) -> ReaderMonitor | None:
+        return None if self._device is None else self._device.reader_monitor()
 
     def close(self) -> None:
         device, self._device = self._device, None
@@ -75,7 +75,7 @@ class PlainDevice:
         )
         self.label = self._camera.device
 
-    def audience(self) -> None:
+    def reader_monitor(self) -> None:
         """These systems do not tell."""
 
     def send(self, planes: Planes) -> None:
@@ -104,10 +104,10 @@ def open_plain(target: str, size: Size, fps: float, system: str, opener: Opener 
             reasons.append(str(exc))
     wanted = f"no virtual camera named {target!r}" if target else "no virtual camera"
     said = "; ".join(dict.fromkeys(" ".join(reason.split()) for reason in reasons))
-    raise OutputError(f"{wanted} could be opened ({said})", mend=plain_mend(system, said))
+    raise OutputError(f"{wanted} could be opened ({said})", fix=plain_fix(system, said))
 
 
-def plain_mend(system: str, said: str = "") -> str:
+def plain_fix(system: str, said: str = "") -> str:
     """What a person does where Windows or macOS has no virtual camera. `said`: pyvirtualcam's reasons."""
     if "could not be started" in said or "Couldn't start" in said or "Multiple cameras" in said:
         return "end the program that feeds it (OBS, another vbgcam) and start again"

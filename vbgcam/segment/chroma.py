@@ -44,7 +44,7 @@ class ChromaKey(FixedInput):
         key = np.array(chroma, np.float64) - 128
         length = float(np.hypot(*key))
         if length < _LEAST_SATURATION:
-            raise ModelError(f"{self.name}: this colour is too grey for a key", mend="take the screen's, as #00b140")
+            raise ModelError(f"{self.name}: this colour is too grey for a key", fix="take the screen's, as #00b140")
         self._hard = hard
         # k of every pair of u and v, and 1 / light of every luma: a frame takes two look-ups (0.9 ms at 1280x720).
         u, v = np.meshgrid(np.arange(256) - 128, np.arange(256) - 128, indexing="ij")

@@ -141,7 +141,7 @@ class CudaEngine:
         if self._person is None:  # one thread may close while another prepares
             raise ModelError(f"the network on {self.device} is closed")
         if self.lost:
-            raise ModelError(f"{self.device} is lost", mend=_MEND_LOST)
+            raise ModelError(f"{self.device} is lost", fix=_MEND_LOST)
 
     def _work(self, do: Callable[..., None], *args: object) -> None:
         try:
@@ -268,10 +268,10 @@ class CudaEngine:
                 torch.cuda.empty_cache()
             return OutOfMemory(
                 f"the memory of {self.device} is too small for the network{at}",
-                mend="set model.size smaller, or choose another model",
+                fix="set model.size smaller, or choose another model",
             )
         if self._is_lost():
-            return ModelError(f"{self.device} is lost: {one_line(exc)}", mend=_MEND_LOST)
+            return ModelError(f"{self.device} is lost: {one_line(exc)}", fix=_MEND_LOST)
         return ModelError(f"the network failed on {self.device}{at}: {one_line(exc)}")
 
     def _is_lost(self) -> bool:

@@ -49,13 +49,13 @@ _FAR_LARGER: Final = 10
 @dataclass(frozen=True, slots=True)
 class Job:
     """`sha256`: what the file's hash begins with. `size`: in bytes, as far as it is known before the server says it.
-    `mend`: what a person can do where the server cannot be reached."""
+    `fix`: what a person can do where the server cannot be reached."""
 
     url: str
     target: Path
     sha256: str
     size: int
-    mend: str
+    fix: str
 
 
 def download(job: Job, progress: Progress | None = None) -> None:
@@ -77,7 +77,7 @@ def download(job: Job, progress: Progress | None = None) -> None:
     except OSError as exc:
         # The network's own errors were translated where they were met: what is left is the disk's.
         raise ModelError(
-            f"{part} cannot be written: {exc.strerror or exc}", mend="make room or choose another TORCH_HOME"
+            f"{part} cannot be written: {exc.strerror or exc}", fix="make room or choose another TORCH_HOME"
         ) from exc
 
 
@@ -105,7 +105,7 @@ def _fill(file: BufferedRandom, job: Job, progress: Progress) -> None:
         file.truncate(0)
         raise ModelError(
             f"{job.url} is another file: its SHA-256 begins with {found[:DIGITS]}, not with {job.sha256[:DIGITS]}",
-            mend="nothing of it was kept",
+            fix="nothing of it was kept",
         )
 
 
@@ -127,7 +127,7 @@ def _receive_all(file: BufferedRandom, job: Job, progress: Progress) -> bool:
             kept = f" (the first {here / _MB:.0f} MB are kept)" if here >= _MB else ""
             server = urlsplit(job.url).netloc
             raise ModelError(
-                f"{job.target.name} could not be fetched from {server}: {exc}{kept}", mend=job.mend, retry=True
+                f"{job.target.name} could not be fetched from {server}: {exc}{kept}", fix=job.fix, retry=True
             ) from exc
         return resumed
 
@@ -149,7 +149,7 @@ def _receive(file: BufferedRandom, job: Job, progress: Progress) -> None:
             raise ModelError(f"{job.url!r} is no address to fetch from: {exc}") from exc
         if head.headers.get_content_type() == "text/html":
             raise ModelError(
-                f"{job.url} is a web page, not a file", mend="perhaps the network wants a login first", retry=True
+                f"{job.url} is a web page, not a file", fix="perhaps the network wants a login first", retry=True
             )
         if offset and not _goes_on(head, offset):
             log.info("%s does not go on at %.1f MB; fetching it from the start", job.url, offset / _MB)
@@ -191,7 +191,7 @@ def _refused(job: Job, code: int) -> ModelError:
         words = f"{code} {HTTPStatus(code).phrase}"
     except ValueError:  # a code of the server's own
         words = str(code)
-    return ModelError(f"{job.url} was not given: the server says {words}", mend=job.mend, retry=busy)
+    return ModelError(f"{job.url} was not given: the server says {words}", fix=job.fix, retry=busy)
 
 
 def _need_room(folder: Path, size: int) -> None:
@@ -199,7 +199,7 @@ def _need_room(folder: Path, size: int) -> None:
     if size > free:
         raise ModelError(
             f"{folder} has {free / _MB:.0f} MB left, and {size / _MB:.0f} MB are to come",
-            mend="make room or choose another TORCH_HOME",
+            fix="make room or choose another TORCH_HOME",
         )
 
 

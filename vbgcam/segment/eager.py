@@ -51,6 +51,6 @@ def failed(device: str, exc: RuntimeError) -> ModelError:
     if "alloc" in str(exc) or "out of memory" in str(exc):
         return OutOfMemory(
             f"the memory of {device} is too small for the network at this input size",
-            mend="set model.size smaller, or choose another model",
+            fix="set model.size smaller, or choose another model",
         )
     return ModelError(f"the network failed on {device}: {one_line(exc)}")

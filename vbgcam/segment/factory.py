@@ -17,10 +17,10 @@ def open_segmenter(spec: ModelSpec, options: Options, progress: Progress | None 
 
         return CleanPlate.load(spec.path or options.folder / "plate.png", hard=options.hard)
     if spec.kind == "truth":
-        from vbgcam.segment.ground_truth import Truth
+        from vbgcam.segment.ground_truth import GroundTruth
 
         assert spec.path is not None
-        return Truth.load(spec.path, hard=options.hard)
+        return GroundTruth.load(spec.path, hard=options.hard)
     if spec.kind == "onnx":
         from vbgcam.segment.onnx import OnnxSegmenter
         from vbgcam.segment.weights import added_onnx

@@ -171,7 +171,7 @@ def engine(name: str, path: Path, device: str, *, hard: bool = False, threads: i
                 except ImportError as exc:  # the Debian package's set-up may leave it out
                     raise ModelError(
                         f"{name} is made ready with torch, which cannot be imported: {one_line(exc)}",
-                        mend="`vbgcam doctor` says how it is installed; chroma, plate and onnx:FILE do without",
+                        fix="`vbgcam doctor` says how it is installed; chroma, plate and onnx:FILE do without",
                     ) from exc
                 return converted(person(name, path, hard=hard))
 
@@ -244,7 +244,7 @@ def choose_device(asked: str) -> str:
         why = "this torch was built without CUDA"
     else:
         why = "there is no such GPU, or its driver is missing or too old"
-    raise ModelError(f"the network cannot run on {asked}: {why}", mend='set model.device to "auto" or "cpu"')
+    raise ModelError(f"the network cannot run on {asked}: {why}", fix='set model.device to "auto" or "cpu"')
 
 
 def _may_have_gpu() -> bool:

@@ -13,18 +13,18 @@ import numpy as np
 
 from vbgcam.core.errors import MediaError, ModelError
 from vbgcam.core.frames import U8, RawFrame
-from vbgcam.media.video_reader import AlphaFilm
+from vbgcam.media.video_reader import AlphaVideo
 from vbgcam.segment.base import FixedInput, Probability
 
 _HALF: Final = 128
 
 
-class Truth(FixedInput):
+class GroundTruth(FixedInput):
     """The mask of frame `number` is that frame of the film."""
 
     device = "cpu"
 
-    def __init__(self, film: AlphaFilm, *, hard: bool = False) -> None:
+    def __init__(self, film: AlphaVideo, *, hard: bool = False) -> None:
         self.name = f"truth:{film.path}"
         self._film, self._hard = film, hard
         self._number = -1
@@ -34,9 +34,9 @@ class Truth(FixedInput):
     def load(cls, path: Path, *, hard: bool = False) -> Self:
         """Raises ModelError."""
         try:
-            return cls(AlphaFilm(path), hard=hard)
+            return cls(AlphaVideo(path), hard=hard)
         except MediaError as exc:
-            raise ModelError(f"truth: {exc.message}", mend=exc.mend) from exc
+            raise ModelError(f"truth: {exc.message}", fix=exc.fix) from exc
 
     def probability(self, frame: RawFrame) -> Probability:
         """At the film's own size. Raises ModelError where the film has no such frame."""
@@ -48,7 +48,7 @@ class Truth(FixedInput):
             if shot is None:
                 raise ModelError(
                     f"{self._film.path} has {self._number + 1} masks, there is none for frame {frame.number}",
-                    mend="give the masks of the whole clip",
+                    fix="give the masks of the whole clip",
                 )
             self._number, self._alpha = self._number + 1, shot.planes.y
         assert self._alpha is not None

@@ -102,7 +102,7 @@ def _add_onnx(file: Path, options: Options) -> Added:
     except ModelError as exc:
         _remove(added.path)
         raise ModelError(
-            f"{file} cannot be kept: a copy of it does not run", mend="are its weights in another file beside it?"
+            f"{file} cannot be kept: a copy of it does not run", fix="are its weights in another file beside it?"
         ) from exc
     return added
 

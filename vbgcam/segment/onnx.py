@@ -120,9 +120,9 @@ class OnnxSegmenter(FixedInput):
         try:
             import onnxruntime
         except ImportError as exc:
-            raise ModelError(f"onnx:{path} needs onnxruntime", mend="pip install 'vbgcam[onnx]'") from exc
+            raise ModelError(f"onnx:{path} needs onnxruntime", fix="pip install 'vbgcam[onnx]'") from exc
         if not _is_file(path):
-            raise ModelError(f"{path}: there is no such ONNX file", mend="check its name")
+            raise ModelError(f"{path}: there is no such ONNX file", fix="check its name")
         onnxruntime.set_default_logger_severity(4)
         settings = onnxruntime.SessionOptions()
         settings.log_severity_level = 4
@@ -149,7 +149,7 @@ class OnnxSegmenter(FixedInput):
         except Exception as exc:  # onnxruntime has no common base of its errors
             raise _unusable(path, exc) from exc
         if options.device in _ASKED and session.get_providers()[0] != providers[0]:
-            raise ModelError(f"onnx:{path}: {options.device} cannot be used here", mend="use `--set model.device=auto`")
+            raise ModelError(f"onnx:{path}: {options.device} cannot be used here", fix="use `--set model.device=auto`")
         inputs, outputs = session.get_inputs(), session.get_outputs()
         card = find(path, tuple(item.name for item in inputs))
         if card is None:
@@ -159,7 +159,7 @@ class OnnxSegmenter(FixedInput):
             )
             raise ModelError(
                 f"{path}: no card tells how this network is used ({have})",
-                mend=f"write {path.name}.toml beside it, as the README's section on cards shows",
+                fix=f"write {path.name}.toml beside it, as the README's section on cards shows",
             )
         log.debug("%s: card %s", path, card.name)
         return cls(path, session, card, options)
@@ -339,7 +339,7 @@ def _providers(path: Path, device: str) -> list[str]:
     if _ASKED[device] not in there:
         raise ModelError(
             f"onnx:{path}: this onnxruntime has no {device}, only {', '.join(_PROVIDERS[name] for name in there)}",
-            mend="pip install onnxruntime-gpu" if device == "cuda" else "",
+            fix="pip install onnxruntime-gpu" if device == "cuda" else "",
         )
     return [_ASKED[device], _CPU]
 
@@ -358,15 +358,15 @@ def _unusable(path: Path, exc: Exception) -> ModelError:
     reason = _reason(exc)
     if "IR version" in reason or "official released onnx opset" in reason:
         return ModelError(
-            f"{path} is too new for this onnxruntime ({onnxruntime.__version__})", mend="pip install -U onnxruntime"
+            f"{path} is too new for this onnxruntime ({onnxruntime.__version__})", fix="pip install -U onnxruntime"
         )
     if "external data" in reason.lower():
         return ModelError(
             f"{path} has weights in another file that cannot be used: {reason.rpartition('Error: ')[2]}",
-            mend="keep both in one folder",
+            fix="keep both in one folder",
         )
     if "Protobuf parsing failed" in reason:
-        return ModelError(f"{path} is no ONNX file, or only a part of one", mend="copy it again from where it was")
+        return ModelError(f"{path} is no ONNX file, or only a part of one", fix="copy it again from where it was")
     return ModelError(f"{path} is no ONNX network that can be run: {reason}")
 
 

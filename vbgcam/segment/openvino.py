@@ -211,6 +211,6 @@ def _failed(size: Size, exc: RuntimeError) -> ModelError:
     text = " ".join(str(exc).split())
     if "alloc" in text or "memory" in text:
         return OutOfMemory(
-            f"the memory is too small for the network at {size}", mend="set model.size smaller, or choose another model"
+            f"the memory is too small for the network at {size}", fix="set model.size smaller, or choose another model"
         )
     return ModelError(f"the network failed on the CPU at {size}: {text[-160:]}")

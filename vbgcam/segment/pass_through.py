@@ -9,7 +9,7 @@ from vbgcam.core.frames import RawFrame
 from vbgcam.segment.base import FixedInput, Probability
 
 
-class Everything(FixedInput):
+class PassThrough(FixedInput):
     """A segmenter that hides nothing."""
 
     name = "none"

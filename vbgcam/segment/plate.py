@@ -99,7 +99,7 @@ class CleanPlate(FixedInput):
             return cls(from_rgb(images.read(path).rgb), hard=hard)
         except MediaError as exc:
             raise ModelError(
-                f"the clean plate cannot be used: {exc.message}", mend="take one of the empty room with `vbgcam plate`"
+                f"the clean plate cannot be used: {exc.message}", fix="take one of the empty room with `vbgcam plate`"
             ) from exc
 
     def probability(self, frame: RawFrame) -> Probability:
@@ -310,7 +310,7 @@ def take(frames: Iterable[Planes], count: int) -> Planes:
         if planes.size != first.size or _moved(first, planes):
             raise ModelError(
                 "the picture did not stand still while the plate was taken",
-                mend="leave the picture, let nothing move in it, and run `vbgcam plate` again",
+                fix="leave the picture, let nothing move in it, and run `vbgcam plate` again",
             )
         total += planes.data
         number += 1

@@ -216,7 +216,7 @@ _right: Final[set[tuple[Path, str, int, int, int]]] = set()
 def _must_be_right(place: Place) -> None:
     if is_right(place):
         return
-    mend = (
+    fix = (
         "delete it, or give the right one with `vbgcam models add FILE`"
         if place.own
         else f"`vbgcam models fetch {place.name}` fetches it anew"
@@ -224,15 +224,15 @@ def _must_be_right(place: Place) -> None:
     found = file_sha256(place.path)[:DIGITS]
     raise ModelError(
         f"{place.path} is not the file it should be: its SHA-256 begins with {found}, not with {place.sha256[:DIGITS]}",
-        mend=mend,
+        fix=fix,
     )
 
 
 def _download(place: Place, options: Options, progress: Progress | None) -> None:
     published = PUBLISHED[place.name]
     url = f"{options.mirror.rstrip('/')}/{published.file}" if options.mirror else published.url
-    mend = (
+    fix = (
         f"go online and run `vbgcam models fetch {place.name}`, or put the file into {place.path.parent}, "
         "or give a copy of it with `vbgcam models add FILE`"
     )
-    download(Job(url, place.path, place.sha256, published.size, mend), progress)
+    download(Job(url, place.path, place.sha256, published.size, fix), progress)

@@ -19,7 +19,7 @@ from vbgcam.settings.state import State
 Mark = tuple[int, int, int] | None
 
 
-class Layers:
+class LayeredSettings:
     """One thread at a time. `path`: the config file, None for the user's own; `overrides`: the command line's, as
     `config.load` takes them. Raises ConfigError where the settings cannot be read at the start."""
 

@@ -39,8 +39,8 @@ def state_path() -> Path:
 
 
 class State:
-    """One thread at a time. `paused`, `welcomed`: see `Desk.status`. `masks`: measured milliseconds of a mask, by the
-    network's name and device."""
+    """One thread at a time. `paused`, `welcomed`: see `ControlApi.status`. `masks`: measured milliseconds of a mask, by
+    the network's name and device."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         """Reads what is there; what cannot be read is forgotten, which the log says."""

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 _MOST: Final = 20
 
 
-class Notices:
+class Notifications:
     """One thread's."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
@@ -34,9 +34,9 @@ class Notices:
         if not problem or problem in self._told or len(self._told) >= _MOST or self._command is None:
             return
         self._told.add(problem)
-        what, _, mend = problem.partition("; ")
+        what, _, fix = problem.partition("; ")
         quiet = subprocess.DEVNULL
-        command = [self._command, "--app-name=vbgcam", "--icon=camera-web", "--", f"VBG Camera: {what}", mend]
+        command = [self._command, "--app-name=vbgcam", "--icon=camera-web", "--", f"VBG Camera: {what}", fix]
         try:
             # Not waited for: a notification service that hangs must not hold the picture up.
             self._running.append(subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet))

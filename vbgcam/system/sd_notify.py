@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 _PATIENCE: Final = 0.5
 
 
-class Service:
+class ServiceManager:
     """One thread's. `clock`: seconds, monotonic."""
 
     def __init__(

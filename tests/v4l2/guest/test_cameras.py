@@ -16,7 +16,7 @@ import pytest
 from tests.v4l2.bench.uvc_webcam import LOOP, picture
 from tests.v4l2.guest.conftest import UsbWebcam, load_loopback, sh, until
 from tests.v4l2.guest.readers import feeding, plain
-from vbgcam.camera import Captured, Got, Wanted
+from vbgcam.camera import Captured, Negotiated, Requested
 from vbgcam.camera.device import DeviceSource
 from vbgcam.camera.listing import cameras
 from vbgcam.core.errors import CameraError
@@ -35,7 +35,7 @@ BARS = [(191, 191, 191), (191, 191, 0), (0, 191, 191), (0, 191, 0), (191, 0, 191
 @contextmanager
 def on(target: str | Path, size: Size = QUARTER, fps: float = 30.0, format_: str = "auto") -> Iterator[DeviceSource]:
     """The camera, opened."""
-    camera = DeviceSource(str(target), Wanted(size, fps, format_))
+    camera = DeviceSource(str(target), Requested(size, fps, format_))
     camera.open()
     try:
         yield camera
@@ -45,7 +45,7 @@ def on(target: str | Path, size: Size = QUARTER, fps: float = 30.0, format_: str
 
 def refusal(target: str | Path, size: Size = QUARTER, format_: str = "auto") -> CameraError:
     """Why the camera does not open: one line."""
-    camera = DeviceSource(str(target), Wanted(size, format=format_))
+    camera = DeviceSource(str(target), Requested(size, format=format_))
     with pytest.raises(CameraError) as caught:
         camera.open()
     assert "\n" not in str(caught.value)
@@ -89,10 +89,10 @@ def assert_bars(planes: Planes) -> None:
 
 @pytest.mark.parametrize("target", ["0", "/dev/video0", "/dev/../dev/video0", "vivid", "platform-vivid.0-video-index0"])
 def test_vivid_opens_by_number_path_name_and_id(target: str) -> None:
-    camera = DeviceSource(target, Wanted(QUARTER))
+    camera = DeviceSource(target, Requested(QUARTER))
     expected = camera.expected()
     with on(target) as camera:
-        assert expected == camera.open() == Got("vivid-000-vid-cap", QUARTER, 30.0, "YU12")
+        assert expected == camera.open() == Negotiated("vivid-000-vid-cap", QUARTER, 30.0, "YU12")
         first, second = frame(camera), frame(camera)
         assert first.planes.size == QUARTER
         assert_bars(first.planes)
@@ -118,7 +118,7 @@ def test_an_hdmi_grabbers_colours_are_brought_to_the_houses(format_: str) -> Non
 
 
 def test_a_camera_is_opened_again_and_again() -> None:
-    camera = DeviceSource("0", Wanted(QUARTER))
+    camera = DeviceSource("0", Requested(QUARTER))
     for _ in range(3):
         camera.open()
         frame(camera)
@@ -141,10 +141,10 @@ def place(rgb: U8) -> int:
     ],
 )
 def test_the_usb_webcam_shows_its_picture(usb_webcam: UsbWebcam, target: str, size: Size, format_: str) -> None:
-    camera = DeviceSource(target, Wanted(size, format=format_))
+    camera = DeviceSource(target, Requested(size, format=format_))
     expected = camera.expected()
     with on(target, size, 30.0, format_) as camera:
-        assert expected == Got(usb_webcam.name, size, 30.0, "YUYV" if format_ == "yuyv" else "MJPG")
+        assert expected == Negotiated(usb_webcam.name, size, 30.0, "YUYV" if format_ == "yuyv" else "MJPG")
         places = []
         for _ in range(3):
             rgb = to_rgb(frame(camera).planes)
@@ -159,13 +159,13 @@ def test_raw_pictures_are_not_asked_for_where_usb_cannot_carry_them(usb_webcam: 
     found = next(camera for camera in cameras() if camera.name == usb_webcam.name)
     assert found.bus == 480
     assert any(mode.format == "YUYV" and mode.size == HD and 30 in mode.rates for mode in found.modes)
-    got = DeviceSource(usb_webcam.name, Wanted(HD)).expected()
+    got = DeviceSource(usb_webcam.name, Requested(HD)).expected()
     assert got is not None
     assert got.format == "MJPG"
 
 
 def test_an_unplugged_webcam_is_gone_and_comes_back_by_its_name(usb_webcam: UsbWebcam) -> None:
-    camera = DeviceSource("bench", Wanted(VGA, format="mjpg"))
+    camera = DeviceSource("bench", Requested(VGA, format="mjpg"))
     camera.open()
     frame(camera)
     usb_webcam.unplug()
@@ -178,7 +178,7 @@ def test_an_unplugged_webcam_is_gone_and_comes_back_by_its_name(usb_webcam: UsbW
 
 
 def test_vivid_unplugged_and_plugged_in_again_is_opened_again() -> None:
-    camera = DeviceSource("0", Wanted(QUARTER))
+    camera = DeviceSource("0", Requested(QUARTER))
     camera.open()
     driver = Path("/sys/bus/platform/drivers/vivid")
     (driver / "unbind").write_text("vivid.0")
@@ -225,7 +225,7 @@ def test_a_busy_camera_names_the_program_that_holds_it(usb: bool, request: pytes
     with another_reader(path) as process:
         error = refusal(path)
         assert f"is busy: python (pid {process.pid}) uses it; cameras here: " in error.message
-        assert error.mend == "close that program or choose another camera"
+        assert error.fix == "close that program or choose another camera"
         # It is still there, and says so in the list.
         assert str(path) in [camera.path for camera in cameras()]
     with on(path, VGA) as camera:
@@ -242,7 +242,7 @@ def test_a_camera_of_another_users_program_is_busy_too() -> None:
             os.seteuid(0)
 
 
-def test_without_permission_the_line_names_the_command_that_mends_it() -> None:
+def test_without_permission_the_line_names_the_command_that_fixes_it() -> None:
     mode = VIVID.stat().st_mode
     VIVID.chmod(0o600)
     os.seteuid(NOBODY)
@@ -250,9 +250,9 @@ def test_without_permission_the_line_names_the_command_that_mends_it() -> None:
         for target in ("0", "vivid", "/dev/video0"):
             error = refusal(target)
             assert error.message == '"vivid-000-vid-cap" (/dev/video0) may not be opened: no permission'
-            assert error.mend == "run `sudo usermod -aG video $USER` and log in again"
+            assert error.fix == "run `sudo usermod -aG video $USER` and log in again"
             with pytest.raises(CameraError, match="no permission"):
-                DeviceSource(target, Wanted(HD)).expected()
+                DeviceSource(target, Requested(HD)).expected()
     finally:
         os.seteuid(0)
         VIVID.chmod(mode)
@@ -277,7 +277,7 @@ def test_a_format_that_the_camera_lacks_lists_those_that_it_has() -> None:
 def test_a_webcams_second_device_is_no_camera_and_number_1_means_the_next_one(usb_webcam: UsbWebcam) -> None:
     second = Path(f"/dev/video{int(usb_webcam.path.name.removeprefix('video')) + 1}")
     assert "gives no pictures" in str(refusal(second))
-    got = DeviceSource("1", Wanted(VGA)).expected()
+    got = DeviceSource("1", Requested(VGA)).expected()
     assert got is not None
     assert got.label == usb_webcam.name
 
@@ -310,7 +310,7 @@ def test_number_0_takes_the_first_camera_where_video0_is_a_virtual_one(caplog: p
         sh("modprobe", "vivid", "n_devs=1", "node_types=0x1", "num_inputs=1", "input_types=0", "vid_cap_nr=4")
         until(Path("/dev/video4").exists, "vivid is at /dev/video4")
         with caplog.at_level("INFO", "vbgcam"):
-            got = DeviceSource("0", Wanted(QUARTER)).expected()
+            got = DeviceSource("0", Requested(QUARTER)).expected()
         assert got is not None
         assert got.label == "vivid-000-vid-cap"
         assert '/dev/video0 is no camera; taking "vivid-000-vid-cap" (/dev/video4)' in caplog.text
@@ -322,7 +322,7 @@ def test_number_0_takes_the_first_camera_where_video0_is_a_virtual_one(caplog: p
 
 
 def test_close_ends_a_read_that_waits_for_a_silent_camera() -> None:
-    camera = DeviceSource("0", Wanted(QUARTER))
+    camera = DeviceSource("0", Requested(QUARTER))
     camera.open()
     frame(camera)
     control(percentage_of_dropped_buffers=100)
@@ -374,7 +374,7 @@ def test_a_camera_that_is_silent_from_the_start_is_refused() -> None:
 
 @pytest.mark.parametrize("fault", ["inject_fatal_streaming_error", "inject_vidioc_streamon_error"])
 def test_a_camera_whose_driver_fails_is_an_error_and_can_be_opened_again(fault: str) -> None:
-    camera = DeviceSource("0", Wanted(QUARTER))
+    camera = DeviceSource("0", Requested(QUARTER))
     if fault == "inject_fatal_streaming_error":
         camera.open()
         control(**{fault: 1})

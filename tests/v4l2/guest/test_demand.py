@@ -110,20 +110,20 @@ def test_the_driver_is_asked_where_it_can_tell(camera: Path, request: pytest.Fix
     output.open()
     try:
         output.send(Composer(VGA).cover(Backdrop(Planes.filled(VGA, (60, 128, 128)))), 0.0)
-        audience = output.audience()
-        assert type(audience) is (Usage if "0.15" in request.node.name else Readers)
-        assert not audience.watched(0.5)
+        reader_monitor = output.reader_monitor()
+        assert type(reader_monitor) is (Usage if "0.15" in request.node.name else Readers)
+        assert not reader_monitor.watched(0.5)
         cover = Composer(VGA).cover(Backdrop(Planes.filled(VGA, (60, 128, 128))))
         command = ["ffmpeg", "-nostdin", "-v", "error", "-f", "v4l2", "-i", str(camera), "-f", "null", "-"]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as reader:
 
             def seen() -> bool:
                 output.send(cover, 0.0)
-                return audience.watched(0.05)
+                return reader_monitor.watched(0.05)
 
             until(seen, "a reader", 10)
             reader.kill()
-        until(lambda: not audience.watched(0.05), "nobody", 5)
-        audience.close()
+        until(lambda: not reader_monitor.watched(0.05), "nobody", 5)
+        reader_monitor.close()
     finally:
         output.close()

@@ -51,12 +51,12 @@ def doctor() -> Examination:
     return examine(Machine(env={}))
 
 
-def kernels(mend: str) -> str:
+def kernels(fix: str) -> str:
     """A command about the kernel, without the words that stand before it where the bench's host is a container."""
-    return mend.removeprefix("outside this container: ")
+    return fix.removeprefix("outside this container: ")
 
 
-def test_where_all_is_well_nothing_needs_mending(camera: Path) -> None:
+def test_where_all_is_well_nothing_needs_fixing(camera: Path) -> None:
     found = doctor()
     assert found.wrong == 0, first(found)
     assert the(found, "kernel module").found == "v4l2loopback is loaded"
@@ -68,9 +68,9 @@ def test_where_all_is_well_nothing_needs_mending(camera: Path) -> None:
 
 def test_an_unloaded_module_and_the_command_that_loads_it() -> None:
     unload_loopback()
-    name, found, mend = first(doctor())
+    name, found, fix = first(doctor())
     assert (name, found) == ("virtual camera", "the kernel module v4l2loopback is not loaded")
-    assert kernels(mend) == LOAD
+    assert kernels(fix) == LOAD
     sh(*shlex.split(LOAD.removeprefix("sudo ")))
     until(CAMERA.exists, "the device appears")
     assert doctor().wrong == 0
@@ -80,15 +80,15 @@ def test_a_device_that_is_closed_to_its_group_and_one_whose_group_one_is_not_in(
     camera.chmod(0o600)
     with nobody():
         found = doctor()
-    name, text, mend = first(found)
+    name, text, fix = first(found)
     assert name == "permission", found
     assert f"{camera} (crw------- root) is closed to its group" in text
-    for command in mend.split(" && ")[:2]:
+    for command in fix.split(" && ")[:2]:
         sh(*shlex.split(command.removeprefix("sudo ")))
     with nobody():
         found = doctor()
-    name, text, mend = first(found)
-    assert (name, mend) == ("permission", "sudo usermod -aG video $USER, then log in again")
+    name, text, fix = first(found)
+    assert (name, fix) == ("permission", "sudo usermod -aG video $USER, then log in again")
     assert "you are not in the group video" in text
     assert the(found, "exclusive_caps").state == "ok"
 
@@ -96,10 +96,10 @@ def test_a_device_that_is_closed_to_its_group_and_one_whose_group_one_is_not_in(
 def test_a_device_that_another_program_feeds(camera: Path) -> None:
     with another_program(sys.executable, "-c", PLAIN_PRODUCER.format(frames=10_000)) as process:
         until(captures, "the other producer is on air")
-        name, text, mend = first(doctor())
+        name, text, fix = first(doctor())
         assert name == "in use"
         assert f"VBG Camera ({camera}) is in use by python" in text
-        assert mend == f"end that program: kill {process.pid}"
+        assert fix == f"end that program: kill {process.pid}"
     # pyvirtualcam leaves 0.12.7 without a writer for ever; vbgcam revives it.
     found = doctor()
     assert found.wrong == 0, first(found)
@@ -117,14 +117,14 @@ def test_a_device_of_another_label() -> None:
 
 def test_exclusive_caps_0_idle_and_while_it_is_fed() -> None:
     load_loopback("video_nr=10", "exclusive_caps=0", "card_label=VBG Camera")
-    name, text, mend = first(doctor())
-    assert (name, mend) == ("exclusive_caps", RELOAD)
+    name, text, fix = first(doctor())
+    assert (name, fix) == ("exclusive_caps", RELOAD)
     assert text == f"{CAMERA} was made with exclusive_caps=0: Chrome, Zoom and Teams will not list it"
     with another_program(sys.executable, "-c", PLAIN_PRODUCER.format(frames=10_000)) as process:
         until(lambda: bool(Machine().holders(CAMERA)), "the other producer has opened it")
-        name, _, mend = first(doctor())
+        name, _, fix = first(doctor())
         assert name == "exclusive_caps"
-        assert mend.endswith(f"(pid {process.pid}), then {RELOAD}")
+        assert fix.endswith(f"(pid {process.pid}), then {RELOAD}")
 
 
 def test_a_device_without_its_file(camera: Path) -> None:
@@ -149,8 +149,8 @@ def test_no_camera(camera: Path) -> None:
 
 def test_a_camera_that_another_program_films_with(camera: Path) -> None:
     with another_reader(VIVID):
-        name, text, mend = first(doctor())
-        assert (name, mend) == ("camera use", "close that program or choose another camera")
+        name, text, fix = first(doctor())
+        assert (name, fix) == ("camera use", "close that program or choose another camera")
         assert f'"vivid-000-vid-cap" ({VIVID}) is busy: ' in text
     assert doctor().wrong == 0
 

@@ -160,9 +160,9 @@ def test_a_device_that_pyvirtualcam_feeds_is_busy_and_the_line_says_by_whom(came
         until(captures, "the other producer is on air")
         error = refusal()
         assert "VBG Camera (/dev/video10) is in use by python" in error.message
-        assert error.mend == f"end that program: kill {process.pid}"
+        assert error.fix == f"end that program: kill {process.pid}"
         assert [(listed.state, str(process.pid) in listed.users[0]) for listed in virtual_cameras()] == [("busy", True)]
-        sh("bash", "-c", error.mend.removeprefix("end that program: "))  # where kill is no program of its own
+        sh("bash", "-c", error.fix.removeprefix("end that program: "))  # where kill is no program of its own
         process.wait()
     with on_air() as output, feeding(output, plain(VGA, 60)):
         assert by_opencv(camera).shape == (480, 640, 3)
@@ -189,7 +189,7 @@ def test_a_reader_that_holds_another_size_is_named_and_keeps_its_picture(camera:
         error = refusal(size=HD)
         assert "VBG Camera (/dev/video10) is kept at 640x480 YU12 by" in error.message
         assert error.message.endswith(f"(pid {os.getpid()}) and cannot become 1280x720")
-        assert error.mend == f"close the camera there, or: kill {os.getpid()}"
+        assert error.fix == f"close the camera there, or: kill {os.getpid()}"
         with on_air() as output, feeding(output, plain(VGA, 200)):
             assert [read(consumer).mean() for _ in range(5)][-1] > 190
     with on_air(size=HD) as output, feeding(output, cover(HD, RED, GREEN, BLUE, GREY)):
@@ -202,7 +202,7 @@ def test_a_kept_format_is_named_with_the_command_that_lets_it_go(camera: Path) -
         sh("v4l2-ctl", "-d", camera, "-c", "keep_format=1")
     error = refusal(size=HD)
     assert "is kept at 640x480 YU12 and cannot become 1280x720" in error.message
-    sh(*error.mend.partition(",")[0].split())
+    sh(*error.fix.partition(",")[0].split())
     with on_air(size=HD):
         pass
 
@@ -215,12 +215,12 @@ def test_the_frame_rate_is_announced(camera: Path, fps: float) -> None:
         assert float(Fraction(sh("ffprobe", *query, "-f", "v4l2", camera).strip())) == pytest.approx(fps, abs=0.001)
 
 
-def test_an_unloaded_module_is_one_line_whose_command_mends_it() -> None:
+def test_an_unloaded_module_is_one_line_whose_command_fixes_it() -> None:
     unload_loopback()
     assert virtual_cameras() == []
     error = refusal()
     assert str(error) == f"the kernel module v4l2loopback is not loaded; {LOAD}"
-    sh(*shlex.split(error.mend.removeprefix("sudo ")))
+    sh(*shlex.split(error.fix.removeprefix("sudo ")))
     until(CAMERA.exists, "the device appears")
     with on_air() as output, feeding(output, cover(VGA, RED, GREEN, BLUE, GREY)):
         assert_shows(by_opencv(CAMERA), VGA, RED, GREEN, BLUE, GREY)
@@ -235,7 +235,7 @@ def test_no_permission_is_one_line_that_names_the_group(camera: Path) -> None:
     finally:
         os.seteuid(0)
     assert error.message == "no permission to write to the virtual camera VBG Camera (/dev/video10)"
-    assert error.mend == "sudo usermod -aG video $USER, then log in again"
+    assert error.fix == "sudo usermod -aG video $USER, then log in again"
     assert states == ["no permission"]
 
 
@@ -249,7 +249,7 @@ def test_a_camera_of_another_user_is_busy_although_its_program_cannot_be_seen(ca
         finally:
             os.seteuid(0)
     assert "in use by a program of another user" in error.message
-    assert error.mend == f"sudo fuser -v /dev/video10 names it; if it names nobody: {RELOAD}"
+    assert error.fix == f"sudo fuser -v /dev/video10 names it; if it names nobody: {RELOAD}"
 
 
 def test_devices_are_chosen_by_name_by_path_and_otherwise_the_first_free_one() -> None:

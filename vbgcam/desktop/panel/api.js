@@ -7,10 +7,10 @@
  * @typedef {{spec: string, label: string, sizes: string[], now: boolean}} Camera
  * @typedef {{spec: string, label: string, cost: string, here: boolean, now: boolean}} Model
  * @typedef {{name: string, label: string, cost: string}} Preset
- * @typedef {{there: boolean, name: string, mend: string}} Virtual
+ * @typedef {{there: boolean, name: string, fix: string}} Virtual
  * @typedef {{backgrounds: Background[], blurs: Named[], colours: Named[], cameras: Camera[], models: Model[],
  *   presets: Preset[], virtual: Virtual}} Choices
- * @typedef {{at: number, what: string, mend: string, now: boolean}} Trouble
+ * @typedef {{at: number, what: string, fix: string, now: boolean}} Trouble
  * @typedef {{p50: number | null, p95: number | null}} Spread  milliseconds
  * @typedef {{fps: number | null, mask_age_ms: number | null, added_latency_ms: number | null}} Live  of the last two seconds
  * @typedef {{source: string, size: string}} CameraSettings

@@ -1,5 +1,5 @@
 // @ts-check
-// How it runs: three small charts of the last minute, who reads the camera, and what went wrong, with its mend.
+// How it runs: three small charts of the last minute, who reads the camera, and what went wrong, with its fix.
 
 import { arrange, byId, command, drawn, element, icon, write } from "./dom.js";
 
@@ -124,21 +124,21 @@ export class Figures {
 }
 
 /** @param {Trouble} trouble */
-function id({ at, what, mend }) {
-  return `${at} ${what} ${mend}`;
+function id({ at, what, fix }) {
+  return `${at} ${what} ${fix}`;
 }
 
 /** @param {Trouble} trouble */
-function notice({ what, mend }) {
-  return element("div", { className: "notice" }, icon("warn"), element("div", {}, element("p", {}, what), ...(mend ? [command(mend)] : [])));
+function notice({ what, fix }) {
+  return element("div", { className: "notice" }, icon("warn"), element("div", {}, element("p", {}, what), ...(fix ? [command(fix)] : [])));
 }
 
 /** @param {Trouble} trouble */
-function entry({ at, what, mend }) {
+function entry({ at, what, fix }) {
   const when = new Date(at * 1000);
   const today = when.toDateString() === new Date().toDateString();
   const time = when.toLocaleString(undefined, today ? { timeStyle: "medium" } : { dateStyle: "medium", timeStyle: "short" });
   return element("li", {},
     element("time", { dateTime: when.toISOString() }, time), element("span", { className: "tag" }, "now"),
-    element("p", {}, what), ...(mend ? [command(mend)] : []));
+    element("p", {}, what), ...(fix ? [command(fix)] : []));
 }

@@ -7,7 +7,7 @@ import { Backgrounds } from "./backgrounds.js";
 import { announce, byId, confirmed, copied, settle, toast, write } from "./dom.js";
 import { Figures } from "./figures.js";
 import { Settings } from "./settings.js";
-import { Sight } from "./sight.js";
+import { Preview } from "./preview.js";
 import { Welcome } from "./welcome.js";
 
 /** @typedef {import("./api.js").Status} Status */
@@ -36,7 +36,7 @@ let there = null;
 /** @type {Set<() => void>} */
 const waiting = new Set();
 
-const sight = new Sight(act);
+const preview = new Preview(act);
 const backgrounds = new Backgrounds(act, offer);
 const settings = new Settings(act, offer);
 const figures = new Figures();
@@ -108,7 +108,7 @@ async function beat() {
       const found = await api.status();
       figures.beat(found.live);
       take(found);
-      sight.open(); // anew, where the preview ended by itself
+      preview.open(); // anew, where the preview ended by itself
     } catch {
       // who follows the status sees it too, and says so
     }
@@ -129,8 +129,8 @@ function take(found) {
 
 /** @param {Status} found */
 function show(found) {
-  sight.show(found);
-  figures.show(found, sight.seeing);
+  preview.show(found);
+  figures.show(found, preview.seeing);
   welcome.show(found, choices);
   backgrounds.show(found);
   settings.show(found);
@@ -178,7 +178,7 @@ function arrived() {
   byId("closed").hidden = true;
   byId("lost").hidden = true;
   idle(false);
-  sight.open();
+  preview.open();
   if (!again) return;
   announce("vbgcam is there again");
   if (document.activeElement === document.body && focused?.isConnected) focused.focus();
@@ -194,7 +194,7 @@ function lost() {
   byId("lost").hidden = false;
   byId("waiting").hidden = true;
   idle(true);
-  sight.close();
+  preview.close();
   byId("lamp").className = "lamp off";
   write(byId("lamp-word"), "Not running");
   document.title = "Not running – VBG Camera";
@@ -212,7 +212,7 @@ function idle(on) {
 /** @param {Error} why */
 function shut(why) {
   there = false;
-  sight.close();
+  preview.close();
   byId("desk").hidden = byId("foot").hidden = true;
   byId("closed").hidden = false;
   write(byId("closed-why"), why.message === "code" ? "This link was used before, or is older than a minute" : why.message === "token" ? "The key of this page counts no more" : "This page has no key yet");
@@ -244,7 +244,7 @@ byId("camera-card").addEventListener("focusin", offerSoon);
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && there) offerSoon();
 });
-byId("see").addEventListener("click", () => status && figures.show(status, sight.seeing));
+byId("see").addEventListener("click", () => status && figures.show(status, preview.seeing));
 
 byId("diagnosis").addEventListener("click", async () => {
   const button = byId("diagnosis");

@@ -69,9 +69,9 @@ export class Welcome {
   /** @param {Choices | null} choices */
   virtual(choices) {
     if (choices === null) return this.step("step-virtual", "busy", "Looking for it.");
-    const { there, name, mend } = choices.virtual;
+    const { there, name, fix } = choices.virtual;
     if (there) return this.step("step-virtual", "done", `“${name}” is there.`);
-    return this.step("step-virtual", "missing", mend ? "It is not there yet. This makes it, in a terminal; this page notices when it is there." : "It is not there yet.", () => (mend ? [command(mend)] : []));
+    return this.step("step-virtual", "missing", fix ? "It is not there yet. This makes it, in a terminal; this page notices when it is there." : "It is not there yet.", () => (fix ? [command(fix)] : []));
   }
 
   /** @param {Status} status @param {Choices | null} choices */

@@ -44,8 +44,8 @@ def write(results: Results, look: Look, target: Path) -> list[Path]:
             with whole(path) as part:
                 part.write_text(text, encoding="utf-8")
         except OSError as exc:
-            mend = f"mkdir -p {shlex.quote(str(path.parent))}" if isinstance(exc, FileNotFoundError) else ""
-            raise OutputError(f"{path}: the page could not be written: {exc.strerror}", mend=mend) from exc
+            fix = f"mkdir -p {shlex.quote(str(path.parent))}" if isinstance(exc, FileNotFoundError) else ""
+            raise OutputError(f"{path}: the page could not be written: {exc.strerror}", fix=fix) from exc
     return [path for path, _ in made]
 
 

@@ -1,6 +1,6 @@
 """What is made of frame and mask, and what stands behind: both may change while the chain runs.
 
-A `Scene` is one snapshot that the compositor takes for each picture. A new one is ready when it is laid there, its
+The compositor takes one `SceneSnapshot` for each picture. A new one is ready when it is laid there, its
 background's first picture decoded, so that no picture waits for a change and the old scene is shown until then.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from vbgcam.background import Background
 from vbgcam.core.errors import BackgroundError
 from vbgcam.core.frames import Backdrop
-from vbgcam.core.options import NONE, Steps
+from vbgcam.core.options import NONE, MaskOptions
 from vbgcam.core.policy import Limits
 from vbgcam.live.sync import Asked
 from vbgcam.render.composer import Behind, Blur, Key
@@ -37,7 +37,7 @@ class Look:
     key: Key | None = None
     light: float = 0.0
     hard: bool = False
-    steps: Steps = NONE
+    steps: MaskOptions = NONE
     pairing: Asked = "auto"
 
     @property
@@ -46,7 +46,7 @@ class Look:
         return self.steps.crop and not self.hard
 
 
-class Scenery:
+class BackgroundPlayer:
     """A background on show. One that moves is decoded by a worker of its own, so that the compositor never waits for a
     film; that worker closes it."""
 
@@ -103,9 +103,9 @@ class Scenery:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class SceneSnapshot:
     look: Look
-    scenery: Scenery
+    player: BackgroundPlayer
 
     def behind(self) -> Behind:
-        return self.look.blur or self.scenery.backdrop()
+        return self.look.blur or self.player.backdrop()

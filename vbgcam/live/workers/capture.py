@@ -15,7 +15,7 @@ from vbgcam.core.frames import RawFrame, Size
 from vbgcam.core.policy import Why
 from vbgcam.live import pace
 from vbgcam.live.slots import Slot
-from vbgcam.live.state import Board
+from vbgcam.live.state import ChainState
 from vbgcam.live.stats import Stats
 from vbgcam.pixels.convert import fit
 
@@ -37,7 +37,7 @@ class Capture:
     size: Size
     fps: float
     retry: bool
-    board: Board
+    state: ChainState
     stats: Stats
     to_compose: Slot[RawFrame]
     to_segment: Slot[RawFrame]
@@ -72,47 +72,47 @@ class Capture:
                     log.warning("%s", exc)
                 else:
                     if ended:
-                        self.board.source_ended = True
+                        self.state.source_ended = True
                         self.to_compose.close()
                         return
                     if not self._changing():
-                        self.board.camera_trouble = Why.IDLE
+                        self.state.camera_trouble = Why.IDLE
                         log.info("the camera is off: %s", self._why_off())
                 finally:
-                    self.board.filming_since = None
+                    self.state.filming_since = None
                     self.source.close()
                     self.stats.dropped(self.source.dropped())
-                if self.board.stop.is_set():
+                if self.state.stop.is_set():
                     return
                 if self._over:
                     self._over = False
                     self._wait(math.inf)
         except VbgcamError as exc:
-            self.board.fail(exc)
+            self.state.fail(exc)
 
     def _changing(self) -> bool:
         return self._next is not None
 
     def _why_off(self) -> str:
-        return "paused" if self.board.demand.paused else "nobody is watching"
+        return "paused" if self.state.demand.paused else "nobody is watching"
 
     def _lost(self, error: CameraError) -> None:
         """The cover is on air until there are frames again. Raises the error where that is not tried."""
-        self.board.camera_trouble = Why.CAMERA
+        self.state.camera_trouble = Why.CAMERA
         if not self.retry and not self._changing():
             raise error
-        self.board.last_problem, self._problem = error, str(error)
+        self.state.last_problem, self._problem = error, str(error)
         self.stats.fact(problem=self._problem)
 
     def _wanted(self) -> bool:
         """Waits for somebody to watch; False where the session ends before."""
-        if not self.board.wanted.is_set():
-            self.board.camera_trouble = Why.IDLE
-            while not self.board.wanted.wait(0.1):
-                if self.board.stop.is_set():
+        if not self.state.wanted.is_set():
+            self.state.camera_trouble = Why.IDLE
+            while not self.state.wanted.wait(0.1):
+                if self.state.stop.is_set():
                     return False
-            self.board.camera_trouble = Why.STARTING
-        return not self.board.stop.is_set()
+            self.state.camera_trouble = Why.STARTING
+        return not self.state.stop.is_set()
 
     def _take_the_next(self) -> None:
         with self._lock:
@@ -125,21 +125,21 @@ class Capture:
         end = time.monotonic() + seconds
         while (
             not self._changing()
-            and self.board.wanted.is_set()
+            and self.state.wanted.is_set()
             and (left := end - time.monotonic()) > 0
-            and not self.board.stop.wait(min(left, _SLICE))
+            and not self.state.stop.wait(min(left, _SLICE))
         ):
             pass
 
     def _open(self) -> bool:
         said = ""
         for wait in itertools.chain(pace.RETRIES, itertools.repeat(pace.RETRIES[-1])):
-            if self.board.stop.is_set():
+            if self.state.stop.is_set():
                 return False
-            if not self.board.wanted.is_set() and not self._wanted():
+            if not self.state.wanted.is_set() and not self._wanted():
                 return False
             self._take_the_next()
-            self.board.filming_since = time.monotonic()
+            self.state.filming_since = time.monotonic()
             try:
                 got = self.source.open()
             except CameraError as exc:
@@ -147,14 +147,14 @@ class Capture:
                 if str(exc) != said:
                     said = str(exc)
                     log.warning("%s (trying again)", exc)
-                self.board.filming_since = None
+                self.state.filming_since = None
                 self._wait(min(wait, pace.DEVICE))
                 continue
             kind = f" {got.format}" if got.format else ""
             log.info("source: %s, %s at %.4g frames a second%s", got.label, got.size, got.fps, kind)
             self._gives, self._due = got.fps, None
             if got.fps > 0:
-                self.board.period = 1 / (min(got.fps, self.fps) if self._stays else got.fps)
+                self.state.period = 1 / (min(got.fps, self.fps) if self._stays else got.fps)
             self.stats.fact(
                 source_name=got.label,
                 source_format=got.format,
@@ -167,31 +167,31 @@ class Capture:
     def _read(self, epoch: int) -> bool:
         """Until the source has ended (True), or nobody watches any more or another source is to be opened (False)."""
         for number in itertools.count():
-            if self.board.stop.is_set():
+            if self.state.stop.is_set():
                 return True
-            if not self.board.wanted.is_set() or self._changing():
+            if not self.state.wanted.is_set() or self._changing():
                 return False
-            self.board.filming_since = time.monotonic()
+            self.state.filming_since = time.monotonic()
             captured = self.source.read()
-            self.board.filming_since = None
+            self.state.filming_since = None
             if captured is None:
                 if self._changing():
                     return False
-                if self._stays and not self.board.stop.is_set():
+                if self._stays and not self.state.stop.is_set():
                     # Begun anew when somebody watches anew, and not at once: the call would see it again and again.
                     self._over = True
-                    raise CameraError("the source has ended", mend="choose another: `vbgcam camera ...`")
+                    raise CameraError("the source has ended", fix="choose another: `vbgcam camera ...`")
                 if not self.source.clocked:
                     self._wait_for_the_compositor()
                 return True
             if self._is_surplus(captured.captured_at):
                 continue
             frame = RawFrame(fit(captured.planes, self.size).frozen(), captured.captured_at, epoch, number)
-            self.board.camera_trouble = None
+            self.state.camera_trouble = None
             if self._problem:
                 if self.stats.get("state") == "on air":
                     # It was lost for a moment: no cover went out that a picture could follow.
-                    self.stats.mended(self._problem)
+                    self.stats.fixed(self._problem)
                 self._problem = ""
             if not self.source.clocked:
                 self._wait_for_the_compositor()
@@ -213,5 +213,5 @@ class Capture:
 
     def _wait_for_the_compositor(self) -> None:
         """Until the frame before is out: only then may the network's slot be written again."""
-        while not self.to_compose.wait_taken(0.1) and not self.board.stop.is_set():
+        while not self.to_compose.wait_taken(0.1) and not self.state.stop.is_set():
             pass

@@ -19,16 +19,16 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from vbgcam.core.errors import OutputError
-from vbgcam.core.frames import Mask, RawFrame, SafeFrame, Sighting, read_only
+from vbgcam.core.frames import Mask, Prediction, RawFrame, SafeFrame, read_only
 from vbgcam.core.policy import Compose, Cover, Decision, Situation, Why, decide
 from vbgcam.live import pace
 from vbgcam.live.slots import Slot
-from vbgcam.live.state import Board, Shown
+from vbgcam.live.state import ChainState, Shown
 from vbgcam.live.stats import Stats
 from vbgcam.live.sync import patience
-from vbgcam.live.workers.background import Look, Scene
+from vbgcam.live.workers.background import Look, SceneSnapshot
 from vbgcam.live.workers.readers import Always
-from vbgcam.mask import Present
+from vbgcam.mask import MaskTracker
 from vbgcam.mask.plain import full
 from vbgcam.output import Output
 from vbgcam.render.composer import Composer
@@ -50,30 +50,30 @@ class Compositor:
     output: Output
     composer: Composer
     fps: float
-    board: Board
+    state: ChainState
     stats: Stats
     clocked: bool
     frames: Slot[RawFrame]
-    masks: Slot[Sighting]
+    masks: Slot[Prediction]
     comes_back: bool = False
     on_demand: bool = False
     missing: OutputError | None = None
     newest: RawFrame | None = None
     failures: int = 0
-    present: Present = field(init=False)
-    _scene: Scene = field(init=False)
+    tracker: MaskTracker = field(init=False)
+    _scene: SceneSnapshot = field(init=False)
     _on_air: Compose | None = None
 
     def __post_init__(self) -> None:
-        self._scene = self.board.scene
-        self.present = Present(self._scene.look.steps, hard=self._scene.look.hard)
+        self._scene = self.state.scene
+        self.tracker = MaskTracker(self._scene.look.steps, hard=self._scene.look.hard)
         self._dress(self._scene.look)
 
     def run(self) -> None:
         try:
             if self.missing is not None:
                 self._wait_for_the_output(self.missing)
-            while not self.board.stop.is_set():
+            while not self.state.stop.is_set():
                 try:
                     self._send_until_stopped()
                 except OutputError as exc:
@@ -81,35 +81,35 @@ class Compositor:
                         raise
                     self._wait_for_the_output(exc)
         except OutputError as exc:
-            self.board.fail(exc)
+            self.state.fail(exc)
         finally:
             try:
                 self.output.close()
             except OutputError as exc:
-                self.board.fail(exc)
+                self.state.fail(exc)
 
     def _wait_for_the_output(self, error: OutputError) -> None:
         """The device has gone (its module was loaded anew, say): it is opened again as soon as that can be, and begins
         with the cover."""
         said = ""
         for wait in itertools.chain(pace.RETRIES, itertools.repeat(pace.RETRIES[-1])):
-            self.board.beat = time.monotonic()
+            self.state.beat = time.monotonic()
             if self.on_demand:
-                self.board.audiences.put(None)
+                self.state.reader_monitors.put(None)
             if str(error) != said:
                 said = str(error)
                 log.warning("%s (trying again)", error)
-            self.board.last_problem = error
+            self.state.last_problem = error
             self.stats.fact(state="no output", why=str(Why.OUTPUT), problem=str(error))
             try:
                 self.output.close()
-                if self.board.stop.wait(min(wait, pace.DEVICE)):
-                    self.board.fail(error)
+                if self.state.stop.wait(min(wait, pace.DEVICE)):
+                    self.state.fail(error)
                     return
                 self.output.open()
-                self.output.send(self.composer.cover(self.board.scene.scenery.backdrop()), time.monotonic())
+                self.output.send(self.composer.cover(self.state.scene.player.backdrop()), time.monotonic())
                 if self.on_demand:
-                    self.board.audiences.put(self.output.audience() or Always())
+                    self.state.reader_monitors.put(self.output.reader_monitor() or Always())
             except OutputError as exc:
                 error = exc
                 continue
@@ -120,19 +120,19 @@ class Compositor:
     def _send_until_stopped(self) -> None:
         period = 1 / self.fps
         due, said = time.monotonic(), ""
-        while not self.board.stop.is_set():
-            self.board.beat = time.monotonic()
+        while not self.state.stop.is_set():
+            self.state.beat = time.monotonic()
             frame = self._next_frame(max(0.0, due - time.monotonic()))
             if frame is not None:
                 self.newest = frame
                 self._wait_for_its_mask(frame)
-            elif self.board.source_ended and not self.frames.fresh():
-                self.board.stop.set()
-            if self.board.stop.is_set():
+            elif self.state.source_ended and not self.frames.fresh():
+                self.state.stop.set()
+            if self.state.stop.is_set():
                 return
             self._look_up()
             said = self._send(frame, said)
-            self.board.rounds += 1
+            self.state.rounds += 1
             if frame is not None and not self.clocked:
                 self.frames.done()
             now = time.monotonic()
@@ -144,18 +144,18 @@ class Compositor:
     def _next_at_last(self, period: float) -> float:
         """Seconds until something goes out, whatever the camera does. One that gives frames is the clock, and this
         matters only when it stalls; one that is slower than the output has its pictures doubled."""
-        return period if self.board.period > _SLOWER * period else max(pace.STALLED, 3 * period)
+        return period if self.state.period > _SLOWER * period else max(pace.STALLED, 3 * period)
 
     def _idle(self) -> bool:
-        return self.board.camera_trouble is Why.IDLE and not self.board.demand.read
+        return self.state.camera_trouble is Why.IDLE and not self.state.demand.read
 
     def _look_up(self) -> None:
         """What is to be shown from now on."""
-        before, self._scene = self._scene, self.board.scene
+        before, self._scene = self._scene, self.state.scene
         if before.look is not self._scene.look:
             self._dress(self._scene.look)
             if (before.look.steps, before.look.hard) != (self._scene.look.steps, self._scene.look.hard):
-                self.present = Present(self._scene.look.steps, hard=self._scene.look.hard)
+                self.tracker = MaskTracker(self._scene.look.steps, hard=self._scene.look.hard)
 
     def _dress(self, look: Look) -> None:
         self.composer.mirror, self.composer.key, self.composer.light = look.mirror, look.key, look.light
@@ -165,29 +165,29 @@ class Compositor:
         if self.clocked:
             return self.frames.take(timeout)
         if self._loading():
-            self.board.stop.wait(timeout)
+            self.state.stop.wait(timeout)
             timeout = 0.0
         return None if self._loading() else self.frames.take(timeout, done=False)
 
     def _loading(self) -> bool:
-        return self._network_trouble(self.board.scene.look) is Why.LOADING
+        return self._network_trouble(self.state.scene.look) is Why.LOADING
 
     def _network_trouble(self, look: Look) -> Why | None:
         """What keeps masks from coming, where they are needed."""
-        return None if look.plain else self.board.model_trouble
+        return None if look.plain else self.state.model_trouble
 
     def _wait_for_its_mask(self, frame: RawFrame) -> None:
         """Where frames and masks are paired exactly: until the frame's own mask is there, or a newer frame or mask, or
         the frame's patience is at its end, or the network failed."""
-        board = self.board
-        if board.paired != "exact" or board.model_trouble is not None or board.scene.look.plain:
+        state = self.state
+        if state.paired != "exact" or state.model_trouble is not None or state.scene.look.plain:
             return
         now = time.monotonic()
-        until = frame.captured_at + patience(board.period, board.compose) if self.clocked else now + pace.UNHURRIED
+        until = frame.captured_at + patience(state.period, state.compose) if self.clocked else now + pace.UNHURRIED
 
-        def enough(mask: Sighting | None) -> bool:
+        def enough(mask: Prediction | None) -> bool:
             own = mask is not None and mask.epoch == frame.epoch and mask.captured_at >= frame.captured_at
-            return own or (self.clocked and self.frames.fresh()) or board.model_trouble is not None
+            return own or (self.clocked and self.frames.fresh()) or state.model_trouble is not None
 
         self.masks.wait(enough, max(0.0, until - now))
 
@@ -200,18 +200,18 @@ class Compositor:
             frame, mask, picture = made
             self.output.send(picture, time.monotonic())
             now = time.monotonic()
-            self.board.compose += _NEW_SHARE * (now - started - self.board.compose)
+            self.state.compose += _NEW_SHARE * (now - started - self.state.compose)
             latency = now - frame.captured_at if frame is fresh else None
             self.stats.sent(now, latency, frame.captured_at - mask.captured_at)
             why = ""
         else:
-            picture, mask = self.composer.cover(self._scene.scenery.backdrop()), None
+            picture, mask = self.composer.cover(self._scene.player.backdrop()), None
             self.output.send(picture, time.monotonic())
             self.stats.sent(time.monotonic(), None, None)
             why = str(decision.why if isinstance(decision, Cover) else made)
             self._on_air = None
-        before = self.board.shown
-        self.board.shown = Shown(before.number + 1 if before else 1, picture, mask, self._scene.look.mirror)
+        before = self.state.shown
+        self.state.shown = Shown(before.number + 1 if before else 1, picture, mask, self._scene.look.mirror)
         if why != said:
             log.info("on the cover: %s" if why else "on air%s", why)
             if not why:
@@ -220,9 +220,9 @@ class Compositor:
         return why
 
     def _decided(self, now: float) -> Decision:
-        board, look = self.board, self._scene.look
-        trouble = board.camera_trouble or self._network_trouble(look)
-        if trouble is Why.IDLE and board.wanted.is_set():
+        state, look = self.state, self._scene.look
+        trouble = state.camera_trouble or self._network_trouble(look)
+        if trouble is Why.IDLE and state.wanted.is_set():
             trouble = Why.STARTING  # the camera is about to be opened
         seen = self.masks.peek()
         if look.plain:
@@ -232,10 +232,10 @@ class Compositor:
             self.newest = seen.frame
         # A frame that waited for its reader is not stale.
         limits = look.limits if self.clocked else replace(look.limits, frame_age=math.inf)
-        situation = Situation(self.newest, seen, trouble, paused=board.demand.paused)
+        situation = Situation(self.newest, seen, trouble, paused=state.demand.paused)
         decision = decide(situation, now, limits)
         if decision == Cover(Why.OTHER_EPOCH) and self._on_air is not None and not look.plain:
-            stays = Situation(self._on_air.frame, self._on_air.mask, trouble, paused=board.demand.paused)
+            stays = Situation(self._on_air.frame, self._on_air.mask, trouble, paused=state.demand.paused)
             if isinstance(still := decide(stays, now, limits), Compose):
                 return still
         return decision
@@ -254,7 +254,7 @@ class Compositor:
                 log.debug("composing failed", exc_info=True)
             if self.failures > pace.GIVE_UP:
                 raise
-            self.present.reset()
+            self.tracker.reset()
             return Why.ERROR
         self.failures = 0
         self._on_air = None if self._scene.look.plain else decision
@@ -262,12 +262,12 @@ class Compositor:
 
     def _mask(self, decision: Compose) -> Mask | None:
         """The mask of the frame that is shown; the network is told where it has the person."""
-        present, frame = self.present, decision.frame
+        tracker, frame = self.tracker, decision.frame
         if self._scene.look.plain:
             return full(decision.mask.alpha, frame, frame.captured_at)
-        mask = present.mask(frame, decision.mask)
-        if self.board.looks is not None:
-            self.board.looks.seen(frame.epoch, present.box, elsewhere=present.elsewhere)
+        mask = tracker.mask(frame, decision.mask)
+        if self.state.looks is not None:
+            self.state.looks.update_roi(frame.epoch, tracker.box, elsewhere=tracker.elsewhere)
         return mask
 
 
@@ -275,6 +275,6 @@ def _follows(frame: RawFrame, other: RawFrame) -> bool:
     return frame.epoch == other.epoch and frame.number > other.number
 
 
-def _all_of(frame: RawFrame) -> Sighting:
+def _all_of(frame: RawFrame) -> Prediction:
     """The room as it is: everything is shown. Made only where a person asked for it by name."""
-    return Sighting(frame, read_only(np.full((1, 1), 255, np.uint8)), exact=True)
+    return Prediction(frame, read_only(np.full((1, 1), 255, np.uint8)), exact=True)

@@ -16,16 +16,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from vbgcam.core.errors import ModelError, VbgcamError
-from vbgcam.core.frames import RawFrame, Sighting
+from vbgcam.core.frames import Prediction, RawFrame
 from vbgcam.core.policy import Why
 from vbgcam.live import pace
-from vbgcam.live.input_size import Sizing, in_words
+from vbgcam.live.input_size import InputSizeController, in_words
 from vbgcam.live.slots import Slot
-from vbgcam.live.state import Board
+from vbgcam.live.state import ChainState
 from vbgcam.live.stats import Stats
 from vbgcam.live.sync import RESERVE, Asked, Pairing, patience
 from vbgcam.live.workers.background import Look
-from vbgcam.mask import Looks
+from vbgcam.mask import RoiSegmenter
 from vbgcam.mask import warm_up as warm_up_mask
 from vbgcam.render.composer import warm_up as warm_up_compose
 from vbgcam.segment import Progress, Segmenter
@@ -43,12 +43,12 @@ _SLICE = 0.05
 _PAIRED = {"exact": "each frame goes out with its own mask", "newest": "each frame takes the newest mask"}
 
 
-class Stopped(Exception):  # noqa: N818  # it is no error
+class StopRequested(Exception):  # noqa: N818  # it is no error
     """Breaks off a download when the session ends."""
 
 
 @contextlib.contextmanager
-def uncollected() -> Iterator[None]:
+def without_garbage_collection() -> Iterator[None]:
     """Without garbage collection, and what was made meanwhile is never looked through again. While torch is imported,
     half a million objects, the collector stopped all threads for 30 to 130 ms, four or five times; later it would for
     150 ms each time. None of it is garbage."""
@@ -82,10 +82,10 @@ class Inference:
     network: Network
     unload_after: float
     exact: bool
-    board: Board
+    state: ChainState
     stats: Stats
     frames: Slot[RawFrame]
-    masks: Slot[Sighting]
+    masks: Slot[Prediction]
     loads: Callable[[Inference, object], None]
     stays_out: Callable[[Inference, str], None]
     takes_over: Callable[[Inference], bool] | None = None
@@ -106,7 +106,7 @@ class Inference:
             while not self._ended():
                 if self._one():
                     self._wait_unloaded()
-        except Stopped:
+        except StopRequested:
             return
         except Exception as exc:
             if self.retired.is_set():
@@ -120,7 +120,7 @@ class Inference:
                 self._failed(exc)
                 log.warning("%s (on the cover until another network is chosen)", exc)
             elif isinstance(exc, VbgcamError):
-                self.board.fail(exc)
+                self.state.fail(exc)
             else:
                 raise
         finally:
@@ -132,7 +132,9 @@ class Inference:
         segmenter = self._build()
         if segmenter is None:
             return False
-        sizing = Sizing(segmenter, self.board.scene.look.limits.mask_age) if self.network.size_auto else None
+        sizing = (
+            InputSizeController(segmenter, self.state.scene.look.limits.mask_age) if self.network.size_auto else None
+        )
         try:
             if not self._begins(segmenter):
                 return False
@@ -141,18 +143,18 @@ class Inference:
             if sizing is not None:
                 sizing.end()
             segmenter.close()
-            if not self.board.stop.is_set():  # at the end all of it goes anyway, and the session does not wait for long
+            if not self.state.stop.is_set():  # at the end all of it goes anyway, and the session does not wait for long
                 if self.takes_over is None and not self.retired.is_set():
-                    self.board.looks = None
-                self.board.litter = True
+                    self.state.looks = None
+                self.state.uncollected_network = True
                 self._tidy_when_idle()
 
     def _tidy_when_idle(self) -> None:
         """Gives back what networks that have ended left in circles. It stops all threads for a fifth of a second, so it
         waits until nobody watches."""
-        if not self.board.litter or self.board.wanted.is_set():
+        if not self.state.uncollected_network or self.state.wanted.is_set():
             return
-        self.board.litter = False
+        self.state.uncollected_network = False
         # Frozen when it was built, so that no collection would ever find its circles.
         gc.unfreeze()
         gc.collect()
@@ -166,7 +168,7 @@ class Inference:
             frame = self.frames.peek()
             if frame is not None:
                 # The first frame takes the longest: libraries choose and compile for its size.
-                Looks(segmenter, crop=False).sight(frame)
+                RoiSegmenter(segmenter, crop=False).predict(frame)
                 segmenter.reset()
             if self.retired.is_set() or not self.takes_over(self):
                 return False
@@ -181,29 +183,29 @@ class Inference:
 
     def _unhindered(self) -> None:
         """What hindered it is no trouble any more; of the network that works, a picture on air says so."""
-        self.stats.mended(self._hindered)
+        self.stats.fixed(self._hindered)
 
     def _ended(self) -> bool:
         """The session has, or another inference stands in this one's place, which must touch the board no more."""
-        return self.board.stop.is_set() or self.retired.is_set()
+        return self.state.stop.is_set() or self.retired.is_set()
 
     def _failed(self, error: VbgcamError) -> None:
         """The cover is on air until a mask comes again."""
-        self.board.model_trouble = Why.MODEL
-        self.board.last_problem = error
+        self.state.model_trouble = Why.MODEL
+        self.state.last_problem = error
         self.stats.fact(problem=str(error))
         self.masks.clear()
 
     def _needed(self) -> bool:
         """Whether masks are: not where the room is shown as it is. Waits while they are not."""
-        while self.board.scene.look.plain and not self._ended():
-            self.board.stop.wait(_SLICE)
+        while self.state.scene.look.plain and not self._ended():
+            self.state.stop.wait(_SLICE)
         return not self._ended()
 
     def _build(self) -> Segmenter | None:
         if self.takes_over is None and not self._needed():
             return None
-        with uncollected():
+        with without_garbage_collection():
             warm_up_compose()
             warm_up_mask()
         network = self.network
@@ -216,19 +218,19 @@ class Inference:
                     log.warning("the network fails again and again: a lighter one takes its place")
                     build = network.lighter
                 self.loads(self, {"model": network.name, "done": None, "total": None})
-                with uncollected():
+                with without_garbage_collection():
                     return build(self._progress())
             except ModelError as exc:
                 if not exc.retry or self.retired.is_set():
                     raise
                 if self.takes_over is None:
-                    self.board.model_trouble = Why.MODEL
-                    self.board.last_problem = exc
+                    self.state.model_trouble = Why.MODEL
+                    self.state.last_problem = exc
                 else:
                     self._hindered = str(exc)
                 self.stats.fact(problem=str(exc))
                 log.warning("%s (%s; trying again in %.0f s)", exc, self._meanwhile(), wait)
-                if self.board.stop.wait(wait) or self.retired.is_set():
+                if self.state.stop.wait(wait) or self.retired.is_set():
                     return None
         return None
 
@@ -237,20 +239,20 @@ class Inference:
 
     def _asked(self) -> Asked:
         """A source that waits for its reader loses nothing by it."""
-        asked = self.board.scene.look.pairing
+        asked = self.state.scene.look.pairing
         return "exact" if asked == "auto" and self.exact else asked
 
-    def _infer(self, segmenter: Segmenter, sizing: Sizing | None) -> bool:
+    def _infer(self, segmenter: Segmenter, sizing: InputSizeController | None) -> bool:
         """Until the end, or the network has to be built anew (False), or nobody has needed it for long (True)."""
         epoch, troubles = -1, 0
         seen: object = None
-        look = self.board.scene.look
-        looks = self.board.looks = Looks(segmenter, crop=look.crop)
+        look = self.state.scene.look
+        looks = self.state.looks = RoiSegmenter(segmenter, crop=look.crop)
         used = time.monotonic()
         while not self._ended():
-            before, look = look, self.board.scene.look
+            before, look = look, self.state.scene.look
             if look.crop != before.crop:
-                looks = self.board.looks = Looks(segmenter, crop=look.crop)
+                looks = self.state.looks = RoiSegmenter(segmenter, crop=look.crop)
             if self.pairing.asked != self._asked():
                 self.pairing = Pairing(self._asked())
                 self._paired()
@@ -259,7 +261,7 @@ class Inference:
                 return False
             if frame is None:
                 self._tidy_when_idle()
-                if self.board.wanted.is_set() and not look.plain:
+                if self.state.wanted.is_set() and not look.plain:
                     used = time.monotonic()
                 elif time.monotonic() - used > self.unload_after:
                     return True
@@ -267,9 +269,9 @@ class Inference:
             if frame.epoch != epoch:
                 looks.reset()
                 epoch = frame.epoch
-            started = self.board.inferring_since = time.monotonic()
+            started = self.state.inferring_since = time.monotonic()
             try:
-                mask = looks.sight(frame)
+                mask = looks.predict(frame)
             except Exception as exc:  # whatever a network's library raises: it is as broken as by its own errors
                 if self.retired.is_set():
                     return False
@@ -279,17 +281,17 @@ class Inference:
                 continue
             finally:
                 if not self.retired.is_set():
-                    self.board.inferring_since = None
+                    self.state.inferring_since = None
             if self.retired.is_set():
                 return False
             troubles = self.failures = 0
-            self.board.model_trouble = None
+            self.state.model_trouble = None
             self.masks.put(mask)
             now = time.monotonic()
             self.stats.inferred(now - started)
             if seen != (seen := (segmenter.input, segmenter.device, segmenter.precision)):
                 self.stats.fact(input=in_words(seen[0]), device=seen[1], precision=seen[2])
-            within = patience(self.board.period, self.board.compose)
+            within = patience(self.state.period, self.state.compose)
             if self.pairing.ready(now - frame.captured_at, within):
                 self._paired()
             if sizing is not None:
@@ -299,7 +301,7 @@ class Inference:
     def _frame(self, look: Look, *, first: bool) -> RawFrame | None:
         """The next one to look at; None where there is none yet, or none is looked at."""
         if look.plain:
-            self.board.stop.wait(_SLICE)
+            self.state.stop.wait(_SLICE)
             return None
         frame = self.frames.take(0.1)
         if frame is None and first and self.exact:
@@ -312,32 +314,32 @@ class Inference:
         that fails at once must not be built in a circle. Raises the error where that was done too often."""
         self._failed(_as_model_error(exc))
         if troubles == 1:
-            log.warning("%s", self.board.last_problem)
+            log.warning("%s", self.state.last_problem)
         if troubles < _TROUBLES:
             return False
         self.failures += 1
         if self.failures > pace.GIVE_UP:
             raise _as_model_error(exc) from exc
-        self.board.stop.wait(pace.RETRIES[min(self.failures, len(pace.RETRIES)) - 1])
+        self.state.stop.wait(pace.RETRIES[min(self.failures, len(pace.RETRIES)) - 1])
         return True
 
     def _wait_unloaded(self) -> None:
         """Until somebody watches, or the session ends."""
-        self.board.model_trouble = Why.LOADING
+        self.state.model_trouble = Why.LOADING
         self.masks.clear()
         log.info("the network is unloaded: nobody has needed it for %.0f s", self.unload_after)
-        while not self._ended() and not self.board.wanted.wait(0.1):
+        while not self._ended() and not self.state.wanted.wait(0.1):
             pass
 
     def _paired(self) -> None:
-        if self.board.paired != self.pairing.holds:
+        if self.state.paired != self.pairing.holds:
             log.info("pairing: %s", _PAIRED[self.pairing.holds])
-        self.board.paired = self.pairing.holds
+        self.state.paired = self.pairing.holds
         self.stats.fact(pairing=self.pairing.holds)
 
     def _budget(self, within: float) -> float:
         """Seconds in which a mask should be ready: for its own frame, or, where none is waited for, for the next."""
-        return RESERVE * (within if self.pairing.asked != "newest" else self.board.period)
+        return RESERVE * (within if self.pairing.asked != "newest" else self.state.period)
 
     def _progress(self) -> Progress:
         said, told = -1, -_TOLD
@@ -345,7 +347,7 @@ class Inference:
         def progress(done: int, total: int) -> None:
             nonlocal said, told
             if self._ended():
-                raise Stopped
+                raise StopRequested
             tenth = done * 10 // total if total else 0
             if done - told > _TOLD or done == total:
                 told = done

@@ -7,15 +7,15 @@ import time
 from dataclasses import dataclass
 
 from vbgcam.live import pace
-from vbgcam.live.state import Board
+from vbgcam.live.state import ChainState
 from vbgcam.live.stats import Stats
-from vbgcam.output import Audience
+from vbgcam.output import ReaderMonitor
 
 log = logging.getLogger(__name__)
 
 
 class Always:
-    """Where nobody can tell: an audience that is always there. See `vbgcam.output.Audience`."""
+    """Where nobody can tell: an audience that is always there. See `vbgcam.output.ReaderMonitor`."""
 
     def watched(self, timeout: float) -> bool:
         time.sleep(timeout)
@@ -26,21 +26,21 @@ class Always:
 
 
 @dataclass(slots=True)
-class Watch:
+class ReaderWatch:
     """Whether anybody watches: while nobody does, or there is no output at all, the camera is off. It alone uses and
     closes what the compositor lays on the board for it."""
 
-    board: Board
+    state: ChainState
     stats: Stats
-    audience: Audience | None = None
+    reader_monitor: ReaderMonitor | None = None
 
     def run(self) -> None:
         left: float | None = None
-        while not self.board.stop.is_set():
+        while not self.state.stop.is_set():
             self._take()
-            if self.audience is None:
-                self.board.stop.wait(pace.LINGER / 10)
-            if self.audience is not None and self.audience.watched(pace.IDLE_PERIOD):
+            if self.reader_monitor is None:
+                self.state.stop.wait(pace.LINGER / 10)
+            if self.reader_monitor is not None and self.reader_monitor.watched(pace.IDLE_PERIOD):
                 left = None
                 self._tell(True)
             elif left is None:
@@ -51,20 +51,20 @@ class Watch:
     def end(self) -> None:
         """After `run` and the compositor have ended: closes whatever was laid there."""
         self._take()
-        if self.audience is not None:
-            self.audience.close()
+        if self.reader_monitor is not None:
+            self.reader_monitor.close()
 
     def _take(self) -> None:
         """The newest; those before it are over."""
-        while not self.board.audiences.empty():
-            if self.audience is not None:
-                self.audience.close()
-            self.audience = self.board.audiences.get()
+        while not self.state.reader_monitors.empty():
+            if self.reader_monitor is not None:
+                self.reader_monitor.close()
+            self.reader_monitor = self.state.reader_monitors.get()
 
     def _tell(self, watched: bool) -> None:
-        if watched == self.board.demand.read:
+        if watched == self.state.demand.read:
             return
         if watched:
             log.info("somebody is watching")
-        self.board.demand.reads(watched)
+        self.state.demand.reads(watched)
         self.stats.fact(watched=watched)

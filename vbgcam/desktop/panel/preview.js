@@ -18,7 +18,7 @@ const LAMPS = {
   stopped: ["Stopped", "off"],
 };
 
-export class Sight {
+export class Preview {
   /** @param {(command: import("./api.js").Command, about: string) => Promise<boolean>} act */
   constructor(act) {
     this.act = act;
