@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.desks import until
-from tests.desktop import ROOT, skip_without
+from tests.support.desks import until
+from tests.support.desktop import ROOT, skip_without
 from vbgcam.core.errors import VbgcamError
 from vbgcam.desktop import autostart
 from vbgcam.desktop.autostart import Autostart, DesktopEntry, LaunchAgent, RunKey

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.networks import left_half
+from tests.support.networks import left_half
 from vbgcam.bench import FAMILIES, SIZES, changes, frame, gil, inference, label, live, naive, parse_size, scene, stages
 from vbgcam.bench.report import terminal
 from vbgcam.bench.report.chart import Bar, Mark, bars

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.clips import SIZE, film, grey, sound_only
+from tests.support.clips import SIZE, film, grey, sound_only
 from vbgcam.camera import Negotiated, Requested, Source, open_source
 from vbgcam.camera.file import FileSource, LeaveOut, Pace, Show
 from vbgcam.core.errors import CameraError

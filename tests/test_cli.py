@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_config import TEN_MISTAKES
+from tests.test_settings_schema import TEN_MISTAKES
 from vbgcam import __version__
 from vbgcam.cli.main import main
 from vbgcam.system.logfile import log_path

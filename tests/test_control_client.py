@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.desks import controlled, until
+from tests.support.desks import controlled, until
 from vbgcam.control import auth
 from vbgcam.control import client as module
 from vbgcam.control.client import Client
@@ -32,7 +32,7 @@ Say = Callable[[socket.socket], None]
 def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A program of its own, below `folder`, with everything but a camera."""
     (folder / "run").mkdir(mode=0o700, exist_ok=True)
-    command = [sys.executable, "-m", "tests.desks", str(folder)]
+    command = [sys.executable, "-m", "tests.support.desks", str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=TOP) as process:
         try:
             assert process.stdout is not None
@@ -225,7 +225,11 @@ def test_a_program_that_quits_answers_first(tmp_path: Path) -> None:
 def test_a_second_program_names_the_first(tmp_path: Path) -> None:
     with running(tmp_path) as process:
         second = subprocess.run(
-            [sys.executable, "-m", "tests.desks", str(tmp_path)], capture_output=True, text=True, cwd=TOP, check=False
+            [sys.executable, "-m", "tests.support.desks", str(tmp_path)],
+            capture_output=True,
+            text=True,
+            cwd=TOP,
+            check=False,
         )
         assert f"vbgcam runs already (process {process.pid})" in second.stderr
         assert client_of(tmp_path).status()["pid"] == process.pid

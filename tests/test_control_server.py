@@ -29,7 +29,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.desks import Controlled, FakeDesk, controlled, picture, until
+from tests.support.desks import Controlled, FakeDesk, controlled, picture, until
 from vbgcam.control import Shot, auth, connection, messages
 from vbgcam.control import server as module
 from vbgcam.control.instance import Instance

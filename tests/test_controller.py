@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fakes import SIZE, FakeSegmenter, FakeSource
+from tests.support.fakes import SIZE, FakeSegmenter, FakeSource
 from tests.test_control_commands import JSON, VERBS
 from tests.test_live_changes import Watched
 from vbgcam import factory

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.users import wait
+from tests.support.users import wait
 from vbgcam import __version__
 from vbgcam.doctor.own import pip
 

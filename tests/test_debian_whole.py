@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.users import wait
+from tests.support.users import wait
 from vbgcam import __version__
 
 TOP = Path(__file__).resolve().parents[1]

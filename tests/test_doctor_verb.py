@@ -15,8 +15,8 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("most of what is looked at is Linux's", allow_module_level=True)
 
+from tests.support.worlds import World, device, first, healthy, the
 from tests.test_doctor import nvidia, smi
-from tests.worlds import World, device, first, healthy, the
 from vbgcam.cli.main import main
 from vbgcam.core.errors import ModelError
 from vbgcam.doctor.examine import examine

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.server import Act, Server, closed_port, serving
+from tests.support.server import Act, Server, closed_port, serving
 from vbgcam.core.errors import ModelError
 from vbgcam.segment.download import Job, download, file_sha256
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.networks import left_half
+from tests.support.networks import left_half
 
 if sys.platform == "win32":
     pytest.skip("there is no SIGTERM", allow_module_level=True)

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.clips import film, rooms
-from tests.fakes import FakeSegmenter, person_at
-from tests.networks import left_half
+from tests.support.clips import film, rooms
+from tests.support.fakes import FakeSegmenter, person_at
+from tests.support.networks import left_half
 from tests.test_coco import Maker, answer, maker, plain
 from tests.test_evaluate_clip import masks
 from vbgcam.cli import main

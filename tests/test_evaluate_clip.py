@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.clips import SIZE, film, rooms
-from tests.fakes import FakeSegmenter, person_at, room_with_person
+from tests.support.clips import SIZE, film, rooms
+from tests.support.fakes import FakeSegmenter, person_at, room_with_person
 from vbgcam.core.errors import MediaError, ModelError
 from vbgcam.core.frames import Prediction, RawFrame, Size
 from vbgcam.core.policy import Limits

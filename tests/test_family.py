@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes import room_with_person
+from tests.support.fakes import room_with_person
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import U8, Planes, RawFrame, Size
 from vbgcam.segment import Probability

@@ -25,7 +25,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.clips import film
+from tests.support.clips import film
 from vbgcam.background import gallery as module
 from vbgcam.background.drawn import DRAWN
 from vbgcam.background.files import open_file

@@ -23,8 +23,8 @@ import pytest
 from onnx import helper
 from PIL import Image
 
-from tests.hostile import KINDS
-from tests.networks import save
+from tests.support.hostile import KINDS
+from tests.support.networks import save
 from vbgcam.core.errors import ConfigError, MediaError, ModelError
 from vbgcam.media import images, toml_reader
 from vbgcam.segment import Options, bounded
@@ -50,7 +50,7 @@ CASES: dict[str, tuple[int, int]] = {
 def test_whatever_the_bytes_only_the_programs_own_errors_come_out_in_bounded_memory(kind: str, tmp_path: Path) -> None:
     count, most = CASES[kind]
     times = int(os.environ.get("VBGCAM_FUZZ", "1"))
-    command = [sys.executable, "-m", "tests.hostile", kind, str(times), str(count * times), str(tmp_path)]
+    command = [sys.executable, "-m", "tests.support.hostile", kind, str(times), str(count * times), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280 * times, check=False)
     last = (tmp_path / "number").read_text() if (tmp_path / "number").exists() else "none"
     assert done.returncode == 0, f"case {last} of seed {times} ended the process:\n{done.stderr[-3000:]}"

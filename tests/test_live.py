@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.fakes import SIZE, FakeBackground, FakeOutput, FakeSegmenter, FakeSource, room_with_person
+from tests.support.fakes import SIZE, FakeBackground, FakeOutput, FakeSegmenter, FakeSource, room_with_person
 from vbgcam.camera import Captured
 from vbgcam.core.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
 from vbgcam.core.frames import RawFrame

@@ -15,7 +15,7 @@ from typing import NoReturn
 import numpy as np
 import pytest
 
-from tests.fakes import (
+from tests.support.fakes import (
     BEHIND,
     PERSON,
     SECRET,

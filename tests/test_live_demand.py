@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.fakes import FakeAudience, FakeOutput, FakeSegmenter, FakeSource
+from tests.support.fakes import FakeAudience, FakeOutput, FakeSegmenter, FakeSource
 from tests.test_live import PATIENCE, Reached, forever, plan
 from vbgcam.camera import Captured
 from vbgcam.core.errors import CameraError, ModelError, OutputError

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.fakes import FakeSegmenter
+from tests.support.fakes import FakeSegmenter
 from tests.test_mask_scenes import BALANCED, FORGETFUL, RATE, TAKES, Shot, coarse
 from vbgcam.core.frames import U8, Mask, Planes, RawFrame, Size, read_only
 from vbgcam.core.options import MaskOptions

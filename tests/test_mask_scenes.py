@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.fakes import FakeSegmenter
+from tests.support.fakes import FakeSegmenter
 from vbgcam.camera import drawn
 from vbgcam.camera.drawn.grain import add_grain
 from vbgcam.core.frames import U8, Mask, Planes, RawFrame, Size, read_only

@@ -16,8 +16,8 @@ import pytest
 import torch
 import torchvision
 
-from tests import networks
-from tests.server import Server, closed_port, serving
+from tests.support import networks
+from tests.support.server import Server, closed_port, serving
 from vbgcam.core.errors import ConfigError, ModelError
 from vbgcam.core.frames import Planes, RawFrame, Size
 from vbgcam.core.specs import TORCHVISION_MODELS, ModelSpec

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.fakes import BEHIND, FakeBackground, FakeSegmenter
+from tests.support.fakes import BEHIND, FakeBackground, FakeSegmenter
 from vbgcam.background import Background
 from vbgcam.core.errors import BackgroundError, ConfigError, MediaError, ModelError
 from vbgcam.core.frames import U8, Planes, RawFrame, Size

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from av.stream import Stream
 
-from tests.clips import SIZE, corners, film, frame_times, grey, luma, packets, rooms
-from tests.fakes import BEHIND, PERSON, SECRET, FakeBackground, FakeSegmenter, person_at
+from tests.support.clips import SIZE, corners, film, frame_times, grey, luma, packets, rooms
+from tests.support.fakes import BEHIND, PERSON, SECRET, FakeBackground, FakeSegmenter, person_at
 from vbgcam.core.errors import BackgroundError, ConfigError, MediaError, ModelError, OutputError
 from vbgcam.core.frames import RawFrame, Size
 from vbgcam.media.video_reader import VideoReader
@@ -460,7 +460,7 @@ _MEMORY = """
 import resource, sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
-from tests.fakes import FakeBackground, FakeSegmenter
+from tests.support.fakes import FakeBackground, FakeSegmenter
 from vbgcam.offline.videos import Look, convert
 
 folder = Path({folder!r})

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.clips import frame_times
+from tests.support.clips import frame_times
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Backdrop, Planes, SafeFrame, Size
 from vbgcam.media.video_reader import VideoReader

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 import vbgcam.desktop
-from tests.browser import chromium
-from tests.desks import Controlled, FakeDesk, FakeEntry, FakeGallery, controlled, until
+from tests.support.browser import chromium
+from tests.support.desks import Controlled, FakeDesk, FakeEntry, FakeGallery, controlled, until
 from vbgcam.control import Shot
 from vbgcam.core.errors import ConfigError, ControlError
 

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.browser import chromium
-from tests.users import User, wait
+from tests.support.browser import chromium
+from tests.support.users import User, wait
 from vbgcam.control.client import Client
 from vbgcam.control.instance import Instance
 from vbgcam.media import images

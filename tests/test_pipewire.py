@@ -17,7 +17,7 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("PipeWire is Linux's", allow_module_level=True)
 
-from tests.pipewire_desktop import Feeder, PipeWireDesktop, skip_without, until
+from tests.support.pipewire_desktop import Feeder, PipeWireDesktop, skip_without, until
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Backdrop, Planes, SafeFrame, Size
 from vbgcam.output.both import Both

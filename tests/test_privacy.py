@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.networks import left_half
+from tests.support.networks import left_half
 from vbgcam.background.drawn import studio
 from vbgcam.core.frames import Size
 from vbgcam.media import images

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from tests import pipewire_desktop
-from tests.clips import SIZE, film, rooms
-from tests.networks import left_half
+from tests.support import pipewire_desktop
+from tests.support.clips import SIZE, film, rooms
+from tests.support.networks import left_half
+from tests.support.users import PATIENCE, User
 from tests.test_coco import Maker
 from tests.test_evaluate_clip import masks
 from tests.test_sets import made_aisegment, picture
-from tests.users import PATIENCE, User
 from vbgcam.background.drawn import studio
 from vbgcam.camera.drawn import room
 from vbgcam.control.verb import VERBS

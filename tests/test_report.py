@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.browser import chromium
+from tests.support.browser import chromium
 from vbgcam.core.errors import OutputError
 from vbgcam.evaluate import Results
 from vbgcam.evaluate.coco import VOC_NAMES

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.users import PATIENCE, User, wait
+from tests.support.users import PATIENCE, User, wait
 from vbgcam.camera.drawn import room
 from vbgcam.core.frames import Size
 from vbgcam.media import images

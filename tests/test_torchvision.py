@@ -31,7 +31,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torchvision.transforms.functional import resize
 
-from tests.server import Act, Server, closed_port, serving
+from tests.support.server import Act, Server, closed_port, serving
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import Planes, RawFrame, Size
 from vbgcam.core.specs import TORCHVISION_MODELS, ModelSpec

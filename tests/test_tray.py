@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
-from tests.desks import Controlled, controlled, picture, until
-from tests.desktop import ROOT, Desktop, Finger, Host, skip_without
+from tests.support.desks import Controlled, controlled, picture, until
+from tests.support.desktop import ROOT, Desktop, Finger, Host, skip_without
 from vbgcam.core.errors import BackgroundError
 from vbgcam.desktop import icons
 from vbgcam.desktop.tray_supervisor import AGAIN, DONE, NEVER, TraySupervisor

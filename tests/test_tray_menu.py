@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests import desks
+from tests.support import desks
 from vbgcam.desktop import menu
 from vbgcam.desktop.menu import LINE, Copy, Entry, Swatch, Thumbnail
 

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.desktop import Desktop, skip_without
-from tests.users import User, wait
+from tests.support.desktop import Desktop, skip_without
+from tests.support.users import User, wait
 from vbgcam.control.client import Client
 from vbgcam.control.instance import Instance
 from vbgcam.media import images

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.networks import left_half
+from tests.support.networks import left_half
 from vbgcam.cli.main import main
 
 BLUE = (30, 60, 210)

@@ -11,7 +11,7 @@ import pytest
 import torch
 import torchvision
 
-from tests.server import Server, closed_port, serving
+from tests.support.server import Server, closed_port, serving
 from vbgcam.core.errors import ModelError
 from vbgcam.core.specs import TORCHVISION_MODELS
 from vbgcam.segment import Options

@@ -22,9 +22,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.clips import film, rooms
-from tests.networks import left_half
-from tests.server import Server, serving
+from tests.support.clips import film, rooms
+from tests.support.networks import left_half
+from tests.support.server import Server, serving
 from vbgcam.cli.main import main
 from vbgcam.core.frames import Size
 

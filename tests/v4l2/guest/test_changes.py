@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.networks import left_half
+from tests.support.networks import left_half
 from tests.v4l2.guest.conftest import until
 from tests.v4l2.guest.test_demand import filmed
 from tests.v4l2.guest.test_endurance import HEX, LOADED, ROUNDS, SOON, judged

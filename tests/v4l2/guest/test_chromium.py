@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.networks import left_half
+from tests.support.networks import left_half
 from tests.v4l2.guest.conftest import until
 from tests.v4l2.guest.readers import BLUE
 from tests.v4l2.guest.test_demand import filmed

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.networks import left_half
+from tests.support.networks import left_half
 from tests.v4l2.guest.conftest import CAMERA, load_loopback, load_newer_loopback, unload_loopback, until
 from tests.v4l2.guest.readers import opencv, read
 from tests.v4l2.guest.test_run import VGA, VIVID, Daemon, assert_vivid, running

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.worlds import first, the
 from tests.v4l2.guest.conftest import CAMERA, load_loopback, sh, unload_loopback, until
 from tests.v4l2.guest.test_cameras import VIVID, another_reader
 from tests.v4l2.guest.test_virtualcam import NOBODY, PLAIN_PRODUCER, another_program, captures
-from tests.worlds import first, the
 from vbgcam.doctor.examine import Examination, examine
 from vbgcam.doctor.machine import Machine
 from vbgcam.output.loopback import LOAD, RELOAD

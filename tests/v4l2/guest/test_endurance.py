@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.networks import left_half
+from tests.support.networks import left_half
 from tests.v4l2.guest.conftest import UsbWebcam, load_loopback, sh, unload_loopback, until
 from tests.v4l2.guest.readers import BLUE
 from tests.v4l2.guest.test_run import HD, VGA, VIVID, Daemon, running

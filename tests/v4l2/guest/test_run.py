@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.networks import left_half
+from tests.support.networks import left_half
 from tests.v4l2.guest.conftest import UsbWebcam, until
 from tests.v4l2.guest.readers import BLUE, by_ffmpeg, by_opencv, opencv, read
 from vbgcam.core.frames import U8, Size

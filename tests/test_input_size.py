@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from tests.fakes import SIZE, FakeSegmenter, room_with_person
+from tests.support.fakes import SIZE, FakeSegmenter, room_with_person
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import RawFrame, Size
 from vbgcam.live.input_size import InputSizeController, in_words

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.clips import SIZE, corners, film, grey, rooms, sound_only
+from tests.support.clips import SIZE, corners, film, grey, rooms, sound_only
 from vbgcam.core.errors import MediaError
 from vbgcam.core.frames import U8, Size
 from vbgcam.media import video_reader

@@ -1,9 +1,8 @@
 """Files from somebody who means harm: small valid ones, damaged at random (seeded), read by the program in a process of
 its own, which tells what came out and how much memory it took.
 
-`python -m tests.hostile KIND SEED COUNT FOLDER` prints one line of JSON for each case: its number, what came out ("ok",
-or the error's class and text) and, at the end, the megabytes that the cases took beyond the valid files.
-"""
+`python -m tests.support.hostile KIND SEED COUNT FOLDER` prints one line of JSON for each case: its number, what came
+out ("ok", or the error's class and text) and, at the end, the megabytes that the cases took beyond the valid files. """
 
 from __future__ import annotations
 
@@ -241,7 +240,7 @@ def animation_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]
 
 
 def film_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
-    from tests.clips import film, rooms
+    from tests.support.clips import film, rooms
     from vbgcam.background.files import open_file
     from vbgcam.core.frames import Size
     from vbgcam.media.video_reader import VideoReader
@@ -323,7 +322,7 @@ def onnx_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
     import numpy as np
     from onnx import helper
 
-    from tests.networks import left_half, save
+    from tests.support.networks import left_half, save
     from vbgcam.segment import Options
     from vbgcam.segment.onnx import OnnxSegmenter
 

@@ -23,9 +23,9 @@ from typing import Any, Final, Self
 import pytest
 from PIL import Image
 
-from tests.desks import until
+from tests.support.desks import until
 
-ROOT: Final = Path(__file__).resolve().parents[1]
+ROOT: Final = Path(__file__).resolve().parents[2]
 
 _GTK: Final = """
 from vbgcam.desktop import toolkit
@@ -153,10 +153,10 @@ class Desktop:
 
 
 class Host:
-    """`tests.tray_host`. `icons`: what it shows; `notes`: what it was told to tell the person."""
+    """`tests.support.tray_host`. `icons`: what it shows; `notes`: what it was told to tell the person."""
 
     def __init__(self, environment: dict[str, str]) -> None:
-        command = [sys.executable, "-m", "tests.tray_host"]
+        command = [sys.executable, "-m", "tests.support.tray_host"]
         self._process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

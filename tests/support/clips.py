@@ -13,7 +13,7 @@ from av.audio.stream import AudioStream
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from tests.fakes import room_with_person
+from tests.support.fakes import room_with_person
 from vbgcam.core.frames import U8, Planes, Size
 from vbgcam.pixels.convert import to_av
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fakes import BEHIND, PERSON, SECRET, room_with_person, true_alpha
+from tests.support.fakes import BEHIND, PERSON, SECRET, room_with_person, true_alpha
 from vbgcam.core.frames import U8, Backdrop, Fringe, Mask, Planes, RawFrame, Size
 from vbgcam.pixels.convert import color_yuv
 from vbgcam.render.composer import Blur, Composer

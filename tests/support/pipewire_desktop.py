@@ -20,7 +20,7 @@ from typing import Any, Final, Self
 
 import pytest
 
-from tests.desktop import bus_settings
+from tests.support.desktop import bus_settings
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import SafeFrame, Size
 from vbgcam.output import Output

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes import FakeSegmenter
+from tests.support.fakes import FakeSegmenter
 from vbgcam.core.frames import Planes, RawFrame, Size
 from vbgcam.mask.roi import WHOLE, Box, RoiSegmenter, box_of, chosen
 from vbgcam.segment import Probability

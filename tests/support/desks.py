@@ -1,6 +1,6 @@
 """A stand-in for the running program as it is controlled. All of `ControlApi`; misbehaves on demand.
 
-    python -m tests.desks FOLDER
+    python -m tests.support.desks FOLDER
 
 is such a program, in the runtime folder FOLDER/run/vbgcam, until it is told to quit or its standard input ends. It says
 "ready" when it can be reached.
