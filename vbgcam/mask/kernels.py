@@ -34,12 +34,12 @@ _TABLE: Final = types.Array(types.uint8, 2, "C", readonly=True)
 
 
 @loop(SEEN, SEEN, SEEN, SEEN, _TABLE, MADE)
-def judge(distance: U8, prior: U8, carried: U8, update_roi: U8, table: U8, out: U8) -> None:
-    """Where the room is known (`update_roi` > 0) what `table` says for (distance, prior), elsewhere `carried`."""
+def judge(distance: U8, prior: U8, carried: U8, seen: U8, table: U8, out: U8) -> None:
+    """Where the room is known (`seen` > 0) what `table` says for (distance, prior), elsewhere `carried`."""
     for row in range(up(0), up(out.shape[0])):
         for column in range(up(0), up(out.shape[1])):
             known = table[distance[row, column], prior[row, column]]
-            out[row, column] = known if update_roi[row, column] > 0 else carried[row, column]
+            out[row, column] = known if seen[row, column] > 0 else carried[row, column]
 
 
 @loop(SEEN, SEEN, _STATE, types.uint16)
@@ -78,13 +78,13 @@ def recognise(
     same: int,
     needed: int,
     count: U8,
-    update_roi: U8,
+    seen: U8,
     rate: U8,
     sure: U8,
 ) -> None:
     """Where nobody is (`person` is 0): whether a pixel looks as its candidate (`kept_*`, 8.8), which was seen `count`
     times. `rate`, of 255: how far the candidate goes to the pixel, all the way where it is another one. `sure`: 255
-    where it has been there `needed` times, with `update_roi` set, else 0."""
+    where it has been there `needed` times, with `seen` set, else 0."""
     for row in range(up(0), up(y.shape[0])):
         for column in range(up(0), up(y.shape[1])):
             chroma = u16(
@@ -102,7 +102,7 @@ def recognise(
             count[row, column] = times
             known = u8(255) if nobody & u16(times >= needed) else u8(0)
             sure[row, column] = known
-            update_roi[row, column] = u8(update_roi[row, column] | known)
+            seen[row, column] = u8(seen[row, column] | known)
 
 
 @loop(SEEN, SEEN, SEEN, _STATE, MADE)

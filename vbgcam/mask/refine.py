@@ -40,7 +40,7 @@ _STRICTNESS: Final = 5.0
 def without_specks(alpha: U8, network: U8) -> U8:
     """Islands that the network saw nobody in, and holes that it saw the person in, are mistakes; so is what is tiny."""
     small = Size(max(1, alpha.shape[1] // 2), max(1, alpha.shape[0] // 2))
-    ours, update_roi = resized(alpha, small), resized(network, small) >= _HALF
+    ours, seen = resized(alpha, small), resized(network, small) >= _HALF
     out = alpha
     for person in (True, False):
         part = np.asarray(ours >= _HALF if person else ours < _HALF, np.uint8)
@@ -48,7 +48,7 @@ def without_specks(alpha: U8, network: U8) -> U8:
         if count == 2:  # one, and all of it
             continue
         areas = np.bincount(labels.ravel(), minlength=count)
-        agreed = np.bincount(labels[update_roi], minlength=count)
+        agreed = np.bincount(labels[seen], minlength=count)
         if person:
             wrong = (agreed < _SEEN * areas) | (areas < _SPECK * ours.size)
         else:

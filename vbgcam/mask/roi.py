@@ -241,8 +241,8 @@ class RoiSegmenter:
         if not self._segmenter.stretches:
             width = height = min(width, height)
         planes: Planes = crop(frame.planes, left, top, Size(width, height)).frozen()
-        update_roi = RawFrame(planes, frame.captured_at, frame.epoch, frame.number)
-        answer = alpha_of(self._segmenter.probability(update_roi))
+        inside = RawFrame(planes, frame.captured_at, frame.epoch, frame.number)
+        answer = alpha_of(self._segmenter.probability(inside))
         whole = grid_size(size)
         x, y = whole.width / size.width, whole.height / size.height
         columns = slice(round(left * x), max(round(left * x) + 1, round((left + width) * x)))

@@ -146,40 +146,40 @@ class RoomModel:
         """Whether there is any room to compare with, which has stood still for a while."""
         return self._known > 0 and self._trusted
 
-    def learn(self, update_roi: Grid, alpha: U8, ours: U8 | None) -> None:
+    def learn(self, seen: Grid, alpha: U8, ours: U8 | None) -> None:
         """`alpha`: the network's for that frame; `ours`: what was made of it, where it is the same frame's."""
         from vbgcam.mask import kernels
 
-        if update_roi.captured_at < self._not_before:
+        if seen.captured_at < self._not_before:
             return  # a late mask, of a frame that the light or the camera has left behind
-        interval = update_roi.captured_at - self._sighted_at
-        self._sighted_at = update_roi.captured_at
-        if update_roi.captured_at - self._learned_at < _EVERY and update_roi.captured_at >= self._learned_at:
+        interval = seen.captured_at - self._sighted_at
+        self._sighted_at = seen.captured_at
+        if seen.captured_at - self._learned_at < _EVERY and seen.captured_at >= self._learned_at:
             return
-        self._learned_at = update_roi.captured_at
+        self._learned_at = seen.captured_at
         needed = 1 if not interval < _BELIEVED else 1 + round(_BELIEVED / max(interval, _EVERY))
         person = _above(cv2.dilate(alpha, _GROWN), _FREE)
         if ours is not None:
             # Where our own, sharper mask says so too, nobody is nearer to where the network saw somebody.
             closely = cv2.max(_above(cv2.dilate(ours, _GROWN), _FREE), _above(cv2.dilate(alpha, _NEAR), _HALF))
             person = np.asarray(cv2.min(person, closely), np.uint8)
-        if update_roi.captured_at < self._forgot_at:
+        if seen.captured_at < self._forgot_at:
             # A late mask, of a frame that shows what was forgotten there.
-            late = np.where(self._forgot > update_roi.captured_at, np.uint8(255), np.uint8(0))
+            late = np.where(self._forgot > seen.captured_at, np.uint8(255), np.uint8(0))
             person = np.asarray(cv2.max(person, self._pixels(late)), np.uint8)
         person = read_only(person)
         if self._known:
-            self._doubt(update_roi, alpha)
+            self._doubt(seen, alpha)
         kept_y, kept_u, kept_v = self._kept
         kernels.recognise(
-            *(update_roi.y, update_roi.u, update_roi.v, person),
+            *(seen.y, seen.u, seen.v, person),
             *(kept_y, kept_u, kept_v),
             _SAME,
             needed,
             *(self._count, self._seen, self._rate, self._sure),
         )
         rate, sure = read_only(self._rate), read_only(self._sure)
-        for plane, kept, room in zip((update_roi.y, update_roi.u, update_roi.v), self._kept, self._room, strict=True):
+        for plane, kept, room in zip((seen.y, seen.u, seen.v), self._kept, self._room, strict=True):
             kernels.learn(plane, rate, sure, kept, room)
         self._known = cv2.countNonZero(self._seen)
         self._look_back()
@@ -189,9 +189,9 @@ class RoomModel:
         light, or forgets what does not fit. Before `judge`, and for every frame. `ours`: the mask of the frame before,
         where there is one."""
         self._trusted = not now.captured_at < self._let_go_at + self._wait
-        update_roi = self._seen[::_STEP, ::_STEP] > 0
+        seen = self._seen[::_STEP, ::_STEP] > 0
         somebody = cv2.dilate(np.ascontiguousarray(alpha[::_STEP, ::_STEP]), _NEAR)
-        free = np.asarray(somebody < _FREE // 2) & update_roi
+        free = np.asarray(somebody < _FREE // 2) & seen
         last, self._last = self._last, None
         if np.count_nonzero(free) < _FEWEST:
             return
@@ -206,7 +206,7 @@ class RoomModel:
         if np.count_nonzero(differs & free) > _UNFIT * usual.size or self._moved(now, somebody):
             self._let_go(now.captured_at)
             return
-        apart[~update_roi] = _UNKNOWN
+        apart[~seen] = _UNKNOWN
         self._last = now.captured_at, apart, self._foot
         if last is not None and ours is not None:
             person = np.asarray(cv2.max(alpha[::_STEP, ::_STEP], ours[::_STEP, ::_STEP]), np.uint8)
@@ -294,16 +294,16 @@ class RoomModel:
         from vbgcam.mask import kernels
 
         prior = read_only(np.asarray(cv2.blur(alpha, _SOFT), np.uint8))
-        apart, update_roi = distance(now, [of(plane, part) for plane in self._room]), of(self._seen, part)
+        apart, seen = distance(now, [of(plane, part) for plane in self._room]), of(self._seen, part)
         out = np.empty_like(alpha)
-        kernels.judge(apart, prior, alpha, update_roi, _table(self._foot), out)
-        return read_only(np.asarray(cv2.medianBlur(share(out, apart, self._foot, update_roi), 3), np.uint8))
+        kernels.judge(apart, prior, alpha, seen, _table(self._foot), out)
+        return read_only(np.asarray(cv2.medianBlur(share(out, apart, self._foot, seen), 3), np.uint8))
 
-    def _doubt(self, update_roi: Grid, alpha: U8) -> None:
+    def _doubt(self, seen: Grid, alpha: U8) -> None:
         """Forgets the room around what looks different over an area that the network saw nobody in, in the same frame:
         the light has changed there, or a chair was moved. Near the person, where nothing is learned, it would stand
         for the person until they move."""
-        off = self._sampled(update_roi)
+        off = self._sampled(seen)
         apart = np.abs(off[0]) + 3 * (np.abs(off[1]) + np.abs(off[2]))
         free = (cv2.dilate(np.ascontiguousarray(alpha[::_STEP, ::_STEP]), _NEAR) < _FREE) & (
             self._seen[::_STEP, ::_STEP] > 0
@@ -312,13 +312,13 @@ class RoomModel:
         wide = _above(cv2.blur(differs, (5, 5)), _AREA)
         if not wide.any():
             return
-        self._forget_at(cv2.dilate(wide, _REACH), update_roi.captured_at)
+        self._forget_at(cv2.dilate(wide, _REACH), seen.captured_at)
 
     def _sampled(self, now: Grid) -> list[NDArray[np.int16]]:
         """By how much y, u and v are more than the room's, at every `_STEP` pixels."""
         return [
-            np.subtract(update_roi[::_STEP, ::_STEP], room[::_STEP, ::_STEP], dtype=np.int16)
-            for update_roi, room in zip((now.y, now.u, now.v), self._room, strict=True)
+            np.subtract(seen[::_STEP, ::_STEP], room[::_STEP, ::_STEP], dtype=np.int16)
+            for seen, room in zip((now.y, now.u, now.v), self._room, strict=True)
         ]
 
     def _follow(self, now: Grid, sample: NDArray[np.bool_], off: list[NDArray[np.int16]]) -> bool:

@@ -124,13 +124,13 @@ class MaskTracker:
         if part is None:
             self._state = self._outline = None
             return read_only(out)
-        here, update_roi = now.part(part), of(network, part)
-        alpha = update_roi
+        here, predicted = now.part(part), of(network, part)
+        alpha = predicted
         judged = False
         if memory is not None and memory.known:
             alpha, judged = memory.judge(here, alpha, part), True
         if self._steps.edges and (judged or not own):
-            alpha = without_specks(alpha, update_roi)
+            alpha = without_specks(alpha, predicted)
         if self._steps.time:
             alpha = self._steadied(alpha, now, part)
         alpha = self._by_colour(alpha, here, part)
