@@ -70,7 +70,7 @@ def _frame(number: int, size: Size = SIZE) -> U8:
 def test_clip_alpha_and_plate_are_of_one_size_and_length() -> None:
     for path in (CLIP, ALPHA):
         with VideoReader(path) as film:
-            assert (film.size, film.rate, film.count) == (Size(1280, 720), 30, LENGTH)
+            assert (film.size, film.count, float(film.rate)) == (Size(1280, 720), LENGTH, 30)
     assert images.read(PLATE).size == Size(1280, 720)
 
 

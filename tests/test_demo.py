@@ -12,11 +12,12 @@ from vbgcam.camera.demo import PLATE, frames
 from vbgcam.cli.run import CAPTIONS, before_after
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import Backdrop, Planes, RawFrame, Size
+from vbgcam.core.options import Blur
 from vbgcam.core.specs import ModelSpec
 from vbgcam.mask import finish
 from vbgcam.media import images
 from vbgcam.pixels import convert
-from vbgcam.render.composer import Behind, Blur
+from vbgcam.render.composer import Behind
 from vbgcam.report import sheet
 from vbgcam.segment import Options, open_segmenter
 from vbgcam.segment.plate import CleanPlate

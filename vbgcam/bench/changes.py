@@ -4,6 +4,7 @@ server, as panel, tray and command line do it, while every picture that goes out
 from __future__ import annotations
 
 import itertools
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,11 +18,10 @@ from typing import Final
 import numpy as np
 
 from vbgcam import factory
-from vbgcam.background.drawn import DRAWN
-from vbgcam.background.gallery import Gallery
+from vbgcam.background.gallery import SHIPPED, Gallery
 from vbgcam.bench.base import Check, Figures
 from vbgcam.bench.sink import MemorySink
-from vbgcam.camera.drawn import room
+from vbgcam.camera.demo import PLATE
 from vbgcam.control.client import Client
 from vbgcam.control.controller import Controller
 from vbgcam.control.instance import Instance
@@ -30,7 +30,6 @@ from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import U8, SafeFrame, Size
 from vbgcam.live.session import Session
 from vbgcam.live.stats import Stats
-from vbgcam.media import images
 from vbgcam.settings import schema
 from vbgcam.settings.layered import LayeredSettings
 from vbgcam.settings.state import State
@@ -41,7 +40,6 @@ _SIZES: Final = 20
 _MINUTE: Final = 60.0
 _START: Final = 30.0
 _PICTURES: Final = 6
-_PICTURE: Final = Size(1920, 1080)
 # The corner that tells which background is shown: the presenter never comes there.
 _CORNER: Final = (slice(0, 24), slice(0, 24))
 # Levels: what blending rounds.
@@ -171,12 +169,11 @@ def _resize(client: Client, size: Size, seconds: float, stop: threading.Event) -
 @contextmanager
 def _running(folder: Path, size: Size, looker: Looker) -> Iterator[tuple[Session, Client, Controller]]:
     """The daemon on the drawn presenter, in folders of its own."""
-    plate, file = folder / "plate.png", folder / "config.toml"
-    images.write(plate, room(size))
+    file = folder / "config.toml"
     file.touch()
     with Instance(folder / "run") as place:
         state = State(folder / "state.json")
-        overrides = {"camera.source": "demo", "camera.size": str(size), "model.name": f"plate:{plate}"}
+        overrides = {"camera.source": "demo", "camera.size": str(size), "model.name": f"plate:{PLATE}"}
         layers = LayeredSettings(file, overrides, state)
         session = Session(replace(factory.plan(layers.settings), output=looker, on_demand=False), Stats())
         controller = Controller(session, layers, state, Gallery(folder / "backgrounds", folder / "thumbnails"))
@@ -194,9 +191,9 @@ def _specs(folder: Path, size: Size, looker: Looker) -> list[str]:
     """Pictures as people have them, larger than the output."""
     specs = []
     (folder / "backgrounds").mkdir()
-    for number, draw in zip(range(_PICTURES), DRAWN.values(), strict=False):
-        path = folder / "backgrounds" / f"{number}.jpg"
-        images.write(path, draw(_PICTURE))
+    for picture in sorted(SHIPPED.iterdir())[:_PICTURES]:
+        path = folder / "backgrounds" / picture.name
+        shutil.copy(picture, path)
         specs.append(str(path))
         shown = factory.backdrop(schema.changed(schema.Settings(), {"background.show": str(path)}), size)
         looker.know(shown.at(0.0).planes.y[_CORNER].astype(np.int16))

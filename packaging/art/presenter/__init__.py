@@ -51,4 +51,4 @@ def _light(size: Size) -> U8:
     x = (np.arange(size.width) + 0.5 - origin[0]) / scale
     y = (np.arange(size.height) + 0.5 - origin[1]) / scale
     level = 1 - 0.070 * np.tanh(3.2 * x)[None, :] - 0.06 * (np.clip(y, 0, 1) ** 2)[:, None] + 0.01
-    return np.rint(np.minimum(level * _LIGHT_ONE, 255)).astype(np.uint8)[..., None]
+    return np.asarray(np.rint(np.minimum(level * _LIGHT_ONE, 255))[..., None], np.uint8)
