@@ -172,6 +172,7 @@ def test_on_a_desktop_what_is_missing_is_waited_for_and_said(user: User) -> None
         "/no.png",
     ]
     with user.running(*words, env=desktop, until="trying again"):
+        wait(lambda: user.run("status").returncode == 0, "an answer")
         assert json.loads(user.says("status", "--json"))["state"] == "no output"
         wait(lambda: bool(json.loads(user.says("status", "--json"))["troubles"]), "troubles")
         assert user.says("camera", "demo") == "camera.source = demo"
@@ -182,6 +183,7 @@ def test_on_a_desktop_what_is_missing_is_waited_for_and_said(user: User) -> None
 
 def test_a_network_that_cannot_be_had_leaves_the_cover_where_another_one_can_be_chosen(user: User) -> None:
     with user.running("--model", "onnx:/no.onnx", env=user.desktop(), until="another network"):
+        wait(lambda: user.run("status").returncode == 0, "an answer")
         assert json.loads(user.says("status", "--json"))["state"] == "covered"
         assert user.says("model", f"plate:{user.plate}") == "model: plate"
         wait(lambda: json.loads(user.says("status", "--json"))["state"] == "on air", "the picture")
