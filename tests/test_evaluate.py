@@ -12,26 +12,23 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.clips import film, rooms
+from tests.support.clips import film, rooms, true_masks
+from tests.support.datasets import CocoMaker, coco_set, counted, labels_by_colour
 from tests.support.fakes import FakeSegmenter, person_at
 from tests.support.networks import left_half
-from tests.test_coco import Maker, answer, maker, plain
-from tests.test_evaluate_clip import masks
 from vbgcam.cli import main
 from vbgcam.core.errors import MediaError, ModelError
 from vbgcam.core.frames import U8
 from vbgcam.core.policy import Limits
-from vbgcam.evaluate import Results, run
+from vbgcam.evaluate import Request, Results, run
 from vbgcam.evaluate.clip import Clip
-from vbgcam.evaluate.coco import CocoSet
 from vbgcam.evaluate.journal import Journal
-from vbgcam.evaluate.run import Answer, Question
+from vbgcam.evaluate.run import Evaluation
 from vbgcam.evaluate.sets import pairs
+from vbgcam.evaluate.sources import ClipSource, CocoSource, PairsSource
 from vbgcam.render.composer import Blur
 
-__all__ = ["maker"]  # a fixture
-
-QUESTION = Question({"mask": {}}, Limits(0.5), command="vbgcam eval", behind=Blur(0.5))
+REQUEST = Request({"mask": {}}, Limits(0.5), command="vbgcam eval", behind=Blur(0.5))
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +38,7 @@ def _journals_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.fixture
 def clip_files(tmp_path: Path) -> tuple[Path, Path]:
-    return film(tmp_path / "clip.mkv", rooms(40), codec="ffv1"), masks(tmp_path / "alpha.mkv", 40)
+    return film(tmp_path / "clip.mkv", rooms(40), codec="ffv1"), true_masks(tmp_path / "alpha.mkv", 40)
 
 
 @pytest.fixture
@@ -60,9 +57,9 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def broken_off(ask: Callable[[Callable[[], bool]], Answer | None], after: int) -> None:
+def broken_off(evaluate: Callable[[Callable[[], bool]], Evaluation | None], after: int) -> None:
     calls = iter(range(10**9))
-    assert ask(lambda: next(calls) >= after) is None
+    assert evaluate(lambda: next(calls) >= after) is None
 
 
 def overlap(one: int, other: int) -> float:
@@ -73,10 +70,10 @@ def overlap(one: int, other: int) -> float:
     return float(masks_.all(0).sum() / masks_.any(0).sum())
 
 
-def closed(answer_: Answer | None) -> Results:
-    assert answer_ is not None
-    answer_.journal.remove()
-    return answer_.results
+def closed(found: Evaluation | None) -> Results:
+    assert found is not None
+    found.journal.remove()
+    return found.results
 
 
 @pytest.mark.parametrize("mask_fps", [None, 5, 30])
@@ -86,15 +83,15 @@ def test_a_clip_that_was_broken_off_and_gone_on_with_gives_the_same(
 ) -> None:
     rate = Fraction(mask_fps) if mask_fps else None
 
-    def ask(folder: str, stop: Callable[[], bool] = lambda: False) -> Answer | None:
+    def evaluate(folder: str, stop: Callable[[], bool] = lambda: False) -> Evaluation | None:
         with Clip(*clip_files) as clip:
-            segmenter = FakeSegmenter(remembers=remembers)
-            return run.clip(QUESTION, clip, segmenter, tmp_path / folder, mask_fps=rate, stop=stop)
+            source = ClipSource(REQUEST, clip, FakeSegmenter(remembers=remembers), rate)
+            return run.evaluate(REQUEST, source, tmp_path / folder, stop=stop)
 
-    at_once = closed(ask("at once"))
+    at_once = closed(evaluate("at once"))
     for after in (1, 17, 33):
-        broken_off(lambda stop: ask("in parts", stop), after)
-    in_parts = closed(ask("in parts"))
+        broken_off(lambda stop: evaluate("in parts", stop), after)
+    in_parts = closed(evaluate("in parts"))
     assert json.dumps(in_parts) == json.dumps(at_once)
     assert at_once["scored"] + at_once["without_mask"] == at_once["frames"] == 40
     # Masks of frames that late, over the truth of now: of five a second, those of frame 0, 6, 12, ... from frame 6 on.
@@ -110,22 +107,22 @@ def test_what_fails_on_the_way_is_gone_on_with_too(tmp_path: Path, clip_files: t
 
     with Clip(*clip_files) as clip:
         with pytest.raises(ModelError):
-            run.clip(QUESTION, clip, FakeSegmenter(before=fail), tmp_path)
+            run.evaluate(REQUEST, ClipSource(REQUEST, clip, FakeSegmenter(before=fail)), tmp_path)
         segmenter = FakeSegmenter()
-        answered = run.clip(QUESTION, clip, segmenter, tmp_path)
+        resumed = run.evaluate(REQUEST, ClipSource(REQUEST, clip, segmenter), tmp_path)
     assert segmenter.calls == 40 - 21
-    assert closed(answered)["iou"] == 1
+    assert closed(resumed)["iou"] == 1
 
 
 def test_pictures_that_cannot_be_scored_are_named_and_the_rest_goes_on(tmp_path: Path, photos: Path) -> None:
-    def ask(stop: Callable[[], bool] = lambda: False) -> Answer | None:
+    def evaluate(stop: Callable[[], bool] = lambda: False) -> Evaluation | None:
         wrong = np.zeros((4, 4), np.float32)
         wrong[:, :2] = 1
-        segmenter = FakeSegmenter(wrong=lambda _frame: wrong)
-        return run.pictures("pairs", QUESTION, photos, pairs(photos), segmenter, folder=tmp_path / "j", stop=stop)
+        source = PairsSource(REQUEST, pairs(photos), FakeSegmenter(wrong=lambda _frame: wrong))
+        return run.evaluate(REQUEST, source, tmp_path / "j", stop=stop)
 
-    broken_off(ask, 2)
-    results = closed(ask())
+    broken_off(evaluate, 2)
+    results = closed(evaluate())
     assert [item["name"] for item in results["items"]] == ["a", "b"]
     assert results["images"] == 2
     assert results["iou"] > 0.95
@@ -142,8 +139,13 @@ def test_a_set_of_which_nothing_can_be_scored_is_an_error(tmp_path: Path, photos
     for name in ("a", "b"):
         (photos / f"{name}.jpg").write_bytes(b"no picture")
     with pytest.raises(MediaError, match="not one picture could be scored"):
-        run.pictures("pairs", QUESTION, photos, pairs(photos), FakeSegmenter(), folder=tmp_path / "j")
+        run.evaluate(REQUEST, PairsSource(REQUEST, pairs(photos), FakeSegmenter()), tmp_path / "j")
     assert list((tmp_path / "j").iterdir()) == []
+
+
+@pytest.fixture
+def maker(tmp_path: Path) -> CocoMaker:
+    return coco_set(tmp_path / "coco")
 
 
 class FakeLabeller:
@@ -152,35 +154,34 @@ class FakeLabeller:
     name, device, precision = "fake", "cpu", "fp32"
 
     def labels(self, rgb: U8) -> U8:
-        return answer(rgb)
+        return labels_by_colour(rgb)
 
     def close(self) -> None:
         """Holds nothing."""
 
 
-def test_coco_gives_the_plain_implementations_table_also_in_parts(tmp_path: Path, maker: Maker) -> None:
+def test_coco_gives_the_plain_implementations_table_also_in_parts(tmp_path: Path, maker: CocoMaker) -> None:
     data = maker.write()
 
-    def ask(stop: Callable[[], bool] = lambda: False) -> Answer | None:
-        return run.coco(QUESTION, data, FakeLabeller(), tmp_path / "j", stop=stop)
+    def evaluate(stop: Callable[[], bool] = lambda: False, limit: int | None = None) -> Evaluation | None:
+        return run.evaluate(REQUEST, CocoSource(REQUEST, data, FakeLabeller(), limit), tmp_path / "j", stop=stop)
 
-    broken_off(ask, 2)
-    results = closed(ask())
-    table = np.array(plain(maker), float)
+    broken_off(evaluate, 2)
+    results = closed(evaluate())
+    table = np.array(counted(maker), float)
     assert results["confusion"] == table.tolist()
     assert results["images"] == 5
     assert results["pixel_accuracy"] == pytest.approx(np.trace(table) / table.sum(), rel=1e-14)
     person = table[15, 15] / (table[15].sum() + table[:, 15].sum() - table[15, 15])
     assert results["person_iou"] == pytest.approx(person, rel=1e-14)
     assert results["miou"] is None
-    first = closed(run.coco(QUESTION, data, FakeLabeller(), tmp_path / "j", limit=1))
-    assert first["images"] == 1
+    assert closed(evaluate(limit=1))["images"] == 1
 
 
-def test_a_model_that_knows_the_person_alone_gets_the_persons_figures(tmp_path: Path, maker: Maker) -> None:
+def test_a_model_that_knows_the_person_alone_gets_the_persons_figures(tmp_path: Path, maker: CocoMaker) -> None:
     (maker.folder / "val2017" / f"{86:012}.jpg").unlink()
     everybody = FakeSegmenter(wrong=lambda _frame: np.ones((2, 2), np.float32))
-    results = closed(run.coco(QUESTION, CocoSet(maker.write().folder), everybody, tmp_path / "j"))
+    results = closed(run.evaluate(REQUEST, CocoSource(REQUEST, maker.write(), everybody), tmp_path / "j"))
     (_, extra), (missed, right) = results["confusion"]
     assert missed == 0
     assert results["person_iou"] == pytest.approx(right / (right + extra))

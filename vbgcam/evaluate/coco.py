@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -68,9 +68,7 @@ class Annotated:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # pycocotools and NumPy 2, not our reader's
                 parts = np.asarray(coder.decode(coder.frPyObjects(segmentation, height, width)))
-        except (
-            Exception
-        ) as exc:  # pycocotools raises bare ones, and whatever a damaged annotation makes it stumble over
+        except Exception as exc:  # bare ones, and whatever a damaged annotation makes pycocotools stumble over
             raise MediaError(f"{self.path.name}: an annotation of it cannot be read") from exc
         mask = parts if parts.ndim == 2 else parts.any(2)
         if mask.shape != (height, width):
@@ -100,21 +98,13 @@ class CocoSet:
                     )
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise MediaError(f"{self.annotations} holds no instances in COCO's format: {exc!r}") from exc
-        self._images = [(images[number], tuple(objects[number])) for number in sorted(images)]
-        if not self._images:
+        # In the order of the images' numbers, as torchvision goes.
+        self.images: Final = [
+            Annotated(images[number], self.pictures / images[number], tuple(objects[number]))
+            for number in sorted(images)
+        ]
+        if not self.images:
             raise MediaError(f"{self.annotations} names no image")
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def __iter__(self) -> Iterator[Annotated]:
-        """In the order of the images' numbers, as torchvision goes."""
-        return (self.at(number) for number in range(len(self)))
-
-    def at(self, number: int) -> Annotated:
-        """The image of that place in the order."""
-        name, objects = self._images[number]
-        return Annotated(name, self.pictures / name, objects)
 
 
 def at_preset(rgb: U8, target: U8, side: int = PRESET) -> tuple[U8, U8]:

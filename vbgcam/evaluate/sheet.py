@@ -10,13 +10,14 @@ from typing import Final
 
 import numpy as np
 
-from vbgcam.core.frames import U8, Backdrop, Planes
+from vbgcam.core.frames import U8
 from vbgcam.core.options import NONE, MaskOptions
+from vbgcam.evaluate.base import Request
 from vbgcam.evaluate.clip import Clip, Moment, moments
-from vbgcam.evaluate.run import Question
 from vbgcam.media import images
-from vbgcam.pixels.convert import BLACK, to_rgb
-from vbgcam.render.composer import Blur, Composer
+from vbgcam.offline.backdrops import Backdrops
+from vbgcam.pixels.convert import to_rgb
+from vbgcam.render.composer import Composer
 from vbgcam.report.sheet import sheet
 from vbgcam.segment import Segmenter
 
@@ -25,32 +26,25 @@ _WIDEST: Final = 320
 _PARTS: Final = (Fraction(1, 3), Fraction(9, 10))
 
 
-def write(question: Question, film: Clip, segmenter: Segmenter, mask_fps: Fraction | None, path: Path) -> None:
-    """At a third and near the end of the clip, before the question's background. Raises MediaError, ModelError."""
-    numbers = [int(part * max(1, film.count or film.frames)) for part in _PARTS]
-    composer = Composer(film.size)
+def write(request: Request, clip: Clip, segmenter: Segmenter, mask_fps: Fraction | None, path: Path) -> None:
+    """At a third and near the end of the clip, in front of the request's background. Raises MediaError, ModelError."""
+    numbers = [int(part * max(1, clip.count or clip.frames)) for part in _PARTS]
+    composer, backdrops = Composer(clip.size), Backdrops(request.behind)
+
+    def composed(moment: Moment) -> U8:
+        """As `run` would show it; black where there is no mask."""
+        if moment.mask is None:
+            return np.zeros((clip.size.height, clip.size.width, 3), np.uint8)
+        return to_rgb(composer.compose(moment.frame, moment.mask, backdrops.of(clip.size)).planes)
 
     def shown(steps: MaskOptions) -> Iterator[tuple[U8, U8]]:
-        way = moments(film, segmenter, mask_fps=mask_fps, limits=question.limits, hard=question.hard, steps=steps)
+        way = moments(clip, segmenter, mask_fps=mask_fps, limits=request.limits, hard=request.hard, steps=steps)
         for moment in itertools.takewhile(lambda moment: moment.frame.number <= max(numbers), way):
             if moment.frame.number in numbers:
-                yield to_rgb(moment.frame.planes), to_rgb(_composed(question, composer, moment))
+                yield to_rgb(moment.frame.planes), composed(moment)
 
     rows = [
         sheet([frame, alone, ours], CAPTIONS, _WIDEST)
-        for (frame, alone), (_frame, ours) in zip(list(shown(NONE)), list(shown(question.steps)), strict=True)
+        for (frame, alone), (_frame, ours) in zip(list(shown(NONE)), list(shown(request.steps)), strict=True)
     ]
     images.write(path, np.concatenate(rows))
-
-
-def _composed(question: Question, composer: Composer, moment: Moment) -> Planes:
-    """As `run` would show it; where there is no mask, nothing."""
-    nothing = Backdrop(Planes.filled(composer.size, BLACK).frozen())
-    if moment.mask is None:
-        return nothing.planes
-    behind = question.behind or nothing
-    if not isinstance(behind, Blur | Backdrop):
-        background = behind(composer.size)
-        behind = background.at(0.0)
-        background.close()
-    return composer.compose(moment.frame, moment.mask, behind).planes
