@@ -141,8 +141,8 @@ def levels(made: Any, *, bgr: bool) -> U8:
     if isinstance(made, Planes):
         return convert.to_rgb(made)
     if made.dtype != np.uint8:
-        return np.rint(255 * made).astype(np.uint8)
-    return np.ascontiguousarray(made[..., ::-1] if bgr and made.ndim == 3 else made, np.uint8)
+        made = np.rint(255 * made)
+    return np.ascontiguousarray(made[..., ::-1] if bgr and made.dtype == np.uint8 and made.ndim == 3 else made, np.uint8)
 
 
 def mean_difference(one: U8, other: U8) -> float:

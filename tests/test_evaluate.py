@@ -14,21 +14,20 @@ from PIL import Image
 
 from tests.support.clips import film, rooms, true_masks
 from tests.support.datasets import CocoMaker, coco_set, counted, labels_by_colour
-from tests.support.fakes import FakeSegmenter, person_at
+from tests.support.fakes import FakeBackground, FakeSegmenter, person_at
 from tests.support.networks import left_half
 from vbgcam.cli import main
 from vbgcam.core.errors import MediaError, ModelError
 from vbgcam.core.frames import U8
-from vbgcam.core.policy import Limits
+from vbgcam.core.options import Blur, RenderOptions
 from vbgcam.evaluate import Request, Results, run
 from vbgcam.evaluate.clip import Clip
 from vbgcam.evaluate.journal import Journal
 from vbgcam.evaluate.run import Evaluation
 from vbgcam.evaluate.sets import pairs
 from vbgcam.evaluate.sources import ClipSource, CocoSource, PairsSource
-from vbgcam.render.composer import Blur
 
-REQUEST = Request({"mask": {}}, Limits(0.5), command="vbgcam eval", behind=Blur(0.5))
+REQUEST = Request({"mask": {}}, RenderOptions(blur=Blur(0.5)), FakeBackground, command="vbgcam eval")
 
 
 @pytest.fixture(autouse=True)

@@ -15,9 +15,9 @@ from vbgcam.bench.sink import MemorySink
 from vbgcam.bench.stages import STRENGTH
 from vbgcam.bench.timing import interleaved
 from vbgcam.core.frames import RawFrame, Size
-from vbgcam.core.options import steps
+from vbgcam.core.options import PRESETS, Blur
 from vbgcam.mask import Masker, finish
-from vbgcam.render.composer import Behind, Blur, Composer
+from vbgcam.render.composer import Behind, Composer
 from vbgcam.segment import Segmenter
 
 _RATE: Final = 30
@@ -39,7 +39,7 @@ def measure(size: Size, network: Callable[[], Segmenter], seconds: float, check:
 
             return work
 
-        masker, composer, numbers = Masker(segmenter, steps("balanced")), Composer(size), itertools.count()
+        masker, composer, numbers = Masker(segmenter, PRESETS["balanced"]), Composer(size), itertools.count()
         film = [planes for planes, _alpha in moving(size)]
 
         def balanced() -> None:

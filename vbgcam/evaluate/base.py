@@ -15,11 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vbgcam.background import Background
-from vbgcam.core.frames import U8, RawFrame, Size
-from vbgcam.core.options import NONE, MaskOptions
-from vbgcam.core.policy import Limits
-from vbgcam.render.composer import Blur
+from vbgcam.core.frames import U8, RawFrame
+from vbgcam.core.options import RenderOptions
+from vbgcam.offline.backdrops import OpenBackground
 from vbgcam.segment import Segmenter
 from vbgcam.segment.labels import Labeller
 
@@ -51,16 +49,14 @@ Progress = Callable[[int, "int | None", str], None]
 @dataclass(frozen=True, slots=True)
 class Request:
     """What is evaluated. `settings`: all that the masks depend on, as JSON can hold it; `files`: the model's own.
-    `limits`: as `run` has them. `steps`: what is done to the network's masks. `behind`: for the report's composites.
-    `command`: which evaluates the same again."""
+    `options`: as `run` has them. `background`: for the report's composites. `command`: which evaluates the same
+    again."""
 
     settings: Mapping[str, Any]
-    limits: Limits
-    hard: bool = False
-    steps: MaskOptions = NONE
+    options: RenderOptions
+    background: OpenBackground
     files: tuple[Path, ...] = ()
     command: str = ""
-    behind: Callable[[Size], Background] | Blur | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def evaluate(
         "kind": source.kind,
         "data": [str(path) for path in source.data],
         **{name: about.get(name, "") for name in ("model", "device", "precision", "input")},
-        "hard": request.hard,
+        "hard": request.options.mask.hard,
         "command": request.command,
         **source.results(good),
         "left_out": sorted(map(dataclasses.asdict, (*source.left_out, *bad)), key=lambda one: one["name"]),
@@ -93,8 +93,8 @@ def _key(request: Request, source: Source) -> dict[str, Any]:
         "version": __version__,
         "kind": source.kind,
         "settings": dict(request.settings),
-        "max_age": request.limits.mask_age,
-        "hard": request.hard,
+        "max_age": request.options.max_mask_age,
+        "hard": request.options.mask.hard,
         "files": [_identity(path) for path in (*request.files, *source.files)],
         **source.more,
     }
@@ -124,7 +124,7 @@ def _outer(item: Item) -> dict[str, Any]:
 
 def _compare(request: Request, source: Source, journal: Journal, items: Sequence[Item]) -> Compare:
     def compare(places: Sequence[int]) -> Iterator[Comparison]:
-        backdrops, chosen = Backdrops(request.behind), [items[place] for place in places]
+        backdrops, chosen = Backdrops(request.options, request.background), [items[place] for place in places]
         for item, (frame, truth) in zip(chosen, source.originals([item.number for item in chosen]), strict=True):
             alpha = journal.mask(item.number)
             assert alpha is not None, "what was scored has a mask"

@@ -40,15 +40,12 @@ class ClipSource(Source):
         self._request, self._clip, self._segmenter, self._mask_fps = request, clip, model, mask_fps
 
     def items(self, done: frozenset[int], mask: Callable[[int], U8 | None]) -> Iterator[Item]:
-        request = self._request
         before: tuple[U8, U8] | None = None
         for moment in moments(
             self._clip,
             self._segmenter,
+            self._request.options,
             mask_fps=self._mask_fps,
-            limits=request.limits,
-            hard=request.hard,
-            steps=request.steps,
             wanted=lambda number: number not in done,
         ):
             number, alpha = moment.frame.number, moment.mask.alpha if moment.mask is not None else None
@@ -92,7 +89,7 @@ class _Pictures(Source):
         self.count = len(names)
         self.model = model
         self._names = names
-        self._masker = None if isinstance(model, Labeller) else Masker(model, request.steps, hard=request.hard)
+        self._masker = None if isinstance(model, Labeller) else Masker(model, request.options.mask)
 
     def items(self, done: frozenset[int], mask: Callable[[int], U8 | None]) -> Iterator[Item]:
         del mask  # no picture depends on another one

@@ -7,6 +7,7 @@ import json
 import shlex
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,6 @@ from vbgcam.cli.signals import INTERRUPTED, Interruption
 from vbgcam.cli.terminal import progress, say
 from vbgcam.core.errors import ConfigError
 from vbgcam.core.options import NONE
-from vbgcam.core.policy import Limits
 from vbgcam.core.specs import ModelSpec
 from vbgcam.evaluate.base import Request, Source
 from vbgcam.segment import Segmenter
@@ -121,14 +121,13 @@ def _request(arguments: Namespace) -> tuple[Request, Settings]:
     command += ["--background", arguments.background] if arguments.background is not None else []
     command += [part for pair in arguments.set for part in ("--set", pair)]
     # Masks that are there for each frame are scored as they are.
+    options = factory.render_options(settings)
     as_they_are = spec.kind == "truth" and arguments.mask_fps is None
     request = Request(
         files=(path,) if path is not None else (),
         settings={"model": settings.model.model_dump(mode="json"), "mask": settings.mask.model_dump(mode="json")},
-        limits=Limits(settings.mask.max_age_ms / 1000),
-        hard=settings.model.hard,
-        steps=NONE if as_they_are else factory.steps(settings),
-        behind=factory.behind(settings),
+        options=replace(options, mask=replace(NONE, hard=options.mask.hard)) if as_they_are else options,
+        background=factory.background_opener(settings),
         command=shlex.join(command),
     )
     return request, settings
