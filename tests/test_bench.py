@@ -140,9 +140,9 @@ def levels(made: Any, *, bgr: bool) -> U8:
     made = getattr(made, "alpha", getattr(made, "planes", made))
     if isinstance(made, Planes):
         return convert.to_rgb(made)
-    if made.dtype != np.uint8:
-        made = np.rint(255 * made)
-    return np.ascontiguousarray(made[..., ::-1] if bgr and made.dtype == np.uint8 and made.ndim == 3 else made, np.uint8)
+    if bgr and made.dtype == np.uint8 and made.ndim == 3:
+        made = made[..., ::-1]
+    return np.asarray(np.rint(made * (1 if made.dtype == np.uint8 else 255)), np.uint8)
 
 
 def mean_difference(one: U8, other: U8) -> float:
