@@ -27,9 +27,8 @@ def html(figures: Figures) -> str:
     """The tables as a page, with charts of steps and networks."""
     title = f"vbgcam {figures['version']}, bench"
     day = time.strftime("%Y-%m-%d", time.localtime(figures["measured_at"]))
-    body = [pages.heading(title, [day, *_machine(figures)]), pages.tiles(_tiles(figures))]
-    body += [pages.table_section(table, chart) for table, chart in _tables(figures)]
-    return pages.document(title, "\n".join(body))
+    sections = [pages.table_section(table, chart) for table, chart in _tables(figures)]
+    return pages.document(title, pages.heading(title, [day, *_machine(figures)]) + "\n".join(sections))
 
 
 def _machine(figures: Figures) -> list[str]:
@@ -112,83 +111,29 @@ def _live(live: Figures) -> Table:
 
 
 def _stages(size: str, stages: Figures) -> tuple[Table, str]:
-    rows = [
-        (
-            TITLES[name],
-            _ms(row["ms"]),
-            _ms(row["cpu_ms"]),
-            _ms(row["naive_ms"]),
-            _times(row["naive_ms"], row["ms"]),
-        )
-        for name, row in stages.items()
-    ]
-    copy = next(iter(stages.values()))["memcpy_ms"]
-    title = f"Steps at {size}"
-    table = Table(
-        title,
-        ("step", "ms", "CPU ms", "naive ms", "faster"),
-        rows,
-        f"Naive: BGR and floats. A copy of one I420 frame: {_ms(copy)} ms.",
-    )
-    chart = bars(
-        title,
-        [
-            _bar(TITLES[name], row["ms"], row["naive_ms"], strong=name.startswith("frame"))
-            for name, row in stages.items()
-        ],
-        (f"a copy, {_ms(copy)} ms", copy),
-    )
-    return table, _legend("the naive way: BGR and floats") + chart
+    title, copy = f"Steps at {size}", next(iter(stages.values()))["memcpy_ms"]
+    note = f"Naive: BGR and floats. A copy of one I420 frame: {_ms(copy)} ms."
+    rows, chart = [], []
+    for name, row in stages.items():
+        ours, other = row["ms"], row["naive_ms"]
+        rows.append((TITLES[name], _ms(ours), _ms(row["cpu_ms"]), _ms(other), _times(other, ours)))
+        chart.append(_bar(TITLES[name], ours, other, strong=name.startswith("frame")))
+    table = Table(title, ("step", "ms", "CPU ms", "naive ms", "faster"), rows, note)
+    return table, _legend("the naive way") + bars(title, chart, (f"a copy, {_ms(copy)} ms", copy))
 
 
 def _inference(inference: Figures) -> tuple[Table, str]:
-    found = [(_short(model), size, row) for model, sizes in inference.items() for size, row in sizes.items()]
-    rows = [
-        (
-            model,
-            size,
-            _ms(row["ms"]),
-            _ms(row["cpu_ms"]),
-            _ms(row["eager_fp32_ms"]),
-            _times(row["eager_fp32_ms"], row["ms"]),
-            row["precision"],
-        )
-        for model, size, row in found
-    ]
-    table = Table(
-        "The network",
-        ("model", "HxW", "ms", "CPU ms", "eager ms", "faster", "precision"),
-        rows,
-        "Eager: torchvision's own network in fp32, same weights, same run.",
-        words=(0, 1),
-    )
-    chart = bars(
-        table.title,
-        [
-            _bar(f"{model.removesuffix('.onnx').split('_mobilenet')[0]} {size}", row["ms"], row["eager_fp32_ms"])
-            for model, size, row in found
-        ],
-    )
-    return table, _legend("eager fp32") + chart
-
-
-def _tiles(figures: Figures) -> Iterator[tuple[str, str, str]]:
-    """The figures that one asks for first, at 1080p, or at the only size that there is."""
-    if frame := _at_hd(figures, "frame"):
-        size, row = frame
-        yield "whole frame", f"{_ms(row['image']['ms'])} ms", f"at {size}, network included"
-    if stages := _at_hd(figures, "stages"):
-        size, row = stages
-        yield "blend", _times(row["blend"]["naive_ms"], row["blend"]["ms"]), f"faster than the naive one at {size}"
-    if live := _at_hd(figures, "live"):
-        name, row = live
-        yield "added latency", f"{_ms(row['added_latency_ms']['p95'])} ms", f"live at {name}, 95 of 100 frames"
-
-
-def _at_hd(figures: Figures, family: str) -> tuple[str, Figures] | None:
-    rows = figures.get(family, {})
-    names = [name for name in rows if name.startswith("1080p")] or list(rows)
-    return (names[0], rows[names[0]]) if names else None
+    title, note = "The network", "Eager: torchvision's own network in fp32, same weights, same run."
+    rows, chart = [], []
+    for model, sizes in inference.items():
+        name = _short(model)
+        for size, row in sizes.items():
+            ours, other = row["ms"], row["eager_fp32_ms"]
+            times = _ms(ours), _ms(row["cpu_ms"]), _ms(other), _times(other, ours)
+            rows.append((name, size, *times, row["precision"]))
+            chart.append(_bar(f"{name.removesuffix('.onnx').split('_mobilenet')[0]} {size}", ours, other))
+    head = ("model", "HxW", "ms", "CPU ms", "eager ms", "faster", "precision")
+    return Table(title, head, rows, note, words=(0, 1)), _legend("eager fp32") + bars(title, chart)
 
 
 def _bar(label: str, ours: float, other: float | None, *, strong: bool = False) -> Bar:

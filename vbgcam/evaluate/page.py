@@ -159,7 +159,11 @@ def _pictures(items: Sequence[Mapping[str, Any]], compare: Compare, rating_name:
 
 def _four(one: Comparison) -> str:
     columns = {"input": one.input, "mask": one.alpha, "composite": one.composite, "error": error(one)}
-    figures = (kit.picture(pixels, f"{title} of {one.name}", title) for title, pixels in columns.items())
+    figures = (
+        f'<figure><img src="{kit.data_uri(pixels)}" alt="{title} of {escape(one.name)}">'
+        f"<figcaption>{title}</figcaption></figure>"
+        for title, pixels in columns.items()
+    )
     return f'<div class="four">{"".join(figures)}</div>'
 
 

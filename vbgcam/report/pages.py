@@ -64,15 +64,7 @@ def tiles(figures: Iterable[tuple[str, str, str]]) -> str:
 
 def legend(*colors: tuple[str, str]) -> str:
     """What the colours say: a class of the style, and its words."""
-    return "".join(f'<i class="{color}"></i>{escape(words)} ' for color, words in colors)
-
-
-def picture(pixels: U8, description: str, caption: str) -> str:
-    """A figure with a small JPEG of RGB or gray pixels."""
-    return (
-        f'<figure><img src="{data_uri(pixels)}" alt="{escape(description)}"><figcaption>{escape(caption)}</figcaption>'
-        "</figure>"
-    )
+    return " ".join(f'<i class="{color}"></i>{escape(words)}' for color, words in colors)
 
 
 def data_uri(pixels: U8, width: int = _WIDTH) -> str:
