@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.datasets import SIZES, CocoMaker, coco_set, counted, labels_by_colour
+from tests.support.datasets import SIZES, CocoMaker, coco_set
 from vbgcam.core.errors import MediaError
 from vbgcam.evaluate.coco import VOC_NAMES, CocoSet, Confusion, at_preset
 
@@ -18,14 +18,6 @@ from vbgcam.evaluate.coco import VOC_NAMES, CocoSet, Confusion, at_preset
 @pytest.fixture
 def maker(tmp_path: Path) -> CocoMaker:
     return coco_set(tmp_path / "coco")
-
-
-def test_the_table_is_that_of_a_plain_implementation(maker: CocoMaker) -> None:
-    counts = Confusion()
-    for image in maker.write().images:
-        rgb, target = at_preset(*image.read())
-        counts.update(target, labels_by_colour(rgb))
-    assert counts.rows == counted(maker)
 
 
 def test_the_truth_is_the_one_that_was_painted(maker: CocoMaker) -> None:

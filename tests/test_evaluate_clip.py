@@ -40,31 +40,26 @@ def at_30(count: int) -> list[Fraction]:
     return [Fraction(number, 30) for number in range(count)]
 
 
-def test_without_a_rate_each_frame_has_its_own_mask() -> None:
-    assert ages(at_30(4), None) == [0, 0, 0, 0]
-
-
-def test_a_mask_that_takes_a_frame_belongs_to_the_frame_before() -> None:
-    assert ages(at_30(5), Fraction(1, 30)) == [None, 1, 1, 1, 1]
-
-
-def test_five_masks_a_second_are_six_to_eleven_frames_old() -> None:
-    assert ages(at_30(20), Fraction(1, 5)) == [None] * 6 + [6, 7, 8, 9, 10, 11] * 2 + [6, 7]
-
-
-def test_a_network_that_becomes_free_between_two_frames_takes_the_one_before() -> None:
-    # 1/20 s are one and a half frames: free at 1.5 it takes frame 1, ready at 3; then frame 3, ready at 4.5; then 4.
-    assert ages(at_30(8), Fraction(1, 20)) == [None, None, 2, 2, 3, 2, 2, 3]
+@pytest.mark.parametrize(
+    ("takes", "expected"),
+    [
+        (None, [0, 0, 0, 0]),
+        (Fraction(1, 30), [None, 1, 1, 1, 1]),
+        (Fraction(1, 5), [None] * 6 + [6, 7, 8, 9, 10, 11] * 2 + [6, 7]),
+        # A network that is faster than the clip waits for the next frame.
+        (Fraction(1, 100), [None, 1, 1, 1, 1]),
+        # One and a half frames: free at 1.5 it takes frame 1, ready at 3; then frame 3, ready at 4.5; then 4.
+        (Fraction(1, 20), [None, None, 2, 2, 3, 2, 2, 3]),
+    ],
+)
+def test_a_mask_is_so_many_frames_old(takes: Fraction | None, expected: list[int | None]) -> None:
+    assert ages(at_30(len(expected)), takes) == expected
 
 
 @pytest.mark.parametrize("takes", [Fraction(1, 30), Fraction(1, 15), Fraction(1, 5), Fraction(1)])
 def test_times_that_were_rounded_to_milliseconds_give_the_same_true_masks(takes: Fraction) -> None:
     rounded = [Fraction(round(1000 * time), 1000) for time in at_30(100)]
     assert ages(rounded, takes) == ages(at_30(100), takes)
-
-
-def test_a_network_that_is_faster_than_the_clip_waits_for_the_next_frame() -> None:
-    assert ages(at_30(5), Fraction(1, 100)) == [None, 1, 1, 1, 1]
 
 
 @given(

@@ -36,16 +36,12 @@ def test_what_was_added_is_there_again_in_the_order_of_the_data(tmp_path: Path) 
         assert journal.mask(7) is None
 
 
-def test_another_evaluation_finds_nothing(tmp_path: Path) -> None:
-    with Journal(tmp_path, KEY) as journal:
-        journal.add(Item(0, "a", {}))
-    with Journal(tmp_path, {**KEY, "files": [["a", 1, 3]]}) as journal:
-        assert not journal.numbers
-
-
-def test_an_answered_evaluation_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_another_evaluation_finds_nothing_and_a_finished_one_leaves_nothing_behind(tmp_path: Path) -> None:
     journal = Journal(tmp_path, KEY)
     journal.add(Item(0, "a", {}))
+    with Journal(tmp_path, {**KEY, "files": [["a", 1, 3]]}) as other:
+        assert not other.numbers
+        other.remove()
     journal.remove()
     assert list(tmp_path.iterdir()) == []
 

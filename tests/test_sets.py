@@ -57,17 +57,19 @@ def test_a_matting_without_its_picture_and_hidden_files_of_the_archive(tmp_path:
     assert [item.name for item in found.left_out] == ["1803151818/00000000/1803151818-00000001"]
 
 
-def test_a_mask_of_another_size_is_said_with_both_sizes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("size", "mode", "value", "words"),
+    [
+        ((24, 16), "L", 90, r"a_mask\.png is 24x16, its picture a\.jpg 12x8"),
+        ((12, 8), "RGB", (255, 0, 0), "is coloured"),
+    ],
+)
+def test_a_mask_of_another_size_and_a_coloured_one_are_refused(
+    tmp_path: Path, size: tuple[int, int], mode: str, value: object, words: str
+) -> None:
     picture(tmp_path / "a.jpg")
-    picture(tmp_path / "a_mask.png", (24, 16), "L")
-    with pytest.raises(MediaError, match=r"a_mask\.png is 24x16, its picture a\.jpg 12x8"):
-        read(pairs(tmp_path).pairs[0])
-
-
-def test_a_coloured_mask_is_none(tmp_path: Path) -> None:
-    picture(tmp_path / "a.jpg")
-    picture(tmp_path / "a_mask.png", value=(255, 0, 0))
-    with pytest.raises(MediaError, match="is coloured"):
+    picture(tmp_path / "a_mask.png", size, mode, value)
+    with pytest.raises(MediaError, match=words):
         read(pairs(tmp_path).pairs[0])
 
 
