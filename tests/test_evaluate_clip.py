@@ -114,11 +114,11 @@ def test_what_run_would_cover_is_said_to_be_covered(tmp_path: Path) -> None:
     assert [moment.covered for moment in found] == [True] * 3 + [False, False, True] * 3
 
 
-def test_a_frame_that_is_not_wanted_costs_no_mask_unless_the_network_remembers(tmp_path: Path) -> None:
+def test_a_frame_that_is_not_needed_costs_no_mask_unless_the_network_remembers(tmp_path: Path) -> None:
     with clip(tmp_path) as both:
         for remembers, calls in ((False, 2), (True, 12)):
             segmenter = FakeSegmenter(remembers=remembers)
-            found = list(moments(both, segmenter, ALWAYS, mask_fps=None, wanted=lambda number: number in (5, 9)))
+            found = list(moments(both, segmenter, ALWAYS, mask_fps=None, needed=lambda number: number in (5, 9)))
             assert segmenter.calls == calls
             assert segmenter.resets == 1
             assert found[5].mask is not None

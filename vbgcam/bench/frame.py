@@ -27,31 +27,31 @@ _WARM: Final = 60
 
 def measure(size: Size, network: Callable[[], Segmenter], seconds: float, check: Check) -> Figures:
     """`frame.SIZE` of the figures. Raises ModelError."""
-    seen = scene(size)
+    prepared = scene(size)
     with MemorySink() as sink, contextlib.closing(network()) as segmenter:
 
         def bare(behind: Behind) -> Callable[[], None]:
             composer = Composer(size)
 
             def work() -> None:
-                mask = finish(segmenter.probability(seen.frame), seen.frame)
-                sink.write(composer.compose(seen.frame, mask, behind).planes)
+                mask = finish(segmenter.probability(prepared.frame), prepared.frame)
+                sink.write(composer.compose(prepared.frame, mask, behind).planes)
 
             return work
 
         masker, composer, numbers = Masker(segmenter, PRESETS["balanced"]), Composer(size), itertools.count()
-        film = [planes for planes, _alpha in moving(size)]
+        shots = [planes for planes, _alpha in moving(size)]
 
         def balanced() -> None:
             number = next(numbers)
-            frame = RawFrame(film[there_and_back(number, len(film))], number / _RATE, 0, number)
-            sink.write(composer.compose(frame, masker.mask(frame), seen.behind).planes)
+            frame = RawFrame(shots[there_and_back(number, len(shots))], number / _RATE, 0, number)
+            sink.write(composer.compose(frame, masker.mask(frame), prepared.behind).planes)
 
         for _ in range(_WARM):
             check()
             balanced()
         took = interleaved(
-            {"image": bare(seen.behind), "blur": bare(Blur(STRENGTH)), "balanced": balanced}, seconds, check
+            {"image": bare(prepared.behind), "blur": bare(Blur(STRENGTH)), "balanced": balanced}, seconds, check
         )
         return {
             **{name: {"ms": timing.ms, "cpu_ms": timing.cpu_ms, "runs": timing.runs} for name, timing in took.items()},

@@ -38,7 +38,7 @@ Build = Callable[[Progress], Segmenter]
 
 
 class Replay:
-    """A camera: frame n arrives n periods after `open`. One that nobody asked for in time is lost. Implements
+    """A camera: frame n arrives n periods after `open`. One that is not read in time is lost. Implements
     `camera.Source`."""
 
     clocked = True

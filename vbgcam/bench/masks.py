@@ -34,13 +34,13 @@ def measure(size: Size, seconds: float, check: Check) -> Figures:
         for name, step in MASK_SETTINGS.items()
         if step != "roi"  # the network's thread's
     }
-    film = moving(size)
-    block = film[0][0].data
+    shots = moving(size)
+    block = shots[0][0].data
     target = np.empty_like(block)
     works: dict[str, Work] = {"memcpy": lambda: np.copyto(target, block)}
     for name, options in (presets | without).items():
         for way in WAYS:
-            work = works[f"{name} {way}"] = _work(options, film, carried=way == "carried")
+            work = works[f"{name} {way}"] = _work(options, shots, carried=way == "carried")
             for _ in range(_WARM if options.any else 0):
                 check()
                 work()
@@ -60,7 +60,7 @@ def measure(size: Size, seconds: float, check: Check) -> Figures:
     }
 
 
-def _work(options: MaskOptions, film: list[tuple[Planes, U8]], *, carried: bool) -> Callable[[], object]:
+def _work(options: MaskOptions, shots: list[tuple[Planes, U8]], *, carried: bool) -> Callable[[], object]:
     tracker = MaskTracker(options)
     count = 0
     coming: Prediction | None = None
@@ -68,7 +68,7 @@ def _work(options: MaskOptions, film: list[tuple[Planes, U8]], *, carried: bool)
 
     def work() -> object:
         nonlocal count, coming, newest
-        planes, alpha = film[there_and_back(count, len(film))]
+        planes, alpha = shots[there_and_back(count, len(shots))]
         frame = RawFrame(planes, count / _RATE, 0, count)
         if not carried:
             newest = Prediction(frame, alpha)

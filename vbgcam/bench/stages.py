@@ -43,15 +43,15 @@ the output's write, with a picture behind and without the network."""
 
 
 @contextmanager
-def stages(seen: Scene) -> Iterator[dict[str, tuple[Work, Work | None]]]:
+def stages(prepared: Scene) -> Iterator[dict[str, tuple[Work, Work | None]]]:
     """Our way and the naive one, by the keys of `TITLES`; None where there is no other way (the bare decode is there to
     be compared with). All belong to one thread, as their buffers do."""
-    size, frame = seen.size, seen.frame
+    size, frame = prepared.size, prepared.frame
     composer = Composer(size)
     # Each stage with buffers of its own: a sum must not find what a step before it has left in the caches.
     sums = Composer(size)
-    float_mask = naive.mask(seen.probability, size)
-    data = {"YUYV": seen.yuyv, "NV12": seen.nv12, "YU12": seen.i420, "MJPG": seen.mjpg}
+    float_mask = naive.mask(prepared.probability, size)
+    data = {"YUYV": prepared.yuyv, "NV12": prepared.nv12, "YU12": prepared.i420, "MJPG": prepared.mjpg}
 
     def whole(fourcc: str) -> Work:
         unpack = _unpack(fourcc, data[fourcc], size)
@@ -59,14 +59,14 @@ def stages(seen: Scene) -> Iterator[dict[str, tuple[Work, Work | None]]]:
         def work() -> SafeFrame:
             raw = RawFrame(unpack(), 0.0)
             convert.small_rgb(raw.planes, NETWORK)
-            return sums.compose(raw, finish(seen.probability, raw), seen.behind)
+            return sums.compose(raw, finish(prepared.probability, raw), prepared.behind)
 
         return work
 
     def naive_whole(fourcc: str) -> U8:
         bgr = naive.unpack(fourcc, data[fourcc], size)
         naive.network_input(bgr, NETWORK)
-        return naive.blend(bgr, seen.behind_bgr, naive.mask(seen.probability, size))
+        return naive.blend(bgr, prepared.behind_bgr, naive.mask(prepared.probability, size))
 
     def both_unpack(fourcc: str) -> tuple[Work, Work]:
         return _unpack(fourcc, data[fourcc], size), lambda: naive.unpack(fourcc, data[fourcc], size)
@@ -77,23 +77,23 @@ def stages(seen: Scene) -> Iterator[dict[str, tuple[Work, Work | None]]]:
             "unpack_nv12": both_unpack("NV12"),
             "unpack_i420": both_unpack("YU12"),
             "unpack_mjpg": both_unpack("MJPG"),
-            "decode_mjpg": (_bare_decode(seen.mjpg), None),
+            "decode_mjpg": (_bare_decode(prepared.mjpg), None),
             "network_input": (
                 lambda: convert.small_rgb(frame.planes, NETWORK),
-                lambda: naive.network_input(seen.bgr, NETWORK),
+                lambda: naive.network_input(prepared.bgr, NETWORK),
             ),
-            "mask": (lambda: finish(seen.probability, frame), lambda: naive.mask(seen.probability, size)),
+            "mask": (lambda: finish(prepared.probability, frame), lambda: naive.mask(prepared.probability, size)),
             "blend": (
-                lambda: composer.compose(frame, seen.mask, seen.behind),
-                lambda: naive.blend(seen.bgr, seen.behind_bgr, float_mask),
+                lambda: composer.compose(frame, prepared.mask, prepared.behind),
+                lambda: naive.blend(prepared.bgr, prepared.behind_bgr, float_mask),
             ),
             "blur": (
-                lambda: composer.compose(frame, seen.mask, Blur(STRENGTH)),
-                lambda: naive.blur(seen.bgr, float_mask),
+                lambda: composer.compose(frame, prepared.mask, Blur(STRENGTH)),
+                lambda: naive.blur(prepared.bgr, float_mask),
             ),
             "write": (
                 lambda: sink.write(frame.planes),
-                lambda: sink.write(Planes(size, naive.to_i420(seen.bgr).ravel())),
+                lambda: sink.write(Planes(size, naive.to_i420(prepared.bgr).ravel())),
             ),
             "frame_yuyv": (whole("YUYV"), lambda: naive_whole("YUYV")),
             "frame_mjpg": (whole("MJPG"), lambda: naive_whole("MJPG")),
@@ -102,10 +102,10 @@ def stages(seen: Scene) -> Iterator[dict[str, tuple[Work, Work | None]]]:
 
 def measure(size: Size, seconds: float, check: Check) -> Figures:
     """`stages.SIZE` of the figures. `memcpy_ms` is a copy of one I420 frame, the same for all stages."""
-    seen = scene(size)
-    target = np.empty_like(seen.i420)
-    works: dict[str, Work] = {"memcpy": lambda: np.copyto(target, seen.i420)}
-    with stages(seen) as all_stages:
+    prepared = scene(size)
+    target = np.empty_like(prepared.i420)
+    works: dict[str, Work] = {"memcpy": lambda: np.copyto(target, prepared.i420)}
+    with stages(prepared) as all_stages:
         for name, (ours, other) in all_stages.items():
             works[name] = ours
             if other is not None:

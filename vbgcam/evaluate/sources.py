@@ -33,7 +33,7 @@ class ClipSource(Source):
     kind = "clip"
 
     def __init__(self, request: Request, clip: Clip, model: Segmenter, mask_fps: Fraction | None = None) -> None:
-        self.data = self.files = [clip.film, clip.alpha]
+        self.data = self.files = [clip.video, clip.alpha]
         self.more = {"mask_fps": str(mask_fps) if mask_fps else None}
         self.count = clip.count
         self.model = model
@@ -46,7 +46,7 @@ class ClipSource(Source):
             self._segmenter,
             self._request.options,
             mask_fps=self._mask_fps,
-            wanted=lambda number: number not in done,
+            needed=lambda number: number not in done,
         ):
             number, alpha = moment.frame.number, moment.mask.alpha if moment.mask is not None else None
             found: dict[str, Any] = {}
@@ -59,7 +59,7 @@ class ClipSource(Source):
                     found |= dataclasses.asdict(score(moment.mask.alpha, moment.truth, before))
             before = (alpha, moment.truth) if alpha is not None else None
             yield Item(number, f"frame {number}", found, alpha)
-        self.left_out = [LeftOut(str(self._clip.film), why) for why in self._clip.left_out]
+        self.left_out = [LeftOut(str(self._clip.video), why) for why in self._clip.left_out]
 
     def results(self, items: Sequence[Item]) -> Results:
         scored = [item for item in items if "iou" in item.found]
