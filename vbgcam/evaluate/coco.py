@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from vbgcam.core.errors import MediaError
 from vbgcam.core.frames import U8
@@ -46,10 +46,9 @@ class Annotated:
         try:
             with Image.open(self.path) as image:
                 rgb = np.asarray(image.convert("RGB"))
-        except FileNotFoundError as exc:
-            raise MediaError(f"{self.path}: the image is missing") from exc
-        except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as exc:
-            raise MediaError(f"{self.path}: the image cannot be read") from exc
+        except (OSError, ValueError, SyntaxError) as exc:
+            what = "is missing" if isinstance(exc, FileNotFoundError) else "cannot be read"
+            raise MediaError(f"{self.path}: the image {what}") from exc
         return rgb, self._target(*rgb.shape[:2])
 
     def _target(self, height: int, width: int) -> U8:
@@ -89,13 +88,10 @@ class CocoSet:
         try:
             data = json.loads(self.annotations.read_bytes())
             images = {image["id"]: image["file_name"] for image in data["images"]}
-            categories = frozenset(CATEGORIES)
             objects: dict[Any, list[Mapping[str, Any]]] = {image: [] for image in images}
             for item in data["annotations"]:
-                if item["category_id"] in categories and item["image_id"] in objects:
-                    objects[item["image_id"]].append(
-                        {"category_id": item["category_id"], "segmentation": item["segmentation"]}
-                    )
+                if item["category_id"] in CATEGORIES and item["image_id"] in objects:
+                    objects[item["image_id"]].append({key: item[key] for key in ("category_id", "segmentation")})
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise MediaError(f"{self.annotations} holds no instances in COCO's format: {exc!r}") from exc
         # In the order of the images' numbers, as torchvision goes.
