@@ -61,10 +61,9 @@ def show(results: Results, stream: TextIO | None = None) -> None:
 
 def table(results: Results) -> Table:
     """All figures of the whole."""
-    head, words = ("measure", "here", "in papers", "what it says"), (0, 3)
     if results["kind"] == "coco":
-        rows = [(f"{title} ↑", figure, "", meaning) for title, figure, meaning in coco_figures(results)]
-        return Table("Measures", head, rows, words=words, key="here")
+        figures = [(f"{title} ↑", figure, meaning) for title, figure, meaning in coco_figures(results)]
+        return Table("Measures", ("measure", "here", "what it says"), figures, words=(0, 2), key="here")
     papers = results["papers"] or {}
     rows = []
     for measure in MEASURES:
@@ -74,7 +73,8 @@ def table(results: Results) -> Table:
             in_papers = "" if scaled is None else f"{scaled:.2f}"
             rows.append((f"{measure.title} {arrow}", measure.text(value), in_papers, measure.meaning))
     note = "Means over all that was scored. Papers on video matting print MAD and MSE times 1000."
-    return Table("Measures", head, rows, note, words=words, key="here")
+    head = ("measure", "here", "in papers", "what it says")
+    return Table("Measures", head, rows, note, words=(0, 3), key="here")
 
 
 def coco_figures(results: Results) -> list[tuple[str, str, str]]:
