@@ -29,7 +29,7 @@ from vbgcam.cli.main import main
 from vbgcam.core.frames import Size
 
 SEED = 20261126
-PART = re.compile(r"\..*\.vbgcam-[0-9a-f]{12}(\..*)?")
+PART = re.compile(r"\.vbgcam-[0-9a-f]{12}(-lock|\..*)?")
 
 
 @pytest.fixture(autouse=True)

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import platformdirs
 
-from vbgcam.core.errors import BackgroundError, ControlError, OutputError, VbgcamError
+from vbgcam.core.errors import BackgroundError, ControlError, VbgcamError
 from vbgcam.desktop.opening import browse
 from vbgcam.desktop.tray_supervisor import TraySupervisor
 from vbgcam.factory import plan, refuse_truth
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
-from vbgcam.media.atomic import whole
+from vbgcam.media.atomic import write_whole
 from vbgcam.settings.schema import Settings, data_folder
 from vbgcam.system.notifications import Notifications
 from vbgcam.system.sd_notify import ServiceManager
@@ -214,11 +214,7 @@ def _lived(
 
 def write_stats(path: Path, stats: Stats) -> None:
     """Raises OutputError."""
-    try:
-        with whole(path) as part:
-            part.write_text(json.dumps(stats.snapshot(), indent=2) + "\n")
-    except OSError as exc:
-        raise OutputError(f"{path}: the figures could not be written: {exc.strerror}") from exc
+    write_whole(path, json.dumps(stats.snapshot(), indent=2) + "\n", "the figures")
 
 
 def _stats(settings: Settings) -> Stats:

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shlex
 from argparse import Namespace
 from collections.abc import Iterator
-from pathlib import Path
 
 from vbgcam import factory
+from vbgcam.cli.parser import assignments
 from vbgcam.cli.signals import Interruption
 from vbgcam.cli.terminal import Show, progress
-from vbgcam.core.errors import ConfigError, OutputError
 from vbgcam.core.specs import ModelSpec
-from vbgcam.media.atomic import whole
 from vbgcam.segment import Progress, Segmenter, open_segmenter
 from vbgcam.segment.pass_through import PassThrough
 from vbgcam.settings import schema
@@ -25,12 +22,7 @@ log = logging.getLogger(__name__)
 
 def overrides_of(arguments: Namespace) -> dict[str, str]:
     """What the command line says of settings, by "section.key"."""
-    overrides: dict[str, str] = {}
-    for pair in arguments.set:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {pair}: is written SECTION.KEY=VALUE, as in --set camera.fps=30")
-        overrides[name.strip()] = value.strip()
+    overrides = assignments(arguments.set, "--set", "camera.fps=30")
     for option, name in (
         ("source", "camera.source"),
         ("sink", "output.sink"),
@@ -81,16 +73,3 @@ def breaking(show: Show, interruption: Interruption) -> Iterator[Progress]:
         show(done, total, f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")
 
     yield told
-
-
-def keep(path: Path, text: str) -> None:
-    try:
-        with whole(path) as part:
-            part.write_text(text, encoding="utf-8")
-    except OSError as exc:
-        fix = make_folder(path) if isinstance(exc, FileNotFoundError) else ""
-        raise OutputError(f"{path}: the figures could not be written: {exc.strerror}", fix=fix) from exc
-
-
-def make_folder(path: Path) -> str:
-    return f"mkdir -p {shlex.quote(str(path.parent))}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 
 from vbgcam import __version__
+from vbgcam.core.errors import ConfigError
 
 _SOURCE = "camera:0, camera:PATH, camera:NAME, file:CLIP[?loop=1&pace=source|max], demo"
 _SINK = "auto, virtualcam[:NAME], pipewire[:NAME], both[:NAME], file:OUT.mp4, file:OUT.mkv, null"
@@ -225,6 +227,18 @@ def _add_bench(verbs: argparse._SubParsersAction[argparse.ArgumentParser], setti
     bench.add_argument("--seconds", type=_seconds, metavar="SEC", help="of each live run (5)")
     bench.add_argument("--json", type=Path, metavar="FILE", help="all figures")
     bench.add_argument("--html", type=Path, metavar="FILE", help="a page with charts")
+
+
+def assignments(pairs: Iterable[str], option: str, example: str) -> dict[str, str]:
+    """Texts such as "camera.fps=30" by what they are assigned to. `option`, `example`: for the message. Raises
+    ConfigError."""
+    values: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"{option} {pair}: is written SECTION.KEY=VALUE, as in {option} {example}")
+        values[name.strip()] = text.strip()
+    return values
 
 
 def _rate(text: str) -> float:

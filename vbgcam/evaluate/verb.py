@@ -11,14 +11,15 @@ from functools import partial
 from typing import Final, Literal
 
 from vbgcam import factory
-from vbgcam.cli.arguments import breaking, keep, loaded_segmenter, make_folder, settings_of
-from vbgcam.cli.signals import INTERRUPTED, Interruption
+from vbgcam.cli.arguments import breaking, loaded_segmenter, settings_of
+from vbgcam.cli.signals import INTERRUPTED, Interruption, Verb
 from vbgcam.cli.terminal import progress, say
 from vbgcam.core.errors import ConfigError
 from vbgcam.core.options import NONE
 from vbgcam.core.policy import Limits
 from vbgcam.core.specs import ModelSpec
 from vbgcam.evaluate.run import Question
+from vbgcam.media.atomic import make_folder, write_whole
 from vbgcam.settings import schema
 from vbgcam.settings.schema import Settings
 
@@ -68,7 +69,7 @@ def evaluate(arguments: Namespace, interruption: Interruption) -> int:
             return INTERRUPTED
         stack.callback(answer.journal.close)
         if arguments.json is not None:
-            keep(arguments.json, json.dumps(answer.results, indent=2) + "\n")
+            write_whole(arguments.json, json.dumps(answer.results, indent=2) + "\n", "the figures")
         written = page.write(answer.results, answer.look, arguments.html) if arguments.html is not None else []
         terminal.show(answer.results)
         if look is not None:
@@ -99,7 +100,7 @@ def _asked(arguments: Namespace) -> tuple[Question, Settings]:
         problems.append("eval: --alpha stands in place of --model; give one of them")
     # Said now, and not after hours of work.
     problems += [
-        f"eval: {option} {path}: there is no such folder; {make_folder(path)}"
+        f"eval: {option} {path}: there is no such folder; {make_folder(path.parent)}"
         for option, path in (("--json", arguments.json), ("--html", arguments.html), ("--sheet", arguments.sheet))
         if path is not None and not path.parent.is_dir()
     ]
@@ -133,4 +134,4 @@ def _asked(arguments: Namespace) -> tuple[Question, Settings]:
     return question, settings
 
 
-VERBS: Final[dict[str, Callable[[Namespace, Interruption], int]]] = {"eval": evaluate}
+VERBS: Final[dict[str, Verb]] = {"eval": evaluate}

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from argparse import Namespace
-from collections.abc import Callable
 from typing import Final
 
 from vbgcam import factory
 from vbgcam.cli.arguments import loaded_segmenter, settings_of
-from vbgcam.cli.signals import INTERRUPTED, Interruption
+from vbgcam.cli.signals import INTERRUPTED, Interruption, Verb
 from vbgcam.cli.terminal import progress, say
 from vbgcam.core.errors import ConfigError
 
@@ -101,4 +100,4 @@ def image(arguments: Namespace, interruption: Interruption) -> int:
     return 1 if any(end.error is not None for end in ends) else 0
 
 
-VERBS: Final[dict[str, Callable[[Namespace, Interruption], int]]] = {"image": image, "video": video}
+VERBS: Final[dict[str, Verb]] = {"image": image, "video": video}

@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from typing import Final
 from vbgcam import factory
 from vbgcam.camera import open_source
 from vbgcam.cli.arguments import breaking, settings_of
-from vbgcam.cli.signals import INTERRUPTED, Interruption
+from vbgcam.cli.signals import INTERRUPTED, Interruption, Verb
 from vbgcam.cli.terminal import progress, say
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import Planes
@@ -104,4 +104,4 @@ def models(arguments: Namespace, interruption: Interruption) -> int:
     return 0
 
 
-VERBS: Final[dict[str, Callable[[Namespace, Interruption], int]]] = {"plate": plate, "models": models}
+VERBS: Final[dict[str, Verb]] = {"plate": plate, "models": models}
