@@ -19,7 +19,7 @@ from tests.support.clips import SIZE, corners, film, grey, rooms, sound_only
 from vbgcam.core.errors import MediaError
 from vbgcam.core.frames import U8, Size
 from vbgcam.media import video_reader
-from vbgcam.media.video_reader import BROADCAST_LEAP, VideoReader, following
+from vbgcam.media.video_reader import BROADCAST_MAX_GAP, VideoReader, next_tick
 from vbgcam.pixels.convert import to_av, to_rgb
 
 
@@ -71,7 +71,7 @@ def test_a_film_gives_every_frame_with_its_time_and_says_what_it_is(tmp_path: Pa
         assert opened.duration == pytest.approx(0.4)
         shots = list(opened)
         assert [shot.time for shot in shots] == [Fraction(number, 25) for number in range(10)]
-        assert {shot.lasts for shot in shots} == {Fraction(1, 25)}
+        assert {shot.duration for shot in shots} == {Fraction(1, 25)}
         assert np.all(np.diff([int(shot.planes.y[20, 20]) for shot in shots]) > 0)
         assert not shots[0].planes.data.flags.writeable
         assert opened.read() is None
@@ -387,7 +387,7 @@ def test_a_closed_film_gives_nothing_more_and_may_be_closed_again(tmp_path: Path
 def test_times_only_ever_grow_whatever_a_file_says(times: list[int | None], step: int, ticks: int) -> None:
     last: int | None = None
     for pts in times:
-        tick = following(last, pts, step, Fraction(1, ticks))
+        tick = next_tick(last, pts, step, Fraction(1, ticks))
         assert last is None or tick > last
         if pts is not None and (last is None or pts > last):
             assert tick == pts
@@ -396,15 +396,15 @@ def test_times_only_ever_grow_whatever_a_file_says(times: list[int | None], step
 
 def test_a_clock_that_leaps_ahead_is_not_believed_and_a_long_still_is() -> None:
     hour, clock = 3600 * 90_000, Fraction(1, 90_000)
-    assert following(0, hour, 3000, clock) == hour
-    assert following(0, 25 * hour, 3000, clock) == 3000
-    assert following(0, hour, 3000, clock, BROADCAST_LEAP) == 3000
-    assert following(3000, 6000, 3000, clock, BROADCAST_LEAP) == 6000
+    assert next_tick(0, hour, 3000, clock) == hour
+    assert next_tick(0, 25 * hour, 3000, clock) == 3000
+    assert next_tick(0, hour, 3000, clock, BROADCAST_MAX_GAP) == 3000
+    assert next_tick(3000, 6000, 3000, clock, BROADCAST_MAX_GAP) == 6000
 
 
 def test_films_that_were_put_together_go_on_at_the_usual_rate_where_the_clock_is_set_back() -> None:
     last = 900_000
     for pts in (0, 3000, 6000):
-        tick = following(last, pts, 3000, Fraction(1, 90_000))
+        tick = next_tick(last, pts, 3000, Fraction(1, 90_000))
         assert tick == last + 3000
         last = tick

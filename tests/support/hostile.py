@@ -268,7 +268,7 @@ def film_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
     def read(path: Path) -> None:
         with VideoReader(path) as opened:
             for number, shot in enumerate(opened):
-                assert shot.lasts > 0
+                assert shot.duration > 0
                 if number >= FRAMES:
                     break
             opened.rewind()

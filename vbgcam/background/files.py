@@ -18,7 +18,7 @@ from vbgcam.background.still import Still, fitted
 from vbgcam.core.errors import BackgroundError, MediaError
 from vbgcam.core.frames import Backdrop, Planes, Size
 from vbgcam.media import images
-from vbgcam.media.images import Animation, Picture
+from vbgcam.media.images import Animation, DecodedImage
 from vbgcam.media.video_reader import VideoReader
 from vbgcam.pixels.convert import Fit, fit
 
@@ -38,7 +38,7 @@ _AT_ONCE: Final = 0.25
 class _Shot:
     """`time`: seconds since the first shot."""
 
-    picture: Planes | Picture
+    picture: Planes | DecodedImage
     time: Fraction
     lasts: Fraction
 
@@ -191,7 +191,7 @@ class _FilmReel:
     def read(self) -> _Shot | None:
         shot = self._film.read()
         if shot is not None:
-            return _Shot(shot.planes, shot.time - self._film.start, shot.lasts)
+            return _Shot(shot.planes, shot.time - self._film.start, shot.duration)
         if self._film.left_out and not self._told:
             self._told = True
             log.warning("%s: %d damaged frames are left out", self._film.path, self._film.left_out)

@@ -36,9 +36,9 @@ from av.video.stream import VideoStream
 
 from vbgcam.core.errors import MediaError
 from vbgcam.core.frames import Planes, Size
-from vbgcam.pixels.colorimetry import BT470, BT601, BT709, STEPS_TO_BT601, WEIGHTS, to_bt601
+from vbgcam.pixels.colorimetry import BT470, BT601, BT601_COEFFICIENTS, BT709, WEIGHTS, to_bt601
 from vbgcam.pixels.convert import fit, from_av, resize
-from vbgcam.pixels.orientation import UPRIGHT, Turn
+from vbgcam.pixels.orientation import UPRIGHT, Orientation
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +48,9 @@ some dozens."""
 MAX_SIDE: Final = 16_384
 """What H.264 encoders take."""
 
-LEAP: Final = Fraction(24 * 3600)
+MAX_GAP: Final = Fraction(24 * 3600)
 """Seconds that one frame may stand. A slide in a recorded talk stands for minutes."""
-BROADCAST_LEAP: Final = Fraction(10)
+BROADCAST_MAX_GAP: Final = Fraction(10)
 """The same where the clock may jump."""
 
 _AVFMT_TS_DISCONT: Final = 0x0200  # AVFormat flag: the clock starts anywhere and may jump (MPEG-TS, MPEG-PS)
@@ -58,13 +58,13 @@ _US: Final = Fraction(1, 1_000_000)  # a container's own times are microseconds
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
-    """One frame of a film. `planes`: read-only. `time` and `lasts`: seconds, exact: when it is shown on the film's own
-    clock, and for how long."""
+class TimedFrame:
+    """One frame of a video. `planes`: read-only. `time`: when it is shown on the video's own clock; `duration`: for how
+    long; both in seconds, exact."""
 
     planes: Planes
     time: Fraction
-    lasts: Fraction
+    duration: Fraction
 
 
 class VideoReader:
@@ -73,7 +73,7 @@ class VideoReader:
 
     `size`: upright, square pixels. `rate`: frames a second, on average. `time_base`: the unit of its times, seconds.
     `start`: the first frame's time. `zero`: what the file's clock shows at time 0, seconds; 0 but for broadcast
-    streams, whose clock starts anywhere. `leap`: see `following`. `duration`: seconds, None where the file does not
+    streams, whose clock starts anywhere. `max_gap`: see `next_tick`. `duration`: seconds, None where the file does not
     say. `count`: frames in all as far as the file tells (exact in MP4, else from duration and rate), or None. `audio`:
     whether it has sound. `left_out`: frames that were damaged or missing, of those read so far.
     """
@@ -86,9 +86,9 @@ class VideoReader:
         self._scaler = VideoReformatter()
         self._container: InputContainer | None = None
         self._packets: Iterator[Packet[Stream]] = iter(())
-        self._first: Shot | None = None
+        self._first: TimedFrame | None = None
         self._ready: list[av.VideoFrame] = []
-        self._turn: tuple[int, Turn] | None = None
+        self._turn: tuple[int, Orientation] | None = None
         _check(path)
         try:
             self._open()
@@ -96,12 +96,12 @@ class VideoReader:
             self.close()
             raise
 
-    def read(self) -> Shot | None:
+    def read(self) -> TimedFrame | None:
         """The next frame; None at the end."""
         shot, self._first = self._first, None
         return shot or self._decode()
 
-    def __iter__(self) -> Iterator[Shot]:
+    def __iter__(self) -> Iterator[TimedFrame]:
         while (shot := self.read()) is not None:
             yield shot
 
@@ -155,7 +155,7 @@ class VideoReader:
         floats = container.format.flags & _AVFMT_TS_DISCONT
         self._zero = round((container.start_time or 0) * _US / self.time_base) if floats else 0
         self.zero = self._zero * self.time_base
-        self.leap = BROADCAST_LEAP if floats else LEAP
+        self.max_gap = BROADCAST_MAX_GAP if floats else MAX_GAP
         whole = Fraction(container.duration) * _US if container.duration else None
         own = stream.duration * self.time_base if stream.duration else whole
         self.duration = float(own) if own else None
@@ -191,7 +191,7 @@ class VideoReader:
         self._over = False
         self._packets = self._container.demux()  # all streams: the sound's times tell whether the file breaks off
 
-    def _decode(self) -> Shot | None:
+    def _decode(self) -> TimedFrame | None:
         """The next good frame."""
         while True:
             while not self._ready:
@@ -203,7 +203,7 @@ class VideoReader:
                 self.left_out += 1
                 continue
             pts = None if frame.pts is None else frame.pts - self._zero
-            tick = following(self._last, pts, self._step, self.time_base, self.leap)
+            tick = next_tick(self._last, pts, self._step, self.time_base, self.max_gap)
             try:
                 planes = self._planes(frame)
             except av.FFmpegError as exc:  # a form that libswscale cannot convert
@@ -216,8 +216,8 @@ class VideoReader:
             elif planes.size != self.size:  # a film may change its size halfway
                 planes = fit(planes, self.size, "contain")
             self._last = tick
-            lasts = frame.duration or self._step
-            return Shot(planes.frozen(), tick * self.time_base, lasts * self.time_base)
+            duration = frame.duration or self._step
+            return TimedFrame(planes.frozen(), tick * self.time_base, duration * self.time_base)
 
     def _feed(self) -> None:
         """Gives the decoder one packet."""
@@ -242,7 +242,7 @@ class VideoReader:
             log.debug("%s: damaged at %s: %s", self.path, packet.pts, exc)
             self.left_out += 1
 
-    def _display(self, frame: av.VideoFrame) -> Turn:
+    def _display(self, frame: av.VideoFrame) -> Orientation:
         """How the picture is to be turned. PyAV's side data and its frame hold each other until the garbage collector
         comes, which sees few objects here and not their megabytes; so it is asked for once, and again when the film
         changes its mind."""
@@ -250,9 +250,9 @@ class VideoReader:
             try:
                 matrix = frame.side_data.get("DISPLAYMATRIX")
             except ValueError:  # beside it stands something that this PyAV has no name for: without the mirroring
-                turn = Turn.by(frame.rotation)
+                turn = Orientation.by(frame.rotation)
             else:
-                turn = UPRIGHT if matrix is None else Turn.of(np.frombuffer(cast(bytes, matrix), np.int32))
+                turn = UPRIGHT if matrix is None else Orientation.of(np.frombuffer(cast(bytes, matrix), np.int32))
             self._turn = frame.rotation, turn
         return self._turn[1]
 
@@ -288,9 +288,9 @@ class VideoReader:
         if not rgb:
             frame.colorspace = Colorspace.ITU601  # so that from_av converts format and range alone
         planes = from_av(frame, self._scaler)
-        if not rgb and matrix in STEPS_TO_BT601:
+        if not rgb and matrix in BT601_COEFFICIENTS:
             # libswscale goes from matrix to matrix by way of RGB: 3.9 ms at 720p and up to 3 steps off; this is 0.6 ms.
-            to_bt601(planes.y, planes.u, planes.v, STEPS_TO_BT601[matrix])
+            to_bt601(planes.y, planes.u, planes.v, BT601_COEFFICIENTS[matrix])
         if self._square != 1:
             width = max(2, 2 * round(planes.size.width * self._square / 2))
             _check_pixels(self.path, width, planes.size.height)
@@ -299,7 +299,7 @@ class VideoReader:
 
 
 class AlphaVideo(VideoReader):
-    """A film of masks: `shot.planes.y` is the alpha, 0 to 255 (chroma is 128). Where the film has an alpha channel of
+    """A film of masks: `frame.planes.y` is the alpha, 0 to 255 (chroma is 128). Where the film has an alpha channel of
     its own that is taken, else its brightness: exactly where it is 8-bit gray, else stretched from the film's range."""
 
     def _planes(self, frame: av.VideoFrame) -> Planes:
@@ -321,13 +321,13 @@ class AlphaVideo(VideoReader):
         return self._display(frame).applied(planes)
 
 
-def following(last: int | None, pts: int | None, step: int, clock: Fraction, leap: Fraction = LEAP) -> int:
+def next_tick(last: int | None, pts: int | None, step: int, clock: Fraction, max_gap: Fraction = MAX_GAP) -> int:
     """The time of the frame after the one at `last`, in ticks of `clock` seconds: its own `pts` where that is later. A
     frame that is no later comes one tick after (a duplicate). One without a time, more than a second back or more than
-    `leap` seconds ahead (the clock was set: films put together, a broken number) comes one usual `step` after."""
+    `max_gap` seconds ahead (the clock was set: films put together, a broken number) comes one usual `step` after."""
     if last is None:
         return pts or 0
-    if pts is None or (last - pts) * clock >= 1 or (pts - last) * clock > leap:
+    if pts is None or (last - pts) * clock >= 1 or (pts - last) * clock > max_gap:
         return last + step
     return max(pts, last + 1)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import shlex
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from fractions import Fraction
@@ -15,7 +14,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from vbgcam.core.errors import OutputError
-from vbgcam.media.atomic import whole
+from vbgcam.media.atomic import make_folder, whole
 
 
 class VideoWriter:
@@ -33,10 +32,8 @@ class VideoWriter:
                 raise OutputError(f"{target} is a folder")
             self._part = self._file.enter_context(whole(target))
         except FileNotFoundError as exc:
-            raise OutputError(
-                f"{target}: the folder {target.parent} does not exist",
-                fix=f"mkdir -p {shlex.quote(str(target.parent))}",
-            ) from exc
+            problem = f"{target}: the folder {target.parent} does not exist"
+            raise OutputError(problem, fix=make_folder(target.parent)) from exc
         except OSError as exc:
             raise OutputError(f"{target} cannot be written: {exc.strerror}") from exc
         # The index goes to the front, so that the film plays while it is still being fetched.

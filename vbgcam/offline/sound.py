@@ -23,7 +23,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from vbgcam.core.errors import MediaError
-from vbgcam.media.video_reader import VideoReader, following
+from vbgcam.media.video_reader import VideoReader, next_tick
 from vbgcam.media.video_writer import VideoWriter
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Sound:
         self._path = source.path
         self._film = into
         self._zero = source.zero
-        self._leap = source.leap
+        self._leap = source.max_gap
         try:
             self._container = av.open(
                 f"file:{source.path}", options={"protocol_whitelist": "file"}, metadata_errors="replace"
@@ -121,10 +121,10 @@ def _ticks(time: Fraction, stream: AudioStream) -> int:
 class _Copied:
     """A film whose clock was set back halfway goes on at the usual step, as its pictures do."""
 
-    def __init__(self, stream: Stream, zero: int, leap: Fraction) -> None:
+    def __init__(self, stream: Stream, zero: int, max_gap: Fraction) -> None:
         self._stream = stream
         self._zero = zero
-        self._leap = leap
+        self._leap = max_gap
         self._last: int | None = None
         self._step = 1
 
@@ -132,7 +132,7 @@ class _Copied:
         own = packet.dts if packet.dts is not None else packet.pts
         own = None if own is None else own - self._zero
         last, clock = self._last, packet.time_base
-        self._last = tick = following(last, own, self._step, clock, self._leap)
+        self._last = tick = next_tick(last, own, self._step, clock, self._leap)
         if last is not None and tick == last + 1 and own != tick:
             # Doubled in the source. One tick of its clock may be none of the new film's; a millisecond is one of any.
             self._last = last + max(1, math.ceil(Fraction(1, 1000) / clock))
@@ -148,9 +148,9 @@ class _Copied:
 class _Encoded:
     """Decodes, brings rate and layout to what AAC has, encodes."""
 
-    def __init__(self, source: AudioStream, into: VideoWriter, zero: int, leap: Fraction, path: Path) -> None:
+    def __init__(self, source: AudioStream, into: VideoWriter, zero: int, max_gap: Fraction, path: Path) -> None:
         self._zero = zero
-        self._leap = leap
+        self._leap = max_gap
         self._path = path
         self._damaged = False
         codec = source.codec_context
@@ -190,7 +190,7 @@ class _Encoded:
     def _time(self, frame: AudioFrame) -> None:
         own = None if frame.pts is None else frame.pts - self._zero
         base = frame.time_base or Fraction(1, frame.sample_rate)
-        last, tick = self._last, following(self._last, own, self._step, base, self._leap)
+        last, tick = self._last, next_tick(self._last, own, self._step, base, self._leap)
         if last is not None:  # samples that came twice play one after the other; rounded times may overlap a little
             tick = max(tick, last + self._step - math.ceil(Fraction(2, 1000) / base))
         frame.pts = self._last = tick

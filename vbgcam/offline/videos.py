@@ -28,7 +28,7 @@ from vbgcam.core.errors import ConfigError
 from vbgcam.core.frames import U8, Backdrop, Mask, Planes, RawFrame, Size
 from vbgcam.core.options import NONE, MaskOptions
 from vbgcam.mask import Masker
-from vbgcam.media.video_reader import MAX_PIXELS, MAX_SIDE, Shot, VideoReader
+from vbgcam.media.video_reader import MAX_PIXELS, MAX_SIDE, TimedFrame, VideoReader
 from vbgcam.media.video_writer import VideoWriter
 from vbgcam.offline.sound import Sound
 from vbgcam.output.file import FileOutput
@@ -107,7 +107,7 @@ def convert(
                 pictures.write(frame, mask, shot)
             frames += 1
             if progress is not None:
-                progress(frames, film.count, frame.captured_at + float(shot.lasts))
+                progress(frames, film.count, frame.captured_at + float(shot.duration))
         # Both are finished before one takes its name, so that a disk that fills up now leaves neither.
         made = [part for part in (pictures, masks) if part is not None]
         for part in made:
@@ -140,14 +140,14 @@ class _Pictures:
             self._sound = Sound(film, self._output.film)
             stack.callback(self._sound.close)
 
-    def write(self, frame: RawFrame, mask: Mask | None, shot: Shot) -> None:
+    def write(self, frame: RawFrame, mask: Mask | None, shot: TimedFrame) -> None:
         if self._background is not None and mask is not None:
             safe = self._composer.compose(frame, mask, self._background.at(frame.captured_at))
         elif self._blur is not None and mask is not None:
             safe = self._composer.compose(frame, mask, self._blur)
         else:
             safe = self._composer.compose(frame, Mask(self._all, frame.captured_at), self._nothing)
-        self._output.send(safe, float(shot.time), float(shot.lasts))
+        self._output.send(safe, float(shot.time), float(shot.duration))
         if self._sound is not None:
             self._sound.until(shot.time)
 
@@ -174,11 +174,11 @@ class MaskWriter:
         codec.color_range = ColorRange.JPEG  # an alpha uses all 256 values; "limited" would have readers stretch it
         codec.flags |= Flags.frame_duration
 
-    def write(self, alpha: U8, shot: Shot) -> None:
+    def write(self, alpha: U8, shot: TimedFrame) -> None:
         """`alpha`: uint8, (height, width). Shown when and as long as the film's frame is."""
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(alpha), format="gray")
         picture.pts, picture.time_base = round(shot.time / self._clock), self._clock
-        picture.duration = round(shot.lasts / self._clock)
+        picture.duration = round(shot.duration / self._clock)
         picture.color_range = ColorRange.JPEG
         self._film.write(self._stream.encode(picture))
 
