@@ -8,7 +8,8 @@ import pytest
 
 from vbgcam import factory
 from vbgcam.pixels.convert import color_yuv
-from vbgcam.settings.schema import Settings, load
+from vbgcam.settings.reading import load
+from vbgcam.settings.schema import Settings
 
 
 def settings(**overrides: str) -> Settings:

@@ -70,11 +70,11 @@ def serve(
     from vbgcam.control.controller import Controller
     from vbgcam.control.instance import Instance
     from vbgcam.settings.layered import LayeredSettings
-    from vbgcam.settings.state import State, state_path
+    from vbgcam.settings.state import RememberedState, state_path
 
     desk = desk and _desktop()
     with Instance() as place:
-        state = State(state_path())
+        state = RememberedState(state_path())
         layers = LayeredSettings(path, overrides, state)
         refuse_truth(layers.settings)
         session = Session(_planned(layers, waits=desk), _stats(layers.settings))
@@ -92,10 +92,10 @@ def _planned(layers: LayeredSettings, *, waits: bool) -> Plan:
     try:
         return plan(layers.settings, waits=waits)
     except BackgroundError as exc:
-        if not (waits or layers.chose("background.show")):
+        if not (waits or layers.is_chosen("background.show")):
             raise
         log.warning("%s (a colour stands in for it)", exc)
-        layers.stand_in("background.show", Settings().background.show)
+        layers.substitute("background.show", Settings().background.show)
         return plan(layers.settings, waits=waits)
 
 

@@ -119,7 +119,7 @@ _TOML: Final = (
 
 
 def config_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
-    from vbgcam.settings import schema
+    from vbgcam.settings import reading, schema
 
     text = schema.example()
 
@@ -131,7 +131,7 @@ def config_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
             path.write_bytes(mutated(text.encode(), chance))
         return path
 
-    return schema.load, case
+    return reading.load, case
 
 
 def card_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:

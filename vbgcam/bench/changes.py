@@ -31,9 +31,9 @@ from vbgcam.core.frames import U8, SafeFrame, Size
 from vbgcam.live.session import Session
 from vbgcam.live.stats import Stats
 from vbgcam.media import images
-from vbgcam.settings import schema
+from vbgcam.settings import reading, schema
 from vbgcam.settings.layered import LayeredSettings
-from vbgcam.settings.state import State
+from vbgcam.settings.state import RememberedState
 
 # A background and a camera's size are changed so often in a minute.
 _BACKGROUNDS: Final = 200
@@ -175,7 +175,7 @@ def _running(folder: Path, size: Size, looker: Looker) -> Iterator[tuple[Session
     images.write(plate, room(size))
     file.touch()
     with Instance(folder / "run") as place:
-        state = State(folder / "state.json")
+        state = RememberedState(folder / "state.json")
         overrides = {"camera.source": "demo", "camera.size": str(size), "model.name": f"plate:{plate}"}
         layers = LayeredSettings(file, overrides, state)
         session = Session(replace(factory.plan(layers.settings), output=looker, on_demand=False), Stats())
@@ -198,7 +198,7 @@ def _specs(folder: Path, size: Size, looker: Looker) -> list[str]:
         path = folder / "backgrounds" / f"{number}.jpg"
         images.write(path, draw(_PICTURE))
         specs.append(str(path))
-        shown = factory.backdrop(schema.changed(schema.Settings(), {"background.show": str(path)}), size)
+        shown = factory.backdrop(reading.changed(schema.Settings(), {"background.show": str(path)}), size)
         looker.know(shown.at(0.0).planes.y[_CORNER].astype(np.int16))
         shown.close()
     return specs

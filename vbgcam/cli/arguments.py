@@ -14,7 +14,7 @@ from vbgcam.cli.terminal import Show, progress
 from vbgcam.core.specs import ModelSpec
 from vbgcam.segment import Progress, Segmenter, open_segmenter
 from vbgcam.segment.pass_through import PassThrough
-from vbgcam.settings import schema
+from vbgcam.settings import reading
 from vbgcam.settings.schema import Settings
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def settings_of(arguments: Namespace, **fixed: str) -> Settings:
     """The settings that hold for this call; `fixed` win over everything, by "section_key"."""
     overrides = overrides_of(arguments)
     overrides |= {name.replace("_", ".", 1): value for name, value in fixed.items()}
-    settings = schema.load(arguments.config, overrides)
+    settings = reading.load(arguments.config, overrides)
     if arguments.verb not in ("eval", "bench"):
         factory.refuse_truth(settings)
     return settings
