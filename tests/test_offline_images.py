@@ -24,7 +24,7 @@ from vbgcam.mask import finish
 from vbgcam.media import images as files
 from vbgcam.offline import images
 from vbgcam.offline.backdrops import OpenBackground
-from vbgcam.offline.images import Done
+from vbgcam.offline.images import ImageResult
 from vbgcam.pixels.convert import from_rgb, to_rgb
 from vbgcam.segment import Probability
 
@@ -69,7 +69,7 @@ def one(
     background: OpenBackground = behind,
     *,
     segmenter: FakeSegmenter | None = None,
-) -> Done:
+) -> ImageResult:
     (end,) = images.convert([source], target, segmenter or FakeSegmenter(), options, background)
     return end
 
@@ -84,7 +84,7 @@ def pixels(path: Path) -> np.ndarray:
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
 def test_the_person_stays_and_the_room_becomes_the_background(tmp_path: Path, suffix: str) -> None:
     source, target = save(tmp_path / "in.png"), tmp_path / f"out.{suffix}"
-    assert one(source, target) == Done(source, (target,))
+    assert one(source, target) == ImageResult(source, (target,))
     with Image.open(target) as image:
         assert image.format == files.SUFFIXES[f".{suffix}"]
         assert image.size == (40, 30)
@@ -112,7 +112,7 @@ def test_the_cut_out_has_the_pictures_own_pixels_and_nothing_of_the_room(tmp_pat
     soft = np.linspace(0, 1, 30, dtype=np.float32)[:, None].repeat(40, 1)
     source = save(tmp_path / "in.png")
     end = images.convert([source], None, FakeSegmenter(wrong=lambda _frame: soft), *LOOK, cutout=tmp_path / "cut.png")
-    assert end == [Done(source, (tmp_path / "cut.png",))]
+    assert end == [ImageResult(source, (tmp_path / "cut.png",))]
     with Image.open(tmp_path / "cut.png") as image:
         assert image.mode == "RGBA"
         cut = np.asarray(image)

@@ -6,8 +6,11 @@ import logging
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -20,12 +23,26 @@ from vbgcam.core.errors import BackgroundError, ConfigError, MediaError, ModelEr
 from vbgcam.core.frames import RawFrame, Size
 from vbgcam.core.options import Blur, MaskOptions, RenderOptions
 from vbgcam.media.video_reader import VideoReader
-from vbgcam.offline.videos import convert
+from vbgcam.offline import videos
+from vbgcam.offline.backdrops import OpenBackground
+from vbgcam.offline.videos import VideoResult, read_ahead
 from vbgcam.pixels.convert import to_av
-from vbgcam.segment import Probability
+from vbgcam.segment import Probability, Segmenter
 from vbgcam.segment.pass_through import PassThrough
 
 HIDDEN = (RenderOptions(), FakeBackground)
+
+
+def convert(
+    source: Path,
+    target: Path | None,
+    segmenter: Segmenter,
+    options: RenderOptions,
+    background: OpenBackground,
+    **more: Any,
+) -> VideoResult | None:
+    with VideoReader(source) as opened:
+        return videos.convert(opened, target, segmenter, options, background, **more)
 
 
 def ffv1(path: Path, count: int, **more: object) -> Path:
@@ -469,14 +486,61 @@ from pathlib import Path
 sys.path.insert(0, {root!r})
 from tests.support.fakes import FakeBackground, FakeSegmenter
 from vbgcam.core.options import RenderOptions
+from vbgcam.media.video_reader import VideoReader
 from vbgcam.offline.videos import convert
 
 folder = Path({folder!r})
 for name in ("short.mkv", "long.mkv"):
     options, mask = RenderOptions(), folder / "mask.mkv"
-    convert(folder / name, folder / "out.mp4", FakeSegmenter(), options, FakeBackground, mask_out=mask)
+    with VideoReader(folder / name) as source:
+        convert(source, folder / "out.mp4", FakeSegmenter(), options, FakeBackground, mask_out=mask)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
+
+
+class FakeReader:
+    """Gives `items` one after the other; an error among them is raised. `begun`: set at the read of that number."""
+
+    def __init__(self, *items: int | Exception) -> None:
+        self.items = list(items)
+        self.begun = [threading.Event() for _ in range(len(items) + 1)]
+        self.reads = 0
+
+    def read(self) -> int | None:
+        self.begun[self.reads].set()
+        self.reads += 1
+        item = self.items.pop(0) if self.items else None
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+
+def test_the_next_frame_is_read_while_one_is_worked_on_and_no_other() -> None:
+    reader = FakeReader(1, 2, 3)
+    ahead = read_ahead(reader.read)
+    for number in (1, 2, 3):
+        assert next(ahead) == number
+        assert reader.begun[number].wait(60)
+        assert reader.reads == number + 1
+    assert list(ahead) == []
+
+
+def test_an_error_in_reading_comes_in_its_place() -> None:
+    reader = FakeReader(1, MediaError("the disk has gone"))
+    ahead = read_ahead(reader.read)
+    assert next(ahead) == 1
+    assert reader.begun[1].wait(60)
+    with pytest.raises(MediaError, match="the disk has gone"):
+        next(ahead)
+
+
+def test_reading_ahead_ends_with_the_work() -> None:
+    before = set(threading.enumerate())
+    reader = FakeReader(1, 2, 3)
+    with closing(read_ahead(reader.read)) as ahead:
+        assert next(ahead) == 1
+    assert set(threading.enumerate()) == before
+    assert reader.reads == 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the peak is asked of a Unix system")

@@ -287,7 +287,10 @@ def film_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
             number += 1
             return number > FRAMES
 
-        convert(path, path.with_name("out.mp4"), PassThrough(), RenderOptions(plain=True), FakeBackground, stop=stop)
+        with VideoReader(path) as opened:
+            convert(
+                opened, path.with_name("out.mp4"), PassThrough(), RenderOptions(plain=True), FakeBackground, stop=stop
+            )
 
     return read, case
 
