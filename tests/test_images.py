@@ -98,9 +98,9 @@ def test_a_large_jpeg_is_decoded_smaller_where_less_is_enough(tmp_path: Path) ->
     exif[0x0112] = 6
     Image.fromarray(smooth(1600, 800)).save(tmp_path / "a.jpg", exif=exif)
     assert images.read(tmp_path / "a.jpg").size == Size(800, 1600)
-    assert images.read(tmp_path / "a.jpg", enough=Size(200, 300)).size == Size(200, 400)
-    assert images.read(tmp_path / "a.jpg", enough=Size(201, 300)).size == Size(400, 800)
-    assert images.read(tmp_path / "a.jpg", enough=Size(9000, 9000)).size == Size(800, 1600)
+    assert images.read(tmp_path / "a.jpg", min_size=Size(200, 300)).size == Size(200, 400)
+    assert images.read(tmp_path / "a.jpg", min_size=Size(201, 300)).size == Size(400, 800)
+    assert images.read(tmp_path / "a.jpg", min_size=Size(9000, 9000)).size == Size(800, 1600)
 
 
 # Depth and colour.
@@ -166,7 +166,7 @@ def test_a_palette_with_transparency_gives_its_colours_and_its_alpha(tmp_path: P
     assert read.rgb[0].tolist() == [[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 9, 9]]
     assert read.alpha is not None
     assert read.alpha[0].tolist() == [255, 0, 100, 255]
-    assert images.black_behind(read)[0].tolist() == [[255, 0, 0], [0, 0, 0], [0, 0, 100], [9, 9, 9]]
+    assert images.on_black(read)[0].tolist() == [[255, 0, 0], [0, 0, 0], [0, 0, 100], [9, 9, 9]]
 
 
 def test_gray_with_alpha_keeps_both(tmp_path: Path) -> None:

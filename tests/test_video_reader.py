@@ -212,7 +212,7 @@ def test_a_broadcast_stream_starts_at_zero_whatever_its_clock_shows(tmp_path: Pa
     path = film(tmp_path / "a.ts", numbered(5), times=[9_000_000 + 3000 * number for number in range(5)])
     with VideoReader(path) as opened:
         assert opened.start == 0
-        assert opened.zero >= 100
+        assert opened.clock_offset >= 100
         assert [shot.time for shot in opened] == [Fraction(number, 30) for number in range(5)]
 
 

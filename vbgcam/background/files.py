@@ -59,7 +59,7 @@ def open_file(path: Path, size: Size, how: Fit = "cover", *, exact: bool = False
     try:
         kind = images.kind(path)
         if kind == "still":
-            return Still.picture(images.black_behind(images.read(path, enough=size)), size, how)
+            return Still.picture(images.on_black(images.read(path, min_size=size)), size, how)
         reel = _AnimationReel(path) if kind == "animation" else _film_reel(path)
         try:
             film = MovingBackground(reel, size, how, exact=exact)
@@ -152,7 +152,7 @@ class MovingBackground:
         picture = self._shown.picture
         if isinstance(picture, Planes):
             return Backdrop(fit(picture, self._size, self._fit).frozen())
-        return Backdrop(fitted(images.black_behind(picture), self._size, self._fit).frozen())
+        return Backdrop(fitted(images.on_black(picture), self._size, self._fit).frozen())
 
 
 def _some(shot: _Shot | None) -> _Shot:

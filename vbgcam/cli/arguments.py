@@ -54,7 +54,8 @@ def loaded_segmenter(settings: Settings, interruption: Interruption, needed: boo
     if not needed:
         yield PassThrough()
         return
-    with progress("fetching the weights") as show, breaking(show, interruption) as told:
+    with progress("fetching the weights") as show:
+        told = download_progress(show, interruption)
         segmenter = open_segmenter(ModelSpec.parse(settings.model.name), factory.options(settings), told)
     log.info("model: %s on %s", segmenter.name, segmenter.device)
     try:
@@ -63,13 +64,12 @@ def loaded_segmenter(settings: Settings, interruption: Interruption, needed: boo
         segmenter.close()
 
 
-@contextlib.contextmanager
-def breaking(show: Show, interruption: Interruption) -> Iterator[Progress]:
-    """A download's progress, shown; it breaks off when the person does."""
+def download_progress(show: Show, interruption: Interruption) -> Progress:
+    """Shows a download's bytes; raises KeyboardInterrupt when the person interrupts."""
 
     def told(done: int, total: int) -> None:
         if interruption.is_set():
             raise KeyboardInterrupt
         show(done, total, f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")
 
-    yield told
+    return told

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final, Literal
 
 from vbgcam import factory
-from vbgcam.cli.arguments import breaking, loaded_segmenter, settings_of
+from vbgcam.cli.arguments import download_progress, loaded_segmenter, settings_of
 from vbgcam.cli.signals import INTERRUPTED, Interruption, Verb
 from vbgcam.cli.terminal import progress, say
 from vbgcam.core.errors import ConfigError
@@ -49,7 +49,8 @@ def evaluate(arguments: Namespace, interruption: Interruption) -> int:
                 look = partial(sheet.write, question, clip, segmenter, arguments.mask_fps, arguments.sheet)
         elif arguments.coco is not None:
             images = CocoSet(arguments.coco)
-            with progress("fetching the weights") as show, breaking(show, interruption) as fetched:
+            with progress("fetching the weights") as show:
+                fetched = download_progress(show, interruption)
                 labeller = open_labeller(ModelSpec.parse(settings.model.name), factory.options(settings), fetched)
             if labeller is not None:
                 stack.callback(labeller.close)

@@ -48,7 +48,7 @@ MAX_PIXELS: Final = 120_000_000
 """What is read at most. 120 megapixels, a 12649x9487 picture, take about half a gigabyte while they are decoded."""
 
 MAX_ANIMATED: Final = 8192 * 4320
-"""The same of an animation, as of films: the decoder holds three pictures of four bytes a pixel, 0.4 GB."""
+"""The same of an animation, as of videos: the decoder holds three pictures of four bytes a pixel, 0.4 GB."""
 
 SUFFIXES: Final = {
     ".jpg": "JPEG",
@@ -101,18 +101,19 @@ class DecodedImage:
 
     @property
     def size(self) -> Size:
+        """Of both arrays."""
         return Size(self.rgb.shape[1], self.rgb.shape[0])
 
 
-def read(path: Path, *, enough: Size | None = None) -> DecodedImage:
+def read(path: Path, *, min_size: Size | None = None) -> DecodedImage:
     """The picture in the file, or the first of several. EXIF orientation is applied, an ICC profile converted to sRGB
     (one that is broken or does not fit is ignored), 16 bits a channel are scaled to 8.
 
-    `enough`: a JPEG much larger than this may be decoded at a half, a quarter or an eighth, but with neither side
+    `min_size`: a JPEG much larger than this may be decoded at a half, a quarter or an eighth, but with neither side
     below it (24 megapixels for a 720p background: 0.08 s against 0.25 s). Raises MediaError."""
     with _opened(path) as image:
-        if enough is not None and image.format in ("JPEG", "MPO"):
-            image.draft(None, astuple(Size(enough.height, enough.width) if _lies(image) else enough))
+        if min_size is not None and image.format in ("JPEG", "MPO"):
+            image.draft(None, astuple(Size(min_size.height, min_size.width) if _lies(image) else min_size))
         image.load()
         _turn_upright(image)
         decoded = _decoded(image)
@@ -123,7 +124,7 @@ def read(path: Path, *, enough: Size | None = None) -> DecodedImage:
 
 def kind(path: Path) -> Literal["still", "animation"] | None:
     """What the file's head says: a picture, several shown one after the other (GIF, APNG, WebP), or, None, no picture
-    at all: a film perhaps. Nothing is decoded but what tells one frame from many. Raises MediaError as `read`."""
+    at all: a video perhaps. Nothing is decoded but what tells one frame from many. Raises MediaError as `read`."""
     try:
         with _opened(path) as image:
             several = image.format in _ANIMATED and getattr(image, "is_animated", False)
@@ -184,11 +185,12 @@ class Animation:
         self._number = 0
 
     def close(self) -> None:
+        """Nothing can be read after it."""
         self._image.close()
         self._stream.close()
 
 
-def black_behind(picture: DecodedImage) -> U8:
+def on_black(picture: DecodedImage) -> U8:
     """RGB of a picture that lies on black: uint8, (height, width, 3)."""
     if picture.alpha is None:
         return picture.rgb
@@ -200,7 +202,7 @@ def write(path: Path, pixels: U8, alpha: U8 | None = None) -> None:
     """Writes `pixels`, uint8, RGB (height, width, 3) or gray (height, width), in the format that the suffix names;
     `alpha`, uint8, (height, width), straight, for RGB in PNG, WebP and TIFF. The file is there whole or not at all,
     and one that was there before stays until then. No metadata is written. Raises MediaError."""
-    form = form_of(path)
+    form = _format_of(path)
     height, width = pixels.shape[:2]
     if max(width, height) > _MAX_SIDE.get(form, max(width, height)):
         raise MediaError(
@@ -227,7 +229,7 @@ def write(path: Path, pixels: U8, alpha: U8 | None = None) -> None:
         raise MediaError(f"{shown(path)} cannot be written: {exc.strerror or exc}") from exc
 
 
-def form_of(path: Path) -> str:
+def _format_of(path: Path) -> str:
     """Pillow's name of the format that a file of that name is written in. Raises MediaError for an unknown suffix."""
     form = SUFFIXES.get(path.suffix.lower())
     if form is None:

@@ -1,19 +1,16 @@
-"""Films as the house wants them: upright frames in its own planes, each with its own time.
+"""Videos read as upright frames in I420, BT.601, limited range, each with its own time.
 
-One reader stands behind everything that plays a film: `camera.file` (a film in place of a camera), a film or GIF as
-the background, `offline.videos`, and masks that were kept as a film (`AlphaVideo`). FFmpeg (through PyAV) decodes; what
+One reader stands behind everything that plays a video: `camera.file` (a video in place of a camera), a video as the
+background, `offline.videos`, and masks that were kept as a video (`AlphaVideo`). FFmpeg (through PyAV) decodes; what
 files bring along is settled here, once:
 
 - the display matrix (phones store a lying picture and say how to turn it) is applied, mirrored ones too;
 - pixels that are not square are stretched in width, as players do;
-- every matrix and range becomes the house's BT.601 limited, 10 bits become 8, HDR (PQ, HLG) becomes SDR;
+- every matrix and range becomes BT.601 limited, 10 bits become 8, HDR (PQ, HLG) becomes SDR;
 - times only ever grow, whatever the file says; a frame without a time gets one;
-- a damaged frame is left out and counted, and only a film without one good frame is an error.
+- a damaged frame is left out and counted, and only a video without one good frame is an error.
 
-A Film holds a few frames of memory (the decoder's own, bounded by its threads), however long the film is. It belongs to
-one thread.
-
-The other direction is `newfilm`.
+A reader holds a few frames (the decoder's own, bounded by its threads), however long the video is.
 """
 
 from __future__ import annotations
@@ -68,11 +65,11 @@ class TimedFrame:
 
 
 class VideoReader:
-    """An opened film. Raises MediaError, one line, where there is nothing to show: no such file, no film, no picture in
-    it, not one good frame, more than MAX_PIXELS.
+    """An opened video. Raises MediaError, one line, where there is nothing to show: no such file, no video, no picture
+    in it, not one good frame, more than MAX_PIXELS. One thread at a time.
 
     `size`: upright, square pixels. `rate`: frames a second, on average. `time_base`: the unit of its times, seconds.
-    `start`: the first frame's time. `zero`: what the file's clock shows at time 0, seconds; 0 but for broadcast
+    `start`: the first frame's time. `clock_offset`: what the file's clock shows at time 0, seconds; 0 but for broadcast
     streams, whose clock starts anywhere. `max_gap`: see `next_tick`. `duration`: seconds, None where the file does not
     say. `count`: frames in all as far as the file tells (exact in MP4, else from duration and rate), or None. `audio`:
     whether it has sound. `left_out`: frames that were damaged or missing, of those read so far.
@@ -88,7 +85,7 @@ class VideoReader:
         self._packets: Iterator[Packet[Stream]] = iter(())
         self._first: TimedFrame | None = None
         self._ready: list[av.VideoFrame] = []
-        self._turn: tuple[int, Orientation] | None = None
+        self._orientation: tuple[int, Orientation] | None = None
         _check(path)
         try:
             self._open()
@@ -98,12 +95,12 @@ class VideoReader:
 
     def read(self) -> TimedFrame | None:
         """The next frame; None at the end."""
-        shot, self._first = self._first, None
-        return shot or self._decode()
+        frame, self._first = self._first, None
+        return frame or self._decode()
 
     def __iter__(self) -> Iterator[TimedFrame]:
-        while (shot := self.read()) is not None:
-            yield shot
+        while (frame := self.read()) is not None:
+            yield frame
 
     def rewind(self) -> None:
         """The next `read` gives the first frame again. A file that cannot be sought is opened anew: MediaError where it
@@ -115,6 +112,7 @@ class VideoReader:
             self._open()
 
     def close(self) -> None:
+        """May be called again; `read` then returns None."""
         self._packets, self._first, self._ready = iter(()), None, []
         if self._container is not None:
             self._container.close()
@@ -153,8 +151,8 @@ class VideoReader:
         self.audio = bool(container.streams.audio)
         self._step = max(1, round(1 / (self.rate * self.time_base)))
         floats = container.format.flags & _AVFMT_TS_DISCONT
-        self._zero = round((container.start_time or 0) * _US / self.time_base) if floats else 0
-        self.zero = self._zero * self.time_base
+        self._offset = round((container.start_time or 0) * _US / self.time_base) if floats else 0
+        self.clock_offset = self._offset * self.time_base
         self.max_gap = BROADCAST_MAX_GAP if floats else MAX_GAP
         whole = Fraction(container.duration) * _US if container.duration else None
         own = stream.duration * self.time_base if stream.duration else whole
@@ -202,7 +200,7 @@ class VideoReader:
             if frame.is_corrupt:
                 self.left_out += 1
                 continue
-            pts = None if frame.pts is None else frame.pts - self._zero
+            pts = None if frame.pts is None else frame.pts - self._offset
             tick = next_tick(self._last, pts, self._step, self.time_base, self.max_gap)
             try:
                 planes = self._planes(frame)
@@ -213,7 +211,7 @@ class VideoReader:
             if self._last is None:
                 self._first_pts = frame.pts or 0
                 self.size = planes.size
-            elif planes.size != self.size:  # a film may change its size halfway
+            elif planes.size != self.size:  # a video may change its size halfway
                 planes = fit(planes, self.size, "contain")
             self._last = tick
             duration = frame.duration or self._step
@@ -244,20 +242,20 @@ class VideoReader:
 
     def _display(self, frame: av.VideoFrame) -> Orientation:
         """How the picture is to be turned. PyAV's side data and its frame hold each other until the garbage collector
-        comes, which sees few objects here and not their megabytes; so it is asked for once, and again when the film
-        changes its mind."""
-        if self._turn is None or frame.rotation != self._turn[0]:
+        comes, which sees few objects here and not their megabytes; so it is asked for once, and again when the angle
+        changes."""
+        if self._orientation is None or frame.rotation != self._orientation[0]:
             try:
                 matrix = frame.side_data.get("DISPLAYMATRIX")
             except ValueError:  # beside it stands something that this PyAV has no name for: without the mirroring
-                turn = Orientation.by(frame.rotation)
+                found = Orientation.by(frame.rotation)
             else:
-                turn = UPRIGHT if matrix is None else Orientation.of(np.frombuffer(cast(bytes, matrix), np.int32))
-            self._turn = frame.rotation, turn
-        return self._turn[1]
+                found = UPRIGHT if matrix is None else Orientation.of(np.frombuffer(cast(bytes, matrix), np.int32))
+            self._orientation = frame.rotation, found
+        return self._orientation[1]
 
     def _count_missing(self) -> None:
-        """A film that ends more than a second before its file says so was cut off; sound that goes on is no such case,
+        """A video that ends more than a second before its file says so was cut off; sound that goes on is no such case,
         nor is a file that ends a little early because its length was rounded."""
         if self._container is not None and self._whole is not None:
             start = Fraction(self._container.start_time or 0) * _US
@@ -266,7 +264,7 @@ class VideoReader:
                 self.left_out += round(missing * self.rate)
 
     def _planes(self, frame: av.VideoFrame) -> Planes:
-        """The frame in the house's form."""
+        """The frame as I420, BT.601, limited range, upright."""
         rgb = frame.format.is_rgb or frame.format.has_palette
         matrix = int(frame.colorspace)
         if frame.color_trc in (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67) and not rgb:
@@ -299,8 +297,8 @@ class VideoReader:
 
 
 class AlphaVideo(VideoReader):
-    """A film of masks: `frame.planes.y` is the alpha, 0 to 255 (chroma is 128). Where the film has an alpha channel of
-    its own that is taken, else its brightness: exactly where it is 8-bit gray, else stretched from the film's range."""
+    """A video of masks: `planes.y` is the alpha, 0 to 255 (chroma is 128). Where the video has an alpha channel of its
+    own that is taken, else its brightness: exactly where it is 8-bit gray, else stretched from the video's range."""
 
     def _planes(self, frame: av.VideoFrame) -> Planes:
         planes = Planes.empty(Size(frame.width, frame.height))
@@ -324,7 +322,7 @@ class AlphaVideo(VideoReader):
 def next_tick(last: int | None, pts: int | None, step: int, clock: Fraction, max_gap: Fraction = MAX_GAP) -> int:
     """The time of the frame after the one at `last`, in ticks of `clock` seconds: its own `pts` where that is later. A
     frame that is no later comes one tick after (a duplicate). One without a time, more than a second back or more than
-    `max_gap` seconds ahead (the clock was set: films put together, a broken number) comes one usual `step` after."""
+    `max_gap` seconds ahead (the clock was set: videos put together, a broken number) comes one usual `step` after."""
     if last is None:
         return pts or 0
     if pts is None or (last - pts) * clock >= 1 or (pts - last) * clock > max_gap:
@@ -378,6 +376,6 @@ def _rate(stream: VideoStream) -> Fraction:
 
 
 def _square(stream: VideoStream) -> Fraction:
-    """A pixel's width in its heights. Real films stay within 1/2 to 2; a wild value is a mistake in the file."""
+    """A pixel's width in its heights. Real videos stay within 1/2 to 2; a wild value is a mistake in the file."""
     aspect = stream.sample_aspect_ratio
     return Fraction(aspect) if aspect and Fraction(1, 4) <= aspect <= 4 else Fraction(1)

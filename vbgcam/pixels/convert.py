@@ -24,7 +24,7 @@ Fit = Literal["cover", "contain", "stretch"]
 BLACK: Final = (16, 128, 128)
 """(y, u, v)."""
 
-# AVColorSpace of films with BT.601's matrix; the enum of libswscale, which PyAV gives the names of, has only 5 for it.
+# AVColorSpace of videos with BT.601's matrix; the enum of libswscale, which PyAV gives the names of, has only 5 for it.
 _SMPTE170M: Final = 6
 
 _EXACT: Final = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT

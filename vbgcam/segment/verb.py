@@ -13,7 +13,7 @@ from typing import Final
 
 from vbgcam import factory
 from vbgcam.camera import open_source
-from vbgcam.cli.arguments import breaking, settings_of
+from vbgcam.cli.arguments import download_progress, settings_of
 from vbgcam.cli.signals import INTERRUPTED, Interruption, Verb
 from vbgcam.cli.terminal import progress, say
 from vbgcam.core.errors import ModelError
@@ -79,8 +79,8 @@ def models(arguments: Namespace, interruption: Interruption) -> int:
         return 0
     if arguments.what == "fetch":
         for name in arguments.names:
-            with progress(name) as show, breaking(show, interruption) as told:
-                new = fetch(name, options, told)
+            with progress(name) as show:
+                new = fetch(name, options, download_progress(show, interruption))
             say(f"{name}: {'fetched, and its hash is right' if new else 'is here already, and its hash is right'}")
         return 0
     rows = survey(options, arguments.names if arguments.what == "verify" else ())
