@@ -105,9 +105,10 @@ def test_a_key_of_thousands_of_parts_takes_no_memory(text: str) -> None:
 
 
 def test_a_long_text_is_looked_through_once() -> None:
-    started = time.monotonic()
+    """In quadratic time this takes 46 seconds of the processor's."""
+    started = time.process_time()
     toml_reader.parse('a = "' + "x" * 60_000 + '"\nb = "' + "x.y " * 7 + '"')
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 10
 
 
 def test_a_config_of_endless_size_is_not_read_to_its_end() -> None:

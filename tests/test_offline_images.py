@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -217,16 +216,6 @@ def test_a_mirrored_picture_takes_its_mask_and_its_cut_out_with_it(tmp_path: Pat
     assert cut.rgb[15, 35].tolist() == [30, 30, 30]
 
 
-def test_a_turned_photograph_comes_out_upright(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 8
-    Image.fromarray(photo()).save(tmp_path / "in.jpg", exif=exif)
-    one(tmp_path / "in.jpg", tmp_path / "out.png")
-    with Image.open(tmp_path / "out.png") as image:
-        assert image.size == (30, 40)
-        assert image.getexif().get(0x0112, 1) == 1
-
-
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(1, 40), st.integers(1, 40), st.sampled_from(["behind", "blur"]), st.booleans())
 def test_pictures_of_any_size_keep_it(tmp_path: Path, width: int, height: int, what: str, hard: bool) -> None:
@@ -392,19 +381,6 @@ def test_when_the_work_fails_an_older_result_is_kept(tmp_path: Path, wrong: Call
     assert str(end.error).startswith(f"{source}: the network ")
     assert target.read_bytes() == b"older"
     assert names(tmp_path) == ["a.png", "out.png"]
-
-
-def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
-    noise = np.random.default_rng(4).integers(0, 256, (200, 200, 3), np.uint8)
-    source = save(tmp_path / "a.png", noise)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-    try:
-        end = one(source, tmp_path / "out.png", RenderOptions(plain=True), behind)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert "cannot be written" in str(end.error)
-    assert names(tmp_path) == ["a.png"]
 
 
 def test_too_little_memory_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -388,45 +387,44 @@ def test_when_it_is_stopped_halfway_nothing_is_left(tmp_path: Path) -> None:
     assert (tmp_path / "out.mp4").read_text() == "what was there before"
 
 
-def _failing(number: int, error: BaseException) -> Callable[[RawFrame], None]:
+def broken_at(number: int, error: BaseException) -> FakeSegmenter:
     def before(frame: RawFrame) -> None:
         if frame.number == number:
             raise error
 
-    return before
+    return FakeSegmenter(before=before)
 
 
-@pytest.mark.parametrize("error", [ModelError("the network failed"), KeyboardInterrupt(), MemoryError()])
-def test_when_the_network_fails_or_a_person_interrupts_nothing_is_left(tmp_path: Path, error: BaseException) -> None:
+NAN = FakeSegmenter(wrong=lambda _frame: np.full((4, 4), np.nan, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("segmenter", "background", "error"),
+    [
+        (broken_at(20, ModelError("the network failed")), FakeBackground(), ModelError),
+        (broken_at(20, KeyboardInterrupt()), FakeBackground(), KeyboardInterrupt),
+        (broken_at(20, MemoryError()), FakeBackground(), MemoryError),
+        (NAN, FakeBackground(), ModelError),
+        (FakeSegmenter(), FakeBackground(fail=BackgroundError("the film breaks off")), BackgroundError),
+    ],
+)
+def test_when_anything_fails_nothing_is_left_and_what_was_there_stays(
+    tmp_path: Path, segmenter: Segmenter, background: FakeBackground, error: type[BaseException]
+) -> None:
     source = film(tmp_path / "in.mp4", rooms(30), sound="aac")
     (tmp_path / "out.mp4").write_text("what was there before")
-    with pytest.raises(type(error)):
+    with pytest.raises(error):
         convert(
             source,
             tmp_path / "out.mp4",
-            FakeSegmenter(before=_failing(20, error)),
-            *HIDDEN,
+            segmenter,
+            RenderOptions(),
+            lambda _size: background,
             mask_out=tmp_path / "mask.mkv",
         )
+    assert background.closed
     assert names(tmp_path) == ["in.mp4", "out.mp4"]
     assert (tmp_path / "out.mp4").read_text() == "what was there before"
-
-
-def test_when_the_background_fails_nothing_is_left(tmp_path: Path) -> None:
-    source = ffv1(tmp_path / "in.mkv", 3)
-    background = FakeBackground(fail=BackgroundError("the film breaks off"))
-    with pytest.raises(BackgroundError):
-        convert(source, tmp_path / "out.mp4", FakeSegmenter(), RenderOptions(), lambda _size: background)
-    assert background.closed
-    assert names(tmp_path) == ["in.mkv"]
-
-
-def test_a_mask_that_is_not_finite_is_an_error_and_never_a_picture(tmp_path: Path) -> None:
-    source = ffv1(tmp_path / "in.mkv", 3)
-    segmenter = FakeSegmenter(wrong=lambda _frame: np.full((4, 4), np.nan, np.float32))
-    with pytest.raises(ModelError, match="not finite"):
-        convert(source, tmp_path / "out.mp4", segmenter, *HIDDEN)
-    assert names(tmp_path) == ["in.mkv"]
 
 
 def test_where_one_of_two_files_cannot_be_written_neither_is(tmp_path: Path) -> None:
@@ -434,14 +432,6 @@ def test_where_one_of_two_files_cannot_be_written_neither_is(tmp_path: Path) -> 
     with pytest.raises(OutputError, match="does not exist"):
         convert(source, tmp_path / "out.mp4", FakeSegmenter(), *HIDDEN, mask_out=tmp_path / "none" / "mask.mkv")
     assert names(tmp_path) == ["in.mkv"]
-
-
-def test_what_is_no_film_makes_no_file(tmp_path: Path) -> None:
-    source = tmp_path / "in.mp4"
-    source.write_text("no film")
-    with pytest.raises(MediaError):
-        convert(source, tmp_path / "out.mp4", FakeSegmenter(), *HIDDEN)
-    assert names(tmp_path) == ["in.mp4"]
 
 
 def test_all_that_is_wrong_with_the_names_is_said_at_once_and_the_source_is_never_overwritten(tmp_path: Path) -> None:

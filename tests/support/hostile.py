@@ -135,15 +135,15 @@ def config_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
 
 
 def card_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
-    from tests.test_card import FULL
+    from tests.support.networks import FULL_CARD
     from vbgcam.segment import card
 
     def case(chance: random.Random) -> Path:
         path = folder / "net.onnx.toml"
         if chance.random() < 0.6:
-            path.write_text(swapped(FULL, _TOML, chance), encoding="utf-8")
+            path.write_text(swapped(FULL_CARD, _TOML, chance), encoding="utf-8")
         else:
-            path.write_bytes(mutated(FULL.encode(), chance))
+            path.write_bytes(mutated(FULL_CARD.encode(), chance))
         return path
 
     return card.read, case
