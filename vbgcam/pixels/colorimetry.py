@@ -18,6 +18,8 @@ from vbgcam.core.frames import U8
 BT709: Final = 1
 BT470: Final = 5
 BT601: Final = 6
+BT601_WEIGHTS: Final = (0.299, 0.114)
+"""Red and blue in luma."""
 WEIGHTS: Final = {
     BT709: (0.2126, 0.0722),
     4: (0.30, 0.11),
@@ -28,15 +30,15 @@ WEIGHTS: Final = {
 """The weights of red and blue in luma (H.273, table 4) of each matrix that is not BT.601's."""
 
 
-def _from_rgb_matrix(red: float, blue: float) -> NDArray[np.float64]:
-    """(3, 3): RGB, 0 to 1, to Y (219 steps), Cb and Cr (224 steps)."""
+def from_rgb_matrix(red: float, blue: float) -> NDArray[np.float64]:
+    """RGB, 0 to 1, to Y (219 steps), Cb and Cr (224 steps), by the weights of red and blue in luma: (3, 3)."""
     luma = np.array([red, 1 - red - blue, blue])
     cb, cr = (np.array([0, 0, 1]) - luma) / (2 - 2 * blue), (np.array([1, 0, 0]) - luma) / (2 - 2 * red)
     return np.stack([219 * luma, 224 * cb, 224 * cr])
 
 
 def _bt601_coefficients(red: float, blue: float) -> NDArray[np.int32]:
-    change = _from_rgb_matrix(0.299, 0.114) @ np.linalg.inv(_from_rgb_matrix(red, blue))
+    change = from_rgb_matrix(*BT601_WEIGHTS) @ np.linalg.inv(from_rgb_matrix(red, blue))
     return np.round(change[:, 1:] * 65536).astype(np.int32)
 
 

@@ -13,6 +13,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from numpy.typing import NDArray
 
 from vbgcam.core.frames import U8, Planes, Size, read_only
+from vbgcam.pixels.colorimetry import BT601_WEIGHTS, from_rgb_matrix
 
 # What is left to OpenCV is small: a second thread gains nothing, and its waiting costs a tenth to a quarter of the
 # processor's time (whole frames at 720p and 1080p, network included).
@@ -30,28 +31,13 @@ _SMPTE170M: Final = 6
 _EXACT: Final = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 _FAST: Final = Interpolation.BILINEAR
 
-# Rec. ITU-R BT.601, limited range: (Y, U, V, 1) to (R, G, B).
-_KR, _KB = 0.299, 0.114
-_KG = 1 - _KR - _KB
-_Y, _C = 255 / 219, 255 / 112
-_TO_RGB: Final = np.array(
-    [
-        [_Y, 0, _C * (1 - _KR), -16 * _Y - 128 * _C * (1 - _KR)],
-        [
-            _Y,
-            -_C * (1 - _KB) * _KB / _KG,
-            -_C * (1 - _KR) * _KR / _KG,
-            -16 * _Y + 128 * _C * ((1 - _KB) * _KB + (1 - _KR) * _KR) / _KG,
-        ],
-        [_Y, _C * (1 - _KB), 0, -16 * _Y - 128 * _C * (1 - _KB)],
-    ]
-)
-
-# For `kernels.to_rgb`; the half rounds.
-_TO_RGB_FIXED: Final = np.round(
-    65536 * np.array([_TO_RGB[0, 0], _TO_RGB[0, 2], *_TO_RGB[1, 1:3], _TO_RGB[2, 1], *(_TO_RGB[:, 3] + 0.5)])
+# For `kernels.to_rgb`: from limited range to full, in 1/65536; the half rounds.
+_TO_RGB: Final = 255 * np.linalg.inv(from_rgb_matrix(*BT601_WEIGHTS))
+_OFFSETS: Final = 0.5 - _TO_RGB @ (16, 128, 128)
+_COEFFICIENTS: Final = np.round(
+    65536 * np.array([_TO_RGB[0, 0], _TO_RGB[0, 2], *_TO_RGB[1, 1:], _TO_RGB[2, 1], *_OFFSETS])
 ).astype(np.int32)
-_TO_RGB_FIXED.flags.writeable = False
+_COEFFICIENTS.flags.writeable = False
 
 
 def from_av(frame: av.VideoFrame, reformatter: VideoReformatter | None = None) -> Planes:
@@ -122,9 +108,10 @@ def to_rgb(planes: Planes) -> U8:
 def color_yuv(rgb: tuple[int, int, int]) -> tuple[int, int, int]:
     """One full range colour, 0 to 255 each, as (y, u, v) in limited range (ITU-R BT.601)."""
     red, green, blue = rgb
-    luma = _KR * red + _KG * green + _KB * blue
-    u = 128 + 112 / 255 * (blue - luma) / (1 - _KB)
-    v = 128 + 112 / 255 * (red - luma) / (1 - _KR)
+    of_red, of_blue = BT601_WEIGHTS
+    luma = of_red * red + (1 - of_red - of_blue) * green + of_blue * blue
+    u = 128 + 112 / 255 * (blue - luma) / (1 - of_blue)
+    v = 128 + 112 / 255 * (red - luma) / (1 - of_red)
     return round(16 + luma * 219 / 255), round(u), round(v)
 
 
@@ -135,7 +122,7 @@ def small_rgb(planes: Planes, size: Size) -> U8:
 
     y, u, v = (shrink(plane, size) for plane in (planes.y, planes.u, planes.v))
     red, green, blue = np.empty((3, size.height, size.width), np.uint8)
-    kernels.to_rgb(y, u, v, _TO_RGB_FIXED, red, green, blue)
+    kernels.to_rgb(y, u, v, _COEFFICIENTS, red, green, blue)
     return np.asarray(cv2.merge((red, green, blue)), np.uint8)
 
 
