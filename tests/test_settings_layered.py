@@ -34,6 +34,11 @@ class Home:
             self.config, {name.replace("__", "."): text for name, text in overrides.items()}, state
         ), state
 
+    def again(self, state: RememberedState, **overrides: str) -> LayeredSettings:
+        """The run after the one whose state this is."""
+        state.save(at_once=True)
+        return self.start(**overrides)[0]
+
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
@@ -56,8 +61,7 @@ def edited(layers: LayeredSettings) -> Settings | None:
 def test_a_choice_wins_over_the_file_and_is_remembered(home: Home) -> None:
     layers, state = home.start()
     choose(layers, background__show="blur:0.7", output__mirror=True)
-    state.save(at_once=True)
-    again, _ = home.start()
+    again = home.again(state)
     assert again.settings.background.show == "blur:0.7"
     assert again.settings.output.mirror
     assert home.config.read_text() == '[background]\nshow = "#111111"\n'
@@ -66,8 +70,7 @@ def test_a_choice_wins_over_the_file_and_is_remembered(home: Home) -> None:
 def test_the_command_line_wins_over_what_was_remembered_and_not_over_a_choice_of_this_run(home: Home) -> None:
     layers, state = home.start()
     choose(layers, background__show="blur:0.7")
-    state.save(at_once=True)
-    again, _ = home.start(background__show="#222222")
+    again = home.again(state, background__show="#222222")
     assert again.settings.background.show == "#222222"
     choose(again, background__show="#333333")
     assert again.settings.background.show == "#333333"
@@ -76,9 +79,8 @@ def test_the_command_line_wins_over_what_was_remembered_and_not_over_a_choice_of
 def test_an_edit_after_the_choice_wins_at_the_next_start(home: Home) -> None:
     layers, state = home.start()
     choose(layers, background__show="blur:0.7", output__mirror=True)
-    state.save(at_once=True)
     home.write('[background]\nshow = "#444444"\n')
-    again, _ = home.start()
+    again = home.again(state)
     assert again.settings.background.show == "#444444"
     assert again.settings.output.mirror, "which was not edited"
 
@@ -93,8 +95,7 @@ def test_an_edit_while_it_runs_wins_over_the_choice_before_it(home: Home) -> Non
     assert wanted.background.show == "#444444"
     assert layers.settings.background.show == "blur:0.7", "it is not in force before it is accepted"
     layers.settings = wanted
-    state.save(at_once=True)
-    again, _ = home.start()
+    again = home.again(state)
     assert again.settings.background.show == "#444444"
 
 
@@ -111,8 +112,7 @@ def test_what_stands_in_for_a_choice_stays_through_an_edit_elsewhere_and_is_not_
     assert wanted is not None
     assert wanted.background.show == "#222222"
     assert wanted.output.mirror
-    state.save(at_once=True)
-    assert home.start()[0].settings.background.show == "/media/beach.jpg"
+    assert home.again(state).settings.background.show == "/media/beach.jpg"
 
 
 def test_a_choice_that_is_taken_back_leaves_the_one_before_it(home: Home) -> None:
@@ -255,5 +255,4 @@ def test_the_room_as_it_is_holds_for_this_run_alone(home: Home) -> None:
     choose(layers, background__show="blur:0.7")
     choose(layers, background__show="none")
     assert layers.settings.background.show == "none"
-    state.save(at_once=True)
-    assert home.start()[0].settings.background.show == "blur:0.7", "the choice before it"
+    assert home.again(state).settings.background.show == "blur:0.7", "the choice before it"
