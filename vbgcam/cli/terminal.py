@@ -37,7 +37,6 @@ def progress(what: str) -> Iterator[Show]:
         yield _lines(what)
         return
     from rich.console import Console
-    from rich.logging import RichHandler
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
@@ -45,22 +44,15 @@ def progress(what: str) -> Iterator[Show]:
     columns = (title, BarColumn(), TaskProgressColumn(), note)
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
         task = bar.add_task(printable(what), total=None, note="")
-        root = logging.getLogger("vbgcam")
-        before = root.handlers[:]
-
-        def above(handler: logging.Handler) -> logging.Handler:
-            """The same, but above the bar, where it writes to the terminal."""
-            if handler.name != TERMINAL:
-                return handler
-            rich = RichHandler(handler.level, console, show_time=False, show_path=False, show_level=False)
-            rich.setFormatter(handler.formatter)
-            return rich
-
-        root.handlers[:] = [above(handler) for handler in before]
+        handlers = (handler for handler in logging.getLogger("vbgcam").handlers if handler.name == TERMINAL)
+        before = [(handler, handler.stream) for handler in handlers if isinstance(handler, logging.StreamHandler)]
+        for handler, _ in before:
+            handler.setStream(sys.stderr)  # which Rich has replaced by one that writes above the bar
         try:
             yield lambda done, total, note: bar.update(task, completed=done, total=total, note=printable(note))
         finally:
-            root.handlers[:] = before
+            for handler, stream in before:
+                handler.setStream(stream)
 
 
 def _lines(title: str) -> Show:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -134,7 +135,7 @@ class VideoReader:
                 f"file:{self.path}", options={"protocol_whitelist": "file", **limits}, metadata_errors="replace"
             )
         except av.FFmpegError as exc:
-            raise MediaError(*_unreadable(self.path, exc)) from exc
+            raise MediaError(_unreadable(self.path, exc)) from exc
         self._container = container
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
@@ -343,23 +344,19 @@ def _check(path: Path) -> None:
         raise MediaError(f"{path} cannot be read: {exc.strerror}") from exc
 
 
-def _unreadable(path: Path, exc: av.FFmpegError) -> tuple[str]:
+def _unreadable(path: Path, exc: av.FFmpegError) -> str:
     if isinstance(exc, FileNotFoundError):
-        return (f"{path} does not exist",)
+        return f"{path} does not exist"
     if isinstance(exc, PermissionError):
-        return (f"{path}: no permission to read it",)
-    try:
-        with path.open("rb") as file:
-            head = file.read(8)
-    except OSError as problem:
-        return (f"{path} cannot be read: {problem.strerror}",)
-    if head[4:] == b"ftyp":
-        return (f"{path} is a broken MP4: it breaks off before its index, the recording or the copy was not finished",)
+        return f"{path}: no permission to read it"
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(8)[4:] == b"ftyp":
+            return f"{path} is a broken MP4: it breaks off before its index, the recording or the copy was not finished"
     if isinstance(exc, EOFError):
-        return (f"{path} breaks off before its first picture",)
+        return f"{path} breaks off before its first picture"
     if isinstance(exc, av.error.InvalidDataError):
-        return (f"{path} is not a film that FFmpeg understands",)
-    return (f"{path} cannot be read: {exc.strerror}",)
+        return f"{path} is not a film that FFmpeg understands"
+    return f"{path} cannot be read: {exc.strerror}"
 
 
 def _check_pixels(path: Path, width: int, height: int) -> None:

@@ -55,7 +55,7 @@ class Sound:
             )
         except av.FFmpegError as exc:
             raise MediaError(f"{source.path}: its sound cannot be read: {exc.strerror}") from exc
-        self._tracks: dict[int, _Copied | _Encoded] = {}
+        self._tracks: dict[int, _CopiedTrack | _EncodedTrack] = {}
         for stream in self._container.streams.audio:
             track = self._track(stream)
             if track is not None:
@@ -98,7 +98,7 @@ class Sound:
             if packet is None or packet.size:
                 return packet
 
-    def _track(self, stream: AudioStream) -> _Copied | _Encoded | None:
+    def _track(self, stream: AudioStream) -> _CopiedTrack | _EncodedTrack | None:
         codec = cast("AudioCodecContext | None", stream.codec_context)
         if codec is None or not codec.sample_rate:  # FFmpeg has no decoder for it, or nothing came that tells its rate
             log.warning("%s: a sound track in an unknown format is left out", self._path)
@@ -108,18 +108,18 @@ class Sound:
         try:
             if not headless and (not mp4 or codec.name in _IN_MP4):
                 out = self._writer.container.add_stream_from_template(stream)
-                return _Copied(out, _ticks(self._offset, stream), self._leap)
+                return _CopiedTrack(out, _ticks(self._offset, stream), self._leap)
         except ValueError as exc:  # what PyAV says where the format has no place for the codec
             log.debug("%s: %s", self._path, exc)
         log.info("%s: its sound, %s, becomes AAC: the new film's format does not hold it", self._path, codec.name)
-        return _Encoded(stream, self._writer, _ticks(self._offset, stream), self._leap, self._path)
+        return _EncodedTrack(stream, self._writer, _ticks(self._offset, stream), self._leap, self._path)
 
 
 def _ticks(time: Fraction, stream: AudioStream) -> int:
     return round(time / (stream.time_base or 1))
 
 
-class _Copied:
+class _CopiedTrack:
     """A video whose clock was set back halfway goes on at the usual step, as its pictures do."""
 
     def __init__(self, stream: Stream, offset: int, max_gap: Fraction) -> None:
@@ -146,7 +146,7 @@ class _Copied:
         return iter(())
 
 
-class _Encoded:
+class _EncodedTrack:
     """Decodes, brings rate and layout to what AAC has, encodes."""
 
     def __init__(self, source: AudioStream, into: VideoWriter, offset: int, max_gap: Fraction, path: Path) -> None:
