@@ -52,6 +52,15 @@ def _home_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         yield
 
 
+@pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home of the test's own, in which nothing is."""
+    folder = tmp_path / "home"
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "TORCH_HOME"):
+        monkeypatch.setenv(name, str(folder))
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def _log_as_before() -> Iterator[None]:
     """The command line, called in this process, sends the log to a stream that is gone after its test."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from argparse import Namespace
-from collections.abc import Callable
 from typing import Final
 
 from vbgcam import factory
-from vbgcam.cli.arguments import keep, settings_of
-from vbgcam.cli.signals import Interruption
+from vbgcam.cli.arguments import settings_of
+from vbgcam.cli.signals import Interruption, Verb
 from vbgcam.core.specs import ModelSpec
+from vbgcam.media.atomic import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +43,11 @@ def bench(arguments: Namespace, interruption: Interruption) -> int:
 
     figures = bench(request, check, progress)
     if arguments.json is not None:
-        keep(arguments.json, json.dumps(figures, indent=2) + "\n")
+        write_whole(arguments.json, json.dumps(figures, indent=2) + "\n", "the figures")
     if arguments.html is not None:
-        keep(arguments.html, tables.html(figures))
+        write_whole(arguments.html, tables.html(figures), "the figures")
     tables.show(figures)
     return 0
 
 
-VERBS: Final[dict[str, Callable[[Namespace, Interruption], int]]] = {"bench": bench}
+VERBS: Final[dict[str, Verb]] = {"bench": bench}

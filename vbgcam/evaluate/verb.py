@@ -6,19 +6,19 @@ import contextlib
 import json
 import shlex
 from argparse import Namespace
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from vbgcam import factory
-from vbgcam.cli.arguments import breaking, keep, loaded_segmenter, make_folder, settings_of
-from vbgcam.cli.signals import INTERRUPTED, Interruption
+from vbgcam.cli.arguments import download_progress, loaded_segmenter, settings_of
+from vbgcam.cli.signals import INTERRUPTED, Interruption, Verb
 from vbgcam.cli.terminal import progress, say
 from vbgcam.core.errors import ConfigError
 from vbgcam.core.options import NONE
 from vbgcam.core.specs import ModelSpec
 from vbgcam.evaluate.base import Request, Source
+from vbgcam.media.atomic import make_folder, write_whole
 from vbgcam.segment import Segmenter
 from vbgcam.segment.labels import Labeller, open_labeller
 from vbgcam.settings import schema
@@ -57,11 +57,11 @@ def evaluate(arguments: Namespace, interruption: Interruption) -> int:
         stack.callback(evaluation.journal.close)
         written: list[Path] = []
         if arguments.json is not None:
-            keep(arguments.json, json.dumps(evaluation.results, indent=2) + "\n")
+            write_whole(arguments.json, json.dumps(evaluation.results, indent=2) + "\n", "the figures")
         if arguments.html is not None:
             pages = page.pages(evaluation.results, evaluation.compare, arguments.html)
             for path, text in pages.items():
-                keep(path, text)
+                write_whole(path, text, "the figures")
             written += pages
         show(evaluation.results)
         if arguments.sheet is not None:
@@ -75,8 +75,9 @@ def evaluate(arguments: Namespace, interruption: Interruption) -> int:
 
 def _labeller(settings: Settings, interruption: Interruption, stack: contextlib.ExitStack) -> Labeller | Segmenter:
     """The model as COCO counts it: all classes where it knows them."""
-    with progress("fetching the weights") as bar, breaking(bar, interruption) as fetched:
-        labeller = open_labeller(ModelSpec.parse(settings.model.name), factory.options(settings), fetched)
+    with progress("fetching the weights") as bar:
+        spec, fetched = ModelSpec.parse(settings.model.name), download_progress(bar, interruption)
+        labeller = open_labeller(spec, factory.options(settings), fetched)
     if labeller is None:
         return stack.enter_context(loaded_segmenter(settings, interruption, needed=True))
     stack.callback(labeller.close)
@@ -133,4 +134,4 @@ def _request(arguments: Namespace) -> tuple[Request, Settings]:
     return request, settings
 
 
-VERBS: Final[dict[str, Callable[[Namespace, Interruption], int]]] = {"eval": evaluate}
+VERBS: Final[dict[str, Verb]] = {"eval": evaluate}
