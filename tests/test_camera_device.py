@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from vbgcam.camera import Negotiated, Requested, device
-from vbgcam.camera.base import Broken, CameraInfo, Layout, Mode
+from vbgcam.camera.base import CameraInfo, Layout, Mode, StreamError
 from vbgcam.camera.device import DeviceSource
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import U8, Size
@@ -38,7 +38,7 @@ class FakeStream:
     After it nothing comes any more. Fails the test where two calls overlap or anything follows `release`."""
 
     clock: Clock
-    script: Iterator[U8 | Broken | None]
+    script: Iterator[U8 | StreamError | None]
     layout: Layout = field(default_factory=lambda: Layout("YU12", SIZE, SIZE.width))
     fps: float = 30.0
     skipped: int = 0
@@ -59,7 +59,7 @@ class FakeStream:
                 self.hold.wait(30)
             if step is None:
                 self.clock.now += seconds
-            if isinstance(step, Broken):
+            if isinstance(step, StreamError):
                 raise step
             return step
         finally:
@@ -72,31 +72,40 @@ class FakeStream:
 
 
 @dataclass
-class FakeSystem:
+class FakeBackend:
     """`streams`: what each `start` gives or raises."""
 
     streams: Iterator[FakeStream | Exception] = field(default_factory=lambda: iter(()))
     found: list[CameraInfo] = field(default_factory=lambda: [CAMERA])
+    asked: list[str] = field(default_factory=list)
+    started: list[FakeStream] = field(default_factory=list)
+    held_at_loss: int = 0
 
     def cameras(self) -> list[CameraInfo]:
         return self.found
 
     def at(self, path: str) -> CameraInfo:
-        return CameraInfo("At", path, "", "")
+        for camera in self.found:
+            if camera.path == path:
+                return camera
+        raise CameraError(f"there is no camera at {path}")
 
     def expected(self, camera: CameraInfo, wanted: Requested) -> Negotiated:
         return Negotiated(camera.name, wanted.size, wanted.fps)
 
     def start(self, camera: CameraInfo, wanted: Requested) -> FakeStream:
+        self.asked.append(str(camera))
         stream = next(self.streams)
         if isinstance(stream, Exception):
             raise stream
+        self.started.append(stream)
         return stream
 
     def refusal(self, camera: CameraInfo) -> CameraError:
         return CameraError(f"{camera.name} refuses")
 
     def loss(self, camera: CameraInfo) -> CameraError:
+        self.held_at_loss = sum(not stream.released for stream in self.started)
         return CameraError(f"{camera.name} is lost")
 
 
@@ -110,10 +119,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def source(
     *streams: FakeStream | Exception, target: str = "0", found: Iterable[CameraInfo] = (CAMERA,)
 ) -> DeviceSource:
-    return DeviceSource(target, Requested(SIZE), FakeSystem(iter(streams), list(found)))
+    return DeviceSource(target, Requested(SIZE), FakeBackend(iter(streams), list(found)))
 
 
-def stream(clock: Clock, *script: U8 | Broken | None, **more: object) -> FakeStream:
+def stream(clock: Clock, *script: U8 | StreamError | None, **more: object) -> FakeStream:
     return FakeStream(clock, iter(script), **more)  # type: ignore[arg-type]
 
 
@@ -191,7 +200,7 @@ def test_damage_from_the_start_is_told_apart_from_silence(clock: Clock) -> None:
 
 
 def test_a_camera_that_breaks_while_it_is_read_is_a_loss_and_can_be_opened_again(clock: Clock) -> None:
-    first, second = stream(clock, GOOD, Broken("gone")), stream(clock, GOOD, GOOD)
+    first, second = stream(clock, GOOD, StreamError("gone")), stream(clock, GOOD, GOOD)
     camera = source(first, second)
     camera.open()
     camera.read()
@@ -212,7 +221,7 @@ def test_opening_again_without_close_releases_what_was_open(clock: Clock) -> Non
     assert (first.released, second.released) == (1, 0)
 
 
-@pytest.mark.parametrize("failure", [Broken("busy"), CameraError("Cam refuses")])
+@pytest.mark.parametrize("failure", [StreamError("busy"), CameraError("Cam refuses")])
 def test_a_camera_that_does_not_start_is_refused(clock: Clock, failure: Exception) -> None:
     camera = source(failure, stream(clock, GOOD))
     with pytest.raises(CameraError, match="Cam refuses"):
@@ -221,7 +230,7 @@ def test_a_camera_that_does_not_start_is_refused(clock: Clock, failure: Exceptio
 
 
 def test_a_stream_that_breaks_at_its_start_is_released_and_refused(clock: Clock) -> None:
-    broken = stream(clock, Broken("stream on"))
+    broken = stream(clock, StreamError("stream on"))
     with pytest.raises(CameraError, match="Cam refuses"):
         source(broken).open()
     assert broken.released == 1
@@ -324,15 +333,108 @@ def test_the_first_camera_stands_in_for_number_0_and_the_log_says_so_once(
     ]
 
 
-@pytest.mark.parametrize(
-    ("target", "label"), [("/dev/video7", "At"), ("/dev/v4l/by-id/x", "At"), ("cam", "Cam"), ("usb-Cam", "Cam")]
-)
-def test_a_path_goes_to_the_system_and_a_name_to_the_list(target: str, label: str) -> None:
+TARGETS = ["0", "/dev/video0", "cam", "usb-Cam"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_camera_is_meant_by_number_path_name_or_id(target: str) -> None:
     expected = source(target=target).expected()
     assert expected is not None
-    assert expected.label == label
+    assert expected.label == "Cam"
 
 
-def test_a_camera_that_is_not_there_is_an_error_before_anything_is_opened() -> None:
-    with pytest.raises(CameraError, match="there is no camera called 'x'"):
-        source(target="x").expected()
+@pytest.mark.parametrize(("target", "what"), [("x", "called 'x'"), ("/dev/x", "at /dev/x")])
+def test_a_camera_that_is_not_there_is_an_error_before_anything_is_opened(target: str, what: str) -> None:
+    with pytest.raises(CameraError, match=f"there is no camera {what}"):
+        source(target=target).expected()
+
+
+MOVED = replace(CAMERA, path="/dev/video1")
+OTHER = replace(CAMERA, name="Other", id="usb-Other")
+
+
+@dataclass
+class Replugged:
+    """A source that was open and has lost its camera; what is plugged in then is `backend.found`."""
+
+    camera: DeviceSource
+    backend: FakeBackend
+
+    @classmethod
+    def after(cls, clock: Clock, target: str, *found: CameraInfo, plugged_in: CameraInfo = CAMERA) -> Replugged:
+        backend = FakeBackend(iter([stream(clock, GOOD) for _ in range(3)]), [plugged_in])
+        camera = DeviceSource(target, Requested(SIZE), backend)
+        camera.open()
+        camera.close()
+        backend.asked.clear()
+        backend.found = list(found)
+        return cls(camera, backend)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_camera_that_comes_back_with_another_number_is_found_by_its_id(
+    clock: Clock, caplog: pytest.LogCaptureFixture, target: str
+) -> None:
+    again = Replugged.after(clock, target, OTHER, MOVED)  # now another camera has its number
+    with caplog.at_level(logging.INFO, "vbgcam"):
+        again.camera.open()
+        again.camera.open()
+    assert again.backend.asked == [str(MOVED)] * 2
+    assert caplog.messages == ['"Cam" is /dev/video1 now']
+
+
+def test_of_two_cameras_with_one_id_the_one_that_kept_its_path_is_taken(clock: Clock) -> None:
+    again = Replugged.after(clock, "0", MOVED, CAMERA)
+    again.camera.open()
+    assert again.backend.asked == [str(CAMERA)]
+
+
+@pytest.mark.parametrize("target", ["0", "/dev/video0"])
+def test_where_its_id_is_gone_the_target_is_looked_for_anew_and_the_log_says_so(
+    clock: Clock, caplog: pytest.LogCaptureFixture, target: str
+) -> None:
+    again = Replugged.after(clock, target, OTHER)
+    with caplog.at_level(logging.INFO, "vbgcam"):
+        again.camera.open()
+    assert again.backend.asked == [str(OTHER)]
+    assert caplog.messages == ['"Cam" (/dev/video0) is gone; taking "Other" (/dev/video0)']
+
+
+def test_a_name_or_id_of_a_camera_that_is_gone_is_no_other_camera(clock: Clock) -> None:
+    for target in ("cam", "usb-Cam"):
+        with pytest.raises(CameraError, match="there is no camera called"):
+            Replugged.after(clock, target, OTHER).camera.open()
+
+
+def test_a_camera_without_an_id_is_looked_for_by_its_target_alone(clock: Clock) -> None:
+    nameless = replace(CAMERA, id="")
+    again = Replugged.after(clock, "/dev/video0", nameless, MOVED, plugged_in=nameless)
+    again.camera.open()
+    assert again.backend.asked == [str(nameless)]
+
+
+@pytest.mark.parametrize("failure", [StreamError("unplugged"), None], ids=["lost", "silent"])
+def test_a_camera_that_fails_is_closed_before_anybody_hears_of_it(clock: Clock, failure: StreamError | None) -> None:
+    failing = stream(clock, GOOD, failure)
+    backend = FakeBackend(iter([failing]))
+    camera = DeviceSource("0", Requested(SIZE), backend)
+    camera.open()
+    camera.read()
+    with pytest.raises(CameraError):
+        camera.read()
+    assert failing.released == 1
+    assert backend.held_at_loss == 0
+
+
+def test_a_close_that_comes_just_before_open_is_not_forgotten(clock: Clock) -> None:
+    """The session ends while the capture worker is about to open the camera: its LED stays off."""
+    backend = FakeBackend(iter([stream(clock, GOOD)]))
+    camera = DeviceSource("0", Requested(SIZE), backend)
+    thread, _ = in_thread(camera.close)
+    thread.join(30)
+    camera.open()
+    assert camera.read() is None
+    assert backend.asked == []
+    camera.close()
+    camera.open()
+    assert camera.read() is not None

@@ -70,6 +70,12 @@ def by_name(text: str, cameras: Sequence[CameraInfo]) -> CameraInfo:
     raise _not_found(f"there is no camera called {text!r}{close}", cameras)
 
 
+def same_camera(known: CameraInfo, cameras: Sequence[CameraInfo]) -> CameraInfo | None:
+    """The one with the id of a camera that was seen before; of two, the one at its path, else the first."""
+    same = [camera for camera in cameras if camera.id == known.id]
+    return min(same, key=lambda camera: camera.path != known.path, default=None)
+
+
 def no_camera_at(path: str, cameras: Sequence[CameraInfo]) -> CameraError:
     return _not_found(f"there is no camera at {path}", cameras)
 

@@ -104,7 +104,7 @@ def listed(found: Iterable[CameraInfo]) -> str:
 
 
 def _look(node: Node, sysfs: Path, links: Path, *, virtual: bool) -> CameraInfo | None:
-    from vbgcam.camera import v4l2 as capture
+    from vbgcam.camera import v4l2_modes
     from vbgcam.system import v4l2
 
     place = (sysfs / node.path.name).resolve()
@@ -118,7 +118,7 @@ def _look(node: Node, sysfs: Path, links: Path, *, virtual: bool) -> CameraInfo 
             capability = v4l2.capability(fd)
             if not capability.captures:
                 return None
-            driver, modes = capability.driver, tuple(capture.modes(fd))
+            driver, modes = capability.driver, tuple(v4l2_modes.modes(fd))
     except OSError as exc:
         # Whether a node that may not be opened gives pictures cannot be asked; a webcam's first node does.
         if exc.errno not in (errno.EACCES, errno.EPERM, errno.EBUSY) or _index(place):

@@ -15,11 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.networks import left_half
-from tests.v4l2.guest.conftest import until
-from tests.v4l2.guest.readers import BLUE
-from tests.v4l2.guest.test_demand import filmed
-from tests.v4l2.guest.test_run import VGA, VIVID, running
+from tests.v4l2.guest.support.daemon import LOADED, idle
+from tests.v4l2.guest.support.kernel import until
+from tests.v4l2.guest.support.readers import BLUE
 
 PAGE = """<!doctype html><meta charset=utf-8><script>
 const tell = text => fetch("/", {method: "POST", body: text}).then(answer => answer.text());
@@ -115,15 +113,16 @@ def chromium(url: str, folder: Path) -> Iterator[None]:
 
 
 @pytest.mark.skipif(shutil.which(CHROMIUM) is None, reason="Debian's package chromium is not installed")
-def test_the_webcam_is_on_while_a_page_shows_it_and_no_longer(camera: Path, tmp_path: Path, page: Page) -> None:
-    network = left_half(tmp_path / "left.onnx")
+def test_the_webcam_is_on_while_a_page_shows_it_and_no_longer(
+    camera: Path, network: Path, tmp_path: Path, page: Page
+) -> None:
     url = f"http://localhost:{page.server.server_address[1]}/"
-    with running(network, VIVID, VGA, on_demand=True, says="nobody is watching") as daemon, chromium(url, tmp_path):
+    with idle(network) as daemon, chromium(url, tmp_path):
         assert page.says("before") != "0"
         page.says("asked")
         assert page.says("open").startswith("VBG Camera")
-        until(lambda: filmed(daemon), "the webcam is on", 5)
-        until(lambda: daemon.says("on air"), "on air", 120)
+        until(daemon.films, "the webcam is on")
+        until(lambda: daemon.says("on air"), "on air", LOADED)
         for _ in range(200):
             person, room = ([int(part) for part in text.split(",")] for text in page.says("frame").split())
             assert max(abs(have - want) for have, want in zip(room, BLUE, strict=True)) <= 12, "the room is shown"
@@ -133,4 +132,4 @@ def test_the_webcam_is_on_while_a_page_shows_it_and_no_longer(camera: Path, tmp_
             pytest.fail("the person is not shown")
         page.go.clear()
         page.says("closed")
-        until(lambda: not filmed(daemon), "the webcam is off", 3)
+        until(lambda: not daemon.films(), "the webcam is off")

@@ -9,16 +9,9 @@ import numpy as np
 import pytest
 
 from tests.v4l2.bench.uvc_webcam import LOOP, picture
-from tests.v4l2.guest.conftest import UsbWebcam, sh, until
-from tests.v4l2.guest.readers import opencv, read
-from vbgcam.core.frames import U8
-
-
-def place(rgb: U8) -> float:
-    """Where the bar's left edge is, in places of the loop."""
-    bar = rgb[:, :, 0] > 150
-    edge = np.argmax(bar[: rgb.shape[0] // 2].mean(axis=0) > 0.5)
-    return float(edge * LOOP / rgb.shape[1])
+from tests.v4l2.guest.support.kernel import sh, until
+from tests.v4l2.guest.support.readers import opencv, read
+from tests.v4l2.guest.support.usb import UsbWebcam, place
 
 
 @pytest.mark.parametrize("fourcc", ["MJPG", "YUYV"])

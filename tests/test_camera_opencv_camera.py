@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from vbgcam.camera import Requested, elsewhere, listing
-from vbgcam.camera.base import Broken, CameraInfo, Layout
-from vbgcam.camera.elsewhere import Elsewhere, PumpedStream
+from vbgcam.camera import Requested, listing, opencv_camera
+from vbgcam.camera.base import CameraInfo, Layout, StreamError
+from vbgcam.camera.opencv_camera import OpencvBackend, OpencvStream
 from vbgcam.camera.unpack import unpacker
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import U8, Size
@@ -66,11 +66,11 @@ class Capture:
         self.released.set()
 
 
-def pumped(capture: Capture, wanted: Requested = WANTED, backend: int = cv2.CAP_MSMF) -> PumpedStream:
-    return PumpedStream(capture, backend, wanted)  # type: ignore[arg-type]
+def pumped(capture: Capture, wanted: Requested = WANTED, backend: int = cv2.CAP_MSMF) -> OpencvStream:
+    return OpencvStream(capture, backend, wanted)  # type: ignore[arg-type]
 
 
-def end(stream: PumpedStream, capture: Capture) -> None:
+def end(stream: OpencvStream, capture: Capture) -> None:
     capture.feed.put(None)
     stream.release()
     assert capture.released.wait(30)
@@ -104,14 +104,14 @@ def test_release_returns_while_a_read_hangs_and_the_reader_releases_the_camera_l
 
 
 def test_a_few_failed_reads_are_forgiven_many_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elsewhere, "_PAUSE", 0.0)
+    monkeypatch.setattr(opencv_camera, "_PAUSE", 0.0)
     capture = Capture()
     stream = pumped(capture)
     for step in [*[None] * 9, picture(1), *[None] * 10]:
         capture.feed.put(step)
     assert capture.released.wait(30)
     assert stream.wait(1) is not None
-    with pytest.raises(Broken):
+    with pytest.raises(StreamError):
         stream.wait(30)
 
 
@@ -120,7 +120,7 @@ def test_an_error_of_opencv_ends_the_stream() -> None:
     stream = pumped(capture)
     capture.feed.put(cv2.error("lost"))
     assert capture.released.wait(30)
-    with pytest.raises(Broken):
+    with pytest.raises(StreamError):
         stream.wait(30)
 
 
@@ -184,27 +184,29 @@ class Opener:
 def test_the_next_backend_is_tried_where_the_first_does_not_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "VideoCapture", Opener)
     Opener.works, Opener.tried, Opener.capture = {(2, cv2.CAP_DSHOW)}, [], Capture()
-    stream = Elsewhere().start(WEBCAM, WANTED)
+    stream = OpencvBackend().start(WEBCAM, WANTED)
     assert Opener.tried == list(WEBCAM.opens)
-    assert isinstance(stream, PumpedStream)
+    assert isinstance(stream, OpencvStream)
     end(stream, Opener.capture)
     Opener.works = set()
-    with pytest.raises(Broken):
-        Elsewhere().start(WEBCAM, WANTED)
+    with pytest.raises(StreamError):
+        OpencvBackend().start(WEBCAM, WANTED)
 
 
 def test_why_is_said_as_far_as_it_can_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "cameras", lambda *, virtual=True: [WEBCAM])
-    assert "does not start: it is busy, or may not be used; close other programs" in str(Elsewhere().refusal(WEBCAM))
-    assert "has stopped sending pictures" in str(Elsewhere().loss(WEBCAM))
+    assert "does not start: it is busy, or may not be used; close other programs" in str(
+        OpencvBackend().refusal(WEBCAM)
+    )
+    assert "has stopped sending pictures" in str(OpencvBackend().loss(WEBCAM))
     monkeypatch.setattr(listing, "cameras", lambda *, virtual=True: [])
-    for error in (Elsewhere().refusal(WEBCAM), Elsewhere().loss(WEBCAM)):
+    for error in (OpencvBackend().refusal(WEBCAM), OpencvBackend().loss(WEBCAM)):
         assert str(error) == '"Webcam" is gone: it was unplugged; no camera is plugged in; plug it in again'
 
 
 def test_a_camera_is_found_by_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "cameras", lambda *, virtual=True: [WEBCAM])
-    assert Elsewhere().at("USB#1") is WEBCAM
+    assert OpencvBackend().at("USB#1") is WEBCAM
     with pytest.raises(CameraError, match='there is no camera at usb#2; cameras here: "Webcam"'):
-        Elsewhere().at("usb#2")
-    assert Elsewhere().expected(WEBCAM, WANTED) is None
+        OpencvBackend().at("usb#2")
+    assert OpencvBackend().expected(WEBCAM, WANTED) is None

@@ -24,9 +24,8 @@ from typing import Final
 import cv2
 import numpy as np
 
-from vbgcam.camera import choose, listing
-from vbgcam.camera import v4l2 as capture
-from vbgcam.camera.base import Broken, CameraInfo, Layout, Negotiated, Requested, Stream
+from vbgcam.camera import choose, listing, v4l2_modes
+from vbgcam.camera.base import CameraInfo, Layout, Negotiated, Requested, Stream, StreamError
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import U8, Size
 from vbgcam.system import v4l2
@@ -41,8 +40,8 @@ _BUFFERS: Final = 4
 _AT_ONCE: Final = 0.001
 
 
-class Linux:
-    """A `System`."""
+class V4l2Backend:
+    """A `Backend`."""
 
     def cameras(self) -> list[CameraInfo]:
         return listing.cameras(virtual=False)
@@ -75,7 +74,7 @@ class Linux:
     def refusal(self, camera: CameraInfo) -> CameraError:
         try:
             with v4l2.opened(camera.path) as fd:
-                capture.try_start(fd)
+                v4l2_modes.try_start(fd)
         except OSError as exc:
             return self._translated(camera, exc.errno or 0)
         return CameraError(f"{camera} starts but sends no usable picture", fix="unplug it and plug it in again")
@@ -84,7 +83,7 @@ class Linux:
         """Whether another program films with it, or why it could not be asked; lights no LED."""
         try:
             with v4l2.opened(camera.path) as fd:
-                capture.try_reserve(fd)
+                v4l2_modes.try_reserve(fd)
         except OSError as exc:
             return self._translated(camera, exc.errno or 0)
         return None
@@ -127,7 +126,7 @@ class Linux:
 
 
 class V4l2Stream:
-    """A `Stream`. Raises Broken where OpenCV cannot open or set up the camera."""
+    """A `Stream`. Raises StreamError where OpenCV cannot open or set up the camera."""
 
     def __init__(self, path: str, choice: choose.Choice, note: str) -> None:
         self.skipped = 0
@@ -136,12 +135,12 @@ class V4l2Stream:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self._capture = cv2.VideoCapture(path, cv2.CAP_V4L2)
         if not self._capture.isOpened():
-            raise Broken(f"OpenCV does not open {path}")
+            raise StreamError(f"OpenCV does not open {path}")
         try:
             self._negotiate(path, choice)
         except cv2.error as exc:
             self._capture.release()
-            raise Broken(str(exc)) from exc
+            raise StreamError(str(exc)) from exc
 
     def wait(self, seconds: float) -> U8 | None:
         data = None
@@ -184,15 +183,15 @@ class V4l2Stream:
             # 0 would mean for ever; OpenCV rounds up to a millisecond.
             signal, ready = cv2.VideoCapture.waitAny([self._capture], max(1, int(seconds * 1e9)))
         except cv2.error as exc:
-            raise Broken(str(exc)) from exc
+            raise StreamError(str(exc)) from exc
         if signal and not len(ready):
-            raise Broken("the device hung up")
+            raise StreamError("the device hung up")
         return signal
 
     def _layout(self, path: str) -> Layout:
         try:
             with v4l2.opened(path) as fd:
-                return capture.layout(fd)
+                return v4l2_modes.layout(fd)
         except OSError as exc:  # a driver that lets nobody open a camera twice
             log.debug("%s: its layout is taken for the usual one: %s", path, exc)
         code = int(self._capture.get(cv2.CAP_PROP_FOURCC))

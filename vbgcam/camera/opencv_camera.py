@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from vbgcam.camera import choose, listing
-from vbgcam.camera.base import Broken, CameraInfo, Layout, Negotiated, Requested, Stream
+from vbgcam.camera.base import CameraInfo, Layout, Negotiated, Requested, Stream, StreamError
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import U8, Size
 
@@ -35,8 +35,8 @@ _ALLOW: Final = {
 }
 
 
-class Elsewhere:
-    """A `System`."""
+class OpencvBackend:
+    """A `Backend`."""
 
     def cameras(self) -> list[CameraInfo]:
         return listing.cameras(virtual=False)
@@ -56,8 +56,8 @@ class Elsewhere:
         for index, backend in camera.opens:
             capture = cv2.VideoCapture(index, backend)
             if capture.isOpened():
-                return PumpedStream(capture, backend, wanted)
-        raise Broken(f"OpenCV opens none of {camera.opens}")
+                return OpencvStream(capture, backend, wanted)
+        raise StreamError(f"OpenCV opens none of {camera.opens}")
 
     def refusal(self, camera: CameraInfo) -> CameraError:
         if all(camera.name != other.name for other in listing.cameras()):
@@ -75,7 +75,7 @@ class Elsewhere:
         return CameraError(f'"{camera.name}" is gone: it was unplugged; {others}', fix="plug it in again")
 
 
-class PumpedStream:
+class OpencvStream:
     """A `Stream`. Takes the opened capture over."""
 
     def __init__(self, capture: cv2.VideoCapture, backend: int, wanted: Requested) -> None:
@@ -95,7 +95,7 @@ class PumpedStream:
             self._changed.wait_for(lambda: self._newest is not None or self._ended, seconds)
             picture, self._newest = self._newest, None
             if picture is None and self._ended:
-                raise Broken("OpenCV reads no more pictures")
+                raise StreamError("OpenCV reads no more pictures")
         if picture is None:
             return None
         size = self.layout.size

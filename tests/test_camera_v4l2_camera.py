@@ -20,11 +20,10 @@ if sys.platform != "linux":
 
 import grp
 
-from vbgcam.camera import Requested, linux, listing
-from vbgcam.camera import v4l2 as capture
-from vbgcam.camera.base import Broken, CameraInfo, Layout, Mode
+from vbgcam.camera import Requested, listing, v4l2_camera, v4l2_modes
+from vbgcam.camera.base import CameraInfo, Layout, Mode, StreamError
 from vbgcam.camera.choose import Choice
-from vbgcam.camera.linux import Linux, V4l2Stream
+from vbgcam.camera.v4l2_camera import V4l2Backend, V4l2Stream
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import Size
 from vbgcam.system import v4l2
@@ -113,9 +112,9 @@ class Capture:
 def opencv(monkeypatch: pytest.MonkeyPatch) -> None:
     Capture.plug_in()
     monkeypatch.setattr(cv2, "VideoCapture", Capture)
-    monkeypatch.setattr(linux, "time", SimpleNamespace(monotonic=lambda: Capture.clock.now))
+    monkeypatch.setattr(v4l2_camera, "time", SimpleNamespace(monotonic=lambda: Capture.clock.now))
     monkeypatch.setattr(v4l2, "opened", opened())
-    monkeypatch.setattr(capture, "layout", lambda fd: Layout("YUYV", HD, 2560))
+    monkeypatch.setattr(v4l2_modes, "layout", lambda fd: Layout("YUYV", HD, 2560))
     monkeypatch.setattr(listing, "cameras", lambda *, virtual=True: [OTHER])
 
 
@@ -147,7 +146,7 @@ def test_the_cameras_own_bytes_are_asked_for_in_the_chosen_mode() -> None:
 
 
 def test_a_camera_that_gives_something_else_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "layout", lambda fd: Layout("MJPG", Size(640, 480)))
+    monkeypatch.setattr(v4l2_modes, "layout", lambda fd: Layout("MJPG", Size(640, 480)))
     assert stream().note == "asked for 1280x720 YUYV, got 640x480 MJPG"
 
 
@@ -195,26 +194,26 @@ def test_nothing_in_time_is_no_error() -> None:
 def test_an_unplugged_camera_is_broken_at_once() -> None:
     camera = stream(1.0)
     Capture.breaks = True
-    with pytest.raises(Broken, match="Error is reported"):
+    with pytest.raises(StreamError, match="Error is reported"):
         camera.wait(0.1)
 
 
 def test_a_device_that_hangs_up_without_an_error_is_broken_too() -> None:
     camera = stream(1.0)
     Capture.hangs_up = True
-    with pytest.raises(Broken, match="hung up"):
+    with pytest.raises(StreamError, match="hung up"):
         camera.wait(0.1)
 
 
 def test_a_camera_that_opencv_does_not_open_is_broken() -> None:
     Capture.opens = False
-    with pytest.raises(Broken):
+    with pytest.raises(StreamError):
         V4l2Stream("/dev/video0", Choice(MODE, 30.0), "")
 
 
 def test_a_camera_that_breaks_in_the_negotiation_is_released() -> None:
     Capture.refuses_settings = True
-    with pytest.raises(Broken):
+    with pytest.raises(StreamError):
         V4l2Stream("/dev/video0", Choice(MODE, 30.0), "")
     assert Capture.made[0].released == 1
 
@@ -223,12 +222,12 @@ def test_a_slow_size_is_noted_with_the_faster_one() -> None:
     camera = CameraInfo(
         "Cam", "/dev/video0", "", "", (Mode("YUYV", HD, (10.0,)), Mode("YUYV", Size(640, 360), (30.0,)))
     )
-    note = Linux().start(camera, Requested(HD)).note
+    note = V4l2Backend().start(camera, Requested(HD)).note
     assert note == "Cam gives 1280x720 at 10 frames a second at most; 640x360 would be faster (camera.size)"
 
 
 def test_what_is_expected_is_known_without_opencv() -> None:
-    got = Linux().expected(CAMERA, Requested(HD))
+    got = V4l2Backend().expected(CAMERA, Requested(HD))
     assert (got.label, got.size, got.fps, got.format) == ("Cam", HD, 30.0, "YUYV")
     assert Capture.made == []
 
@@ -253,42 +252,42 @@ def test_why_a_camera_does_not_start_is_said_in_one_line(
     number: int, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(v4l2, "holders", lambda path: HOLDERS)
-    monkeypatch.setattr(linux, "_group", lambda path: "video")
+    monkeypatch.setattr(v4l2_camera, "_group", lambda path: "video")
 
     def try_start(fd: int) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(capture, "try_start", try_start)
-    assert str(Linux().refusal(CAMERA)) == text
+    monkeypatch.setattr(v4l2_modes, "try_start", try_start)
+    assert str(V4l2Backend().refusal(CAMERA)) == text
     monkeypatch.setattr(v4l2, "opened", opened(number))
-    assert str(Linux().refusal(CAMERA)) == text
+    assert str(V4l2Backend().refusal(CAMERA)) == text
 
 
 def test_a_camera_held_by_someone_whom_one_may_not_see_is_busy_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(v4l2, "holders", lambda path: HOLDERS[1:])
     monkeypatch.setattr(v4l2, "opened", opened(errno.EBUSY))
-    assert "is busy: another program uses it" in str(Linux().refusal(CAMERA))
+    assert "is busy: another program uses it" in str(V4l2Backend().refusal(CAMERA))
 
 
 def test_a_camera_that_starts_but_sends_nothing_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "try_start", lambda fd: None)
-    assert "starts but sends no usable picture" in str(Linux().refusal(CAMERA))
+    monkeypatch.setattr(v4l2_modes, "try_start", lambda fd: None)
+    assert "starts but sends no usable picture" in str(V4l2Backend().refusal(CAMERA))
 
 
 def test_a_camera_that_was_lost_is_gone_or_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(v4l2, "query", lambda path: None)
-    assert "has stopped" in str(Linux().loss(CAMERA))
+    assert "has stopped" in str(V4l2Backend().loss(CAMERA))
 
     def query(path: str) -> None:
         raise OSError(errno.ENOENT, "no such device")
 
     monkeypatch.setattr(v4l2, "query", query)
-    assert "is gone: it was unplugged" in str(Linux().loss(CAMERA))
+    assert "is gone: it was unplugged" in str(V4l2Backend().loss(CAMERA))
 
 
 def test_a_camera_without_permission_is_refused_before_opencv_is_asked() -> None:
     camera = CameraInfo("Cam", "/dev/video0", "", "", problem=errno.EACCES)
-    for ask in (Linux().expected, Linux().start):
+    for ask in (V4l2Backend().expected, V4l2Backend().start):
         with pytest.raises(CameraError, match="no permission; run `sudo usermod -aG"):
             ask(camera, Requested(HD))
     assert Capture.made == []
@@ -299,15 +298,15 @@ def test_the_group_of_the_device_is_named_unless_udev_left_it_to_root(
 ) -> None:
     for group, said in (("webcams", "webcams"), ("root", "video")):
         monkeypatch.setattr(grp, "getgrgid", lambda number, name=group: SimpleNamespace(gr_name=name))
-        assert linux._group(str(tmp_path)) == said
+        assert v4l2_camera._group(str(tmp_path)) == said
     monkeypatch.undo()
-    assert linux._group(str(tmp_path / "gone")) == "video"
+    assert v4l2_camera._group(str(tmp_path / "gone")) == "video"
 
 
 def test_a_path_that_is_no_camera_says_what_it_is_or_lists_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "camera_at", lambda path: None)
     monkeypatch.setattr(v4l2, "nodes", lambda: [v4l2.Node(Path("/dev/video10"), "VBG Camera")])
     with pytest.raises(CameraError, match=r"/dev/video10 gives no pictures: .* that nobody feeds"):
-        Linux().at("/dev/video10")
+        V4l2Backend().at("/dev/video10")
     with pytest.raises(CameraError, match=r'no camera at /dev/video5; cameras here: "Other" \(/dev/video2\)'):
-        Linux().at("/dev/video5")
+        V4l2Backend().at("/dev/video5")
