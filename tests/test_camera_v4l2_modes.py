@@ -15,9 +15,9 @@ from vbgcam.camera import v4l2_modes
 from vbgcam.camera.base import Layout, Mode
 from vbgcam.core.frames import Size
 from vbgcam.system import v4l2
+from vbgcam.system.v4l2 import Ioctl
 
 HD, VGA = Size(1280, 720), Size(640, 480)
-S_FMT, REQBUFS, QBUF, STREAMON, STREAMOFF = 5, 8, 15, 18, 19
 
 
 def fourcc(text: str) -> int:
@@ -27,7 +27,7 @@ def fourcc(text: str) -> int:
 @dataclass
 class Driver:
     """Answers ioctls as <linux/videodev2.h> lays them out. `sizes` and `rates` are the unions' bodies by their index,
-    after the type; a missing list is a call that the driver does not have. `refuses`: errno by ioctl number."""
+    after the type; a missing list is a call that the driver does not have. `refuses`: errno by ioctl."""
 
     formats: Sequence[int] = (fourcc("YUYV"),)
     sizes: Sequence[bytes] | None = ()
@@ -37,36 +37,35 @@ class Driver:
     encoding: int = 0
     quantization: int = 0
     stride: int = 1280
-    refuses: dict[int, int] = field(default_factory=dict)
-    calls: list[int] = field(default_factory=list)
+    refuses: dict[Ioctl, int] = field(default_factory=dict)
+    calls: list[Ioctl] = field(default_factory=list)
 
-    def __call__(self, fd: int, direction: int, number: int, payload: bytes) -> bytes:
-        assert direction == (1 if number in (STREAMON, STREAMOFF) else 3)
-        self.calls.append(number)
-        if number in self.refuses:
-            raise OSError(self.refuses[number], "refused")
+    def __call__(self, fd: int, ioctl: Ioctl, payload: bytes) -> bytes:
+        self.calls.append(ioctl)
+        if ioctl in self.refuses:
+            raise OSError(self.refuses[ioctl], "refused")
         (index,) = struct.unpack_from("I", payload)
-        if number == 2:
+        if ioctl is Ioctl.ENUM_FMT:
             assert len(payload) == 64
             codes = [struct.pack("I", code) for code in self.formats[index : index + 1]]
             return payload[:44] + self._of([b""] * index + codes, index) + payload[48:]
-        if number == 74:
+        if ioctl is Ioctl.ENUM_FRAMESIZES:
             assert len(payload) == 44
             return (payload[:8] + self._of(self.sizes, index)).ljust(44, b"\0")
-        if number == 75:
+        if ioctl is Ioctl.ENUM_FRAMEINTERVALS:
             assert len(payload) == 52
             return (payload[:16] + self._of(self.rates, index)).ljust(52, b"\0")
-        if number == 4:
+        if ioctl is Ioctl.G_FMT:
             assert len(payload) == 208
             code = self.formats[0]
             head = struct.pack("II7I", 1, 0, self.now.width, self.now.height, code, 1, self.stride, 0, self.space)
             return (head + struct.pack("4I", 0, 0, self.encoding, self.quantization)).ljust(208, b"\0")
-        if number == 21:
+        if ioctl is Ioctl.G_PARM:
             return struct.pack("5I184x", 1, 0, 0, 1, 25)
-        if number == REQBUFS:
+        if ioctl is Ioctl.REQBUFS:
             assert len(payload) == 20
             return struct.pack("I", min(index, 2)) + payload[4:]
-        if number == QBUF:
+        if ioctl is Ioctl.QBUF:
             assert len(payload) == 88
             assert struct.unpack_from("I", payload, 60) == (1,)
         return payload
@@ -143,7 +142,7 @@ def test_a_driver_without_end_is_not_asked_for_ever(driver: Driver) -> None:
 
 
 def test_an_error_that_is_no_end_is_raised(driver: Driver) -> None:
-    driver.refuses = {74: errno.ENODEV}
+    driver.refuses = {Ioctl.ENUM_FRAMESIZES: errno.ENODEV}
     with pytest.raises(OSError, match="refused") as caught:
         list(v4l2_modes.modes(3))
     assert caught.value.errno == errno.ENODEV
@@ -175,13 +174,16 @@ def test_colours_are_what_the_driver_says_or_what_its_colour_space_implies(
 
 def test_trying_to_start_starts_stops_and_gives_the_buffers_back(driver: Driver) -> None:
     v4l2_modes.try_start(3)
-    assert driver.calls == [4, S_FMT, REQBUFS, QBUF, QBUF, STREAMON, STREAMOFF, REQBUFS]
+    assert driver.calls == [
+        *(Ioctl.G_FMT, Ioctl.S_FMT, Ioctl.REQBUFS, Ioctl.QBUF, Ioctl.QBUF),
+        *(Ioctl.STREAMON, Ioctl.STREAMOFF, Ioctl.REQBUFS),
+    ]
 
 
-@pytest.mark.parametrize("call", [S_FMT, STREAMON])
-def test_trying_to_start_says_what_the_driver_said(driver: Driver, call: int) -> None:
+@pytest.mark.parametrize("call", [Ioctl.S_FMT, Ioctl.STREAMON])
+def test_trying_to_start_says_what_the_driver_said(driver: Driver, call: Ioctl) -> None:
     driver.refuses = {call: errno.ENOSPC}
     with pytest.raises(OSError, match="refused") as caught:
         v4l2_modes.try_start(3)
     assert caught.value.errno == errno.ENOSPC
-    assert driver.calls[-1] == (REQBUFS if call == STREAMON else S_FMT)
+    assert driver.calls[-1] == (Ioctl.REQBUFS if call is Ioctl.STREAMON else Ioctl.S_FMT)
