@@ -21,7 +21,7 @@ if sys.platform != "linux":
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import U8, Backdrop, Planes, Size
 from vbgcam.output import loopback
-from vbgcam.output.base import Listed
+from vbgcam.output.base import VirtualCameraInfo
 from vbgcam.output.loopback import LOAD, RELOAD, Loopback, absent, choose, module_version
 from vbgcam.output.virtualcam import VirtualCamera, virtual_cameras
 from vbgcam.render.composer import Composer
@@ -389,7 +389,7 @@ def test_a_device_with_both_capabilities_is_worth_one_warning(
 def test_devices_are_listed_with_their_state_and_users(driver: Driver) -> None:
     driver.readers = [READER]
     (listed,) = virtual_cameras()
-    assert listed == Listed("VBG Camera", "/dev/video10", listed.driver, "free", ("zoom (pid 900)",))
+    assert listed == VirtualCameraInfo("VBG Camera", "/dev/video10", listed.driver, "free", ("zoom (pid 900)",))
     assert listed.driver.startswith("v4l2loopback")
     driver.readers, driver.caps = [WRITER, READER], CAP_CAPTURE
     assert [(one.state, one.users) for one in virtual_cameras()] == [("busy", ("obs (pid 80)", "zoom (pid 900)"))]

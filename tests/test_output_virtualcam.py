@@ -7,7 +7,7 @@ import pytest
 
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Backdrop, Planes, Size
-from vbgcam.output.base import Device, Listed
+from vbgcam.output.base import Device, VirtualCameraInfo
 from vbgcam.output.null import NullOutput
 from vbgcam.output.virtualcam import Opener, PlainDevice, VirtualCamera, open_plain, registered, virtual_cameras
 from vbgcam.render.composer import Composer
@@ -25,7 +25,7 @@ class FakeDevice:
     def reader_monitor(self) -> None:
         pass
 
-    def send(self, planes: Planes) -> None:
+    def send(self, planes: Planes, at: float) -> None:
         pass
 
     def close(self) -> None:
@@ -103,9 +103,9 @@ def test_windows_lists_the_cameras_that_are_registered() -> None:
         r"CLSID\{A3FCE0F5-3493-419F-958A-ABA1250EC20B}": "",
     }
     assert list(registered(registry.get)) == [
-        Listed("Unity Video Capture", "", "UnityCapture", "unknown"),
-        Listed("VBG Camera", "", "UnityCapture", "unknown"),
-        Listed("OBS Virtual Camera", "", "OBS", "unknown"),
+        VirtualCameraInfo("Unity Video Capture", "", "UnityCapture", "unknown"),
+        VirtualCameraInfo("VBG Camera", "", "UnityCapture", "unknown"),
+        VirtualCameraInfo("OBS Virtual Camera", "", "OBS", "unknown"),
     ]
     assert list(registered(lambda _key: None)) == []
 
@@ -130,7 +130,7 @@ def test_a_plain_device_translates_what_a_backend_raises(monkeypatch: pytest.Mon
     monkeypatch.setattr("pyvirtualcam.Camera", Broken)
     device = PlainDevice("obs", None, SIZE, 30.0)
     with pytest.raises(OutputError, match=r"^the virtual camera OBS Virtual Camera takes no more frames: Stream does"):
-        device.send(FRAME.planes)
+        device.send(FRAME.planes, 0.0)
     device.close()
 
 

@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 
 os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] = "0"
 
-_GONE: Final = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
 _BUFFERS: Final = 4
 # A picture that was there at once had been waiting in the queue, perhaps not alone.
 _AT_ONCE: Final = 0.001
@@ -101,7 +100,7 @@ class V4l2Backend:
         return choose.best(camera, wanted)
 
     def _translated(self, camera: CameraInfo, number: int) -> CameraError:
-        if number in _GONE:
+        if number in v4l2.GONE:
             return CameraError(
                 f"{camera} is gone: it was unplugged; {listing.listed(self.cameras())}", fix="plug it in again"
             )

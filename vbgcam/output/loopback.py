@@ -1,19 +1,17 @@
 """Virtual cameras on Linux: v4l2loopback devices, found, revived, opened through pyvirtualcam and watched.
 
-pyvirtualcam opens a device, sets its size and writes. What it leaves out is done here on its own descriptor:
+pyvirtualcam opens a device and sets its size. What it leaves out is done here on its own descriptor:
 
-- v4l2loopback 0.12 (Debian 12, Ubuntu 22.04), loaded with exclusive_caps=1, takes a program for its writer only after
-  VIDIOC_STREAMON. Without that, nobody can write a second time: when such a writer has gone, the device announces
-  neither CAPTURE nor OUTPUT until the module is loaded anew. So STREAMON is said after opening, and a device that
-  somebody else left like that is revived by STREAMON on a descriptor that is closed at once. Versions from 0.14 on
-  refuse that STREAMON with EINVAL and need none.
-- Version 0.15 keeps a writer's place unless VIDIOC_STREAMOFF is said before closing.
-- While a reader is there the driver keeps the old size, says nothing and cuts the frames short: the format is read
-  back.
+- v4l2loopback 0.12 (Debian 12, Ubuntu 22.04) with exclusive_caps=1 takes a program for its writer only after STREAMON.
+  When a writer without it has gone, the device announces neither CAPTURE nor OUTPUT until the module is loaded anew.
+  So STREAMON follows opening, and a device that somebody else left like that is revived by STREAMON on a descriptor
+  that is closed at once. Versions from 0.14 on refuse that STREAMON with EINVAL and need none.
+- Version 0.15 keeps a writer's place unless STREAMOFF comes before closing.
+- While a reader is there the driver keeps the old size and silently cuts the frames short: the format is read back.
 - The frame rate is never set.
-- Its `send` holds the interpreter's lock while the driver copies (over 1 ms at 4K), and a write that fails is a line
-  on stderr and no error: the frames are written here. The device is asked after each one whether it is still there
-  and captures (35 us in the test bench, a tenth of the write at 1080p).
+- Its `send` holds the interpreter's lock while the driver copies (over 1 ms at 4K), and a write that fails is only a
+  line on stderr: the frames are written here. The device is asked after each one whether it is still there and captures
+  (35 us in the test bench, a tenth of the write at 1080p).
 
 The tests run on 0.12.7; starting, restarting, being killed and readers that stay were tried on 0.15.0 as well.
 Linux only: imported by `virtualcam` there.
@@ -35,8 +33,8 @@ import pyvirtualcam
 
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Planes, Size
-from vbgcam.output.base import DEFAULT_NAME, Listed, ReaderMonitor, State
-from vbgcam.output.readers import watch
+from vbgcam.output.base import DEFAULT_NAME, ReaderMonitor, State, VirtualCameraInfo
+from vbgcam.output.readers import open_monitor
 from vbgcam.system import v4l2
 from vbgcam.system.linux_packages import install_loopback, rebuild_loopback
 
@@ -72,6 +70,7 @@ class Loopback:
 
     @property
     def writers(self) -> tuple[v4l2.Holder, ...]:
+        """Who has it open as pyvirtualcam does."""
         return tuple(holder for holder in self.holders if holder.write_only)
 
     @property
@@ -82,10 +81,10 @@ class Loopback:
 
 def loopbacks() -> list[Loopback]:
     """All v4l2loopback devices in the order of their numbers."""
-    return [device for node in v4l2.nodes() if (device := look(node)) is not None]
+    return [device for node in v4l2.nodes() if (device := inspect(node)) is not None]
 
 
-def look(node: v4l2.Node) -> Loopback | None:
+def inspect(node: v4l2.Node) -> Loopback | None:
     """What the node is like now; None where it is no v4l2loopback device, or gone."""
     try:
         capability = v4l2.query(node.path)
@@ -99,11 +98,13 @@ def look(node: v4l2.Node) -> Loopback | None:
     return Loopback(node, capability, holders=tuple(v4l2.holders(node.path)))
 
 
-def listed() -> list[Listed]:
+def listed() -> list[VirtualCameraInfo]:
     """For `vbgcam devices`."""
     driver = f"v4l2loopback {module_version()}".rstrip()
     return [
-        Listed(device.node.label, str(device.node.path), driver, device.state, tuple(map(str, device.holders)))
+        VirtualCameraInfo(
+            device.node.label, str(device.node.path), driver, device.state, tuple(map(str, device.holders))
+        )
         for device in loopbacks()
     ]
 
@@ -191,19 +192,17 @@ def absent(root: Path = Path("/"), release: str = "") -> OutputError:
     """`absence` in one line, with this distribution's command that fixes it."""
     release = release or platform.release()
     module = "the kernel module v4l2loopback"
-    why = absence(root, release)
-    if why == "no device":
-        return OutputError(f"{module} is loaded but has no device", fix=RELOAD)
-    if why == "not loaded":
-        return OutputError(f"{module} is not loaded", fix=LOAD)
-    if why == "another kernel":
-        return OutputError(f"the running kernel {release} was replaced by an update", fix="sudo reboot")
-    if why == "not built":
-        return OutputError(
+    message, fix = {
+        "no device": (f"{module} is loaded but has no device", RELOAD),
+        "not loaded": (f"{module} is not loaded", LOAD),
+        "another kernel": (f"the running kernel {release} was replaced by an update", "sudo reboot"),
+        "not built": (
             f"{module} is installed but not built for the running kernel {release}",
-            fix=f"{rebuild_loopback(root)} && {LOAD}",
-        )
-    return OutputError(f"{module} is not installed", fix=f"{install_loopback(root)} && {LOAD}")
+            f"{rebuild_loopback(root)} && {LOAD}",
+        ),
+        "not installed": (f"{module} is not installed", f"{install_loopback(root)} && {LOAD}"),
+    }[absence(root, release)]
+    return OutputError(message, fix=fix)
 
 
 def module_version(root: Path = Path("/")) -> str:
@@ -219,12 +218,7 @@ def revive(device: Loopback) -> None:
     """Makes a lost device announce OUTPUT again. Raises OutputError."""
     try:
         with v4l2.opened(device.node.path) as fd:
-            try:
-                v4l2.stream_on(fd, v4l2.OUTPUT)
-            except OSError as exc:
-                # EINVAL: there are no buffers to stream. The driver has taken note of the writer all the same.
-                if exc.errno != errno.EINVAL:
-                    raise
+            _start(fd)
         again = v4l2.query(device.node.path)
     except OSError as exc:
         raise OutputError(f"the virtual camera {device} cannot be revived ({exc.strerror})", fix=RELOAD) from exc
@@ -234,7 +228,7 @@ def revive(device: Loopback) -> None:
 
 
 def open_loopback(target: str, size: Size, fps: float) -> LoopbackDevice:
-    """Raises OutputError."""
+    """The device that is meant (see `choose`), ready to be written to. Raises OutputError."""
     devices = loopbacks()
     if not devices:
         raise absent()
@@ -245,12 +239,13 @@ def open_loopback(target: str, size: Size, fps: float) -> LoopbackDevice:
 
 
 class LoopbackDevice:
-    """An open device. One thread uses it."""
+    """An open device; see `vbgcam.output.base.Device`."""
 
     def __init__(self, device: Loopback, size: Size, fps: float) -> None:
         """Raises OutputError."""
         self.label = str(device)
         path = self._path = device.node.path
+        self._warned = False
         before = _descriptors(path)
         try:
             self._camera = pyvirtualcam.Camera(
@@ -272,7 +267,6 @@ class LoopbackDevice:
         except BaseException:
             self._camera.close()
             raise
-        self._warned = False
 
     def _prepare(self, device: Loopback, size: Size, fps: float) -> None:
         try:
@@ -282,20 +276,17 @@ class LoopbackDevice:
                 raise _other_format(device, size, took)
             rate = v4l2.set_rate(self._fd, v4l2.OUTPUT, fps)
             log.debug("%s: I420 %s at %g fps", self.label, size, rate)
+            _start(self._fd)
         except OSError as exc:
             raise OutputError(f"the virtual camera {device} cannot be set up ({exc.strerror})", fix=RELOAD) from exc
-        try:
-            v4l2.stream_on(self._fd, v4l2.OUTPUT)
-        except OSError as exc:
-            if exc.errno != errno.EINVAL:
-                raise OutputError(f"the virtual camera {device} does not start ({exc.strerror})", fix=RELOAD) from exc
 
-    def send(self, planes: Planes) -> None:
+    def send(self, planes: Planes, at: float) -> None:
+        """Writes the picture at once. Raises OutputError."""
         try:
             written = v4l2.write(self._fd, planes.data)
             capability = v4l2.capability(self._fd)
         except OSError as exc:
-            raise OutputError(f"the virtual camera {self.label} is gone ({exc.strerror})", fix=LOAD) from exc
+            raise self._gone(exc) from exc
         if not capability.captures:
             raise OutputError(f"the virtual camera {self.label} takes no frames", fix=RELOAD)
         if written != planes.data.size:
@@ -305,21 +296,35 @@ class LoopbackDevice:
             log.warning("%s lacks exclusive_caps=1: Chrome and Zoom will not list it; %s", self.label, RELOAD)
 
     def reader_monitor(self) -> ReaderMonitor | None:
+        """See `readers`. Raises OutputError where the device is gone."""
         try:
-            return watch(self._path)
+            return open_monitor(self._path)
         except OSError as exc:
-            if exc.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
-                raise OutputError(f"the virtual camera {self.label} is gone ({exc.strerror})", fix=LOAD) from exc
+            if exc.errno in v4l2.GONE:
+                raise self._gone(exc) from exc
             # Such as EMFILE, where other programs have taken all of a user's inotify instances (128).
             log.warning("who reads %s cannot be told (%s): the camera stays on", self.label, exc.strerror)
             return None
 
     def close(self) -> None:
+        """Lets the driver forget its writer."""
         try:
             v4l2.stream_off(self._fd, v4l2.OUTPUT)
         except OSError as exc:
             log.debug("%s: STREAMOFF: %s", self.label, exc)
         self._camera.close()
+
+    def _gone(self, exc: OSError) -> OutputError:
+        return OutputError(f"the virtual camera {self.label} is gone ({exc.strerror})", fix=LOAD)
+
+
+def _start(fd: int) -> None:
+    """STREAMON; EINVAL is no error: there are no buffers to stream, and the driver has taken note of its writer."""
+    try:
+        v4l2.stream_on(fd, v4l2.OUTPUT)
+    except OSError as exc:
+        if exc.errno != errno.EINVAL:
+            raise
 
 
 def _descriptors(path: Path) -> set[int]:
@@ -327,20 +332,17 @@ def _descriptors(path: Path) -> set[int]:
     found = set()
     for entry in Path("/proc/self/fd").iterdir():
         try:
-            if str(entry.readlink()) == str(path) and _access(int(entry.name)) == os.O_WRONLY:
-                found.add(int(entry.name))
+            number = int(entry.name)
+            if str(entry.readlink()) == str(path) and fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
+                found.add(number)
         except OSError:  # closed meanwhile, such as the one of this listing
             continue
     return found
 
 
-def _access(fd: int) -> int:
-    return fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
-
-
 def _refusal(device: Loopback, size: Size, exc: RuntimeError) -> OutputError:
     """What pyvirtualcam's error means, by a second look: somebody else was faster, or a reader holds another format."""
-    now = look(device.node)
+    now = inspect(device.node)
     if now is None:
         return OutputError(f"the virtual camera {device} is gone", fix=LOAD)
     if now.state != "free":

@@ -10,6 +10,7 @@ Linux only (`fcntl`): import it inside the functions that run there.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import struct
@@ -26,6 +27,8 @@ from vbgcam.core.frames import U8, Size
 SYSFS: Final = Path("/sys/class/video4linux")
 PROC: Final = Path("/proc")
 DEV: Final = Path("/dev")
+GONE: Final = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
+"""What a node that was unplugged says to whoever opens or asks it."""
 
 
 class Ioctl(Enum):

@@ -20,7 +20,7 @@ from tests.v4l2.guest.support.kernel import (
     until,
 )
 from tests.v4l2.guest.support.readers import opencv, plain, read
-from vbgcam.output.readers import Readers, Usage
+from vbgcam.output.readers import OpenFileMonitor, UsageEventMonitor
 from vbgcam.output.virtualcam import VirtualCamera
 from vbgcam.system import v4l2
 
@@ -94,7 +94,7 @@ def test_the_driver_is_asked_where_it_can_tell(camera: Path, request: pytest.Fix
         cover = plain(VGA, 60)
         output.send(cover, 0.0)
         reader_monitor = output.reader_monitor()
-        assert type(reader_monitor) is (Usage if "0.15" in request.node.name else Readers)
+        assert type(reader_monitor) is (UsageEventMonitor if "0.15" in request.node.name else OpenFileMonitor)
         assert not reader_monitor.watched(0.5)
         with another_program(*FFMPEG, camera, "-f", "null", "-"):
 
