@@ -275,13 +275,9 @@ def test_a_camera_that_starts_but_sends_nothing_is_told_apart(monkeypatch: pytes
 
 
 def test_a_camera_that_was_lost_is_gone_or_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(v4l2, "query", lambda path: None)
+    monkeypatch.setattr(v4l2, "capability", lambda fd: None)
     assert "has stopped" in str(V4l2Backend().loss(CAMERA))
-
-    def query(path: str) -> None:
-        raise OSError(errno.ENOENT, "no such device")
-
-    monkeypatch.setattr(v4l2, "query", query)
+    monkeypatch.setattr(v4l2, "opened", opened(errno.ENOENT))
     assert "is gone: it was unplugged" in str(V4l2Backend().loss(CAMERA))
 
 

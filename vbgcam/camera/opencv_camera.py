@@ -60,19 +60,16 @@ class OpencvBackend:
         raise StreamError(f"OpenCV opens none of {camera.opens}")
 
     def refusal(self, camera: CameraInfo) -> CameraError:
-        if all(camera.name != other.name for other in listing.cameras()):
-            return self._gone(camera)
         fix = _ALLOW.get(platform.system(), "close other programs that use it")
-        return CameraError(f'"{camera.name}" does not start: it is busy, or may not be used', fix=fix)
+        return self._failure(camera, "does not start: it is busy, or may not be used", fix)
 
     def loss(self, camera: CameraInfo) -> CameraError:
-        if all(camera.name != other.name for other in listing.cameras()):
-            return self._gone(camera)
-        return CameraError(f'"{camera.name}" has stopped sending pictures', fix="unplug it and plug it in again")
+        return self._failure(camera, "has stopped sending pictures", "unplug it and plug it in again")
 
-    def _gone(self, camera: CameraInfo) -> CameraError:
-        others = listing.listed(self.cameras())
-        return CameraError(f'"{camera.name}" is gone: it was unplugged; {others}', fix="plug it in again")
+    def _failure(self, camera: CameraInfo, what: str, fix: str) -> CameraError:
+        if all(camera.name != other.name for other in listing.cameras()):
+            what, fix = f"is gone: it was unplugged; {listing.listed(self.cameras())}", "plug it in again"
+        return CameraError(f'"{camera.name}" {what}', fix=fix)
 
 
 class OpencvStream:
@@ -83,9 +80,9 @@ class OpencvStream:
         self.note = ""
         self._capture = capture
         self._changed = threading.Condition()
-        self._newest: U8 | None = None  # all three: by _changed
+        self._newest: U8 | None = None  # both: by _changed
         self._ended = False
-        self._stop = False
+        self._stop = threading.Event()
         self._negotiate(backend, wanted)
         self._thread = threading.Thread(target=self._pump, name="camera", daemon=True)
         self._thread.start()
@@ -103,8 +100,7 @@ class OpencvStream:
         return picture.reshape(-1) if picture.shape == (size.height, size.width, 3) else picture.reshape(-1)[:0]
 
     def release(self) -> None:
-        with self._changed:
-            self._stop = True
+        self._stop.set()
         self._thread.join(_RELEASE)
 
     def _negotiate(self, backend: int, wanted: Requested) -> None:
@@ -129,7 +125,7 @@ class OpencvStream:
 
     def _pump(self) -> None:
         failures = 0
-        while not self._stopped() and failures < _FAILURES:
+        while not self._stop.is_set() and failures < _FAILURES:
             try:
                 good, picture = self._capture.read()
             except cv2.error as exc:
@@ -148,7 +144,3 @@ class OpencvStream:
         with self._changed:
             self._ended = True
             self._changed.notify()
-
-    def _stopped(self) -> bool:
-        with self._changed:
-            return self._stop

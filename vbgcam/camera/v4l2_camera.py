@@ -18,6 +18,7 @@ import grp
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -71,28 +72,27 @@ class V4l2Backend:
         return V4l2Stream(camera.path, choice, note)
 
     def refusal(self, camera: CameraInfo) -> CameraError:
-        try:
-            with v4l2.opened(camera.path) as fd:
-                v4l2_modes.try_start(fd)
-        except OSError as exc:
-            return self._translated(camera, exc.errno or 0)
-        return CameraError(f"{camera} starts but sends no usable picture", fix="unplug it and plug it in again")
+        return self._answer(camera, v4l2_modes.try_start) or CameraError(
+            f"{camera} starts but sends no usable picture", fix="unplug it and plug it in again"
+        )
+
+    def loss(self, camera: CameraInfo) -> CameraError:
+        return self._answer(camera, v4l2.capability) or CameraError(
+            f"{camera} has stopped: it was unplugged, or its driver failed", fix="plug it in again"
+        )
 
     def in_use(self, camera: CameraInfo) -> CameraError | None:
         """Whether another program films with it, or why it could not be asked; lights no LED."""
+        return self._answer(camera, v4l2_modes.try_reserve)
+
+    def _answer(self, camera: CameraInfo, ask: Callable[[int], object]) -> CameraError | None:
+        """What it means that the driver refuses; None where it does as it is asked."""
         try:
             with v4l2.opened(camera.path) as fd:
-                v4l2_modes.try_reserve(fd)
+                ask(fd)
         except OSError as exc:
             return self._translated(camera, exc.errno or 0)
         return None
-
-    def loss(self, camera: CameraInfo) -> CameraError:
-        try:
-            v4l2.query(camera.path)
-        except OSError as exc:
-            return self._translated(camera, exc.errno or 0)
-        return CameraError(f"{camera} has stopped: it was unplugged, or its driver failed", fix="plug it in again")
 
     def _choice(self, camera: CameraInfo, wanted: Requested) -> choose.Choice:
         if camera.problem:
@@ -100,28 +100,23 @@ class V4l2Backend:
         return choose.best(camera, wanted)
 
     def _translated(self, camera: CameraInfo, number: int) -> CameraError:
+        """What an errno means."""
         if number in v4l2.GONE:
-            return CameraError(
-                f"{camera} is gone: it was unplugged; {listing.listed(self.cameras())}", fix="plug it in again"
-            )
-        if number in (errno.EACCES, errno.EPERM):
-            return CameraError(
-                f"{camera} may not be opened: no permission",
-                fix=f"run `sudo usermod -aG {_group(camera.path)} $USER` and log in again",
-            )
-        if number == errno.EBUSY:
+            message, fix = f"is gone: it was unplugged; {listing.listed(self.cameras())}", "plug it in again"
+        elif number in (errno.EACCES, errno.EPERM):
+            message = "may not be opened: no permission"
+            fix = f"run `sudo usermod -aG {_group(camera.path)} $USER` and log in again"
+        elif number == errno.EBUSY:
             others = [str(holder) for holder in v4l2.holders(camera.path) if holder.pid != os.getpid()]
             by = ", ".join(others) or "another program"
-            return CameraError(
-                f"{camera} is busy: {by} uses it; {listing.listed(self.cameras())}",
-                fix="close that program or choose another camera",
-            )
-        if number == errno.ENOSPC:
-            return CameraError(
-                f"{camera} gets no room on its USB bus, which other devices fill",
-                fix="plug it in elsewhere, or ask for less with `--set camera.size=640x480`",
-            )
-        return CameraError(f"{camera} does not start: {os.strerror(number)}", fix="unplug it and plug it in again")
+            message = f"is busy: {by} uses it; {listing.listed(self.cameras())}"
+            fix = "close that program or choose another camera"
+        elif number == errno.ENOSPC:
+            message = "gets no room on its USB bus, which other devices fill"
+            fix = "plug it in elsewhere, or ask for less with `--set camera.size=640x480`"
+        else:
+            message, fix = f"does not start: {os.strerror(number)}", "unplug it and plug it in again"
+        return CameraError(f"{camera} {message}", fix=fix)
 
 
 class V4l2Stream:
