@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.support.desks import until
+from tests.support.frames import plain
 from vbgcam.core.errors import OutputError
-from vbgcam.core.frames import Backdrop, Planes, SafeFrame, Size
+from vbgcam.core.frames import Planes, SafeFrame, Size
 from vbgcam.core.specs import SinkSpec
 from vbgcam.output import Output, ReaderMonitor, open_output
 from vbgcam.output.both import Both
-from vbgcam.render.composer import Composer
 
 SIZE = Size(64, 48)
-FRAME = Composer(SIZE).cover(Backdrop(Planes.filled(SIZE, (60, 128, 128)).frozen()))
+FRAME = plain(SIZE)
 
 
 @dataclass

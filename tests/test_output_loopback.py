@@ -18,18 +18,18 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("v4l2loopback is a module of Linux", allow_module_level=True)
 
+from tests.support.frames import plain
 from vbgcam.core.errors import OutputError
-from vbgcam.core.frames import U8, Backdrop, Planes, Size
+from vbgcam.core.frames import U8, Size
 from vbgcam.output import loopback
 from vbgcam.output.base import VirtualCameraInfo
 from vbgcam.output.loopback import LOAD, RELOAD, Loopback, absent, choose, module_version
 from vbgcam.output.virtualcam import VirtualCamera, virtual_cameras
-from vbgcam.render.composer import Composer
 from vbgcam.system import v4l2
 from vbgcam.system.v4l2 import CAP_CAPTURE, CAP_OUTPUT, Capability, Format, Holder, Node
 
 SIZE = Size(64, 48)
-FRAME = Composer(SIZE).cover(Backdrop(Planes.filled(SIZE, (60, 128, 128)).frozen()))
+FRAME = plain(SIZE)
 WRITER = Holder(80, "obs", write_only=True)
 READER = Holder(900, "zoom")
 

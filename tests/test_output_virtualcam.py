@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.frames import plain
 from vbgcam.core.errors import OutputError
-from vbgcam.core.frames import Backdrop, Planes, Size
+from vbgcam.core.frames import Planes, Size
 from vbgcam.output.base import Device, VirtualCameraInfo
 from vbgcam.output.null import NullOutput
 from vbgcam.output.virtualcam import Opener, PlainDevice, VirtualCamera, open_plain, registered, virtual_cameras
-from vbgcam.render.composer import Composer
 
 SIZE = Size(64, 48)
-FRAME = Composer(SIZE).cover(Backdrop(Planes.filled(SIZE, (60, 128, 128)).frozen()))
+FRAME = plain(SIZE)
 
 NO_UNITY = "'unitycapture' backend: No camera registered with this name."
 NO_OBS = "'obs' backend: OBS Virtual Camera device not found! Did you install OBS?"

@@ -175,7 +175,17 @@ class Runs:
         self, machine: Machine, tests: list[str], boot: Boot
     ) -> tuple[int, dict[str, list[pytest.TestReport]], str]:
         """pytest's status in the guest, its reports, and what it wrote."""
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "--color=no", *tests]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "-q",
+            "--color=no",
+            "--timeout=900",
+            *tests,
+        ]
         with tempfile.TemporaryDirectory(prefix="vbgcam-guest-") as name:
             folder = Path(name)
             kernel, written = folder / "kernel", folder / "reports"

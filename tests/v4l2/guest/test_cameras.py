@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.frames import plain
 from tests.v4l2.bench.uvc_webcam import LOOP, picture
 from tests.v4l2.guest.support.kernel import (
     VIVID,
@@ -21,7 +22,7 @@ from tests.v4l2.guest.support.kernel import (
     vivid,
     vivid_unplugged,
 )
-from tests.v4l2.guest.support.readers import another_reader, feeding, plain
+from tests.v4l2.guest.support.readers import another_reader, feeding
 from tests.v4l2.guest.support.usb import UsbWebcam, place
 from vbgcam.camera import Captured, Negotiated, Requested
 from vbgcam.camera.device import DeviceSource

@@ -6,8 +6,6 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-import pytest
-
 from tests.v4l2.guest.support.daemon import HEX, LOADED, ROUNDS, VGA, idle, judged
 from tests.v4l2.guest.support.kernel import until
 from vbgcam.control.client import Client
@@ -16,8 +14,6 @@ COLOURS = (HEX, "#c02020", "#20a040")
 SIZES = ("640x360", "320x180", "1280x720", "640x480")
 
 
-@pytest.mark.timeout(500)
-@pytest.mark.guest(seconds=520)
 def test_a_reader_gets_pictures_through_every_change(camera: Path, network: Path) -> None:
     with idle(network) as daemon, judged(camera, COLOURS) as judge:
         judge.sees("person", LOADED)
@@ -33,7 +29,6 @@ def test_a_reader_gets_pictures_through_every_change(camera: Path, network: Path
         assert not daemon.says("warning")
 
 
-@pytest.mark.timeout(300)
 def test_a_pause_covers_at_once_and_the_webcam_is_off_until_it_goes_on(camera: Path, network: Path) -> None:
     with idle(network) as daemon, judged(camera) as judge:
         judge.sees("person", LOADED)

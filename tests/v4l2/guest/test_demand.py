@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.frames import plain
 from tests.v4l2.guest.support.daemon import LOADED, VGA, assert_vivid, idle
 from tests.v4l2.guest.support.kernel import (
     CAMERA,
@@ -19,7 +20,7 @@ from tests.v4l2.guest.support.kernel import (
     unload_loopback,
     until,
 )
-from tests.v4l2.guest.support.readers import opencv, plain, read
+from tests.v4l2.guest.support.readers import opencv, read
 from vbgcam.output.readers import OpenFileMonitor, UsageEventMonitor
 from vbgcam.output.virtualcam import VirtualCamera
 from vbgcam.system import v4l2

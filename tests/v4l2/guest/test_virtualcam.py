@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.frames import plain
 from tests.v4l2.guest.support.kernel import (
     CAMERA,
     PLAIN_PRODUCER,
@@ -38,7 +39,6 @@ from tests.v4l2.guest.support.readers import (
     cover,
     feeding,
     opencv,
-    plain,
     read,
 )
 from vbgcam.core.errors import OutputError
@@ -106,10 +106,10 @@ def test_it_starts_again_when_nothing_was_ever_sent(camera: Path) -> None:
 def test_it_starts_again_after_it_was_killed(camera: Path) -> None:
     daemon = (
         "import time\n"
-        "from tests.v4l2.guest.support.readers import FPS, plain\n"
+        "from tests.support.frames import plain\n"
         "from vbgcam.core.frames import Size\n"
         "from vbgcam.output.virtualcam import VirtualCamera\n"
-        "output = VirtualCamera('', Size(640, 480), FPS)\n"
+        "output = VirtualCamera('', Size(640, 480), 30.0)\n"
         "output.open()\n"
         "while True: output.send(plain(Size(640, 480), 99), time.monotonic()); time.sleep(0.02)\n"
     )

@@ -13,11 +13,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from tests.support.frames import safe
 from tests.v4l2.guest.support.kernel import PATIENCE
-from vbgcam.core.frames import U8, Backdrop, Planes, SafeFrame, Size
+from vbgcam.core.frames import U8, SafeFrame, Size
 from vbgcam.output.virtualcam import VirtualCamera
 from vbgcam.pixels.convert import from_rgb
-from vbgcam.render.composer import Composer
 
 FPS = 30.0
 RED, GREEN, BLUE, GREY = (200, 30, 40), (20, 180, 60), (30, 60, 210), (128, 128, 128)
@@ -35,11 +35,7 @@ def quadrants(size: Size, *colors: tuple[int, int, int]) -> U8:
 
 def cover(size: Size, *colors: tuple[int, int, int]) -> SafeFrame:
     """That picture as a frame for an output."""
-    return Composer(size).cover(Backdrop(from_rgb(quadrants(size, *colors)).frozen()))
-
-
-def plain(size: Size, luma: int) -> SafeFrame:
-    return Composer(size).cover(Backdrop(Planes.filled(size, (luma, 128, 128)).frozen()))
+    return safe(from_rgb(quadrants(size, *colors)))
 
 
 def assert_shows(rgb: U8, size: Size, *colors: tuple[int, int, int]) -> None:
