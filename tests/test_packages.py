@@ -105,7 +105,7 @@ def test_the_wheel_holds_the_program_and_nothing_else(wheel: Path) -> None:
     ours = {
         path.relative_to(TOP).as_posix()
         for path in (TOP / "vbgcam").rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".md"
     }
     info = f"vbgcam-{__version__}.dist-info"
     assert {name for name in names if not name.startswith(info)} == ours

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from pathlib import Path
 
@@ -141,20 +140,3 @@ def test_what_is_no_toml_or_no_table_is_one_line(tmp_path: Path, content: bytes)
         schema.load(file)
     assert len(caught.value.problems) == 1
     assert str(file) in str(caught.value)
-
-
-def setting_rows() -> list[str]:
-    """The README's table of all settings."""
-    rows = []
-    for section, field in schema.Settings.model_fields.items():
-        for key, setting in field.default.__class__.model_fields.items():
-            default = json.dumps(setting.default)
-            rows.append(
-                f"| `{section}.{key}` | `{default}` | {(setting.description or '').replace('|', chr(92) + '|')} |"
-            )
-    return rows
-
-
-def test_the_readme_has_every_setting_as_it_is() -> None:
-    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
-    assert [row for row in setting_rows() if row not in readme] == []
