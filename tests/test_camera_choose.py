@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vbgcam.camera import Requested
 from vbgcam.camera.base import CameraInfo, Mode
-from vbgcam.camera.choose import JPEG, RAW, READABLE, best, by_index, by_name
+from vbgcam.camera.choose import JPEG, RAW, READABLE, best_mode, by_index, by_name
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import Size
 
@@ -26,7 +26,7 @@ def mode(fourcc: str, size: Size, *rates: float) -> Mode:
 
 
 def taken(found: CameraInfo, size: Size = HD, fps: float = 30.0, wanted: str = "auto") -> tuple[str, Size, float]:
-    choice = best(found, Requested(size, fps, wanted))
+    choice = best_mode(found, Requested(size, fps, wanted))
     return choice.mode.format, choice.mode.size, choice.fps
 
 
@@ -75,10 +75,10 @@ def test_a_raw_rate_that_its_usb_port_cannot_carry_is_not_believed() -> None:
 
 def test_a_slow_mode_says_which_size_would_be_faster() -> None:
     slow = camera(mode("YUYV", HD, 12.5), mode("YUYV", VGA, 25), mode("YUYV", Size(640, 360), 30))
-    choice = best(slow, Requested(HD, 30.0))
+    choice = best_mode(slow, Requested(HD, 30.0))
     assert (choice.mode.size, choice.fps, choice.faster) == (HD, 12.5, Size(640, 360))
-    assert best(slow, Requested(HD, 12.5)).faster is None
-    assert best(camera(mode("YUYV", HD, 12.5)), Requested(HD, 30.0)).faster is None
+    assert best_mode(slow, Requested(HD, 12.5)).faster is None
+    assert best_mode(camera(mode("YUYV", HD, 12.5)), Requested(HD, 30.0)).faster is None
 
 
 def test_an_infrared_camera_is_used_only_for_want_of_colour() -> None:
@@ -127,7 +127,7 @@ def test_whatever_a_camera_offers_the_choice_is_one_of_its_modes_and_none_is_bet
 ) -> None:
     usable = [one for one in offered if one.format in (*RAW, *JPEG)]
     assume(usable)
-    choice = best(camera(*offered), Requested(size, fps))
+    choice = best_mode(camera(*offered), Requested(size, fps))
 
     def distance(one: Mode) -> float:
         return abs(math.log(one.size.width / size.width)) + abs(math.log(one.size.height / size.height))

@@ -155,34 +155,29 @@ def test_a_camera_that_nobody_may_open_twice_is_taken_at_opencvs_word(monkeypatc
     assert stream().layout == Layout("YUYV", HD)
 
 
+def number(camera: V4l2Stream, seconds: float) -> int:
+    """Of the next picture."""
+    data = camera.wait(seconds)
+    assert data is not None
+    assert data.shape == (16,)
+    return int(data[0])
+
+
 def test_pictures_come_one_by_one_while_the_reader_keeps_up() -> None:
     camera = stream(1.0, 1.033, 1.066)
-    numbers = []
-    for _ in range(3):
-        data = camera.wait(2)
-        assert data is not None
-        assert data.shape == (16,)
-        numbers.append(int(data[0]))
-    assert numbers == [0, 1, 2]
+    assert [number(camera, 2) for _ in range(3)] == [0, 1, 2]
     assert camera.skipped == 0
 
 
 def test_after_a_pause_only_the_newest_picture_is_given() -> None:
     camera = stream(0.0, 0.1, 0.2, 0.9)
     Capture.clock.now = 0.5
-    data = camera.wait(0.1)
-    assert data is not None
-    assert (data[0], camera.skipped) == (2, 2)
-    data = camera.wait(0.4)
-    assert data is not None
-    assert (data[0], camera.skipped) == (3, 2)
+    assert (number(camera, 0.1), camera.skipped) == (2, 2)
+    assert (number(camera, 0.4), camera.skipped) == (3, 2)
 
 
 def test_a_source_faster_than_its_reader_still_gives_a_picture() -> None:
-    camera = stream(*[0.0] * 100)
-    data = camera.wait(0.1)
-    assert data is not None
-    assert data[0] == 3
+    assert number(stream(*[0.0] * 100), 0.1) == 3
 
 
 def test_nothing_in_time_is_no_error() -> None:
@@ -191,31 +186,20 @@ def test_nothing_in_time_is_no_error() -> None:
     assert Capture.clock.now == pytest.approx(0.1)
 
 
-def test_an_unplugged_camera_is_broken_at_once() -> None:
+@pytest.mark.parametrize(("fault", "text"), [("breaks", "Error is reported"), ("hangs_up", "hung up")])
+def test_an_unplugged_camera_is_broken_at_once(fault: str, text: str) -> None:
     camera = stream(1.0)
-    Capture.breaks = True
-    with pytest.raises(StreamError, match="Error is reported"):
+    setattr(Capture, fault, True)
+    with pytest.raises(StreamError, match=text):
         camera.wait(0.1)
 
 
-def test_a_device_that_hangs_up_without_an_error_is_broken_too() -> None:
-    camera = stream(1.0)
-    Capture.hangs_up = True
-    with pytest.raises(StreamError, match="hung up"):
-        camera.wait(0.1)
-
-
-def test_a_camera_that_opencv_does_not_open_is_broken() -> None:
-    Capture.opens = False
+@pytest.mark.parametrize(("fault", "value"), [("opens", False), ("refuses_settings", True)])
+def test_a_camera_that_does_not_open_or_refuses_its_settings_is_broken_and_released(fault: str, value: bool) -> None:
+    setattr(Capture, fault, value)
     with pytest.raises(StreamError):
         V4l2Stream("/dev/video0", Choice(MODE, 30.0), "")
-
-
-def test_a_camera_that_breaks_in_the_negotiation_is_released() -> None:
-    Capture.refuses_settings = True
-    with pytest.raises(StreamError):
-        V4l2Stream("/dev/video0", Choice(MODE, 30.0), "")
-    assert Capture.made[0].released == 1
+    assert Capture.made[0].released == (fault != "opens")
 
 
 def test_a_slow_size_is_noted_with_the_faster_one() -> None:
@@ -266,7 +250,8 @@ def test_why_a_camera_does_not_start_is_said_in_one_line(
 def test_a_camera_held_by_someone_whom_one_may_not_see_is_busy_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(v4l2, "holders", lambda path: HOLDERS[1:])
     monkeypatch.setattr(v4l2, "opened", opened(errno.EBUSY))
-    assert "is busy: another program uses it" in str(V4l2Backend().refusal(CAMERA))
+    for error in (V4l2Backend().refusal(CAMERA), V4l2Backend().in_use(CAMERA)):
+        assert "is busy: another program uses it" in str(error)
 
 
 def test_a_camera_that_starts_but_sends_nothing_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:

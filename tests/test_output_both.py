@@ -169,17 +169,23 @@ def test_one_that_comes_after_the_end_is_closed_again() -> None:
     both.close()
 
 
+def monitored(both: Both) -> ReaderMonitor:
+    """Who reads it, after it was opened and the first picture."""
+    both.open()
+    both.send(FRAME, 1.0)
+    monitor = both.reader_monitor()
+    assert monitor is not None
+    return monitor
+
+
 def test_somebody_watches_when_one_of_the_two_is_read() -> None:
     left, right, both = pair()
     left.readers, right.readers = FakeMonitor(), FakeMonitor()
-    both.open()
-    both.send(FRAME, 1.0)
-    reader_monitor = both.reader_monitor()
-    assert reader_monitor is not None
+    monitor = monitored(both)
     for here, there in ((False, False), (True, False), (False, True), (True, True)):
         left.readers.there, right.readers.there = here, there
-        assert reader_monitor.watched(0.0) is (here or there)
-    reader_monitor.close()
+        assert monitor.watched(0.0) is (here or there)
+    monitor.close()
     assert left.readers.closed
     assert right.readers.closed
 
@@ -188,30 +194,23 @@ def test_who_reads_one_that_went_does_not_count_any_more_until_it_is_back() -> N
     left, right, both = pair()
     old = left.readers = FakeMonitor(there=True)
     right.readers = FakeMonitor()
-    both.open()
-    both.send(FRAME, 1.0)
-    reader_monitor = both.reader_monitor()
-    assert reader_monitor is not None
-    assert reader_monitor.watched(0.0)
+    monitor = monitored(both)
+    assert monitor.watched(0.0)
     left.error = GONE
     both.send(FRAME, 2.0)
-    assert not reader_monitor.watched(0.0)
+    assert not monitor.watched(0.0)
     assert old.closed
     left.readers, left.error = FakeMonitor(there=True), None
     sent_until(both, left)
-    assert reader_monitor.watched(0.0)
+    assert monitor.watched(0.0)
     both.close()
-    reader_monitor.close()
+    monitor.close()
 
 
 def test_one_of_which_nobody_can_tell_counts_as_watched() -> None:
     _left, right, both = pair()
     right.readers = FakeMonitor()
-    both.open()
-    both.send(FRAME, 1.0)
-    reader_monitor = both.reader_monitor()
-    assert reader_monitor is not None
-    assert reader_monitor.watched(0.0)
+    assert monitored(both).watched(0.0)
     both.close()
 
 

@@ -80,7 +80,7 @@ def no_camera_at(path: str, cameras: Sequence[CameraInfo]) -> CameraError:
     return _not_found(f"there is no camera at {path}", cameras)
 
 
-def best(camera: CameraInfo, wanted: Requested) -> Choice:
+def best_mode(camera: CameraInfo, wanted: Requested) -> Choice:
     """The nearest size; of its formats a raw one that reaches the wanted rate, else JPEG that does, else the fastest.
     `wanted.format` other than "auto" leaves only that format. Raises CameraError where nothing can be used."""
     names = READABLE if wanted.format == "auto" else _SETTING.get(wanted.format, (wanted.format.upper(),))

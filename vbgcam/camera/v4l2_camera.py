@@ -97,7 +97,7 @@ class V4l2Backend:
     def _choice(self, camera: CameraInfo, wanted: Requested) -> choose.Choice:
         if camera.problem:
             raise self._translated(camera, camera.problem)
-        return choose.best(camera, wanted)
+        return choose.best_mode(camera, wanted)
 
     def _translated(self, camera: CameraInfo, number: int) -> CameraError:
         """What an errno means."""
