@@ -41,8 +41,19 @@ function pixels() {
 const within = (ms, promise) => Promise.race([promise, pause(ms).then(() => { throw new Error("no picture"); })]);
 const next = () => new Promise(done => v.requestVideoFrameCallback(done));
 
+let named = {};
+async function wish() {
+  if (plan.camera && !named.deviceId) {  // labels are told only to a page that has had a camera
+    const any = await navigator.mediaDevices.getUserMedia({video: true});
+    any.getTracks().forEach(track => track.stop());
+    const devices = await navigator.mediaDevices.enumerateDevices();
+    named = {deviceId: {exact: devices.find(device => device.label.includes(plan.camera)).deviceId}};
+  }
+  return {video: {...named, width: {ideal: 1280}, height: {ideal: 720}}};
+}
+
 async function asked(said) {
-  const coming = navigator.mediaDevices.getUserMedia({video: {width: {ideal: 1280}, height: {ideal: 720}}});
+  const coming = navigator.mediaDevices.getUserMedia(await wish());
   const stream = await within(8000, coming);
   const track = stream.getVideoTracks()[0];
   try {
@@ -161,9 +172,11 @@ def meeting(
     *,
     rounds: int = 1,
     seconds: float = 2.0,
+    camera: str = "",
 ) -> Iterator[Meeting]:
     """`points`: places in the picture, 0 to 1 across and down; `wanted`: their colours. `seconds`: how long pictures
-    are counted in the first round. Skips the test where there is no such browser."""
+    are counted in the first round. `camera`: part of its name, "" for the one that the browser takes. Skips the test
+    where there is no such browser."""
     program = shutil.which(browser)
     if program is None:
         pytest.skip(f"no {browser} here (on Debian: apt install {BROWSERS[browser]})")
@@ -178,7 +191,7 @@ def meeting(
             self.send_header("Content-Type", "text/html")
             self.end_headers()
             if self.path == "/":
-                plan = {"points": points, "wanted": wanted, "rounds": held.left, "seconds": seconds}
+                plan = {"points": points, "wanted": wanted, "rounds": held.left, "seconds": seconds, "camera": camera}
                 self.wfile.write(_PAGE.replace("PLAN", json.dumps(plan)).encode())
 
         def do_POST(self) -> None:

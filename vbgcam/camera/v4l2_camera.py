@@ -82,7 +82,7 @@ class V4l2Backend:
         )
 
     def in_use(self, camera: CameraInfo) -> CameraError | None:
-        """Whether another program films with it, or why it could not be asked; lights no LED."""
+        """Whether another program uses it, or why it could not be asked; lights no LED."""
         return self._answer(camera, v4l2_modes.try_reserve)
 
     def _answer(self, camera: CameraInfo, ask: Callable[[int], object]) -> CameraError | None:

@@ -36,7 +36,7 @@ def test_a_pause_covers_at_once_and_the_webcam_is_off_until_it_goes_on(camera: P
         for _ in range(ROUNDS):
             assert client.do({"do": "pause"}).startswith("paused")
             judge.sees("cover")
-            until(lambda: not daemon.films(), "the webcam is closed")
+            until(lambda: not daemon.camera_on(), "the webcam is closed")
             shown = judge.seen["person"]
             covers = judge.seen["cover"]
             until(lambda covers=covers: judge.seen["cover"] > covers + 10, "more of them")  # type: ignore[misc]

@@ -52,18 +52,18 @@ def seconds_of(pid: int) -> float:
 
 def test_the_webcam_is_on_while_ffmpeg_or_opencv_reads_and_off_when_it_ends(camera: Path, network: Path) -> None:
     with idle(network) as daemon:
-        assert not daemon.films()
+        assert not daemon.camera_on()
         for _ in range(3):
             with opencv(camera) as capture:
                 # Who only opens it and reads nothing is no reader where the driver can tell.
-                until(lambda: read(capture) is not None and daemon.films(), "the webcam is on")
+                until(lambda: read(capture) is not None and daemon.camera_on(), "the webcam is on")
                 until(lambda: bool(read(capture) is not None) and daemon.says("on air"), "on air", LOADED)
                 assert_vivid([read(capture) for _ in range(30)][-1], VGA)
-            until(lambda: not daemon.films(), "the webcam is off")
+            until(lambda: not daemon.camera_on(), "the webcam is off")
         assert v4l2.query(camera).captures, "it stays listed"
         with another_program(*FFMPEG, camera, "-f", "null", "-"):
-            until(daemon.films, "the webcam is on")
-        until(lambda: not daemon.films(), "the webcam is off")
+            until(daemon.camera_on, "the webcam is on")
+        until(lambda: not daemon.camera_on(), "the webcam is off")
 
 
 def test_a_program_that_only_asks_does_not_wake_it_and_does_not_keep_it_on(camera: Path, network: Path) -> None:
@@ -71,10 +71,10 @@ def test_a_program_that_only_asks_does_not_wake_it_and_does_not_keep_it_on(camer
         with another_program(sys.executable, "-c", PROBE, camera):
             end = time.monotonic() + 5
             while time.monotonic() < end:
-                assert not daemon.films(), daemon.lines
+                assert not daemon.camera_on(), daemon.lines
             with opencv(camera) as capture:
-                until(lambda: read(capture) is not None and daemon.films(), "the webcam is on")
-            until(lambda: not daemon.films(), "the webcam is off")
+                until(lambda: read(capture) is not None and daemon.camera_on(), "the webcam is on")
+            until(lambda: not daemon.camera_on(), "the webcam is off")
         assert not daemon.says("failed")
 
 

@@ -28,7 +28,7 @@ LOADED: Final = 300.0
 """Seconds after which Python and the network hang that are loaded, however busy the machine is."""
 ROUNDS: Final = int(os.environ.get("VBGCAM_TEST_ROUNDS", "2"))
 # vivid's test pattern begins with these two bars, an eighth of the width each, at 75 %.
-_WHITE, _YELLOW = (180, 180, 180), (180, 180, 16)
+WHITE, _YELLOW = (180, 180, 180), (180, 180, 16)
 
 
 class Daemon:
@@ -48,7 +48,7 @@ class Daemon:
     def says(self, text: str) -> bool:
         return any(text in line for line in self.lines)
 
-    def films(self) -> bool:
+    def camera_on(self) -> bool:
         """Whether it has the webcam open."""
         return any(holder.pid == self.process.pid for holder in v4l2.holders(vivid()))
 
@@ -107,7 +107,7 @@ def assert_composed(rgb: U8, size: Size) -> None:
 def assert_vivid(rgb: U8, size: Size) -> None:
     assert_composed(rgb, size)
     row, bar = size.height * 3 // 4, size.width // 8
-    for index, color in enumerate((_WHITE, _YELLOW)):
+    for index, color in enumerate((WHITE, _YELLOW)):
         seen = rgb[row : row + 8, bar * index + bar // 2 : bar * index + bar // 2 + 8].reshape(-1, 3).mean(axis=0)
         assert np.abs(seen - color).max() <= 20, f"bar {index}: {seen}"
 
