@@ -19,8 +19,8 @@ def test_the_webcam_is_on_while_a_page_shows_it_and_no_longer(camera: Path, netw
         with opencv(camera) as capture:  # until all is loaded, which takes longer than the page waits
             until(lambda: bool(read(capture) is not None) and daemon.says("on air"), "on air", LOADED)
         until(lambda: not daemon.camera_on(), "the webcam is off")
-        with meeting("chromium", os.environ, [PERSON, ROOM], [WHITE, BLUE], camera="VBG Camera", seconds=2.0) as page:
-            until(daemon.camera_on, "the webcam is on", LOADED)
+        with meeting("chromium", os.environ, [PERSON, ROOM], [WHITE, BLUE], v4l2="VBG Camera") as page:
+            until(daemon.camera_on, "the webcam is on", 200)
             seen = page.round(LOADED)
             until(lambda: not daemon.camera_on(), "the webcam is off")
     assert seen["label"].startswith("VBG Camera")
