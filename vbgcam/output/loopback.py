@@ -25,6 +25,7 @@ import logging
 import os
 import platform
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -74,6 +75,11 @@ class Loopback:
         return tuple(holder for holder in self.holders if holder.write_only)
 
     @property
+    def suspects(self) -> tuple[v4l2.Holder, ...]:
+        """Who may be feeding a busy device: those who write to it, else whoever has it open."""
+        return self.writers or self.holders
+
+    @property
     def lost(self) -> bool:
         """Whether nobody can write to it before it is revived."""
         return self.capability is not None and not self.capability.captures and not self.capability.outputs
@@ -86,26 +92,24 @@ def loopbacks() -> list[Loopback]:
 
 def inspect(node: v4l2.Node) -> Loopback | None:
     """What the node is like now; None where it is no v4l2loopback device, or gone."""
+    capability, refused = None, 0
     try:
         capability = v4l2.query(node.path)
     except OSError as exc:
+        refused = exc.errno or 0
         # The driver cannot be asked, but this file is in no other driver's folder.
-        if (v4l2.SYSFS / node.path.name / "max_openers").exists() and node.path.exists():
-            return Loopback(node, None, exc.errno or 0, tuple(v4l2.holders(node.path)))
-        return None
-    if capability.driver != DRIVER:
-        return None
-    return Loopback(node, capability, holders=tuple(v4l2.holders(node.path)))
+        ours = (v4l2.SYSFS / node.path.name / "max_openers").exists() and node.path.exists()
+    else:
+        ours = capability.driver == DRIVER
+    return Loopback(node, capability, refused, tuple(v4l2.holders(node.path))) if ours else None
 
 
 def listed() -> list[VirtualCameraInfo]:
     """For `vbgcam devices`."""
     driver = f"v4l2loopback {module_version()}".rstrip()
     return [
-        VirtualCameraInfo(
-            device.node.label, str(device.node.path), driver, device.state, tuple(map(str, device.holders))
-        )
-        for device in loopbacks()
+        VirtualCameraInfo(found.node.label, str(found.node.path), driver, found.state, tuple(map(str, found.holders)))
+        for found in loopbacks()
     ]
 
 
@@ -141,22 +145,16 @@ def _unusable(devices: Sequence[Loopback]) -> OutputError:
     denied = [device for device in devices if device.state == "no permission"]
     if denied:
         return OutputError(f"no permission to write to the virtual camera {denied[0]}", fix=PERMIT)
-    said = "; ".join(f"the virtual camera {device} is in use by {_names(_suspects(device))}" for device in devices)
-    suspects = _suspects(devices[0])
-    if not suspects and os.geteuid() == 0:  # who sees every process and finds none
-        stuck = f"the virtual camera {devices[0]} takes no writer although nobody has it open"
-        return OutputError(stuck, fix=f"v4l2-ctl -d {devices[0].node.path} -c keep_format=0, or {RELOAD}")
-    if not suspects:
-        names_it = f"sudo fuser -v {devices[0].node.path} names it; if it names nobody: {RELOAD}"
-        return OutputError(said, fix=names_it)
-    if len(suspects) > 1 and not devices[0].writers:
+    said = "; ".join(f"the virtual camera {device} is in use by {_names(device.suspects)}" for device in devices)
+    first = devices[0]
+    if len(first.suspects) > 1 and not first.writers:
         return OutputError(said, fix="end the one that feeds it")
-    return OutputError(said, fix=f"end that program: kill {_pids(suspects)}")
-
-
-def _suspects(device: Loopback) -> tuple[v4l2.Holder, ...]:
-    """Who may be feeding a busy device: those who write to it, else whoever has it open."""
-    return device.writers or device.holders
+    if first.suspects:
+        return OutputError(said, fix=f"end that program: kill {_pids(first.suspects)}")
+    if os.geteuid() == 0:  # who sees every process and finds none
+        said = f"the virtual camera {first} takes no writer although nobody has it open"
+        return OutputError(said, fix=f"v4l2-ctl -d {first.node.path} -c keep_format=0, or {RELOAD}")
+    return OutputError(said, fix=f"sudo fuser -v {first.node.path} names it; if it names nobody: {RELOAD}")
 
 
 def _names(holders: Sequence[v4l2.Holder]) -> str:
@@ -247,14 +245,10 @@ class LoopbackDevice:
         path = self._path = device.node.path
         self._warned = False
         before = _descriptors(path)
+        i420 = pyvirtualcam.PixelFormat.I420
         try:
             self._camera = pyvirtualcam.Camera(
-                size.width,
-                size.height,
-                fps,
-                fmt=pyvirtualcam.PixelFormat.I420,
-                device=str(path),
-                backend="v4l2loopback",
+                size.width, size.height, fps, fmt=i420, device=str(path), backend="v4l2loopback"
             )
         except RuntimeError as exc:
             raise _refusal(device, size, exc) from exc
@@ -347,11 +341,9 @@ def _refusal(device: Loopback, size: Size, exc: RuntimeError) -> OutputError:
         return OutputError(f"the virtual camera {device} is gone", fix=LOAD)
     if now.state != "free":
         return _unusable([now])
-    try:
-        with v4l2.opened(device.node.path) as fd:
-            took = v4l2.get_format(fd, v4l2.OUTPUT)
-    except OSError:
-        took = None
+    took = None
+    with suppress(OSError), v4l2.opened(device.node.path) as fd:
+        took = v4l2.get_format(fd, v4l2.OUTPUT)
     if now.holders and took not in (None, v4l2.Format(size, "YU12")):
         return _other_format(now, size, took)
     return OutputError(f"the virtual camera {device} cannot be opened ({exc})", fix=RELOAD)
@@ -361,7 +353,7 @@ def _other_format(device: Loopback, size: Size, took: v4l2.Format | None) -> Out
     readers = [holder for holder in v4l2.holders(device.node.path) if not holder.write_only]
     held = f"{took.size} {took.fourcc}" if took else "another format"
     by = f" by {_names(readers)}" if readers else ""
-    kept = f"the virtual camera {device} is kept at {held}{by} and cannot become {size}"
+    fix = f"v4l2-ctl -d {device.node.path} -c keep_format=0, or {RELOAD}"
     if readers:
-        return OutputError(kept, fix=f"close the camera there, or: kill {_pids(readers)}")
-    return OutputError(kept, fix=f"v4l2-ctl -d {device.node.path} -c keep_format=0, or {RELOAD}")
+        fix = f"close the camera there, or: kill {_pids(readers)}"
+    return OutputError(f"the virtual camera {device} is kept at {held}{by} and cannot become {size}", fix=fix)

@@ -4,12 +4,11 @@ The session manager hands the stream to whoever asks for cameras, browsers by wa
 "streaming" when the first program begins to read and back when the last one has left or was killed; a program that
 merely lists it changes nothing. All readers have the pixel format that the first of them chose.
 
-A picture is written once, straight from our planes into the memory that the readers have mapped: I420 as it is,
-converted on the way for a reader that takes none. That happens under the lock of the library's loop, which keeps the
-buffers where they are. The loop's thread calls back for two things, the state and the format, each over in
-microseconds; the library's thread for data never enters Python. So nothing here waits for a reader: where all buffers
-are still being read, the picture is dropped. All readers share the buffers, and one that hangs comes to keep all of
-them; after a second they are taken from it, so that the others go on.
+A picture is written once, under the lock of the library's loop, straight into the memory that the readers have mapped:
+I420 as it is, converted on the way for a reader that takes none. Nothing waits for a reader: where all buffers are
+still being read, the picture is dropped. All readers share the buffers, and one that hangs comes to keep all of them;
+after a second they are taken from it, so that the others go on. The loop's thread calls back for the state and the
+format, each over in microseconds; the library's thread for data never enters Python.
 
 When PipeWire goes, `send` says so, and the camera is to be opened anew. Linux only.
 """
