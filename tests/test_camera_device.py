@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
+from typing import Self
 
 import numpy as np
 import pytest
@@ -336,8 +337,8 @@ class Replugged:
     backend: FakeBackend
 
     @classmethod
-    def after(cls, clock: Clock, target: str, *found: CameraInfo, plugged_in: CameraInfo = CAMERA) -> Replugged:
-        backend = FakeBackend(iter([stream(clock, GOOD) for _ in range(3)]), [plugged_in])
+    def after(cls, clock: Clock, target: str, *found: CameraInfo, plugged_in: Sequence[CameraInfo] = (CAMERA,)) -> Self:
+        backend = FakeBackend(iter([stream(clock, GOOD) for _ in range(3)]), list(plugged_in))
         camera = DeviceSource(target, Requested(SIZE), backend)
         camera.open()
         camera.close()
@@ -364,6 +365,13 @@ def test_of_two_cameras_with_one_id_the_one_that_kept_its_path_is_taken(clock: C
     assert again.backend.asked == [str(CAMERA)]
 
 
+def test_another_webcam_of_its_model_is_never_taken_for_it(clock: Clock) -> None:
+    again = Replugged.after(clock, "/dev/video0", MOVED, plugged_in=[CAMERA, MOVED])
+    with pytest.raises(CameraError, match="there is no camera at /dev/video0"):
+        again.camera.open()
+    assert again.backend.asked == []
+
+
 @pytest.mark.parametrize("target", ["0", "/dev/video0"])
 def test_where_its_id_is_gone_the_target_is_looked_for_anew_and_the_log_says_so(
     clock: Clock, caplog: pytest.LogCaptureFixture, target: str
@@ -383,7 +391,7 @@ def test_a_name_or_id_of_a_camera_that_is_gone_is_no_other_camera(clock: Clock) 
 
 def test_a_camera_without_an_id_is_looked_for_by_its_target_alone(clock: Clock) -> None:
     nameless = replace(CAMERA, id="")
-    again = Replugged.after(clock, "/dev/video0", nameless, MOVED, plugged_in=nameless)
+    again = Replugged.after(clock, "/dev/video0", nameless, MOVED, plugged_in=[nameless])
     again.camera.open()
     assert again.backend.asked == [str(nameless)]
 

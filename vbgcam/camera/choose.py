@@ -70,9 +70,14 @@ def by_name(text: str, cameras: Sequence[CameraInfo]) -> CameraInfo:
     raise _not_found(f"there is no camera called {text!r}{close}", cameras)
 
 
-def same_camera(known: CameraInfo, cameras: Sequence[CameraInfo]) -> CameraInfo | None:
-    """The one with the id of a camera that was seen before; of two, the one at its path, else the first."""
-    same = [camera for camera in cameras if camera.id == known.id]
+def twins(known: CameraInfo, cameras: Sequence[CameraInfo]) -> frozenset[str]:
+    """The paths of others with its id: two webcams of one model may have no serial number."""
+    return frozenset(camera.path for camera in cameras if camera.id == known.id) - {known.path}
+
+
+def same_camera(known: CameraInfo, others: frozenset[str], cameras: Sequence[CameraInfo]) -> CameraInfo | None:
+    """The one with the id of a camera that was seen before, and none of its `twins`; of two, the one at its path."""
+    same = [camera for camera in cameras if camera.id == known.id and camera.path not in others]
     return min(same, key=lambda camera: camera.path != known.path, default=None)
 
 

@@ -55,8 +55,9 @@ class DeviceSource:
         self._backend = on if on is not None else backend()
         self._said: set[str] = set()
         self._lock = threading.Lock()
-        # By _lock; `_known`: the camera that was open last.
+        # By _lock; `_known`: the camera that was open last; `_twins`: those that were beside it with the same id.
         self._known: CameraInfo | None = None
+        self._twins: frozenset[str] = frozenset()
         self._stream: Stream | None = None
         self._unpacker: Unpacker | None = None
         self._first: Captured | None = None
@@ -78,6 +79,7 @@ class DeviceSource:
             if called_off:
                 return Negotiated(self._target, self._wanted.size, self._wanted.fps)
             camera = self.find()
+            twins = choose.twins(camera, self._backend.cameras()) if camera.id else frozenset()
             try:
                 got = self._start(camera)
             except StreamError as exc:
@@ -87,7 +89,7 @@ class DeviceSource:
             except BaseException:
                 self._release()
                 raise
-            self._known = camera
+            self._known, self._twins = camera, twins
             return got
 
     def read(self) -> Captured | None:
@@ -128,7 +130,7 @@ class DeviceSource:
         known = self._known
         if known is None or not known.id:
             return self._named()
-        again = choose.same_camera(known, self._backend.cameras())
+        again = choose.same_camera(known, self._twins, self._backend.cameras())
         if again is None:
             camera = self._named()
             self._say(f"{known} is gone; taking {camera}")
