@@ -363,13 +363,15 @@ _THIRTIETH: Final = Fraction(1, 30)
 def journal_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
     import numpy as np
 
-    from vbgcam.evaluate.journal import Journal, Row
+    from vbgcam.evaluate.base import Item
+    from vbgcam.evaluate.journal import Journal
 
     question = {"model": "none"}
     with Journal(folder, question) as journal:
         journal.note("fps", 30)
         for number in range(6):
-            journal.add(Row(number, f"picture {number}", {"iou": 0.5}), np.full((20, 30), 40 * number, np.uint8))
+            mask = np.full((20, 30), 40 * number, np.uint8)
+            journal.add(Item(number, f"picture {number}", {"iou": 0.5}, mask))
     seed = journal.path.read_bytes()
 
     def case(chance: random.Random) -> Path:
@@ -379,10 +381,10 @@ def journal_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
     def read(path: Path) -> None:
         del path
         with Journal(folder, question) as opened:
-            opened.noted()
-            for row in opened.rows():
-                opened.mask(row.number)
-            opened.add(Row(len(opened.numbers), "one more", {}))
+            opened.notes()
+            for item in opened.items():
+                opened.mask(item.number)
+            opened.add(Item(len(opened.numbers), "one more", {}))
 
     return read, case
 

@@ -11,22 +11,23 @@ from typing import Final
 from vbgcam import factory
 from vbgcam.cli.arguments import keep, settings_of
 from vbgcam.cli.signals import Interruption
+from vbgcam.core.specs import ModelSpec
 
 log = logging.getLogger(__name__)
 
 
 def bench(arguments: Namespace, interruption: Interruption) -> int:
     """How fast this machine is."""
-    from vbgcam.bench.report import terminal
-    from vbgcam.bench.report.page import html
-    from vbgcam.bench.run import Request, bench
+    from vbgcam.bench import tables
+    from vbgcam.bench.run import Request, bench, parse_lists
 
     settings = settings_of(arguments)
-    request = Request.parse(
+    sizes, only = parse_lists(arguments.size, arguments.only)
+    request = Request(
         depth="quick" if arguments.quick else "full" if arguments.full else "usual",
-        sizes=arguments.size,
-        only=arguments.only,
-        model=arguments.model and settings.model.name,
+        sizes=sizes,
+        only=only,
+        model=ModelSpec.parse(settings.model.name) if arguments.model else None,
         options=factory.options(settings),
         mask_fps=arguments.mask_fps,
         seconds=arguments.seconds,
@@ -36,16 +37,16 @@ def bench(arguments: Namespace, interruption: Interruption) -> int:
         if interruption.is_set():
             raise KeyboardInterrupt
 
-    def told(number: int, count: int, words: str) -> None:
+    def progress(number: int, count: int, words: str) -> None:
         # A line, no bar: a bar's thread, which draws it ten times a second, would be measured, too.
         log.info("measuring %s (%d of %d)", words, number, count)
 
-    figures = bench(request, check, told)
+    figures = bench(request, check, progress)
     if arguments.json is not None:
         keep(arguments.json, json.dumps(figures, indent=2) + "\n")
     if arguments.html is not None:
-        keep(arguments.html, html(figures))
-    terminal.show(figures)
+        keep(arguments.html, tables.html(figures))
+    tables.show(figures)
     return 0
 
 

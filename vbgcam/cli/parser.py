@@ -218,11 +218,11 @@ def _add_bench(verbs: argparse._SubParsersAction[argparse.ArgumentParser], setti
     depth = bench.add_mutually_exclusive_group()
     depth.add_argument("--quick", action="store_true", help="half a minute: 1080p alone, one input of each network")
     depth.add_argument("--full", action="store_true", help="longer runs, and the networks' largest input")
-    bench.add_argument("--only", metavar="WHAT,...", help="stages, masks, gil, frame, inference, live, changes, start")
+    bench.add_argument("--only", metavar="WHAT,...", help="stages, masks, frame, inference, live, start")
     bench.add_argument("--size", metavar="S,...", help="720p, 1080p, 4K, or such as 640x360")
     bench.add_argument("--model", metavar="M", help=_MODEL + "; made weights and a stand-in when not given")
     bench.add_argument("--mask-fps", type=_rate, default=5.0, metavar="N", help="the stand-in's masks a second (5)")
-    bench.add_argument("--seconds", type=_seconds, metavar="SEC", help="of each live run (5)")
+    bench.add_argument("--seconds", type=_live_seconds, metavar="SEC", help="of each live run (5)")
     bench.add_argument("--json", type=Path, metavar="FILE", help="all figures")
     bench.add_argument("--html", type=Path, metavar="FILE", help="a page with charts")
 
@@ -257,6 +257,13 @@ def _seconds(text: str) -> float:
     value = float(text)
     if not 0 <= value < 1e9:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return value
+
+
+def _live_seconds(text: str) -> float:
+    value = _seconds(text)
+    if not value:
+        raise argparse.ArgumentTypeError("a live run takes more than 0 seconds")
     return value
 
 
