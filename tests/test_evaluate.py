@@ -80,15 +80,15 @@ def closed(answer_: Answer | None) -> Results:
 
 
 @pytest.mark.parametrize("mask_fps", [None, 5, 30])
-@pytest.mark.parametrize("remembers", [False, True])
+@pytest.mark.parametrize("recurrent", [False, True])
 def test_a_clip_that_was_broken_off_and_gone_on_with_gives_the_same(
-    tmp_path: Path, clip_files: tuple[Path, Path], mask_fps: int | None, remembers: bool
+    tmp_path: Path, clip_files: tuple[Path, Path], mask_fps: int | None, recurrent: bool
 ) -> None:
     rate = Fraction(mask_fps) if mask_fps else None
 
     def ask(folder: str, stop: Callable[[], bool] = lambda: False) -> Answer | None:
         with Clip(*clip_files) as clip:
-            segmenter = FakeSegmenter(remembers=remembers)
+            segmenter = FakeSegmenter(recurrent=recurrent)
             return run.clip(QUESTION, clip, segmenter, tmp_path / folder, mask_fps=rate, stop=stop)
 
     at_once = closed(ask("at once"))

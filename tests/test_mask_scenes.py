@@ -139,9 +139,9 @@ def place(part: Planes, whole: Planes) -> tuple[int, int]:
     return left, top
 
 
-def play(shots: Sequence[Shot], how: MaskOptions, *, crops: bool = False) -> list[Mask | None]:
+def play(shots: Sequence[Shot], how: MaskOptions, *, croppable: bool = False) -> list[Mask | None]:
     """The masks that are shown with the frames."""
-    masker = Masker(FakeSegmenter(wrong=coarse(shots), crops=crops), how)
+    masker = Masker(FakeSegmenter(wrong=coarse(shots), croppable=croppable), how)
     lag = Lag(TAKES, masker.predict)
     out = []
     for shot in shots:
@@ -243,7 +243,7 @@ def test_a_second_person_is_found_and_kept(memory: Switch) -> None:
         cv2.subtract(shot.truth, picture(room(), first)[1]) == 255
         for shot, (first, _) in zip(shots, pictures, strict=True)
     ]
-    masks, stale = play(shots, steps("balanced", memory=memory), crops=True), play(shots, NONE)
+    masks, stale = play(shots, steps("balanced", memory=memory), croppable=True), play(shots, NONE)
     came = next(n for n, where in enumerate(second) if np.count_nonzero(where) > 200)
     shown = [shown_of(mask, where) for mask, where in zip(masks, second, strict=True)]
     settled = shown[came + 5 * RATE // 2 :]
@@ -279,7 +279,7 @@ def test_a_hand_that_leaves_the_crop_is_found(memory: Switch, least: float, afte
         return Cut(skin, alpha, 0, 0)
 
     shots = filmed(picture(room(), [presenter(number % 90), arm(number)]) for number in range(4 * RATE))
-    masks, stale = play(shots, steps("balanced", memory=memory), crops=True), play(shots, NONE)
+    masks, stale = play(shots, steps("balanced", memory=memory), croppable=True), play(shots, NONE)
     hand = [shot.truth == 255 for shot in shots]
     for where in hand:
         where[:, :530] = False

@@ -149,7 +149,7 @@ def moments(
     masker = Masker(segmenter, steps, hard=hard)
     masker.reset()
     lag = Lag(1 / mask_fps if mask_fps else None, masker.predict)
-    alone = mask_fps is None and not segmenter.remembers and (steps == NONE or hard)
+    alone = mask_fps is None and not segmenter.recurrent and (steps == NONE or hard)
     for time, frame, truth in clip.pairs():
         if alone and not wanted(frame.number):
             yield Moment(frame, truth, None, covered=False)

@@ -18,7 +18,7 @@ class Masker:
     """Both halves, where one thread does all: a network's masks of frame after frame."""
 
     def __init__(self, segmenter: Segmenter, steps: MaskOptions = NONE, *, hard: bool = False) -> None:
-        self._roi = RoiSegmenter(segmenter, crop=steps.crop)
+        self._roi = RoiSegmenter(segmenter, roi=steps.crop)
         self._tracker = MaskTracker(steps, hard=hard)
 
     def reset(self) -> None:

@@ -64,15 +64,15 @@ class Segmenter(Protocol):
     def input(self) -> Size | None: ...
 
     @property
-    def remembers(self) -> bool:
+    def recurrent(self) -> bool:
         """Whether an answer depends on the frames before it."""
 
     @property
-    def crops(self) -> bool:
+    def croppable(self) -> bool:
         """Whether a part of a picture may be given for the whole."""
 
     @property
-    def stretches(self) -> bool:
+    def any_aspect(self) -> bool:
         """Whether a picture of any shape is brought to the same input."""
 
     @property
@@ -83,7 +83,7 @@ class Segmenter(Protocol):
         """The person's probability over the whole frame: float32, 0 to 1, of any size (network resolution). Raises
         ModelError where the network fails. A recurrent network carries its state from call to call."""
 
-    def glance(self, frame: RawFrame) -> Probability:
+    def one_off(self, frame: RawFrame) -> Probability:
         """`probability` of a picture aside from the others: a recurrent network begins anew with it, and goes on with
         the next `probability` where it was."""
 
@@ -109,15 +109,15 @@ class FixedInput(ABC):
 
     precision = ""
     input: Size | None = None
-    remembers = False
-    crops = False
-    stretches = True
+    recurrent = False
+    croppable = False
+    any_aspect = True
     exact = True
 
     @abstractmethod
     def probability(self, frame: RawFrame) -> Probability: ...
 
-    def glance(self, frame: RawFrame) -> Probability:
+    def one_off(self, frame: RawFrame) -> Probability:
         return self.probability(frame)
 
     def sizes(self, frame: Size) -> tuple[int, ...]:

@@ -51,9 +51,9 @@ class TorchvisionSegmenter:
     Where an engine has no memory for an input, the next smaller one of the ladder is taken; where there is none, or the
     GPU is lost, the CPU goes on. Each is said aloud once."""
 
-    remembers = False
-    crops = True
-    stretches = False
+    recurrent = False
+    croppable = True
+    any_aspect = False
     exact = False
 
     def __init__(self, name: str, engine: Engine, on_cpu: Callable[[], Engine], size: int) -> None:
@@ -107,7 +107,7 @@ class TorchvisionSegmenter:
                     raise
                 self._to_cpu(exc)
 
-    def glance(self, frame: RawFrame) -> Probability:
+    def one_off(self, frame: RawFrame) -> Probability:
         return self.probability(frame)
 
     def sizes(self, frame: Size) -> tuple[int, ...]:

@@ -89,10 +89,10 @@ class OnnxSegmenter(FixedInput):
             for name, state in card.state.items()
         }
         self.precision = "fp16" if self._image_type is np.float16 else "fp32"
-        self.remembers = bool(card.state)
+        self.recurrent = bool(card.state)
         self._fixed = self._fixed_size()
-        self.crops, self.exact = True, False
-        self.stretches = None not in self._fixed
+        self.croppable, self.exact = True, False
+        self.any_aspect = None not in self._fixed
         self._short_side = options.size or card.input.short_side
         self._values = _values(card.input, self._image_type)
         self._state: dict[str, NDArray[Any]] = {}
@@ -174,7 +174,7 @@ class OnnxSegmenter(FixedInput):
         self.input = size
         return self._infer(small_rgb(frame.planes, size))
 
-    def glance(self, frame: RawFrame) -> Probability:
+    def one_off(self, frame: RawFrame) -> Probability:
         kept, size = self._state, self._state_size
         self.reset()
         try:
