@@ -60,7 +60,7 @@ class ControlApi:
             output=self.output,
             background=factory.backdrop(layers.settings, SIZE),
             network=factory.network(layers.settings),
-            look=factory.look(layers.settings),
+            options=factory.render_options(layers.settings),
             size=SIZE,
             fps=200.0,
             waits=waits,
@@ -515,4 +515,6 @@ def test_changes_from_all_sides_at_once_leave_one_good_state(desk: ControlApi) -
     shown = desk.setting("background.show")
     desk.shows({"red.png": RED, "green.png": GREEN, "blue.png": BLUE}[Path(str(shown)).name])
     assert desk.output.leaks == 0
-    assert replace(factory.look(Settings.model_validate(desk.controller.status()["settings"]))).mirror is False
+    assert (
+        replace(factory.render_options(Settings.model_validate(desk.controller.status()["settings"]))).mirror is False
+    )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vbgcam.core.frames import U8, Planes, Prediction, RawFrame, Size, read_only
-from vbgcam.core.options import steps
+from vbgcam.core.options import MaskOptions
 from vbgcam.mask import MaskTracker
 from vbgcam.mask.flow import Flow, coarse, is_cut, too_far
 from vbgcam.pixels.workframe import WorkFrame, region_around
@@ -103,7 +103,9 @@ def test_another_scene_is_a_cut_and_another_light_is_none() -> None:
     coarsely = np.random.default_rng(1).integers(0, 256, (9, 16), dtype=np.uint8)
     elsewhere = cv2.resize(coarsely, (320, 180), interpolation=cv2.INTER_CUBIC)
     there = WorkFrame(SIZE, read_only(np.asarray(elsewhere, np.uint8)), here.u, here.v, 1.0)
-    darker = WorkFrame(SIZE, read_only(np.asarray(cv2.convertScaleAbs(here.y, alpha=0.5), np.uint8)), here.u, here.v, 1.0)
+    darker = WorkFrame(
+        SIZE, read_only(np.asarray(cv2.convertScaleAbs(here.y, alpha=0.5), np.uint8)), here.u, here.v, 1.0
+    )
     assert is_cut(coarse(here), coarse(there))
     assert not is_cut(coarse(here), coarse(darker))
     assert not is_cut(coarse(here), coarse(scene(2)[0]))
@@ -116,7 +118,7 @@ def test_how_far_is_too_far() -> None:
 
 def test_a_late_frame_after_own_ones_is_carried_from_the_last_of_them_alone() -> None:
     """With exact pairing one frame in a few comes without a mask of its own: it is one frame's motion away."""
-    tracker = MaskTracker(steps("balanced", memory="off", time="off", edges="off", colours="off"))
+    tracker = MaskTracker(MaskOptions(roi=True, flow=True))
     prediction: Prediction | None = None
     errors, stale = list[float](), list[float]()
     for number in range(24):

@@ -30,11 +30,12 @@ from vbgcam.pixels.kernels import (
 )
 
 _STATE: Final = types.Array(types.uint16, 2, "C")
-_PLANES: Final = types.UniTuple(SEEN, 3)
-_STATES: Final = types.UniTuple(_STATE, 3)
+_three: Any = types.UniTuple
+_PLANES: Final = _three(SEEN, 3)
+_STATES: Final = _three(_STATE, 3)
 
-Planes = tuple[U8, U8, U8]
-States = tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint16]]
+Planes = tuple[U8, ...]
+States = tuple[NDArray[np.uint16], ...]
 Lines = NDArray[np.float32]
 Edges = NDArray[np.int32]
 
@@ -140,9 +141,7 @@ def colours(planes: Planes, alpha: U8, low: int, high: int, sums: Lines) -> None
 
 
 @loop(SEEN_FLOATS, SEEN_FLOATS, types.float32, types.float32, MADE_FLOATS)
-def lines(
-    front: Lines, back: Lines, noise: float, strictness: float, out: Lines
-) -> None:
+def lines(front: Lines, back: Lines, noise: float, strictness: float, out: Lines) -> None:
     """The line between both sides' colours, where both are near. With F and B their means, a pixel's place between them
     is (C - B) (F - B) / |F - B|^2; of 255, and steeper by 1 / 0.7, `out` has it as k_y y + k_u u + k_v v + k.
     `front`, `back`: as `colours` makes them, blurred. `out`, all 0 before: float32 (rows, columns, 8): how sure it is,
@@ -245,9 +244,9 @@ def stretch(
     """The mask at the frame's size, in one pass: `rows`, already as wide as they shall be, become `height` lines that
     begin at (`left`, `top`) of `out`, with nobody outside of them; where `between` (see `lines`) is sure, each pixel of
     the frame's `planes` is taken for the place of its own colour, from `least` to `most` (four by four to a cell of
-    `between`); and `kinds` says what the lines have become (see
-    `pixels.kernels.classify`), which costs next to nothing while they are in the nearest cache. `row_edges`, `column_edges`:
-    where the cells of `between` begin, and the last one ends, in pixels of the frame."""
+    `between`); and `kinds` says what the lines have become (see `pixels.kernels.classify`), which costs next to nothing
+    while they are in the nearest cache. `row_edges`, `column_edges`: where the cells of `between` begin, and the last
+    one ends, in pixels of the frame."""
     width, right, bottom = out.shape[1], left + rows.shape[1], top + height
     cell = 0
     for pair in range(kinds.shape[0]):

@@ -15,8 +15,8 @@ from vbgcam.pixels.workframe import Region, WorkFrame, resized
 
 _Number = TypeVar("_Number", np.float32, np.int32)
 
-# Islands and holes are found at half the working size. Of its pixels: what is smaller is a speck, and an island of any size of
-# which the network saw less than this part is somebody's chair.
+# Islands and holes are found at half the working size. Of its pixels: what is smaller is a speck, and an island of any
+# size of which the network saw less than this part is somebody's chair.
 _SPECK: Final = 0.001
 _SEEN_SHARE: Final = 0.3
 # A hole that the network saw as the person almost everywhere, up to this part of the picture, is none.

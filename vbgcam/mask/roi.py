@@ -92,7 +92,11 @@ def choose_roi(person: Box, before: Box | None, frame: Size, *, square: bool) ->
     """The region for a person in that box; `before`, the region until now, where it still serves. `square`: in pixels,
     or else the whole frame."""
     roi = _at_least(person.with_margin(_NEW_MARGIN, frame), frame, square=square)
-    if before is not None and before.holds(person.with_margin(_KEPT_MARGIN, frame)) and before.area <= _WASTE * roi.area:
+    if (
+        before is not None
+        and before.holds(person.with_margin(_KEPT_MARGIN, frame))
+        and before.area <= _WASTE * roi.area
+    ):
         return before
     return WHOLE if roi.area >= _ALL else roi
 

@@ -106,7 +106,9 @@ class AtWorkingSize:
             return None
         is_new = prediction is not self._prediction
         if is_new:
-            alpha = prediction.alpha if prediction.exact else np.asarray(cv2.LUT(prediction.alpha, _WITHOUT_HAZE))
+            alpha = prediction.alpha
+            if not prediction.exact:
+                alpha = np.asarray(cv2.LUT(alpha, _WITHOUT_HAZE), np.uint8)
             self._prediction, self._network = prediction, resized(alpha, size)
             self._seen = now if draft.is_own else work_frame(prediction.frame, size)
         alpha = self._network

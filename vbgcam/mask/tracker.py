@@ -37,38 +37,36 @@ class MaskTracker:
     """One thread's. `box`: where the last mask has the person; `elsewhere`: whether the room shows somebody whom it has
     not."""
 
-    def __init__(self, options: MaskOptions, *, hard: bool = False) -> None:
-        """`hard`: the classic label mask, with which no step is taken."""
+    def __init__(self, options: MaskOptions) -> None:
         self._at_working_size = AtWorkingSize(self._forget)
-        self._flow, self._room, self._hold = CarryByFlow(fine=options.finely), KnownRoom(), HoldStill()
-        if hard or not options.any:
-            self._steps = self._exact_steps = [hard_mask if hard else plain_mask]
-        else:
-            table = self._table(options)
-            self._steps = [step for step, wanted, _ in table if wanted]
-            self._exact_steps = [step for step, _, wanted in table if wanted]
+        self._flow, self._room, self._hold = CarryByFlow(fine=options.fine_flow), KnownRoom(), HoldStill()
+        table = self._table(options)
+        self._steps = [step for step, wanted, _ in table if wanted]
+        self._exact_steps = [step for step, _, wanted in table if wanted]
         self.reset()
 
     def _table(self, options: MaskOptions) -> tuple[tuple[Step, bool, bool], ...]:
         """The steps, and whether each is taken with a network's guess, and with an alpha that is exact for its own
         frame: of that the outline alone can become finer."""
-        flow, room, edges, colours = options.motion, options.memory, options.edges, options.colours
+        if not options.any:
+            return ((hard_mask if options.hard else plain_mask, True, True),)
+        flow, room, refine, foreground = options.flow, options.room_model, options.refine, options.foreground
         return (
             (self._at_working_size.bring, True, True),
             (self._flow.carry, flow, flow),
-            (crop, True, edges),
+            (crop, True, refine),
             (self._room.compare, room, False),
-            (remove_specks, edges, False),
-            (self._hold.smooth, options.time, False),
-            (find_outline, edges or colours, edges),
-            (refine_edges, edges, edges),
+            (remove_specks, refine, False),
+            (self._hold.smooth, options.temporal, False),
+            (find_outline, refine or foreground, refine),
+            (refine_edges, refine, refine),
             (doubt, flow, False),
-            (uncrop, True, edges),
+            (uncrop, True, refine),
             (self._room.learn, room, room),
-            (refined_mask, edges, edges),
-            (stretched_mask, not edges, False),
-            (plain_mask, False, not edges),
-            (find_fringe, colours, colours and edges),
+            (refined_mask, refine, refine),
+            (stretched_mask, not refine, False),
+            (plain_mask, False, not refine),
+            (find_fringe, foreground, foreground and refine),
         )
 
     def reset(self) -> None:

@@ -43,8 +43,8 @@ class WorkFrame:
     def cropped(self, region: Region) -> WorkFrame:
         """A copy of a region of it."""
         rows, columns = region
-        planes = (cropped(plane, region) for plane in self.planes)
-        return WorkFrame(Size(columns.stop - columns.start, rows.stop - rows.start), *planes, self.captured_at)
+        y, u, v = (cropped(plane, region) for plane in self.planes)
+        return WorkFrame(Size(columns.stop - columns.start, rows.stop - rows.start), y, u, v, self.captured_at)
 
 
 def cropped(plane: U8, region: Region) -> U8:

@@ -30,7 +30,8 @@ def colour_distance(planes: Sequence[U8], room: Sequence[U8]) -> U8:
     from vbgcam.segment import kernels
 
     out = np.empty_like(planes[0])
-    kernels.colour_distance(*(read_only(plane) for plane in (*planes, *room)), out)
+    (y, u, v), (room_y, room_u, room_v) = ([read_only(plane) for plane in side] for side in (planes, room))
+    kernels.colour_distance(y, u, v, room_y, room_u, room_v, out)
     return read_only(out)
 
 

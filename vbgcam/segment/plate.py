@@ -1,8 +1,8 @@
 """Clean plate: a camera that stands still, and a picture of the room without anybody. What differs is the person.
 
-It is looked for at the working size (see `pixels.workframe`); what d is, and how a pixel at the edge is shared, stands in `difference`.
-d becomes a probability along a ramp whose foot lies above the noise that this frame has. The plate is first made as
-bright and as tinted as the frame (see `light`).
+The work is done at the working size (`pixels.workframe`); what d is, and how a pixel at the edge is shared, stands in
+`difference`. d becomes a probability along a ramp that begins above the noise of this frame. The plate is first made
+as bright and as tinted as the frame (see `light`).
 
 Light that changed in one place shows the wall it falls on, so it must not be taken for the person. It scales a pixel's
 Y and its chroma alike: with r = Y / Y0 and e = |U - r U0| + |V - r V0| (Y from 16, U and V from 128), a pixel is room
