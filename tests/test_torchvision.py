@@ -39,7 +39,7 @@ from vbgcam.pixels.convert import from_rgb, small_rgb
 from vbgcam.segment import Options, family, open_segmenter
 from vbgcam.segment.eager import EagerEngine
 from vbgcam.segment.family import ON_CPU, ON_GPU, TorchvisionSegmenter, input_size
-from vbgcam.segment.person import Person
+from vbgcam.segment.person import Person, published_weights
 from vbgcam.segment.torchvision import architecture, build, read_checkpoint
 from vbgcam.segment.weights import PUBLISHED
 
@@ -306,7 +306,7 @@ def test_each_network_answers_as_torchvisions_own_and_hard_to_the_pixel(name: st
     reference = random_network(name)
     network = build(name, reference.state_dict(), Path("made"))
     frame = noise(Size(48, 32))
-    weights = torchvision.models.get_weight(PUBLISHED[name].weights)
+    weights = published_weights(name)
     rgb = small_rgb(frame.planes, frame.size)
     picture = weights.transforms(resize_size=32)(torch.from_numpy(rgb).permute(2, 0, 1))
     assert picture.shape == (3, 32, 48)

@@ -122,7 +122,7 @@ def seeded_segmenter(options: Options) -> Segmenter:
     pictures = [convert.small_rgb(planes, _SETTLED_AT) for planes in scene.frames(_SEEN, 2)]
     network = reference.seeded(name, pictures)
     reference.spread(name, network, pictures[0])
-    return reference.Seeded(name, reference.engine(name, network, options), _SETTLED_AT)
+    return reference.MadeSegmenter(name, reference.engine(name, network, options), _SETTLED_AT)
 
 
 def _difference(one: Probability, other: Probability) -> float:

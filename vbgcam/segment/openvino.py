@@ -77,9 +77,11 @@ class OpenVinoEngine:
         self._requests: OrderedDict[Size, _Chain] = OrderedDict()
 
     def prepare(self, size: Size) -> None:
+        """Compiles for that input. See `Engine`."""
         self._chain(size)
 
     def run(self, rgb: U8) -> Probability:
+        """See `Engine`."""
         size = Size(rgb.shape[1], rgb.shape[0])
         chain = self._ready(size) or self._chain(size)
         answer: NDArray[Any] = np.ascontiguousarray(rgb)[None]
@@ -131,6 +133,7 @@ class OpenVinoEngine:
         )
 
     def close(self) -> None:
+        """Lets go of the compiled networks."""
         with self._lock:
             self._requests.clear()
 

@@ -127,11 +127,9 @@ class CleanPlate(FixedInput):
         return np.asarray(alpha * np.float32(1 / 255), np.float32)
 
     def reset(self) -> None:
+        """Another scene: the light is judged anew."""
         self._was_room = None
         self._unfit = False
-
-    def close(self) -> None:
-        """There is nothing to release."""
 
     def _judge(self, cells: _Cells) -> None:
         limit = _AGAIN if self._unfit else 1.0

@@ -28,7 +28,7 @@ from vbgcam.core.errors import ModelError
 from vbgcam.core.specs import TORCHVISION_MODELS
 from vbgcam.segment.bounded import bounded
 from vbgcam.segment.engine import one_line, quiet_torch
-from vbgcam.segment.person import Grid, Person
+from vbgcam.segment.person import Convertible, Person
 
 if TYPE_CHECKING:
     import openvino
@@ -52,7 +52,7 @@ def converted(module: Person) -> openvino.Model:
     example = torch.zeros(1, 64, 96, 3, dtype=torch.uint8)
     shape = openvino.PartialShape([1, -1, -1, 3])
     with torch.no_grad():
-        traced = torch.jit.trace(Grid(module).eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
+        traced = torch.jit.trace(Convertible(module).eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
         return openvino.convert_model(traced, input=[(shape, openvino.Type.u8)])
 
 

@@ -31,12 +31,10 @@ LICENCE: Final = "published with torchvision (BSD-3-Clause), trained on COCO 201
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What torchvision publishes of one model. `weights`: the enum's member, as `torchvision.models.get_weight` takes
-    it. `size`: bytes. `miou`, `pixel_accuracy`: percent, on COCO val2017 with the labels of Pascal VOC. `purpose`: what
-    it is good for. A test holds all of it equal to the enum."""
+    """What torchvision publishes of one model, whose weights are the enum's `COCO_WITH_VOC_LABELS_V1`. `size`: bytes.
+    `miou`, `pixel_accuracy`: percent, on COCO val2017 with the labels of Pascal VOC. `purpose`: what it is good for. A
+    test holds all of it equal to the enum."""
 
-    name: str
-    weights: str
     file: str
     size: int
     miou: float
@@ -45,6 +43,7 @@ class Published:
 
     @property
     def url(self) -> str:
+        """Where torchvision keeps the file."""
         return f"https://download.pytorch.org/models/{self.file}"
 
     @property
@@ -54,63 +53,23 @@ class Published:
 
 
 PUBLISHED: Final = {
-    item.name: item
-    for item in (
-        Published(
-            "fcn_resnet50",
-            "FCN_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1",
-            "fcn_resnet50_coco-1167a1af.pth",
-            141_567_418,
-            60.5,
-            91.4,
-            "two thirds of fcn_resnet101's work",
-        ),
-        Published(
-            "fcn_resnet101",
-            "FCN_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1",
-            "fcn_resnet101_coco-7ecb50ca.pth",
-            217_800_805,
-            63.7,
-            91.9,
-            "what auto takes on a GPU",
-        ),
-        Published(
-            "deeplabv3_resnet50",
-            "DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1",
-            "deeplabv3_resnet50_coco-cd0a2569.pth",
-            168_312_152,
-            66.4,
-            92.4,
-            "better than fcn_resnet101 for less work",
-        ),
-        Published(
-            "deeplabv3_resnet101",
-            "DeepLabV3_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1",
-            "deeplabv3_resnet101_coco-586e9e4e.pth",
-            244_545_539,
-            67.4,
-            92.4,
-            "the best of the six, and the slowest",
-        ),
-        Published(
-            "deeplabv3_mobilenet_v3_large",
-            "DeepLabV3_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1",
-            "deeplabv3_mobilenet_v3_large-fc3c493d.pth",
-            44_355_813,  # from the enum's MiB: right to 600 bytes, as the next one is to the byte
-            60.3,
-            91.2,
-            "for a strong CPU or a small GPU",
-        ),
-        Published(
-            "lraspp_mobilenet_v3_large",
-            "LRASPP_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1",
-            "lraspp_mobilenet_v3_large-d234d4ea.pth",
-            13_097_061,
-            57.9,
-            91.2,
-            "what auto takes on a CPU",
-        ),
-    )
+    "fcn_resnet50": Published(
+        "fcn_resnet50_coco-1167a1af.pth", 141_567_418, 60.5, 91.4, "two thirds of fcn_resnet101's work"
+    ),
+    "fcn_resnet101": Published("fcn_resnet101_coco-7ecb50ca.pth", 217_800_805, 63.7, 91.9, "what auto takes on a GPU"),
+    "deeplabv3_resnet50": Published(
+        "deeplabv3_resnet50_coco-cd0a2569.pth", 168_312_152, 66.4, 92.4, "better than fcn_resnet101 for less work"
+    ),
+    "deeplabv3_resnet101": Published(
+        "deeplabv3_resnet101_coco-586e9e4e.pth", 244_545_539, 67.4, 92.4, "the best of the six, and the slowest"
+    ),
+    # The size is from the enum's MiB: right to 600 bytes, as the next one is to the byte.
+    "deeplabv3_mobilenet_v3_large": Published(
+        "deeplabv3_mobilenet_v3_large-fc3c493d.pth", 44_355_813, 60.3, 91.2, "for a strong CPU or a small GPU"
+    ),
+    "lraspp_mobilenet_v3_large": Published(
+        "lraspp_mobilenet_v3_large-d234d4ea.pth", 13_097_061, 57.9, 91.2, "what auto takes on a CPU"
+    ),
 }
 
 
