@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.support.networks import left_half, save
-from tests.test_torchvision import random_network
+from tests.support.torch_networks import random_network
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import U8
 from vbgcam.core.specs import ModelSpec

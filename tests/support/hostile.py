@@ -135,7 +135,7 @@ def config_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
 
 
 def card_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
-    from tests.test_card import FULL
+    from tests.support.cards import FULL
     from vbgcam.segment import card
 
     def case(chance: random.Random) -> Path:

@@ -32,7 +32,7 @@ from vbgcam.media.atomic import whole
 from vbgcam.segment.base import Probability
 from vbgcam.segment.download import file_sha256
 from vbgcam.segment.engine import OutOfMemory
-from vbgcam.segment.precision import in_two
+from vbgcam.segment.precision import split_for_bf16
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ class OpenVinoEngine:
     def _compiled(self, size: Size) -> _Chain:
         model = self._model.clone()
         model.reshape([1, size.height, size.width, 3])
-        parts = in_two(model) if self.precision == "bf16" else None
+        parts = split_for_bf16(model) if self.precision == "bf16" else None
         own = "bf16" if self.precision == "bf16" else "f32"
         hints = ((model, own),) if parts is None else ((parts[0], "f32"), (parts[1], own))
         return tuple(
