@@ -76,15 +76,15 @@ def closed(found: Evaluation | None) -> Results:
 
 
 @pytest.mark.parametrize("mask_fps", [None, 5, 30])
-@pytest.mark.parametrize("remembers", [False, True])
+@pytest.mark.parametrize("recurrent", [False, True])
 def test_a_clip_that_was_broken_off_and_gone_on_with_gives_the_same(
-    tmp_path: Path, clip_files: tuple[Path, Path], mask_fps: int | None, remembers: bool
+    tmp_path: Path, clip_files: tuple[Path, Path], mask_fps: int | None, recurrent: bool
 ) -> None:
     rate = Fraction(mask_fps) if mask_fps else None
 
     def evaluate(folder: str, stop: Callable[[], bool] = lambda: False) -> Evaluation | None:
         with Clip(*clip_files) as clip:
-            source = ClipSource(REQUEST, clip, FakeSegmenter(remembers=remembers), rate)
+            source = ClipSource(REQUEST, clip, FakeSegmenter(recurrent=recurrent), rate)
             return run.evaluate(REQUEST, source, tmp_path / folder, stop=stop)
 
     at_once = closed(evaluate("at once"))

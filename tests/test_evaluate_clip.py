@@ -116,8 +116,8 @@ def test_what_run_would_cover_is_said_to_be_covered(tmp_path: Path) -> None:
 
 def test_a_frame_that_is_not_needed_costs_no_mask_unless_the_network_remembers(tmp_path: Path) -> None:
     with clip(tmp_path) as both:
-        for remembers, calls in ((False, 2), (True, 12)):
-            segmenter = FakeSegmenter(remembers=remembers)
+        for recurrent, calls in ((False, 2), (True, 12)):
+            segmenter = FakeSegmenter(recurrent=recurrent)
             found = list(moments(both, segmenter, ALWAYS, mask_fps=None, needed=lambda number: number in (5, 9)))
             assert segmenter.calls == calls
             assert segmenter.resets == 1

@@ -102,7 +102,7 @@ def seeded_segmenter(options: Options) -> Segmenter:
     pictures = [convert.small_rgb(planes, _SETTLED_AT) for planes in scene.frames(_SEEN, 2)]
     network = reference.seeded(name, pictures)
     reference.spread(name, network, pictures[0])
-    return reference.Seeded(name, reference.engine(name, network, options), _SETTLED_AT)
+    return reference.MadeSegmenter(name, reference.engine(name, network, options), _SETTLED_AT)
 
 
 def _run(run: Callable[[U8], Probability], rgb: U8) -> Callable[[], Probability]:

@@ -147,7 +147,7 @@ def moments(
     masker = Masker(segmenter, options.mask)
     masker.reset()
     lag = Lag(1 / mask_fps if mask_fps else None, masker.predict)
-    alone = mask_fps is None and not segmenter.remembers and (options.mask == NONE or options.mask.hard)
+    alone = mask_fps is None and not segmenter.recurrent and (options.mask == NONE or options.mask.hard)
     for time, frame, truth in clip.pairs():
         if alone and not needed(frame.number):
             yield Moment(frame, truth, None, covered=False)
