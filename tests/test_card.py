@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.cards import FULL
+from tests.support.networks import FULL_CARD
 from vbgcam.core.errors import ModelError
 from vbgcam.segment import card as cards
 from vbgcam.segment.card import Card, CardInput, CardOutput, CardState, find, parse, read, shipped
 
 
 def test_every_key_is_understood() -> None:
-    assert parse(FULL, "here") == Card(
+    assert parse(FULL_CARD, "here") == Card(
         name="full",
         about="every key",
         sha256=("00",),

@@ -136,8 +136,8 @@ def touch(root: Path, path: str, text: str = "") -> None:
 RELEASE = platform.release()
 
 
-def test_each_way_to_have_no_device_has_its_own_line(tmp_path: Path) -> None:
-    touch(tmp_path, "etc/os-release", "ID=debian\n")
+def test_each_way_to_have_no_device_has_its_own_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: {"ID": "debian"})
     assert str(absent(tmp_path)) == (
         f"the kernel module v4l2loopback is not installed; sudo apt install v4l2loopback-dkms && {LOAD}"
     )

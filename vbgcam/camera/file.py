@@ -17,7 +17,7 @@ from typing import Final
 
 from vbgcam.camera.base import Captured, Negotiated
 from vbgcam.core.errors import CameraError, MediaError
-from vbgcam.media.video_reader import Shot, VideoReader
+from vbgcam.media.video_reader import TimedFrame, VideoReader
 
 _TOO_LATE: Final = 1.0
 # A camera gives frames also where nothing moves: a picture that stands for longer is given again, or the live chain
@@ -93,8 +93,8 @@ class FileSource:
         self._pace = Pace()
         self._offset = Fraction(0)
         self._end = Fraction(0)
-        self._shown: Shot | None = None
-        self._waiting: Shot | None = None
+        self._shown: TimedFrame | None = None
+        self._waiting: TimedFrame | None = None
 
     def expected(self) -> Negotiated:
         """What the film's first frame says. Raises CameraError."""
@@ -124,7 +124,7 @@ class FileSource:
             if shot is None:  # the last picture stands for its time, too
                 self._closed.wait(self._pace.wait(float(self._end + self._offset), self._clock()))
                 return None
-            decision = self._pace.decide(float(shot.time + self._offset), float(shot.lasts), self._clock())
+            decision = self._pace.decide(float(shot.time + self._offset), float(shot.duration), self._clock())
             if isinstance(decision, LeaveOut):
                 continue
             stands = decision.wait > _STANDS and self._shown is not None
@@ -145,7 +145,7 @@ class FileSource:
                 self._film.close()
                 self._film = None
 
-    def _captured(self, shot: Shot) -> Captured:
+    def _captured(self, shot: TimedFrame) -> Captured:
         self._shown = shot
         return Captured(shot.planes, self._clock())
 
@@ -158,7 +158,7 @@ class FileSource:
     def _got(self, film: VideoReader) -> Negotiated:
         return Negotiated(self._path.name, film.size, float(film.rate))
 
-    def _next(self) -> Shot | None:
+    def _next(self) -> TimedFrame | None:
         """The next frame; a loop goes on where the last frame ends."""
         with self._lock:
             film = self._film
@@ -173,5 +173,5 @@ class FileSource:
                     raise CameraError(exc.message, fix=exc.fix) from exc
                 shot = film.read()
             if shot is not None:
-                self._end = shot.time + shot.lasts
+                self._end = shot.time + shot.duration
             return shot

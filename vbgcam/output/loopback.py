@@ -201,9 +201,9 @@ def absent(root: Path = Path("/"), release: str = "") -> OutputError:
     if why == "not built":
         return OutputError(
             f"{module} is installed but not built for the running kernel {release}",
-            fix=f"{rebuild_loopback(root)} && {LOAD}",
+            fix=f"{rebuild_loopback()} && {LOAD}",
         )
-    return OutputError(f"{module} is not installed", fix=f"{install_loopback(root)} && {LOAD}")
+    return OutputError(f"{module} is not installed", fix=f"{install_loopback()} && {LOAD}")
 
 
 def module_version(root: Path = Path("/")) -> str:

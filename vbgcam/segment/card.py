@@ -164,7 +164,7 @@ def _problem(error: ErrorDetails) -> str:
     name = ".".join(str(part) for part in error["loc"])
     if len(name) > _LONGEST_NAME:
         name = name[:_LONGEST_NAME] + "..."
-    value = toml_reader.brief(error["input"])
+    value = toml_reader.shortened(error["input"])
     match error["type"]:
         case "missing":
             return f"{name} is missing"
