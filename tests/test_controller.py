@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.fakes import SIZE, FakeSegmenter, FakeSource
+from tests.support.live import Watched
 from tests.test_control_commands import JSON, VERBS
-from tests.test_live_changes import Watched
 from vbgcam import factory
 from vbgcam.background.gallery import Gallery
 from vbgcam.control import controller as controlling

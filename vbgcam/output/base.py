@@ -6,6 +6,7 @@ twice and without `open`. The size never changes while it is open: v4l2loopback 
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
@@ -20,6 +21,18 @@ class ReaderMonitor(Protocol):
         quarter of a second), sooner where that changes. One that merely asks what the camera can do does not count."""
 
     def close(self) -> None: ...
+
+
+class AlwaysRead:
+    """A `ReaderMonitor` for where nobody can tell who reads: somebody always does."""
+
+    def watched(self, timeout: float) -> bool:
+        """True, after `timeout` seconds."""
+        time.sleep(timeout)
+        return True
+
+    def close(self) -> None:
+        """There is nothing to release."""
 
 
 class Output(Protocol):
