@@ -75,6 +75,7 @@ class Capture:
                         reason = "paused" if self.state.demand.paused else "nobody is watching"
                         log.info("the camera is off: %s", reason)
                 except CameraError as exc:
+                    self.source.close()  # before the cover is seen: a node that is still held keeps its number
                     self._report_lost(exc)
                     log.warning("%s", exc)
                 finally:

@@ -27,7 +27,7 @@ from vbgcam.live.state import ChainState, NetworkState, SceneSnapshot, SentPictu
 from vbgcam.live.stats import Stats
 from vbgcam.live.sync import patience
 from vbgcam.mask import MaskTracker
-from vbgcam.mask.plain import full
+from vbgcam.mask.plain import full_size
 from vbgcam.output import AlwaysRead, Output
 from vbgcam.render.composer import Composer
 
@@ -248,7 +248,7 @@ class Compositor:
         """The mask of the frame that is shown; the network is told where it has the person."""
         frame = decision.frame
         if self._scene.options.plain:
-            return full(decision.mask.alpha, frame, frame.captured_at)
+            return full_size(decision.mask.alpha, frame, frame.captured_at)
         mask = self._tracker.mask(frame, decision.mask)
         roi = self._network.roi
         if roi is not None:

@@ -190,7 +190,7 @@ class Inference:
             if frame is not None:
                 # The first frame takes the longest: libraries choose and compile for its size.
                 self.own.call = time.monotonic(), pace.FRAME_HUNG
-                RoiSegmenter(segmenter, crop=False).predict(frame)
+                RoiSegmenter(segmenter, roi=False).predict(frame)
                 segmenter.reset()
                 self.own.call = None
             if self.retired or not self.owner.take_over(self):
@@ -270,7 +270,7 @@ class Inference:
             options = state.scene.options
             if roi is None or crop != _crops(options.mask):
                 crop = _crops(options.mask)
-                roi = own.roi = RoiSegmenter(segmenter, crop=crop)
+                roi = own.roi = RoiSegmenter(segmenter, roi=crop)
             if self._sync.asked != self._sync_mode():
                 self._sync = Synchronizer(self._sync_mode())
                 self._apply_sync()
