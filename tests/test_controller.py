@@ -122,6 +122,7 @@ def _made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setattr(factory, "network", network)
     monkeypatch.setattr(pace, "RETRIES", (0.001,) * 6)
+    monkeypatch.setattr(pace, "END", 60.0)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
 
 

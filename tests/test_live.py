@@ -22,6 +22,7 @@ from tests.support.live import (
     plan,
     quick,
     run,
+    warm,
 )
 from vbgcam.core.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
 from vbgcam.core.frames import RawFrame
@@ -32,7 +33,7 @@ from vbgcam.live.stats import Series, Stats
 from vbgcam.live.workers import compositor, inference
 from vbgcam.segment import Progress, Segmenter
 
-__all__ = ["quick"]  # a fixture
+__all__ = ["quick", "warm"]  # fixtures
 pytestmark = pytest.mark.usefixtures("quick")
 
 

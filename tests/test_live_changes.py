@@ -35,6 +35,7 @@ from tests.support.live import (
     plan,
     quick,
     threads,
+    warm,
 )
 from vbgcam.camera import Captured, Negotiated
 from vbgcam.core.errors import BackgroundError, CameraError, ModelError, OutputError
@@ -48,7 +49,7 @@ from vbgcam.live.workers import inference
 from vbgcam.live.workers.inference import Network
 from vbgcam.segment import Progress, Segmenter
 
-__all__ = ["quick"]  # a fixture
+__all__ = ["quick", "warm"]  # fixtures
 pytestmark = pytest.mark.usefixtures("quick")
 
 

@@ -21,6 +21,7 @@ from tests.support.live import (
     hold,
     plan,
     quick,
+    warm,
 )
 from vbgcam.camera import Captured
 from vbgcam.core.errors import CameraError, ModelError, OutputError
@@ -31,7 +32,7 @@ from vbgcam.live.stats import Stats
 from vbgcam.live.workers import compositor
 from vbgcam.segment import Probability, Progress, Segmenter
 
-__all__ = ["quick"]  # a fixture
+__all__ = ["quick", "warm"]  # fixtures
 pytestmark = pytest.mark.usefixtures("quick")
 
 

@@ -28,6 +28,7 @@ from tests.support.live import (
     plan,
     quick,
     threads,
+    warm,
 )
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import Prediction, RawFrame, read_only
@@ -45,7 +46,7 @@ from vbgcam.segment import Progress, Segmenter
 from vbgcam.segment.bounded import bounded
 from vbgcam.system.process_wide import ProcessWide, abandon
 
-__all__ = ["quick"]  # a fixture
+__all__ = ["quick", "warm"]  # fixtures
 pytestmark = pytest.mark.usefixtures("quick")
 
 

@@ -20,14 +20,23 @@ from vbgcam.live import pace
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
 from vbgcam.live.workers.inference import Network
+from vbgcam.mask import warm_up as warm_up_mask
+from vbgcam.render.composer import warm_up as warm_up_compose
 from vbgcam.segment import Progress, Segmenter
 
 PATIENCE = 60.0
 THREADS = {"capture", "inference", "backdrop", "compositor", "input size", "watch"}
 
 
+@pytest.fixture(scope="session")
+def warm() -> None:
+    """The compiled loops are there: a cold cache takes 10 s, many times that under load."""
+    warm_up_compose()
+    warm_up_mask()
+
+
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def quick(warm: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Retries and pauses of the chain take no time, its end as long as a hang; and no thread stays."""
     monkeypatch.setattr(pace, "RETRIES", (0.001,) * 6)
     monkeypatch.setattr(pace, "IDLE_PERIOD", 0.01)
