@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.fakes import SIZE, FakeSegmenter, FakeSource
+from tests.support.live import Watched
 from tests.test_control_commands import JSON, VERBS
-from tests.test_live_changes import Watched
 from vbgcam import factory
 from vbgcam.background.gallery import Gallery
 from vbgcam.control import controller as controlling
@@ -34,7 +34,7 @@ from vbgcam.pixels.convert import color_yuv
 from vbgcam.segment import Progress, Segmenter
 from vbgcam.settings.layered import LayeredSettings
 from vbgcam.settings.schema import Settings
-from vbgcam.settings.state import State
+from vbgcam.settings.state import RememberedState
 
 PATIENCE = 30.0
 RED, BLUE, GREEN = (200, 30, 30), (30, 30, 200), (30, 200, 30)
@@ -52,7 +52,7 @@ class ControlApi:
             self.config.write_text("# mine\n")
         self.gallery = Gallery(folder / "backgrounds", folder / "thumbnails")
         self.output = Watched()
-        self.state = State(folder / "state.json")
+        self.state = RememberedState(folder / "state.json")
         named = {name.replace("__", "."): text for name, text in overrides.items()}
         layers = LayeredSettings(self.config, named, self.state)
         plan = Plan(
@@ -122,6 +122,7 @@ def _made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setattr(factory, "network", network)
     monkeypatch.setattr(pace, "RETRIES", (0.001,) * 6)
+    monkeypatch.setattr(pace, "END", 60.0)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
 
 
@@ -195,17 +196,17 @@ def test_all_mistakes_are_named(desk: ControlApi) -> None:
 def test_a_pause_is_toggled_and_remembered_after_a_crash_but_not_after_an_orderly_end(desk: ControlApi) -> None:
     assert desk.do("toggle").startswith("paused")
     assert desk.controller.status()["paused"]
-    assert State(desk.folder / "state.json").paused, "as after a kill"
+    assert RememberedState(desk.folder / "state.json").paused, "as after a kill"
     assert desk.do("toggle") == "resumed"
     desk.do("pause")
     desk.controller.close()
-    assert not State(desk.folder / "state.json").paused
+    assert not RememberedState(desk.folder / "state.json").paused
 
 
 def test_a_start_after_a_crash_while_paused_shows_nobody(tmp_path: Path) -> None:
-    state = State(tmp_path / "state.json")
+    state = RememberedState(tmp_path / "state.json")
     state.paused = True
-    state.keep(at_once=True)
+    state.save(at_once=True)
     with ControlApi(tmp_path) as desk:
         desk.output.more(10)
         assert all(desk.output.kinds)
@@ -226,7 +227,7 @@ def test_another_network_is_answered_for_and_one_that_cannot_be_had_is_not_kept(
     desk.until(lambda: desk.setting("model.name") == "chroma")
     troubles = desk.controller.status()["troubles"]
     assert (troubles[0]["what"], troubles[0]["fix"]) == ("onnx:gone.onnx is not there", "make one")
-    desk.state.keep(at_once=True)
+    desk.state.save(at_once=True)
     kept = (desk.folder / "state.json").read_text()
     assert "gone" not in kept
     assert "chroma" in kept, "the choice before it"
@@ -256,16 +257,16 @@ def test_a_refused_network_is_forgotten_and_what_was_in_force_is_not_taken_for_a
             desk.do("set", settings={"model.name": "onnx:gone.onnx", "output.mirror": True})
         assert desk.setting("model.name") == "chroma"
         assert desk.setting("output.mirror") is True
-        desk.state.keep(at_once=True)
-        assert State(tmp_path / "state.json").chosen(Settings()) == {"output.mirror": True}
+        desk.state.save(at_once=True)
+        assert RememberedState(tmp_path / "state.json").choices(Settings()) == {"output.mirror": True}
 
 
 def test_a_network_of_the_file_that_is_refused_is_tried_again_at_the_next_start(desk: ControlApi) -> None:
     desk.edit('[model]\nname = "onnx:gone.onnx"\n')
     desk.until(lambda: "gone" in str(desk.controller.status()["troubles"]))
     assert desk.setting("model.name") == "auto"
-    desk.state.keep(at_once=True)
-    layers = LayeredSettings(desk.config, {}, State(desk.folder / "state.json"))
+    desk.state.save(at_once=True)
+    layers = LayeredSettings(desk.config, {}, RememberedState(desk.folder / "state.json"))
     assert layers.settings.model.name == "onnx:gone.onnx"
 
 
@@ -375,7 +376,7 @@ def test_a_setting_of_the_start_is_accepted_from_the_file_and_changes_nothing_no
 def test_what_was_chosen_is_there_after_a_restart(tmp_path: Path, desk: ControlApi) -> None:
     desk.do("background", "green")
     desk.do("preset", "fast")
-    desk.state.keep(at_once=True)
+    desk.state.save(at_once=True)
     with ControlApi(tmp_path) as again:
         again.shows(GREEN)
         assert again.setting("mask.preset") == "fast"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import signal
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vbgcam import app, factory
 from vbgcam.cli.arguments import overrides_of, settings_of
-from vbgcam.cli.signals import INTERRUPTED, Interruption
+from vbgcam.cli.signals import INTERRUPTED, Interruption, Verb
 from vbgcam.cli.terminal import command, progress, say
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import RawFrame, Size
@@ -102,4 +101,4 @@ def before_after(behind: Behind, size: Size, path: Path) -> None:
     images.write(path, sheet([convert.to_rgb(frame.planes), convert.to_rgb(shown.planes)], CAPTIONS))
 
 
-VERBS: Final[dict[str, Callable[[Namespace, Interruption], int]]] = {"run": run, "demo": demo}
+VERBS: Final[dict[str, Verb]] = {"run": run, "demo": demo}

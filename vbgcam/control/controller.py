@@ -30,10 +30,10 @@ from vbgcam.core.specs import BackgroundSpec, ModelSpec, SourceSpec
 from vbgcam.live.session import Session
 from vbgcam.output.virtualcam import virtual_cameras
 from vbgcam.pixels.convert import small_rgb, to_rgb
-from vbgcam.settings import schema
+from vbgcam.settings import reading
 from vbgcam.settings.layered import LayeredSettings
 from vbgcam.settings.schema import Settings
-from vbgcam.settings.state import State
+from vbgcam.settings.state import RememberedState
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Controller:
         self,
         session: Session,
         layers: LayeredSettings,
-        state: State,
+        state: RememberedState,
         gallery: Gallery,
         *,
         report: Callable[[], str] = lambda: "",
@@ -137,7 +137,7 @@ class Controller:
             paused = not self._session.paused if to is None else to
             self._session.pause(paused)
             self._state.paused = paused
-            self._state.keep(at_once=True)
+            self._state.save(at_once=True)
         self._changed()
         return "paused: the background alone is on air, the camera is off" if paused else "resumed"
 
@@ -178,7 +178,7 @@ class Controller:
                     [f"{name} cannot change while vbgcam runs; set it in {self._layered.path}" for name in fixed]
                 )
             self._follow_the_network()  # what became of the choice before
-            wanted = self._layered.with_choice(values)
+            wanted = reading.changed(self._layered.settings, values)
             again = any(name.startswith(_NETWORK) for name in values) and not self._session.has_network
             wish = self._apply(wanted, again=again)
             take_back = self._layered.choose(values, wanted)
@@ -207,7 +207,7 @@ class Controller:
         VbgcamError, and nothing has changed then. The caller holds `_changing`."""
         factory.refuse_truth(wanted)
         before = self._layered.settings
-        names = schema.differing(before, wanted)
+        names = reading.differing(before, wanted)
         source = self._source(wanted) if any(name.startswith(_CAMERA) for name in names) else None
         background = None
         if _ground(before) != _ground(wanted):
@@ -218,7 +218,7 @@ class Controller:
             self._session.set_camera(source)
             self._stats.fact(source=wanted.camera.source)
         network = {
-            name: schema.value(before, name)
+            name: reading.value(before, name)
             for name in names
             if name.startswith(_NETWORK) and name not in _AT_THE_START
         }
@@ -296,7 +296,7 @@ class Controller:
         return enough
 
     def shot(self, after: int, width: int, *, mask: bool = False) -> Shot | None:
-        shown = self._session.shown()
+        shown = self._session.last_sent()
         if shown is None or shown.number <= after:
             return None
         whole = shown.frame.size
@@ -311,7 +311,7 @@ class Controller:
         return Shot(shown.number, _encoded(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG]))
 
     def snapshot(self) -> bytes:
-        shown = self._session.shown()
+        shown = self._session.last_sent()
         if shown is None:
             raise ControlError("nothing is on air yet", fix="`vbgcam status` says why")
         return _encoded(".png", cv2.cvtColor(to_rgb(shown.frame.planes), cv2.COLOR_RGB2BGR), [])
@@ -353,7 +353,7 @@ class Controller:
                 if problem:
                     self._trouble(problem, now=True)
             self._measure()
-            self._state.keep()
+            self._state.save()
 
     def close(self, *, orderly: bool = True) -> None:
         """The end. After an orderly one whoever has paused begins anew the next time; a program that is started again
@@ -361,21 +361,21 @@ class Controller:
         with self._changing:
             if orderly:
                 self._state.paused = False
-            self._state.keep(at_once=True)
+            self._state.save(at_once=True)
 
     def _follow_the_file(self) -> None:
         before = self._layered.problems
-        wanted = self._layered.edited()
+        wanted = self._layered.reread()
         if wanted is not None:
             try:
                 self._apply(wanted)
             except VbgcamError as exc:
                 self._layered.problems = exc.problems if isinstance(exc, ConfigError) else (str(exc),)
             else:
-                late = [name for name in schema.differing(self._layered.settings, wanted) if name in _AT_THE_START]
+                late = [name for name in reading.differing(self._layered.settings, wanted) if name in _AT_THE_START]
                 for name in late:
                     log.info("%s takes effect at the next start", name)
-                self._layered.accept(wanted)
+                self._layered.settings = wanted
                 log.info("the settings were read again from %s", self._layered.path)
         if self._layered.problems != before:
             for problem in self._layered.problems:
@@ -397,7 +397,7 @@ class Controller:
             wish.refused = str(refused)
             for name, take_back in wish.take_back:
                 take_back(name)
-            self._layered.settings = schema.changed(self._layered.settings, wish.before)
+            self._layered.settings = reading.changed(self._layered.settings, wish.before)
             self._session.set_scene(factory.render_options(self._layered.settings))
             self._trouble(wish.refused, now=False)
         self._changed()

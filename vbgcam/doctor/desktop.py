@@ -46,7 +46,7 @@ def _pipewire(machine: Machine, running: bool, say: Callable[[str, str, str], Ch
         return say(
             name,
             "not installed: apps in a sandbox (Flatpak, Snap) may see no camera",
-            linux_packages.install("pipewire wireplumber", machine.root),
+            linux_packages.install("pipewire wireplumber"),
         )
     version = ".".join(found.groups())
     if tuple(map(int, found.groups())) < _OLDEST:
@@ -54,8 +54,7 @@ def _pipewire(machine: Machine, running: bool, say: Callable[[str, str, str], Ch
         return note(
             name,
             f"{version} is older than {oldest}, the oldest that was tried with cameras",
-            "upgrade the distribution, or "
-            f"{linux_packages.install('pipewire wireplumber', machine.root)} from its backports",
+            f"upgrade the distribution, or {linux_packages.install('pipewire wireplumber')} from its backports",
         )
     if not running:
         return say(name, f"{version} is installed but does not run in this session", linux_packages.START_PIPEWIRE)
@@ -75,7 +74,7 @@ def _portal(machine: Machine) -> Check:
     return note(
         name,
         "not installed: browsers get no cameras from PipeWire",
-        linux_packages.install("xdg-desktop-portal xdg-desktop-portal-gtk", machine.root),
+        linux_packages.install("xdg-desktop-portal xdg-desktop-portal-gtk"),
     )
 
 
@@ -122,13 +121,13 @@ def _tray(machine: Machine) -> Check:
     if there:
         return ok(name, "the desktop shows tray icons")
     if there is None:
-        return note(name, "the session bus cannot be asked", linux_packages.install("dbus-x11", machine.root))
+        return note(name, "the session bus cannot be asked", linux_packages.install("dbus-x11"))
     found = "nothing shows tray icons here: vbgcam's would be invisible"
     if "GNOME" in desktop:
         # Debian and Ubuntu ship the extension under a name of Ubuntu's.
-        ubuntus = linux_packages.manager(machine.root) == "apt"
+        ubuntus = linux_packages.manager() == "apt"
         extension = "ubuntu-appindicators@ubuntu.com" if ubuntus else "appindicatorsupport@rgcjonas.gmail.com"
-        package = linux_packages.install("gnome-shell-extension-appindicator", machine.root)
+        package = linux_packages.install("gnome-shell-extension-appindicator")
         return wrong(name, found, f"{package}, log out and in, then gnome-extensions enable {extension}")
     if "KDE" in desktop:
         return wrong(name, found, "systemctl --user restart plasma-plasmashell.service")

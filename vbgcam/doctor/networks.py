@@ -52,7 +52,7 @@ def _gpu(machine: Machine, asked: str) -> tuple[Check, str]:
     if plugged and not said.good:
         instead = "; nouveau holds it" if (machine.root / "sys/module/nouveau").exists() else ""
         found = f"there is an NVIDIA GPU, but its driver does not run{instead}: the network runs on the CPU"
-        return state(name, found, machine.on_host(linux_packages.install_nvidia(machine.root))), "cpu"
+        return state(name, found, machine.on_host(linux_packages.install_nvidia())), "cpu"
     if said.good:
         card = ", driver ".join(part.strip() for part in driver.out.partition("\n")[0].split(","))
         cuda = machine.torch_cuda()
@@ -63,7 +63,7 @@ def _gpu(machine: Machine, asked: str) -> tuple[Check, str]:
         # A driver runs every CUDA of its own major version, and none of a newer one.
         if able and int(able[1]) < int(cuda.partition(".")[0]):
             found = f"{card}: it knows CUDA {able[1]}, and torch is built for {cuda}"
-            return state(name, found, machine.on_host(linux_packages.install_nvidia(machine.root))), "cpu"
+            return state(name, found, machine.on_host(linux_packages.install_nvidia())), "cpu"
         try:
             device = machine.device(asked)
         except ModelError as exc:
