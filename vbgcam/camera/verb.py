@@ -12,7 +12,7 @@ from vbgcam.cli.terminal import say
 
 
 def devices(arguments: Namespace, _interruption: Interruption) -> int:
-    """What there is to be filmed with and to be shown through."""
+    """Lists the cameras and the virtual cameras."""
     from vbgcam.camera.listing import as_json, cameras, describe
     from vbgcam.output.virtualcam import virtual_cameras
 
