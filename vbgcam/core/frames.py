@@ -143,8 +143,8 @@ _IDLE: Final = _holders([np.empty(1, np.uint8)], 0)
 @dataclass(frozen=True, slots=True)
 class RawFrame:
     """A camera's picture. `captured_at`: seconds on the monotonic clock, stamped once, at capture; for files read
-    offline, seconds from the start of the video. `epoch` counts how often the source was opened: a mask of another epoch
-    shows another scene. `number` counts the frames of one epoch from 0."""
+    offline, seconds from the start of the video. `epoch` counts how often the source was opened: a mask of another
+    epoch shows another scene. `number` counts the frames of one epoch from 0."""
 
     planes: Planes
     captured_at: float
