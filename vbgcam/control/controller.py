@@ -339,10 +339,6 @@ class Controller:
             self._looked = time.monotonic(), names
         return names
 
-    def settled(self) -> bool:
-        """Whether a network is there."""
-        return bool(self._stats.get("device"))
-
     # What it does by itself
 
     def tick(self) -> None:
