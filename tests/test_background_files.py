@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
@@ -15,11 +14,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from vbgcam.background import open_background
-from vbgcam.background.files import MovingBackground, _Shot, open_file
+from vbgcam.background.files import MovingBackground, open_file
 from vbgcam.background.still import Still
 from vbgcam.core.errors import BackgroundError, MediaError
 from vbgcam.core.frames import Planes, Size
 from vbgcam.core.specs import BackgroundSpec
+from vbgcam.media.video_reader import TimedFrame
 from vbgcam.pixels.convert import to_av, to_rgb
 
 SIZE = Size(32, 24)
@@ -37,7 +37,7 @@ class FakeReel:
         self.now = 0.0
         self.closed = False
 
-    def read(self) -> _Shot | None:
+    def read(self) -> TimedFrame | None:
         if self.reads == self.fail_at:
             raise MediaError("film.mp4 cannot be read any more", fix="plug the disk in")
         self.reads += 1
@@ -46,7 +46,7 @@ class FakeReel:
             return None
         number, self.position = self.position, self.position + 1
         planes = Planes.filled(SIZE, (number, 128, 128))
-        return _Shot(planes, sum(self.durations[:number], Fraction(0)), self.durations[number])
+        return TimedFrame(planes, sum(self.durations[:number], Fraction(0)), self.durations[number])
 
     def rewind(self) -> None:
         self.rewinds += 1
@@ -278,17 +278,6 @@ def test_a_film_loops_at_its_own_rate_at_the_outputs_size(tmp_path: Path) -> Non
 
 def test_a_film_of_one_frame_is_a_still(tmp_path: Path) -> None:
     assert isinstance(open_file(film_file(tmp_path / "a.mkv", count=1), SIZE), Still)
-
-
-def test_damage_in_a_film_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = film_file(tmp_path / "a.mkv", count=40)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    film = open_file(path, SIZE, exact=True)
-    with caplog.at_level(logging.WARNING):
-        for tick in range(200):
-            film.at(tick / 10)
-    film.close()
-    assert sum("damaged frames are left out" in record.getMessage() for record in caplog.records) == 1
 
 
 def test_a_picture_stands_upright_and_on_black(tmp_path: Path) -> None:

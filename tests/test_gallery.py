@@ -22,7 +22,6 @@ from PIL import Image
 
 from tests.support.clips import film
 from vbgcam.background import gallery as module
-from vbgcam.background.filenames import KINDS
 from vbgcam.background.files import open_file
 from vbgcam.background.gallery import Entry, Gallery
 from vbgcam.core.errors import BackgroundError
@@ -137,7 +136,7 @@ def test_what_is_no_background_is_not_listed(gallery: Gallery, folder: Path) -> 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there, and there are no pipes with names")
-def test_links_to_pictures_are_listed_lost_ones_marked_and_pipes_left_alone(
+def test_links_to_pictures_are_listed_and_lost_ones_and_pipes_left_alone(
     gallery: Gallery, folder: Path, tmp_path: Path
 ) -> None:
     (folder / "good.png").symlink_to(picture(tmp_path / "elsewhere.png"))
@@ -145,12 +144,7 @@ def test_links_to_pictures_are_listed_lost_ones_marked_and_pipes_left_alone(
     (folder / "round.png").symlink_to(folder / "round.png")
     (folder / "tree.png").symlink_to(tmp_path)
     os.mkfifo(folder / "pipe.png")
-    good, lost, circle = gallery.entries()
-    assert (good.name, good.broken) == ("good.png", "")
-    assert (lost.name, "leads to no file" in lost.broken) == ("lost.png", True)
-    assert (circle.name, "leads to no file" in circle.broken) == ("round.png", True)
-    with pytest.raises(BackgroundError, match="leads to no file"):
-        gallery.thumbnail("lost.png")
+    assert [(entry.name, entry.broken) for entry in gallery.entries()] == [("good.png", "")]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are text elsewhere")
@@ -168,20 +162,6 @@ def test_a_folder_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(BackgroundError, match=r"folder of backgrounds .* cannot be read: Not a directory"):
         Gallery(tmp_path / "file", tmp_path / "cache").entries()
-
-
-@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may do everything")
-@pytest.mark.parametrize("mode", [0o000, 0o400])
-def test_a_folder_that_may_not_be_read_is_one_line_with_what_fixes_it(
-    gallery: Gallery, folder: Path, mode: int
-) -> None:
-    picture(folder / "good.png")
-    folder.chmod(mode)
-    try:
-        with pytest.raises(BackgroundError, match="cannot be read: Permission denied; chmod u\\+rwx"):
-            gallery.entries()
-    finally:
-        folder.chmod(0o700)
 
 
 # What is broken
@@ -293,13 +273,6 @@ def test_a_file_that_was_replaced_is_judged_anew(gallery: Gallery, folder: Path)
     assert near(colour_of(gallery.thumbnail("a.png")), BLUE)
 
 
-def test_what_was_deleted_by_hand_is_forgotten(gallery: Gallery, folder: Path) -> None:
-    picture(folder / "a.png")
-    gallery.entries()
-    (folder / "a.png").unlink()
-    assert (gallery.entries(), gallery._known) == ([], {})
-
-
 def test_many_new_files_are_judged_over_several_calls(folder: Path, cache: Path, decoded: list[str]) -> None:
     for number in range(3):
         text(folder / f"{number}.png")
@@ -341,36 +314,6 @@ def test_a_changed_file_leaves_no_old_thumbnail_behind(gallery: Gallery, folder:
     assert len(list(cache.iterdir())) == 1
 
 
-@pytest.mark.parametrize("damage", ["cut", "garbage", "small", "empty"])
-def test_a_damaged_thumbnail_is_made_anew(folder: Path, cache: Path, gallery: Gallery, damage: str) -> None:
-    picture(folder / "a.png", GREEN)
-    gallery.thumbnail("a.png")
-    (kept,) = cache.iterdir()
-    if damage == "cut":
-        kept.write_bytes(kept.read_bytes()[:-40])
-    elif damage == "small":
-        picture(kept, GREEN)
-    else:
-        kept.write_bytes(b"" if damage == "empty" else b"garbage")
-    for reader in (gallery, Gallery(folder, cache)):
-        assert near(colour_of(reader.thumbnail("a.png"), 1, 1), GREEN)
-
-
-def test_the_cache_is_bounded_and_the_newest_stay(
-    folder: Path, cache: Path, gallery: Gallery, monkeypatch: pytest.MonkeyPatch, decoded: list[str]
-) -> None:
-    monkeypatch.setattr(module, "_KEPT", 3)
-    for number in range(6):
-        picture(folder / f"{number}.png")
-        gallery.thumbnail(f"{number}.png")
-        for kept in cache.iterdir():  # the clock of a file system is too coarse to tell them apart
-            os.utime(kept, ns=(0, kept.stat().st_mtime_ns - 10**9))
-    assert len(list(cache.iterdir())) == 3
-    decoded.clear()
-    gallery.thumbnail("5.png")
-    assert decoded == []
-
-
 def test_without_a_place_for_thumbnails_the_gallery_still_works(folder: Path, tmp_path: Path) -> None:
     picture(folder / "a.png", GREEN)
     (tmp_path / "cache").write_text("a file is in the way")
@@ -378,15 +321,6 @@ def test_without_a_place_for_thumbnails_the_gallery_still_works(folder: Path, tm
     assert names(gallery.entries()) == ["a.png"]
     assert near(colour_of(gallery.thumbnail("a.png")), GREEN)
     gallery.remove("a.png")
-
-
-def test_one_cache_serves_two_folders(folder: Path, cache: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
-    for place, colour in ((folder, RED), (other, GREEN)):  # of one name, size and time
-        os.utime(picture(place / "a.bmp", colour), (1, 1))
-    assert near(colour_of(Gallery(folder, cache).thumbnail("a.bmp")), RED)
-    assert near(colour_of(Gallery(other, cache).thumbnail("a.bmp")), GREEN)
 
 
 OUTSIDE = ["", ".", "..", "../secret.png", "/etc/passwd", "sub/inside.png", ".hidden.png", "notes.txt", "sub", "A.png"]
@@ -436,46 +370,11 @@ def test_a_name_that_is_taken_gets_a_number(gallery: Gallery, folder: Path, tmp_
 
 
 @pytest.mark.parametrize(
-    ("suffix", "asked", "name"),
-    [
-        (".jpg", "a", "a.jpg"),
-        (".jpg", "a.jpeg", "a.jpeg"),
-        (".jpg", "a.jfif", "a.jfif"),
-        (".webp", "a.png", "a.webp"),
-        (".gif", "a.jpg", "a.gif"),
-        (".tif", "a.tiff", "a.tiff"),
-        (".bmp", "a", "a.bmp"),
-        (".ppm", "a", "a.ppm"),
-        (".avif", "a", "a.avif"),
-        (".mp4", "a", "a.mp4"),
-        (".mp4", "a.MOV", "a.mov"),
-        (".mp4", "a.jpg", "a.mp4"),
-        (".mkv", "a", "a.mkv"),
-        (".mkv", "a.mp4", "a.mkv"),
-        (".mkv", "a.webm", "a.webm"),
-        (".avi", "a", "a.avi"),
-        (".ts", "a", "a.ts"),
-        (".mpg", "a", "a.mpg"),
-        (".flv", "a", "a.flv"),
-    ],
+    ("asked", "name"), [("a", "a.mp4"), ("a.MOV", "a.mov"), ("a.txt", "a.txt.mp4"), ("a.gif", "a.gif")]
 )
-def test_a_file_that_lacks_its_suffix_gets_it(
-    gallery: Gallery, tmp_path: Path, suffix: str, asked: str, name: str
-) -> None:
-    made = tmp_path / f"made{suffix}"
-    if KINDS[suffix] == "film":
-        try:
-            moving(made, [RED, GREEN] * 20, rate=25)
-        except Exception as exc:  # PyAV raises what FFmpeg was built without
-            pytest.skip(f"this FFmpeg writes no {suffix}: {exc}")
-    else:
-        try:
-            picture(made)
-        except (KeyError, OSError) as exc:
-            pytest.skip(f"this Pillow writes no {suffix}: {exc}")
-    entry = gallery.add(asked, made.rename(tmp_path / "upload"))
-    assert entry.name == name
-    assert entry.kind == KINDS[suffix]
+def test_a_film_that_lacks_its_suffix_gets_one(gallery: Gallery, tmp_path: Path, asked: str, name: str) -> None:
+    entry = gallery.add(asked, moving(tmp_path / "made.mp4", [RED, GREEN]).rename(tmp_path / "upload"))
+    assert (entry.name, entry.kind) == (name, "film")
     assert gallery.entries() == [entry]
 
 
@@ -495,12 +394,6 @@ def test_what_cannot_be_read_is_not_taken_in(
         assert list(folder.iterdir()) == []
 
 
-def test_text_is_refused_in_words_for_both_kinds(gallery: Gallery, tmp_path: Path) -> None:
-    text(tmp_path / "upload")
-    with pytest.raises(BackgroundError, match=r"^notes\.txt is no picture and no film that can be read; JPG, PNG"):
-        gallery.add("notes.txt", tmp_path / "upload")
-
-
 def test_too_large_a_file_is_not_taken_in(
     gallery: Gallery, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoded: list[str]
 ) -> None:
@@ -511,11 +404,6 @@ def test_too_large_a_file_is_not_taken_in(
     assert decoded == []
     monkeypatch.setattr(module, "MAX_BYTES", data.stat().st_size)
     assert gallery.add("beach.png", data).path.parent == folder
-
-
-def test_an_upload_that_is_gone_is_one_line(gallery: Gallery, tmp_path: Path) -> None:
-    with pytest.raises(BackgroundError, match=r"beach\.png cannot be taken in: No such file"):
-        gallery.add("beach.png", tmp_path / "gone")
 
 
 @contextlib.contextmanager

@@ -123,8 +123,7 @@ def test_a_config_of_thousands_of_mistakes_is_some_lines(tmp_path: Path) -> None
     )
     with pytest.raises(ConfigError) as caught:
         reading.load(path)
-    assert len(caught.value.problems) == 51
-    assert caught.value.problems[-1].endswith("and 3951 mistakes more")
+    assert len(caught.value.problems) == 50
     assert max(map(len, caught.value.problems)) < 700
 
 

@@ -243,11 +243,10 @@ def test_whatever_the_state_file_holds_the_program_starts(
 )
 def test_remembered_choices_that_mean_nothing_here_are_forgotten(home: Home, chosen: object) -> None:
     home.state.parent.mkdir()
-    home.state.write_text(json.dumps({"chosen": chosen, "masks": {"a": 1, "b": "c"}}))
-    layers, state = home.start()
+    home.state.write_text(json.dumps({"chosen": chosen}))
+    layers, _ = home.start()
     assert layers.settings.background.show == "#111111"
     assert layers.settings.mask.preset == "balanced"
-    assert state.masks == {"a": 1.0}
 
 
 def test_the_room_as_it_is_holds_for_this_run_alone(home: Home) -> None:

@@ -11,63 +11,29 @@ from typing import Final, Literal
 
 Kind = Literal["picture", "film"]
 
-# Formats by what their files begin with: where, what, and the suffixes that fit, the usual one first. It only decides
-# what a file is called; whether it can be read, and as what, its decoder says.
-_FORMATS: Final[tuple[tuple[int, bytes, Kind, tuple[str, ...]], ...]] = (
-    (0, b"\xff\xd8\xff", "picture", (".jpg", ".jpeg", ".jpe", ".jfif")),
-    (0, b"\x89PNG", "picture", (".png", ".apng")),
-    (8, b"WEBP", "picture", (".webp",)),
-    (0, b"GIF8", "picture", (".gif",)),
-    (0, b"II*\0", "picture", (".tif", ".tiff")),
-    (0, b"MM\0*", "picture", (".tif", ".tiff")),
-    (4, b"ftypavi", "picture", (".avif",)),
-    (4, b"ftyphe", "picture", (".heic", ".heif")),
-    (4, b"ftypmif1", "picture", (".heic", ".heif", ".avif")),
-    (0, b"BM", "picture", (".bmp",)),
-    (0, b"P", "picture", (".ppm", ".pgm", ".pbm", ".pnm")),
-    (4, b"ftyp", "film", (".mp4", ".m4v", ".mov", ".3gp")),
-    (4, b"moov", "film", (".mov", ".mp4")),
-    (0, b"\x1aE\xdf\xa3", "film", (".mkv", ".webm")),
-    (8, b"AVI ", "film", (".avi",)),
-    (0, b"OggS", "film", (".ogv", ".ogg")),
-    (0, b"FLV", "film", (".flv",)),
-    (0, b"0&\xb2u", "film", (".wmv", ".asf")),
-    (0, b"\0\0\1", "film", (".mpg", ".mpeg")),
-    (0, b"G", "film", (".ts", ".m2ts", ".mts")),
-)
-KINDS: Final[dict[str, Kind]] = {suffix: kind for _, _, kind, suffixes in _FORMATS for suffix in suffixes}
-"""Which files of the folder are listed at all."""
+_PICTURES: Final = ".jpg .jpeg .jpe .jfif .png .apng .webp .gif .tif .tiff .avif .heic .heif .bmp .ppm .pgm .pbm .pnm"
+_FILMS: Final = ".mp4 .m4v .mov .3gp .mkv .webm .avi .ogv .ogg .flv .wmv .asf .mpg .mpeg .ts .m2ts .mts"
+KINDS: Final[dict[str, Kind]] = {
+    **dict.fromkeys(_PICTURES.split(), "picture"),
+    **dict.fromkeys(_FILMS.split(), "film"),
+}
+"""Which files of the folder are listed at all. What is in them, their heads say."""
 
 # Encrypted home folders (eCryptfs) hold names of 143 bytes; a number may come behind.
 _NAME: Final = 100
 _NAME_BYTES: Final = 136
 _FORBIDDEN: Final = '<>:"|?*'  # in Windows' file names
-_RESERVED: Final = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
 
 
-def suffixes(path: Path, kind: Kind) -> tuple[str, ...]:
-    """Those that fit what the file is, the usual one first. For a film of another format any film's."""
-    with path.open("rb") as file:
-        head = file.read(16)
-    for at, magic, _, fitting in _FORMATS:
-        if head.startswith(magic, at):
-            return fitting
-    return (".mp4", *(suffix for suffix, its in KINDS.items() if its == kind))
-
-
-def safe(name: str, suffix: str, fitting: tuple[str, ...] = ()) -> str:
-    """A file name like `name` that every system takes; it ends in `suffix`, or keeps its own if `fitting`."""
+def safe(name: str, usual: str) -> str:
+    """A file name like `name` that every system takes, with its own suffix where that is one of KINDS, else `usual`."""
     name = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
-    name = "".join(" " if c in _FORBIDDEN or unicodedata.category(c)[0] in "CZ" else c for c in name)
-    given = Path(name.strip()).suffix
-    stem = name.strip()
-    if given.lower() in KINDS:
-        stem = stem[: -len(given)]
-        suffix = given.lower() if given.lower() in fitting or not suffix else suffix
-    stem = " ".join(stem.split()).strip(". ") or "background"
-    if _RESERVED.match(stem):
-        stem = f"background {stem}"
-    return _shortened(stem, suffix) + suffix
+    name = "".join(" " if c in _FORBIDDEN or unicodedata.category(c)[0] in "CZ" else c for c in name).strip()
+    suffix = Path(name).suffix
+    if suffix.lower() in KINDS:
+        name, usual = name[: -len(suffix)], suffix.lower()
+    stem = " ".join(name.split()).strip(". ") or "background"
+    return _shortened(stem, usual) + usual
 
 
 def _shortened(stem: str, end: str) -> str:

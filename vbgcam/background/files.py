@@ -1,28 +1,24 @@
 """Backgrounds from files: a picture, an animated GIF, PNG or WebP, a film.
 
-Films are read by `films`, the animations by `pictures`: Pillow keeps their transparency, reads animated WebP, which
+Films are read by `VideoReader`, animations by `images`: Pillow keeps their transparency, reads animated WebP, which
 FFmpeg cannot, and decodes GIFs in half the time (960x540: 8.6 ms a frame against 17.9).
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Final, Protocol
 
 from vbgcam.background.still import Still, fitted
 from vbgcam.core.errors import BackgroundError, MediaError
-from vbgcam.core.frames import Backdrop, Planes, Size
+from vbgcam.core.frames import Backdrop, Size
 from vbgcam.media import images
-from vbgcam.media.images import Animation, DecodedImage
-from vbgcam.media.video_reader import VideoReader
+from vbgcam.media.images import Animation
+from vbgcam.media.video_reader import TimedFrame, VideoReader
 from vbgcam.pixels.convert import Fit, fit
-
-log = logging.getLogger(__name__)
 
 # Files with these suffixes are meant as pictures: when none is in them, that is said, not that they are no films.
 _PICTURES: Final = frozenset((*images.SUFFIXES, ".gif", ".bmp", ".ppm", ".avif", ".heic", ".heif"))
@@ -34,19 +30,10 @@ _SHARE: Final = 0.5
 _AT_ONCE: Final = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class _Shot:
-    """`time`: seconds since the first shot."""
-
-    picture: Planes | DecodedImage
-    time: Fraction
-    lasts: Fraction
-
-
 class _Reel(Protocol):
     """`read` gives the shots in order, None at the end; after `rewind` the first again. MediaError."""
 
-    def read(self) -> _Shot | None: ...
+    def read(self) -> TimedFrame | None: ...
 
     def rewind(self) -> None: ...
 
@@ -60,7 +47,7 @@ def open_file(path: Path, size: Size, how: Fit = "cover", *, exact: bool = False
         kind = images.kind(path)
         if kind == "still":
             return Still.picture(images.on_black(images.read(path, min_size=size)), size, how)
-        reel = _AnimationReel(path) if kind == "animation" else _film_reel(path)
+        reel = _AnimationReel(path, size, how) if kind == "animation" else _film(path)
         try:
             film = MovingBackground(reel, size, how, exact=exact)
         except BaseException:
@@ -102,6 +89,7 @@ class MovingBackground:
         self._length: Fraction | None = None  # of a round; known after the first
         self._asked = 0.0
         self._shown = _some(reel.read())
+        self._start = self._shown.time
         self._backdrop = self._converted()
         following = reel.read()
         self.moves = following is not None
@@ -131,48 +119,48 @@ class MovingBackground:
             self._step()
             late = seconds - self._due()
             if late >= 0 and not self._exact and self._clock() > limit:
-                self._began += Fraction(late) + self._shown.lasts
+                self._began += Fraction(late) + self._shown.duration
                 return
 
     def _due(self) -> float:
         """When the next shot is to be shown, on the caller's clock."""
-        return float(self._began + self._next.time)
+        return float(self._began + self._next.time - self._start)
 
     def _step(self) -> None:
         self._shown = self._next
         following = self._reel.read()
         if following is None:
-            self._length = self._shown.time + self._shown.lasts
+            self._length = self._shown.time + self._shown.duration - self._start
             self._began += self._length
             self._reel.rewind()
             following = _some(self._reel.read())
         self._next = following
 
     def _converted(self) -> Backdrop:
-        picture = self._shown.picture
-        if isinstance(picture, Planes):
-            return Backdrop(fit(picture, self._size, self._fit).frozen())
-        return Backdrop(fitted(images.on_black(picture), self._size, self._fit).frozen())
+        return Backdrop(fit(self._shown.planes, self._size, self._fit).frozen())
 
 
-def _some(shot: _Shot | None) -> _Shot:
+def _some(shot: TimedFrame | None) -> TimedFrame:
     if shot is None:
         raise MediaError("the background's file has no picture any more")
     return shot
 
 
 class _AnimationReel:
-    def __init__(self, path: Path) -> None:
+    """An animation's pictures at the background's size, on black."""
+
+    def __init__(self, path: Path, size: Size, how: Fit) -> None:
         self._animation = Animation(path)
+        self._size, self._fit = size, how
         self._time = Fraction(0)
 
-    def read(self) -> _Shot | None:
+    def read(self) -> TimedFrame | None:
         step = self._animation.read()
         if step is None:
             return None
-        picture, lasts = step
-        shot = _Shot(picture, self._time, lasts)
-        self._time += lasts
+        picture, duration = step
+        shot = TimedFrame(fitted(images.on_black(picture), self._size, self._fit), self._time, duration)
+        self._time += duration
         return shot
 
     def rewind(self) -> None:
@@ -183,30 +171,9 @@ class _AnimationReel:
         self._animation.close()
 
 
-class _FilmReel:
-    def __init__(self, path: Path) -> None:
-        self._film = VideoReader(path)
-        self._told = False
-
-    def read(self) -> _Shot | None:
-        shot = self._film.read()
-        if shot is not None:
-            return _Shot(shot.planes, shot.time - self._film.start, shot.duration)
-        if self._film.left_out and not self._told:
-            self._told = True
-            log.warning("%s: %d damaged frames are left out", self._film.path, self._film.left_out)
-        return None
-
-    def rewind(self) -> None:
-        self._film.rewind()
-
-    def close(self) -> None:
-        self._film.close()
-
-
-def _film_reel(path: Path) -> _FilmReel:
+def _film(path: Path) -> VideoReader:
     try:
-        return _FilmReel(path)
+        return VideoReader(path)
     except MediaError:
         if path.suffix.lower() in _PICTURES:
             images.read(path)  # raises, in the words for pictures

@@ -47,9 +47,7 @@ MAX_BYTES: Final = 256 * 2**20
 SHIPPED: Final = Path(__file__).parent / "pictures"
 """The backgrounds that come with the program, 1920x1080; `packaging/art` drew them."""
 
-# Thumbnails on the disk: 8 to 20 kB each.
-_KEPT: Final = 5000
-_QUALITY: Final = 85
+_QUALITY: Final = 85  # of the thumbnails, 8 to 20 kB each
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +69,11 @@ class Entry:
 @dataclass(frozen=True, slots=True)
 class _File:
     """A file of the folder as it is now. `stamp`: its length in bytes, and when it and its inode changed, ns (new
-    rights change the latter alone). `lost`: why a link leads to no file, or empty."""
+    rights change the latter alone)."""
 
     name: str
     path: Path
     stamp: tuple[int, int, int]
-    lost: str
 
     def entry(self, kind: Kind | None = None, broken: str = "") -> Entry:
         """`kind`: as its suffix says where None."""
@@ -144,22 +141,18 @@ class Gallery:
         """A JPEG file of 320x180, filled; of a film what it shows after a second. Raises BackgroundError where there is
         no such background or it cannot be read."""
         file = self._find(name)
-        image = self._kept(file)
+        with self._decoding:
+            entry, image = self._judged(file), self._kept(file)
+            if image is None and (entry is None or not entry.broken):
+                entry, image = self._judge(file)
         if image is None:
-            with self._decoding:
-                image = self._kept(file)  # while this thread waited another may have made it
-                if image is None:
-                    entry = self._judged(file)
-                    if entry is None or not entry.broken:
-                        entry, image = self._judge(file)
-                    if image is None:
-                        raise BackgroundError(entry.broken)
+            raise BackgroundError(entry.broken if entry is not None else "")
         return image
 
     def add(self, name: str, data: Path) -> Entry:
         """Takes in a copy of the file `data` under `name`, or one like it that is safe and free. Raises BackgroundError
         where it is no picture or film that can be read, is too large, or there is no room; then nothing is added."""
-        called = images.shown(Path(filenames.safe(name, "")))
+        called = filenames.safe(name, "")
         with _translated(f"{called} cannot be taken in", self.folder):
             size = data.stat().st_size
             if size > MAX_BYTES:
@@ -168,11 +161,10 @@ class Gallery:
                     fix="make it smaller first",
                 )
             with self._decoding:
-                kind, image = _taken(data, called)
-            suffixes = filenames.suffixes(data, kind)
+                kind, image = _examined(data, called)
             with self._adding:
                 self.folder.mkdir(parents=True, exist_ok=True)
-                target = self.folder / filenames.free(self.folder, filenames.safe(name, suffixes[0], suffixes))
+                target = self.folder / filenames.free(self.folder, filenames.safe(name, _USUAL[kind]))
                 with whole(target) as part:
                     shutil.copyfile(data, part)
         file = self._find(target.name)
@@ -209,19 +201,16 @@ class Gallery:
     def _listed(self, item: os.DirEntry[str]) -> _File | None:
         if item.name.startswith(".") or Path(item.name).suffix.lower() not in KINDS or not filenames.is_text(item.name):
             return None
-        lost = ""
         try:
             status = item.stat()
         except OSError as exc:
-            try:
-                status = item.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                return None  # deleted just now
-            lost = exc.strerror or str(exc)
-        if not (lost or stat.S_ISREG(status.st_mode)):
+            if isinstance(exc, PermissionError) and not item.is_symlink():
+                raise
+            return None  # deleted just now, or a link that leads nowhere
+        if not stat.S_ISREG(status.st_mode):
             return None
         stamp = status.st_size, status.st_mtime_ns, status.st_ctime_ns
-        return _File(item.name, self.folder / item.name, stamp, lost)
+        return _File(item.name, self.folder / item.name, stamp)
 
     def _judged(self, file: _File) -> Entry | None:
         """What is known of the file without decoding it."""
@@ -240,8 +229,6 @@ class Gallery:
         assert self._decoding.locked()
         called = images.shown(Path(file.name))
         try:
-            if file.lost:
-                raise BackgroundError(f"{called} is a link that leads to no file ({file.lost})", fix="remove it")
             kind, image = _examined(file.path, called)
         except BackgroundError as exc:
             return self._remember(file, file.entry(broken=str(exc))), None
@@ -258,33 +245,29 @@ class Gallery:
         return self._cache / f"{_key(file.path)}-{size}-{changed}-{kind}.jpg"
 
     def _kept(self, file: _File) -> bytes | None:
-        """The thumbnail from the disk, where there is a whole one."""
+        """The thumbnail from the disk, where there is one."""
         for kind in _BOTH:
             place = self._place(file, kind)
-            with suppress(OSError, MediaError):
-                if place.exists() and images.read(place).size == THUMBNAIL:
-                    return place.read_bytes()
+            with suppress(OSError):
+                return place.read_bytes()
         return None
 
     def _keep(self, file: _File, kind: Kind, image: bytes) -> None:
-        """Writes the thumbnail, and removes older ones of that file and the oldest of too many. Without a disk for it
-        the gallery still works."""
+        """Writes the thumbnail, and removes older ones of that file. Without a disk for it the gallery still works."""
         place = self._place(file, kind)
         try:
             self._cache.mkdir(parents=True, exist_ok=True)
             with whole(place) as part:
                 part.write_bytes(image)
-            kept = [path for path in self._cache.iterdir() if path.suffix == ".jpg" and not path.name.startswith(".")]
-            stale = [path for path in kept if path.name.startswith(f"{_key(file.path)}-") and path != place]
-            if len(kept) > _KEPT:
-                stale += sorted(kept, key=lambda path: path.stat().st_mtime_ns)[: len(kept) - _KEPT]
-            for path in stale:
-                path.unlink(missing_ok=True)
+            for path in self._cache.glob(f"{_key(file.path)}-*.jpg"):
+                if path != place:
+                    path.unlink(missing_ok=True)
         except OSError as exc:
             log.info("thumbnails cannot be kept in %s: %s", self._cache, exc.strerror or exc)
 
 
 _BOTH: Final[tuple[Kind, Kind]] = ("picture", "film")
+_USUAL: Final = {"picture": ".jpg", "film": ".mp4"}
 
 
 def _examined(path: Path, called: str) -> tuple[Kind, bytes]:
@@ -303,27 +286,6 @@ def _examined(path: Path, called: str) -> tuple[Kind, bytes]:
     image = io.BytesIO()
     Image.fromarray(picture).save(image, "JPEG", quality=_QUALITY)
     return "film" if background.moves else "picture", image.getvalue()
-
-
-def _taken(path: Path, called: str) -> tuple[Kind, bytes]:
-    """The same of a file whose own name says nothing."""
-    try:
-        return _examined(path, called)
-    except BackgroundError as exc:
-        if _is_picture(path) or KINDS.get(Path(called).suffix.lower()) == "film":
-            raise
-        raise BackgroundError(
-            f"{called} is no picture and no film that can be read",
-            fix="JPG, PNG, WebP, TIFF, GIF, BMP, AVIF and HEIC can, and films as MP4, MKV, MOV or WebM",
-        ) from exc
-
-
-def _is_picture(path: Path) -> bool:
-    """One that is broken is one, too."""
-    try:
-        return images.kind(path) is not None
-    except MediaError:
-        return True
 
 
 def _key(path: Path) -> str:

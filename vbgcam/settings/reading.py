@@ -24,7 +24,7 @@ from vbgcam.settings.schema import Settings, known_settings, toml_value
 
 # A file of 64 KiB has room for thousands of mistakes, or for one of 64 KiB.
 _MOST_PROBLEMS: Final = 50
-_LONGEST_PROBLEM: Final = 600
+_LONGEST_PROBLEM: Final = 600  # characters
 
 
 def load(path: Path | None = None, overrides: Mapping[str, str] | None = None) -> Settings:
@@ -90,14 +90,11 @@ def _checked(tree: dict[str, Any], problems: list[str], place: str, overridden: 
     try:
         settings = Settings.model_validate(tree)
     except ValidationError as exc:
-        errors = exc.errors()
-        problems += [_problem(error, place, overridden) for error in errors[:_MOST_PROBLEMS]]
-        if len(errors) > _MOST_PROBLEMS:
-            problems.append(f"{place}: and {len(errors) - _MOST_PROBLEMS} mistakes more")
+        problems += [_problem(error, place, overridden) for error in exc.errors()[:_MOST_PROBLEMS]]
     else:
         if not problems:
             return settings
-    raise ConfigError([_cut(problem) for problem in problems])
+    raise ConfigError([problem[:_LONGEST_PROBLEM] for problem in problems])
 
 
 def _problem(error: ErrorDetails, place: str, overridden: Collection[str]) -> str:
@@ -119,9 +116,3 @@ def _problem(error: ErrorDetails, place: str, overridden: Collection[str]) -> st
 
 def _no_setting(name: str) -> str:
     return f"there is no setting {name!r}{nearest(name, list(known_settings()))}"
-
-
-def _cut(problem: str) -> str:
-    """The mistake without most of what a value of thousands of characters makes of it."""
-    half = _LONGEST_PROBLEM // 2
-    return problem if len(problem) <= _LONGEST_PROBLEM else f"{problem[:half]}...{problem[-half:]}"

@@ -7,14 +7,14 @@ setting is another one than when the choice was made: then the file was edited l
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import platformdirs
+from pydantic import BaseModel
 
 from vbgcam.core.errors import ConfigError
 from vbgcam.media.atomic import whole
@@ -23,14 +23,27 @@ from vbgcam.settings.schema import Settings
 
 log = logging.getLogger(__name__)
 
-Choice = tuple[object, object]
-"""What was chosen, and the config file's value at that time."""
-
 NAME: Final = "state.json"
 # Bytes; ours has a few hundred.
 _LARGEST: Final = 1 << 16
 # Seconds between two writings: a slider that is drawn makes ten choices a second.
 _EVERY: Final = 0.5
+
+
+class Choice(BaseModel):
+    """What was chosen, and the config file's value at that time."""
+
+    to: object
+    over: object
+
+
+class _Saved(BaseModel):
+    """The file's form."""
+
+    chosen: dict[str, Choice] = {}
+    paused: bool = False
+    welcomed: bool = False
+    masks: dict[str, float] = {}
 
 
 def state_path() -> Path:
@@ -49,27 +62,22 @@ class RememberedState:
         self._written_at = -_EVERY
         self._warned = ""
         saved = _read(path)
-        self._choices = _choices(saved.get("chosen"))
-        self.paused = saved.get("paused") is True
-        self.welcomed = saved.get("welcomed") is True
-        masks = saved.get("masks")
-        self.masks: dict[str, float] = {}
-        if isinstance(masks, dict):
-            self.masks = {name: float(ms) for name, ms in masks.items() if isinstance(ms, int | float)}
+        self._choices, self.masks = saved.chosen, saved.masks
+        self.paused, self.welcomed = saved.paused, saved.welcomed
         self._saved = self._text()
 
     def choices(self, base: Settings) -> dict[str, object]:
         """The choices that still hold, by "section.key"; the others are forgotten. `base`: the config file's
         settings."""
-        for name, (chosen, over) in list(self._choices.items()):
+        for name, choice in list(self._choices.items()):
             try:
-                holds = reading.value(base, name) == over
-                reading.changed(base, {name: chosen})
+                holds = reading.value(base, name) == choice.over
+                reading.changed(base, {name: choice.to})
             except (AttributeError, ConfigError):  # a setting of another version
                 holds = False
             if not holds:
                 self.forget(name)
-        return {name: chosen for name, (chosen, _) in self._choices.items()}
+        return {name: choice.to for name, choice in self._choices.items()}
 
     def choose(self, values: Mapping[str, object], base: Settings) -> None:
         """Remembers values by "section.key", but for those that the config file has anyway."""
@@ -77,7 +85,7 @@ class RememberedState:
             if (name, chosen) == ("background.show", "none"):
                 continue
             over = reading.value(base, name)
-            self.restore(name, (chosen, over) if chosen != over else None)
+            self.restore(name, Choice(to=chosen, over=over) if chosen != over else None)
 
     def forget(self, name: str) -> None:
         """Does nothing where there is no choice."""
@@ -113,36 +121,17 @@ class RememberedState:
             self._saved, self._warned = text, ""
 
     def _text(self) -> str:
-        state = {
-            "chosen": {name: {"to": chosen, "over": over} for name, (chosen, over) in sorted(self._choices.items())},
-            "paused": self.paused,
-            "welcomed": self.welcomed,
-            "masks": self.masks,
-        }
-        return json.dumps(state, indent=2) + "\n"
+        chosen = dict(sorted(self._choices.items()))
+        saved = _Saved(chosen=chosen, paused=self.paused, welcomed=self.welcomed, masks=self.masks)
+        return saved.model_dump_json(indent=2) + "\n"
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> _Saved:
     try:
         with path.open("rb") as stream:
-            data = stream.read(_LARGEST + 1)
-        saved = json.loads(data) if len(data) <= _LARGEST else None
+            return _Saved.model_validate_json(stream.read(_LARGEST), strict=True)
     except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except (OSError, ValueError, RecursionError) as exc:
-        log.warning("%s: cannot be read, what was chosen is forgotten: %s", path, exc)
-        return {}
-    if not isinstance(saved, dict):
-        log.warning("%s: holds nothing of ours, what was chosen is forgotten", path)
-        return {}
-    return saved
-
-
-def _choices(saved: object) -> dict[str, Choice]:
-    if not isinstance(saved, dict):
-        return {}
-    return {
-        name: (entry["to"], entry["over"])
-        for name, entry in saved.items()
-        if isinstance(entry, dict) and {"to", "over"} <= entry.keys()
-    }
+        return _Saved()
+    except (OSError, ValueError) as exc:
+        log.warning("%s: cannot be read, what was chosen is forgotten: %s", path, str(exc).partition("\n")[0])
+        return _Saved()

@@ -2,8 +2,8 @@
 `vbgcam doctor`. Tracebacks of errors that nobody expected stand here and nowhere else.
 
 It is bounded whatever goes wrong: five files of a megabyte, a line of 2,000 characters, and of one message, however
-often it comes, ten lines at once and then one a minute, which says how many were left out. It holds no picture: of what
-a message is made of, only texts, numbers, paths and errors are written out, and of everything else its type's name.
+often it comes, ten lines a minute; the first of the next minute says how many were left out. It holds no picture: of
+what a message is made of, only texts, numbers, paths and errors are written out, of everything else its type's name.
 
 An entry begins with its time in UTC; the lines that belong to it begin with four spaces.
 """
@@ -17,8 +17,8 @@ import platform
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
@@ -37,8 +37,7 @@ NAME: Final = "vbgcam.log"
 _BYTES: Final = 1_000_000
 _OLDER: Final = 4
 _LONGEST: Final = 2000
-_AT_ONCE: Final = 10
-_SECONDS: Final = 60.0  # for each line more
+_A_MINUTE: Final = 10
 # Messages are texts in the program, some hundreds of them; one that was made up on the way must not fill the memory.
 _TEMPLATES: Final = 1000
 _PARTS: Final = 8  # of a tuple or the like: a size, a list of names; a row of pixels has more
@@ -85,16 +84,8 @@ class LogFile(RotatingFileHandler):
             logging.getLogger(__name__).warning("%s: the log cannot be written: %s", self.baseFilename, why)
 
     def close(self) -> None:
-        """Says what was left out, too."""
-        self.acquire()
-        try:
-            for (name, level, message), count in self._rates.left_out():
-                said = {"name": name, "levelno": level, "levelname": logging.getLevelName(level), "msg": message}
-                super().emit(logging.makeLogRecord({**said, "more": count}))
-            with contextlib.suppress(OSError):
-                super().close()
-        finally:
-            self.release()
+        with contextlib.suppress(OSError):
+            super().close()
 
     def _open(self) -> TextIOWrapper:
         Path(self.baseFilename).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -108,44 +99,24 @@ class LogFile(RotatingFileHandler):
         return stream
 
 
-@dataclass(slots=True)
-class _Bucket:
-    """`tokens`: entries that may be written at once; `at`: seconds, when that was so; `left_out`: since the last."""
-
-    tokens: float
-    at: float
-    left_out: int = 0
-
-
 class Rates:
-    """How often each message may be written. `clock`: seconds. One thread at a time."""
+    """Lets each message through ten times a minute. `clock`: seconds. One thread at a time."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._buckets: dict[Template, _Bucket] = {}
+        self._seen: dict[Template, tuple[float, int]] = {}  # when its minute began, and how often it came since
 
     def more(self, template: Template) -> int | None:
-        """None where it may not be written now, else how many of its kind were left out before it."""
+        """None where it may not be written now, else how many of its kind were left out in its last minute."""
         now = self._clock()
-        bucket = self._buckets.pop(template, None) or _Bucket(_AT_ONCE, now)
-        self._buckets[template] = bucket
-        if len(self._buckets) > _TEMPLATES:
-            del self._buckets[next(iter(self._buckets))]
-        bucket.tokens = min(_AT_ONCE, bucket.tokens + (now - bucket.at) / _SECONDS)
-        bucket.at = now
-        if bucket.tokens < 1:
-            bucket.left_out += 1
-            return None
-        bucket.tokens -= 1
-        more, bucket.left_out = bucket.left_out, 0
-        return more
-
-    def left_out(self) -> Iterator[tuple[Template, int]]:
-        """What was left out and not told yet; it is told by this."""
-        for template, bucket in self._buckets.items():
-            if bucket.left_out:
-                yield template, bucket.left_out
-                bucket.left_out = 0
+        since, count = self._seen.pop(template, (now, 0))
+        left_out = 0
+        if now - since >= 60:
+            since, count, left_out = now, 0, max(0, count - _A_MINUTE)
+        self._seen[template] = since, count + 1
+        if len(self._seen) > _TEMPLATES:
+            del self._seen[next(iter(self._seen))]
+        return left_out if count < _A_MINUTE else None
 
 
 class _Entry(logging.Formatter):
@@ -164,13 +135,8 @@ def _message(record: logging.LogRecord) -> str:
     args = record.args
     if not args:
         return str(record.msg) if isinstance(record.msg, str) and _harmless(record.msg) else _name(record.msg)
-    shown: object = _name(args)
-    if not isinstance(args, Mapping):
-        shown = tuple(map(_plain, args))
-    elif len(args) <= _PARTS:
-        shown = {key: _plain(arg) for key, arg in args.items()}
     try:
-        return str(record.msg) % shown
+        return str(record.msg) % (tuple(map(_plain, args)) if isinstance(args, tuple) else _name(args))
     except (TypeError, ValueError, LookupError):  # a number was wanted where there is a type's name now
         return str(record.msg)
 
