@@ -134,7 +134,7 @@ def test_a_run_is_told_in_the_log_and_how_it_ended(capsys: pytest.CaptureFixture
     lines = log_path().read_text().splitlines()
     assert f"info vbgcam: {__version__} run, Python" in lines[0]
     assert any("vbgcam.live.workers.capture: source: " in line for line in lines)
-    assert lines[-1].endswith("error vbgcam: none.mp4 does not exist")
+    assert lines[-1].endswith("error vbgcam: none.mp4: there is no such file; check its name")
 
 
 def test_a_log_that_cannot_be_kept_costs_one_line(

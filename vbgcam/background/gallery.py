@@ -33,8 +33,8 @@ from vbgcam.background.filenames import KINDS, Kind
 from vbgcam.background.files import open_file
 from vbgcam.core.errors import BackgroundError, MediaError
 from vbgcam.core.frames import Size
-from vbgcam.media import images
 from vbgcam.media.atomic import whole
+from vbgcam.media.paths import shown
 from vbgcam.pixels.convert import to_rgb
 
 log = logging.getLogger(__name__)
@@ -175,7 +175,7 @@ class Gallery:
         """Deletes the background's file; of a link the link. Raises BackgroundError where there is no such background
         or it may not be deleted."""
         file = self._find(name)
-        with _translated(f"{images.shown(Path(name))} cannot be removed", self.folder):
+        with _translated(f"{shown(Path(name))} cannot be removed", self.folder):
             file.path.unlink()
         with self._lock:
             self._known.pop(name, None)
@@ -196,7 +196,7 @@ class Gallery:
     def _find(self, name: str) -> _File:
         for file in self._files(name):
             return file
-        raise BackgroundError(f"there is no background {images.shown(Path(name))!r} in {self.folder}")
+        raise BackgroundError(f"there is no background {shown(Path(name))!r} in {self.folder}")
 
     def _listed(self, item: os.DirEntry[str]) -> _File | None:
         if item.name.startswith(".") or Path(item.name).suffix.lower() not in KINDS or not filenames.is_text(item.name):
@@ -227,7 +227,7 @@ class Gallery:
     def _judge(self, file: _File) -> tuple[Entry, bytes | None]:
         """Decodes the file; the thumbnail is None where it is broken."""
         assert self._decoding.locked()
-        called = images.shown(Path(file.name))
+        called = shown(Path(file.name))
         try:
             kind, image = _examined(file.path, called)
         except BackgroundError as exc:
@@ -279,7 +279,7 @@ def _examined(path: Path, called: str) -> tuple[Kind, bytes]:
         finally:
             background.close()
     except BackgroundError as exc:
-        message = exc.message.replace(images.shown(path), called).replace(str(path), called)
+        message = exc.message.replace(shown(path), called).replace(str(path), called)
         raise BackgroundError(message, fix=exc.fix) from exc
     except MemoryError as exc:
         raise BackgroundError(f"{called} needs more memory than there is to be decoded") from exc

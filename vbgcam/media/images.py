@@ -7,11 +7,10 @@ over, so this adapter turns every error of theirs into one MediaError, and their
 
 from __future__ import annotations
 
-import ctypes
+import functools
 import io
 import logging
 import os
-import shlex
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,26 +20,12 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
-from PIL import (
-    BmpImagePlugin,
-    ExifTags,
-    GifImagePlugin,
-    Image,
-    ImageCms,
-    ImageOps,
-    JpegImagePlugin,
-    MpoImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    TiffImagePlugin,
-    UnidentifiedImageError,
-    WebPImagePlugin,
-    _imaging,
-)
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from vbgcam.core.errors import MediaError
 from vbgcam.core.frames import U8, Size, read_only
 from vbgcam.media.atomic import make_folder, whole
+from vbgcam.media.paths import open_named, shown
 
 log = logging.getLogger(__name__)
 
@@ -60,21 +45,8 @@ SUFFIXES: Final = {
 }
 """What is written, by the file name's suffix."""
 
-# Their import registers them; Image.init() would import all 40 of Pillow's formats, which takes 0.15 s.
-_PLUGINS: Final = (
-    BmpImagePlugin,
-    GifImagePlugin,
-    JpegImagePlugin,
-    MpoImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
-_FORMATS: Final = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF", "HEIF")
+_FORMATS: Final = ("HEIF", "JPEG", "MPO", "PNG", "WEBP", "TIFF", "GIF", "BMP", "PPM", "AVIF")
 _ANIMATED: Final = ("GIF", "PNG", "WEBP")
-_HEIF_BRANDS: Final = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
-_AVIF_BRANDS: Final = (b"avif", b"avis")
 
 # Quality 95 leaves 47-50 dB on photographs. The pixels come from 4:2:0 planes; to thin their chroma a second time would
 # save 15-20 % of the bytes and cost 0.6-3 dB, so JPEG keeps 4:4:4. PNG level 3 takes 2.2 s for 12 megapixels where
@@ -85,7 +57,6 @@ _OPTIONS: Final[dict[str, dict[str, int | str]]] = {
     "WEBP": {"quality": 95, "method": 2},
     "TIFF": {"compression": "tiff_lzw"},
 }
-_MAX_SIDE: Final = {"JPEG": 65_500, "WEBP": 16_383}
 
 # What Pillow logs about a damaged file stands in the MediaError; without a handler it would go to stderr as well.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -110,10 +81,11 @@ def read(path: Path, *, min_size: Size | None = None) -> DecodedImage:
     (one that is broken or does not fit is ignored), 16 bits a channel are scaled to 8.
 
     `min_size`: a JPEG much larger than this may be decoded at a half, a quarter or an eighth, but with neither side
-    below it (24 megapixels for a 720p background: 0.08 s against 0.25 s). Raises MediaError."""
+    below its longer one (24 megapixels for a 720p background: 0.12 s against 0.25 s). Raises MediaError."""
     with _opened(path) as image:
         if min_size is not None and image.format in ("JPEG", "MPO"):
-            image.draft(None, astuple(Size(min_size.height, min_size.width) if _lies(image) else min_size))
+            side = max(astuple(min_size))  # EXIF may turn it
+            image.draft(None, (side, side))
         image.load()
         _turn_upright(image)
         decoded = _decoded(image)
@@ -141,7 +113,7 @@ class Animation:
     def __init__(self, path: Path) -> None:
         self._path: Final = path
         self._number = 0
-        self._stream = _stream(path)
+        self._stream = open_named(path, "picture")
         try:
             with _translated(path):
                 self._image = _identified(self._stream, shown(path))
@@ -202,60 +174,24 @@ def write(path: Path, pixels: U8, alpha: U8 | None = None) -> None:
     """Writes `pixels`, uint8, RGB (height, width, 3) or gray (height, width), in the format that the suffix names;
     `alpha`, uint8, (height, width), straight, for RGB in PNG, WebP and TIFF. The file is there whole or not at all,
     and one that was there before stays until then. No metadata is written. Raises MediaError."""
-    form = _format_of(path)
-    height, width = pixels.shape[:2]
-    if max(width, height) > _MAX_SIDE.get(form, max(width, height)):
-        raise MediaError(
-            f"{shown(path)}: {form} holds at most {_MAX_SIDE[form]} pixels a side, not {width}x{height}",
-            fix="write a .png or .tif",
-        )
+    form = SUFFIXES.get(path.suffix.lower())
+    if form is None:
+        what = f"a picture {path.suffix}" if path.suffix else "a picture without a suffix"
+        raise MediaError(f"{shown(path)}: {what} cannot be written", fix=f"use one of {', '.join(SUFFIXES)}")
     if alpha is not None:
-        if form == "JPEG":
-            raise MediaError(f"{shown(path)}: JPEG holds no transparency", fix="write a .png, .webp or .tif")
         pixels = np.dstack((pixels, alpha))
-    target = Path(os.path.realpath(path))
     try:
-        mode = _permissions(target)
         encoded = io.BytesIO()  # not the file itself: Pillow's encoders hide the reason why a write to it failed
         Image.fromarray(pixels).save(encoded, form, **_OPTIONS[form])
-        with whole(target, mode=mode) as part:
+        with whole(Path(os.path.realpath(path))) as part:
             part.write_bytes(encoded.getbuffer())
     except MemoryError as exc:
         raise MediaError(f"{shown(path)} needs more memory than there is to be written") from exc
     except FileNotFoundError as exc:
         problem = f"{shown(path)} cannot be written: there is no folder {shown(path.parent)}"
         raise MediaError(problem, fix=make_folder(Path(shown(path.parent)))) from exc
-    except OSError as exc:
-        raise MediaError(f"{shown(path)} cannot be written: {exc.strerror or exc}") from exc
-
-
-def _format_of(path: Path) -> str:
-    """Pillow's name of the format that a file of that name is written in. Raises MediaError for an unknown suffix."""
-    form = SUFFIXES.get(path.suffix.lower())
-    if form is None:
-        what = f"a picture {path.suffix}" if path.suffix else "a picture without a suffix"
-        raise MediaError(f"{shown(path)}: {what} cannot be written", fix=f"use one of {', '.join(SUFFIXES)}")
-    return form
-
-
-def shown(path: Path) -> str:
-    """The path for a message of one line: a name with line breaks or bytes that are no text is quoted."""
-    text = str(path)
-    return text if text.isprintable() else ascii(text)
-
-
-def _silence_libtiff() -> None:
-    """libtiff writes each flaw of a file to the process's stderr, unless a program sets its handler; Pillow sets none.
-    Pillow's extension leads to the libtiff that it was linked with, where that is a shared library."""
-    try:
-        handler = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler
-    except (OSError, AttributeError):
-        return
-    handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
-    handler(None)
-
-
-_silence_libtiff()
+    except (OSError, ValueError) as exc:  # ValueError: Pillow's, where the format cannot hold the picture
+        raise MediaError(f"{shown(path)} cannot be written: {getattr(exc, 'strerror', None) or exc}") from exc
 
 
 class _NotAnImageError(MediaError):
@@ -265,24 +201,8 @@ class _NotAnImageError(MediaError):
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """The image with its header read and its size found bearable. What Pillow raises inside the block is translated."""
-    with _stream(path) as stream, _translated(path), _identified(stream, shown(path)) as image:
+    with open_named(path, "picture") as stream, _translated(path), _identified(stream, shown(path)) as image:
         yield image
-
-
-def _stream(path: Path) -> io.BufferedReader:
-    name = shown(path)
-    try:
-        if path.is_dir():
-            raise MediaError(f"{name} is a folder, not a picture")
-        if not path.is_file() and path.exists():  # to open a pipe would wait for its writer
-            raise MediaError(f"{name} is a device or a pipe, not a picture")
-        return path.open("rb")
-    except FileNotFoundError as exc:
-        raise MediaError(f"{name}: there is no such file", fix="check its name") from exc
-    except PermissionError as exc:
-        raise MediaError(f"{name} may not be read", fix=f"chmod u+r {shlex.quote(name)}") from exc
-    except OSError as exc:
-        raise MediaError(f"{name} cannot be read: {exc.strerror or exc}") from exc
 
 
 @contextmanager
@@ -305,16 +225,12 @@ def _translated(path: Path) -> Iterator[None]:
 
 
 def _identified(stream: io.BufferedReader, name: str) -> Image.Image:
-    head = stream.read(64)
-    stream.seek(0)
-    if not head:
-        raise MediaError(f"{name} is empty (0 bytes)", fix="copy it again from where it was")
-    _register_late(head, name)
+    formats = _formats()
+    if "HEIF" not in formats and stream.peek(12)[4:10] == b"ftyphe":
+        raise MediaError(f"{name} is a HEIC picture", fix="pip install 'vbgcam[heic]' to read those")
     try:
-        image = Image.open(stream, formats=[form for form in _FORMATS if form in Image.OPEN])
+        image = Image.open(stream, formats=formats)
     except UnidentifiedImageError as exc:
-        if _brands(head).intersection(_AVIF_BRANDS):
-            raise MediaError(f"{name} is an AVIF that this Pillow cannot read", fix="pip install -U pillow") from exc
         raise _NotAnImageError(
             f"{name} is no picture that can be read", fix="JPG, PNG, WebP, TIFF, GIF, BMP, AVIF and HEIC can"
         ) from exc
@@ -332,33 +248,18 @@ def _too_large(name: str, size: str = "", most: int = MAX_PIXELS) -> MediaError:
     return MediaError(f"{name}{size} is too large: {limit}", fix="make it smaller first")
 
 
-def _brands(head: bytes) -> set[bytes]:
-    """Major and compatible brands of an ISO base media file (ISO/IEC 14496-12, 4.3), of which HEIC and AVIF are."""
-    if head[4:8] != b"ftyp":
-        return set()
-    end = min(int.from_bytes(head[:4], "big"), len(head))
-    return {head[8:12], *(head[at : at + 4] for at in range(16, end, 4))}
-
-
-def _register_late(head: bytes, name: str) -> None:
-    """HEIC and AVIF are opened by plugins that few pictures need: 0.1 s of imports."""
-    brands = _brands(head)
-    if brands.intersection(_AVIF_BRANDS):
-        with suppress(ImportError):  # Pillow has it since 11.3
-            from PIL import AvifImagePlugin  # noqa: F401  # its import registers it
-    elif brands.intersection(_HEIF_BRANDS):
-        try:
-            import pillow_heif
-        except ImportError as exc:
-            raise MediaError(f"{name} is a HEIC picture", fix="pip install 'vbgcam[heic]' to read those") from exc
+@functools.cache
+def _formats() -> list[str]:
+    """Those of _FORMATS that can be read here. Pillow loads its decoders at the first call, 0.05 s."""
+    Image.init()
+    wanted: tuple[str, ...] = _FORMATS
+    try:
+        import pillow_heif
+    except ImportError:
+        wanted = wanted[1:]
+    else:
         pillow_heif.register_heif_opener()
-
-
-def _lies(image: Image.Image) -> bool:
-    """Whether EXIF says that rows are to become columns; not where it is broken."""
-    with suppress(Exception):
-        return image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-    return False
+    return [form for form in wanted if form in Image.OPEN]
 
 
 def _turn_upright(image: Image.Image) -> None:
@@ -382,7 +283,7 @@ def _duration(duration: object) -> Fraction:
 def _decoded(image: Image.Image) -> DecodedImage:
     profile = image.info.get("icc_profile")
     alpha = None
-    if image.mode.startswith("I") or image.mode == "F":
+    if image.mode.startswith("I"):
         image = Image.fromarray(_eight_bits(np.asarray(image)))
     elif image.has_transparency_data:
         full = image.convert("RGBA")
@@ -395,13 +296,8 @@ def _decoded(image: Image.Image) -> DecodedImage:
 
 
 def _eight_bits(deep: np.ndarray) -> U8:
-    """Gray of 16 or 32 bits or floats, (height, width), as uint8. Pillow's own conversion clips at 255."""
-    if deep.dtype.kind == "f":
-        deep = np.nan_to_num(deep, nan=0.0, posinf=0.0, neginf=0.0)
-        peak = float(deep.max())
-        white = next((white for white in (1.0, 255.0, 65535.0) if peak <= white), peak)
-        return np.asarray(np.clip(deep * (255 / white) + 0.5, 0, 255), np.uint8)
-    white = 65535 if deep.dtype.itemsize == 2 or int(deep.max()) <= 65535 else 2**31 - 1
+    """Gray of 16 or 32 bits, (height, width), as uint8. Pillow's own conversion clips at 255."""
+    white = 65535 if int(deep.max()) <= 65535 else 2**31 - 1
     return np.asarray((np.maximum(deep, 0).astype(np.uint64) * 255 + white // 2) // white, np.uint8)
 
 
@@ -438,14 +334,3 @@ def _through(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Ima
     converted = ImageCms.applyTransform(image, transform)
     assert converted is not None  # None is for a conversion in place
     return converted
-
-
-def _permissions(target: Path) -> int | None:
-    """The permission bits of a file that will be replaced; None where there is none. OSError where it may not be."""
-    if not target.exists():
-        return None
-    if not target.is_file():
-        raise OSError("a folder or a device has that name")
-    if not os.access(target, os.W_OK):
-        raise OSError("the file that is there is write-protected")
-    return target.stat().st_mode & 0o777

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -28,12 +27,13 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Disposition, Stream
+from av.stream import Disposition
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
 from av.video.stream import VideoStream
 
 from vbgcam.core.errors import MediaError
 from vbgcam.core.frames import Planes, Size
+from vbgcam.media.paths import open_named
 from vbgcam.pixels.colorimetry import BT470, BT601, BT601_COEFFICIENTS, BT709, WEIGHTS, to_bt601
 from vbgcam.pixels.convert import fit, from_av, resize
 from vbgcam.pixels.orientation import UPRIGHT, Orientation
@@ -73,7 +73,7 @@ class VideoReader:
     `start`: the first frame's time. `clock_offset`: what the file's clock shows at time 0, seconds; 0 but for broadcast
     streams, whose clock starts anywhere. `max_gap`: see `next_tick`. `duration`: seconds, None where the file does not
     say. `count`: frames in all as far as the file tells (exact in MP4, else from duration and rate), or None. `audio`:
-    whether it has sound. `left_out`: frames that were damaged or missing, of those read so far.
+    whether it has sound. `left_out`: frames that were damaged, of those read so far.
     """
 
     def __init__(self, path: Path, *, threads: int = 2) -> None:
@@ -83,11 +83,12 @@ class VideoReader:
         self._threads = threads
         self._scaler = VideoReformatter()
         self._container: InputContainer | None = None
-        self._packets: Iterator[Packet[Stream]] = iter(())
+        self._packets: Iterator[Packet[VideoStream]] = iter(())
         self._first: TimedFrame | None = None
         self._ready: list[av.VideoFrame] = []
         self._orientation: tuple[int, Orientation] | None = None
-        _check(path)
+        with open_named(path, "film") as file:
+            self._is_mp4 = file.read(8)[4:] == b"ftyp"
         try:
             self._open()
         except BaseException:
@@ -135,7 +136,7 @@ class VideoReader:
                 f"file:{self.path}", options={"protocol_whitelist": "file", **limits}, metadata_errors="replace"
             )
         except av.FFmpegError as exc:
-            raise MediaError(_unreadable(self.path, exc)) from exc
+            raise MediaError(self._unreadable(exc)) from exc
         self._container = container
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
@@ -155,11 +156,10 @@ class VideoReader:
         self._offset = round((container.start_time or 0) * _US / self.time_base) if floats else 0
         self.clock_offset = self._offset * self.time_base
         self.max_gap = BROADCAST_MAX_GAP if floats else MAX_GAP
-        whole = Fraction(container.duration) * _US if container.duration else None
-        own = stream.duration * self.time_base if stream.duration else whole
+        own = Fraction(container.duration) * _US if container.duration else None
+        own = stream.duration * self.time_base if stream.duration else own
         self.duration = float(own) if own else None
         self.count = stream.frames or (round(own * self.rate) if own else None)
-        self._whole = whole
         self._square = _square(stream)
         self.size = Size(1, 1)
         self._start_reading()
@@ -167,6 +167,14 @@ class VideoReader:
         if first is None:
             raise MediaError(f"{self.path}: not one frame of it can be read", fix="copy it again from where it came")
         self.start = first.time
+
+    def _unreadable(self, exc: av.FFmpegError) -> str:
+        if self._is_mp4:
+            problem = "it breaks off before its index, the recording or the copy was not finished"
+            return f"{self.path} is a broken MP4: {problem}"
+        if isinstance(exc, av.error.InvalidDataError):
+            return f"{self.path} is not a film that FFmpeg understands"
+        return f"{self.path} cannot be read: {exc.strerror}"
 
     def _sought(self) -> bool:
         """Whether seeking led to the first frame; with a sparse index it may lead behind it."""
@@ -185,10 +193,9 @@ class VideoReader:
         assert self._container is not None
         self.left_out = 0
         self._last: int | None = None
-        self._end = Fraction(0)
         self._ready = []
         self._over = False
-        self._packets = self._container.demux()  # all streams: the sound's times tell whether the file breaks off
+        self._packets = self._container.demux(self._stream)
 
     def _decode(self) -> TimedFrame | None:
         """The next good frame."""
@@ -227,11 +234,6 @@ class VideoReader:
             packet = None
         if packet is None:
             self._over = True
-            self._count_missing()
-            return
-        if packet.dts is not None and packet.time_base:
-            self._end = max(self._end, (packet.dts + (packet.duration or 0)) * packet.time_base)
-        if packet.stream.index != self._stream.index:
             return
         if not packet.size and packet.dts is not None:  # "as before", in AVI; to the decoder it would mean the end
             return
@@ -254,15 +256,6 @@ class VideoReader:
                 found = UPRIGHT if matrix is None else Orientation.of(np.frombuffer(cast(bytes, matrix), np.int32))
             self._orientation = frame.rotation, found
         return self._orientation[1]
-
-    def _count_missing(self) -> None:
-        """A video that ends more than a second before its file says so was cut off; sound that goes on is no such case,
-        nor is a file that ends a little early because its length was rounded."""
-        if self._container is not None and self._whole is not None:
-            start = Fraction(self._container.start_time or 0) * _US
-            missing = self._whole - (self._end - start)
-            if missing > 1:
-                self.left_out += round(missing * self.rate)
 
     def _planes(self, frame: av.VideoFrame) -> Planes:
         """The frame as I420, BT.601, limited range, upright."""
@@ -329,34 +322,6 @@ def next_tick(last: int | None, pts: int | None, step: int, clock: Fraction, max
     if pts is None or (last - pts) * clock >= 1 or (pts - last) * clock > max_gap:
         return last + step
     return max(pts, last + 1)
-
-
-def _check(path: Path) -> None:
-    """What FFmpeg would say less well."""
-    try:
-        if path.is_dir():
-            raise MediaError(f"{path} is a folder, not a film")
-        if path.exists() and not path.is_file():
-            raise MediaError(f"{path} is a device or a pipe, not a film")
-        if path.is_file() and not path.stat().st_size:
-            raise MediaError(f"{path} is empty (0 bytes)")
-    except OSError as exc:
-        raise MediaError(f"{path} cannot be read: {exc.strerror}") from exc
-
-
-def _unreadable(path: Path, exc: av.FFmpegError) -> str:
-    if isinstance(exc, FileNotFoundError):
-        return f"{path} does not exist"
-    if isinstance(exc, PermissionError):
-        return f"{path}: no permission to read it"
-    with suppress(OSError), path.open("rb") as file:
-        if file.read(8)[4:] == b"ftyp":
-            return f"{path} is a broken MP4: it breaks off before its index, the recording or the copy was not finished"
-    if isinstance(exc, EOFError):
-        return f"{path} breaks off before its first picture"
-    if isinstance(exc, av.error.InvalidDataError):
-        return f"{path} is not a film that FFmpeg understands"
-    return f"{path} cannot be read: {exc.strerror}"
 
 
 def _check_pixels(path: Path, width: int, height: int) -> None:

@@ -24,7 +24,7 @@ from vbgcam.core.frames import U8, Mask, RawFrame, Size
 from vbgcam.core.options import RenderOptions
 from vbgcam.mask import Masker
 from vbgcam.media import images
-from vbgcam.media.images import shown
+from vbgcam.media.paths import shown
 from vbgcam.offline.backdrops import Backdrops, OpenBackground
 from vbgcam.pixels.convert import from_rgb, to_rgb
 from vbgcam.render.composer import Composer
