@@ -41,14 +41,6 @@ def test_what_breaks_off_leaves_the_old_file_and_nothing_else(tmp_path: Path, er
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_a_private_file_is_never_readable_by_others(tmp_path: Path) -> None:
-    target = tmp_path / "a.txt"
-    with whole(target, mode=0o600) as part:
-        assert stat.S_IMODE(part.stat().st_mode) == 0o600
-        part.write_text("secret")
-    assert stat.S_IMODE(target.stat().st_mode) == 0o600
-
-
 def test_the_umask_is_obeyed_and_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """To ask for it is to set it for all threads: two that asked at once left it 0 for good."""
     before = os.umask(0o027)
@@ -60,11 +52,6 @@ def test_the_umask_is_obeyed_and_left_alone(tmp_path: Path, monkeypatch: pytest.
     finally:
         assert os.umask(before) == 0o027
     assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o640
-
-
-def test_a_missing_folder_is_an_os_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), whole(tmp_path / "none" / "a.txt"):
-        pass
 
 
 def left_over(folder: Path, name: str = "a.txt") -> Path:

@@ -90,12 +90,9 @@ def test_the_example_is_what_the_checkout_holds(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out == (Path(__file__).resolve().parents[1] / "config.example.toml").read_text()
 
 
-def test_the_settings_in_force_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_settings_in_force_and_their_place_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "show", "--set", "background.show=blur:0.7"]) == 0
     assert 'show = "blur:0.7"' in capsys.readouterr().out
-
-
-def test_the_config_file_has_one_place(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["config", "path"]) == 0
     assert capsys.readouterr().out.strip().endswith("config.toml")
 
@@ -135,18 +132,6 @@ def test_a_run_is_told_in_the_log_and_how_it_ended(capsys: pytest.CaptureFixture
     assert f"info vbgcam: {__version__} run, Python" in lines[0]
     assert any("vbgcam.live.workers.capture: source: " in line for line in lines)
     assert lines[-1].endswith("error vbgcam: none.mp4: there is no such file; check its name")
-
-
-def test_a_log_that_cannot_be_kept_costs_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    run = ["run", "--source", "demo", "--duration", "0.3", "--sink", "null", "--background", "none"]
-    assert main(run) == 0
-    lines = capsys.readouterr().err.splitlines()
-    assert len([line for line in lines if "the log cannot be written: Not a directory" in line]) == 1
-    assert len([line for line in lines if "warning" in line or "error" in line]) == 1
 
 
 def test_what_breaks_a_thread_is_one_line_and_its_traceback_is_in_the_log(

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vbgcam.core.errors import ConfigError
 from vbgcam.settings import reading
 from vbgcam.settings.layered import LayeredSettings
 from vbgcam.settings.schema import Settings
@@ -183,13 +182,6 @@ def test_who_chooses_what_the_file_says_has_chosen_nothing(home: Home) -> None:
     state.save(at_once=True)
     home.write('[background]\nshow = "#666666"\n')
     assert home.start()[0].settings.background.show == "#666666"
-
-
-def test_a_wrong_choice_is_refused(home: Home) -> None:
-    layers, _ = home.start()
-    for name, value in (("mask.preset", "finest"), ("mask.prset", "fine"), ("output.mirror", "yes"), ("x", 1)):
-        with pytest.raises(ConfigError):
-            reading.changed(layers.settings, {name: value})
 
 
 def test_the_state_is_the_users_alone_and_written_when_it_changed(home: Home) -> None:

@@ -106,10 +106,8 @@ def test_ten_mistakes_are_ten_lines_each_with_file_key_value_and_fix(tmp_path: P
             {"model.size": "0"},
             "command line: model.size: 0 is neither auto nor a whole number of pixels from 32 to 4096",
         ),
-        ({"model.size": "5000"}, "model.size: 5000 is neither"),
         ({"model.size": "true"}, "model.size: True is neither"),
         ({"model.size": "288.5"}, "model.size: 288.5 is neither"),
-        ({"model.size": "atuo"}, "model.size: 'atuo' is neither"),
     ],
 )
 def test_mistakes_on_the_command_line_name_it(overrides: dict[str, str], part: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,14 +89,6 @@ def test_a_film_gets_a_result_and_masks(video: Path, network: str, tmp_path: Pat
     assert np.abs(pictures[3][24, 60].astype(int) - BLUE).max() <= 12
 
 
-def test_the_plain_picture_needs_no_network(photo: Path, tmp_path: Path) -> None:
-    """There are no weights in this home and no network to fetch them from."""
-    result = tmp_path / "out.png"
-    assert main(["image", str(photo), "-o", str(result), "--background", "none"]) == 0
-    with Image.open(result) as made:
-        assert np.abs(np.array(made.getpixel((80, 30))) - (200, 120, 40)).max() <= 4
-
-
 BAD: dict[str, Callable[[Path], object]] = {
     "empty.mp4": lambda path: path.write_bytes(b""),
     "poem.mp4": lambda path: path.write_text("a poem"),
@@ -124,26 +115,6 @@ def test_bad_input_is_one_line_and_1_and_leaves_the_old_result_alone(
     assert str(source) in lines[0]
     assert target.read_text() == "old"
     assert list(target.parent.iterdir()) == [target]
-
-
-class Harm:
-    """Unpickled, it would write a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, tuple[str, str]]:
-        return open, (str(self.path), "w")
-
-
-def test_a_checkpoint_with_code_in_it_is_refused_and_runs_nothing(
-    photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    harmed, checkpoint = tmp_path / "harmed", tmp_path / "own.pth"
-    checkpoint.write_bytes(pickle.dumps({"model": Harm(harmed)}))
-    assert main(["models", "add", str(checkpoint)]) == 1
-    assert len(said(capsys)) == 1
-    assert not harmed.exists()
 
 
 def test_the_demo_makes_a_film_and_a_picture_and_says_how_to_go_on(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import shutil
-import subprocess
 from fractions import Fraction
 from pathlib import Path
 
@@ -66,7 +64,6 @@ def test_a_film_gives_every_frame_with_its_time_and_says_what_it_is(tmp_path: Pa
     path = film(tmp_path / "a.mp4", numbered(10), rate=25)
     with VideoReader(path) as opened:
         assert (opened.size, float(opened.rate), opened.count, opened.audio) == (SIZE, 25.0, 10, False)
-        assert opened.duration == pytest.approx(0.4)
         shots = list(opened)
         assert [shot.time for shot in shots] == [Fraction(number, 25) for number in range(10)]
         assert {shot.duration for shot in shots} == {Fraction(1, 25)}
@@ -98,11 +95,6 @@ def test_a_picture_that_lies_is_put_upright(tmp_path: Path, rotation: int, mirro
     rgb = picture_of(path)
     assert rgb.shape[:2] == ((64, 48) if rotation % 180 else (48, 64))
     assert quarters(rgb) == expected
-    ffmpeg = shutil.which("ffmpeg")
-    if ffmpeg is not None:  # and another player agrees
-        command = [ffmpeg, "-v", "error", "-i", str(path), "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
-        raw = subprocess.run(command, check=True, capture_output=True).stdout
-        assert quarters(np.frombuffer(raw, np.uint8).reshape(rgb.shape)) == expected
 
 
 @pytest.mark.parametrize("size", [Size(63, 47), Size(1, 1), Size(3, 200), Size(64, 47)])
@@ -111,14 +103,6 @@ def test_odd_sizes_stay_as_they_are(tmp_path: Path, size: Size) -> None:
     with VideoReader(path) as opened:
         assert opened.size == size
         assert [int(shot.planes.y[-1, -1]) for shot in opened] == pytest.approx([30, 90, 150], abs=3)
-
-
-def test_an_odd_picture_is_turned_whole(tmp_path: Path) -> None:
-    pictures = [corners(Size(63, 47))] * 2
-    path = film(tmp_path / "a.mov", pictures, codec="png", pixels="rgb24", rotation=90)
-    rgb = picture_of(path)
-    assert rgb.shape == (63, 47, 3)
-    assert quarters(rgb) == ["green", "black", "red", "blue"]
 
 
 @pytest.mark.parametrize(("aspect", "width"), [(Fraction(4, 3), 86), (Fraction(8, 9), 56), (Fraction(1000), 64)])
@@ -234,15 +218,6 @@ def test_a_film_that_breaks_off_gives_what_there_is(tmp_path: Path, name: str) -
     with VideoReader(path) as opened:
         good = len(list(opened))
         assert 20 < good < 110
-
-
-def test_whole_films_count_nothing_as_left_out(tmp_path: Path) -> None:
-    for name, sound in (("a.mp4", "aac"), ("b.mkv", "libopus"), ("c.ts", "mp2"), ("d.mp4", "")):
-        path = film(tmp_path / name, rooms(70), sound=sound)
-        with VideoReader(path) as opened:
-            assert len(list(opened)) == 70, name
-            assert opened.left_out == 0, name
-            assert opened.audio == bool(sound)
 
 
 def test_a_film_that_changes_its_size_is_fitted_to_its_first_frame(tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-import os
 import random
 import re
 import shutil
@@ -23,6 +21,7 @@ import pytest
 from PIL import Image
 
 from tests.support.clips import film, rooms
+from tests.support.disks import small_disk
 from tests.support.networks import left_half
 from tests.support.server import Server, serving
 from vbgcam.cli.main import main
@@ -62,21 +61,6 @@ class Work:
         return [path for path in paths if PART.fullmatch(path.name) or path.suffix == ".part"]
 
 
-def picture_work(folder: Path, _server: Server) -> Work:
-    source, out = folder / "in.png", folder / "pictures"
-    Image.effect_noise((600, 450), 90).convert("RGB").save(source)
-    outputs = ["-o", str(out / "out.png"), "--mask-out", str(out / "mask.png"), "--cutout", str(out / "cutout.png")]
-
-    def whole(files: dict[str, Path]) -> None:
-        for path in files.values():
-            with Image.open(path) as image:
-                image.load()
-                assert image.size == (600, 450)
-
-    chain = ["--model", "chroma", "--background", "#204060"]
-    return Work(["image", str(source), *outputs, *chain], out, whole, kills=8)
-
-
 def film_work(folder: Path, _server: Server) -> Work:
     source, out = film(folder / "in.mp4", rooms(20, Size(320, 180)), sound="aac"), folder / "films"
     out.mkdir()
@@ -113,23 +97,6 @@ def add_work(folder: Path, _server: Server) -> Work:
             assert not name.endswith(".onnx") or path.with_suffix(".toml").name in files  # never without its card
 
     return Work(["models", "add", str(source)], folder / "home" / "vbgcam" / "models", whole, kills=5)
-
-
-def stats_work(folder: Path, _server: Server) -> Work:
-    out = folder / "stats"
-    out.mkdir()
-    chain = ["--source", "demo", "--sink", f"file:{out / 'out.mp4'}", "--background", "none", "--duration", "0.5"]
-    size = ["--set", "camera.size=320x180"]
-
-    def whole(files: dict[str, Path]) -> None:
-        for path in files.values():
-            if path.suffix == ".json":
-                assert json.loads(path.read_text())["frames"]["sent"] > 0
-            else:
-                with av.open(str(path)) as container:
-                    assert sum(1 for _ in container.decode(video=0)) > 0
-
-    return Work(["run", *chain, *size, "--stats", str(out / "stats.json")], out, whole, kills=3)
 
 
 def settings_work(folder: Path, _server: Server) -> Work:
@@ -192,18 +159,16 @@ def killed(work: Work, chance: random.Random) -> tuple[int, int]:
 
 
 WORKS: dict[str, Callable[[Path, Server], Work]] = {
-    "image": picture_work,
     "video": film_work,
     "models fetch": fetch_work,
     "models add": add_work,
-    "run": stats_work,
     "settings": settings_work,
 }
 
 
 @pytest.mark.parametrize("name", WORKS)
 def test_killed_at_random_moments_no_file_is_ever_damaged_and_the_next_run_works(tmp_path: Path, name: str) -> None:
-    """Fifty in all."""
+    """Forty in all; pictures and figures are written as settings are."""
     with serving() as server:
         work = WORKS[name](tmp_path, server)
         runs, left = killed(work, random.Random(f"{SEED} {name}"))
@@ -212,24 +177,15 @@ def test_killed_at_random_moments_no_file_is_ever_damaged_and_the_next_run_works
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 300 KB."""
+def disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount, unmount = shutil.which("mount"), shutil.which("umount")
-    if sys.platform != "linux" or os.geteuid() or mount is None or unmount is None:
-        pytest.skip("only root can mount a small disk")
-    done = subprocess.run([mount, "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)], check=False)
-    if done.returncode:
-        pytest.skip("this machine lets nobody mount a disk")
-    try:
+    with small_disk(folder, "300k"):
         yield folder
-    finally:
-        subprocess.run([unmount, "-l", str(folder)], check=True)
 
 
 def test_a_full_disk_is_one_line_and_leaves_what_was_there(
-    small_disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photo, clip = tmp_path / "in.png", film(tmp_path / "in.mp4", rooms(40, Size(640, 360)), sound="aac")
     rng = np.random.default_rng(3)
@@ -237,31 +193,31 @@ def test_a_full_disk_is_one_line_and_leaves_what_was_there(
     network = left_half(tmp_path / "left.onnx", 512)
     before = {}
     for name in ("old.png", "old.mp4", "old.mkv", "stats.json", "plate.png"):
-        (small_disk / name).write_text(f"old {name}")
+        (disk / name).write_text(f"old {name}")
         before[name] = f"old {name}".encode()
-    filler = small_disk / "filler"
+    filler = disk / "filler"
     chain = ["--model", "chroma", "--background", "#204060"]
     demo = ["--source", "demo", "--set", "camera.size=320x180"]
     nothing = [*demo, "--background", "none", "--duration", "0.3"]
-    monkeypatch.setenv("XDG_DATA_HOME", str(small_disk))
-    (small_disk / "vbgcam/backgrounds").mkdir(parents=True)  # else `run` would draw some, when it has the time
-    monkeypatch.setenv("XDG_STATE_HOME", str(small_disk))
+    monkeypatch.setenv("XDG_DATA_HOME", str(disk))
+    (disk / "vbgcam/backgrounds").mkdir(parents=True)  # else `run` would draw some, when it has the time
+    monkeypatch.setenv("XDG_STATE_HOME", str(disk))
     for arguments, room in (
-        (["image", str(photo), "-o", str(small_disk / "old.png"), *chain], 100_000),
-        (["image", str(photo), "-o", str(small_disk / "new.jpg"), *chain], 0),
-        (["video", str(clip), "-o", str(small_disk / "old.mp4"), *chain], 20_000),
-        (["video", str(clip), "--mask-out", str(small_disk / "old.mkv"), *chain], 0),
+        (["image", str(photo), "-o", str(disk / "old.png"), *chain], 100_000),
+        (["image", str(photo), "-o", str(disk / "new.jpg"), *chain], 0),
+        (["video", str(clip), "-o", str(disk / "old.mp4"), *chain], 20_000),
+        (["video", str(clip), "--mask-out", str(disk / "old.mkv"), *chain], 0),
         (["models", "add", str(network)], 150_000),
-        (["run", "--sink", "null", *nothing, "--stats", str(small_disk / "stats.json")], 0),
-        (["run", "--sink", f"file:{small_disk / 'old.mp4'}", *nothing], 0),
-        (["plate", "--source", f"file:{still(tmp_path)}", "--delay", "0", "-o", str(small_disk / "plate.png")], 0),
+        (["run", "--sink", "null", *nothing, "--stats", str(disk / "stats.json")], 0),
+        (["run", "--sink", f"file:{disk / 'old.mp4'}", *nothing], 0),
+        (["plate", "--source", f"file:{still(tmp_path)}", "--delay", "0", "-o", str(disk / "plate.png")], 0),
     ):
         fill(filler, room)
         assert main(arguments) == 1, arguments
         lines = [line for line in capsys.readouterr().err.splitlines() if re.search(r"disk|space|written|copied", line)]
         assert 1 <= len(lines) <= 2, lines  # the log's own may be the second
         filler.unlink()
-        there = {path.name: path.read_bytes() for path in small_disk.rglob("*") if path.is_file()}
+        there = {path.name: path.read_bytes() for path in disk.rglob("*") if path.is_file()}
         there = {name: data for name, data in there.items() if not name.startswith("vbgcam.log")}
         assert there == before, arguments
 

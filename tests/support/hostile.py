@@ -15,6 +15,7 @@ import sys
 import traceback
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -195,41 +196,26 @@ def picture_cases(folder: Path) -> tuple[Read, Case]:
         image.save(path, **options, **extra)
         seeds.append(path)
 
+    frames = [noise.rotate(turn).convert("RGBA") for turn in range(0, 360, 90)]
+    for name in ("moving.gif", "moving.png", "moving.webp"):
+        path = folder / name
+        frames[0].save(path, save_all=True, append_images=frames[1:], duration=[50, 100, 150, 200], loop=0)
+        seeds.append(path)
+
+    def play(path: Path) -> None:
+        with closing(open_file(path, Size(64, 48), exact=True)) as film:
+            for tick in range(FRAMES):
+                film.at(tick / 10)
+
     def read(path: Path) -> None:
         problem = None
-        for look in (images.read, images.kind, lambda file: open_file(file, Size(64, 48)).close()):
+        for look in (images.read, images.kind, play):
             try:
                 look(path)
             except VbgcamError as exc:
                 problem = exc
         if problem is not None:
             raise problem
-
-    return read, file_cases(seeds)
-
-
-def animation_cases(folder: Path) -> tuple[Read, Case]:
-    import numpy as np
-    from PIL import Image
-
-    from vbgcam.background.files import open_file
-    from vbgcam.core.frames import Size
-
-    rng = np.random.default_rng(2)
-    frames = [Image.fromarray(rng.integers(0, 256, (40, 56, 4), np.uint8)) for _ in range(4)]
-    seeds = []
-    for name in ("a.gif", "a.png", "a.webp"):
-        path = folder / name
-        frames[0].save(path, save_all=True, append_images=frames[1:], duration=[50, 100, 150, 200], loop=0)
-        seeds.append(path)
-
-    def read(path: Path) -> None:
-        film = open_file(path, Size(64, 48), exact=True)
-        try:
-            for tick in range(FRAMES):
-                film.at(tick / 10)
-        finally:
-            film.close()
 
     return read, file_cases(seeds)
 
@@ -263,12 +249,9 @@ def film_cases(folder: Path) -> tuple[Read, Case]:
                 if number >= FRAMES:
                     break
             opened.rewind()
-        background = open_file(path, Size(64, 48), exact=True)
-        try:
+        with closing(open_file(path, Size(64, 48), exact=True)) as background:
             for tick in range(0, FRAMES, 4):
                 background.at(tick / 10)
-        finally:
-            background.close()
         number = 0
 
         def stop() -> bool:
@@ -380,7 +363,6 @@ KINDS: Final = {
     "config": config_cases,
     "card": card_cases,
     "picture": picture_cases,
-    "animation": animation_cases,
     "film": film_cases,
     "checkpoint": checkpoint_cases,
     "onnx": onnx_cases,

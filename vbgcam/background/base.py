@@ -1,8 +1,4 @@
-"""What stands behind the person: image, GIF, video, colour, and the card that covers when there is nothing else.
-
-Nothing in this room ever sees a camera's frame (an import contract in the tests holds that), so that a Backdrop can
-always be shown.
-"""
+"""What a background is to those that show it."""
 
 from __future__ import annotations
 

@@ -21,10 +21,6 @@ _GLYPH: Final = (0x6F, 0x7F, 0x90)
 _TEXT: Final = (0xB8, 0xC2, 0xCC)
 _WORDS: Final = "One moment"
 
-# Below this many pixels on the short side words are not to be read, below the second not even the glyph.
-_SMALLEST_WITH_WORDS: Final = 160
-_SMALLEST_WITH_GLYPH: Final = 24
-
 _SMOOTH: Final = 4  # the glyph is drawn so many times larger and scaled down: Pillow's shapes have hard edges
 
 
@@ -59,15 +55,11 @@ def card(size: Size) -> Still:
     """Calm and dark: a camera and two words."""
     image = Image.new("RGB", (size.width, size.height), _CARD)
     short = min(size.width, size.height)
-    worded = short >= _SMALLEST_WITH_WORDS
-    if short >= _SMALLEST_WITH_GLYPH:
-        glyph = _camera(short // 5)
-        top = round(size.height / 2 - glyph.height * (0.95 if worded else 0.5))
-        image.paste(_GLYPH, ((size.width - glyph.width) // 2, top), glyph)
-        if worded:
-            font = ImageFont.load_default(short / 16)
-            at = size.width / 2, top + glyph.height * 1.75
-            ImageDraw.Draw(image).text(at, _WORDS, _TEXT, font, anchor="mm")
+    glyph = _camera(max(1, short // 5))
+    top = round(size.height / 2 - glyph.height * 0.95)
+    image.paste(_GLYPH, ((size.width - glyph.width) // 2, top), glyph)
+    at = size.width / 2, top + glyph.height * 1.75
+    ImageDraw.Draw(image).text(at, _WORDS, _TEXT, ImageFont.load_default(max(1, short / 16)), anchor="mm")
     return Still(from_rgb(np.asarray(image)))
 
 
@@ -79,10 +71,8 @@ def fitted(rgb: U8, size: Size, how: Fit) -> Planes:
     if how == "stretch":
         smaller = min(width, size.width), min(height, size.height)
     else:
-        scale = max(ratios) if how == "cover" else min(ratios)
+        scale = min(1.0, max(ratios) if how == "cover" else min(ratios))
         smaller = max(1, round(width * scale)), max(1, round(height * scale))
-        if scale >= 1:
-            smaller = width, height
     if smaller != (width, height):
         rgb = np.asarray(cv2.resize(rgb, smaller, interpolation=cv2.INTER_AREA), np.uint8)
     return fit(from_rgb(rgb), size, how)

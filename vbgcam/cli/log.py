@@ -7,8 +7,8 @@ import logging
 import sys
 import threading
 from collections.abc import Iterator
+from typing import TextIO
 
-from vbgcam.cli.terminal import TERMINAL
 from vbgcam.core.text import printable
 
 log = logging.getLogger("vbgcam")
@@ -22,10 +22,17 @@ class _Lines(logging.Formatter):
         return f"vbgcam: {level}{printable(record.getMessage())}"
 
 
+class _Terminal(logging.StreamHandler[TextIO]):
+    """Writes to what stderr is at that time: while a bar is shown, Rich's, which writes above it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
 def set_up_log(verbose: bool) -> None:
     """What a person sees; what stays on disk is `log_kept`'s."""
-    handler = logging.StreamHandler()
-    handler.name = TERMINAL
+    handler = _Terminal()
     handler.setFormatter(_Lines())
     level = logging.DEBUG if verbose else logging.INFO
     handler.setLevel(level)

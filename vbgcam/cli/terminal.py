@@ -10,14 +10,11 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, TextIO
+from typing import TextIO
 
 from vbgcam.core.text import printable
 
 log = logging.getLogger(__name__)
-
-TERMINAL: Final = "terminal"
-"""The name of the log's handler that writes to stderr."""
 
 Show = Callable[[float, "float | None", str], None]
 """Called with what is done, what there is in all (None: nobody knows) and a short text such as "212 frames/s"."""
@@ -44,15 +41,7 @@ def progress(what: str) -> Iterator[Show]:
     columns = (title, BarColumn(), TaskProgressColumn(), note)
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
         task = bar.add_task(printable(what), total=None, note="")
-        handlers = (handler for handler in logging.getLogger("vbgcam").handlers if handler.name == TERMINAL)
-        before = [(handler, handler.stream) for handler in handlers if isinstance(handler, logging.StreamHandler)]
-        for handler, _ in before:
-            handler.setStream(sys.stderr)  # which Rich has replaced by one that writes above the bar
-        try:
-            yield lambda done, total, note: bar.update(task, completed=done, total=total, note=printable(note))
-        finally:
-            for handler, stream in before:
-                handler.setStream(stream)
+        yield lambda done, total, note: bar.update(task, completed=done, total=total, note=printable(note))
 
 
 def _lines(title: str) -> Show:

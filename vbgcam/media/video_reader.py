@@ -71,9 +71,9 @@ class VideoReader:
 
     `size`: upright, square pixels. `rate`: frames a second, on average. `time_base`: the unit of its times, seconds.
     `start`: the first frame's time. `clock_offset`: what the file's clock shows at time 0, seconds; 0 but for broadcast
-    streams, whose clock starts anywhere. `max_gap`: see `next_tick`. `duration`: seconds, None where the file does not
-    say. `count`: frames in all as far as the file tells (exact in MP4, else from duration and rate), or None. `audio`:
-    whether it has sound. `left_out`: frames that were damaged, of those read so far.
+    streams, whose clock starts anywhere. `max_gap`: see `next_tick`. `count`: frames in all as far as the file tells
+    (exact in MP4, else from duration and rate), or None. `audio`: whether it has sound. `left_out`: frames that were
+    damaged, of those read so far.
     """
 
     def __init__(self, path: Path, *, threads: int = 2) -> None:
@@ -83,9 +83,8 @@ class VideoReader:
         self._threads = threads
         self._scaler = VideoReformatter()
         self._container: InputContainer | None = None
-        self._packets: Iterator[Packet[VideoStream]] = iter(())
+        self._frames: Iterator[av.VideoFrame] = iter(())
         self._first: TimedFrame | None = None
-        self._ready: list[av.VideoFrame] = []
         self._orientation: tuple[int, Orientation] | None = None
         with open_named(path, "film") as file:
             self._is_mp4 = file.read(8)[4:] == b"ftyp"
@@ -115,7 +114,7 @@ class VideoReader:
 
     def close(self) -> None:
         """May be called again; `read` then returns None."""
-        self._packets, self._first, self._ready = iter(()), None, []
+        self._frames, self._first = iter(()), None
         if self._container is not None:
             self._container.close()
             self._container = None
@@ -156,10 +155,8 @@ class VideoReader:
         self._offset = round((container.start_time or 0) * _US / self.time_base) if floats else 0
         self.clock_offset = self._offset * self.time_base
         self.max_gap = BROADCAST_MAX_GAP if floats else MAX_GAP
-        own = Fraction(container.duration) * _US if container.duration else None
-        own = stream.duration * self.time_base if stream.duration else own
-        self.duration = float(own) if own else None
-        self.count = stream.frames or (round(own * self.rate) if own else None)
+        seconds = stream.duration * self.time_base if stream.duration else Fraction(container.duration or 0) * _US
+        self.count = stream.frames or round(seconds * self.rate) or None
         self._square = _square(stream)
         self.size = Size(1, 1)
         self._start_reading()
@@ -193,18 +190,11 @@ class VideoReader:
         assert self._container is not None
         self.left_out = 0
         self._last: int | None = None
-        self._ready = []
-        self._over = False
-        self._packets = self._container.demux(self._stream)
+        self._frames = self._decoded(self._container.demux(self._stream))
 
     def _decode(self) -> TimedFrame | None:
         """The next good frame."""
-        while True:
-            while not self._ready:
-                if self._over:
-                    return None
-                self._feed()
-            frame = self._ready.pop(0)
+        for frame in self._frames:
             if frame.is_corrupt:
                 self.left_out += 1
                 continue
@@ -224,24 +214,24 @@ class VideoReader:
             self._last = tick
             duration = frame.duration or self._step
             return TimedFrame(planes.frozen(), tick * self.time_base, duration * self.time_base)
+        return None
 
-    def _feed(self) -> None:
-        """Gives the decoder one packet."""
-        try:
-            packet = next(self._packets, None)
-        except (av.FFmpegError, IndexError) as exc:  # PyAV's index, at the end, where a stream came in halfway
-            log.debug("%s cannot be read on: %s", self.path, exc)
-            packet = None
-        if packet is None:
-            self._over = True
-            return
-        if not packet.size and packet.dts is not None:  # "as before", in AVI; to the decoder it would mean the end
-            return
-        try:
-            self._ready = self._stream.decode(packet)
-        except av.FFmpegError as exc:
-            log.debug("%s: damaged at %s: %s", self.path, packet.pts, exc)
-            self.left_out += 1
+    def _decoded(self, packets: Iterator[Packet[VideoStream]]) -> Iterator[av.VideoFrame]:
+        while True:
+            try:
+                packet = next(packets, None)
+            except (av.FFmpegError, IndexError) as exc:  # PyAV's index, at the end, where a stream came in halfway
+                log.debug("%s cannot be read on: %s", self.path, exc)
+                return
+            if packet is None:
+                return
+            if not packet.size and packet.dts is not None:  # "as before", in AVI; to the decoder it would mean the end
+                continue
+            try:
+                yield from self._stream.decode(packet)
+            except av.FFmpegError as exc:
+                log.debug("%s: damaged at %s: %s", self.path, packet.pts, exc)
+                self.left_out += 1
 
     def _display(self, frame: av.VideoFrame) -> Orientation:
         """How the picture is to be turned. PyAV's side data and its frame hold each other until the garbage collector

@@ -173,8 +173,6 @@ def _write(path: Path, pixels: U8, alpha: U8 | None = None) -> None:
 def _names(sources: Sequence[Path], target: Path | None, mask_out: Path | None, cutout: Path | None) -> list[_Names]:
     """What is written for each picture, no name twice. All that cannot be meant so is said at once."""
     problems: list[str] = []
-    if target is None and mask_out is None and cutout is None:
-        problems.append("nothing to make; give -o OUT, --mask-out FILE or --cutout FILE")
     several = len(sources) > 1
     folders = {}
     for option, path, suffixes in (
@@ -220,18 +218,13 @@ def _names(sources: Sequence[Path], target: Path | None, mask_out: Path | None, 
 
 def _is_folder(option: str, path: Path, suffixes: tuple[str, ...], several: bool, problems: list[str]) -> bool:
     """Whether the path names a folder, one that is there or one that will be made."""
-    if path.is_dir():
-        return True
-    if path.exists():
-        if several:
-            problems.append(f"{option} {shown(path)}: several pictures need a folder, and this is a file")
-    elif not path.suffix or (several and path.suffix.lower() not in images.SUFFIXES):
-        return True
-    elif several:
-        problems.append(f"{option} {shown(path)}: several pictures need a folder, not the name of one file")
-    if not several and path.suffix.lower() not in suffixes:
+    named_so = not path.suffix or (several and path.suffix.lower() not in images.SUFFIXES)
+    folder = path.is_dir() or (named_so and not path.exists())
+    if several and not folder:
+        problems.append(f"{option} {shown(path)}: several pictures need a folder, not one file")
+    elif not folder and path.suffix.lower() not in suffixes:
         problems.append(f"{option} {shown(path)}: the file's name ends in {', '.join(suffixes)}")
-    return False
+    return folder
 
 
 def _spelled(path: Path) -> str:

@@ -31,9 +31,6 @@ log = logging.getLogger(__name__)
 _IN_MP4: Final = frozenset({"aac", "mp3", "mp3float", "ac3", "eac3", "alac", "flac", "opus", "dca"})
 """FFmpeg's names of the decoders of what common players read in an MP4. (An MP4 cannot tell MP2 from MP3.)"""
 
-_HEADED: Final = frozenset({"opus", "flac", "alac", "vorbis"})
-"""Those that no container takes without the codec's header, which a damaged file may have lost."""
-
 _AAC_RATES: Final = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
 _AAC_LAYOUTS: Final = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 _BITS_PER_CHANNEL: Final = 80_000
@@ -63,22 +60,16 @@ class Sound:
         self._packets = self._container.demux(*(self._container.streams[index] for index in self._tracks))
         self._next = self._read() if self._tracks else None
 
-    def until(self, time: Fraction) -> None:
-        """Writes what sounds up to `time`, seconds of the new video. Raises OutputError."""
-        while self._next is not None:
-            packet = self._next
-            if packet.dts is not None and packet.dts * packet.time_base - self._offset > time:
+    def until(self, time: Fraction | None) -> None:
+        """Writes what sounds up to `time`, seconds of the new video, or all that is left. Raises OutputError."""
+        while (packet := self._next) is not None:
+            if time is not None and packet.dts is not None and packet.dts * packet.time_base - self._offset > time:
                 return
             self._writer.write(self._tracks[packet.stream.index].take(packet))
             self._next = self._read()
-
-    def rest(self) -> None:
-        """Writes all that is left. Raises OutputError."""
-        while self._next is not None:
-            self._writer.write(self._tracks[self._next.stream.index].take(self._next))
-            self._next = self._read()
         for track in self._tracks.values():
-            self._writer.write(track.rest())
+            if time is None and isinstance(track, _EncodedTrack):
+                self._writer.write(track.rest())
 
     def close(self) -> None:
         """Closes the source's sound, not the new video."""
@@ -87,16 +78,13 @@ class Sound:
 
     def _read(self) -> Packet[Stream] | None:
         """The next packet that holds something."""
-        while True:
-            try:
-                packet = next(self._packets, None)
-            except av.FFmpegError as exc:
-                log.warning("%s: its sound breaks off: %s", self._path, exc.strerror)
-                return None
-            except IndexError:  # PyAV's, at the end, where a stream came in halfway
-                return None
-            if packet is None or packet.size:
-                return packet
+        try:
+            return next((packet for packet in self._packets if packet.size), None)
+        except av.FFmpegError as exc:
+            log.warning("%s: its sound breaks off: %s", self._path, exc.strerror)
+        except IndexError:  # PyAV's, at the end, where a stream came in halfway
+            pass
+        return None
 
     def _track(self, stream: AudioStream) -> _CopiedTrack | _EncodedTrack | None:
         codec = cast("AudioCodecContext | None", stream.codec_context)
@@ -104,9 +92,8 @@ class Sound:
             log.warning("%s: a sound track in an unknown format is left out", self._path)
             return None
         mp4 = self._writer.container.format.name == "mp4"
-        headless = codec.name in _HEADED and not codec.extradata
         try:
-            if not headless and (not mp4 or codec.name in _IN_MP4):
+            if not mp4 or codec.name in _IN_MP4:
                 out = self._writer.container.add_stream_from_template(stream)
                 return _CopiedTrack(out, _ticks(self._offset, stream), self._leap)
         except ValueError as exc:  # what PyAV says where the format has no place for the codec
@@ -141,9 +128,6 @@ class _CopiedTrack:
         packet.pts = packet.dts = self._last  # sound is stored in the order of playing
         packet.stream = self._stream
         yield packet
-
-    def rest(self) -> Iterator[Packet[Stream]]:
-        return iter(())
 
 
 class _EncodedTrack:

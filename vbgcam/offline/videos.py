@@ -162,7 +162,7 @@ class _VideoOutput:
 
     def finish(self) -> None:
         if self._sound is not None:
-            self._sound.rest()
+            self._sound.until(None)
         self._output.finish()
 
     def keep(self) -> None:
@@ -202,8 +202,6 @@ class _MaskOutput:
 def _check(source: Path, target: Path | None, mask_out: Path | None) -> None:
     """What is wrong with the names alone, all at once."""
     problems = []
-    if target is None and mask_out is None:
-        problems.append("nothing to make: say -o OUT.mp4 for the film, --mask-out MASKS.mkv for the masks, or both")
     if target is not None and target.suffix.lower() not in (".mp4", ".mkv"):
         problems.append(f"-o {target}: a film ends in .mp4 or .mkv")
     if mask_out is not None and mask_out.suffix.lower() != ".mkv":

@@ -76,7 +76,7 @@ class LayeredSettings:
             base = reading.load(self._given)
             for name in reading.differing(self._base, base):
                 self._chosen.pop(name, None)
-                self._state.forget(name)
+                self._state.restore(name, None)
             self._base, self.problems = base, ()
             return self._with_choices(base)
         except ConfigError as exc:

@@ -76,7 +76,7 @@ class RememberedState:
             except (AttributeError, ConfigError):  # a setting of another version
                 holds = False
             if not holds:
-                self.forget(name)
+                self.restore(name, None)
         return {name: choice.to for name, choice in self._choices.items()}
 
     def choose(self, values: Mapping[str, object], base: Settings) -> None:
@@ -87,17 +87,13 @@ class RememberedState:
             over = reading.value(base, name)
             self.restore(name, Choice(to=chosen, over=over) if chosen != over else None)
 
-    def forget(self, name: str) -> None:
-        """Does nothing where there is no choice."""
-        self._choices.pop(name, None)
-
     def choice(self, name: str) -> Choice | None:
         """The one that is remembered, for `restore`."""
         return self._choices.get(name)
 
     def restore(self, name: str, choice: Choice | None) -> None:
         """As `choice` returned it; None forgets it."""
-        self.forget(name)
+        self._choices.pop(name, None)
         if choice is not None:
             self._choices[name] = choice
 
