@@ -29,14 +29,14 @@ NOBODY = 65534
 HOLDER = """
 import sys
 from pathlib import Path
-from vbgcam.control.instance import Place
-place = Place(Path(sys.argv[1]))
-place.hold()
+from vbgcam.control.instance import Instance
+instance = Instance(Path(sys.argv[1]))
+instance.hold()
 if int(sys.argv[2]):
-    place.announce(int(sys.argv[2]))
+    instance.announce(int(sys.argv[2]))
 print("ready", flush=True)
 sys.stdin.read()
-place.release()
+instance.release()
 """
 
 needs_root = pytest.mark.skipif(
@@ -91,10 +91,10 @@ def test_the_place_is_the_users_runtime_folder(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_running_program_is_found(folder: Path) -> None:
-    with Instance(folder) as place:
-        place.announce(40123)
+    with Instance(folder) as instance:
+        instance.announce(40123)
         found = Instance(folder).find()
-        assert (found.port, found.token, found.pid) == (40123, place.token, os.getpid())
+        assert (found.port, found.token, found.pid) == (40123, instance.token, os.getpid())
         assert len(found.token) >= 43
 
 
@@ -102,8 +102,8 @@ def test_the_running_program_is_found(folder: Path) -> None:
 def test_the_token_is_its_owners_alone(folder: Path) -> None:
     before = os.umask(0)
     try:
-        with Instance(folder) as place:
-            place.announce(40123)
+        with Instance(folder) as instance:
+            instance.announce(40123)
             assert mode(folder) == mode(folder.parent) == 0o700
             assert {path.name: mode(path) for path in folder.iterdir()} == {"control.json": 0o600, "vbgcam.lock": 0o600}
     finally:
@@ -122,28 +122,28 @@ def test_a_second_start_names_the_first(folder: Path) -> None:
 
 def test_of_many_that_start_at_once_one_runs(folder: Path) -> None:
     folder.parent.mkdir(parents=True)
-    places = [Instance(folder) for _ in range(8)]
+    instances = [Instance(folder) for _ in range(8)]
     ends: list[str] = []
-    gate = threading.Barrier(len(places))
+    gate = threading.Barrier(len(instances))
 
-    def start(place: Instance) -> None:
+    def start(instance: Instance) -> None:
         gate.wait(10)
         try:
-            place.hold()
+            instance.hold()
             ends.append("")
         except ControlError as exc:
             ends.append(exc.message)
 
-    threads = [threading.Thread(target=start, args=(place,)) for place in places]
+    threads = [threading.Thread(target=start, args=(instance,)) for instance in instances]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(20)
     ends.sort()
     assert [end.startswith("vbgcam runs already") for end in ends] == [False] + [True] * 7
-    assert len(ends) == len(places)
-    for place in places:
-        place.release()
+    assert len(ends) == len(instances)
+    for instance in instances:
+        instance.release()
 
 
 def test_who_asks_does_not_keep_it_from_starting(folder: Path) -> None:
@@ -164,8 +164,8 @@ def test_who_asks_does_not_keep_it_from_starting(folder: Path) -> None:
         thread.start()
     try:
         for _ in range(20):
-            with Instance(folder) as place:
-                place.announce(40123)
+            with Instance(folder) as instance:
+                instance.announce(40123)
     finally:
         stop.set()
         for thread in threads:
@@ -180,8 +180,8 @@ def test_where_nothing_ever_ran_nothing_runs(folder: Path) -> None:
 
 
 def test_what_has_ended_is_not_running(folder: Path) -> None:
-    with Instance(folder) as place:
-        place.announce(40123)
+    with Instance(folder) as instance:
+        instance.announce(40123)
     with pytest.raises(ControlError, match=r"^vbgcam is not running; `vbgcam run` starts it$"):
         Instance(folder).find()
 
@@ -197,21 +197,21 @@ def test_what_was_killed_is_not_running_whatever_its_files_say(folder: Path) -> 
 def test_after_a_kill_it_starts_again_with_the_same_port_and_token(folder: Path) -> None:
     killed(folder, 40123)
     token = written(folder)["token"]
-    with Instance(folder) as place:
-        assert (place.port, place.token) == (40123, token)
-        place.announce(40123)
+    with Instance(folder) as instance:
+        assert (instance.port, instance.token) == (40123, token)
+        instance.announce(40123)
         assert Instance(folder).find().token == token
 
 
 def test_what_is_held_but_not_announced_is_starting(folder: Path) -> None:
-    with Instance(folder) as place:
+    with Instance(folder) as instance:
         with pytest.raises(ControlError, match=r"^vbgcam is starting; ask again in a moment$"):
             Instance(folder).find()
         (folder / "control.json").unlink()
         with pytest.raises(ControlError, match=r"^vbgcam is starting"):
             Instance(folder).find()
-        place.announce(40123)
-        place.retire()
+        instance.announce(40123)
+        instance.retire()
         with pytest.raises(ControlError, match=r"^vbgcam is ending"):
             Instance(folder).find()
 
@@ -227,48 +227,48 @@ def test_what_an_earlier_run_wrote_is_not_believed_while_the_next_one_starts(fol
 
 
 def test_the_token_lasts_as_long_as_the_port(folder: Path) -> None:
-    with Instance(folder) as place:
-        place.announce(40123)
-        first = place.token
-    with Instance(folder) as place:
-        place.announce(40123)
-        assert place.token == first
-        place.announce(40124)
-        assert place.token != first
-        assert Instance(folder).find().token == place.token
+    with Instance(folder) as instance:
+        instance.announce(40123)
+        first = instance.token
+    with Instance(folder) as instance:
+        instance.announce(40123)
+        assert instance.token == first
+        instance.announce(40124)
+        assert instance.token != first
+        assert Instance(folder).find().token == instance.token
 
 
 @posix
 @pytest.mark.parametrize("bits", [0o640, 0o604, 0o660])
 def test_a_token_that_others_could_read_is_not_taken_over(folder: Path, bits: int) -> None:
-    with Instance(folder) as place:
-        place.announce(40123)
-        first = place.token
+    with Instance(folder) as instance:
+        instance.announce(40123)
+        first = instance.token
     (folder / "control.json").chmod(bits)
-    with Instance(folder) as place:
-        assert place.token != first
+    with Instance(folder) as instance:
+        assert instance.token != first
         assert mode(folder / "control.json") == 0o600
 
 
 @needs_root
 def test_a_token_that_another_user_chose_is_not_taken_over(folder: Path) -> None:
-    with Instance(folder) as place:
-        first = place.token
+    with Instance(folder) as instance:
+        first = instance.token
     os.chown(folder / "control.json", NOBODY, -1)
-    with Instance(folder) as place:
-        assert place.token != first
+    with Instance(folder) as instance:
+        assert instance.token != first
 
 
 @posix
 def test_a_link_in_place_of_the_control_file_is_not_followed(folder: Path, tmp_path: Path) -> None:
-    with Instance(folder) as place:
-        first = place.token
+    with Instance(folder) as instance:
+        first = instance.token
     elsewhere = tmp_path / "elsewhere.json"
     (folder / "control.json").rename(elsewhere)
     (folder / "control.json").symlink_to(elsewhere)
     before = elsewhere.read_bytes()
-    with Instance(folder) as place:
-        assert place.token != first
+    with Instance(folder) as instance:
+        assert instance.token != first
     assert elsewhere.read_bytes() == before
     assert not (folder / "control.json").is_symlink()
 
@@ -350,17 +350,17 @@ def test_no_control_file_trips_anybody_up(tmp_path: Path, content: bytes) -> Non
     (folder / "control.json").write_bytes(content)
     with pytest.raises(ControlError, match=r"^vbgcam is not running"):
         Instance(folder).find()
-    with Instance(folder) as place:
-        assert place.token.isascii()
-        assert len(place.token) >= 32
-        assert 0 <= place.port < 65536
+    with Instance(folder) as instance:
+        assert instance.token.isascii()
+        assert len(instance.token) >= 32
+        assert 0 <= instance.port < 65536
 
 
 def test_what_clears_old_files_away_finds_none(folder: Path) -> None:
-    with Instance(folder) as place:
+    with Instance(folder) as instance:
         for path in folder.iterdir():
             os.utime(path, (0, 0))
-        place.touch()
+        instance.touch()
         assert all(path.stat().st_mtime > 1e9 for path in folder.iterdir())
 
 
@@ -372,7 +372,7 @@ def test_a_stranger_at_the_port_of_one_that_was_killed_is_not_told_the_token(fol
         assert select.select([stranger], [], [], 0)[0] == []
 
 
-@pytest.mark.skipif(not auth.told(), reason="this system does not tell who listens")
+@pytest.mark.skipif(not auth.knows_owners(), reason="this system does not tell who listens")
 @needs_root
 def test_another_user_at_the_port_is_not_told_the_token(folder: Path) -> None:
     """As it is when the program runs and its port is somebody else's."""
@@ -415,5 +415,5 @@ def test_a_terminated_holder_leaves_no_lock(folder: Path) -> None:
     with holder(folder, 40123) as process:
         process.send_signal(signal.SIGTERM)
         process.wait(20)
-    with Instance(folder) as place:
-        assert place.port == 40123
+    with Instance(folder) as instance:
+        assert instance.port == 40123

@@ -29,8 +29,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.desks import Controlled, FakeDesk, controlled, picture, until
-from vbgcam.control import Shot, auth, connection, messages
+from tests.support.control_fakes import Controlled, FakeControl, controlled, picture, until
+from vbgcam.control import PreviewImage, auth, connection, messages
 from vbgcam.control import server as module
 from vbgcam.control.instance import Instance
 from vbgcam.control.server import Server
@@ -89,7 +89,7 @@ def ask(
     an empty one takes it away."""
     all_headers = {"Host": f"127.0.0.1:{it.server.port}"}
     if token:
-        all_headers["Authorization"] = f"Bearer {it.place.token}"
+        all_headers["Authorization"] = f"Bearer {it.instance.token}"
     if body is not None:
         all_headers["Content-Length"] = str(len(body))
     all_headers |= headers or {}
@@ -132,7 +132,7 @@ def rest(client: socket.socket) -> bytes:
 
 def head(it: Controlled, first: str = "GET /api/status HTTP/1.1", *more: str) -> bytes:
     """A request that would be answered, and `more` headers."""
-    lines = [first, f"Host: 127.0.0.1:{it.server.port}", f"Authorization: Bearer {it.place.token}", *more]
+    lines = [first, f"Host: 127.0.0.1:{it.server.port}", f"Authorization: Bearer {it.instance.token}", *more]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
@@ -155,7 +155,7 @@ def test_who_did_not_mean_this_port_is_refused_everywhere(
     for method in ("GET", "POST", "OPTIONS"):
         answer = ask(it, method, target, headers=headers)
         assert (answer.status, answer.body) == (403, b"")
-    assert it.desk.called == {"listen": 1}
+    assert it.api.called == {"listen": 1}
 
 
 def test_a_request_that_says_its_host_twice_is_refused(it: Controlled) -> None:
@@ -188,11 +188,11 @@ def test_a_wrong_token_is_refused(it: Controlled, given_: str) -> None:
     ]:
         answer = ask(it, method, target, headers={"Authorization": given_}, token=False)
         assert (answer.status, answer.body) == (401, b"")
-    assert it.desk.called == {"listen": 1}
+    assert it.api.called == {"listen": 1}
 
 
 def test_the_right_token_in_the_wrong_place_is_refused(it: Controlled) -> None:
-    token = it.place.token
+    token = it.instance.token
     assert ask(it, "GET", f"/api/status?token={token}", token=False).status == 401
     assert ask(it, "GET", "/api/status", headers={"Cookie": f"token={token}"}, token=False).status == 401
     twice = head(it, "GET /api/status HTTP/1.1", f"Authorization: Bearer {token}", "Connection: close")
@@ -235,7 +235,7 @@ def test_another_user_is_refused_even_with_the_token(it: Controlled) -> None:
         assert lines
         assert set(lines) == {"HTTP/1.1 403 Forbidden b''"}
     assert raw(it, head(it, "GET / HTTP/1.1", "Connection: close")).startswith(b"HTTP/1.1 200")
-    assert "status" not in it.desk.called
+    assert "status" not in it.api.called
 
 
 SILENT = """
@@ -265,7 +265,7 @@ def test_another_user_cannot_take_all_the_connections(it: Controlled) -> None:
 def test_where_the_system_does_not_tell_who_connects_the_rest_of_the_guard_holds(
     it: Controlled, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auth, "told", lambda: False)
+    monkeypatch.setattr(auth, "knows_owners", lambda: False)
     assert ask(it, "GET", "/api/status").status == 200
     assert ask(it, "GET", "/api/status", token=False).status == 401
 
@@ -275,7 +275,7 @@ def test_a_code_is_exchanged_for_the_token_once(it: Controlled) -> None:
     start, _, code = url.partition("#")
     assert start == f"http://127.0.0.1:{it.server.port}/"
     body = json.dumps({"code": code}).encode()
-    assert ask(it, "POST", "/api/enter", body, token=False).json() == {"token": it.place.token}
+    assert ask(it, "POST", "/api/enter", body, token=False).json() == {"token": it.instance.token}
     again = ask(it, "POST", "/api/enter", body, token=False)
     assert (again.status, again.body) == (401, b"")
 
@@ -316,7 +316,7 @@ def test_what_is_no_json_object_is_refused(it: Controlled, body: bytes) -> None:
     answer = do(it, body)
     assert answer.status == 400
     assert answer.json() == {"error": "not a JSON object that makes sense here", "problems": []}
-    assert it.desk.done == []
+    assert it.api.done == []
 
 
 JSON = st.recursive(
@@ -352,10 +352,10 @@ def test_what_is_a_json_object_arrives(it: Controlled) -> None:
         "do": "set",
         "settings": {"background.show": "/tmp/é \U0001f600.jpg", "mask.edges": [1, -2.5e3, None, True]},
     }
-    it.desk.carry_out = lambda command: "yes"
+    it.api.carry_out = lambda command: "yes"
     answer = do(it, json.dumps(told).encode())
     assert answer.json() == {"said": "yes", "revision": 2}
-    assert it.desk.done == [told]
+    assert it.api.done == [told]
 
 
 @pytest.mark.parametrize("length", ["exact", "chunked"])
@@ -368,7 +368,7 @@ def test_a_command_that_is_too_large_is_refused(it: Controlled, length: str) -> 
         chunks = f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
         sent = head(it, "POST /api/do HTTP/1.1", "Transfer-Encoding: chunked", "Connection: close") + chunks
         assert raw(it, sent).startswith(b"HTTP/1.1 413 ")
-    assert it.desk.done == []
+    assert it.api.done == []
 
 
 def test_a_packed_command_is_not_unpacked(it: Controlled) -> None:
@@ -431,7 +431,7 @@ def quiet(it: Controlled, caplog: pytest.LogCaptureFixture) -> None:
         assert record.levelno == logging.DEBUG
         text = caplog.handler.format(record)
         assert SPY not in text
-        assert it.place.token not in text
+        assert it.instance.token not in text
         assert "Traceback" not in text
 
 
@@ -535,20 +535,20 @@ def test_every_answer_keeps_other_pages_out(it: Controlled) -> None:
 def test_a_status_is_told_as_the_desk_tells_it(it: Controlled) -> None:
     told = ask(it, "GET", "/api/status")
     assert told.headers["Content-Type"] == "application/json"
-    assert told.json() == it.desk.status()
+    assert told.json() == it.api.status()
 
 
 def test_a_figure_that_is_none_becomes_null(it: Controlled) -> None:
-    it.desk.told |= {"fps": float("nan"), "live": {"fps": float("inf"), "all": [1.0, float("-inf")]}}
+    it.api.values |= {"fps": float("nan"), "live": {"fps": float("inf"), "all": [1.0, float("-inf")]}}
     told = ask(it, "GET", "/api/status").json()
     assert (told["fps"], told["live"]) == (None, {"fps": None, "all": [1.0, None]})
 
 
 def test_a_refused_command_says_why_on_one_line(it: Controlled) -> None:
-    it.desk.errors["do"] = ControlError("the camera\nis away", fix="plug it in")
+    it.api.errors["do"] = ControlError("the camera\nis away", fix="plug it in")
     answer = do(it, b'{"do": "pause"}')
     assert (answer.status, answer.json()) == (400, {"error": "the camera / is away; plug it in", "problems": []})
-    del it.desk.errors["do"]
+    del it.api.errors["do"]
     answer = do(it, b'{"do": "set", "settings": {"a.b": 1, "c.d": 2}}')
     assert answer.status == 400
     assert answer.json() == {"error": "a.b: unknown / c.d: unknown", "problems": ["a.b: unknown", "c.d: unknown"]}
@@ -558,7 +558,7 @@ def test_a_refused_command_says_why_on_one_line(it: Controlled) -> None:
 def test_an_error_that_nobody_expected_is_logged_once_and_not_told(
     it: Controlled, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    it.desk.errors["choices"] = error
+    it.api.errors["choices"] = error
     answer = ask(it, "GET", "/api/choices")
     assert (answer.status, answer.json()) == (500, {"error": "internal error", "problems": []})
     records = [record for record in caplog.records if record.levelno >= logging.WARNING]
@@ -570,21 +570,21 @@ def test_an_error_that_nobody_expected_is_logged_once_and_not_told(
 def test_what_json_does_not_know_is_an_error_of_the_programs_own(
     it: Controlled, caplog: pytest.LogCaptureFixture
 ) -> None:
-    it.desk.told["source"] = Path("/dev/video0")
+    it.api.values["source"] = Path("/dev/video0")
     assert ask(it, "GET", "/api/status").status == 500
     assert "is not JSON serializable" in caplog.text
 
 
 def test_a_command_that_takes_long_keeps_nobody_else_waiting(it: Controlled) -> None:
-    it.desk.gates["do"] = gate = threading.Event()
+    it.api.gates["do"] = gate = threading.Event()
     answers: list[Answer] = []
     threads = [threading.Thread(target=lambda: answers.append(do(it, b'{"do": "pause"}'))) for _ in range(12)]
     for thread in threads:
         thread.start()
-    until(lambda: it.desk.called.get("do") == 4)
+    until(lambda: it.api.called.get("do") == 4)
     for _ in range(3):
         assert ask(it, "GET", "/api/status").status == 200
-    assert it.desk.called["do"] == 4
+    assert it.api.called["do"] == 4
     gate.set()
     for thread in threads:
         thread.join(20)
@@ -599,10 +599,10 @@ def waiting(it: Controlled, query: str) -> tuple[threading.Thread, list[Answer]]
 
 
 def test_who_waits_for_a_change_is_woken_by_it(it: Controlled) -> None:
-    asked = it.desk.called.get("revision", 0)
+    asked = it.api.called.get("revision", 0)
     thread, answers = waiting(it, "after=1")
-    until(lambda: it.desk.called.get("revision", 0) > asked)
-    it.desk.change(state="covered")
+    until(lambda: it.api.called.get("revision", 0) > asked)
+    it.api.change(state="covered")
     thread.join(20)
     assert (answers[0].json()["revision"], answers[0].json()["state"]) == (2, "covered")
 
@@ -625,12 +625,12 @@ def test_a_change_that_is_none_wakes_nobody_for_good(it: Controlled) -> None:
     thread.join(20)
     assert answers[0].json()["revision"] == 1
     thread, answers = waiting(it, "after=1")
-    until(lambda: it.desk.called["revision"] >= 2)
-    for wake in list(it.desk.listeners.values()):
+    until(lambda: it.api.called["revision"] >= 2)
+    for wake in list(it.api.listeners.values()):
         wake()
-    until(lambda: it.desk.called["revision"] >= 3)
+    until(lambda: it.api.called["revision"] >= 3)
     assert thread.is_alive()
-    it.desk.change()
+    it.api.change()
     thread.join(20)
     assert answers[0].json()["revision"] == 2
 
@@ -666,7 +666,7 @@ def test_a_client_whose_command_does_not_come_is_told_so(it: Controlled, monkeyp
     monkeypatch.setattr(messages, "_SENDING", 0.1)
     got = raw(it, head(it, "POST /api/do HTTP/1.1", "Content-Length: 10", "Connection: close") + b'{"do"')
     assert got.startswith(b"HTTP/1.1 408 ")
-    assert it.desk.done == []
+    assert it.api.done == []
 
 
 def test_a_command_that_drips_is_given_up(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -686,17 +686,17 @@ def test_a_command_that_breaks_off_is_not_done(it: Controlled) -> None:
     broken = b'f\r\n{"do": "pause"}\r\nzz\r\n'
     raw(it, head(it, "POST /api/do HTTP/1.1", "Transfer-Encoding: chunked") + broken)
     assert ask(it, "GET", "/api/status").status == 200
-    assert it.desk.done == []
+    assert it.api.done == []
 
 
-@pytest.mark.skipif(not auth.told(), reason="this system does not tell whose a socket is")
+@pytest.mark.skipif(not auth.knows_owners(), reason="this system does not tell whose a socket is")
 def test_a_client_that_takes_nothing_is_dropped(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "_TAKING", 0.1)
-    it.desk.text = "x" * (32 << 20)
+    it.api.text = "x" * (32 << 20)
     with socket.create_connection(("127.0.0.1", it.server.port), timeout=20) as client:
         ends = ("127.0.0.1", it.server.port), client.getsockname()
         client.sendall(head(it, "GET /api/report HTTP/1.1"))
-        until(lambda: it.desk.called.get("report") == 1)
+        until(lambda: it.api.called.get("report") == 1)
         until(lambda: auth.owner(auth.sockets(), *ends) is None)
         assert len(rest(client)) < 32 << 20
 
@@ -743,7 +743,7 @@ def test_what_is_no_background_is_refused_and_nothing_is_left_over(it: Controlle
 def test_an_upload_lies_in_a_file_that_its_owner_alone_can_read(it: Controlled, tmp_path: Path) -> None:
     if sys.platform == "win32":
         pytest.skip("there, permissions are other than these")
-    it.desk.gallery.gate = gate = threading.Event()
+    it.api.gallery.gate = gate = threading.Event()
     thread = threading.Thread(target=ask, args=(it, "POST", "/api/gallery?name=a.weird~ending", b"xyz"))
     thread.start()
     uploads = tmp_path / "uploads"
@@ -770,7 +770,7 @@ def test_a_background_that_is_too_large_is_refused(
         sent = head(it, first, "Transfer-Encoding: chunked", "Connection: close") + chunk
     got = raw(it, sent)
     assert got.startswith(b"HTTP/1.1 413 ")
-    assert it.desk.gallery.seen == []
+    assert it.api.gallery.seen == []
     until(lambda: not (tmp_path / "uploads").is_dir() or not list((tmp_path / "uploads").iterdir()))
     assert ask(it, "POST", "/api/gallery?name=a.jpg", body[1:]).status == 200
 
@@ -781,20 +781,20 @@ def test_an_upload_that_breaks_off_leaves_nothing(it: Controlled, tmp_path: Path
         client.sendall(head(it, "POST /api/gallery?name=a.jpg HTTP/1.1", "Content-Length: 9000000") + b"x" * 3_000_000)
         until(lambda: uploads.is_dir() and any(path.stat().st_size for path in uploads.iterdir()))
     until(lambda: not list(uploads.iterdir()))
-    assert it.desk.gallery.seen == []
+    assert it.api.gallery.seen == []
 
 
 def test_more_than_two_uploads_at_once_are_too_many(it: Controlled) -> None:
-    it.desk.gallery.gate = gate = threading.Event()
+    it.api.gallery.gate = gate = threading.Event()
     threads = [threading.Thread(target=ask, args=(it, "POST", f"/api/gallery?name={name}.jpg", b"x")) for name in "ab"]
     for thread in threads:
         thread.start()
-    until(lambda: it.desk.gallery.begun == 2)
+    until(lambda: it.api.gallery.begun == 2)
     assert ask(it, "POST", "/api/gallery?name=c.jpg", b"x").status == 503
     gate.set()
     for thread in threads:
         thread.join(20)
-    assert len(it.desk.gallery.entries()) == 2
+    assert len(it.api.gallery.entries()) == 2
     assert ask(it, "POST", "/api/gallery?name=c.jpg", b"x").status == 200
 
 
@@ -812,7 +812,7 @@ def test_a_name_that_is_a_way_to_elsewhere_is_refused(it: Controlled, name: str)
     assert ask(it, "DELETE", f"/api/gallery/{name}").status == 400
     assert ask(it, "GET", f"/api/gallery/{name}/thumbnail").status == 400
     assert ask(it, "DELETE", f"/api/gallery/{name}/x").status == 404
-    assert it.desk.gallery.seen == []
+    assert it.api.gallery.seen == []
 
 
 def test_what_a_killed_program_left_of_an_upload_is_removed(tmp_path: Path) -> None:
@@ -828,10 +828,10 @@ def previewing(it: Controlled, work: Callable[[Any], Any], hello: object = None)
 
     async def run() -> None:
         address = f"http://127.0.0.1:{it.server.port}/api/preview"
-        async with asyncio.timeout(30), aiohttp.ClientSession() as session, session.ws_connect(address) as looking:
-            told = {"token": it.place.token, "width": 320} if hello is None else hello
-            await looking.send_str(told if isinstance(told, str) else json.dumps(told))
-            await work(looking)
+        async with asyncio.timeout(30), aiohttp.ClientSession() as session, session.ws_connect(address) as websocket:
+            told = {"token": it.instance.token, "width": 320} if hello is None else hello
+            await websocket.send_str(told if isinstance(told, str) else json.dumps(told))
+            await work(websocket)
 
     asyncio.run(run())
 
@@ -849,181 +849,181 @@ def frame(text: str) -> bytes:
     return b"\x81\xfe" + struct.pack(">H", len(text)) + b"\0\0\0\0" + text.encode()
 
 
-async def say(looking: aiohttp.ClientWebSocketResponse, **told: object) -> None:
-    await looking.send_str(json.dumps(told))
+async def say(websocket: aiohttp.ClientWebSocketResponse, **told: object) -> None:
+    await websocket.send_str(json.dumps(told))
 
 
-async def soon(condition: Callable[[], bool]) -> None:
+async def becomes(condition: Callable[[], bool]) -> None:
     await asyncio.to_thread(until, condition)
 
 
-async def shown(looking: aiohttp.ClientWebSocketResponse) -> bytes:
-    message = await looking.receive()
+async def shown(websocket: aiohttp.ClientWebSocketResponse) -> bytes:
+    message = await websocket.receive()
     assert message.type is aiohttp.WSMsgType.BINARY
     assert isinstance(message.data, bytes)
     return message.data
 
 
 def test_each_new_frame_is_shown_once_and_when_the_last_was_taken(it: Controlled) -> None:
-    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
-        assert await shown(looking) == picture(1, 320)
-        it.desk.frames = 2
-        asked = it.desk.called["shot"]
+    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
+        assert await shown(websocket) == picture(1, 320)
+        it.api.frames = 2
+        asked = it.api.called["preview"]
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(looking.receive(), 0.3)  # not before the last was taken
-        assert it.desk.called["shot"] == asked
-        it.desk.frames = 3
-        await say(looking, got=True)
-        assert await shown(looking) == picture(3, 320)  # and 2 was never queued
-        await say(looking, got=True)
-        asked = it.desk.called["shot"]
-        await soon(lambda: it.desk.called["shot"] >= asked + 3)
-        it.desk.frames = 4
-        assert await shown(looking) == picture(4, 320)
+            await asyncio.wait_for(websocket.receive(), 0.3)  # not before the last was taken
+        assert it.api.called["preview"] == asked
+        it.api.frames = 3
+        await say(websocket, got=True)
+        assert await shown(websocket) == picture(3, 320)  # and 2 was never queued
+        await say(websocket, got=True)
+        asked = it.api.called["preview"]
+        await becomes(lambda: it.api.called["preview"] >= asked + 3)
+        it.api.frames = 4
+        assert await shown(websocket) == picture(4, 320)
 
-    previewing(it, look)
+    previewing(it, watch)
 
 
 def test_a_frame_that_is_not_there_yet_is_waited_for(it: Controlled) -> None:
-    it.desk.frames = 0
+    it.api.frames = 0
 
-    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
-        await soon(lambda: it.desk.called.get("shot", 0) >= 3)
-        it.desk.frames = 1
-        assert await shown(looking) == picture(1, 320)
+    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
+        await becomes(lambda: it.api.called.get("preview", 0) >= 3)
+        it.api.frames = 1
+        assert await shown(websocket) == picture(1, 320)
 
-    previewing(it, look)
+    previewing(it, watch)
 
 
 def test_at_most_twelve_pictures_a_second_are_asked_for(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twelve periods lie between the first and the thirteenth, however busy the machine is."""
     asked: list[float] = []
-    shot = it.desk.shot
+    preview = it.api.preview
 
-    def timed(after: int, width: int, *, mask: bool = False) -> Shot | None:
+    def timed(after: int, width: int, *, mask: bool = False) -> PreviewImage | None:
         asked.append(time.monotonic())
-        it.desk.frames += 1
-        return shot(after, width, mask=mask)
+        it.api.frames += 1
+        return preview(after, width, mask=mask)
 
-    monkeypatch.setattr(it.desk, "shot", timed)
+    monkeypatch.setattr(it.api, "preview", timed)
 
-    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
+    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
         for _ in range(13):
-            await shown(looking)
-            await say(looking, got=True)
+            await shown(websocket)
+            await say(websocket, got=True)
 
-    previewing(it, look)
+    previewing(it, watch)
     assert asked[12] - asked[0] > 10 / 12  # two less: the first and the last may come late and early
 
 
 def test_the_mask_takes_the_pictures_place_at_once(it: Controlled) -> None:
-    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
-        assert await shown(looking) == picture(1, 320)
-        await say(looking, got=True, mask=True)
-        assert await shown(looking) == picture(1, 320, mask=True)
-        await say(looking, mask=False)
-        await say(looking, got=True)
-        assert await shown(looking) == picture(1, 320)
+    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
+        assert await shown(websocket) == picture(1, 320)
+        await say(websocket, got=True, mask=True)
+        assert await shown(websocket) == picture(1, 320, mask=True)
+        await say(websocket, mask=False)
+        await say(websocket, got=True)
+        assert await shown(websocket) == picture(1, 320)
 
-    previewing(it, look)
+    previewing(it, watch)
 
 
 def test_a_hidden_page_is_shown_nothing(it: Controlled) -> None:
-    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
-        await shown(looking)
-        await say(looking, pause=True)
-        await say(looking, got=True, see=True)
-        await soon(lambda: it.desk.lookers == 1)  # it has heard it
-        asked = it.desk.called["shot"]
-        it.desk.frames = 2
+    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
+        await shown(websocket)
+        await say(websocket, pause=True)
+        await say(websocket, got=True, see=True)
+        await becomes(lambda: it.api.watchers == 1)  # it has heard it
+        asked = it.api.called["preview"]
+        it.api.frames = 2
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(looking.receive(), 0.3)
-        assert it.desk.called["shot"] == asked
+            await asyncio.wait_for(websocket.receive(), 0.3)
+        assert it.api.called["preview"] == asked
 
-    previewing(it, look)
+    previewing(it, watch)
 
 
 def test_a_page_that_is_hidden_while_a_picture_is_made_is_not_shown_it(it: Controlled) -> None:
-    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
-        await shown(looking)
-        asked = it.desk.called["shot"]
-        it.desk.gates["shot"] = gate = threading.Event()
-        it.desk.frames = 2
-        await say(looking, got=True)
-        await soon(lambda: it.desk.called["shot"] > asked)
-        await say(looking, pause=True)
-        await say(looking, see=True)
-        await soon(lambda: it.desk.lookers == 1)  # it has heard it
+    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
+        await shown(websocket)
+        asked = it.api.called["preview"]
+        it.api.gates["preview"] = gate = threading.Event()
+        it.api.frames = 2
+        await say(websocket, got=True)
+        await becomes(lambda: it.api.called["preview"] > asked)
+        await say(websocket, pause=True)
+        await say(websocket, see=True)
+        await becomes(lambda: it.api.watchers == 1)  # it has heard it
         gate.set()
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(looking.receive(), 0.3)
+            await asyncio.wait_for(websocket.receive(), 0.3)
 
-    previewing(it, look)
+    previewing(it, watch)
 
 
 def test_a_page_that_is_seen_again_is_shown_the_newest(it: Controlled) -> None:
-    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
-        await shown(looking)
-        await say(looking, pause=True)
-        await say(looking, got=True)
-        it.desk.frames = 2
-        await say(looking, pause=False)
-        assert await shown(looking) == picture(2, 320)
+    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
+        await shown(websocket)
+        await say(websocket, pause=True)
+        await say(websocket, got=True)
+        it.api.frames = 2
+        await say(websocket, pause=False)
+        assert await shown(websocket) == picture(2, 320)
 
-    previewing(it, look)
+    previewing(it, watch)
 
 
 def test_who_wants_to_be_seen_counts_until_they_go(it: Controlled) -> None:
-    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
+    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
         def heard(times: int) -> bool:
-            return len(it.desk.looked) == times
+            return len(it.api.watch_calls) == times
 
         for number, see in enumerate((True, False, True)):
-            await say(looking, see=see)
-            await say(looking, see=see)
-            await soon(partial(heard, number + 1))
-        assert it.desk.looked == [True, False, True]
+            await say(websocket, see=see)
+            await say(websocket, see=see)
+            await becomes(partial(heard, number + 1))
+        assert it.api.watch_calls == [True, False, True]
 
-    previewing(it, look)
-    until(lambda: it.desk.looked == [True, False, True, False])
+    previewing(it, watch)
+    until(lambda: it.api.watch_calls == [True, False, True, False])
 
 
 def test_who_vanishes_does_not_count_any_more(it: Controlled) -> None:
     with socket.create_connection(("127.0.0.1", it.server.port), timeout=20) as client:
         client.sendall(head(it, "GET /api/preview HTTP/1.1", *UPGRADE))
         assert client.recv(1 << 16).startswith(b"HTTP/1.1 101 ")
-        client.sendall(frame(json.dumps({"token": it.place.token, "see": 1, "width": 320})))
+        client.sendall(frame(json.dumps({"token": it.instance.token, "see": 1, "width": 320})))
         client.sendall(frame('{"see": true}'))
-        until(lambda: it.desk.lookers == 1)
+        until(lambda: it.api.watchers == 1)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no goodbye: a reset
-    until(lambda: it.desk.lookers == 0)
+    until(lambda: it.api.watchers == 0)
 
 
 def test_who_goes_while_the_desk_hears_of_them_is_taken_back_too(it: Controlled) -> None:
-    it.desk.gates["looking"] = gate = threading.Event()
+    it.api.gates["watch_preview"] = gate = threading.Event()
 
-    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
-        await say(looking, see=True)
-        await soon(lambda: it.desk.called.get("looking") == 1)
+    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
+        await say(websocket, see=True)
+        await becomes(lambda: it.api.called.get("watch_preview") == 1)
 
-    previewing(it, look)
-    assert it.desk.looked == []
+    previewing(it, watch)
+    assert it.api.watch_calls == []
     gate.set()
-    until(lambda: it.desk.looked == [True, False])
+    until(lambda: it.api.watch_calls == [True, False])
 
 
 def close_code(it: Controlled, hello: object, *more: str) -> int | None:
     """With which the server ends a preview that begins like that."""
     codes: list[int | None] = []
 
-    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
+    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
         for message in more:
-            await looking.send_str(message)
-        while not looking.closed:
-            await looking.receive()
-        codes.append(looking.close_code)
+            await websocket.send_str(message)
+        while not websocket.closed:
+            await websocket.receive()
+        codes.append(websocket.close_code)
 
-    previewing(it, look, hello)
+    previewing(it, watch, hello)
     return codes[0]
 
 
@@ -1047,7 +1047,7 @@ def test_a_preview_without_the_token_is_refused(
 ) -> None:
     caplog.set_level(logging.DEBUG, "vbgcam.control")
     assert close_code(it, hello) == aiohttp.WSCloseCode.POLICY_VIOLATION
-    assert "shot" not in it.desk.called
+    assert "preview" not in it.api.called
     quiet(it, caplog)
 
 
@@ -1055,32 +1055,32 @@ def test_a_preview_that_does_not_say_who_it_is_is_refused(it: Controlled, monkey
     monkeypatch.setattr(module, "_HELLO", 0.05)
     codes: list[int | None] = []
 
-    async def look() -> None:
+    async def watch() -> None:
         address = f"http://127.0.0.1:{it.server.port}/api/preview"
-        async with asyncio.timeout(30), aiohttp.ClientSession() as session, session.ws_connect(address) as looking:
-            await looking.receive()
-            codes.append(looking.close_code)
+        async with asyncio.timeout(30), aiohttp.ClientSession() as session, session.ws_connect(address) as websocket:
+            await websocket.receive()
+            codes.append(websocket.close_code)
 
-    asyncio.run(look())
+    asyncio.run(watch())
     assert codes == [aiohttp.WSCloseCode.POLICY_VIOLATION]
 
 
 def test_another_origins_page_gets_no_preview(it: Controlled) -> None:
-    async def look() -> None:
+    async def watch() -> None:
         address = f"http://127.0.0.1:{it.server.port}/api/preview"
         async with aiohttp.ClientSession() as session:
             await session.ws_connect(address, origin="http://evil.example")
 
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-        asyncio.run(look())
+        asyncio.run(watch())
     assert refused.value.status == 403
 
 
 @pytest.mark.parametrize("width", [0, -1, 15, 3841, 10**9, 1.5, "640", None, True])
 def test_a_width_that_no_preview_has_is_refused(it: Controlled, width: object) -> None:
-    hello = {"token": it.place.token, "width": width}
+    hello = {"token": it.instance.token, "width": width}
     assert close_code(it, hello) == aiohttp.WSCloseCode.POLICY_VIOLATION
-    assert "shot" not in it.desk.called
+    assert "preview" not in it.api.called
 
 
 @pytest.mark.parametrize(
@@ -1089,56 +1089,56 @@ def test_a_width_that_no_preview_has_is_refused(it: Controlled, width: object) -
 def test_a_message_that_makes_no_sense_ends_the_preview(
     it: Controlled, message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    hello = {"token": it.place.token, "width": 320}
+    hello = {"token": it.instance.token, "width": 320}
     assert close_code(it, hello, '{"see": true}', message) == aiohttp.WSCloseCode.POLICY_VIOLATION
-    until(lambda: it.desk.looked == [True, False])
+    until(lambda: it.api.watch_calls == [True, False])
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_a_message_that_is_too_large_ends_the_preview(it: Controlled) -> None:
-    hello = {"token": it.place.token, "width": 320}
+    hello = {"token": it.instance.token, "width": 320}
     assert close_code(it, hello, '{"got": true' + " " * 2000 + "}") == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
 
 
 def test_a_preview_that_fails_is_logged_and_ended(it: Controlled, caplog: pytest.LogCaptureFixture) -> None:
-    it.desk.errors["shot"] = ValueError("no")
-    hello = {"token": it.place.token, "width": 320}
+    it.api.errors["preview"] = ValueError("no")
+    hello = {"token": it.instance.token, "width": 320}
     assert close_code(it, hello) == aiohttp.WSCloseCode.INTERNAL_ERROR
     assert [record.levelname for record in caplog.records if record.levelno >= logging.WARNING] == ["ERROR"]
 
 
 def test_more_than_eight_previews_are_too_many(it: Controlled) -> None:
-    async def look() -> list[int | None]:
+    async def watch() -> list[int | None]:
         address = f"http://127.0.0.1:{it.server.port}/api/preview"
         async with asyncio.timeout(30), aiohttp.ClientSession() as session:
             all_ = [await session.ws_connect(address) for _ in range(9)]
-            for looking in all_:
-                await say(looking, token=it.place.token)
-                await looking.receive()
-            return [looking.close_code for looking in all_]
+            for websocket in all_:
+                await say(websocket, token=it.instance.token)
+                await websocket.receive()
+            return [websocket.close_code for websocket in all_]
 
-    assert asyncio.run(look()) == [None] * 8 + [aiohttp.WSCloseCode.TRY_AGAIN_LATER]
-    until(lambda: close_code(it, {"token": it.place.token}, "x") == aiohttp.WSCloseCode.POLICY_VIOLATION)
+    assert asyncio.run(watch()) == [None] * 8 + [aiohttp.WSCloseCode.TRY_AGAIN_LATER]
+    until(lambda: close_code(it, {"token": it.instance.token}, "x") == aiohttp.WSCloseCode.POLICY_VIOLATION)
 
 
 def test_it_comes_back_to_its_port_with_its_token(tmp_path: Path) -> None:
     with controlled(tmp_path) as it:
-        before = it.server.port, it.place.token
+        before = it.server.port, it.instance.token
         with socket.create_connection(("127.0.0.1", it.server.port), timeout=20) as client:
             client.sendall(head(it))  # a connection that lingers
             assert client.recv(1)
             it.server.stop()
     with controlled(tmp_path) as it:
-        assert (it.server.port, it.place.token) == before
+        assert (it.server.port, it.instance.token) == before
         assert ask(it, "GET", "/api/status").status == 200
 
 
 def test_where_its_port_is_taken_it_takes_another_and_a_new_token(tmp_path: Path) -> None:
     with controlled(tmp_path) as it:
-        port, token = it.server.port, it.place.token
+        port, token = it.server.port, it.instance.token
     with socket.create_server(("127.0.0.1", port)), controlled(tmp_path) as it:
         assert it.server.port != port
-        assert it.place.token != token
+        assert it.instance.token != token
         assert it.client.status()["state"] == "on air"
         assert ask(it, "GET", "/api/status", headers={"Authorization": f"Bearer {token}"}).status == 401
 
@@ -1157,12 +1157,12 @@ def test_the_end_answers_what_is_under_way(it: Controlled, monkeypatch: pytest.M
     monkeypatch.setattr(module, "_LAST_ANSWERS", 20)
     monkeypatch.setattr(module, "_END", 20)
     assert ask(it, "GET", "/api/status").status == 200
-    it.desk.gates["do"] = gate = threading.Event()
+    it.api.gates["do"] = gate = threading.Event()
     answers: list[Answer] = []
     asking = threading.Thread(target=lambda: answers.append(do(it, b'{"do": "quit"}')))
     asking.start()
     waits, waited = waiting(it, "after=1")
-    until(lambda: it.desk.called.get("do") == 1 and it.desk.called.get("revision", 0) >= 1)
+    until(lambda: it.api.called.get("do") == 1 and it.api.called.get("revision", 0) >= 1)
     ending = threading.Thread(target=it.server.stop)
     ending.start()
     waits.join(20)
@@ -1175,24 +1175,24 @@ def test_the_end_answers_what_is_under_way(it: Controlled, monkeypatch: pytest.M
     assert waited[0].json()["revision"] in {1, 2}
     with pytest.raises(ConnectionRefusedError):
         ask(it, "GET", "/")
-    assert it.desk.listeners == {}
+    assert it.api.listeners == {}
 
 
 def test_a_desk_that_hangs_does_not_keep_it_from_ending(it: Controlled) -> None:
-    gates = {what: threading.Event() for what in ("do", "looking", "snapshot")}
-    it.desk.gates |= gates
+    gates = {what: threading.Event() for what in ("do", "watch_preview", "snapshot")}
+    it.api.gates |= gates
     clients = []
     for first in ("POST /api/do HTTP/1.1", "GET /api/snapshot HTTP/1.1"):
         client = socket.create_connection(("127.0.0.1", it.server.port), timeout=20)
         client.sendall(head(it, first, "Content-Length: 2") + b"{}")
         clients.append(client)
 
-    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
-        await say(looking, see=True)
-        await soon(lambda: all(it.desk.called.get(what) == 1 for what in gates))
+    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
+        await say(websocket, see=True)
+        await becomes(lambda: all(it.api.called.get(what) == 1 for what in gates))
         await asyncio.to_thread(it.server.stop)
 
-    previewing(it, look)
+    previewing(it, watch)
     assert not [thread for thread in threading.enumerate() if thread.name == "control"]
     for gate in gates.values():
         gate.set()
@@ -1202,17 +1202,17 @@ def test_a_desk_that_hangs_does_not_keep_it_from_ending(it: Controlled) -> None:
 
 
 def test_a_preview_is_told_that_the_program_ends(it: Controlled) -> None:
-    async def look(looking: aiohttp.ClientWebSocketResponse) -> None:
-        await say(looking, see=True)
-        await soon(lambda: it.desk.lookers == 1)
+    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
+        await say(websocket, see=True)
+        await becomes(lambda: it.api.watchers == 1)
         ending = asyncio.create_task(asyncio.to_thread(it.server.stop))
-        while not looking.closed:
-            await looking.receive()
-        assert looking.close_code == aiohttp.WSCloseCode.GOING_AWAY
+        while not websocket.closed:
+            await websocket.receive()
+        assert websocket.close_code == aiohttp.WSCloseCode.GOING_AWAY
         await ending
-        assert it.desk.lookers == 0
+        assert it.api.watchers == 0
 
-    previewing(it, look)
+    previewing(it, watch)
 
 
 def test_it_starts_and_stops_again_and_again(it: Controlled) -> None:
@@ -1226,17 +1226,17 @@ def test_it_starts_and_stops_again_and_again(it: Controlled) -> None:
 
 
 def test_a_desk_that_cannot_be_listened_to_is_said(tmp_path: Path) -> None:
-    desk = FakeDesk(tmp_path)
-    desk.errors["listen"] = ValueError("no")
+    api = FakeControl(tmp_path)
+    api.errors["listen"] = ValueError("no")
     (tmp_path / "run").mkdir(mode=0o700)
     with (
-        Instance(tmp_path / "run" / "vbgcam") as place,
+        Instance(tmp_path / "run" / "vbgcam") as instance,
         pytest.raises(ControlError, match=r"^the program cannot be controlled: no$"),
     ):
-        Server(desk, place, tmp_path).start()
-    with Instance(tmp_path / "run" / "vbgcam") as place:
-        del desk.errors["listen"]
-        server = Server(desk, place, tmp_path)
+        Server(api, instance, tmp_path).start()
+    with Instance(tmp_path / "run" / "vbgcam") as instance:
+        del api.errors["listen"]
+        server = Server(api, instance, tmp_path)
         server.start()
         server.stop()
 
@@ -1245,7 +1245,7 @@ def test_its_files_are_kept_from_getting_old(it: Controlled, tmp_path: Path, mon
     it.server.stop()
     monkeypatch.setattr(module, "_TOUCH", 0.01)
     it.server.start()
-    lock = it.place.folder / "vbgcam.lock"
+    lock = it.instance.folder / "vbgcam.lock"
     os.utime(lock, (0, 0))
     until(lambda: lock.stat().st_mtime > 1e9)
 
@@ -1282,7 +1282,7 @@ def composed(chance: random.Random, own: list[bytes]) -> bytes:
 
 
 def changed(chance: random.Random, sent: bytearray) -> bytes:
-    """In a few places."""
+    """In a few instances."""
     for _ in range(chance.randrange(1, 6)):
         at = chance.randrange(len(sent))
         sent[at : at + chance.choice((0, 0, 1, 9))] = chance.randbytes(chance.randrange(4))
@@ -1293,14 +1293,14 @@ def test_whatever_is_sent_the_next_request_is_answered(
     it: Controlled, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.DEBUG, "vbgcam.control")
-    for place, patience in (
+    for instance, patience in (
         (connection, "_HEAD"),
         (connection, "_LINGER"),
         (messages, "_SENDING"),
         (module, "_PIECE"),
         (module, "_HELLO"),
     ):
-        monkeypatch.setattr(place, patience, 0.5)
+        monkeypatch.setattr(instance, patience, 0.5)
     own = [line.encode() + b"\r\n" for line in head(it).decode().split("\r\n")[1:3]]
     good = head(it, "POST /api/do HTTP/1.1", "Content-Length: 2") + b"{}" + head(it)
 
@@ -1321,7 +1321,7 @@ def test_whatever_a_preview_says_the_next_request_is_answered(it: Controlled, ca
     caplog.set_level(logging.DEBUG, "vbgcam.control")
     for number in range(100):
         chance = random.Random(f"preview {number}")
-        said = bytearray(frame(json.dumps({"token": it.place.token, "width": 64})))
+        said = bytearray(frame(json.dumps({"token": it.instance.token, "width": 64})))
         for _ in range(chance.randrange(6)):
             said += frame(json.dumps({chance.choice(("got", "see", "mask", "pause", "x")): chance.random() < 0.5}))
         for _ in range(chance.randrange(4)):
@@ -1329,5 +1329,5 @@ def test_whatever_a_preview_says_the_next_request_is_answered(it: Controlled, ca
             said[at : at + chance.randrange(9)] = chance.randbytes(chance.randrange(9))
         raw(it, head(it, "GET /api/preview HTTP/1.1", *UPGRADE) + bytes(said), half=True)
     assert ask(it, "GET", "/api/status").status == 200
-    until(lambda: it.desk.lookers == 0)
+    until(lambda: it.api.watchers == 0)
     quiet(it, caplog)

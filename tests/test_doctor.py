@@ -14,7 +14,7 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("most of what is looked at is Linux's", allow_module_level=True)
 
-from tests.support.worlds import RELEASE, WEBCAM, World, device, first, healthy, the
+from tests.support.machines import RELEASE, WEBCAM, World, device, first, healthy, the
 from vbgcam.camera.base import CameraInfo
 from vbgcam.core.errors import CameraError
 from vbgcam.output.loopback import LOAD, RELOAD

@@ -15,13 +15,13 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("most of what is looked at is Linux's", allow_module_level=True)
 
-from tests.support.worlds import World, device, first, healthy, the
+from tests.support.machines import World, device, first, healthy, the
 from tests.test_doctor import nvidia, smi
 from vbgcam.cli.main import main
 from vbgcam.core.errors import ModelError
 from vbgcam.doctor.examine import examine
 from vbgcam.doctor.machine import Machine, Said, run
-from vbgcam.doctor.show import as_json, show
+from vbgcam.doctor.printing import as_json, show
 from vbgcam.system.v4l2 import CAP_CAPTURE, Holder
 
 PIPEWIRE = "pipewire\nCompiled with libpipewire {0}\nLinked with libpipewire {0}"

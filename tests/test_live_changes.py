@@ -7,8 +7,8 @@ import gc
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import NoReturn
 
@@ -22,9 +22,9 @@ from tests.support.fakes import (
     SIZE,
     FakeAudience,
     FakeBackground,
-    FakeOutput,
     FakeSegmenter,
     FakeSource,
+    Watched,
 )
 from tests.test_live import PATIENCE, Dancer, plan
 from vbgcam.camera import Captured, Negotiated
@@ -58,41 +58,6 @@ class Colour(FakeBackground):
     def at(self, seconds: float) -> Backdrop:
         super().at(seconds)
         return Backdrop(Planes.filled(self.size, (self.luma, *BEHIND[1:])).frozen())
-
-
-@dataclass
-class Watched(FakeOutput):
-    """Tells the luma of the background's corner in each picture, and wakes who waits for a picture."""
-
-    def __post_init__(self) -> None:
-        self.seen: list[int] = []
-        self.sizes: set[Size] = set()
-        self.kinds: list[bool] = []
-        self.changed = threading.Condition()
-
-    def send(self, frame: SafeFrame, at: float) -> None:
-        super().send(frame, at)
-        with self.changed:
-            self.seen.append(int(frame.planes.y[0, 0]))
-            self.kinds.append(frame.cover)
-            self.sizes.add(frame.size)
-            self.changed.notify_all()
-
-    def wait(self, enough: Callable[[], bool]) -> None:
-        with self.changed:
-            assert self.changed.wait_for(enough, PATIENCE), "it never came"
-
-    def shows(self, luma: int) -> None:
-        self.wait(lambda: self.seen[-1] == luma)
-
-    def composes(self, count: int) -> None:
-        """So many more."""
-        until = self.composed + count
-        self.wait(lambda: self.composed > until)
-
-    def more(self, count: int) -> None:
-        until = len(self.seen) + count
-        self.wait(lambda: len(self.seen) >= until)
 
 
 class Stage:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.support.desks import until
+from tests.support.control_fakes import until
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Backdrop, Planes, SafeFrame, Size
 from vbgcam.core.specs import SinkSpec

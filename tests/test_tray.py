@@ -1,4 +1,4 @@
-"""tray: the real icon on a real session bus and a real X server, the real server and client; a desk that is a fake."""
+"""tray: the real icon on a real session bus and a real X server, the real server and client; a api that is a fake."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
-from tests.support.desks import Controlled, controlled, picture, until
+from tests.support.control_fakes import Controlled, controlled, picture, until
 from tests.support.desktop import ROOT, Desktop, Finger, Host, skip_without
 from vbgcam.core.errors import BackgroundError
 from vbgcam.desktop import icons
@@ -88,11 +88,11 @@ class World:
         return finger
 
     def done(self) -> list[dict[str, object]]:
-        return self.program.desk.done
+        return self.program.api.done
 
     def picture(self, name: str, number: int) -> Path:
         """Puts one into the gallery."""
-        folder = self.program.desk.gallery.folder
+        folder = self.program.api.gallery.folder
         folder.mkdir(exist_ok=True)
         (folder / name).write_bytes(picture(number, 320))
         return folder / name
@@ -193,7 +193,7 @@ def test_backgrounds_have_pictures_beside_their_marks(world: World) -> None:
     assert slate.convert("RGB").getpixel((24, 24)) == (0x3B, 0x4A, 0x57)
     assert host.entry("Background", "beach")["mark"] == "radio"
     world.picture("dunes.jpg", 4)
-    world.program.desk.change()
+    world.program.api.change()
     until(lambda: "dunes" in host.labels("Background"))
     until(lambda: host.thumbnail("Background", "dunes") is not None)
 
@@ -210,7 +210,7 @@ def test_the_icon_has_a_face_for_each_state(world: World) -> None:
         ({"state": "paused", "paused": True}, "paused", "Paused: others see the background alone"),
     ]
     for change, face, line in seen:
-        world.program.desk.change(**change)
+        world.program.api.change(**change)
         until(lambda: host.labels()[:1] == [line] and same(host.picture(), icons.face(face, 48)))  # noqa: B023
         until(lambda: host.icon["title"] == f"VBG Camera: {line}")  # noqa: B023
 
@@ -248,7 +248,7 @@ def test_the_other_entries_send_their_commands(world: World) -> None:
 
 
 def test_what_is_refused_is_told(world: World) -> None:
-    world.program.desk.errors["do"] = BackgroundError("beach.jpg: is broken", fix="choose another one")
+    world.program.api.errors["do"] = BackgroundError("beach.jpg: is broken", fix="choose another one")
     tray = world.tray()
     host = world.shown()
     host.click("Background", "Blur")
@@ -262,18 +262,18 @@ def test_the_panel_is_opened_in_the_browser(world: World) -> None:
     world.tray()
     world.shown().click("Open panel")
     until(said.exists)
-    assert said.read_text().startswith(f"http://127.0.0.1:{world.program.place.port}/#")
+    assert said.read_text().startswith(f"http://127.0.0.1:{world.program.instance.port}/#")
 
 
 def test_the_diagnosis_and_a_fix_go_to_the_clipboard(world: World) -> None:
     trouble = {"at": 0, "what": "no module", "fix": "sudo modprobe v4l2loopback", "now": True}
-    world.program.desk.change(troubles=[trouble])
+    world.program.api.change(troubles=[trouble])
     world.tray()
     host = world.shown()
     host.click("Copy: sudo modprobe v4l2loopback")
     until(lambda: clipboard(world) == "sudo modprobe v4l2loopback")
     host.click("Copy diagnosis")
-    until(lambda: clipboard(world) == world.program.desk.text)
+    until(lambda: clipboard(world) == world.program.api.text)
     assert host.notes == ["The diagnosis is on the clipboard."]
 
 
@@ -307,7 +307,7 @@ def test_a_picture_is_added_and_shown(world: World) -> None:
     host = world.shown()
     host.click("Background", "Add pictures...")
     until(lambda: host.marked("Background") == ["beach"])
-    gallery = world.program.desk.gallery
+    gallery = world.program.api.gallery
     assert (gallery.folder / "beach.jpg").read_bytes() == path.read_bytes()
 
 
@@ -318,19 +318,19 @@ def test_a_person_who_adds_nothing_changes_nothing(world: World) -> None:
     host.click("Background", "Add pictures...")
     host.click("Mirror")
     until(lambda: world.done() == [{"do": "mirror", "to": True}])
-    assert not world.program.desk.gallery.seen
+    assert not world.program.api.gallery.seen
 
 
 def test_a_panel_that_comes_late_shows_the_icon(world: World) -> None:
     world.tray()
-    until(lambda: world.program.desk.called.get("choices", 0) > 0, 20)
+    until(lambda: world.program.api.called.get("choices", 0) > 0, 20)
     world.shown()
 
 
 def test_a_panel_that_dies_and_comes_back_shows_the_icon_again(world: World) -> None:
     tray = world.tray()
     world.shown().kill()
-    world.program.desk.change(state="idle")
+    world.program.api.change(state="idle")
     host = world.shown()
     until(lambda: host.labels()[0] == "Idle: nobody is watching" and same(host.picture(), icons.face("idle", 48)))
     host.click("Pause")
@@ -348,13 +348,13 @@ def test_the_icon_ends_with_the_program(world: World, panel: bool) -> None:
     assert ended(tray)[0] == DONE
     if panel:
         until(lambda: not host.icons)
-    assert not (world.program.place.folder / "tray").exists()
+    assert not (world.program.instance.folder / "tray").exists()
 
 
 def test_the_icon_ends_where_another_program_has_been_started(world: World) -> None:
     tray = world.tray()
     world.shown()
-    world.program.desk.change(pid=os.getpid() + 1)
+    world.program.api.change(pid=os.getpid() + 1)
     assert ended(tray)[0] == DONE
 
 
@@ -399,7 +399,7 @@ def test_without_gtk_the_package_is_named_and_a_click_opens_the_panel(bare: Worl
     until(lambda: icons.ACCENT in finger.colours(32))
     finger.click(8, 8)
     until(said.exists)
-    assert said.read_text().startswith(f"http://127.0.0.1:{bare.program.place.port}/#")
+    assert said.read_text().startswith(f"http://127.0.0.1:{bare.program.instance.port}/#")
     bare.program.server.stop()
     code, text = ended(tray)
     assert code == DONE
@@ -410,7 +410,7 @@ def test_without_gtk_the_package_is_named_and_a_click_opens_the_panel(bare: Worl
 
 def test_without_gtk_the_icon_finds_a_panel_that_comes_late(bare: World) -> None:
     tray = bare.tray(WITHOUT_GTK)
-    until(lambda: bare.program.desk.called.get("choices", 0) > 0, 20)
+    until(lambda: bare.program.api.called.get("choices", 0) > 0, 20)
     finger = bare.finger()
     finger.panel()
     until(finger.dock)
@@ -473,7 +473,7 @@ def test_it_ends_when_it_is_told_whatever_was_to_be_done_then(world: World) -> N
 
 
 def test_without_a_program_there_is_nothing_to_show(bare: World) -> None:
-    bare.program.place.release()
+    bare.program.instance.release()
     process = bare.tray("import logging")
     assert "vbgcam is not running" in ended(process)[1]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.desks import until
+from tests.support.control_fakes import until
 from vbgcam.desktop.tray_supervisor import AGAIN, DONE, NEVER, TraySupervisor, display_answers
 
 if sys.platform != "linux":

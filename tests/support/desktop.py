@@ -23,7 +23,7 @@ from typing import Any, Final, Self
 import pytest
 from PIL import Image
 
-from tests.support.desks import until
+from tests.support.control_fakes import until
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 

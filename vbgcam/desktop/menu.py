@@ -48,7 +48,7 @@ Picture = Thumbnail | Swatch
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MenuItem:
     """`checked`: None where it has no mark. `radio`: the mark is one of several. `default`: what a click on the icon
     itself does. With `entries` it opens another menu, and does nothing else."""
 
@@ -58,14 +58,14 @@ class Entry:
     radio: bool = False
     default: bool = False
     picture: Picture | None = None
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[MenuItem, ...] = ()
 
     @property
     def enabled(self) -> bool:
         return self.action is not None or bool(self.entries)
 
 
-LINE: Final = Entry("")
+SEPARATOR: Final = MenuItem("")
 """Separates two groups."""
 
 
@@ -97,25 +97,25 @@ def headline(status: Mapping[str, Any]) -> str:
     return str(state).capitalize()
 
 
-def tree(status: Mapping[str, Any], choices: Mapping[str, Any], autostart: bool) -> tuple[Entry, ...]:
+def tree(status: Mapping[str, Any], choices: Mapping[str, Any], autostart: bool) -> tuple[MenuItem, ...]:
     """The whole menu. `autostart`: whether it starts at login."""
     paused, mirror = bool(status["paused"]), bool(status["settings"]["output"]["mirror"])
     return (
-        Entry(headline(status)),
+        MenuItem(headline(status)),
         *_fix(status, choices),
-        LINE,
-        Entry("Background", entries=tuple(_backgrounds(status, choices))),
-        Entry("Camera", entries=tuple(_cameras(status, choices))),
-        Entry("Model", entries=tuple(_models(status, choices))),
-        Entry("Mask preset", entries=tuple(_presets(status, choices))),
-        Entry("Mirror", {"do": "mirror", "to": not mirror}, checked=mirror),
-        Entry("Pause", {"do": "resume" if paused else "pause"}, checked=paused),
-        LINE,
-        Entry("Open panel", "panel", default=True),
-        Entry("Copy diagnosis", "report"),
-        Entry("Start at login", "autostart", checked=autostart),
-        LINE,
-        Entry("Quit", {"do": "quit"}),
+        SEPARATOR,
+        MenuItem("Background", entries=tuple(_backgrounds(status, choices))),
+        MenuItem("Camera", entries=tuple(_cameras(status, choices))),
+        MenuItem("Model", entries=tuple(_models(status, choices))),
+        MenuItem("Mask preset", entries=tuple(_presets(status, choices))),
+        MenuItem("Mirror", {"do": "mirror", "to": not mirror}, checked=mirror),
+        MenuItem("Pause", {"do": "resume" if paused else "pause"}, checked=paused),
+        SEPARATOR,
+        MenuItem("Open panel", "panel", default=True),
+        MenuItem("Copy diagnosis", "report"),
+        MenuItem("Start at login", "autostart", checked=autostart),
+        SEPARATOR,
+        MenuItem("Quit", {"do": "quit"}),
     )
 
 
@@ -124,16 +124,16 @@ def _trouble(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return next((trouble for trouble in status["troubles"] if trouble["now"]), None)
 
 
-def _fix(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[Entry]:
+def _fix(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[MenuItem]:
     if status["paused"]:
         return
     trouble = _trouble(status)
     fix = trouble["fix"] if trouble else choices["virtual"]["fix"] if status["state"] == "no output" else ""
     if fix:
-        yield Entry(_short(f"Copy: {fix}"), Copy(fix))
+        yield MenuItem(_short(f"Copy: {fix}"), Copy(fix))
 
 
-def _backgrounds(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[Entry]:
+def _backgrounds(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[MenuItem]:
     now = _background(status["settings"]["background"]["show"])
     files = [each for each in choices["backgrounds"] if _background(each["spec"]) == now]
     files += [each for each in choices["backgrounds"] if _background(each["spec"]) != now]
@@ -144,29 +144,29 @@ def _backgrounds(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Itera
         [_drawn(each, now, Swatch(each["spec"])) for each in choices["colours"]],
     ]
     if len(files) > _MOST:
-        groups[0].append(Entry(f"{len(files) - _MOST} more in the panel", "panel"))
+        groups[0].append(MenuItem(f"{len(files) - _MOST} more in the panel", "panel"))
     if not any(entry.checked for group in groups for entry in group):
-        yield Entry(_named(now), {"do": "background", "to": status["settings"]["background"]["show"]}, True, radio=True)
-        yield LINE
+        yield MenuItem(_named(now), {"do": "background", "to": status["settings"]["background"]["show"]}, True, radio=True)
+        yield SEPARATOR
     for group in groups:
         if group:
             yield from group
-            yield LINE
-    yield Entry("Add pictures...", "add")
+            yield SEPARATOR
+    yield MenuItem("Add pictures...", "add")
 
 
-def _file(choice: Mapping[str, Any], now: object) -> Entry:
+def _file(choice: Mapping[str, Any], now: object) -> MenuItem:
     checked = _background(choice["spec"]) == now
     if choice["broken"]:
-        return Entry(_short(f"{choice['label']} (broken: {choice['broken']})"), None, checked, radio=True)
+        return MenuItem(_short(f"{choice['label']} (broken: {choice['broken']})"), None, checked, radio=True)
     picture = Thumbnail(choice["name"])
-    return Entry(_short(choice["label"]), {"do": "background", "to": choice["spec"]}, checked, True, picture=picture)
+    return MenuItem(_short(choice["label"]), {"do": "background", "to": choice["spec"]}, checked, True, picture=picture)
 
 
-def _drawn(choice: Mapping[str, Any], now: object, picture: Swatch | None = None) -> Entry:
+def _drawn(choice: Mapping[str, Any], now: object, picture: Swatch | None = None) -> MenuItem:
     command = {"do": "background", "to": choice["spec"]}
     checked = _background(choice["spec"]) == now
-    return Entry(_short(choice["label"]), command, checked, radio=True, picture=picture)
+    return MenuItem(_short(choice["label"]), command, checked, radio=True, picture=picture)
 
 
 def _background(text: str) -> BackgroundSpec | str:
@@ -188,26 +188,26 @@ def _named(now: BackgroundSpec | str) -> str:
     return _short(now.path.stem if now.kind == "file" else f"Colour {now}")
 
 
-def _cameras(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[Entry]:
+def _cameras(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[MenuItem]:
     cameras = choices["cameras"]
     if not any(camera["now"] for camera in cameras):
         source = str(status["settings"]["camera"]["source"])
-        yield Entry(_short(source), {"do": "camera", "to": source}, True, radio=True)
+        yield MenuItem(_short(source), {"do": "camera", "to": source}, True, radio=True)
     for camera in cameras:
         command = {"do": "camera", "to": camera["spec"]}
-        yield Entry(_short(camera["label"]), command, bool(camera["now"]), radio=True)
+        yield MenuItem(_short(camera["label"]), command, bool(camera["now"]), radio=True)
 
 
-def _models(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[Entry]:
+def _models(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[MenuItem]:
     loading = status.get("loading")
     if loading:
-        yield Entry(_short(f"Getting {loading['model']} ready"))
-        yield LINE
+        yield MenuItem(_short(f"Getting {loading['model']} ready"))
+        yield SEPARATOR
     models, asked = choices["models"], str(status["settings"]["model"]["name"])
     # With "auto" two are in use: what was chosen, and what that came to. One alone can have the mark.
     chosen = any(model["spec"] == asked for model in models)
     if not chosen and not any(model["now"] for model in models):
-        yield Entry(_short(asked), {"do": "model", "to": asked}, True, radio=True)
+        yield MenuItem(_short(asked), {"do": "model", "to": asked}, True, radio=True)
     for model in models:
         checked = model["spec"] == asked if chosen else bool(model["now"])
         notes = [
@@ -217,14 +217,14 @@ def _models(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[E
         ]
         told = "; ".join(filter(None, notes))
         label = _short(f"{model['label']} ({told})" if told else model["label"], _LONGER)
-        yield Entry(label, {"do": "model", "to": model["spec"]}, checked, radio=True)
+        yield MenuItem(label, {"do": "model", "to": model["spec"]}, checked, radio=True)
 
 
-def _presets(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[Entry]:
+def _presets(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[MenuItem]:
     now = status["settings"]["mask"].get("preset")
     for preset in choices["presets"]:
         label = f"{preset['label']} ({preset['cost']})" if preset["cost"] else preset["label"]
-        yield Entry(_short(label), {"do": "preset", "to": preset["name"]}, preset["name"] == now, radio=True)
+        yield MenuItem(_short(label), {"do": "preset", "to": preset["name"]}, preset["name"] == now, radio=True)
 
 
 def _short(text: str, longest: int = _LONGEST) -> str:

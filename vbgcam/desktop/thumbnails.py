@@ -12,7 +12,7 @@ from PIL import Image, ImageColor, ImageOps
 from vbgcam.control.client import Client
 from vbgcam.core.errors import VbgcamError
 from vbgcam.desktop import icons
-from vbgcam.desktop.menu import Entry, Picture, Swatch
+from vbgcam.desktop.menu import MenuItem, Picture, Swatch
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class Thumbnails:
         self._client = client
         self.ready: dict[Picture, bytes] = {}
 
-    def collect(self, entries: Iterable[Entry]) -> bool:
+    def collect(self, entries: Iterable[MenuItem]) -> bool:
         """Makes those that are new and forgets those that are not needed any more; whether there are new ones."""
         wanted = {entry.picture for entry in _all(entries) if entry.picture is not None}
         before = self.ready
@@ -47,7 +47,7 @@ class Thumbnails:
             return b""
 
 
-def _all(entries: Iterable[Entry]) -> Iterator[Entry]:
+def _all(entries: Iterable[MenuItem]) -> Iterator[MenuItem]:
     for entry in entries:
         yield entry
         yield from _all(entry.entries)

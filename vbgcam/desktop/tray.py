@@ -34,7 +34,7 @@ from vbgcam.control.instance import runtime_folder
 from vbgcam.core.errors import VbgcamError
 from vbgcam.desktop import autostart, chooser, clipboard, icons, menu, opening, toolkit
 from vbgcam.desktop.icon import PICTURE, Illustrated, docked, hush, icon_class
-from vbgcam.desktop.menu import LINE, Action, Copy, Entry
+from vbgcam.desktop.menu import SEPARATOR, Action, Copy, MenuItem
 from vbgcam.desktop.thumbnails import Thumbnails
 from vbgcam.desktop.toolkit import Toolkit, module
 from vbgcam.desktop.tray_supervisor import AGAIN, DONE, NEVER
@@ -110,7 +110,7 @@ class _Tray:
         self._tree: object = None
         self._dialog: Any = None  # GTK's thread's
         # GTK's older icon can be clicked before the menu is known.
-        first = self._menu([Entry("Open panel", "panel", default=True)])
+        first = self._menu([MenuItem("Open panel", "panel", default=True)])
         self._icon = kind("vbgcam", self._image(menu.face(status)), NAME, first)
 
     def run(self) -> int:
@@ -168,15 +168,15 @@ class _Tray:
             if isinstance(self._icon, Illustrated) and self._thumbnails.collect(tree):  # which takes longer
                 self._icon.illustrate(self._thumbnails.ready)
 
-    def _menu(self, entries: Iterable[Entry]) -> pystray.Menu:
+    def _menu(self, entries: Iterable[MenuItem]) -> pystray.Menu:
         import pystray
 
         return pystray.Menu(*map(self._item, entries))
 
-    def _item(self, entry: Entry) -> pystray.MenuItem:
+    def _item(self, entry: MenuItem) -> pystray.MenuItem:
         import pystray
 
-        if entry == LINE:
+        if entry == SEPARATOR:
             return pystray.Menu.SEPARATOR
         checked, action = entry.checked, entry.action
         item = pystray.MenuItem(

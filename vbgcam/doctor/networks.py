@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from vbgcam.doctor.check import Check, note, ok, wrong
 from vbgcam.doctor.machine import Machine
-from vbgcam.doctor.own import nearest, pip
+from vbgcam.doctor.installation import nearest, pip
 from vbgcam.system import linux_packages
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from vbgcam.cli.terminal import command
 from vbgcam.doctor.examine import examine
 from vbgcam.doctor.machine import Machine
 from vbgcam.doctor.report import write
-from vbgcam.doctor.show import as_json, show
+from vbgcam.doctor.printing import as_json, show
 
 
 def doctor(arguments: Namespace, _interruption: Interruption) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.worlds import first, the
+from tests.support.machines import first, the
 from tests.v4l2.guest.conftest import CAMERA, load_loopback, sh, unload_loopback, until
 from tests.v4l2.guest.test_cameras import VIVID, another_reader
 from tests.v4l2.guest.test_virtualcam import NOBODY, PLAIN_PRODUCER, another_program, captures
