@@ -116,16 +116,16 @@ class Controller:
             case commands.Mirror(to=on):
                 with self._changing:
                     return self._set({"output.mirror": not self._layered.settings.output.mirror if on is None else on})
-            case commands.Simple(do="quit"):
-                self.quit.set()
-                return "vbgcam ends"
+            case commands.Simple(do="pause" | "resume" | "toggle" as how):
+                return self._pause(how)
             case commands.Simple(do="welcomed"):
                 with self._changing:
                     self._state.welcomed = True
                 self._changed()
                 return "welcome"
-            case commands.Simple(do="pause" | "resume" | "toggle" as how):
-                return self._pause(how)
+            case commands.Simple():
+                self.quit.set()
+                return "vbgcam ends"
 
     def _pause(self, how: Literal["pause", "resume", "toggle"]) -> str:
         with self._changing:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from vbgcam import __version__
 from vbgcam.core.errors import OutputError
-from vbgcam.doctor.machine import Machine
 from vbgcam.doctor.installation import state_folder
+from vbgcam.doctor.machine import Machine
 from vbgcam.doctor.printing import lines
 
 if TYPE_CHECKING:

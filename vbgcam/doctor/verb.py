@@ -15,8 +15,8 @@ from vbgcam.cli.signals import Interruption
 from vbgcam.cli.terminal import command
 from vbgcam.doctor.examine import examine
 from vbgcam.doctor.machine import Machine
-from vbgcam.doctor.report import write
 from vbgcam.doctor.printing import as_json, show
+from vbgcam.doctor.report import write
 
 
 def doctor(arguments: Namespace, _interruption: Interruption) -> int:
