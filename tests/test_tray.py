@@ -42,10 +42,10 @@ def dialog(chosen):
     def answer():
         accept, cancel = module("Gtk").ResponseType.ACCEPT, module("Gtk").ResponseType.CANCEL
         if path and window.get_filenames() != [path]:
-            window.select_filename(path)
             return True
         window.response(accept if path else cancel)
         return False
+    window.select_filename(path)
     module("GLib").timeout_add(20, answer)
     return window
 chooser.dialog = dialog

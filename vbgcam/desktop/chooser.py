@@ -35,5 +35,5 @@ def dialog(chosen: Callable[[Sequence[Path]], None]) -> Any:
         chosen(paths)
 
     window.connect("response", answered)
-    window.track()
+    window.present()
     return window

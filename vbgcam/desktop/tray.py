@@ -234,7 +234,7 @@ class _Tray:
     def _choose(self) -> None:
         """Files for the gallery. In GTK's thread."""
         if self._dialog is not None:
-            self._dialog.track()
+            self._dialog.present()
             return
         self._dialog = chooser.dialog(self._chosen)
 
