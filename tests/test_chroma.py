@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import U8, Backdrop, Planes, RawFrame, Size
+from vbgcam.core.options import RenderOptions
 from vbgcam.core.specs import GREEN
 from vbgcam.mask import finish
 from vbgcam.media.video_reader import VideoReader
@@ -98,7 +99,7 @@ def test_no_green_rim_remains_before_a_light_or_a_dark_background(behind: tuple[
     back = Backdrop(Planes.filled(frame.size, color_yuv(behind)).frozen())
     u, v = color_yuv(GREEN)[1:]
     mask = finish(ChromaKey(GREEN).probability(frame), frame)
-    made = to_rgb(Composer(frame.size, key=(u, v)).compose(frame, mask, back).planes).astype(int)
+    made = to_rgb(Composer(frame.size, RenderOptions(key=(u, v))).compose(frame, mask, back).planes).astype(int)
     rim = (cv2.dilate(alpha, np.ones((5, 5))) > 0) & (cv2.erode(alpha, np.ones((5, 5))) < 255)
     greenness = made[..., 1] - made[..., [0, 2]].max(-1)
     assert float(np.percentile(greenness[rim], 99)) < 20

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from tests.support.fakes import BEHIND, PERSON, SECRET, room_with_person, true_alpha
 from vbgcam.core.frames import U8, Backdrop, Fringe, Mask, Planes, RawFrame, Size
+from vbgcam.core.options import Blur, RenderOptions
 from vbgcam.pixels.convert import color_yuv
-from vbgcam.render.composer import Blur, Composer
+from vbgcam.render.composer import Composer
 
 
 def random_planes(rng: np.random.Generator, size: Size) -> Planes:
@@ -86,7 +87,7 @@ def test_a_true_fringe_gives_the_persons_own_colour_back() -> None:
     alpha = np.full((size.height, size.width), 128, np.uint8)
     apart = tuple(float(one - other) for one, other in zip(person, room, strict=True))
     for mirror in (False, True):
-        composer = Composer(size, mirror=mirror)
+        composer = Composer(size, RenderOptions(mirror=mirror))
         mask = Mask(alpha, 1.0, fringe=fringe(size, (apart[0], apart[1], apart[2])))
         frame = RawFrame(Planes.filled(size, (mixed[0], mixed[1], mixed[2])).frozen(), 1.0)
         out = composer.compose(frame, mask, Backdrop(Planes.filled(size, behind).frozen())).planes
@@ -105,7 +106,8 @@ def test_the_backgrounds_light_falls_on_the_outline_and_nowhere_else() -> None:
     frame = RawFrame(Planes.filled(size, (60, 120, 130)).frozen(), 1.0)
     mask, behind = Mask(alpha, 1.0), Backdrop(Planes.filled(size, (200, 140, 120)).frozen())
     plain, lit, more = (
-        Composer(size, light=light).compose(frame, mask, behind).planes.y.astype(int) for light in (0.0, 0.5, 1.0)
+        Composer(size, RenderOptions(light_wrap=light)).compose(frame, mask, behind).planes.y.astype(int)
+        for light in (0.0, 0.5, 1.0)
     )
     assert np.array_equal(lit[alpha == 0], plain[alpha == 0])  # of one colour, and the old room is in none of it
     assert np.array_equal(lit[140:, 140:180], plain[140:, 140:180])
@@ -119,7 +121,7 @@ def test_a_moving_backgrounds_light_is_that_of_its_moment() -> None:
     alpha = np.zeros((size.height, size.width), np.uint8)
     alpha[48:, 80:240] = 255
     frame, mask = RawFrame(Planes.filled(size, (60, 120, 130)).frozen(), 1.0), Mask(alpha, 1.0)
-    composer = Composer(size, light=1.0)
+    composer = Composer(size, RenderOptions(light_wrap=1.0))
     seen = [
         composer.compose(frame, mask, Backdrop(Planes.filled(size, (luma, 128, 128)).frozen())).planes.y[120, 81]
         for luma in (220, 30, 220)
@@ -150,7 +152,7 @@ def test_mirror_turns_the_person_and_not_the_background() -> None:
     mask = Mask(true_alpha(planes), 1.0)
     frame = RawFrame(planes.frozen(), 1.0)
     plain = Composer(size).compose(frame, mask, Backdrop(back)).planes
-    turned = Composer(size, mirror=True).compose(frame, mask, Backdrop(back)).planes
+    turned = Composer(size, RenderOptions(mirror=True)).compose(frame, mask, Backdrop(back)).planes
     person = mask.alpha[:, ::-1] == 255
     assert np.array_equal(turned.y[person], plain.y[:, ::-1][person])
     assert np.array_equal(turned.y[~person], back.y[~person])
@@ -195,7 +197,11 @@ def test_the_key_colours_light_on_the_person_is_taken_out() -> None:
     tinted = Planes.filled(size, (120, (128 + green[1]) // 2, (128 + green[2]) // 2))
     alpha = np.full((32, 32), 255, np.uint8)
     back = Backdrop(Planes.filled(size, BEHIND).frozen())
-    out = Composer(size, key=green[1:]).compose(RawFrame(tinted.frozen(), 1.0), Mask(alpha, 1.0), back).planes
+    out = (
+        Composer(size, RenderOptions(key=green[1:]))
+        .compose(RawFrame(tinted.frozen(), 1.0), Mask(alpha, 1.0), back)
+        .planes
+    )
     before = np.hypot(float(tinted.u[0, 0]) - 128, float(tinted.v[0, 0]) - 128)
     after = np.hypot(float(out.u[8, 8]) - 128, float(out.v[8, 8]) - 128)
     assert after <= before / 4
@@ -207,7 +213,11 @@ def test_a_person_without_the_key_colour_is_left_alone() -> None:
     skin = Planes.filled(size, color_yuv((224, 172, 105))).frozen()
     alpha = np.full((32, 32), 255, np.uint8)
     back = Backdrop(Planes.filled(size, BEHIND).frozen())
-    out = Composer(size, key=color_yuv((0, 177, 64))[1:]).compose(RawFrame(skin, 1.0), Mask(alpha, 1.0), back).planes
+    out = (
+        Composer(size, RenderOptions(key=color_yuv((0, 177, 64))[1:]))
+        .compose(RawFrame(skin, 1.0), Mask(alpha, 1.0), back)
+        .planes
+    )
     assert np.array_equal(out.data, skin.data)
 
 

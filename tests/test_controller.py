@@ -58,7 +58,7 @@ class Running:
             output=self.output,
             background=factory.backdrop(layers.settings, SIZE),
             network=factory.network(layers.settings),
-            look=factory.look(layers.settings),
+            options=factory.render_options(layers.settings),
             size=SIZE,
             fps=200.0,
             waits=waits,
@@ -514,4 +514,7 @@ def test_changes_from_all_sides_at_once_leave_one_good_state(running: Running) -
     shown = running.setting("background.show")
     running.shows({"red.png": RED, "green.png": GREEN, "blue.png": BLUE}[Path(str(shown)).name])
     assert running.output.leaks == 0
-    assert replace(factory.look(Settings.model_validate(running.controller.status()["settings"]))).mirror is False
+    assert (
+        replace(factory.render_options(Settings.model_validate(running.controller.status()["settings"]))).mirror
+        is False
+    )

@@ -13,11 +13,12 @@ from vbgcam.camera.demo import DemoCamera
 from vbgcam.cli import demo
 from vbgcam.core.errors import MediaError, ModelError
 from vbgcam.core.frames import Backdrop, Planes, RawFrame, Size
+from vbgcam.core.options import Blur
 from vbgcam.core.specs import ModelSpec
 from vbgcam.mask import finish
 from vbgcam.media import images
 from vbgcam.pixels import convert
-from vbgcam.render.composer import Behind, Blur
+from vbgcam.render.composer import Behind
 from vbgcam.report import sheet
 from vbgcam.segment import FixedInput, Options, Probability, open_segmenter
 

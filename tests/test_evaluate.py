@@ -13,25 +13,24 @@ import pytest
 from PIL import Image
 
 from tests.support.clips import film, rooms
-from tests.support.fakes import FakeSegmenter, person_at
+from tests.support.fakes import FakeBackground, FakeSegmenter, person_at
 from tests.support.networks import left_half
 from tests.test_coco import Maker, answer, maker, plain
 from tests.test_evaluate_clip import masks
 from vbgcam.cli import main
 from vbgcam.core.errors import MediaError, ModelError
 from vbgcam.core.frames import U8
-from vbgcam.core.policy import Limits
+from vbgcam.core.options import Blur, RenderOptions
 from vbgcam.evaluate import Results, run
 from vbgcam.evaluate.clip import Clip
 from vbgcam.evaluate.coco import CocoSet
 from vbgcam.evaluate.journal import Journal
 from vbgcam.evaluate.run import Answer, Question
 from vbgcam.evaluate.sets import pairs
-from vbgcam.render.composer import Blur
 
 __all__ = ["maker"]  # a fixture
 
-QUESTION = Question({"mask": {}}, Limits(0.5), command="vbgcam eval", behind=Blur(0.5))
+QUESTION = Question({"mask": {}}, RenderOptions(blur=Blur(0.5)), FakeBackground, command="vbgcam eval")
 
 
 @pytest.fixture(autouse=True)

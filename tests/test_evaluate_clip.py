@@ -16,12 +16,12 @@ from tests.support.clips import SIZE, film, rooms
 from tests.support.fakes import FakeSegmenter, person_at, room_with_person
 from vbgcam.core.errors import MediaError, ModelError
 from vbgcam.core.frames import Prediction, RawFrame, Size
-from vbgcam.core.policy import Limits
+from vbgcam.core.options import RenderOptions
 from vbgcam.evaluate.clip import Clip, Lag, Moment, moments
 from vbgcam.media.video_reader import AlphaVideo
 from vbgcam.segment.ground_truth import GroundTruth
 
-ALWAYS = Limits(1e9)
+ALWAYS = RenderOptions(max_mask_age=1e9)
 BLOCK = np.zeros((2, 2), np.uint8)
 
 
@@ -107,7 +107,7 @@ def clip(folder: Path, frames: int = 12, alphas: int = 12) -> Clip:
 
 def seen(found: Clip, segmenter: FakeSegmenter | GroundTruth, mask_fps: int | None = None) -> list[Moment]:
     rate = Fraction(mask_fps) if mask_fps else None
-    return list(moments(found, segmenter, mask_fps=rate, limits=ALWAYS))
+    return list(moments(found, segmenter, ALWAYS, mask_fps=rate))
 
 
 def test_frames_come_with_their_true_masks_and_the_chains(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_frames_come_with_their_true_masks_and_the_chains(tmp_path: Path) -> Non
 
 def test_what_run_would_cover_is_said_to_be_covered(tmp_path: Path) -> None:
     with clip(tmp_path) as both:
-        found = list(moments(both, FakeSegmenter(), mask_fps=Fraction(10), limits=Limits(4.5 / 30)))
+        found = list(moments(both, FakeSegmenter(), RenderOptions(max_mask_age=4.5 / 30), mask_fps=Fraction(10)))
     assert [moment.mask is None for moment in found] == [True] * 3 + [False] * 9
     # Masks are three to five frames old, and five are too many.
     assert [moment.covered for moment in found] == [True] * 3 + [False, False, True] * 3
@@ -133,7 +133,7 @@ def test_a_frame_that_is_not_wanted_costs_no_mask_unless_the_network_remembers(t
     with clip(tmp_path) as both:
         for remembers, calls in ((False, 2), (True, 12)):
             segmenter = FakeSegmenter(remembers=remembers)
-            found = list(moments(both, segmenter, mask_fps=None, limits=ALWAYS, wanted=lambda number: number in (5, 9)))
+            found = list(moments(both, segmenter, ALWAYS, mask_fps=None, wanted=lambda number: number in (5, 9)))
             assert segmenter.calls == calls
             assert segmenter.resets == 1
             assert found[5].mask is not None

@@ -16,15 +16,12 @@ from tests.support.fakes import SIZE, FakeBackground, FakeOutput, FakeSegmenter,
 from vbgcam.camera import Captured
 from vbgcam.core.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
 from vbgcam.core.frames import RawFrame
-from vbgcam.core.policy import Limits
+from vbgcam.core.options import Blur, RenderOptions, SyncMode
 from vbgcam.live import pace
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Series, Stats
-from vbgcam.live.sync import Asked
 from vbgcam.live.workers import compositor, inference
-from vbgcam.live.workers.background import Look
 from vbgcam.live.workers.inference import Network
-from vbgcam.render.composer import Blur
 from vbgcam.segment import Progress, Segmenter
 
 PATIENCE = 30.0
@@ -46,7 +43,7 @@ def plan(
     retry: bool = True,
     blur: Blur | None = None,
     mask_age: float = PATIENCE,
-    pairing: Asked = "auto",
+    sync: SyncMode = "auto",
     size_auto: bool = False,
 ) -> Plan:
     return Plan(
@@ -54,7 +51,7 @@ def plan(
         output=output,
         background=background or FakeBackground(),
         network=Network("fake", build or (lambda _progress: FakeSegmenter()), size_auto=size_auto),
-        look=Look(Limits(mask_age=mask_age, frame_age=PATIENCE), blur=blur, pairing=pairing),
+        options=RenderOptions(max_mask_age=mask_age, max_frame_age=PATIENCE, blur=blur, sync=sync),
         size=SIZE,
         fps=200.0,
         retry=retry,
@@ -133,8 +130,8 @@ def test_a_still_loading_network_keeps_the_cover_on_air_and_the_picture_moving()
     assert output.leaks == 0
 
 
-@pytest.mark.parametrize("pairing", ["auto", "exact", "newest"])
-def test_a_slow_network_does_not_hold_the_picture_up(pairing: Asked) -> None:
+@pytest.mark.parametrize("sync", ["auto", "exact", "newest"])
+def test_a_slow_network_does_not_hold_the_picture_up(sync: SyncMode) -> None:
     """One mask is let through; then the network hangs while the camera goes on. Every frame still goes out."""
     hang = threading.Event()
     first = threading.Event()
@@ -148,7 +145,7 @@ def test_a_slow_network_does_not_hold_the_picture_up(pairing: Asked) -> None:
     output.notify = reached.when(lambda out: out.composed > 50)
     segmenter = FakeSegmenter(before=before)
     stats = Stats()
-    session = Session(plan(source, output, build=lambda _progress: segmenter, pairing=pairing), stats)
+    session = Session(plan(source, output, build=lambda _progress: segmenter, sync=sync), stats)
     session.start()
     session.wait(PATIENCE, reached)
     hang.set()
@@ -223,7 +220,7 @@ def test_a_frame_of_a_camera_waits_for_its_own_mask_where_that_is_asked_for(monk
             reached.set()
 
     output.notify = notify
-    stats = run(plan(source, output, pairing="exact"), reached).snapshot()
+    stats = run(plan(source, output, sync="exact"), reached).snapshot()
     assert output.composed >= 20
     assert output.leaks == 0
     # A cover that goes out while the first frame is on its way may let the second one come too early.
@@ -243,7 +240,7 @@ def test_a_frame_whose_mask_does_not_come_goes_out_when_the_next_one_is_there(mo
 
     source, output, reached = FakeSource(forever(), period=0.001), FakeOutput(), Reached()
     output.notify = reached.when(lambda out: out.composed > 20)
-    what = plan(source, output, build=lambda _progress: FakeSegmenter(before=before), pairing="exact")
+    what = plan(source, output, build=lambda _progress: FakeSegmenter(before=before), sync="exact")
     session = Session(what, Stats())
     session.start()
     session.wait(PATIENCE, reached)

@@ -30,14 +30,13 @@ from tests.test_live import PATIENCE, Dancer, plan
 from vbgcam.camera import Captured, Negotiated
 from vbgcam.core.errors import BackgroundError, CameraError, ModelError, OutputError
 from vbgcam.core.frames import Backdrop, Planes, RawFrame, SafeFrame, Size
-from vbgcam.core.options import steps
+from vbgcam.core.options import PRESETS, Blur
 from vbgcam.core.policy import Why
 from vbgcam.live import pace
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
 from vbgcam.live.workers import inference
 from vbgcam.live.workers.inference import Network
-from vbgcam.render.composer import Blur
 from vbgcam.segment import Progress, Segmenter
 
 
@@ -88,12 +87,12 @@ def on_air(output: Watched) -> None:
 
 def test_a_background_changes_between_two_pictures_and_none_is_a_cover() -> None:
     output, first = Watched(), Colour(50)
-    what = replace(plan(source(), output, background=first), look=plan(source(), output).look)
+    what = replace(plan(source(), output, background=first), options=plan(source(), output).options)
     with Stage(what) as session:
         on_air(output)
         begun = len(output.kinds)
         for luma in (70, 90, 110, 130):
-            session.set_scene(what.look, Colour(luma))
+            session.set_scene(what.options, Colour(luma))
             output.shows(luma)
         assert not any(output.kinds[begun:])
     assert first.closed
@@ -108,7 +107,7 @@ def test_each_background_is_closed_once_another_is_shown_or_the_session_ends() -
     with Stage(what) as session:
         on_air(output)
         for background in shown[1:]:
-            session.set_scene(what.look, background)
+            session.set_scene(what.options, background)
             output.shows(background.luma)
     assert [background.closed for background in shown] == [True] * 5
 
@@ -119,7 +118,7 @@ def test_a_background_that_cannot_be_shown_changes_nothing() -> None:
     with Stage(what) as session:
         on_air(output)
         with pytest.raises(BackgroundError, match="no picture"):
-            session.set_scene(replace(what.look, mirror=True), broken)
+            session.set_scene(replace(what.options, mirror=True), broken)
         output.more(5)
         assert output.seen[-1] == 50
 
@@ -130,13 +129,13 @@ def test_a_mirror_a_blur_and_other_steps_are_taken_from_the_next_picture_on() ->
     with Stage(what) as session:
         on_air(output)
         plain = output.frames[-1][: SIZE.pixels].reshape(SIZE.height, SIZE.width)
-        session.set_scene(replace(what.look, mirror=True))
+        session.set_scene(replace(what.options, mirror=True))
         output.wait(lambda: bool(np.any(output.frames[-1][: SIZE.pixels] != plain.reshape(-1))))
         output.more(2)
         mirrored = output.frames[-1][: SIZE.pixels].reshape(SIZE.height, SIZE.width)
         assert np.array_equal(mirrored, plain[:, ::-1])
         assert output.leaks == 0
-        session.set_scene(replace(what.look, blur=Blur(1.0), steps=steps("fast")))
+        session.set_scene(replace(what.options, blur=Blur(1.0), mask=PRESETS["fast"]))
         output.wait(lambda: output.seen[-1] > 100)  # the room, which is bright
 
 
@@ -147,14 +146,14 @@ def test_the_plain_room_is_shown_only_when_asked_for_and_never_after_it() -> Non
     what = plan(source(), output, background=Colour(50), build=lambda _progress: network)
     with Stage(what) as session:
         on_air(output)
-        session.set_scene(replace(what.look, plain=True))
+        session.set_scene(replace(what.options, plain=True))
         output.wait(lambda: output.seen[-1] == SECRET[0])
         shown = output.leaks
         assert shown > 0
         calls = network.calls
         output.more(10)
         assert network.calls <= calls + 1
-        session.set_scene(what.look)
+        session.set_scene(what.options)
         output.shows(50)
         leaks = output.leaks
         on_air_again = output.composed
@@ -170,11 +169,11 @@ def test_who_begins_with_the_plain_room_needs_no_network_until_it_is_wanted() ->
         return FakeSegmenter()
 
     what = plan(source(), output, background=Colour(50), build=build)
-    with Stage(replace(what, look=replace(what.look, plain=True))) as session:
+    with Stage(replace(what, options=replace(what.options, plain=True))) as session:
         output.wait(lambda: output.seen[-1] == SECRET[0])
         output.more(5)
         assert not built.is_set()
-        session.set_scene(what.look)
+        session.set_scene(what.options)
         assert built.wait(PATIENCE)
         leaks = output.leaks
         output.wait(lambda: output.seen[-1] == 50 and not output.kinds[-1])
@@ -409,7 +408,7 @@ def test_a_background_is_shown_at_once_although_nobody_reads(monkeypatch: pytest
     what = replace(plan(source(), output, background=Colour(50)), on_demand=True)
     with Stage(what) as session:
         output.wait(lambda: session.stats.get("state") == "idle")
-        session.set_scene(what.look, Colour(90))
+        session.set_scene(what.options, Colour(90))
         output.shows(90)
         reader_monitor.set(True)  # who looks out for readers need not do so for as long
 
@@ -460,12 +459,12 @@ def test_what_goes_out_can_be_looked_at_with_its_mask() -> None:
 def test_frames_with_their_own_masks_go_on_through_every_change() -> None:
     """Each frame's person stands elsewhere: a mask of another frame would show the room."""
     output = Watched()
-    what = plan(Dancer(itertools.repeat(True), period=0.002), output, background=Colour(50), pairing="newest")
-    exact = replace(what, look=replace(what.look, pairing="exact", limits=replace(what.look.limits, mask_age=0.0)))
+    what = plan(Dancer(itertools.repeat(True), period=0.002), output, background=Colour(50), sync="newest")
+    exact = replace(what, options=replace(what.options, sync="exact", max_mask_age=0.0))
     with Stage(exact) as session:
         on_air(output)
         for number in range(20):
-            session.set_scene(replace(exact.look, mirror=number % 2 == 0), Colour(60 + number))
+            session.set_scene(replace(exact.options, mirror=number % 2 == 0), Colour(60 + number))
             output.more(3)
     assert output.leaks == 0
 
@@ -531,9 +530,9 @@ def test_how_frames_are_paired_may_change_while_a_network_is_loaded() -> None:
         assert go.wait(PATIENCE)
         return FakeSegmenter()
 
-    what = plan(source(), output, build=build, pairing="newest")
+    what = plan(source(), output, build=build, sync="newest")
     with Stage(what) as session:
-        session.set_scene(replace(what.look, pairing="exact"))
+        session.set_scene(replace(what.options, sync="exact"))
         go.set()
         on_air(output)
         assert session.stats.get("pairing") == "exact"
@@ -653,7 +652,7 @@ def test_a_background_that_cannot_be_shown_is_closed() -> None:
     output, broken = Watched(), FakeBackground(fail=BackgroundError("no picture"), moves=True)
     what = plan(source(), output)
     with Stage(what) as session, pytest.raises(BackgroundError):
-        session.set_scene(what.look, broken)
+        session.set_scene(what.options, broken)
     assert broken.closed
 
 
@@ -731,7 +730,7 @@ def test_an_output_that_is_waited_for_leaves_nothing_behind() -> None:
 def test_no_frame_is_shown_by_the_mask_of_a_later_one() -> None:
     """Which the network may have had before the compositor has its frame."""
     output = Watched()
-    session = Session(plan(Dancer(itertools.repeat(True), period=0.002), output, pairing="exact"), Stats())
+    session = Session(plan(Dancer(itertools.repeat(True), period=0.002), output, sync="exact"), Stats())
     put = session._frames_out.put
 
     def later(value: RawFrame) -> bool:

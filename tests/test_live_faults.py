@@ -13,7 +13,8 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 import pytest
@@ -22,15 +23,12 @@ from tests.support.fakes import SIZE, FakeAudience, FakeBackground, FakeOutput, 
 from vbgcam.camera import Captured, Negotiated
 from vbgcam.core.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
 from vbgcam.core.frames import Backdrop, RawFrame, SafeFrame
-from vbgcam.core.options import steps
-from vbgcam.core.policy import Limits
+from vbgcam.core.options import PRESETS, Blur, Preset, RenderOptions
 from vbgcam.live import pace
 from vbgcam.live import session as sessions
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
-from vbgcam.live.workers.background import Look
 from vbgcam.live.workers.inference import Network
-from vbgcam.render.composer import Blur
 from vbgcam.segment import Probability, Progress, Segmenter
 
 # Seconds in which a sequence that does not end has come to a standstill.
@@ -127,14 +125,17 @@ class Pictures(FakeBackground):
         return super().at(seconds)
 
 
-def look(chance: random.Random) -> Look:
-    return Look(
-        Limits(mask_age=chance.choice([0.005, 0.05, 1.0]), frame_age=1.0),
+PRESET_NAMES: Final[list[Preset]] = ["none", "none", "fast"]
+
+
+def render_options(chance: random.Random) -> RenderOptions:
+    mask_age = chance.choice([0.005, 0.05, 1.0])
+    return RenderOptions(
+        max_mask_age=mask_age,
         blur=Blur(0.5) if chance.random() < 0.1 else None,
         mirror=chance.random() < 0.1,
-        hard=chance.random() < 0.1,
-        steps=steps(chance.choice(["none", "none", "fast"])),
-        pairing=chance.choice(["auto", "exact", "newest"]),
+        mask=replace(PRESETS[chance.choice(PRESET_NAMES)], hard=chance.random() < 0.1),
+        sync=chance.choice(["auto", "exact", "newest"]),
     )
 
 
@@ -156,7 +157,7 @@ class ControlApi:
             case "go on":
                 session.pause(False)
             case "look" | "background" as what:
-                new = look(chance)
+                new = render_options(chance)
                 self.blurred |= new.blur is not None
                 pictures = Pictures(chance=random.Random(chance.random()), moves=chance.random() < 0.5)
                 session.set_scene(new, pictures if what == "background" else None)
@@ -202,7 +203,7 @@ def sequence(number: int) -> str:
         network=Network(
             "made", build, (lambda _progress: FakeSegmenter(name="lighter")) if chance.random() < 0.5 else None
         ),
-        look=look(chance),
+        options=render_options(chance),
         size=SIZE,
         fps=500.0,
         on_demand=chance.random() < 0.5,
@@ -211,7 +212,7 @@ def sequence(number: int) -> str:
     )
     stats = Stats()
     session = Session(plan, stats)
-    desk = ControlApi(session, random.Random(chance.random()), made, blurred=plan.look.blur is not None)
+    desk = ControlApi(session, random.Random(chance.random()), made, blurred=plan.options.blur is not None)
     session.start()
     output.solid = False
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vbgcam.core.frames import U8, Planes, Prediction, RawFrame, Size, read_only
-from vbgcam.core.options import steps
+from vbgcam.core.options import MaskOptions
 from vbgcam.mask import MaskTracker
 from vbgcam.mask.flow import Flow, coarse, cut, too_far
 from vbgcam.pixels.workframe import Grid, around
@@ -116,7 +116,7 @@ def test_how_far_is_too_far() -> None:
 
 def test_a_late_frame_after_own_ones_is_carried_from_the_last_of_them_alone() -> None:
     """With exact pairing one frame in a few comes without a mask of its own: it is one frame's motion away."""
-    present = MaskTracker(steps("balanced", memory="off", time="off", edges="off", colours="off"))
+    present = MaskTracker(MaskOptions(roi=True, flow=True))
     prediction: Prediction | None = None
     errors, stale = list[float](), list[float]()
     for number in range(24):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import cv2
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from vbgcam.camera import drawn
 from vbgcam.camera.drawn.grain import add_grain
 from vbgcam.core.frames import U8, Backdrop, Mask, Planes, Prediction, RawFrame, Size, read_only
-from vbgcam.core.options import steps
+from vbgcam.core.options import PRESETS, MaskOptions
 from vbgcam.mask import MaskTracker
 from vbgcam.mask.plain import full
 from vbgcam.mask.refine import Outline
@@ -36,9 +37,9 @@ def shot() -> tuple[RawFrame, U8, U8]:
     return RawFrame(planes.frozen(), 0.0), truth, read_only(np.asarray(small, np.uint8))
 
 
-def masked(**switches: str) -> Mask:
+def masked(options: MaskOptions = PRESETS["balanced"]) -> Mask:
     frame, _truth, answer = shot()
-    mask = MaskTracker(steps("balanced", **switches)).mask(frame, Prediction(frame, answer))  # type: ignore[arg-type]
+    mask = MaskTracker(options).mask(frame, Prediction(frame, answer))
     assert mask is not None
     return mask
 
@@ -79,11 +80,11 @@ def test_the_old_room_is_taken_out_of_the_outline() -> None:
     assert errors[0] < 0.8 * errors[1], errors
 
 
-@pytest.mark.parametrize("switch", ["edges", "colours"])
-def test_each_can_be_left_out(switch: str) -> None:
-    mask = masked(**{switch: "off"})
-    assert (mask.fringe is None) == (switch == "colours")
-    assert np.array_equal(mask.alpha, masked().alpha) == (switch == "colours")
+@pytest.mark.parametrize("step", ["refine", "foreground"])
+def test_each_can_be_left_out(step: str) -> None:
+    mask = masked(replace(PRESETS["balanced"], **{step: False}))
+    assert (mask.fringe is None) == (step == "foreground")
+    assert np.array_equal(mask.alpha, masked().alpha) == (step == "foreground")
 
 
 def test_an_exact_alpha_stays_as_it_is_without_edges_and_is_refined_with_them() -> None:
@@ -91,7 +92,7 @@ def test_an_exact_alpha_stays_as_it_is_without_edges_and_is_refined_with_them() 
     half = read_only(np.asarray(cv2.resize(truth, (640, 360), interpolation=cv2.INTER_AREA), np.uint8))
     plain = full(half, frame, 0.0).alpha
     made = []
-    for how in (steps("balanced", edges="off"), steps("balanced")):
+    for how in (replace(PRESETS["balanced"], refine=False), PRESETS["balanced"]):
         mask = MaskTracker(how).mask(frame, Prediction(frame, half, exact=True))
         assert mask is not None
         made.append(mask.alpha)

@@ -4,7 +4,7 @@ network. No step of the mask may make a scene worse than the network's own old m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import Final
@@ -18,7 +18,7 @@ from tests.support.fakes import FakeSegmenter
 from vbgcam.camera import drawn
 from vbgcam.camera.drawn.grain import add_grain
 from vbgcam.core.frames import U8, Mask, Planes, RawFrame, Size, read_only
-from vbgcam.core.options import NONE, MaskOptions, Switch, steps
+from vbgcam.core.options import NONE, PRESETS, MaskOptions
 from vbgcam.evaluate.clip import Lag
 from vbgcam.mask import Masker
 from vbgcam.pixels.convert import from_rgb
@@ -31,8 +31,8 @@ TAKES: Final = Fraction(6, RATE)
 # Its answers, and how hazy they are: of their width.
 ANSWER: Final = 128
 HAZE: Final = 0.03
-BALANCED: Final = steps("balanced")
-FORGETFUL: Final = steps("balanced", memory="off")
+BALANCED: Final = PRESETS["balanced"]
+FORGETFUL: Final = replace(BALANCED, room_model=False)
 
 
 @dataclass(frozen=True)
@@ -224,14 +224,8 @@ def test_whoever_leaves_is_gone_and_comes_back_no_worse() -> None:
     leaks_no_more(shots, masks, stale)
 
 
-@pytest.mark.parametrize(
-    "memory",
-    [
-        "on",
-        "off",
-    ],
-)
-def test_a_second_person_is_found_and_kept(memory: Switch) -> None:
+@pytest.mark.parametrize("options", [BALANCED, FORGETFUL], ids=["room model", "none"])
+def test_a_second_person_is_found_and_kept(options: MaskOptions) -> None:
     def people(number: int) -> list[Cut]:
         first = presenter(number % 90).moved(-170)
         second = presenter((number + 40) % 90, mirrored=True).moved(max(170, 480 - 10 * max(0, number - RATE)))
@@ -243,7 +237,7 @@ def test_a_second_person_is_found_and_kept(memory: Switch) -> None:
         cv2.subtract(shot.truth, picture(room(), first)[1]) == 255
         for shot, (first, _) in zip(shots, pictures, strict=True)
     ]
-    masks, stale = play(shots, steps("balanced", memory=memory), crops=True), play(shots, NONE)
+    masks, stale = play(shots, options, crops=True), play(shots, NONE)
     came = next(n for n, where in enumerate(second) if np.count_nonzero(where) > 200)
     shown = [shown_of(mask, where) for mask, where in zip(masks, second, strict=True)]
     settled = shown[came + 5 * RATE // 2 :]
@@ -265,8 +259,8 @@ def test_whoever_fills_the_picture_is_shown() -> None:
     assert shown > 0.9, f"only {shown:.2f} of whoever is near is shown"
 
 
-@pytest.mark.parametrize(("memory", "least", "after"), [("on", 0.95, RATE), ("off", 0.75, RATE + 12)])
-def test_a_hand_that_leaves_the_crop_is_found(memory: Switch, least: float, after: int) -> None:
+@pytest.mark.parametrize(("options", "least", "after"), [(BALANCED, 0.95, RATE), (FORGETFUL, 0.75, RATE + 12)])
+def test_a_hand_that_leaves_the_crop_is_found(options: MaskOptions, least: float, after: int) -> None:
     """Without the memory an arm is as the network sees it, thin in the haze; what is unsure and still comes slowly."""
     reaches = RATE + 10
     skin = np.full((SIZE.height, SIZE.width, 3), (238, 183, 146), np.uint8)
@@ -279,7 +273,7 @@ def test_a_hand_that_leaves_the_crop_is_found(memory: Switch, least: float, afte
         return Cut(skin, alpha, 0, 0)
 
     shots = filmed(picture(room(), [presenter(number % 90), arm(number)]) for number in range(4 * RATE))
-    masks, stale = play(shots, steps("balanced", memory=memory), crops=True), play(shots, NONE)
+    masks, stale = play(shots, options, crops=True), play(shots, NONE)
     hand = [shot.truth == 255 for shot in shots]
     for where in hand:
         where[:, :530] = False

@@ -19,12 +19,13 @@ from tests.support.fakes import BEHIND, FakeBackground, FakeSegmenter
 from vbgcam.background import Background
 from vbgcam.core.errors import BackgroundError, ConfigError, MediaError, ModelError
 from vbgcam.core.frames import U8, Planes, RawFrame, Size
+from vbgcam.core.options import Blur, MaskOptions, RenderOptions
 from vbgcam.mask import finish
 from vbgcam.media import images as files
 from vbgcam.offline import images
-from vbgcam.offline.images import Done, Look
+from vbgcam.offline.backdrops import OpenBackground
+from vbgcam.offline.images import Done
 from vbgcam.pixels.convert import from_rgb, to_rgb
-from vbgcam.render.composer import Blur
 from vbgcam.segment import Probability
 
 ROOM = 214
@@ -58,11 +59,18 @@ def behind(size: Size) -> Background:
     return FakeBackground(size)
 
 
-LOOK = Look(behind)
+LOOK = (RenderOptions(), behind)
 
 
-def one(source: Path, target: Path | None, look: Look = LOOK, *, segmenter: FakeSegmenter | None = None) -> Done:
-    (end,) = images.convert([source], target, segmenter or FakeSegmenter(), look)
+def one(
+    source: Path,
+    target: Path | None,
+    options: RenderOptions = LOOK[0],
+    background: OpenBackground = behind,
+    *,
+    segmenter: FakeSegmenter | None = None,
+) -> Done:
+    (end,) = images.convert([source], target, segmenter or FakeSegmenter(), options, background)
     return end
 
 
@@ -93,7 +101,7 @@ def test_the_mask_that_is_written_is_exactly_the_one_that_was_used(tmp_path: Pat
     rough = np.random.default_rng(1).random((9, 7), np.float32)
     source = save(tmp_path / "in.png")
     segmenter = FakeSegmenter(wrong=lambda _frame: rough)
-    images.convert([source], tmp_path / "out.png", segmenter, LOOK, mask_out=tmp_path / "mask.png")
+    images.convert([source], tmp_path / "out.png", segmenter, *LOOK, mask_out=tmp_path / "mask.png")
     expected = finish(rough, RawFrame(from_rgb(photo()), 0.0)).alpha
     with Image.open(tmp_path / "mask.png") as mask:
         assert mask.mode == "L"
@@ -103,7 +111,7 @@ def test_the_mask_that_is_written_is_exactly_the_one_that_was_used(tmp_path: Pat
 def test_the_cut_out_has_the_pictures_own_pixels_and_nothing_of_the_room(tmp_path: Path) -> None:
     soft = np.linspace(0, 1, 30, dtype=np.float32)[:, None].repeat(40, 1)
     source = save(tmp_path / "in.png")
-    end = images.convert([source], None, FakeSegmenter(wrong=lambda _frame: soft), LOOK, cutout=tmp_path / "cut.png")
+    end = images.convert([source], None, FakeSegmenter(wrong=lambda _frame: soft), *LOOK, cutout=tmp_path / "cut.png")
     assert end == [Done(source, (tmp_path / "cut.png",))]
     with Image.open(tmp_path / "cut.png") as image:
         assert image.mode == "RGBA"
@@ -128,7 +136,14 @@ def test_hard_is_the_sum_of_person_and_background_by_a_mask_and_its_inverse(
     label = np.random.default_rng(2).integers(0, 2, (6, 8)).astype(np.float32)
     source = save(tmp_path / "in.png")
     segmenter = FakeSegmenter(wrong=lambda _frame: label)
-    images.convert([source], tmp_path / "a.png", segmenter, Look(behind, hard=True), mask_out=tmp_path / "m.png")
+    images.convert(
+        [source],
+        tmp_path / "a.png",
+        segmenter,
+        RenderOptions(mask=MaskOptions(hard=True)),
+        behind,
+        mask_out=tmp_path / "m.png",
+    )
     mask = pixels(tmp_path / "m.png")[..., 0]
     assert np.array_equal(mask, label.repeat(5, 0).repeat(5, 1) * 255)
     frame, (out,) = from_rgb(photo()), composed
@@ -144,7 +159,7 @@ def test_the_pictures_own_transparency_multiplies_the_mask(tmp_path: Path) -> No
     own = np.full((30, 40), 100, np.uint8)
     save(tmp_path / "in.png", np.dstack((photo(), own)))
     images.convert(
-        [tmp_path / "in.png"], tmp_path / "out.png", FakeSegmenter(), LOOK,
+        [tmp_path / "in.png"], tmp_path / "out.png", FakeSegmenter(), *LOOK,
         mask_out=tmp_path / "mask.png", cutout=tmp_path / "cut.png",
     )  # fmt: skip
     alpha = files.read(tmp_path / "cut.png").alpha
@@ -157,11 +172,17 @@ def test_the_pictures_own_transparency_multiplies_the_mask(tmp_path: Path) -> No
 def test_the_plain_picture_is_itself_and_its_transparency_lies_on_black(tmp_path: Path) -> None:
     segmenter = FakeSegmenter()
     smooth = np.full((30, 40, 3), (90, 120, 60), np.uint8)
-    one(save(tmp_path / "in.png", smooth), tmp_path / "out.png", Look(None), segmenter=segmenter)
+    one(save(tmp_path / "in.png", smooth), tmp_path / "out.png", RenderOptions(plain=True), behind, segmenter=segmenter)
     assert np.abs(pixels(tmp_path / "out.png") - smooth).max() <= 2
     half = np.full((30, 40), 255, np.uint8)
     half[:10] = 0
-    one(save(tmp_path / "in.png", np.dstack((smooth, half))), tmp_path / "out.png", Look(None), segmenter=segmenter)
+    one(
+        save(tmp_path / "in.png", np.dstack((smooth, half))),
+        tmp_path / "out.png",
+        RenderOptions(plain=True),
+        behind,
+        segmenter=segmenter,
+    )
     assert pixels(tmp_path / "out.png")[:8].max() <= 2
     assert np.abs(pixels(tmp_path / "out.png")[12:] - smooth[12:]).max() <= 2
     assert segmenter.calls == 0, "no network is needed for it"
@@ -169,13 +190,15 @@ def test_the_plain_picture_is_itself_and_its_transparency_lies_on_black(tmp_path
 
 def test_the_plain_picture_still_gets_its_mask(tmp_path: Path) -> None:
     source = save(tmp_path / "in.png")
-    images.convert([source], tmp_path / "o.png", FakeSegmenter(), Look(None), mask_out=tmp_path / "m.png")
+    images.convert(
+        [source], tmp_path / "o.png", FakeSegmenter(), RenderOptions(plain=True), behind, mask_out=tmp_path / "m.png"
+    )
     assert np.array_equal(pixels(tmp_path / "m.png")[..., 0] == 255, person())
     assert pixels(tmp_path / "o.png")[0, 0].tolist() == [ROOM] * 3
 
 
 def test_the_blurred_room_has_the_rooms_colour(tmp_path: Path) -> None:
-    one(save(tmp_path / "in.png", photo(160, 120)), tmp_path / "out.png", Look(Blur(0.8)))
+    one(save(tmp_path / "in.png", photo(160, 120)), tmp_path / "out.png", RenderOptions(blur=Blur(0.8)), behind)
     assert np.abs(pixels(tmp_path / "out.png")[:16] - ROOM).max() <= 4
 
 
@@ -183,9 +206,9 @@ def test_a_mirrored_picture_takes_its_mask_and_its_cut_out_with_it(tmp_path: Pat
     rgb = np.full((30, 40, 3), ROOM, np.uint8)
     rgb[:, :10] = 30
     source = save(tmp_path / "in.png", rgb)
-    look = Look(behind, mirror=True)
+    look = (RenderOptions(mirror=True), behind)
     names = {name: tmp_path / f"{name}.png" for name in ("out", "mask", "cut")}
-    images.convert([source], names["out"], FakeSegmenter(), look, mask_out=names["mask"], cutout=names["cut"])
+    images.convert([source], names["out"], FakeSegmenter(), *look, mask_out=names["mask"], cutout=names["cut"])
     assert pixels(names["out"])[15, 35].max() < 40
     assert pixels(names["mask"])[15, [4, 35], 0].tolist() == [0, 255]
     cut = files.read(names["cut"])
@@ -218,10 +241,10 @@ def test_pictures_of_odd_shapes_keep_them(tmp_path: Path, width: int, height: in
 
 def _keeps_its_size(folder: Path, width: int, height: int, what: str, hard: bool) -> None:
     network = np.random.default_rng(3).random((16, 16), np.float32)
-    look = Look(Blur(0.5) if what == "blur" else behind, hard=hard)
+    look = (RenderOptions(blur=Blur(0.5) if what == "blur" else None, mask=MaskOptions(hard=hard)), behind)
     segmenter = FakeSegmenter(wrong=lambda _frame: network.round() if hard else network)
     source, target, mask = save(folder / "in.png", photo(width, height)), folder / "o.png", folder / "m.png"
-    images.convert([source], target, segmenter, look, mask_out=mask, cutout=folder / "c.png")
+    images.convert([source], target, segmenter, *look, mask_out=mask, cutout=folder / "c.png")
     for path in (target, mask, folder / "c.png"):
         assert files.read(path).size == Size(width, height)
 
@@ -244,7 +267,7 @@ def test_one_picture_goes_to_a_file_or_into_a_folder(tmp_path: Path) -> None:
 
 def test_in_a_folder_a_result_keeps_the_format_where_it_is_written(tmp_path: Path) -> None:
     sources = [save(tmp_path / "in" / name) for name in ("a.JPG", "b.png", "c.webp", "d.tiff", "e.bmp", "f.gif")]
-    images.convert(sources, tmp_path / "out", FakeSegmenter(), LOOK)
+    images.convert(sources, tmp_path / "out", FakeSegmenter(), *LOOK)
     assert names(tmp_path / "out") == ["a.JPG", "b.png", "c.webp", "d.tiff", "e.jpg", "f.jpg"]
 
 
@@ -254,7 +277,7 @@ def test_two_pictures_of_one_name_get_two_results_and_it_is_said(
     sources = [save(tmp_path / folder / name) for folder, name in (("1", "a.png"), ("2", "A.png"), ("3", "a-2.png"))]
     out = tmp_path / "out"
     with caplog.at_level(logging.INFO):
-        ends = images.convert(sources, out, FakeSegmenter(), LOOK, mask_out=out, cutout=out)
+        ends = images.convert(sources, out, FakeSegmenter(), *LOOK, mask_out=out, cutout=out)
     assert [end.error for end in ends] == [None] * 3
     made = ["A-2", "a", "a-2-2"]
     assert names(out) == sorted([f"{name}{tail}.png" for name in made for tail in ("", "-mask", "-cutout")])
@@ -265,7 +288,7 @@ def test_two_pictures_of_one_name_get_two_results_and_it_is_said(
 def test_a_picture_named_like_anothers_mask_keeps_its_own_result(tmp_path: Path) -> None:
     sources = [save(tmp_path / "in" / name) for name in ("a.png", "a-mask.png")]
     out = tmp_path / "out"
-    ends = images.convert(sources, out, FakeSegmenter(), LOOK, mask_out=out)
+    ends = images.convert(sources, out, FakeSegmenter(), *LOOK, mask_out=out)
     written = [path for end in ends for path in end.written]
     assert len(set(written)) == 4
     assert names(out) == sorted(path.name for path in written)
@@ -274,7 +297,7 @@ def test_a_picture_named_like_anothers_mask_keeps_its_own_result(tmp_path: Path)
 def refused(sources: list[Path], target: Path | None, **options: Path) -> str:
     segmenter = FakeSegmenter()
     with pytest.raises(ConfigError) as caught:
-        images.convert(sources, target, segmenter, LOOK, **options)  # type: ignore[arg-type]
+        images.convert(sources, target, segmenter, *LOOK, **options)  # type: ignore[arg-type]
     assert segmenter.calls == 0
     return str(caught.value)
 
@@ -305,7 +328,7 @@ def test_of_many_pictures_a_bad_one_costs_only_its_own_result(tmp_path: Path) ->
         [good[0], bad, tmp_path / "in" / "missing.png", *good[1:]],
         tmp_path / "out",
         FakeSegmenter(),
-        LOOK,
+        *LOOK,
         progress=lambda end, done, total: told.append((end.source, done, total)),
     )
     assert [end.error is None for end in ends] == [True, False, False, True, True]
@@ -338,7 +361,7 @@ def test_a_picture_that_is_read_is_never_written_to(tmp_path: Path, kind: str) -
     os.link(source, tmp_path / "hard.png")
     if kind == "other input":
         (source.parent / "b.png").symlink_to(other)
-    ends = images.convert([source, other] if kind == "other input" else [source], target, FakeSegmenter(), LOOK)
+    ends = images.convert([source, other] if kind == "other input" else [source], target, FakeSegmenter(), *LOOK)
     assert all(end.error is not None and "would overwrite a picture that is read" in str(end.error) for end in ends)
     assert (source.read_bytes(), other.read_bytes()) == before
     assert (tmp_path / "link.png").is_symlink()
@@ -347,7 +370,7 @@ def test_a_picture_that_is_read_is_never_written_to(tmp_path: Path, kind: str) -
 def test_the_mask_may_not_overwrite_the_picture_either(tmp_path: Path) -> None:
     source = save(tmp_path / "a.png")
     before = source.read_bytes()
-    (end,) = images.convert([source], tmp_path / "o.png", FakeSegmenter(), LOOK, mask_out=source)
+    (end,) = images.convert([source], tmp_path / "o.png", FakeSegmenter(), *LOOK, mask_out=source)
     assert "would overwrite" in str(end.error)
     assert names(tmp_path) == ["a.png"]
     assert source.read_bytes() == before
@@ -377,7 +400,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     try:
-        end = one(source, tmp_path / "out.png", Look(None))
+        end = one(source, tmp_path / "out.png", RenderOptions(plain=True), behind)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "cannot be written" in str(end.error)
@@ -397,7 +420,7 @@ def test_a_background_that_cannot_be_shown_ends_the_work(tmp_path: Path) -> None
     sources = [save(tmp_path / "in" / name) for name in ("a.png", "b.png")]
     background = FakeBackground(Size(40, 30), fail=BackgroundError("film.mp4 breaks off"))
     with pytest.raises(BackgroundError, match="breaks off"):
-        images.convert(sources, tmp_path / "out", FakeSegmenter(), Look(lambda _size: background))
+        images.convert(sources, tmp_path / "out", FakeSegmenter(), RenderOptions(), lambda _size: background)
     assert background.closed
     assert not (tmp_path / "out").exists()
 
@@ -407,7 +430,7 @@ def test_each_picture_is_a_scene_of_its_own(tmp_path: Path) -> None:
     segmenter = FakeSegmenter()
     resets: list[int] = []
     segmenter.before = lambda _frame: resets.append(segmenter.resets)
-    images.convert(sources, tmp_path / "out", segmenter, LOOK)
+    images.convert(sources, tmp_path / "out", segmenter, *LOOK)
     assert resets == [1, 2, 3]
     assert not segmenter.closed, "its owner closes it"
 
@@ -421,7 +444,7 @@ def test_the_background_is_opened_at_each_pictures_size_and_once_for_equal_ones(
 
     sizes = [(40, 30), (40, 30), (30, 40)]
     sources = [save(tmp_path / "in" / f"{n}.png", photo(*size)) for n, size in enumerate(sizes)]
-    ends = images.convert(sources, tmp_path / "out", FakeSegmenter(), Look(open_at))
+    ends = images.convert(sources, tmp_path / "out", FakeSegmenter(), RenderOptions(), open_at)
     assert all(end.error is None for end in ends)
     assert [background.size for background in opened] == [Size(40, 30), Size(30, 40)]
     assert all(background.closed for background in opened)
@@ -430,7 +453,7 @@ def test_the_background_is_opened_at_each_pictures_size_and_once_for_equal_ones(
 def test_when_it_is_to_stop_no_further_picture_is_begun(tmp_path: Path) -> None:
     sources = [save(tmp_path / "in" / f"{name}.png") for name in "abc"]
     segmenter = FakeSegmenter()
-    ends = images.convert(sources, tmp_path / "out", segmenter, LOOK, stop=lambda: segmenter.calls >= 2)
+    ends = images.convert(sources, tmp_path / "out", segmenter, *LOOK, stop=lambda: segmenter.calls >= 2)
     assert [end.source for end in ends] == sources[:2]
     assert names(tmp_path / "out") == ["a.png", "b.png"]
 
@@ -441,8 +464,8 @@ def test_a_colour_and_a_picture_stand_behind(tmp_path: Path) -> None:
 
     save(tmp_path / "wall.png", np.full((9, 16, 3), (10, 90, 200), np.uint8))
     for text in ("#0a5ac8", str(tmp_path / "wall.png")):
-        look = Look(partial(open_background, BackgroundSpec.parse(text)))
-        one(save(tmp_path / "a.png"), tmp_path / "out.png", look)
+        look = (RenderOptions(), partial(open_background, BackgroundSpec.parse(text)))
+        one(save(tmp_path / "a.png"), tmp_path / "out.png", *look)
         assert np.abs(pixels(tmp_path / "out.png")[:4] - (10, 90, 200)).max() <= 3
 
 
@@ -464,7 +487,8 @@ def test_a_real_photograph_gets_a_mask_near_the_one_made_by_hand_or_by_a_stronge
             [source],
             tmp_path / f"{name}.png",
             segmenter,
-            Look(partial(open_background, wall)),
+            RenderOptions(),
+            partial(open_background, wall),
             mask_out=tmp_path / f"{name}_mask.png",
             cutout=tmp_path / f"{name}_cut.png",
         )

@@ -18,14 +18,14 @@ from tests.support.clips import SIZE, corners, film, frame_times, grey, luma, pa
 from tests.support.fakes import BEHIND, PERSON, SECRET, FakeBackground, FakeSegmenter, person_at
 from vbgcam.core.errors import BackgroundError, ConfigError, MediaError, ModelError, OutputError
 from vbgcam.core.frames import RawFrame, Size
+from vbgcam.core.options import Blur, MaskOptions, RenderOptions
 from vbgcam.media.video_reader import VideoReader
-from vbgcam.offline.videos import Look, convert
+from vbgcam.offline.videos import convert
 from vbgcam.pixels.convert import to_av
-from vbgcam.render.composer import Blur
 from vbgcam.segment import Probability
 from vbgcam.segment.pass_through import PassThrough
 
-HIDDEN = Look(FakeBackground)
+HIDDEN = (RenderOptions(), FakeBackground)
 
 
 def ffv1(path: Path, count: int, **more: object) -> Path:
@@ -39,7 +39,7 @@ def names(folder: Path) -> list[str]:
 
 def test_every_frame_is_composed_with_its_own_mask(tmp_path: Path) -> None:
     source = ffv1(tmp_path / "in.mkv", 20)
-    done = convert(source, tmp_path / "out.mp4", FakeSegmenter(), HIDDEN, mask_out=tmp_path / "mask.mkv")
+    done = convert(source, tmp_path / "out.mp4", FakeSegmenter(), *HIDDEN, mask_out=tmp_path / "mask.mkv")
     assert done is not None
     assert (done.frames, done.left_out, done.size) == (20, 0, SIZE)
     alphas = luma(tmp_path / "mask.mkv")
@@ -60,7 +60,7 @@ def test_every_frame_is_composed_with_its_own_mask(tmp_path: Path) -> None:
 def test_times_and_duration_are_kept_at_a_variable_rate(tmp_path: Path, suffix: str) -> None:
     times = [0, 3003, 3150, 9009, 90_000, 180_001, 180_090, 999_999]
     source = film(tmp_path / f"in{suffix}", rooms(len(times)), times=times, options={"bf": "2"}, sound="aac")
-    convert(source, tmp_path / f"out{suffix}", FakeSegmenter(), HIDDEN, mask_out=tmp_path / "mask.mkv")
+    convert(source, tmp_path / f"out{suffix}", FakeSegmenter(), *HIDDEN, mask_out=tmp_path / "mask.mkv")
     before = frame_times(source)
     assert frame_times(tmp_path / f"out{suffix}") == before
     assert [float(time) for time in frame_times(tmp_path / "mask.mkv")] == pytest.approx(
@@ -73,7 +73,7 @@ def test_times_and_duration_are_kept_at_a_variable_rate(tmp_path: Path, suffix: 
 @pytest.mark.parametrize("rate", [10, 25, 30, 60])
 def test_rate_and_length_are_kept_at_a_constant_rate(tmp_path: Path, rate: int) -> None:
     source = film(tmp_path / "in.mp4", rooms(30), rate=rate)
-    convert(source, tmp_path / "out.mp4", FakeSegmenter(), HIDDEN)
+    convert(source, tmp_path / "out.mp4", FakeSegmenter(), *HIDDEN)
     with av.open(str(source)) as a, av.open(str(tmp_path / "out.mp4")) as b:
         one, other = a.streams.video[0], b.streams.video[0]
         assert (other.average_rate, other.frames, other.duration) == (one.average_rate, one.frames, one.duration)
@@ -83,7 +83,7 @@ def test_rate_and_length_are_kept_at_a_constant_rate(tmp_path: Path, rate: int) 
 @pytest.mark.parametrize("rotation", [90, 180, -90])
 def test_a_turned_film_comes_out_upright_without_a_turn(tmp_path: Path, rotation: int) -> None:
     source = film(tmp_path / "in.mp4", [corners()] * 5, rotation=rotation)
-    convert(source, tmp_path / "out.mp4", PassThrough(), Look(None))
+    convert(source, tmp_path / "out.mp4", PassThrough(), RenderOptions(plain=True), FakeBackground)
     with VideoReader(source) as a, VideoReader(tmp_path / "out.mp4") as b:
         one, other = a.read(), b.read()
     assert one is not None
@@ -106,8 +106,7 @@ def test_a_turned_film_comes_out_upright_without_a_turn(tmp_path: Path, rotation
 )
 def test_sizes_become_even_and_may_be_scaled(tmp_path: Path, size: Size, height: int | None, expected: Size) -> None:
     source = film(tmp_path / "in.mov", [to_av(grey(size, 90))] * 3, codec="png", pixels="rgb24")
-    look = Look(FakeBackground, height=height)
-    done = convert(source, tmp_path / "out.mp4", PassThrough(), look, mask_out=tmp_path / "mask.mkv")
+    done = convert(source, tmp_path / "out.mp4", PassThrough(), *HIDDEN, height=height, mask_out=tmp_path / "mask.mkv")
     assert done is not None
     assert done.size == expected
     for name in ("out.mp4", "mask.mkv"):
@@ -118,7 +117,7 @@ def test_sizes_become_even_and_may_be_scaled(tmp_path: Path, size: Size, height:
 def test_a_height_that_makes_the_picture_too_large_is_refused(tmp_path: Path) -> None:
     source = film(tmp_path / "in.mov", [to_av(grey(Size(2000, 2), 90))], codec="png", pixels="rgb24")
     with pytest.raises(ConfigError, match="too large"):
-        convert(source, tmp_path / "out.mp4", PassThrough(), Look(None, height=400))
+        convert(source, tmp_path / "out.mp4", PassThrough(), RenderOptions(plain=True), FakeBackground, height=400)
     assert names(tmp_path) == ["in.mov"]
 
 
@@ -139,7 +138,7 @@ def test_sound_is_copied_bit_by_bit_with_its_times(
     tmp_path: Path, container: str, codec: str, layout: str, suffix: str
 ) -> None:
     source = film(tmp_path / f"in.{container}", rooms(30), sound=codec, layout=layout)
-    convert(source, tmp_path / f"out{suffix}", FakeSegmenter(), HIDDEN)
+    convert(source, tmp_path / f"out{suffix}", FakeSegmenter(), *HIDDEN)
     before, after = packets(source), packets(tmp_path / f"out{suffix}")
     assert [data for data, _ in after] == [data for data, _ in before]
     pictures = [float(time) for time in frame_times(tmp_path / f"out{suffix}")]
@@ -161,7 +160,7 @@ def test_sound_that_mp4_does_not_hold_becomes_aac_and_the_log_says_so(
 ) -> None:
     source = film(tmp_path / "in.mov", rooms(30), sound=codec, layout=layout, sample_rate=rate)
     caplog.set_level(logging.INFO)
-    convert(source, tmp_path / "out.mp4", FakeSegmenter(), HIDDEN)
+    convert(source, tmp_path / "out.mp4", FakeSegmenter(), *HIDDEN)
     assert f"{source}: its sound, {codec}, becomes AAC" in caplog.text
     with av.open(str(tmp_path / "out.mp4")) as container:
         track = container.streams.audio[0]
@@ -190,7 +189,7 @@ def test_all_sound_tracks_go_along(tmp_path: Path) -> None:
                     out.mux(packet)
         for track in tracks:
             track.close()
-    convert(source, tmp_path / "out.mp4", FakeSegmenter(), HIDDEN)
+    convert(source, tmp_path / "out.mp4", FakeSegmenter(), *HIDDEN)
     for track_number in (0, 1):
         before, after = packets(source, track_number), packets(tmp_path / "out.mp4", track_number)
         assert [data for data, _ in after] == [data for data, _ in before]
@@ -202,7 +201,7 @@ def test_films_that_were_put_together_go_on_in_step(tmp_path: Path, codec: str, 
     part = film(tmp_path / "part.ts", rooms(45), sound=codec)
     source = tmp_path / "in.ts"
     source.write_bytes(part.read_bytes() * 3)
-    done = convert(source, tmp_path / f"out{suffix}", FakeSegmenter(), HIDDEN)
+    done = convert(source, tmp_path / f"out{suffix}", FakeSegmenter(), *HIDDEN)
     assert done is not None
     assert done.frames == 135
     times = frame_times(tmp_path / f"out{suffix}")
@@ -227,7 +226,7 @@ def test_sound_that_comes_twice_at_one_time_does_not_stop_the_film(tmp_path: Pat
                 if packet.stream.type == "audio" and at is not None and 300 < at < 340:
                     packet.pts = packet.dts = 300
                 out.mux(packet)
-    done = convert(source, tmp_path / f"out{suffix}", FakeSegmenter(), HIDDEN)
+    done = convert(source, tmp_path / f"out{suffix}", FakeSegmenter(), *HIDDEN)
     assert done is not None
     assert (done.frames, done.left_out) == (30, 0)
     heard = [time for _, time in packets(tmp_path / f"out{suffix}")]
@@ -237,7 +236,7 @@ def test_sound_that_comes_twice_at_one_time_does_not_stop_the_film(tmp_path: Pat
 
 def test_pictures_and_sound_lie_side_by_side_in_the_file(tmp_path: Path) -> None:
     source = film(tmp_path / "in.mp4", rooms(200), sound="aac")
-    convert(source, tmp_path / "out.mp4", FakeSegmenter(), HIDDEN)
+    convert(source, tmp_path / "out.mp4", FakeSegmenter(), *HIDDEN)
     furthest = {"video": 0.0, "audio": 0.0}
     with av.open(str(tmp_path / "out.mp4")) as container:
         order = sorted(
@@ -255,26 +254,33 @@ def test_pictures_and_sound_lie_side_by_side_in_the_file(tmp_path: Path) -> None
 def test_the_plain_picture_needs_no_network_but_its_mask_may_be_asked_for(tmp_path: Path) -> None:
     source = ffv1(tmp_path / "in.mkv", 5)
     segmenter = FakeSegmenter()
-    convert(source, tmp_path / "out.mp4", segmenter, Look(None))
+    convert(source, tmp_path / "out.mp4", segmenter, RenderOptions(plain=True), FakeBackground)
     assert segmenter.calls == 0
     with VideoReader(tmp_path / "out.mp4") as result:
         assert all(np.median(shot.planes.y) == pytest.approx(SECRET[0], abs=2) for shot in result)
-    convert(source, tmp_path / "out.mp4", segmenter, Look(None), mask_out=tmp_path / "mask.mkv")
+    convert(
+        source,
+        tmp_path / "out.mp4",
+        segmenter,
+        RenderOptions(plain=True),
+        FakeBackground,
+        mask_out=tmp_path / "mask.mkv",
+    )
     assert segmenter.calls == 5
     assert all(0 < alpha.mean() < 128 for alpha in luma(tmp_path / "mask.mkv"))
 
 
 def test_masks_alone_may_be_made(tmp_path: Path) -> None:
     source = ffv1(tmp_path / "in.mkv", 5)
-    assert convert(source, None, FakeSegmenter(), HIDDEN, mask_out=tmp_path / "mask.mkv") is not None
+    assert convert(source, None, FakeSegmenter(), *HIDDEN, mask_out=tmp_path / "mask.mkv") is not None
     assert len(luma(tmp_path / "mask.mkv")) == 5
     assert names(tmp_path) == ["in.mkv", "mask.mkv"]
 
 
 def test_mirrored_film_and_mask_fit_each_other(tmp_path: Path) -> None:
     source = ffv1(tmp_path / "in.mkv", 4)
-    look = Look(FakeBackground, mirror=True)
-    convert(source, tmp_path / "out.mp4", FakeSegmenter(), look, mask_out=tmp_path / "mask.mkv")
+    look = (RenderOptions(mirror=True), FakeBackground)
+    convert(source, tmp_path / "out.mp4", FakeSegmenter(), *look, mask_out=tmp_path / "mask.mkv")
     with VideoReader(tmp_path / "out.mp4") as result:
         for number, (shot, alpha) in enumerate(zip(result, luma(tmp_path / "mask.mkv"), strict=True)):
             true = np.zeros((SIZE.height, SIZE.width), np.uint8)
@@ -285,7 +291,7 @@ def test_mirrored_film_and_mask_fit_each_other(tmp_path: Path) -> None:
 
 def test_the_room_may_be_blurred_instead(tmp_path: Path) -> None:
     source = ffv1(tmp_path / "in.mkv", 3)
-    convert(source, tmp_path / "out.mp4", FakeSegmenter(), Look(Blur(1.0)))
+    convert(source, tmp_path / "out.mp4", FakeSegmenter(), RenderOptions(blur=Blur(1.0)), FakeBackground)
     assert len(frame_times(tmp_path / "out.mp4")) == 3
 
 
@@ -296,8 +302,8 @@ def test_a_hard_mask_has_two_values_only(tmp_path: Path) -> None:
         return np.eye(5, dtype=np.float32)
 
     for hard in (True, False):
-        look = Look(FakeBackground, hard=hard)
-        convert(source, None, FakeSegmenter(wrong=coarse), look, mask_out=tmp_path / "mask.mkv")
+        look = (RenderOptions(mask=MaskOptions(hard=hard)), FakeBackground)
+        convert(source, None, FakeSegmenter(wrong=coarse), *look, mask_out=tmp_path / "mask.mkv")
         assert (len(np.unique(luma(tmp_path / "mask.mkv")[0])) == 2) == hard
 
 
@@ -309,7 +315,8 @@ def test_the_background_and_the_network_see_the_films_own_time(tmp_path: Path) -
         source,
         tmp_path / "out.mp4",
         FakeSegmenter(before=lambda frame: seen.append((frame.captured_at, frame.number))),
-        Look(lambda _size: background),
+        RenderOptions(),
+        lambda _size: background,
     )
     expected = [round((time - times[0]) / 90) / 1000 for time in times]
     assert background.asked == pytest.approx(expected, abs=0.001)
@@ -321,7 +328,7 @@ def test_the_background_and_the_network_see_the_films_own_time(tmp_path: Path) -
 def test_progress_is_told_after_each_frame(tmp_path: Path) -> None:
     source = film(tmp_path / "in.mp4", rooms(10), rate=10)
     told: list[tuple[int, int | None, float]] = []
-    convert(source, tmp_path / "out.mp4", FakeSegmenter(), HIDDEN, progress=lambda *figures: told.append(figures))
+    convert(source, tmp_path / "out.mp4", FakeSegmenter(), *HIDDEN, progress=lambda *figures: told.append(figures))
     assert [frames for frames, _, _ in told] == list(range(1, 11))
     assert {total for _, total, _ in told} == {10}
     assert [seconds for _, _, seconds in told] == pytest.approx([number / 10 for number in range(1, 11)])
@@ -337,7 +344,7 @@ def test_a_damaged_film_gives_the_rest_and_one_warning_that_counts(
     for position, size in places[5:8]:
         data[position : position + size] = bytes(size)
     source.write_bytes(data)
-    done = convert(source, tmp_path / "out.mp4", FakeSegmenter(), HIDDEN, mask_out=tmp_path / "mask.mkv")
+    done = convert(source, tmp_path / "out.mp4", FakeSegmenter(), *HIDDEN, mask_out=tmp_path / "mask.mkv")
     assert done is not None
     assert (done.frames, done.left_out) == (9, 3)
     assert [round(time * 30) for time in frame_times(tmp_path / "out.mp4")] == [0, 1, 2, 3, 4, 8, 9, 10, 11]
@@ -353,7 +360,7 @@ def test_when_it_is_stopped_halfway_nothing_is_left(tmp_path: Path) -> None:
         source,
         tmp_path / "out.mp4",
         FakeSegmenter(),
-        HIDDEN,
+        *HIDDEN,
         mask_out=tmp_path / "mask.mkv",
         progress=lambda number, _total, _seconds: frames.append(number),
         stop=lambda: len(frames) == 20,
@@ -381,7 +388,7 @@ def test_when_the_network_fails_or_a_person_interrupts_nothing_is_left(tmp_path:
             source,
             tmp_path / "out.mp4",
             FakeSegmenter(before=_failing(20, error)),
-            HIDDEN,
+            *HIDDEN,
             mask_out=tmp_path / "mask.mkv",
         )
     assert names(tmp_path) == ["in.mp4", "out.mp4"]
@@ -392,7 +399,7 @@ def test_when_the_background_fails_nothing_is_left(tmp_path: Path) -> None:
     source = ffv1(tmp_path / "in.mkv", 3)
     background = FakeBackground(fail=BackgroundError("the film breaks off"))
     with pytest.raises(BackgroundError):
-        convert(source, tmp_path / "out.mp4", FakeSegmenter(), Look(lambda _size: background))
+        convert(source, tmp_path / "out.mp4", FakeSegmenter(), RenderOptions(), lambda _size: background)
     assert background.closed
     assert names(tmp_path) == ["in.mkv"]
 
@@ -401,14 +408,14 @@ def test_a_mask_that_is_not_finite_is_an_error_and_never_a_picture(tmp_path: Pat
     source = ffv1(tmp_path / "in.mkv", 3)
     segmenter = FakeSegmenter(wrong=lambda _frame: np.full((4, 4), np.nan, np.float32))
     with pytest.raises(ModelError, match="not finite"):
-        convert(source, tmp_path / "out.mp4", segmenter, HIDDEN)
+        convert(source, tmp_path / "out.mp4", segmenter, *HIDDEN)
     assert names(tmp_path) == ["in.mkv"]
 
 
 def test_where_one_of_two_files_cannot_be_written_neither_is(tmp_path: Path) -> None:
     source = ffv1(tmp_path / "in.mkv", 3)
     with pytest.raises(OutputError, match="does not exist"):
-        convert(source, tmp_path / "out.mp4", FakeSegmenter(), HIDDEN, mask_out=tmp_path / "none" / "mask.mkv")
+        convert(source, tmp_path / "out.mp4", FakeSegmenter(), *HIDDEN, mask_out=tmp_path / "none" / "mask.mkv")
     assert names(tmp_path) == ["in.mkv"]
 
 
@@ -416,7 +423,7 @@ def test_what_is_no_film_makes_no_file(tmp_path: Path) -> None:
     source = tmp_path / "in.mp4"
     source.write_text("no film")
     with pytest.raises(MediaError):
-        convert(source, tmp_path / "out.mp4", FakeSegmenter(), HIDDEN)
+        convert(source, tmp_path / "out.mp4", FakeSegmenter(), *HIDDEN)
     assert names(tmp_path) == ["in.mp4"]
 
 
@@ -428,7 +435,7 @@ def test_all_that_is_wrong_with_the_names_is_said_at_once_and_the_source_is_neve
 
     def problems(target: Path | None, mask_out: Path | None = None) -> list[str]:
         with pytest.raises(ConfigError) as error:
-            convert(source, target, FakeSegmenter(), HIDDEN, mask_out=mask_out)
+            convert(source, target, FakeSegmenter(), *HIDDEN, mask_out=mask_out)
         return list(error.value.problems)
 
     assert "would be overwritten" in problems(source)[0]
@@ -447,7 +454,7 @@ def test_other_programs_read_masks_to_the_last_bit(tmp_path: Path) -> None:
         pytest.skip("ffmpeg is not installed: what other programs read is not tested")
     source = ffv1(tmp_path / "in.mkv", 3)
     ramp = np.linspace(0, 1, SIZE.width, dtype=np.float32)[None].repeat(SIZE.height, 0)
-    convert(source, None, FakeSegmenter(wrong=lambda _frame: ramp), HIDDEN, mask_out=tmp_path / "mask.mkv")
+    convert(source, None, FakeSegmenter(wrong=lambda _frame: ramp), *HIDDEN, mask_out=tmp_path / "mask.mkv")
     command = [ffmpeg, "-v", "error", "-i", str(tmp_path / "mask.mkv"), "-f", "rawvideo", "-pix_fmt", "gray", "-"]
     raw = subprocess.run(command, check=True, capture_output=True).stdout
     found = np.frombuffer(raw, np.uint8).reshape(3, SIZE.height, SIZE.width)
@@ -461,11 +468,13 @@ import resource, sys
 from pathlib import Path
 sys.path.insert(0, {root!r})
 from tests.support.fakes import FakeBackground, FakeSegmenter
-from vbgcam.offline.videos import Look, convert
+from vbgcam.core.options import RenderOptions
+from vbgcam.offline.videos import convert
 
 folder = Path({folder!r})
 for name in ("short.mkv", "long.mkv"):
-    convert(folder / name, folder / "out.mp4", FakeSegmenter(), Look(FakeBackground), mask_out=folder / "mask.mkv")
+    options, mask = RenderOptions(), folder / "mask.mkv"
+    convert(folder / name, folder / "out.mp4", FakeSegmenter(), options, FakeBackground, mask_out=mask)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
@@ -485,7 +494,7 @@ def test_memory_does_not_grow_with_the_films_length(tmp_path: Path) -> None:
 
 def test_real_footage_goes_through_with_exact_times(tmp_path: Path, testdata: Path) -> None:
     source = testdata / "clips" / "room_static.mp4"
-    done = convert(source, tmp_path / "out.mp4", PassThrough(), HIDDEN)
+    done = convert(source, tmp_path / "out.mp4", PassThrough(), *HIDDEN)
     assert done is not None
     assert (done.frames, done.left_out) == (150, 0)
     assert frame_times(tmp_path / "out.mp4") == frame_times(source)

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vbgcam.core.frames import Planes, Prediction, RawFrame, Size
-from vbgcam.core.policy import Compose, Cover, Limits, Situation, Why, decide
+from vbgcam.core.policy import Compose, Cover, Situation, Why, decide
 
 SIZE = Size(4, 4)
-LIMITS = Limits(mask_age=0.5, frame_age=1.0)
+MAX_MASK_AGE, MAX_FRAME_AGE = 0.5, 1.0
 
 
 def frame(at: float = 10.0, epoch: int = 0, size: Size = SIZE) -> RawFrame:
@@ -26,7 +26,7 @@ def mask(at: float = 10.0, epoch: int = 0, size: Size = SIZE) -> Prediction:
 
 def test_a_frame_with_a_young_mask_of_its_epoch_is_composed() -> None:
     shown, seen = frame(10.0), mask(9.6)
-    assert decide(Situation(shown, seen), 10.01, LIMITS) == Compose(shown, seen)
+    assert decide(Situation(shown, seen), 10.01, MAX_MASK_AGE, MAX_FRAME_AGE) == Compose(shown, seen)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_frame_with_a_young_mask_of_its_epoch_is_composed() -> None:
     ],
 )
 def test_everything_else_is_covered_and_says_why(situation: Situation, now: float, why: Why) -> None:
-    assert decide(situation, now, LIMITS) == Cover(why)
+    assert decide(situation, now, MAX_MASK_AGE, MAX_FRAME_AGE) == Cover(why)
 
 
 times = st.floats(allow_nan=True, allow_infinity=True)
@@ -64,12 +64,12 @@ def test_whatever_happens_a_composition_has_a_trusted_mask(
 ) -> None:
     captured, masked, now = stamps
     situation = Situation(frame(captured, epochs[0]), mask(masked, epochs[1]), trouble, paused)
-    decision = decide(situation, now, LIMITS)
+    decision = decide(situation, now, MAX_MASK_AGE, MAX_FRAME_AGE)
     trusted = (
         not paused
         and trouble is None
         and epochs[0] == epochs[1]
-        and now - captured <= LIMITS.frame_age
-        and captured - masked <= LIMITS.mask_age
+        and now - captured <= MAX_FRAME_AGE
+        and captured - masked <= MAX_MASK_AGE
     )
     assert isinstance(decision, Compose) == trusted

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vbgcam.live.sync import LONGEST, RESERVE, Asked, How, Pairing, patience
+from vbgcam.core.options import SyncMode
+from vbgcam.live.sync import LONGEST, RESERVE, How, Pairing, patience
 
 FAST, EDGE, SLOW = 0.010, 0.024, 0.100
 WITHIN = 0.025
@@ -69,7 +70,7 @@ times = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from([FAST, 
 
 
 @given(st.sampled_from(["auto", "exact", "newest"]), st.lists(times, max_size=400))
-def test_whatever_is_measured_it_starts_only_on_a_second_of_good_masks(asked: Asked, seconds: list[float]) -> None:
+def test_whatever_is_measured_it_starts_only_on_a_second_of_good_masks(asked: SyncMode, seconds: list[float]) -> None:
     pairing = Pairing(asked)
     for number, value in enumerate(seconds):
         before = pairing.holds

@@ -15,16 +15,12 @@ from vbgcam.background import Background, open_background
 from vbgcam.camera import Requested, open_source
 from vbgcam.core.errors import CameraError, ConfigError
 from vbgcam.core.frames import Size
-from vbgcam.core.options import NAMES, MaskOptions
-from vbgcam.core.options import steps as of_preset
-from vbgcam.core.policy import Limits
+from vbgcam.core.options import MASK_SETTINGS, PRESETS, Blur, Key, MaskOptions, RenderOptions
 from vbgcam.core.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec
 from vbgcam.live.session import Plan
-from vbgcam.live.workers.background import Look
 from vbgcam.live.workers.inference import Network
 from vbgcam.output import open_output
 from vbgcam.pixels.convert import color_yuv
-from vbgcam.render.composer import Blur, Key
 from vbgcam.segment import Options, Progress, Segmenter, open_segmenter
 from vbgcam.settings.schema import Settings, data_folder
 
@@ -47,27 +43,40 @@ def options(settings: Settings, *, live: bool = False) -> Options:
     )
 
 
-def steps(settings: Settings) -> MaskOptions:
-    """What is done to the network's masks."""
+def render_options(settings: Settings) -> RenderOptions:
+    """Everything that decides how a picture is made."""
+    mask, show = settings.mask, BackgroundSpec.parse(settings.background.show)
+    return RenderOptions(
+        mask=_mask_options(settings),
+        blur=Blur(show.strength) if show.kind == "blur" else None,
+        plain=show.kind == "none",
+        mirror=settings.output.mirror,
+        key=_key(settings),
+        light_wrap=settings.background.light_wrap,
+        max_mask_age=mask.max_age_ms / 1000,
+        sync=mask.pairing,
+    )
+
+
+def _mask_options(settings: Settings) -> MaskOptions:
     mask = settings.mask
-    return of_preset(mask.preset, **{name: getattr(mask, name) for name in NAMES})
+    switched = {
+        step: switch == "on" for name, step in MASK_SETTINGS.items() if (switch := getattr(mask, name)) != "preset"
+    }
+    return replace(PRESETS[mask.preset], hard=settings.model.hard, **switched)
 
 
-def key(settings: Settings) -> Key | None:
-    """The chroma of the key colour whose light on the person `compose` takes out (spill); a green screen is in the
-    whole picture, so this goes with `mask.colours` alone, whatever the preset."""
+def _key(settings: Settings) -> Key | None:
+    """The chroma of the key colour whose light on the person is taken out (spill); a green screen is in the whole
+    picture, so this goes with `mask.colours` alone, whatever the preset."""
     spec = ModelSpec.parse(settings.model.name)
     return color_yuv(spec.color)[1:] if spec.kind == "chroma" and settings.mask.colours != "off" else None
 
 
-def behind(settings: Settings) -> Callable[[Size], Background] | Blur | None:
-    """What stands behind the person in an image or a film: a background of the size that will be asked for, the room
-    out of focus, or None for the plain picture."""
+def background_opener(settings: Settings) -> Callable[[Size], Background]:
+    """Opens what stands behind the person in images and videos, at a given size, with the exact frame of each time.
+    That raises BackgroundError."""
     spec = BackgroundSpec.parse(settings.background.show)
-    if spec.kind == "none":
-        return None
-    if spec.kind == "blur":
-        return Blur(spec.strength)
     return partial(open_background, spec, fit=settings.background.fit, exact=True)
 
 
@@ -107,7 +116,7 @@ def plan(settings: Settings, *, waits: bool = False) -> Plan:
         output=open_output(sink, size, fps),
         background=backdrop(settings, size),
         network=network(settings),
-        look=look(settings),
+        options=render_options(settings),
         size=size,
         fps=fps,
         retry=source_spec.kind == "camera",
@@ -115,22 +124,6 @@ def plan(settings: Settings, *, waits: bool = False) -> Plan:
         unload_after=settings.model.unload_after_s or math.inf,
         comes_back=source_spec.kind in ("camera", "demo") and sink.kind in _DEVICES,
         waits=waits,
-    )
-
-
-def look(settings: Settings) -> Look:
-    """What is made of frame and mask."""
-    show = BackgroundSpec.parse(settings.background.show)
-    return Look(
-        limits=Limits(mask_age=settings.mask.max_age_ms / 1000),
-        blur=Blur(show.strength) if show.kind == "blur" else None,
-        plain=show.kind == "none",
-        mirror=settings.output.mirror,
-        key=key(settings),
-        light=settings.background.light_wrap,
-        hard=settings.model.hard,
-        steps=steps(settings),
-        pairing=settings.mask.pairing,
     )
 
 

@@ -241,10 +241,12 @@ def animation_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]
 
 def film_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
     from tests.support.clips import film, rooms
+    from tests.support.fakes import FakeBackground
     from vbgcam.background.files import open_file
     from vbgcam.core.frames import Size
+    from vbgcam.core.options import RenderOptions
     from vbgcam.media.video_reader import VideoReader
-    from vbgcam.offline.videos import Look, convert
+    from vbgcam.offline.videos import convert
     from vbgcam.segment.pass_through import PassThrough
 
     seeds = [
@@ -285,7 +287,7 @@ def film_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
             number += 1
             return number > FRAMES
 
-        convert(path, path.with_name("out.mp4"), PassThrough(), Look(None), stop=stop)
+        convert(path, path.with_name("out.mp4"), PassThrough(), RenderOptions(plain=True), FakeBackground, stop=stop)
 
     return read, case
 

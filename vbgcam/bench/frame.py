@@ -14,9 +14,9 @@ from vbgcam.bench.sink import MemorySink
 from vbgcam.bench.stages import STRENGTH
 from vbgcam.bench.timing import interleaved
 from vbgcam.core.frames import RawFrame
-from vbgcam.core.options import steps
+from vbgcam.core.options import PRESETS, Blur
 from vbgcam.mask import Masker, finish
-from vbgcam.render.composer import Behind, Blur, Composer
+from vbgcam.render.composer import Behind, Composer
 from vbgcam.segment import Segmenter
 
 _RATE: Final = 30
@@ -36,7 +36,7 @@ def measure(scene: Scene, segmenter: Segmenter, seconds: float, check: Check) ->
             return work
 
         def balanced(composer: Composer) -> Callable[[], None]:
-            masker, numbers = Masker(segmenter, steps("balanced")), itertools.count()
+            masker, numbers = Masker(segmenter, PRESETS["balanced"]), itertools.count()
             film = [planes for planes, _alpha in moving(scene.size)]
 
             def work() -> None:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from vbgcam.background.drawn import hills
 from vbgcam.background.still import Still
@@ -18,10 +18,9 @@ from vbgcam.bench.base import SIZES, Check, Figures, label
 from vbgcam.camera import Captured, Negotiated
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Planes, RawFrame, Size
-from vbgcam.core.policy import Limits
+from vbgcam.core.options import RenderOptions, SyncMode
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
-from vbgcam.live.workers.background import Look
 from vbgcam.live.workers.inference import Network
 from vbgcam.output.null import NullOutput
 from vbgcam.segment import FixedInput, Probability, Progress, Segmenter
@@ -117,7 +116,7 @@ def stand_in(masks_a_second: float) -> Build:
     return lambda _progress: StandIn(probability, 1 / masks_a_second)
 
 
-def measure(size: Size, fps: int, build: Build, seconds: float, check: Check, *, pairing: Any = "auto") -> Figures:
+def measure(size: Size, fps: int, build: Build, seconds: float, check: Check, *, sync: SyncMode = "auto") -> Figures:
     """`live.NAME` of the figures. `dropped`, `fps` and `cpu_percent` (100 is one core) are of the measured seconds;
     the latencies, from a frame's arrival to the end of its write, of all frames on air. Raises ModelError."""
     backdrop = Still.picture(hills(_DRAWN), size)
@@ -129,7 +128,7 @@ def measure(size: Size, fps: int, build: Build, seconds: float, check: Check, *,
             output=NullOutput(),
             background=backdrop,
             network=Network("", build),
-            look=Look(Limits(mask_age=_MASK_AGE), pairing=pairing),
+            options=RenderOptions(max_mask_age=_MASK_AGE, sync=sync),
             size=size,
             fps=fps,
         ),

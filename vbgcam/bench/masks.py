@@ -15,7 +15,7 @@ from vbgcam.bench.base import Check, Figures
 from vbgcam.bench.scene import moving, there_and_back
 from vbgcam.bench.timing import Work, interleaved
 from vbgcam.core.frames import U8, Planes, Prediction, RawFrame, Size
-from vbgcam.core.options import NAMES, PRESETS, MaskOptions, steps
+from vbgcam.core.options import MASK_SETTINGS, PRESETS, MaskOptions
 from vbgcam.mask import MaskTracker
 
 _RATE: Final = 30
@@ -56,10 +56,11 @@ def measure(size: Size, seconds: float, check: Check) -> Figures:
 
 def _chosen() -> dict[str, MaskOptions]:
     """By their names: the presets, and "balanced" without each of its steps."""
-    presets = {preset: steps(preset) for preset in PRESETS}
-    # The crop is the network's thread's.
+    presets: dict[str, MaskOptions] = {str(name): options for name, options in PRESETS.items()}
     without = {
-        f"balanced, no {name}": replace(presets["balanced"], **{name: False}) for name in NAMES if name != "crop"
+        f"balanced, no {name}": replace(PRESETS["balanced"], **{step: False})
+        for name, step in MASK_SETTINGS.items()
+        if step != "roi"  # the network's thread's
     }
     return {**presets, **without}
 

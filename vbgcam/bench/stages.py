@@ -18,9 +18,10 @@ from vbgcam.bench.timing import Work, interleaved
 from vbgcam.camera.base import Layout
 from vbgcam.camera.unpack import Unpacker, unpacker
 from vbgcam.core.frames import U8, Planes, RawFrame, SafeFrame
+from vbgcam.core.options import Blur
 from vbgcam.mask import finish
 from vbgcam.pixels import convert
-from vbgcam.render.composer import Behind, Blur, Composer
+from vbgcam.render.composer import Behind, Composer
 
 STRENGTH: Final = 0.5
 

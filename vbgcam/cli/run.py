@@ -74,11 +74,11 @@ def demo(arguments: Namespace, interruption: Interruption) -> int:
             app.run(settings, arguments.duration + _DEMO_START, arguments.stats, interruption, tick)
         if interruption.is_set():
             return INTERRUPTED
-        behind = factory.behind(settings)
-        backdrop = behind(size).at(0.0) if callable(behind) else behind
-        if backdrop is not None:
-            before_after(CleanPlate.load(files.plate), backdrop, size, 1.6, sheet)
-    say(f"Made {film}{f' and {sheet}' if backdrop is not None else ''}: a drawn presenter, filmed, cut out, composed.")
+        options = factory.render_options(settings)
+        if not options.plain:
+            behind = options.blur or factory.background_opener(settings)(size).at(0.0)
+            before_after(CleanPlate.load(files.plate), behind, size, 1.6, sheet)
+    say(f"Made {film}{'' if options.plain else f' and {sheet}'}: a drawn presenter, filmed, cut out, composed.")
     me = command()
     say(f"The same chain on you: `{me} devices` lists your cameras, `{me} run --background PICTURE` starts it;")
     say(f'then choose "VBG Camera" in your call. `{me} --help` shows the rest.')

@@ -209,8 +209,8 @@ class Controller:
         background = None
         if _backdrop_key(before) != _backdrop_key(wanted):
             background = factory.backdrop(wanted, self._session.size)
-        if background is not None or factory.look(before) != factory.look(wanted):
-            self._session.set_scene(factory.look(wanted), background)
+        if background is not None or factory.render_options(before) != factory.render_options(wanted):
+            self._session.set_scene(factory.render_options(wanted), background)
         if source is not None:
             self._session.set_camera(source)
             self._stats.fact(source=wanted.camera.source)
@@ -398,7 +398,7 @@ class Controller:
             for name, undo in change.undo:
                 undo(name)
             self._layered.settings = schema.changed(self._layered.settings, change.before)
-            self._session.set_scene(factory.look(self._layered.settings))
+            self._session.set_scene(factory.render_options(self._layered.settings))
             self._trouble(change.refused, now=False)
         self._changed()
 

@@ -1,50 +1,96 @@
-"""Which of the mask's steps are taken: presets, and each step by itself."""
+"""What is done to the mask and to the picture: presets, and one value that holds everything `render` and `live` follow.
+
+Values alone: no threads, no pixels. The settings file has names of its own for the mask's steps (`MASK_SETTINGS`).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Final, Literal, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
 
 Preset = Literal["none", "fast", "balanced", "fine"]
-PRESETS: Final = get_args(Preset)
 
 Switch = Literal["preset", "on", "off"]
-"""Of one step: as the preset has it, or in its place."""
+"""One step's setting: as in the preset, or in its place."""
+
+SyncMode = Literal["auto", "exact", "newest"]
+"""Whether a frame waits for its own mask; see `live.sync`."""
+
+Key = tuple[int, int]
+"""Chroma (u, v), each 0 to 255, of a key colour whose light falls on the person."""
 
 
 @dataclass(frozen=True, slots=True)
 class MaskOptions:
-    """`crop`: the network sees the person's part of the frame. `memory`: the room behind the person is learned, and
-    each frame compared with it. `motion`: an old mask is carried to the frame by optical flow. `time`: what stands
-    still keeps its mask. `edges`: specks go, and the outline follows the picture's colours. `colours`: the old room's
-    colours are taken out of the outline. `finely`: flow takes the time it needs."""
+    """The steps from a network's prediction to a mask.
 
-    crop: bool = False
-    memory: bool = False
-    motion: bool = False
-    time: bool = False
-    edges: bool = False
-    colours: bool = False
-    finely: bool = False
+    `roi`: the network sees the person's part of the frame. `room_model`: the room behind the person is learned, and
+    each frame compared with it. `flow`: an old mask is carried to the frame by optical flow, with `fine_flow` more
+    thoroughly. `temporal`: where nothing moves the mask stays. `refine`: specks go, and the outline follows the
+    frame's colours. `foreground`: the person's own colours are estimated along the outline, without the room's.
+    `hard`: the classic label mask of 0 and 255 in place of all steps but `roi`."""
+
+    roi: bool = False
+    room_model: bool = False
+    flow: bool = False
+    temporal: bool = False
+    refine: bool = False
+    foreground: bool = False
+    fine_flow: bool = False
+    hard: bool = False
 
     @property
     def any(self) -> bool:
-        """Whether there is more to do than to bring the network's answer to the frame's size."""
-        return self.memory or self.motion or self.time or self.edges or self.colours
+        """Whether there is more to do than to bring the network's prediction to the frame's size."""
+        return not self.hard and (self.room_model or self.flow or self.temporal or self.refine or self.foreground)
 
 
 NONE: Final = MaskOptions()
 
-_OF: Final[dict[Preset, MaskOptions]] = {
+PRESETS: Final[Mapping[Preset, MaskOptions]] = {
     "none": NONE,
-    "fast": MaskOptions(crop=True, time=True),
-    "balanced": MaskOptions(crop=True, memory=True, motion=True, time=True, edges=True, colours=True),
-    "fine": MaskOptions(crop=True, memory=True, motion=True, time=True, edges=True, colours=True, finely=True),
+    "fast": MaskOptions(roi=True, temporal=True),
+    "balanced": MaskOptions(roi=True, room_model=True, flow=True, temporal=True, refine=True, foreground=True),
+    "fine": MaskOptions(
+        roi=True, room_model=True, flow=True, temporal=True, refine=True, foreground=True, fine_flow=True
+    ),
 }
 
-NAMES: Final = ("crop", "memory", "motion", "time", "edges", "colours")
+MASK_SETTINGS: Final[Mapping[str, str]] = {
+    "crop": "roi",
+    "memory": "room_model",
+    "motion": "flow",
+    "time": "temporal",
+    "edges": "refine",
+    "colours": "foreground",
+}
+"""The settings in `mask.*` that switch one step each, and the step's field."""
 
 
-def steps(preset: Preset, **switches: Switch) -> MaskOptions:
-    """`switches`: by the steps' names."""
-    return replace(_OF[preset], **{name: how == "on" for name, how in switches.items() if how != "preset"})
+@dataclass(frozen=True, slots=True)
+class Blur:
+    """The room itself, out of focus. `strength`: 0 to 1; 1 is a Gaussian whose sigma is 4 % of the frame's height."""
+
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
+class RenderOptions:
+    """Everything that decides how a picture is made of frame, prediction and background; live, offline and in `eval`.
+
+    `blur` takes the background's place, which then is the cover only. `plain`: the room as it is, which only a person
+    asks for by name. `mirror`: the camera's picture is flipped, not the background. `key`: its light is taken out of
+    the person. `light_wrap`: 0 to 1, how much of the background's light falls on the person's outline. In seconds:
+    `max_mask_age`, how much older than its frame a mask may be, and `max_frame_age`, how old a frame may be when it is
+    shown. `sync`: of frames and masks, live alone."""
+
+    mask: MaskOptions = field(default=NONE)
+    blur: Blur | None = None
+    plain: bool = False
+    mirror: bool = False
+    key: Key | None = None
+    light_wrap: float = 0.0
+    max_mask_age: float = 0.5
+    max_frame_age: float = 1.0
+    sync: SyncMode = "auto"

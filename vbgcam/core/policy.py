@@ -30,14 +30,6 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Seconds: how much older than its frame a mask may be, and how old a frame may be when it is shown."""
-
-    mask_age: float
-    frame_age: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
 class Situation:
     """What the workers know: the newest frame, and what the network made of it or of an earlier one. `trouble` is the
     reason that a worker gives while it cannot work."""
@@ -62,9 +54,9 @@ class Compose:
 Decision = Cover | Compose
 
 
-def decide(situation: Situation, now: float, limits: Limits) -> Decision:
-    """`now`: seconds on the clock that stamped the frame. A mask that is newer than its frame (the camera's newest
-    frame is not always the one that is composed) has age 0."""
+def decide(situation: Situation, now: float, max_mask_age: float, max_frame_age: float) -> Decision:
+    """All in seconds; `now` on the clock that stamped the frame. The limits: see `options.RenderOptions`. A mask that
+    is newer than its frame (the camera's newest frame is not always the one that is composed) has age 0."""
     frame, mask = situation.frame, situation.mask
     if situation.paused:
         return Cover(Why.PAUSED)
@@ -72,7 +64,7 @@ def decide(situation: Situation, now: float, limits: Limits) -> Decision:
         return Cover(situation.trouble)
     if frame is None:
         return Cover(Why.STARTING)
-    if not now - frame.captured_at <= limits.frame_age:  # "not <=": a NaN is no permission
+    if not now - frame.captured_at <= max_frame_age:  # "not <=": a NaN is no permission
         return Cover(Why.FRAME_AGE)
     if mask is None:
         return Cover(Why.NO_MASK)
@@ -80,6 +72,6 @@ def decide(situation: Situation, now: float, limits: Limits) -> Decision:
         return Cover(Why.OTHER_EPOCH)
     if mask.size != frame.size:
         return Cover(Why.OTHER_SIZE)
-    if not frame.captured_at - mask.captured_at <= limits.mask_age:
+    if not frame.captured_at - mask.captured_at <= max_mask_age:
         return Cover(Why.MASK_AGE)
     return Compose(frame, mask)

@@ -85,16 +85,13 @@ def background(settings: Settings) -> Iterator[Check]:
     from vbgcam import factory
     from vbgcam.core.errors import BackgroundError
 
-    behind = factory.behind(settings)
-    show = settings.background.show
-    if callable(behind):
-        try:
-            behind(factory.wanted(settings).size).close()
-        except BackgroundError as exc:
-            fix = f"{exc.fix}, or set" if exc.fix else "set"
-            yield wrong("background", exc.message, f"{fix} background.show to what is there, or to a colour")
-            return
-    yield ok("background", show)
+    try:
+        factory.background_opener(settings)(factory.wanted(settings).size).close()
+    except BackgroundError as exc:
+        fix = f"{exc.fix}, or set" if exc.fix else "set"
+        yield wrong("background", exc.message, f"{fix} background.show to what is there, or to a colour")
+    else:
+        yield ok("background", settings.background.show)
 
 
 def disk(machine: Machine) -> Iterator[Check]:

@@ -16,8 +16,8 @@ from typing import Final, Self
 
 from vbgcam.core.errors import MediaError
 from vbgcam.core.frames import U8, Mask, Prediction, RawFrame, Size
-from vbgcam.core.options import NONE, MaskOptions
-from vbgcam.core.policy import Compose, Limits, Situation, decide
+from vbgcam.core.options import NONE, RenderOptions
+from vbgcam.core.policy import Compose, Situation, decide
 from vbgcam.mask import Masker
 from vbgcam.media.video_reader import AlphaVideo, VideoReader
 from vbgcam.segment import Segmenter
@@ -137,24 +137,22 @@ class Clip:
 def moments(
     clip: Clip,
     segmenter: Segmenter,
+    options: RenderOptions,
     *,
     mask_fps: Fraction | None,
-    limits: Limits,
-    hard: bool = False,
-    steps: MaskOptions = NONE,
     wanted: Callable[[int], bool] = lambda _number: True,
 ) -> Iterator[Moment]:
     """The clip from its start. A frame that is not `wanted` costs no mask where no later one depends on it. Raises
     ModelError."""
-    masker = Masker(segmenter, steps, hard=hard)
+    masker = Masker(segmenter, options.mask)
     masker.reset()
     lag = Lag(1 / mask_fps if mask_fps else None, masker.predict)
-    alone = mask_fps is None and not segmenter.remembers and (steps == NONE or hard)
+    alone = mask_fps is None and not segmenter.remembers and (options.mask == NONE or options.mask.hard)
     for time, frame, truth in clip.pairs():
         if alone and not wanted(frame.number):
             yield Moment(frame, truth, None, covered=False)
             continue
         prediction = lag.at(time, frame)
-        shown = decide(Situation(frame, prediction), frame.captured_at, limits)
+        shown = decide(Situation(frame, prediction), frame.captured_at, options.max_mask_age, options.max_frame_age)
         mask = masker.track(frame, prediction) if prediction is not None else None
         yield Moment(frame, truth, mask, covered=mask is None or not isinstance(shown, Compose))

@@ -16,11 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbgcam import __version__
-from vbgcam.background import Background
 from vbgcam.core.errors import MediaError
-from vbgcam.core.frames import U8, Mask, RawFrame, Size
-from vbgcam.core.options import NONE, MaskOptions
-from vbgcam.core.policy import Limits
+from vbgcam.core.frames import U8, Mask, RawFrame
+from vbgcam.core.options import RenderOptions
 from vbgcam.evaluate.base import Results, Told
 from vbgcam.evaluate.clip import Clip, Moment, moments
 from vbgcam.evaluate.coco import IGNORED, PRESET, VOC_NAMES, Annotated, CocoSet, Confusion, at_preset
@@ -29,9 +27,9 @@ from vbgcam.evaluate.metrics import NAMES, Score, in_papers, mean, score
 from vbgcam.evaluate.report import Look, Shown
 from vbgcam.evaluate.sets import LeftOut, Listing, Pair, read
 from vbgcam.mask import Masker
-from vbgcam.offline.backdrops import Backdrops
+from vbgcam.offline.backdrops import Backdrops, OpenBackground
 from vbgcam.pixels.convert import from_rgb, to_rgb
-from vbgcam.render.composer import Blur, Composer
+from vbgcam.render.composer import Composer
 from vbgcam.segment import Segmenter
 from vbgcam.segment.labels import Labeller
 
@@ -43,17 +41,14 @@ _HALF: Final = 128
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked. `settings`: all that the masks depend on, as JSON can hold it; `files`: the model's own. `limits`:
-    as `run` has them. `steps`: what is done to the network's masks. `behind`: for the report's composites. `command`:
-    which asks the same again."""
+    """What is asked. `settings`: all that the masks depend on, as JSON can hold it; `files`: the model's own.
+    `options`: as `run` has them. `background`: for the report's composites. `command`: which asks the same again."""
 
     settings: Mapping[str, Any]
-    limits: Limits
-    hard: bool = False
-    steps: MaskOptions = NONE
+    options: RenderOptions
+    background: OpenBackground
     files: tuple[Path, ...] = ()
     command: str = ""
-    behind: Callable[[Size], Background] | Blur | None = None
 
 
 @dataclass(slots=True)
@@ -86,10 +81,8 @@ def clip(
         for moment in moments(
             film,
             segmenter,
+            question.options,
             mask_fps=mask_fps,
-            limits=question.limits,
-            hard=question.hard,
-            steps=question.steps,
             wanted=lambda number: number not in done,
         ):
             if stop():
@@ -144,7 +137,7 @@ def pictures(
     chosen = listing.pairs[:limit]
     files = [path for pair in chosen for path in (pair.picture, pair.mask)]
     journal = Journal(folder, _key(kind, question, files))
-    masker = Masker(segmenter, question.steps, hard=question.hard)
+    masker = Masker(segmenter, question.options.mask)
     with _kept(journal):
         done = _resumed(journal)
         for item in listing.left_out:
@@ -193,7 +186,7 @@ def coco(
     classes = len(VOC_NAMES) if isinstance(model, Labeller) else 2
     journal = Journal(folder, _key("coco", question, [data.annotations, data.pictures], limit=count))
     left_out = []
-    asked = model if isinstance(model, Labeller) else Masker(model, question.steps, hard=question.hard)
+    asked = model if isinstance(model, Labeller) else Masker(model, question.options.mask)
     with _kept(journal):
         done = _resumed(journal)
         for number, image in enumerate(itertools.islice(data, count)):
@@ -283,8 +276,8 @@ def _key(kind: str, question: Question, data: Iterable[Path], **more: object) ->
         "version": __version__,
         "kind": kind,
         "settings": dict(question.settings),
-        "max_age": question.limits.mask_age,
-        "hard": question.hard,
+        "max_age": question.options.max_mask_age,
+        "hard": question.options.mask.hard,
         "files": [_identity(path) for path in (*question.files, *data)],
         **more,
     }
@@ -335,7 +328,7 @@ def _note(journal: Journal, model: Segmenter | Labeller) -> None:
 def _about(question: Question, journal: Journal) -> dict[str, Any]:
     noted = journal.noted()
     about = {name: noted.get(name, "") for name in ("model", "device", "precision", "input")}
-    return {**about, "hard": question.hard, "command": question.command}
+    return {**about, "hard": question.options.mask.hard, "command": question.command}
 
 
 def _means(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -380,7 +373,7 @@ def _shown(name: str, frame: RawFrame, alpha: U8, truth: U8, backdrops: Backdrop
 
 def _clip_look(film: Clip, journal: Journal, question: Question, frames: Sequence[int]) -> Look:
     def look(places: Sequence[int]) -> Iterator[Shown]:
-        backdrops, wanted = Backdrops(question.behind), {frames[place] for place in places}
+        backdrops, wanted = Backdrops(question.options, question.background), {frames[place] for place in places}
         for _time, frame, truth in film.pairs():
             mask = journal.mask(frame.number) if frame.number in wanted else None
             if mask is not None:
@@ -393,7 +386,7 @@ def _clip_look(film: Clip, journal: Journal, question: Question, frames: Sequenc
 
 def _coco_look(data: CocoSet, journal: Journal, question: Question, numbers: Sequence[int]) -> Look:
     def look(places: Sequence[int]) -> Iterator[Shown]:
-        backdrops = Backdrops(question.behind)
+        backdrops = Backdrops(question.options, question.background)
         for place in places:
             image, mask = data.at(numbers[place]), journal.mask(numbers[place])
             assert mask is not None, "what was scored has a mask"
@@ -406,7 +399,7 @@ def _coco_look(data: CocoSet, journal: Journal, question: Question, numbers: Seq
 
 def _set_look(pairs: Sequence[Pair], journal: Journal, question: Question, numbers: Sequence[int]) -> Look:
     def look(places: Sequence[int]) -> Iterator[Shown]:
-        backdrops = Backdrops(question.behind)
+        backdrops = Backdrops(question.options, question.background)
         for place in places:
             pair, mask = pairs[numbers[place]], journal.mask(numbers[place])
             assert mask is not None, "what was scored has a mask"

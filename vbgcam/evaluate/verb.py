@@ -7,6 +7,7 @@ import json
 import shlex
 from argparse import Namespace
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Final, Literal
 
@@ -16,7 +17,6 @@ from vbgcam.cli.signals import INTERRUPTED, Interruption
 from vbgcam.cli.terminal import progress, say
 from vbgcam.core.errors import ConfigError
 from vbgcam.core.options import NONE
-from vbgcam.core.policy import Limits
 from vbgcam.core.specs import ModelSpec
 from vbgcam.evaluate.run import Question
 from vbgcam.settings import schema
@@ -120,14 +120,13 @@ def _asked(arguments: Namespace) -> tuple[Question, Settings]:
     said += ["--background", arguments.background] if arguments.background is not None else []
     said += [part for pair in arguments.set for part in ("--set", pair)]
     # Masks that are there for each frame are scored as they are.
+    options = factory.render_options(settings)
     as_they_are = spec.kind == "truth" and arguments.mask_fps is None
     question = Question(
         files=(path,) if path is not None else (),
         settings={"model": settings.model.model_dump(mode="json"), "mask": settings.mask.model_dump(mode="json")},
-        limits=Limits(settings.mask.max_age_ms / 1000),
-        hard=settings.model.hard,
-        steps=NONE if as_they_are else factory.steps(settings),
-        behind=factory.behind(settings),
+        options=replace(options, mask=replace(NONE, hard=options.mask.hard)) if as_they_are else options,
+        background=factory.background_opener(settings),
         command=shlex.join(said),
     )
     return question, settings

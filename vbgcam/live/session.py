@@ -15,11 +15,12 @@ from vbgcam.background import Background
 from vbgcam.camera import Source
 from vbgcam.core.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
 from vbgcam.core.frames import Prediction, RawFrame, Size
+from vbgcam.core.options import RenderOptions
 from vbgcam.core.policy import Why
 from vbgcam.live.slots import Slot
 from vbgcam.live.state import ChainState, Shown
 from vbgcam.live.stats import Stats
-from vbgcam.live.workers.background import BackgroundPlayer, Look, SceneSnapshot
+from vbgcam.live.workers.background import BackgroundPlayer, SceneSnapshot
 from vbgcam.live.workers.capture import Capture
 from vbgcam.live.workers.compositor import Compositor
 from vbgcam.live.workers.inference import Inference, Network
@@ -62,7 +63,7 @@ class Plan:
     output: Output
     background: Background
     network: Network
-    look: Look
+    options: RenderOptions
     size: Size
     fps: float
     retry: bool = True
@@ -101,7 +102,7 @@ class Session:
         """Opens the output and sends the first cover. Raises OutputError, BackgroundError; nothing runs then."""
         plan, state = self._plan, self._state
         player = self._player(plan.background)
-        state.scene = SceneSnapshot(plan.look, player)
+        state.scene = SceneSnapshot(plan.options, player)
         composer = Composer(plan.size)
         missing = self._open_output(composer, player)
         self._begun = True
@@ -159,13 +160,13 @@ class Session:
         self.stats.fact(sink=plan.output.name, size=str(plan.size))
         return missing
 
-    def set_scene(self, look: Look, background: Background | None = None) -> None:
+    def set_scene(self, options: RenderOptions, background: Background | None = None) -> None:
         """From the next picture on. `background`, opened for this and closed by the session, takes the present one's
         place; None leaves it. Raises BackgroundError where its first picture cannot be had: then nothing changes."""
         player = None if background is None else self._player(background)
         with self._changing:
             before = self._state.scene
-            self._state.scene = SceneSnapshot(look, player or before.player)
+            self._state.scene = SceneSnapshot(options, player or before.player)
             if player is not None:
                 before.player.end()
                 if player.moves:

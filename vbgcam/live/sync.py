@@ -14,7 +14,8 @@ import math
 from collections import deque
 from typing import Final, Literal
 
-Asked = Literal["auto", "exact", "newest"]
+from vbgcam.core.options import SyncMode
+
 How = Literal["exact", "newest"]
 
 LONGEST: Final = 0.045
@@ -41,7 +42,7 @@ class Pairing:
     ten masks of the last second came well within the patience; back when more than a tenth came too late. A network
     on the edge would change all the time: after each short stay twice as many good masks are asked for."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: SyncMode) -> None:
         self.holds: How = "exact" if asked == "exact" else "newest"
         self.asked: Final = asked
         self._auto = asked == "auto"

@@ -17,9 +17,9 @@ def warm_up() -> None:
 class Masker:
     """Both halves, where one thread does all: a network's masks of frame after frame."""
 
-    def __init__(self, segmenter: Segmenter, steps: MaskOptions = NONE, *, hard: bool = False) -> None:
-        self._roi = RoiSegmenter(segmenter, crop=steps.crop)
-        self._tracker = MaskTracker(steps, hard=hard)
+    def __init__(self, segmenter: Segmenter, options: MaskOptions = NONE) -> None:
+        self._roi = RoiSegmenter(segmenter, crop=options.roi)
+        self._tracker = MaskTracker(options)
 
     def reset(self) -> None:
         """Another scene follows."""

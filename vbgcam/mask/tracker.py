@@ -45,9 +45,8 @@ class MaskTracker:
     """One thread's. `box`: where the last mask has the person; `elsewhere`: whether the room shows somebody whom it has
     not."""
 
-    def __init__(self, steps: MaskOptions, *, hard: bool = False) -> None:
-        """`hard`: the classic label mask, with which no step is taken."""
-        self._steps, self._hard = steps, hard
+    def __init__(self, options: MaskOptions) -> None:
+        self._options = options
         self.reset()
 
     def reset(self) -> None:
@@ -72,8 +71,8 @@ class MaskTracker:
     def mask(self, frame: RawFrame, prediction: Prediction) -> Mask | None:
         """`prediction`: the newest, of the same epoch and size. None where it cannot be brought to this frame: another
         scene has begun since, or the person is nowhere near where they were."""
-        if not self._steps.any or self._hard:
-            mask = full(prediction.alpha, frame, prediction.captured_at, hard=self._hard)
+        if not self._options.any:
+            mask = full(prediction.alpha, frame, prediction.captured_at, hard=self._options.hard)
             self.box = box_of(prediction.alpha)
             return mask
         if frame.size != self._size or frame.epoch != self._epoch or self._turned_back(frame):
@@ -93,7 +92,7 @@ class MaskTracker:
         network = self._here(frame, now, prediction, size)
         if too_far(self._far):
             return None
-        finer = own and prediction.exact and not self._steps.edges
+        finer = own and prediction.exact and not self._options.refine
         if finer:
             alpha, self._part, self._outline = network, None, None
         elif own and prediction.exact:
@@ -108,8 +107,10 @@ class MaskTracker:
         if finer:
             return full(prediction.alpha, frame, prediction.captured_at)
         found = self._outline
-        mask = full(alpha, frame, prediction.captured_at, part=self._part, outline=found if self._steps.edges else None)
-        if found is None or not self._steps.colours:
+        mask = full(
+            alpha, frame, prediction.captured_at, part=self._part, outline=found if self._options.refine else None
+        )
+        if found is None or not self._options.foreground:
             return mask
         return replace(mask, fringe=found.fringe(size, frame.size))
 
@@ -129,12 +130,12 @@ class MaskTracker:
         judged = False
         if memory is not None and memory.known:
             alpha, judged = memory.judge(here, alpha, part), True
-        if self._steps.edges and (judged or not own):
+        if self._options.refine and (judged or not own):
             alpha = without_specks(alpha, predicted)
-        if self._steps.time:
+        if self._options.temporal:
             alpha = self._steadied(alpha, now, part)
         alpha = self._by_colour(alpha, here, part)
-        if not own and self._steps.motion:
+        if not own and self._options.flow:
             alpha = _doubted(alpha, made_at, now.captured_at)
         out[part] = alpha
         return read_only(out)
@@ -150,16 +151,16 @@ class MaskTracker:
         return read_only(out)
 
     def _by_colour(self, alpha: U8, here: Grid, part: Part) -> U8:
-        self._outline = outline(alpha, here, part) if self._steps.edges or self._steps.colours else None
-        if self._outline is None or not self._steps.edges:
+        self._outline = outline(alpha, here, part) if self._options.refine or self._options.foreground else None
+        if self._outline is None or not self._options.refine:
             return alpha
         return by_colour(alpha, here, self._outline)
 
     def _begin(self, frame: RawFrame) -> None:
         size = grid_size(frame.size)
         self._size, self._epoch = frame.size, frame.epoch
-        self._memory = RoomModel(size) if self._steps.memory else None
-        self._motion = Flow(size, finely=self._steps.finely) if self._steps.motion else None
+        self._memory = RoomModel(size) if self._options.room_model else None
+        self._motion = Flow(size, finely=self._options.fine_flow) if self._options.flow else None
         self._prediction, self._seen, self._last, self._state = None, None, None, None
         self._part, self._made_last = None, None
         self._far = 0.0

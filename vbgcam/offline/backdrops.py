@@ -6,29 +6,38 @@ from collections.abc import Callable
 
 from vbgcam.background import Background
 from vbgcam.core.frames import Backdrop, Planes, Size
+from vbgcam.core.options import RenderOptions
 from vbgcam.pixels.convert import BLACK
-from vbgcam.render.composer import Behind, Blur
+from vbgcam.render.composer import Behind
+
+OpenBackground = Callable[[Size], Background]
+"""Opens a background at a size. Raises BackgroundError."""
 
 
 class Backdrops:
     """What stands behind, by size; the last one is kept, as pictures of one camera come in one size. Black where there
     is no background."""
 
-    def __init__(self, behind: Callable[[Size], Background] | Blur | None) -> None:
-        self._behind = behind
-        self._last: Behind | None = behind if isinstance(behind, Blur) else None
+    def __init__(self, options: RenderOptions, background: OpenBackground) -> None:
+        self._options, self._open = options, background
+        self._last: Backdrop | None = None
 
     def of(self, size: Size) -> Behind:
         """Raises BackgroundError."""
-        last = self._last
-        if isinstance(last, Blur) or (last is not None and last.size == size):
-            return last
-        if self._behind is None or isinstance(self._behind, Blur):
-            self._last = Backdrop(Planes.filled(size, BLACK).frozen())
-        else:
-            background = self._behind(size)
-            try:
-                self._last = background.at(0.0)
-            finally:
-                background.close()
+        if self._options.blur is not None:
+            return self._options.blur
+        if self._last is None or self._last.size != size:
+            self._last = black(size) if self._options.plain else self._first(size)
         return self._last
+
+    def _first(self, size: Size) -> Backdrop:
+        background = self._open(size)
+        try:
+            return background.at(0.0)
+        finally:
+            background.close()
+
+
+def black(size: Size) -> Backdrop:
+    """What stands behind a picture that is shown whole."""
+    return Backdrop(Planes.filled(size, BLACK).frozen())

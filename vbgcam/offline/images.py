@@ -19,37 +19,20 @@ from typing import Final
 
 import numpy as np
 
-from vbgcam.background import Background
 from vbgcam.core.errors import BackgroundError, ConfigError, MediaError, VbgcamError
 from vbgcam.core.frames import U8, Mask, RawFrame, Size
-from vbgcam.core.options import NONE, MaskOptions
+from vbgcam.core.options import RenderOptions
 from vbgcam.mask import Masker
 from vbgcam.media import images
 from vbgcam.media.images import shown
-from vbgcam.offline.backdrops import Backdrops
+from vbgcam.offline.backdrops import Backdrops, OpenBackground
 from vbgcam.pixels.convert import from_rgb, to_rgb
-from vbgcam.render.composer import Blur, Composer, Key
+from vbgcam.render.composer import Composer
 from vbgcam.segment import Segmenter
 
 log = logging.getLogger(__name__)
 
 _LOSSLESS: Final = (".png",)  # a mask is to be exact, and the cut-out needs an alpha
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What is made of the pictures. `behind`: a background of the given size, the room itself out of focus, or None for
-    the plain picture. `mirror` turns the picture, its mask and its cut-out, not the background. `key`: the key colour
-    whose light on the person is taken out, `light` how much of the background's falls on them. `hard`: a mask of 0 and
-    255, the classic method. `steps`: what is done to the network's masks; of a single picture there is nothing to
-    learn, and nothing moved."""
-
-    behind: Callable[[Size], Background] | Blur | None
-    mirror: bool = False
-    key: Key | None = None
-    light: float = 0.0
-    hard: bool = False
-    steps: MaskOptions = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +52,8 @@ def convert(
     sources: Sequence[Path],
     target: Path | None,
     segmenter: Segmenter,
-    look: Look,
+    options: RenderOptions,
+    background: OpenBackground,
     *,
     mask_out: Path | None = None,
     cutout: Path | None = None,
@@ -82,13 +66,15 @@ def convert(
     made if missing. In a folder a result keeps its picture's name, with .jpg where its own format is not written;
     masks end in -mask.png, cut-outs in -cutout.png.
 
-    A picture's own transparency multiplies its mask. An error of one picture stands in its Done; the others are made.
-    Each file is there whole or not at all, one that was there before stays until then, and no picture that is read is
-    ever written to. When `stop` becomes true, no further picture is begun. Raises ConfigError for names that cannot be
-    meant so, before anything is done, and BackgroundError, which would meet every picture alike."""
+    `background` is opened where neither blur nor the plain picture is asked for. `options.mirror` turns the picture,
+    its mask and its cut-out, not the background. A picture's own transparency multiplies its mask. An error of one
+    picture stands in its Done; the others are made. Each file is there whole or not at all, one that was there before
+    stays until then, and no picture that is read is ever written to. When `stop` becomes true, no further picture is
+    begun. Raises ConfigError for names that cannot be meant so, before anything is done, and BackgroundError, which
+    would meet every picture alike."""
     names = _names(sources, target, mask_out, cutout)
     sources_on_disk = {identity for source in sources if (identity := _identity(source)) is not None}
-    studio = _Studio(Masker(segmenter, look.steps, hard=look.hard), look, Backdrops(look.behind))
+    studio = _Studio(Masker(segmenter, options.mask), options, Backdrops(options, background))
     ends: list[Done] = []
     for number, (source, name) in enumerate(zip(sources, names, strict=True)):
         if stop():
@@ -133,7 +119,7 @@ class _Studio:
     """Where one picture after the other is worked on."""
 
     masker: Masker
-    look: Look
+    options: RenderOptions
     backdrops: Backdrops
 
     def make(self, source: Path, names: _Names, number: int) -> None:
@@ -144,13 +130,13 @@ class _Studio:
             picture
         )  # may be a third of a gigabyte, and so may each of what follows: none is held longer than it is used
         person = everything = _times(_opaque(frame.size), own)
-        if self.look.behind is not None or names.mask is not None or names.cutout is not None:
+        if not self.options.plain or names.mask is not None or names.cutout is not None:
             self.masker.reset()
             person = _times(self.masker.mask(frame), own)
         alpha = person.alpha
         if names.result is not None:
-            composer = Composer(frame.size, mirror=self.look.mirror, key=self.look.key, light=self.look.light)
-            mask = person if self.look.behind is not None else everything
+            composer = Composer(frame.size, self.options)
+            mask = everything if self.options.plain else person
             safe = composer.compose(frame, mask, self.backdrops.of(frame.size))
             del frame, mask, composer
             _write(names.result, to_rgb(safe.planes))
@@ -162,7 +148,7 @@ class _Studio:
             _write(names.cutout, self._turned(visible), self._turned(alpha))
 
     def _turned(self, pixels: U8) -> U8:
-        return pixels[:, ::-1] if self.look.mirror else pixels
+        return pixels[:, ::-1] if self.options.mirror else pixels
 
 
 def _opaque(size: Size) -> Mask:

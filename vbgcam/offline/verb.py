@@ -20,22 +20,14 @@ log = logging.getLogger(__name__)
 def video(arguments: Namespace, interruption: Interruption) -> int:
     """A film through the same steps as the live picture."""
     from vbgcam.media.video_reader import VideoReader
-    from vbgcam.offline.videos import Look, convert
+    from vbgcam.offline.videos import convert
 
     if arguments.output is None and arguments.mask_out is None:
         raise ConfigError("video: nothing to make; give -o OUT.mp4, --mask-out FILE.mkv, or both")
     settings = settings_of(arguments)
-    look = Look(
-        factory.behind(settings),
-        mirror=settings.output.mirror,
-        key=factory.key(settings),
-        light=settings.background.light_wrap,
-        hard=settings.model.hard,
-        steps=factory.steps(settings),
-        height=arguments.height,
-    )
+    options = factory.render_options(settings)
     VideoReader(arguments.input).close()  # what cannot be read is said before a network is loaded for it
-    needed = look.behind is not None or arguments.mask_out is not None
+    needed = not options.plain or arguments.mask_out is not None
     with loaded_segmenter(settings, interruption, needed) as segmenter, progress(arguments.input.name) as show:
         started = time.monotonic()
 
@@ -47,7 +39,9 @@ def video(arguments: Namespace, interruption: Interruption) -> int:
             arguments.input,
             arguments.output,
             segmenter,
-            look,
+            options,
+            factory.background_opener(settings),
+            height=arguments.height,
             mask_out=arguments.mask_out,
             progress=told,
             stop=interruption.is_set,
@@ -62,20 +56,13 @@ def video(arguments: Namespace, interruption: Interruption) -> int:
 
 def image(arguments: Namespace, interruption: Interruption) -> int:
     """Pictures through the same steps as the live picture."""
-    from vbgcam.offline.images import Done, Look, convert
+    from vbgcam.offline.images import Done, convert
 
     if arguments.output is None and arguments.mask_out is None and arguments.cutout is None:
         raise ConfigError("image: nothing to make; give -o OUT, --mask-out FILE, --cutout FILE, or several of them")
     settings = settings_of(arguments)
-    look = Look(
-        factory.behind(settings),
-        mirror=settings.output.mirror,
-        key=factory.key(settings),
-        light=settings.background.light_wrap,
-        hard=settings.model.hard,
-        steps=factory.steps(settings),
-    )
-    needed = look.behind is not None or arguments.mask_out is not None or arguments.cutout is not None
+    options = factory.render_options(settings)
+    needed = not options.plain or arguments.mask_out is not None or arguments.cutout is not None
     with loaded_segmenter(settings, interruption, needed) as segmenter, progress("pictures") as show:
 
         def told(done: Done, number: int, count: int) -> None:
@@ -87,7 +74,8 @@ def image(arguments: Namespace, interruption: Interruption) -> int:
             arguments.inputs,
             arguments.output,
             segmenter,
-            look,
+            options,
+            factory.background_opener(settings),
             mask_out=arguments.mask_out,
             cutout=arguments.cutout,
             progress=told,

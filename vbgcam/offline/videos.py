@@ -25,38 +25,22 @@ from av.video.reformatter import ColorRange
 
 from vbgcam.background import Background
 from vbgcam.core.errors import ConfigError
-from vbgcam.core.frames import U8, Backdrop, Mask, Planes, RawFrame, Size
-from vbgcam.core.options import NONE, MaskOptions
+from vbgcam.core.frames import U8, Mask, Planes, RawFrame, Size
+from vbgcam.core.options import RenderOptions
 from vbgcam.mask import Masker
 from vbgcam.media.video_reader import MAX_PIXELS, MAX_SIDE, Shot, VideoReader
 from vbgcam.media.video_writer import VideoWriter
+from vbgcam.offline.backdrops import OpenBackground, black
 from vbgcam.offline.sound import Sound
 from vbgcam.output.file import FileOutput
-from vbgcam.pixels.convert import BLACK, crop, resize
-from vbgcam.render.composer import Blur, Composer, Key
+from vbgcam.pixels.convert import crop, resize
+from vbgcam.render.composer import Composer
 from vbgcam.segment import Segmenter
 
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, "int | None", float], None]
 """Called after each frame with frames done, frames in all as far as the file tells, and seconds of film done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What is made of the film. `behind`: a background of the given size, the room itself out of focus, or None for
-    the plain picture. `key`: the key colour whose light on the person is taken out, `light` how much of the
-    background's falls on them. `hard`: a mask of 0 and 255.
-    `steps`: what is done to the network's masks. `height`: the new film's lines, even; None keeps the size, but for odd
-    sides, which lose their last line."""
-
-    behind: Callable[[Size], Background] | Blur | None
-    mirror: bool = False
-    key: Key | None = None
-    light: float = 0.0
-    hard: bool = False
-    steps: MaskOptions = NONE
-    height: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +57,29 @@ def convert(
     source: Path,
     target: Path | None,
     segmenter: Segmenter,
-    look: Look,
+    options: RenderOptions,
+    background: OpenBackground,
     *,
+    height: int | None = None,
     mask_out: Path | None = None,
     progress: Progress | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Done | None:
     """Makes `target` (.mp4 or .mkv), or the masks alone (FFV1 gray, one for each frame, the same times), or both. None
-    when `stop` became true. Files are made whole: in every other case than a Done nothing is left behind, and what was
-    there before stays. Raises ConfigError, MediaError, ModelError, BackgroundError, OutputError."""
+    when `stop` became true. `background` is opened where neither blur nor the plain picture is asked for. `height`: the
+    new film's lines, even; None keeps the size, but for odd sides, which lose their last line. Files are made whole: in
+    every other case than a Done nothing is left behind, and what was there before stays. Raises ConfigError,
+    MediaError, ModelError, BackgroundError, OutputError."""
     _check(source, target, mask_out)
     started = time.monotonic()
     with ExitStack() as stack:
         film = stack.enter_context(VideoReader(source))
-        size = _size(film.size, look.height)
-        pictures = _Pictures(stack, film, target, look, size) if target is not None else None
+        size = _size(film.size, height)
+        pictures = _Pictures(stack, film, target, options, background, size=size) if target is not None else None
         masks = MaskWriter(mask_out, size, film.rate, film.time_base) if mask_out is not None else None
         if masks is not None:
             stack.callback(masks.discard)
-        masker = Masker(segmenter, look.steps, hard=look.hard)
+        masker = Masker(segmenter, options.mask)
         masker.reset()
         frames = 0
         for shot in film:
@@ -99,10 +87,10 @@ def convert(
                 return None
             frame = RawFrame(_fitted(shot.planes, size), float(shot.time - film.start), 0, frames)
             mask = None
-            if masks is not None or look.behind is not None:
+            if masks is not None or not options.plain:
                 mask = masker.mask(frame)
             if masks is not None and mask is not None:
-                masks.write(np.asarray(cv2.flip(mask.alpha, 1), np.uint8) if look.mirror else mask.alpha, shot)
+                masks.write(np.asarray(cv2.flip(mask.alpha, 1), np.uint8) if options.mirror else mask.alpha, shot)
             if pictures is not None:
                 pictures.write(frame, mask, shot)
             frames += 1
@@ -122,16 +110,25 @@ def convert(
 class _Pictures:
     """The new film, with its sound; what was opened is closed by `stack`."""
 
-    def __init__(self, stack: ExitStack, film: VideoReader, target: Path, look: Look, size: Size) -> None:
-        self._composer = Composer(size, mirror=look.mirror, key=look.key, light=look.light)
-        self._blur = look.behind if isinstance(look.behind, Blur) else None
+    def __init__(
+        self,
+        stack: ExitStack,
+        film: VideoReader,
+        target: Path,
+        options: RenderOptions,
+        background: OpenBackground,
+        *,
+        size: Size,
+    ) -> None:
+        self._composer = Composer(size, options)
+        self._options = options
         self._background: Background | None = None
-        if look.behind is not None and not isinstance(look.behind, Blur):
-            self._background = look.behind(size)
+        if not options.plain and options.blur is None:
+            self._background = background(size)
             stack.callback(self._background.close)
         # The plain picture is one of which everything is the person.
         self._all = np.full((size.height, size.width), 255, np.uint8)
-        self._nothing = Backdrop(Planes.filled(size, BLACK).frozen())
+        self._nothing = black(size)
         self._output = FileOutput(target, size, film.rate, clock=film.time_base, zero=0.0, effort="offline")
         self._output.open()
         stack.callback(self._output.discard)
@@ -143,8 +140,8 @@ class _Pictures:
     def write(self, frame: RawFrame, mask: Mask | None, shot: Shot) -> None:
         if self._background is not None and mask is not None:
             safe = self._composer.compose(frame, mask, self._background.at(frame.captured_at))
-        elif self._blur is not None and mask is not None:
-            safe = self._composer.compose(frame, mask, self._blur)
+        elif self._options.blur is not None and mask is not None:
+            safe = self._composer.compose(frame, mask, self._options.blur)
         else:
             safe = self._composer.compose(frame, Mask(self._all, frame.captured_at), self._nothing)
         self._output.send(safe, float(shot.time), float(shot.lasts))

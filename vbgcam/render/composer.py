@@ -17,7 +17,6 @@ On wish the background's light falls on the outline (light wrap, as in film comp
 over the picture there, by the more the nearer the room is.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -37,6 +36,7 @@ from vbgcam.core.frames import (
     claim_seal,
     read_only,
 )
+from vbgcam.core.options import Blur, Key, RenderOptions
 
 _seal: Final = claim_seal()
 
@@ -47,29 +47,16 @@ _COARSE: Final = 2.5
 _LIGHT_REACH: Final = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Blur:
-    """The room itself, out of focus. `strength`: 0 to 1; 1 is a Gaussian whose sigma is 4 % of the frame's height."""
-
-    strength: float
-
-
 Behind = Backdrop | Blur
-
-Key = tuple[int, int]
-"""Chroma (u, v) of a key colour whose light falls on the person."""
 
 
 class Composer:
     """Makes output frames of one size. One thread owns it; the frames it returns stay valid for as long as they are
-    held. `mirror` flips the camera's picture, not the background. `key`: the key colour to take out of the person
-    (spill), or None. `light`: 0 to 1, how much of the background's light falls on the person's outline."""
+    held. `options`: of them `mirror`, `key` and `light_wrap` count; they may be changed between two frames."""
 
-    def __init__(self, size: Size, *, mirror: bool = False, key: Key | None = None, light: float = 0.0) -> None:
+    def __init__(self, size: Size, options: RenderOptions = RenderOptions()) -> None:  # noqa: B008  # a frozen value
         self.size: Final = size
-        self.mirror = mirror
-        self.key = key
-        self.light = light
+        self.options = options
         self._lit: tuple[U8, Planes] | None = None
         self._pool = PlanePool()
         self._turned = PlanePool(2)
@@ -80,7 +67,7 @@ class Composer:
         if frame.size != self.size or mask.size != self.size:
             raise ValueError(f"frame {frame.size} and mask {mask.size} do not fit the output's {self.size}")
         planes, alpha, kinds, fringe = frame.planes, np.ascontiguousarray(mask.alpha), mask.kinds, mask.fringe
-        if self.mirror:
+        if self.options.mirror:
             planes, alpha, kinds = self._mirrored(planes), np.asarray(cv2.flip(alpha, 1), np.uint8), None
             fringe = fringe and fringe.mirrored(self.size.width)
         alpha = read_only(alpha)
@@ -90,13 +77,13 @@ class Composer:
             raise ValueError(f"backdrop {behind.size} does not fit the output's {self.size}")
         else:
             back = behind.planes
-        if self.key is not None:
-            planes = self._without_spill(planes, self.key)
+        if self.options.key is not None:
+            planes = self._without_spill(planes, self.options.key)
         out = self._pool.take(self.size)
         _blend(planes, back, alpha, kinds, out)
         if fringe is not None:
             _without_fringe(alpha, fringe, out)
-        if self.light and not isinstance(behind, Blur):
+        if self.options.light_wrap and not isinstance(behind, Blur):
             out = self._lit_by(behind, alpha, out)
         return _seal(out, frame.captured_at, False)
 
@@ -146,14 +133,14 @@ class Composer:
         return out
 
     def _lit_by(self, behind: Backdrop, alpha: U8, picture: Planes) -> Planes:
-        """The picture with the background's light on the outline: blurred, it covers a share of `light` times alpha
-        times what of the surroundings is room."""
+        """The picture with the background's light on the outline: blurred, it covers a share of `light_wrap` times
+        alpha times what of the surroundings is room."""
         from vbgcam.pixels import kernels
 
         small = (max(1, self.size.width // 4), max(1, self.size.height // 4))
         reach = max(3, round(_LIGHT_REACH * small[1])) | 1
         near = np.asarray(cv2.resize(alpha, small, interpolation=cv2.INTER_AREA), np.float32) / 255
-        share = self.light * near * (1 - cv2.blur(near, (reach, reach)))
+        share = self.options.light_wrap * near * (1 - cv2.blur(near, (reach, reach)))
         weights = np.empty_like(alpha)
         wide = cv2.resize(cv2.convertScaleAbs(share, alpha=255), (self.size.width, small[1]))
         kernels.stretch_rows(read_only(np.asarray(wide, np.uint8)), weights)

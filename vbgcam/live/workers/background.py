@@ -16,34 +16,10 @@ from dataclasses import dataclass
 from vbgcam.background import Background
 from vbgcam.core.errors import BackgroundError
 from vbgcam.core.frames import Backdrop
-from vbgcam.core.options import NONE, MaskOptions
-from vbgcam.core.policy import Limits
-from vbgcam.live.sync import Asked
-from vbgcam.render.composer import Behind, Blur, Key
+from vbgcam.core.options import RenderOptions
+from vbgcam.render.composer import Behind
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """`blur` takes the background's place, which then is the cover only; so does `plain`: the room as it is, which is
-    only ever what a person asked for by name. `light`: see `Composer`. `hard`: the classic label mask. `pairing`: of
-    frames and masks; where the source waits for its reader "auto" is "exact", since nothing is lost by it."""
-
-    limits: Limits
-    blur: Blur | None = None
-    plain: bool = False
-    mirror: bool = False
-    key: Key | None = None
-    light: float = 0.0
-    hard: bool = False
-    steps: MaskOptions = NONE
-    pairing: Asked = "auto"
-
-    @property
-    def crop(self) -> bool:
-        """Whether the network sees the person's part of the frame alone."""
-        return self.steps.crop and not self.hard
 
 
 class BackgroundPlayer:
@@ -104,8 +80,8 @@ class BackgroundPlayer:
 
 @dataclass(frozen=True, slots=True)
 class SceneSnapshot:
-    look: Look
+    options: RenderOptions
     player: BackgroundPlayer
 
     def behind(self) -> Behind:
-        return self.look.blur or self.player.backdrop()
+        return self.options.blur or self.player.backdrop()

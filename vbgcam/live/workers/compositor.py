@@ -14,19 +14,20 @@ import itertools
 import logging
 import math
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Mask, Prediction, RawFrame, SafeFrame, read_only
+from vbgcam.core.options import RenderOptions
 from vbgcam.core.policy import Compose, Cover, Decision, Situation, Why, decide
 from vbgcam.live import pace
 from vbgcam.live.slots import Slot
 from vbgcam.live.state import ChainState, Shown
 from vbgcam.live.stats import Stats
 from vbgcam.live.sync import patience
-from vbgcam.live.workers.background import Look, SceneSnapshot
+from vbgcam.live.workers.background import SceneSnapshot
 from vbgcam.live.workers.readers import Always
 from vbgcam.mask import MaskTracker
 from vbgcam.mask.plain import full
@@ -66,8 +67,8 @@ class Compositor:
 
     def __post_init__(self) -> None:
         self._scene = self.state.scene
-        self.tracker = MaskTracker(self._scene.look.steps, hard=self._scene.look.hard)
-        self._dress(self._scene.look)
+        self.tracker = MaskTracker(self._scene.options.mask)
+        self.composer.options = self._scene.options
 
     def run(self) -> None:
         try:
@@ -152,13 +153,9 @@ class Compositor:
     def _look_up(self) -> None:
         """What is to be shown from now on."""
         before, self._scene = self._scene, self.state.scene
-        if before.look is not self._scene.look:
-            self._dress(self._scene.look)
-            if (before.look.steps, before.look.hard) != (self._scene.look.steps, self._scene.look.hard):
-                self.tracker = MaskTracker(self._scene.look.steps, hard=self._scene.look.hard)
-
-    def _dress(self, look: Look) -> None:
-        self.composer.mirror, self.composer.key, self.composer.light = look.mirror, look.key, look.light
+        self.composer.options = self._scene.options
+        if before.options.mask != self._scene.options.mask:
+            self.tracker = MaskTracker(self._scene.options.mask)
 
     def _next_frame(self, timeout: float) -> RawFrame | None:
         """A source that waits for its reader waits until its frame is out, and with its first one for the network."""
@@ -170,17 +167,17 @@ class Compositor:
         return None if self._loading() else self.frames.take(timeout, done=False)
 
     def _loading(self) -> bool:
-        return self._network_trouble(self.state.scene.look) is Why.LOADING
+        return self._network_trouble(self.state.scene.options) is Why.LOADING
 
-    def _network_trouble(self, look: Look) -> Why | None:
+    def _network_trouble(self, options: RenderOptions) -> Why | None:
         """What keeps masks from coming, where they are needed."""
-        return None if look.plain else self.state.model_trouble
+        return None if options.plain else self.state.model_trouble
 
     def _wait_for_its_mask(self, frame: RawFrame) -> None:
         """Where frames and masks are paired exactly: until the frame's own mask is there, or a newer frame or mask, or
         the frame's patience is at its end, or the network failed."""
         state = self.state
-        if state.paired != "exact" or state.model_trouble is not None or state.scene.look.plain:
+        if state.paired != "exact" or state.model_trouble is not None or state.scene.options.plain:
             return
         now = time.monotonic()
         until = frame.captured_at + patience(state.period, state.compose) if self.clocked else now + pace.UNHURRIED
@@ -211,7 +208,7 @@ class Compositor:
             why = str(decision.why if isinstance(decision, Cover) else made)
             self._on_air = None
         before = self.state.shown
-        self.state.shown = Shown(before.number + 1 if before else 1, picture, mask, self._scene.look.mirror)
+        self.state.shown = Shown(before.number + 1 if before else 1, picture, mask, self._scene.options.mirror)
         if why != said:
             log.info("on the cover: %s" if why else "on air%s", why)
             if not why:
@@ -220,23 +217,23 @@ class Compositor:
         return why
 
     def _decided(self, now: float) -> Decision:
-        state, look = self.state, self._scene.look
-        trouble = state.camera_trouble or self._network_trouble(look)
+        state, options = self.state, self._scene.options
+        trouble = state.camera_trouble or self._network_trouble(options)
         if trouble is Why.IDLE and state.wanted.is_set():
             trouble = Why.STARTING  # the camera is about to be opened
         seen = self.masks.peek()
-        if look.plain:
+        if options.plain:
             seen = None if self.newest is None else _all_of(self.newest)
         elif seen is not None and self.newest is not None and _follows(seen.frame, self.newest):
             # The network had it first: never an earlier frame by its mask, which may show where somebody was.
             self.newest = seen.frame
         # A frame that waited for its reader is not stale.
-        limits = look.limits if self.clocked else replace(look.limits, frame_age=math.inf)
+        limits = options.max_mask_age, options.max_frame_age if self.clocked else math.inf
         situation = Situation(self.newest, seen, trouble, paused=state.demand.paused)
-        decision = decide(situation, now, limits)
-        if decision == Cover(Why.OTHER_EPOCH) and self._on_air is not None and not look.plain:
+        decision = decide(situation, now, *limits)
+        if decision == Cover(Why.OTHER_EPOCH) and self._on_air is not None and not options.plain:
             stays = Situation(self._on_air.frame, self._on_air.mask, trouble, paused=state.demand.paused)
-            if isinstance(still := decide(stays, now, limits), Compose):
+            if isinstance(still := decide(stays, now, *limits), Compose):
                 return still
         return decision
 
@@ -257,13 +254,13 @@ class Compositor:
             self.tracker.reset()
             return Why.ERROR
         self.failures = 0
-        self._on_air = None if self._scene.look.plain else decision
+        self._on_air = None if self._scene.options.plain else decision
         return made
 
     def _mask(self, decision: Compose) -> Mask | None:
         """The mask of the frame that is shown; the network is told where it has the person."""
         tracker, frame = self.tracker, decision.frame
-        if self._scene.look.plain:
+        if self._scene.options.plain:
             return full(decision.mask.alpha, frame, frame.captured_at)
         mask = tracker.mask(frame, decision.mask)
         if self.state.looks is not None:

@@ -17,14 +17,14 @@ from dataclasses import dataclass, field
 
 from vbgcam.core.errors import ModelError, VbgcamError
 from vbgcam.core.frames import Prediction, RawFrame
+from vbgcam.core.options import MaskOptions, RenderOptions, SyncMode
 from vbgcam.core.policy import Why
 from vbgcam.live import pace
 from vbgcam.live.input_size import InputSizeController, in_words
 from vbgcam.live.slots import Slot
 from vbgcam.live.state import ChainState
 from vbgcam.live.stats import Stats
-from vbgcam.live.sync import RESERVE, Asked, Pairing, patience
-from vbgcam.live.workers.background import Look
+from vbgcam.live.sync import RESERVE, Pairing, patience
 from vbgcam.mask import RoiSegmenter
 from vbgcam.mask import warm_up as warm_up_mask
 from vbgcam.render.composer import warm_up as warm_up_compose
@@ -132,9 +132,8 @@ class Inference:
         segmenter = self._build()
         if segmenter is None:
             return False
-        sizing = (
-            InputSizeController(segmenter, self.state.scene.look.limits.mask_age) if self.network.size_auto else None
-        )
+        max_age = self.state.scene.options.max_mask_age
+        sizing = InputSizeController(segmenter, max_age) if self.network.size_auto else None
         try:
             if not self._begins(segmenter):
                 return False
@@ -198,7 +197,7 @@ class Inference:
 
     def _needed(self) -> bool:
         """Whether masks are: not where the room is shown as it is. Waits while they are not."""
-        while self.state.scene.look.plain and not self._ended():
+        while self.state.scene.options.plain and not self._ended():
             self.state.stop.wait(_SLICE)
         return not self._ended()
 
@@ -237,31 +236,31 @@ class Inference:
     def _meanwhile(self) -> str:
         return "on the cover" if self.takes_over is None else "the network stays as it is"
 
-    def _asked(self) -> Asked:
+    def _asked(self) -> SyncMode:
         """A source that waits for its reader loses nothing by it."""
-        asked = self.state.scene.look.pairing
+        asked = self.state.scene.options.sync
         return "exact" if asked == "auto" and self.exact else asked
 
     def _infer(self, segmenter: Segmenter, sizing: InputSizeController | None) -> bool:
         """Until the end, or the network has to be built anew (False), or nobody has needed it for long (True)."""
         epoch, troubles = -1, 0
         seen: object = None
-        look = self.state.scene.look
-        looks = self.state.looks = RoiSegmenter(segmenter, crop=look.crop)
+        options = self.state.scene.options
+        looks = self.state.looks = RoiSegmenter(segmenter, crop=_crops(options.mask))
         used = time.monotonic()
         while not self._ended():
-            before, look = look, self.state.scene.look
-            if look.crop != before.crop:
-                looks = self.state.looks = RoiSegmenter(segmenter, crop=look.crop)
+            before, options = options, self.state.scene.options
+            if _crops(options.mask) != _crops(before.mask):
+                looks = self.state.looks = RoiSegmenter(segmenter, crop=_crops(options.mask))
             if self.pairing.asked != self._asked():
                 self.pairing = Pairing(self._asked())
                 self._paired()
-            frame = self._frame(look, first=epoch < 0)
+            frame = self._frame(options, first=epoch < 0)
             if self._ended():
                 return False
             if frame is None:
                 self._tidy_when_idle()
-                if self.state.wanted.is_set() and not look.plain:
+                if self.state.wanted.is_set() and not options.plain:
                     used = time.monotonic()
                 elif time.monotonic() - used > self.unload_after:
                     return True
@@ -298,9 +297,9 @@ class Inference:
                 sizing.measured(frame.size, now, now - started, self._budget(within))
         return False
 
-    def _frame(self, look: Look, *, first: bool) -> RawFrame | None:
+    def _frame(self, options: RenderOptions, *, first: bool) -> RawFrame | None:
         """The next one to look at; None where there is none yet, or none is looked at."""
-        if look.plain:
+        if options.plain:
             self.state.stop.wait(_SLICE)
             return None
         frame = self.frames.take(0.1)
@@ -357,6 +356,10 @@ class Inference:
                 log.info("fetching the weights: %d of %d MB", done // 10**6, total // 10**6)
 
         return progress
+
+
+def _crops(options: MaskOptions) -> bool:
+    return options.roi and not options.hard
 
 
 def _as_model_error(exc: Exception) -> ModelError:
