@@ -17,24 +17,26 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Coroutine, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.control_fakes import Controlled, FakeControl, controlled, picture, until
+from tests.support.control_fakes import PATIENCE, Controlled, FakeControl, controlled, picture, started, until
 from vbgcam.control import PreviewImage, auth, connection, messages
 from vbgcam.control import server as module
 from vbgcam.control.instance import Instance
 from vbgcam.control.server import Server
 from vbgcam.core.errors import ControlError
+
+T = TypeVar("T")
 
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -93,7 +95,7 @@ def ask(
     if body is not None:
         all_headers["Content-Length"] = str(len(body))
     all_headers |= headers or {}
-    connection = http.client.HTTPConnection("127.0.0.1", it.server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", it.server.port, timeout=PATIENCE)
     try:
         connection.connect()
         connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
@@ -112,9 +114,13 @@ def do(it: Controlled, body: bytes) -> Answer:
     return ask(it, "POST", "/api/do", body)
 
 
+def connected(it: Controlled) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", it.server.port), timeout=PATIENCE)
+
+
 def raw(it: Controlled, sent: bytes, *, half: bool = False) -> bytes:
     """What comes back for these bytes until the server closes. `half`: nothing more is to come, and it is told so."""
-    with socket.create_connection(("127.0.0.1", it.server.port), timeout=20) as client:
+    with connected(it) as client:
         with contextlib.suppress(ConnectionError):
             client.sendall(sent)
             if half:
@@ -577,34 +583,26 @@ def test_what_json_does_not_know_is_an_error_of_the_programs_own(
 
 def test_a_command_that_takes_long_keeps_nobody_else_waiting(it: Controlled) -> None:
     it.api.gates["do"] = gate = threading.Event()
-    answers: list[Answer] = []
-    threads = [threading.Thread(target=lambda: answers.append(do(it, b'{"do": "pause"}'))) for _ in range(12)]
-    for thread in threads:
-        thread.start()
+    answers = [started(lambda: do(it, b'{"do": "pause"}')) for _ in range(12)]
     until(lambda: it.api.called.get("do") == 4)
     for _ in range(3):
         assert ask(it, "GET", "/api/status").status == 200
     assert it.api.called["do"] == 4
     gate.set()
-    for thread in threads:
-        thread.join(20)
-    assert [answer.status for answer in answers] == [200] * 12
+    assert [answer.result(PATIENCE).status for answer in answers] == [200] * 12
 
 
-def waiting(it: Controlled, query: str) -> tuple[threading.Thread, list[Answer]]:
-    answers: list[Answer] = []
-    thread = threading.Thread(target=lambda: answers.append(ask(it, "GET", f"/api/status?{query}")))
-    thread.start()
-    return thread, answers
+def waiting(it: Controlled, query: str) -> Future[Answer]:
+    return started(lambda: ask(it, "GET", f"/api/status?{query}"))
 
 
 def test_who_waits_for_a_change_is_woken_by_it(it: Controlled) -> None:
     asked = it.api.called.get("revision", 0)
-    thread, answers = waiting(it, "after=1")
+    answer = waiting(it, "after=1")
     until(lambda: it.api.called.get("revision", 0) > asked)
     it.api.change(state="covered")
-    thread.join(20)
-    assert (answers[0].json()["revision"], answers[0].json()["state"]) == (2, "covered")
+    status = answer.result(PATIENCE).json()
+    assert (status["revision"], status["state"]) == (2, "covered")
 
 
 def test_who_knows_an_old_state_is_answered_at_once(it: Controlled) -> None:
@@ -620,23 +618,20 @@ def test_who_waits_in_vain_is_answered_in_the_end(it: Controlled, monkeypatch: p
 
 
 def test_a_change_that_is_none_wakes_nobody_for_good(it: Controlled) -> None:
-    """The bell may ring for what was known already."""
-    thread, answers = waiting(it, "after=2")
-    thread.join(20)
-    assert answers[0].json()["revision"] == 1
-    thread, answers = waiting(it, "after=1")
+    """Waiters may be woken for what they knew already."""
+    assert ask(it, "GET", "/api/status?after=2").json()["revision"] == 1
+    answer = waiting(it, "after=1")
     until(lambda: it.api.called["revision"] >= 2)
     for wake in list(it.api.listeners.values()):
         wake()
     until(lambda: it.api.called["revision"] >= 3)
-    assert thread.is_alive()
+    assert not answer.done()
     it.api.change()
-    thread.join(20)
-    assert answers[0].json()["revision"] == 2
+    assert answer.result(PATIENCE).json()["revision"] == 2
 
 
 def test_too_many_that_wait_are_refused_and_who_went_away_is_not_counted(it: Controlled) -> None:
-    clients = [socket.create_connection(("127.0.0.1", it.server.port), timeout=10) for _ in range(33)]
+    clients = [connected(it) for _ in range(33)]
     for client in clients:
         client.sendall(head(it, "GET /api/status?after=1 HTTP/1.1"))
     ready = select.select(clients, [], [], 20)[0]
@@ -651,7 +646,7 @@ def test_a_client_that_never_asks_is_dropped(it: Controlled, monkeypatch: pytest
     monkeypatch.setattr(connection, "_HEAD", 0.1)
     assert raw(it, b"") == b""
     assert raw(it, head(it)[:-2]) == b""
-    with socket.create_connection(("127.0.0.1", it.server.port), timeout=20) as client:
+    with connected(it) as client:
         with contextlib.suppress(ConnectionError):
             for byte in head(it, "GET /" + "a" * 4000 + " HTTP/1.1"):  # one by one; it would take 40 s
                 client.sendall(bytes([byte]))
@@ -671,7 +666,7 @@ def test_a_client_whose_command_does_not_come_is_told_so(it: Controlled, monkeyp
 
 def test_a_command_that_drips_is_given_up(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "_SENDING", 0.2)
-    with socket.create_connection(("127.0.0.1", it.server.port), timeout=20) as client:
+    with connected(it) as client:
         client.sendall(head(it, "POST /api/do HTTP/1.1", "Content-Length: 60000", "Connection: close"))
         with contextlib.suppress(ConnectionError):
             for _ in range(2000):  # 40 s
@@ -693,7 +688,7 @@ def test_a_command_that_breaks_off_is_not_done(it: Controlled) -> None:
 def test_a_client_that_takes_nothing_is_dropped(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "_TAKING", 0.1)
     it.api.text = "x" * (32 << 20)
-    with socket.create_connection(("127.0.0.1", it.server.port), timeout=20) as client:
+    with connected(it) as client:
         ends = ("127.0.0.1", it.server.port), client.getsockname()
         client.sendall(head(it, "GET /api/report HTTP/1.1"))
         until(lambda: it.api.called.get("report") == 1)
@@ -702,7 +697,7 @@ def test_a_client_that_takes_nothing_is_dropped(it: Controlled, monkeypatch: pyt
 
 
 def test_more_than_64_connections_are_too_many(it: Controlled) -> None:
-    clients = [socket.create_connection(("127.0.0.1", it.server.port), timeout=20) for _ in range(65)]
+    clients = [connected(it) for _ in range(65)]
     try:
         assert rest(clients[-1]) == b""
         clients[0].sendall(head(it))
@@ -714,7 +709,7 @@ def test_more_than_64_connections_are_too_many(it: Controlled) -> None:
 
 
 def test_one_connection_serves_many_requests(it: Controlled) -> None:
-    with socket.create_connection(("127.0.0.1", it.server.port), timeout=20) as client:
+    with connected(it) as client:
         client.sendall(head(it) * 20 + head(it, "GET / HTTP/1.1", "Connection: close"))
         assert rest(client).count(b"HTTP/1.1 200 OK\r\n") == 21
 
@@ -744,8 +739,7 @@ def test_an_upload_lies_in_a_file_that_its_owner_alone_can_read(it: Controlled, 
     if sys.platform == "win32":
         pytest.skip("there, permissions are other than these")
     it.api.gallery.gate = gate = threading.Event()
-    thread = threading.Thread(target=ask, args=(it, "POST", "/api/gallery?name=a.weird~ending", b"xyz"))
-    thread.start()
+    answer = started(lambda: ask(it, "POST", "/api/gallery?name=a.weird~ending", b"xyz"))
     uploads = tmp_path / "uploads"
     until(lambda: uploads.is_dir() and [path.stat().st_size for path in uploads.iterdir()] == [3])
     (part,) = uploads.iterdir()
@@ -753,7 +747,7 @@ def test_an_upload_lies_in_a_file_that_its_owner_alone_can_read(it: Controlled, 
     assert uploads.stat().st_mode & 0o777 == 0o700
     assert part.suffix == ""
     gate.set()
-    thread.join(20)
+    answer.result(PATIENCE)
 
 
 @pytest.mark.parametrize("length", ["exact", "chunked"])
@@ -777,7 +771,7 @@ def test_a_background_that_is_too_large_is_refused(
 
 def test_an_upload_that_breaks_off_leaves_nothing(it: Controlled, tmp_path: Path) -> None:
     uploads = tmp_path / "uploads"
-    with socket.create_connection(("127.0.0.1", it.server.port), timeout=20) as client:
+    with connected(it) as client:
         client.sendall(head(it, "POST /api/gallery?name=a.jpg HTTP/1.1", "Content-Length: 9000000") + b"x" * 3_000_000)
         until(lambda: uploads.is_dir() and any(path.stat().st_size for path in uploads.iterdir()))
     until(lambda: not list(uploads.iterdir()))
@@ -785,17 +779,17 @@ def test_an_upload_that_breaks_off_leaves_nothing(it: Controlled, tmp_path: Path
 
 
 def test_more_than_two_uploads_at_once_are_too_many(it: Controlled) -> None:
+    def upload(name: str) -> Answer:
+        return ask(it, "POST", f"/api/gallery?name={name}.jpg", b"x")
+
     it.api.gallery.gate = gate = threading.Event()
-    threads = [threading.Thread(target=ask, args=(it, "POST", f"/api/gallery?name={name}.jpg", b"x")) for name in "ab"]
-    for thread in threads:
-        thread.start()
+    answers = [started(partial(upload, name)) for name in "ab"]
     until(lambda: it.api.gallery.begun == 2)
-    assert ask(it, "POST", "/api/gallery?name=c.jpg", b"x").status == 503
+    assert upload("c").status == 503
     gate.set()
-    for thread in threads:
-        thread.join(20)
+    assert [answer.result(PATIENCE).status for answer in answers] == [200, 200]
     assert len(it.api.gallery.entries()) == 2
-    assert ask(it, "POST", "/api/gallery?name=c.jpg", b"x").status == 200
+    assert upload("c").status == 200
 
 
 def test_where_uploads_cannot_lie_it_is_said(it: Controlled, tmp_path: Path) -> None:
@@ -823,17 +817,57 @@ def test_what_a_killed_program_left_of_an_upload_is_removed(tmp_path: Path) -> N
         assert [path.name for path in (tmp_path / "uploads").iterdir()] == ["mine.txt"]
 
 
-def previewing(it: Controlled, work: Callable[[Any], Any], hello: object = None) -> None:
-    """`work` is called with a websocket that has said `hello`."""
+class Viewer:
+    """A page that sees the preview; it says `hello` at once, or nothing."""
 
-    async def run() -> None:
+    def __init__(self, it: Controlled, hello: object = None, *, silent: bool = False) -> None:
+        self._runner = asyncio.Runner()
+        self._session = self._run(self._opened())
         address = f"http://127.0.0.1:{it.server.port}/api/preview"
-        async with asyncio.timeout(30), aiohttp.ClientSession() as session, session.ws_connect(address) as websocket:
-            told = {"token": it.instance.token, "width": 320} if hello is None else hello
-            await websocket.send_str(told if isinstance(told, str) else json.dumps(told))
-            await work(websocket)
+        self.websocket = self._run(self._session.ws_connect(address))
+        if not silent:
+            hello = {"token": it.instance.token, "width": 320} if hello is None else hello
+            self.send(hello if isinstance(hello, str) else json.dumps(hello))
 
-    asyncio.run(run())
+    async def _opened(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession()
+
+    def _run(self, work: Coroutine[Any, Any, T] | Awaitable[T], seconds: float = PATIENCE) -> T:
+        async def bounded() -> T:
+            return await asyncio.wait_for(work, seconds)
+
+        return self._runner.run(bounded())
+
+    def __enter__(self) -> Viewer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._run(self.websocket.close())
+        self._run(self._session.close())
+        self._runner.close()
+
+    def send(self, text: str) -> None:
+        self._run(self.websocket.send_str(text))
+
+    def say(self, **message: object) -> None:
+        self.send(json.dumps(message))
+
+    def shown(self) -> bytes:
+        """The next picture."""
+        message = self._run(self.websocket.receive())
+        assert message.type is aiohttp.WSMsgType.BINARY
+        assert isinstance(message.data, bytes)
+        return message.data
+
+    def is_shown_nothing(self) -> None:
+        with pytest.raises(TimeoutError):
+            self._run(self.websocket.receive(), 0.3)
+
+    def close_code(self) -> int | None:
+        """With which the server ends it."""
+        while not self.websocket.closed:
+            self._run(self.websocket.receive())
+        return self.websocket.close_code
 
 
 UPGRADE = (
@@ -849,50 +883,29 @@ def frame(text: str) -> bytes:
     return b"\x81\xfe" + struct.pack(">H", len(text)) + b"\0\0\0\0" + text.encode()
 
 
-async def say(websocket: aiohttp.ClientWebSocketResponse, **told: object) -> None:
-    await websocket.send_str(json.dumps(told))
-
-
-async def becomes(condition: Callable[[], bool]) -> None:
-    await asyncio.to_thread(until, condition)
-
-
-async def shown(websocket: aiohttp.ClientWebSocketResponse) -> bytes:
-    message = await websocket.receive()
-    assert message.type is aiohttp.WSMsgType.BINARY
-    assert isinstance(message.data, bytes)
-    return message.data
-
-
 def test_each_new_frame_is_shown_once_and_when_the_last_was_taken(it: Controlled) -> None:
-    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
-        assert await shown(websocket) == picture(1, 320)
+    with Viewer(it) as viewer:
+        assert viewer.shown() == picture(1, 320)
         it.api.frames = 2
         asked = it.api.called["preview"]
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(websocket.receive(), 0.3)  # not before the last was taken
+        viewer.is_shown_nothing()  # not before the last was taken
         assert it.api.called["preview"] == asked
         it.api.frames = 3
-        await say(websocket, got=True)
-        assert await shown(websocket) == picture(3, 320)  # and 2 was never queued
-        await say(websocket, got=True)
+        viewer.say(got=True)
+        assert viewer.shown() == picture(3, 320)  # and 2 was never queued
+        viewer.say(got=True)
         asked = it.api.called["preview"]
-        await becomes(lambda: it.api.called["preview"] >= asked + 3)
+        until(lambda: it.api.called["preview"] >= asked + 3)
         it.api.frames = 4
-        assert await shown(websocket) == picture(4, 320)
-
-    previewing(it, watch)
+        assert viewer.shown() == picture(4, 320)
 
 
 def test_a_frame_that_is_not_there_yet_is_waited_for(it: Controlled) -> None:
     it.api.frames = 0
-
-    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
-        await becomes(lambda: it.api.called.get("preview", 0) >= 3)
+    with Viewer(it) as viewer:
+        until(lambda: it.api.called.get("preview", 0) >= 3)
         it.api.frames = 1
-        assert await shown(websocket) == picture(1, 320)
-
-    previewing(it, watch)
+        assert viewer.shown() == picture(1, 320)
 
 
 def test_at_most_twelve_pictures_a_second_are_asked_for(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -906,90 +919,64 @@ def test_at_most_twelve_pictures_a_second_are_asked_for(it: Controlled, monkeypa
         return preview(after, width, mask=mask)
 
     monkeypatch.setattr(it.api, "preview", timed)
-
-    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
+    with Viewer(it) as viewer:
         for _ in range(13):
-            await shown(websocket)
-            await say(websocket, got=True)
-
-    previewing(it, watch)
+            viewer.shown()
+            viewer.say(got=True)
     assert asked[12] - asked[0] > 10 / 12  # two less: the first and the last may come late and early
 
 
 def test_the_mask_takes_the_pictures_place_at_once(it: Controlled) -> None:
-    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
-        assert await shown(websocket) == picture(1, 320)
-        await say(websocket, got=True, mask=True)
-        assert await shown(websocket) == picture(1, 320, mask=True)
-        await say(websocket, mask=False)
-        await say(websocket, got=True)
-        assert await shown(websocket) == picture(1, 320)
-
-    previewing(it, watch)
+    with Viewer(it) as viewer:
+        assert viewer.shown() == picture(1, 320)
+        viewer.say(got=True, mask=True)
+        assert viewer.shown() == picture(1, 320, mask=True)
+        viewer.say(mask=False)
+        viewer.say(got=True)
+        assert viewer.shown() == picture(1, 320)
 
 
-def test_a_hidden_page_is_shown_nothing(it: Controlled) -> None:
-    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
-        await shown(websocket)
-        await say(websocket, pause=True)
-        await say(websocket, got=True, see=True)
-        await becomes(lambda: it.api.watchers == 1)  # it has heard it
+def test_a_hidden_page_is_shown_nothing_until_it_is_seen_again(it: Controlled) -> None:
+    with Viewer(it) as viewer:
+        viewer.shown()
+        viewer.say(pause=True)
+        viewer.say(got=True, see=True)
+        until(lambda: it.api.watchers == 1)  # it has heard it
         asked = it.api.called["preview"]
         it.api.frames = 2
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(websocket.receive(), 0.3)
+        viewer.is_shown_nothing()
         assert it.api.called["preview"] == asked
-
-    previewing(it, watch)
+        viewer.say(pause=False)
+        assert viewer.shown() == picture(2, 320)
 
 
 def test_a_page_that_is_hidden_while_a_picture_is_made_is_not_shown_it(it: Controlled) -> None:
-    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
-        await shown(websocket)
+    with Viewer(it) as viewer:
+        viewer.shown()
         asked = it.api.called["preview"]
         it.api.gates["preview"] = gate = threading.Event()
         it.api.frames = 2
-        await say(websocket, got=True)
-        await becomes(lambda: it.api.called["preview"] > asked)
-        await say(websocket, pause=True)
-        await say(websocket, see=True)
-        await becomes(lambda: it.api.watchers == 1)  # it has heard it
+        viewer.say(got=True)
+        until(lambda: it.api.called["preview"] > asked)
+        viewer.say(pause=True)
+        viewer.say(see=True)
+        until(lambda: it.api.watchers == 1)  # it has heard it
         gate.set()
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(websocket.receive(), 0.3)
-
-    previewing(it, watch)
-
-
-def test_a_page_that_is_seen_again_is_shown_the_newest(it: Controlled) -> None:
-    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
-        await shown(websocket)
-        await say(websocket, pause=True)
-        await say(websocket, got=True)
-        it.api.frames = 2
-        await say(websocket, pause=False)
-        assert await shown(websocket) == picture(2, 320)
-
-    previewing(it, watch)
+        viewer.is_shown_nothing()
 
 
 def test_who_wants_to_be_seen_counts_until_they_go(it: Controlled) -> None:
-    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
-        def heard(times: int) -> bool:
-            return len(it.api.watch_calls) == times
-
-        for number, see in enumerate((True, False, True)):
-            await say(websocket, see=see)
-            await say(websocket, see=see)
-            await becomes(partial(heard, number + 1))
+    with Viewer(it) as viewer:
+        for number, see in enumerate((True, False, True), 1):
+            viewer.say(see=see)
+            viewer.say(see=see)
+            until(lambda: len(it.api.watch_calls) == number)  # noqa: B023
         assert it.api.watch_calls == [True, False, True]
-
-    previewing(it, watch)
     until(lambda: it.api.watch_calls == [True, False, True, False])
 
 
 def test_who_vanishes_does_not_count_any_more(it: Controlled) -> None:
-    with socket.create_connection(("127.0.0.1", it.server.port), timeout=20) as client:
+    with connected(it) as client:
         client.sendall(head(it, "GET /api/preview HTTP/1.1", *UPGRADE))
         assert client.recv(1 << 16).startswith(b"HTTP/1.1 101 ")
         client.sendall(frame(json.dumps({"token": it.instance.token, "see": 1, "width": 320})))
@@ -999,88 +986,50 @@ def test_who_vanishes_does_not_count_any_more(it: Controlled) -> None:
     until(lambda: it.api.watchers == 0)
 
 
-def test_who_goes_while_the_desk_hears_of_them_is_taken_back_too(it: Controlled) -> None:
+def test_who_goes_while_they_are_being_counted_is_taken_back_too(it: Controlled) -> None:
     it.api.gates["watch_preview"] = gate = threading.Event()
-
-    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
-        await say(websocket, see=True)
-        await becomes(lambda: it.api.called.get("watch_preview") == 1)
-
-    previewing(it, watch)
+    with Viewer(it) as viewer:
+        viewer.say(see=True)
+        until(lambda: it.api.called.get("watch_preview") == 1)
     assert it.api.watch_calls == []
     gate.set()
     until(lambda: it.api.watch_calls == [True, False])
 
 
-def close_code(it: Controlled, hello: object, *more: str) -> int | None:
-    """With which the server ends a preview that begins like that."""
-    codes: list[int | None] = []
-
-    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
-        for message in more:
-            await websocket.send_str(message)
-        while not websocket.closed:
-            await websocket.receive()
-        codes.append(websocket.close_code)
-
-    previewing(it, watch, hello)
-    return codes[0]
+TOKEN = object()
+"""Stands for the right one."""
 
 
 @pytest.mark.parametrize(
     "hello",
     [
-        "",
-        "x",
-        "[]",
-        "{}",
-        {"token": ""},
-        {"token": SPY},
-        {"token": 1},
-        {"token": None},
+        *("", "x", "[]", "{}", "{" * 1000),
+        *({"token": token} for token in ("", SPY, 1, None)),
         {"width": 320},
-        "{" * 1000,
+        *({"token": TOKEN, "width": width} for width in (0, -1, 15, 3841, 10**9, 1.5, "640", None, True)),
     ],
 )
-def test_a_preview_without_the_token_is_refused(
-    it: Controlled, hello: object, caplog: pytest.LogCaptureFixture
+def test_a_preview_without_the_token_or_with_an_odd_width_is_refused(
+    it: Controlled, hello: str | dict[str, object], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "vbgcam.control")
-    assert close_code(it, hello) == aiohttp.WSCloseCode.POLICY_VIOLATION
+    if isinstance(hello, dict) and hello.get("token") is TOKEN:
+        hello = hello | {"token": it.instance.token}
+    with Viewer(it, hello) as viewer:
+        assert viewer.close_code() == aiohttp.WSCloseCode.POLICY_VIOLATION
     assert "preview" not in it.api.called
     quiet(it, caplog)
 
 
 def test_a_preview_that_does_not_say_who_it_is_is_refused(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_HELLO", 0.05)
-    codes: list[int | None] = []
-
-    async def watch() -> None:
-        address = f"http://127.0.0.1:{it.server.port}/api/preview"
-        async with asyncio.timeout(30), aiohttp.ClientSession() as session, session.ws_connect(address) as websocket:
-            await websocket.receive()
-            codes.append(websocket.close_code)
-
-    asyncio.run(watch())
-    assert codes == [aiohttp.WSCloseCode.POLICY_VIOLATION]
+    with Viewer(it, silent=True) as viewer:
+        assert viewer.close_code() == aiohttp.WSCloseCode.POLICY_VIOLATION
 
 
 def test_another_origins_page_gets_no_preview(it: Controlled) -> None:
-    async def watch() -> None:
-        address = f"http://127.0.0.1:{it.server.port}/api/preview"
-        async with aiohttp.ClientSession() as session:
-            await session.ws_connect(address, origin="http://evil.example")
-
-    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-        asyncio.run(watch())
-    assert refused.value.status == 403
-
-
-@pytest.mark.parametrize("width", [0, -1, 15, 3841, 10**9, 1.5, "640", None, True])
-def test_a_width_that_no_preview_has_is_refused(it: Controlled, width: object) -> None:
-    hello = {"token": it.instance.token, "width": width}
-    assert close_code(it, hello) == aiohttp.WSCloseCode.POLICY_VIOLATION
-    assert "preview" not in it.api.called
+    got = raw(it, head(it, "GET /api/preview HTTP/1.1", *UPGRADE, "Origin: http://evil.example", "Connection: close"))
+    assert got.startswith(b"HTTP/1.1 403 ")
 
 
 @pytest.mark.parametrize(
@@ -1089,42 +1038,45 @@ def test_a_width_that_no_preview_has_is_refused(it: Controlled, width: object) -
 def test_a_message_that_makes_no_sense_ends_the_preview(
     it: Controlled, message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    hello = {"token": it.instance.token, "width": 320}
-    assert close_code(it, hello, '{"see": true}', message) == aiohttp.WSCloseCode.POLICY_VIOLATION
+    with Viewer(it) as viewer:
+        viewer.say(see=True)
+        viewer.send(message)
+        assert viewer.close_code() == aiohttp.WSCloseCode.POLICY_VIOLATION
     until(lambda: it.api.watch_calls == [True, False])
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_a_message_that_is_too_large_ends_the_preview(it: Controlled) -> None:
-    hello = {"token": it.instance.token, "width": 320}
-    assert close_code(it, hello, '{"got": true' + " " * 2000 + "}") == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
+    with Viewer(it) as viewer:
+        viewer.send('{"got": true' + " " * 2000 + "}")
+        assert viewer.close_code() == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
 
 
 def test_a_preview_that_fails_is_logged_and_ended(it: Controlled, caplog: pytest.LogCaptureFixture) -> None:
     it.api.errors["preview"] = ValueError("no")
-    hello = {"token": it.instance.token, "width": 320}
-    assert close_code(it, hello) == aiohttp.WSCloseCode.INTERNAL_ERROR
+    with Viewer(it) as viewer:
+        assert viewer.close_code() == aiohttp.WSCloseCode.INTERNAL_ERROR
     assert [record.levelname for record in caplog.records if record.levelno >= logging.WARNING] == ["ERROR"]
 
 
 def test_more_than_eight_previews_are_too_many(it: Controlled) -> None:
-    async def watch() -> list[int | None]:
-        address = f"http://127.0.0.1:{it.server.port}/api/preview"
-        async with asyncio.timeout(30), aiohttp.ClientSession() as session:
-            all_ = [await session.ws_connect(address) for _ in range(9)]
-            for websocket in all_:
-                await say(websocket, token=it.instance.token)
-                await websocket.receive()
-            return [websocket.close_code for websocket in all_]
+    with contextlib.ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(Viewer(it)).shown()
+        assert stack.enter_context(Viewer(it)).close_code() == aiohttp.WSCloseCode.TRY_AGAIN_LATER
 
-    assert asyncio.run(watch()) == [None] * 8 + [aiohttp.WSCloseCode.TRY_AGAIN_LATER]
-    until(lambda: close_code(it, {"token": it.instance.token}, "x") == aiohttp.WSCloseCode.POLICY_VIOLATION)
+    def let_in() -> bool:
+        with Viewer(it) as viewer:
+            viewer.send("x")
+            return viewer.close_code() == aiohttp.WSCloseCode.POLICY_VIOLATION
+
+    until(let_in)
 
 
 def test_it_comes_back_to_its_port_with_its_token(tmp_path: Path) -> None:
     with controlled(tmp_path) as it:
         before = it.server.port, it.instance.token
-        with socket.create_connection(("127.0.0.1", it.server.port), timeout=20) as client:
+        with connected(it) as client:
             client.sendall(head(it))  # a connection that lingers
             assert client.recv(1)
             it.server.stop()
@@ -1154,46 +1106,36 @@ def test_only_this_machine_can_reach_it(it: Controlled) -> None:
 
 def test_the_end_answers_what_is_under_way(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
     """A command that ends the program, above all."""
-    monkeypatch.setattr(module, "_LAST_ANSWERS", 20)
-    monkeypatch.setattr(module, "_END", 20)
+    monkeypatch.setattr(module, "_LAST_ANSWERS", PATIENCE)
+    monkeypatch.setattr(module, "_END", PATIENCE)
     assert ask(it, "GET", "/api/status").status == 200
     it.api.gates["do"] = gate = threading.Event()
-    answers: list[Answer] = []
-    asking = threading.Thread(target=lambda: answers.append(do(it, b'{"do": "quit"}')))
-    asking.start()
-    waits, waited = waiting(it, "after=1")
+    done, waits = started(lambda: do(it, b'{"do": "quit"}')), waiting(it, "after=1")
     until(lambda: it.api.called.get("do") == 1 and it.api.called.get("revision", 0) >= 1)
-    ending = threading.Thread(target=it.server.stop)
-    ending.start()
-    waits.join(20)
-    asking.join(0.5)
-    assert asking.is_alive()
+    ending = started(it.server.stop)
+    assert waits.result(PATIENCE).json()["revision"] in {1, 2}
+    assert not done.done()
     gate.set()
-    for thread in (asking, ending):
-        thread.join(20)
-    assert answers[0].json()["said"] == "vbgcam ends"
-    assert waited[0].json()["revision"] in {1, 2}
+    assert done.result(PATIENCE).json()["said"] == "vbgcam ends"
+    ending.result(PATIENCE)
     with pytest.raises(ConnectionRefusedError):
         ask(it, "GET", "/")
     assert it.api.listeners == {}
 
 
-def test_a_desk_that_hangs_does_not_keep_it_from_ending(it: Controlled) -> None:
+def test_calls_that_hang_do_not_keep_it_from_ending(it: Controlled) -> None:
     gates = {what: threading.Event() for what in ("do", "watch_preview", "snapshot")}
     it.api.gates |= gates
     clients = []
     for first in ("POST /api/do HTTP/1.1", "GET /api/snapshot HTTP/1.1"):
-        client = socket.create_connection(("127.0.0.1", it.server.port), timeout=20)
+        client = connected(it)
         client.sendall(head(it, first, "Content-Length: 2") + b"{}")
         clients.append(client)
-
-    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
-        await say(websocket, see=True)
-        await becomes(lambda: all(it.api.called.get(what) == 1 for what in gates))
-        await asyncio.to_thread(it.server.stop)
-
-    previewing(it, watch)
-    assert not [thread for thread in threading.enumerate() if thread.name == "control"]
+    with Viewer(it) as viewer:
+        viewer.say(see=True)
+        until(lambda: all(it.api.called.get(what) == 1 for what in gates))
+        it.server.stop()
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name == "control"])
     for gate in gates.values():
         gate.set()
     for client in clients:
@@ -1202,17 +1144,13 @@ def test_a_desk_that_hangs_does_not_keep_it_from_ending(it: Controlled) -> None:
 
 
 def test_a_preview_is_told_that_the_program_ends(it: Controlled) -> None:
-    async def watch(websocket: aiohttp.ClientWebSocketResponse) -> None:
-        await say(websocket, see=True)
-        await becomes(lambda: it.api.watchers == 1)
-        ending = asyncio.create_task(asyncio.to_thread(it.server.stop))
-        while not websocket.closed:
-            await websocket.receive()
-        assert websocket.close_code == aiohttp.WSCloseCode.GOING_AWAY
-        await ending
+    with Viewer(it) as viewer:
+        viewer.say(see=True)
+        until(lambda: it.api.watchers == 1)
+        ending = started(it.server.stop)
+        assert viewer.close_code() == aiohttp.WSCloseCode.GOING_AWAY
+        ending.result(PATIENCE)
         assert it.api.watchers == 0
-
-    previewing(it, watch)
 
 
 def test_it_starts_and_stops_again_and_again(it: Controlled) -> None:

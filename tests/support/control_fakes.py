@@ -15,10 +15,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -29,6 +30,8 @@ from vbgcam.control.client import Client
 from vbgcam.control.instance import Instance
 from vbgcam.control.server import Server
 from vbgcam.core.errors import BackgroundError, ConfigError, ControlError
+
+T = TypeVar("T")
 
 PATIENCE = 60.0
 """Seconds, after which something hangs."""
@@ -343,6 +346,20 @@ class Controlled:
     instance: Instance
     server: Server
     client: Client
+
+
+def started(work: Callable[[], T]) -> Future[T]:
+    """What it returns, in time: it runs in a thread of its own."""
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as exc:
+            done.set_exception(exc)
+
+    threading.Thread(target=run, daemon=True).start()
+    return done
 
 
 def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
