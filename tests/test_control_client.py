@@ -12,11 +12,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.support.control_fakes import controlled, until
+from tests.support.control_fakes import PATIENCE, controlled, started, until
 from vbgcam.control import auth
 from vbgcam.control import client as module
 from vbgcam.control.client import Client
@@ -42,7 +43,7 @@ def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
             if process.poll() is None:
                 if sys.platform != "win32":
                     process.send_signal(signal.SIGCONT)
-                process.communicate("", timeout=20)
+                process.communicate("", timeout=PATIENCE)
 
 
 def client_of(folder: Path) -> Client:
@@ -88,7 +89,7 @@ def strange(instance: Instance, say: Say) -> Iterator[Client]:
             yield Client(Instance(instance.folder))
         finally:
             listener.shutdown(socket.SHUT_RDWR)
-            thread.join(20)
+            thread.join(PATIENCE)
 
 
 def test_every_question_is_answered(tmp_path: Path) -> None:
@@ -108,15 +109,11 @@ def test_a_change_is_waited_for(tmp_path: Path) -> None:
     with controlled(tmp_path) as it:
         asked = it.api.called.get("revision", 0)
 
-        def change() -> None:
-            until(lambda: it.api.called.get("revision", 0) > asked)
-            it.api.change(state="covered")
-
-        thread = threading.Thread(target=change)
-        thread.start()
-        told = it.client.status(after=1)
-        thread.join(20)
-        assert (told["revision"], told["state"]) == (2, "covered")
+        answer = started(lambda: it.client.status(after=1))
+        until(lambda: it.api.called.get("revision", 0) > asked)
+        it.api.change(state="covered")
+        status = answer.result(PATIENCE)
+        assert (status["revision"], status["state"]) == (2, "covered")
 
 
 def test_a_refused_command_raises_the_programs_own_line(tmp_path: Path) -> None:
@@ -164,16 +161,8 @@ def test_an_upload_that_cannot_be_is_said(tmp_path: Path) -> None:
 
 def test_many_threads_ask_at_once(tmp_path: Path) -> None:
     with controlled(tmp_path) as it:
-        said: list[str] = []
-        threads = [
-            threading.Thread(target=lambda n=n: said.append(it.client.do({"do": "model", "to": str(n)})))
-            for n in range(20)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(20)
-        assert sorted(said) == sorted(f"model: {n}" for n in range(20))
+        answers = [started(partial(it.client.do, {"do": "model", "to": str(n)})) for n in range(20)]
+        assert [answer.result(PATIENCE) for answer in answers] == [f"model: {n}" for n in range(20)]
 
 
 def test_where_nothing_runs_it_is_said(tmp_path: Path) -> None:
@@ -191,7 +180,7 @@ def test_a_program_that_was_killed_is_said_to_be(tmp_path: Path) -> None:
         client = client_of(tmp_path)
         assert client.do({"do": "pause"}) == "paused"
         process.kill()
-        process.wait(20)
+        process.wait(PATIENCE)
         said = f"vbgcam is not running: it was ended by force (process {process.pid}); `vbgcam run` starts it"
         assert line(client.status) == said
     with running(tmp_path):  # and the client goes on where it was
@@ -218,7 +207,7 @@ def test_a_program_that_quits_answers_first(tmp_path: Path) -> None:
     with running(tmp_path) as process:
         client = client_of(tmp_path)
         assert client.do({"do": "quit"}) == "vbgcam ends"
-        process.wait(20)
+        process.wait(PATIENCE)
         assert line(client.status) == "vbgcam is not running; `vbgcam run` starts it"
 
 
@@ -254,6 +243,14 @@ def test_a_port_at_which_nobody_listens_is_said(instance: Instance) -> None:
     assert line(Client(Instance(instance.folder)).status) == silent(os.getpid())
 
 
+def answering(answer: bytes) -> Say:
+    def say(connection: socket.socket) -> None:
+        connection.recv(1 << 16)
+        connection.sendall(answer)
+
+    return say
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -266,34 +263,24 @@ def test_a_port_at_which_nobody_listens_is_said(instance: Instance) -> None:
     ],
 )
 def test_an_answer_that_is_none_is_no_answer(instance: Instance, answer: bytes) -> None:
-    def say(connection: socket.socket) -> None:
-        connection.recv(1 << 16)
-        connection.sendall(answer)
-
-    with strange(instance, say) as client:
+    with strange(instance, answering(answer)) as client:
         assert line(client.status) == silent(os.getpid())
 
 
-@pytest.mark.parametrize("told", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"said": '])
-def test_an_answer_that_makes_no_sense_is_said(instance: Instance, told: bytes) -> None:
-    def say(connection: socket.socket) -> None:
-        connection.recv(1 << 16)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(told), told))
-
-    with strange(instance, say) as client:
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"said": '])
+def test_an_answer_that_makes_no_sense_is_said(instance: Instance, body: bytes) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    with strange(instance, answering(answer)) as client:
         said = "vbgcam gives an answer that makes no sense; start it again"
         assert line(client.status) == said
         assert line(lambda: client.do({"do": "pause"})) == said
         assert line(client.open) == said
 
 
-@pytest.mark.parametrize("told", [b"", b"{", b"[]", b"null", b'{"error": 1}', b'{"error": "", "problems": 1}'])
-def test_a_refusal_without_words_is_said_by_its_number(instance: Instance, told: bytes) -> None:
-    def say(connection: socket.socket) -> None:
-        connection.recv(1 << 16)
-        connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n%s" % (len(told), told))
-
-    with strange(instance, say) as client:
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"error": 1}', b'{"error": "", "problems": 1}'])
+def test_a_refusal_without_words_is_said_by_its_number(instance: Instance, body: bytes) -> None:
+    answer = b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    with strange(instance, answering(answer)) as client:
         assert line(client.status) == "vbgcam refuses this (403 Forbidden)"
 
 

@@ -160,7 +160,7 @@ class Page:
 
     def open(self) -> None:
         self.driver.get(self.running.client.open())
-        self.find("#api")
+        self.find("#main")
         self.wait("document.getElementById('waiting').hidden")
         self.wait("document.querySelectorAll('#colours [role=radio]').length")
 
@@ -221,29 +221,35 @@ def panel(
         driver.get("about:blank")
 
 
+@pytest.fixture
+def page(browser: Any, tmp_path: Path) -> Iterator[Page]:
+    """The panel of a program without pictures, open."""
+    with panel(browser, tmp_path) as opened:
+        yield opened
+
+
 def pictures(folder: Path, *names: str) -> Presenter:
-    """A api with these in its gallery."""
+    """A program with these in its gallery."""
     (folder / "gallery").mkdir()
     for name in names:
         (folder / "gallery" / name).write_bytes(b"a picture")
     return Presenter(folder / "gallery")
 
 
-def test_a_code_lets_the_panel_in_and_leaves_the_address(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        assert browser.current_url == f"http://127.0.0.1:{page.running.server.port}/"
-        assert page.text("#lamp-word") == "On air"
-        assert browser.title == "On air \N{EN DASH} VBG Camera"
-        browser.refresh()
-        page.find("#api")
-        page.moves()
+def test_a_code_lets_the_panel_in_and_leaves_the_address(page: Page) -> None:
+    assert page.driver.current_url == f"http://127.0.0.1:{page.running.server.port}/"
+    assert page.text("#lamp-word") == "On air"
+    assert page.driver.title == "On air \N{EN DASH} VBG Camera"
+    page.driver.refresh()
+    page.find("#main")
+    page.moves()
 
 
 def test_without_a_key_the_panel_says_how_it_is_opened(browser: Any, tmp_path: Path) -> None:
     with panel(browser, tmp_path, opened=False) as page:
         browser.get(f"http://127.0.0.1:{page.running.server.port}/")
         assert "vbgcam panel" in page.find("#closed").text
-        assert not browser.find_element("id", "api").is_displayed()
+        assert not browser.find_element("id", "main").is_displayed()
         assert page.api.called.get("status") is None
 
 
@@ -251,7 +257,7 @@ def test_a_code_that_was_used_opens_nothing(browser: Any, tmp_path: Path) -> Non
     with panel(browser, tmp_path, opened=False, noise=("401",)) as page:
         url = page.running.client.open()
         browser.get(url)
-        page.find("#api")
+        page.find("#main")
         page.script("sessionStorage.clear()")
         browser.get("about:blank")
         browser.get(url)
@@ -259,21 +265,19 @@ def test_a_code_that_was_used_opens_nothing(browser: Any, tmp_path: Path) -> Non
         assert "#" not in browser.current_url
 
 
-def test_a_new_code_in_the_same_tab_opens_it_again(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.script("sessionStorage.clear()")
-        browser.get(page.running.client.open())  # only the part behind the # differs: no browser loads that anew
-        until(lambda: page.script("return sessionStorage.length") == 1)
-        page.find("#api")
+def test_a_new_code_in_the_same_tab_opens_it_again(page: Page) -> None:
+    page.script("sessionStorage.clear()")
+    page.driver.get(page.running.client.open())  # only the part behind the # differs: no browser loads that anew
+    until(lambda: page.script("return sessionStorage.length") == 1)
+    page.find("#main")
 
 
-def test_the_preview_moves_and_shows_what_is_sent(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.moves()
-        page.moves()
-        blue, green, _ = page.picture()[2, 2]
-        assert abs(int(blue) - 200) < 6
-        assert abs(int(green) - 120) < 6
+def test_the_preview_moves_and_shows_what_is_sent(page: Page) -> None:
+    page.moves()
+    page.moves()
+    blue, green, _ = page.picture()[2, 2]
+    assert abs(int(blue) - 200) < 6
+    assert abs(int(green) - 120) < 6
 
 
 def test_a_radio_moves_when_the_status_says_so_and_not_before(browser: Any, tmp_path: Path) -> None:
@@ -295,60 +299,56 @@ def test_a_radio_moves_when_the_status_says_so_and_not_before(browser: Any, tmp_
         until(lambda: page.checked("#backgrounds") == [spec])
 
 
-def test_a_chosen_background_is_seen_in_the_preview(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.click("#colours [aria-label=Sand]")
-        until(lambda: page.api.shows() == "#d9cfc1")
-        red = sum(b"#d9cfc1") % 120
-        until(lambda: abs(int(page.picture()[2, 2, 2]) - red) < 6)
-        until(lambda: page.checked("#backgrounds") == ["#d9cfc1"])
+def test_a_chosen_background_is_seen_in_the_preview(page: Page) -> None:
+    page.click("#colours [aria-label=Sand]")
+    until(lambda: page.api.shows() == "#d9cfc1")
+    red = sum(b"#d9cfc1") % 120
+    until(lambda: abs(int(page.picture()[2, 2, 2]) - red) < 6)
+    until(lambda: page.checked("#backgrounds") == ["#d9cfc1"])
 
 
-def test_a_file_that_was_chosen_is_added_and_shown(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        assert page.text("#pictures") == "Add a picture or a film"
-        (tmp_path / "beach.jpg").write_bytes(b"a picture")
-        browser.find_element("id", "files").send_keys(str(tmp_path / "beach.jpg"))
-        spec = str(tmp_path / "gallery" / "beach.jpg")
-        until(lambda: page.api.shows() == spec)
-        until(lambda: page.checked("#backgrounds") == [spec])
-        image = page.find("#pictures [title='beach.jpg'] img")
-        assert image.get_attribute("src").startswith("blob:")
-        assert image.get_property("naturalWidth") == 320
+def test_a_file_that_was_chosen_is_added_and_shown(page: Page, tmp_path: Path) -> None:
+    assert page.text("#pictures") == "Add a picture or a film"
+    (tmp_path / "beach.jpg").write_bytes(b"a picture")
+    page.driver.find_element("id", "files").send_keys(str(tmp_path / "beach.jpg"))
+    spec = str(tmp_path / "gallery" / "beach.jpg")
+    until(lambda: page.api.shows() == spec)
+    until(lambda: page.checked("#backgrounds") == [spec])
+    image = page.find("#pictures [title='beach.jpg'] img")
+    assert image.get_attribute("src").startswith("blob:")
+    assert image.get_property("naturalWidth") == 320
 
 
-def test_several_files_that_were_dropped_are_added_and_none_is_shown(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        before = page.api.shows()
-        page.script(
-            """
-            window.held = new DataTransfer();
-            for (const name of ["one.jpg", "two.mp4"]) held.items.add(new File(["a picture"], name));
-            window.drag = (kind) => document.body.dispatchEvent(
-                new DragEvent(kind, {dataTransfer: held, bubbles: true, cancelable: true}));
-            drag("dragenter");
-            """
-        )
-        assert page.find("#drop").is_displayed()
-        assert page.script("return drag('dragover')") is False  # else the browser would leave the page for the file
-        assert page.script("return drag('drop')") is False
-        assert not browser.find_element("id", "drop").is_displayed()
-        until(lambda: page.text("#pictures").split() == ["one", "two", "Add"])
-        assert page.api.shows() == before
-        assert {path.name for path in (tmp_path / "gallery").iterdir()} == {"one.jpg", "two.mp4"}
+def test_several_files_that_were_dropped_are_added_and_none_is_shown(page: Page, tmp_path: Path) -> None:
+    before = page.api.shows()
+    page.script(
+        """
+        window.held = new DataTransfer();
+        for (const name of ["one.jpg", "two.mp4"]) held.items.add(new File(["a picture"], name));
+        window.drag = (kind) => document.body.dispatchEvent(
+            new DragEvent(kind, {dataTransfer: held, bubbles: true, cancelable: true}));
+        drag("dragenter");
+        """
+    )
+    assert page.find("#drop").is_displayed()
+    assert page.script("return drag('dragover')") is False  # else the page.driver would leave the page for the file
+    assert page.script("return drag('drop')") is False
+    assert not page.driver.find_element("id", "drop").is_displayed()
+    until(lambda: page.text("#pictures").split() == ["one", "two", "Add"])
+    assert page.api.shows() == before
+    assert {path.name for path in (tmp_path / "gallery").iterdir()} == {"one.jpg", "two.mp4"}
 
 
-def test_a_pasted_picture_is_added_under_a_name_of_its_time_and_shown(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.script(
-            """
-            const held = new DataTransfer();
-            held.items.add(new File(["a picture"], "image.png", {type: "image/png"}));
-            document.body.dispatchEvent(new ClipboardEvent("paste", {clipboardData: held, bubbles: true}));
-            """
-        )
-        until(lambda: "pasted 20" in page.api.shows())
-        until(lambda: page.checked("#backgrounds") == [page.api.shows()])
+def test_a_pasted_picture_is_added_under_a_name_of_its_time_and_shown(page: Page) -> None:
+    page.script(
+        """
+        const held = new DataTransfer();
+        held.items.add(new File(["a picture"], "image.png", {type: "image/png"}));
+        document.body.dispatchEvent(new ClipboardEvent("paste", {clipboardData: held, bubbles: true}));
+        """
+    )
+    until(lambda: "pasted 20" in page.api.shows())
+    until(lambda: page.checked("#backgrounds") == [page.api.shows()])
 
 
 def test_what_is_no_picture_is_refused_in_words(browser: Any, tmp_path: Path) -> None:
@@ -389,30 +389,28 @@ def test_names_of_files_are_text_whatever_they_say(browser: Any, tmp_path: Path)
         assert browser.title == "Covered \N{EN DASH} VBG Camera"
 
 
-def test_a_slider_sends_the_newest_value_and_one_at_a_time(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        gate = page.api.gates["do"] = threading.Event()
-        page.slide("#blur", 0.2)
-        until(lambda: page.api.called.get("do") == 1)
-        page.slide("#blur", 0.3, 0.4, 0.5, 0.9)
-        page.api.change(readers=["meet"])
-        until(lambda: page.text("#readers") == "meet")
-        assert page.text("#blur-value") == "0.90"  # what the status says of it is older than what the finger does
-        gate.set()
-        until(lambda: page.api.shows() == "blur:0.9")
-        assert page.done("blur") == [{"do": "blur", "to": 0.2}, {"do": "blur", "to": 0.9}]
-        until(lambda: page.checked("#backgrounds") == ["blur:0.9"])
-        assert page.find("#blurs [aria-checked=true]").text == "Own"
-        red = sum(b"blur:0.9") % 120
-        until(lambda: abs(int(page.picture()[2, 2, 2]) - red) < 6)
+def test_a_slider_sends_the_newest_value_and_one_at_a_time(page: Page) -> None:
+    gate = page.api.gates["do"] = threading.Event()
+    page.slide("#blur", 0.2)
+    until(lambda: page.api.called.get("do") == 1)
+    page.slide("#blur", 0.3, 0.4, 0.5, 0.9)
+    page.api.change(readers=["meet"])
+    until(lambda: page.text("#readers") == "meet")
+    assert page.text("#blur-value") == "0.90"  # what the status says of it is older than what the finger does
+    gate.set()
+    until(lambda: page.api.shows() == "blur:0.9")
+    assert page.done("blur") == [{"do": "blur", "to": 0.2}, {"do": "blur", "to": 0.9}]
+    until(lambda: page.checked("#backgrounds") == ["blur:0.9"])
+    assert page.find("#blurs [aria-checked=true]").text == "Own"
+    red = sum(b"blur:0.9") % 120
+    until(lambda: abs(int(page.picture()[2, 2, 2]) - red) < 6)
 
 
-def test_a_slider_follows_what_somebody_else_sets(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.running.client.do({"do": "blur", "to": 0.35})
-        until(lambda: page.text("#blur-value") == "0.35")
-        page.running.client.do({"do": "set", "settings": {"mask.max_age_ms": 4000.0}})
-        until(lambda: page.text("#age-value") == "4000 ms")
+def test_a_slider_follows_what_somebody_else_sets(page: Page) -> None:
+    page.running.client.do({"do": "blur", "to": 0.35})
+    until(lambda: page.text("#blur-value") == "0.35")
+    page.running.client.do({"do": "set", "settings": {"mask.max_age_ms": 4000.0}})
+    until(lambda: page.text("#age-value") == "4000 ms")
 
 
 def test_a_value_that_is_refused_goes_back_and_says_why(browser: Any, tmp_path: Path) -> None:
@@ -467,42 +465,39 @@ def choose(page: Page, selector: str, value: str) -> None:
     Select(page.find(selector)).select_by_value(value)
 
 
-def test_a_colour_of_ones_own_becomes_a_choice(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.script(
-            """
-            const input = document.getElementById("colour");
-            for (const value of ["#111111", "#222222", "#aabbcc"]) {
-              input.value = value; input.dispatchEvent(new Event("input", {bubbles: true}));
-            }
-            """
-        )
-        until(lambda: page.api.shows() == "#aabbcc")
-        assert page.done("background") == [{"do": "background", "to": "#aabbcc"}]
-        until(lambda: page.checked("#backgrounds") == ["#aabbcc"])
-        page.click("#colours [aria-label=Slate]")
-        until(lambda: page.checked("#backgrounds") == ["#3b4a57"])
-        page.click("#colours [data-value='#aabbcc']")
-        until(lambda: page.api.shows() == "#aabbcc")
+def test_a_colour_of_ones_own_becomes_a_choice(page: Page) -> None:
+    page.script(
+        """
+        const input = document.getElementById("colour");
+        for (const value of ["#111111", "#222222", "#aabbcc"]) {
+          input.value = value; input.dispatchEvent(new Event("input", {bubbles: true}));
+        }
+        """
+    )
+    until(lambda: page.api.shows() == "#aabbcc")
+    assert page.done("background") == [{"do": "background", "to": "#aabbcc"}]
+    until(lambda: page.checked("#backgrounds") == ["#aabbcc"])
+    page.click("#colours [aria-label=Slate]")
+    until(lambda: page.checked("#backgrounds") == ["#3b4a57"])
+    page.click("#colours [data-value='#aabbcc']")
+    until(lambda: page.api.shows() == "#aabbcc")
 
 
-def test_a_picture_from_elsewhere_is_among_the_choices(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.running.client.do({"do": "background", "to": "/elsewhere/sea.jpg"})
-        until(lambda: page.checked("#backgrounds") == ["/elsewhere/sea.jpg"])
-        assert page.find("#pictures [aria-checked=true]").text == "sea.jpg"
+def test_a_picture_from_elsewhere_is_among_the_choices(page: Page) -> None:
+    page.running.client.do({"do": "background", "to": "/elsewhere/sea.jpg"})
+    until(lambda: page.checked("#backgrounds") == ["/elsewhere/sea.jpg"])
+    assert page.find("#pictures [aria-checked=true]").text == "sea.jpg"
 
 
-def test_pause_and_go_on(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.click("#pause")
-        until(lambda: page.text("#lamp-word") == "Paused")
-        assert page.find("#pause").text == "Go on"
-        assert "background alone" in page.text("#sentence-note")
-        page.click("#pause")
-        until(lambda: page.text("#lamp-word") == "On air")
-        assert [command["do"] for command in page.api.done] == ["pause", "resume"]
-        until(lambda: "On air. Others see you" in page.said())
+def test_pause_and_go_on(page: Page) -> None:
+    page.click("#pause")
+    until(lambda: page.text("#lamp-word") == "Paused")
+    assert page.find("#pause").text == "Go on"
+    assert "background alone" in page.text("#sentence-note")
+    page.click("#pause")
+    until(lambda: page.text("#lamp-word") == "On air")
+    assert [command["do"] for command in page.api.done] == ["pause", "resume"]
+    until(lambda: "On air. Others see you" in page.said())
 
 
 def test_the_mask_is_shown_for_as_long_as_it_is_held(browser: Any, tmp_path: Path) -> None:
@@ -531,47 +526,45 @@ def test_the_mask_is_shown_for_as_long_as_it_is_held(browser: Any, tmp_path: Pat
         until(lambda: not masked())
 
 
-def test_show_me_is_taken_back_with_the_page_and_while_nobody_sees_it(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.api.change(state="idle", readers=[], watched=False)
-        until(lambda: page.text("#lamp-word") == "Camera off")
-        page.click("#see")
-        until(lambda: page.api.watchers == 1)
-        assert page.find("#see").get_attribute("aria-checked") == "true"
-        assert page.text("#readers") == "this page"
-        hide = """
-            Object.defineProperty(document, "hidden", {value: arguments[0], configurable: true});
-            document.dispatchEvent(new Event("visibilitychange"));
-        """
-        page.script(hide, True)
-        until(lambda: page.api.watchers == 0)
-        page.api.change(state="covered")  # a tab that nobody sees asks now and then
-        until(lambda: page.text("#lamp-word") == "Covered")
-        page.api.change(state="idle")
-        page.script(hide, False)
-        until(lambda: page.text("#lamp-word") == "Camera off")
-        until(lambda: page.api.watchers == 1)
-        told = [each["response"]["payloadData"] for each in page.network("webSocketFrameSent")]
-        assert [each for each in told if "pause" in each] == ['{"pause":true}', '{"pause":false}']
-        page.alone()
-        browser.get("about:blank")
-        until(lambda: page.api.watchers == 0)
+def test_show_me_is_taken_back_with_the_page_and_while_nobody_sees_it(page: Page) -> None:
+    page.api.change(state="idle", readers=[], watched=False)
+    until(lambda: page.text("#lamp-word") == "Camera off")
+    page.click("#see")
+    until(lambda: page.api.watchers == 1)
+    assert page.find("#see").get_attribute("aria-checked") == "true"
+    assert page.text("#readers") == "this page"
+    hide = """
+        Object.defineProperty(document, "hidden", {value: arguments[0], configurable: true});
+        document.dispatchEvent(new Event("visibilitychange"));
+    """
+    page.script(hide, True)
+    until(lambda: page.api.watchers == 0)
+    page.api.change(state="covered")  # a tab that nobody sees asks now and then
+    until(lambda: page.text("#lamp-word") == "Covered")
+    page.api.change(state="idle")
+    page.script(hide, False)
+    until(lambda: page.text("#lamp-word") == "Camera off")
+    until(lambda: page.api.watchers == 1)
+    told = [each["response"]["payloadData"] for each in page.network("webSocketFrameSent")]
+    assert [each for each in told if "pause" in each] == ['{"pause":true}', '{"pause":false}']
+    page.alone()
+    page.driver.get("about:blank")
+    until(lambda: page.api.watchers == 0)
 
 
-def test_the_room_as_it_is_takes_two_steps_and_one_to_hide_it(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        before = page.api.shows()
-        values = page.script("return [...document.querySelectorAll('[role=radio]')].map((one) => one.dataset.value)")
-        assert "none" not in values
-        assert not browser.find_element("id", "show-room").is_displayed()
-        page.click("#as-it-is summary")
-        page.click("#show-room")
-        until(lambda: page.api.shows() == "none")
-        assert "Your room is shown" in page.find("#plain").text
-        assert page.checked("#backgrounds") == []
-        page.click("#hide-room")
-        until(lambda: page.api.shows() == before)
-        until(lambda: not browser.find_element("id", "plain").is_displayed())
+def test_the_room_as_it_is_takes_two_steps_and_one_to_hide_it(page: Page) -> None:
+    before = page.api.shows()
+    values = page.script("return [...document.querySelectorAll('[role=radio]')].map((one) => one.dataset.value)")
+    assert "none" not in values
+    assert not page.driver.find_element("id", "show-room").is_displayed()
+    page.click("#as-it-is summary")
+    page.click("#show-room")
+    until(lambda: page.api.shows() == "none")
+    assert "Your room is shown" in page.find("#plain").text
+    assert page.checked("#backgrounds") == []
+    page.click("#hide-room")
+    until(lambda: page.api.shows() == before)
+    until(lambda: not page.driver.find_element("id", "plain").is_displayed())
 
 
 def test_a_picture_is_removed_after_it_was_asked(browser: Any, tmp_path: Path) -> None:
@@ -666,71 +659,65 @@ def test_the_first_start_ticks_its_steps_off_and_ends(browser: Any, tmp_path: Pa
         page.find("#settings")
 
 
-def test_a_trouble_stands_beside_the_picture_and_its_fix_can_be_copied(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        assert page.text("#troubles") == "Nothing went wrong."
-        trouble = {"at": time.time(), "what": "there is no virtual camera", "fix": MODPROBE, "now": True}
-        page.api.change(state="no output", why="there is no virtual camera", troubles=[trouble])
-        until(lambda: "there is no virtual camera" in page.text("#notices"))
-        assert page.text("#lamp-word") == "No output"
-        copied = "return document.querySelector('#notices .copy').dataset.copied"
-        page.script("document.addEventListener('copy', () => { window.kept = String(getSelection()) })")
-        page.script("navigator.clipboard.writeText = async (text) => { window.kept = text }")
-        page.click("#notices .copy")
-        until(lambda: page.script("return window.kept") == MODPROBE)
-        assert page.script(copied) == "yes"
-        page.script("navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed'))")
-        page.script("window.kept = ''")
-        page.click("#troubles .copy")
-        until(lambda: page.script("return window.kept") == MODPROBE)
-        page.api.change(state="on air", why="", troubles=[trouble | {"now": False}])
-        until(lambda: not page.driver.find_elements("css selector", "#notices > *"))
-        assert MODPROBE in page.text("#troubles")
+def test_a_trouble_stands_beside_the_picture_and_its_fix_can_be_copied(page: Page) -> None:
+    assert page.text("#troubles") == "Nothing went wrong."
+    trouble = {"at": time.time(), "what": "there is no virtual camera", "fix": MODPROBE, "now": True}
+    page.api.change(state="no output", why="there is no virtual camera", troubles=[trouble])
+    until(lambda: "there is no virtual camera" in page.text("#notices"))
+    assert page.text("#lamp-word") == "No output"
+    copied = "return document.querySelector('#notices .copy').dataset.copied"
+    page.script("document.addEventListener('copy', () => { window.kept = String(getSelection()) })")
+    page.script("navigator.clipboard.writeText = async (text) => { window.kept = text }")
+    page.click("#notices .copy")
+    until(lambda: page.script("return window.kept") == MODPROBE)
+    assert page.script(copied) == "yes"
+    page.script("navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed'))")
+    page.script("window.kept = ''")
+    page.click("#troubles .copy")
+    until(lambda: page.script("return window.kept") == MODPROBE)
+    page.api.change(state="on air", why="", troubles=[trouble | {"now": False}])
+    until(lambda: not page.driver.find_elements("css selector", "#notices > *"))
+    assert MODPROBE in page.text("#troubles")
 
 
-def test_the_diagnosis_is_copied_and_the_picture_saved(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.script("navigator.clipboard.writeText = async (text) => { window.kept = text }")
-        page.click("#diagnosis")
-        until(lambda: page.script("return window.kept") == page.api.text)
-        page.script("HTMLAnchorElement.prototype.click = function () { window.saved = [this.download, this.href] }")
-        page.click("#snapshot")
-        until(lambda: page.script("return window.saved") is not None)
-        name, address = page.script("return window.saved")
-        assert name == "vbgcam.png"
-        assert address.startswith("blob:")
-        assert page.api.called["snapshot"] == 1
+def test_the_diagnosis_is_copied_and_the_picture_saved(page: Page) -> None:
+    page.script("navigator.clipboard.writeText = async (text) => { window.kept = text }")
+    page.click("#diagnosis")
+    until(lambda: page.script("return window.kept") == page.api.text)
+    page.script("HTMLAnchorElement.prototype.click = function () { window.saved = [this.download, this.href] }")
+    page.click("#snapshot")
+    until(lambda: page.script("return window.saved") is not None)
+    name, address = page.script("return window.saved")
+    assert name == "vbgcam.png"
+    assert address.startswith("blob:")
+    assert page.api.called["snapshot"] == 1
 
 
-def test_mistakes_in_the_settings_file_are_told(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        assert not browser.find_element("id", "config").is_displayed()
-        page.api.change(
-            config={"path": "/home/me/config.toml", "problems": ["mask.crop: 'maybe'", "no section 'camra'"]}
-        )
-        lines = page.find("#config").text.splitlines()
-        assert lines[-2:] == ["mask.crop: 'maybe'", "no section 'camra'"]
-        page.api.change(config={"path": "/home/me/config.toml", "problems": []})
-        until(lambda: not browser.find_element("id", "config").is_displayed())
+def test_mistakes_in_the_settings_file_are_told(page: Page) -> None:
+    assert not page.driver.find_element("id", "config").is_displayed()
+    page.api.change(config={"path": "/home/me/config.toml", "problems": ["mask.crop: 'maybe'", "no section 'camra'"]})
+    lines = page.find("#config").text.splitlines()
+    assert lines[-2:] == ["mask.crop: 'maybe'", "no section 'camra'"]
+    page.api.change(config={"path": "/home/me/config.toml", "problems": []})
+    until(lambda: not page.driver.find_element("id", "config").is_displayed())
 
 
-def test_the_charts_and_the_readers_are_told_in_words_too(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.api.values["live"] = {"fps": 24.6, "mask_age_ms": None, "added_latency_ms": 7.26}
-        until(lambda: page.text("#figure-fps b") == "25" and page.text("#figure-latency b") == "7.3")
-        assert page.text("#figure-age b") == "\N{EN DASH}"
-        page.api.values["live"] = {"fps": 30.0, "mask_age_ms": 41.0, "added_latency_ms": 9.0}
-        until(lambda: page.text("#figure-age b") == "41")
-        spoken = page.script("return document.querySelector('#figure-latency .unseen').textContent")
-        assert spoken.startswith("In the last minute from")
-        until(lambda: page.script("return document.querySelector('#figure-fps .line').getAttribute('d')") != "")
-        page.api.change(readers=["zoom", "firefox"])
-        until(lambda: page.text("#readers").split() == ["zoom", "firefox"])
-        assert page.text("#sentence-note") == "zoom and firefox read this picture."
-        page.api.change(readers=[], watched=True)
-        until(lambda: "cannot be named" in page.text("#readers"))
-        page.api.change(watched=False)
-        until(lambda: page.text("#readers") == "nobody")
+def test_the_charts_and_the_readers_are_told_in_words_too(page: Page) -> None:
+    page.api.values["live"] = {"fps": 24.6, "mask_age_ms": None, "added_latency_ms": 7.26}
+    until(lambda: page.text("#figure-fps b") == "25" and page.text("#figure-latency b") == "7.3")
+    assert page.text("#figure-age b") == "\N{EN DASH}"
+    page.api.values["live"] = {"fps": 30.0, "mask_age_ms": 41.0, "added_latency_ms": 9.0}
+    until(lambda: page.text("#figure-age b") == "41")
+    spoken = page.script("return document.querySelector('#figure-latency .unseen').textContent")
+    assert spoken.startswith("In the last minute from")
+    until(lambda: page.script("return document.querySelector('#figure-fps .line').getAttribute('d')") != "")
+    page.api.change(readers=["zoom", "firefox"])
+    until(lambda: page.text("#readers").split() == ["zoom", "firefox"])
+    assert page.text("#sentence-note") == "zoom and firefox read this picture."
+    page.api.change(readers=[], watched=True)
+    until(lambda: "cannot be named" in page.text("#readers"))
+    page.api.change(watched=False)
+    until(lambda: page.text("#readers") == "nobody")
 
 
 def test_a_daemon_that_was_started_again_is_found_by_itself(browser: Any, tmp_path: Path) -> None:
@@ -772,21 +759,20 @@ def test_light_and_dark_are_the_systems_or_the_persons(browser: Any, tmp_path: P
         page.click("#theme label:nth-of-type(2)")
         assert page.script(paper) == light
         browser.refresh()
-        page.find("#api")
+        page.find("#main")
         assert page.script(paper) == light
         page.click("#theme label:nth-of-type(1)")
         assert page.script(paper) == dark
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
-def test_quitting_is_asked_for(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.click("#quit")
-        page.click("#confirm-no")
-        assert page.done("quit") == []
-        page.click("#quit")
-        page.click("#confirm-yes")
-        until(page.api.quit.is_set)
+def test_quitting_is_asked_for(page: Page) -> None:
+    page.click("#quit")
+    page.click("#confirm-no")
+    assert page.done("quit") == []
+    page.click("#quit")
+    page.click("#confirm-yes")
+    until(page.api.quit.is_set)
 
 
 def test_a_failure_of_the_program_is_said_in_its_words(browser: Any, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ class Panel:
 
     def open(self) -> None:
         self.driver.get(self.client.open())
-        self.until("!document.getElementById('desk').hidden && document.getElementById('waiting').hidden")
+        self.until("!document.getElementById('main').hidden && document.getElementById('waiting').hidden")
 
     def until(self, script: str) -> None:
         wait(lambda: bool(self.driver.execute_script(f"return {script}")), script)
@@ -130,7 +130,7 @@ def test_a_call_from_its_first_picture_to_a_restart(user: User, tmp_path: Path) 
             again = panel.preview()
             wait(lambda: not np.array_equal(again, panel.preview()), "the preview goes on by itself")
             driver.refresh()
-            panel.until("!document.getElementById('desk').hidden && document.getElementById('waiting').hidden")
+            panel.until("!document.getElementById('main').hidden && document.getElementById('waiting').hidden")
             after = panel.preview()
             wait(lambda: not np.array_equal(after, panel.preview()), "and after a reload")
             # While nobody was there to answer, Chromium itself says so.

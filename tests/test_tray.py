@@ -115,6 +115,13 @@ def world(bare: World) -> World:
     return bare
 
 
+@pytest.fixture
+def host(world: World) -> Host:
+    """Shows the icon of a tray."""
+    world.tray()
+    return world.shown()
+
+
 def _end(process: Process) -> None:
     process.kill()
     process.communicate()
@@ -130,9 +137,7 @@ def same(one: Image.Image, other: Image.Image) -> bool:
     return one.size == other.size and not ImageChops.difference(one.convert("RGB"), other.convert("RGB")).getbbox()
 
 
-def test_the_menu_says_how_it_is_and_offers_what_there_is(world: World) -> None:
-    world.tray()
-    host = world.shown()
+def test_the_menu_says_how_it_is_and_offers_what_there_is(world: World, host: Host) -> None:
     assert host.icon["title"] == "VBG Camera: On air: zoom"
     assert host.labels() == [
         "On air: zoom",
@@ -198,9 +203,7 @@ def test_backgrounds_have_pictures_beside_their_marks(world: World) -> None:
     until(lambda: host.thumbnail("Background", "dunes") is not None)
 
 
-def test_the_icon_has_a_face_for_each_state(world: World) -> None:
-    world.tray()
-    host = world.shown()
+def test_the_icon_has_a_face_for_each_state(world: World, host: Host) -> None:
     assert same(host.picture(), icons.face("on air", 48))
     trouble = {"at": 0, "what": "the camera is gone", "fix": "plug it in again", "now": True}
     seen: list[tuple[dict[str, object], icons.Face, str]] = [
@@ -215,9 +218,7 @@ def test_the_icon_has_a_face_for_each_state(world: World) -> None:
         until(lambda: host.icon["title"] == f"VBG Camera: {line}")  # noqa: B023
 
 
-def test_pause_goes_on_and_off(world: World) -> None:
-    world.tray()
-    host = world.shown()
+def test_pause_goes_on_and_off(world: World, host: Host) -> None:
     host.click("Pause")
     until(lambda: same(host.picture(), icons.face("paused", 48)) and host.entry("Pause")["on"])
     host.click("Pause")
@@ -225,9 +226,7 @@ def test_pause_goes_on_and_off(world: World) -> None:
     assert world.done() == [{"do": "pause"}, {"do": "resume"}]
 
 
-def test_the_other_entries_send_their_commands(world: World) -> None:
-    world.tray()
-    host = world.shown()
+def test_the_other_entries_send_their_commands(world: World, host: Host) -> None:
     for path in (
         ("Mirror",),
         ("Camera", "A drawn presenter"),
@@ -288,9 +287,7 @@ def clipboard(world: World) -> str:
     return subprocess.run(asked, env=world.desktop.environment, capture_output=True, text=True, check=True).stdout
 
 
-def test_the_start_at_login_is_switched_in_the_menu(world: World) -> None:
-    world.tray()
-    host = world.shown()
+def test_the_start_at_login_is_switched_in_the_menu(world: World, host: Host) -> None:
     entry = world.desktop.folder / "config" / "autostart" / "vbgcam.desktop"
     host.click("Start at login")
     until(lambda: host.entry("Start at login")["on"])
@@ -358,9 +355,7 @@ def test_the_icon_ends_where_another_program_has_been_started(world: World) -> N
     assert ended(tray)[0] == DONE
 
 
-def test_there_is_no_second_icon(world: World) -> None:
-    world.tray()
-    host = world.shown()
+def test_there_is_no_second_icon(world: World, host: Host) -> None:
     code, text = ended(world.tray())
     assert (code, "there is one already" in text) == (AGAIN, True)
     assert len(host.icons) == 1

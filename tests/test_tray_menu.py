@@ -77,9 +77,7 @@ def test_a_trouble_stands_with_its_fix_to_copy() -> None:
 
 
 def test_without_a_virtual_camera_its_fix_is_offered() -> None:
-    choices = fakes.choices() | {
-        "virtual": {"there": False, "name": "VBG Camera", "fix": "sudo apt install it"}
-    }
+    choices = fakes.choices() | {"virtual": {"there": False, "name": "VBG Camera", "fix": "sudo apt install it"}}
     assert menu.menu_items(status(state="no output"), choices, autostart=False)[1].action == Copy("sudo apt install it")
 
 
