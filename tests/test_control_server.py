@@ -1,4 +1,4 @@
-"""What the loopback server answers, and to whom: real sockets, real requests, real strangers."""
+"""What the loopback server answers, and to whom: real sockets, real requests, real other users."""
 
 from __future__ import annotations
 
@@ -205,7 +205,7 @@ def test_the_right_token_in_the_wrong_place_is_refused(it: Controlled) -> None:
     assert re.match(rb"HTTP/1\.[01] 40[01] ", raw(it, twice))
 
 
-STRANGER = """
+OTHER_USER = """
 import os, socket, sys
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 port, sent = int(sys.argv[1]), sys.stdin.buffer.read()
@@ -231,7 +231,7 @@ needs_another_user = pytest.mark.skipif(
 def test_another_user_is_refused_even_with_the_token(it: Controlled) -> None:
     for first in ("GET / HTTP/1.1", "GET /api/status HTTP/1.1"):
         ran = subprocess.run(
-            [sys.executable, "-c", STRANGER, str(it.server.port)],
+            [sys.executable, "-c", OTHER_USER, str(it.server.port)],
             input=head(it, first, "Connection: close"),
             capture_output=True,
             timeout=60,
@@ -261,11 +261,11 @@ sys.stdin.read()
 @needs_another_user
 def test_another_user_cannot_take_all_the_connections(it: Controlled) -> None:
     command = [sys.executable, "-c", SILENT, str(it.server.port)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as stranger:
-        assert stranger.stdout is not None
-        assert stranger.stdout.readline() == b"92\n"  # eight of them are heard, to be refused
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"92\n"  # eight of them are heard, to be refused
         assert ask(it, "GET", "/api/status").status == 200
-        stranger.communicate(b"", timeout=20)
+        other.communicate(b"", timeout=PATIENCE)
 
 
 def test_where_the_system_does_not_tell_who_connects_the_rest_of_the_guard_holds(
@@ -634,7 +634,7 @@ def test_too_many_that_wait_are_refused_and_who_went_away_is_not_counted(it: Con
     clients = [connected(it) for _ in range(33)]
     for client in clients:
         client.sendall(head(it, "GET /api/status?after=1 HTTP/1.1"))
-    ready = select.select(clients, [], [], 20)[0]
+    ready = select.select(clients, [], [], PATIENCE)[0]
     assert len(ready) == 1
     assert ready[0].recv(1 << 16).startswith(b"HTTP/1.1 503 ")
     for client in clients:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ import pytest
 import vbgcam.desktop
 from tests.support.browser import chromium
 from tests.support.control_fakes import Controlled, FakeControl, FakeGallery, controlled, until
+from tests.support.panel_page import PanelPage
 from vbgcam.background.gallery import Entry
 from vbgcam.control import PreviewImage
 from vbgcam.core.errors import ConfigError, ControlError
@@ -81,72 +80,31 @@ class Gallery(FakeGallery):
         ]
 
 
-@dataclass
-class Page:
-    """The panel as a person has it before them."""
+class Page(PanelPage):
+    """Of a program that is a fake."""
 
-    driver: Any
-    running: Controlled
-    api: Presenter
-    messages: list[dict[str, Any]] = field(default_factory=list)
+    def __init__(self, driver: Any, running: Controlled, api: Presenter) -> None:
+        super().__init__(driver, running.client, f"127.0.0.1:{running.server.port}/")
+        self.running = running
+        self.api = api
 
-    def find(self, css: str) -> Any:
-        """The only element of that selector, once it is there and can be seen."""
-        found: list[Any] = []
-
-        def there() -> bool:
-            found[:] = [one for one in self.driver.find_elements("css selector", css) if one.is_displayed()]
-            return bool(found)
-
-        until(there)
-        assert len(found) == 1, f"{len(found)} of {css}"
-        return found[0]
+    def open(self) -> None:
+        super().open()
+        self.wait("document.querySelectorAll('#colours [role=radio]').length")
 
     def text(self, css: str) -> str:
         """What the first element of that selector says; in one step, for the page may change between two."""
         return str(self.script("return document.querySelector(arguments[0]).innerText.trim()", css))
-
-    def click(self, css: str) -> None:
-        element = self.find(css)
-        self.script("arguments[0].scrollIntoView({block: 'center'})", element)
-        element.click()
 
     def press(self, *keys: str) -> None:
         from selenium.webdriver import ActionChains
 
         ActionChains(self.driver).send_keys(*keys).perform()
 
-    def script(self, script: str, *arguments: Any) -> Any:
-        return self.driver.execute_script(script, *arguments)
-
-    def wait(self, script: str, *arguments: Any) -> None:
-        """Until the script's value is true."""
-        until(lambda: bool(self.script(f"return {script}", *arguments)))
-
     def checked(self, group: str) -> list[str]:
         """The values of a group that are chosen."""
         found = self.driver.find_elements("css selector", f"{group} [role=radio][aria-checked=true]")
         return [one.get_attribute("data-value") for one in found]
-
-    def picture(self) -> Any:
-        """The preview as it is on the page, BGR."""
-        address = self.script("return document.getElementById('picture').toDataURL('image/png')")
-        data = base64.b64decode(address.partition(",")[2])
-        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-
-    def moves(self) -> None:
-        """Waits for another picture in the preview."""
-        first = self.picture()
-        until(lambda: not np.array_equal(first, self.picture()))
-
-    def slide(self, selector: str, *values: float) -> None:
-        """As a finger does: one value after the other, in one go."""
-        slider = self.find(selector)
-        for value in values:
-            self.script(
-                "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input', {bubbles: true}))",
-                slider, value,
-            )  # fmt: skip
 
     def done(self, what: str) -> list[dict[str, Any]]:
         return [command for command in self.api.done if command["do"] == what]
@@ -157,31 +115,6 @@ class Page:
 
     def toasts(self) -> str:
         return self.text("#toasts")
-
-    def open(self) -> None:
-        self.driver.get(self.running.client.open())
-        self.find("#main")
-        self.wait("document.getElementById('waiting').hidden")
-        self.wait("document.querySelectorAll('#colours [role=radio]').length")
-
-    def network(self, method: str) -> list[dict[str, Any]]:
-        """What Chromium tells of the page's requests, from its opening on."""
-        self.messages += [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        return [each["params"] for each in self.messages if each["method"] == f"Network.{method}"]
-
-    def alone(self, *expected: str) -> None:
-        """Nothing was asked of anything but the server, and the console is empty but for lines with `expected`, each of
-        which is there."""
-        asked = [told["request"]["url"] for told in self.network("requestWillBeSent")]
-        asked += [told["url"] for told in self.network("webSocketCreated")]
-        own = f"127.0.0.1:{self.running.server.port}/"
-        assert [
-            url for url in asked if not url.startswith((f"http://{own}", f"ws://{own}", f"blob:http://{own}"))
-        ] == []
-        lines = [entry["message"] for entry in self.driver.get_log("browser")]
-        assert [line for line in lines if not any(word in line for word in expected)] == []
-        for word in expected:
-            assert any(word in line for line in lines), word
 
 
 @pytest.fixture(scope="module")
@@ -210,14 +143,12 @@ def panel(
     api = api or Presenter(folder / "gallery")
     with controlled(folder, api, PANEL) as running, sized(driver, DESKTOP):
         page = Page(driver, running, api)
-        driver.get("about:blank")
-        for log in ("performance", "browser"):
-            driver.get_log(log)
         if opened:
             page.open()
         yield page
         # What a page asks for after this is none of the test's, and none of the next one's.
-        page.alone(*noise)
+        lines = page.alone(*noise)
+        assert all(any(word in line for line in lines) for word in noise)
         driver.get("about:blank")
 
 
@@ -331,7 +262,7 @@ def test_several_files_that_were_dropped_are_added_and_none_is_shown(page: Page,
         """
     )
     assert page.find("#drop").is_displayed()
-    assert page.script("return drag('dragover')") is False  # else the page.driver would leave the page for the file
+    assert page.script("return drag('dragover')") is False  # else the browser would leave the page for the file
     assert page.script("return drag('drop')") is False
     assert not page.driver.find_element("id", "drop").is_displayed()
     until(lambda: page.text("#pictures").split() == ["one", "two", "Add"])
@@ -500,30 +431,29 @@ def test_pause_and_go_on(page: Page) -> None:
     until(lambda: "On air. Others see you" in page.said())
 
 
-def test_the_mask_is_shown_for_as_long_as_it_is_held(browser: Any, tmp_path: Path) -> None:
+def test_the_mask_is_shown_for_as_long_as_it_is_held(page: Page) -> None:
     from selenium.webdriver import ActionChains
 
     def masked() -> bool:
         blue, _, red = (int(part) for part in page.picture()[2, 2])
         return blue > 250 and red > 250
 
-    with panel(browser, tmp_path) as page:
-        button = page.find("#mask")
-        ActionChains(browser).click_and_hold(button).perform()
-        until(masked)
-        assert page.text("#caption").startswith("The mask")
-        ActionChains(browser).move_by_offset(-300, -200).release().perform()
-        until(lambda: not masked())
-        page.script("arguments[0].focus()", button)
-        ActionChains(browser).key_down(SPACE).perform()
-        until(masked)
-        ActionChains(browser).key_up(SPACE).perform()
-        until(lambda: not masked())
-        assert page.text("#caption") == "What others see"
-        page.script("arguments[0].click()", button)  # as a screen reader does, which cannot hold
-        until(masked)
-        page.script("arguments[0].click()", button)
-        until(lambda: not masked())
+    button = page.find("#mask")
+    ActionChains(page.driver).click_and_hold(button).perform()
+    until(masked)
+    assert page.text("#caption").startswith("The mask")
+    ActionChains(page.driver).move_by_offset(-300, -200).release().perform()
+    until(lambda: not masked())
+    page.script("arguments[0].focus()", button)
+    ActionChains(page.driver).key_down(SPACE).perform()
+    until(masked)
+    ActionChains(page.driver).key_up(SPACE).perform()
+    until(lambda: not masked())
+    assert page.text("#caption") == "What others see"
+    page.script("arguments[0].click()", button)  # as a screen reader does, which cannot hold
+    until(masked)
+    page.script("arguments[0].click()", button)
+    until(lambda: not masked())
 
 
 def test_show_me_is_taken_back_with_the_page_and_while_nobody_sees_it(page: Page) -> None:

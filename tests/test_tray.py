@@ -362,18 +362,18 @@ def test_there_is_no_second_icon(world: World, host: Host) -> None:
     assert same(host.picture(), icons.face("on air", 48))
 
 
-def test_a_keeper_brings_it_back_after_the_display_was_lost(world: World) -> None:
-    keeper = TraySupervisor(command(), world.desktop.environment)
-    world.stack.callback(keeper.stop)
+def test_a_supervisor_brings_it_back_after_the_display_was_lost(world: World) -> None:
+    supervisor = TraySupervisor(command(), world.desktop.environment)
+    world.stack.callback(supervisor.stop)
 
     def kept(condition: Callable[[], bool]) -> Callable[[], bool]:
         def ask() -> bool:
-            keeper.tick()
+            supervisor.tick()
             return condition()
 
         return ask
 
-    keeper.start()
+    supervisor.start()
     host = world.host()
     until(kept(lambda: "Quit" in host.labels()), 20)
     world.desktop.screen_off()
@@ -381,7 +381,7 @@ def test_a_keeper_brings_it_back_after_the_display_was_lost(world: World) -> Non
     world.desktop.screen_on()
     assert world.program.client.status()["state"] == "on air"
     until(kept(lambda: "Quit" in host.labels()), 60)
-    keeper.stop()
+    supervisor.stop()
     until(lambda: not host.icons)
 
 

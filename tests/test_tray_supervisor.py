@@ -201,7 +201,7 @@ def test_a_display_is_asked_where_it_should_be(folder: Path) -> None:
     assert display_answers({"DISPLAY": "elsewhere:10.0"})  # nobody knows without waiting
 
 
-def test_the_keeper_is_light() -> None:
+def test_the_supervisor_is_light() -> None:
     """It is part of the running program, whose memory GTK and the icon are kept out of."""
     code = "import sys, vbgcam.desktop.tray_supervisor; print(*{'pystray', 'gi', 'PIL', 'aiohttp'} & set(sys.modules))"
     assert not subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()

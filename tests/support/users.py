@@ -9,8 +9,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
 
 from vbgcam.camera.drawn import room
+from vbgcam.control.client import Client
+from vbgcam.control.instance import Instance
 from vbgcam.core.frames import Size
 from vbgcam.media import images
 
@@ -33,6 +39,16 @@ class User:
         images.write(self.plate, room(Size(320, 240)))
         # The drawn ones take their time, and are tested elsewhere.
         (folder / "data_home/vbgcam/backgrounds").mkdir(parents=True)
+
+    @property
+    def client(self) -> Client:
+        return Client(Instance(self.folder / "runtime_dir" / "vbgcam"))
+
+    def seen(self) -> Any:
+        """What others see, RGB."""
+        bgr = cv2.imdecode(np.frombuffer(self.client.snapshot(), np.uint8), cv2.IMREAD_COLOR)
+        assert bgr is not None
+        return bgr[:, :, ::-1].astype(int)
 
     @property
     def start(self) -> list[str]:
