@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import stat
 import subprocess
@@ -48,6 +49,19 @@ def test_a_private_file_is_never_readable_by_others(tmp_path: Path) -> None:
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
 
 
+def test_the_umask_is_obeyed_and_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To ask for it is to set it for all threads: two that asked at once left it 0 for good."""
+    before = os.umask(0o027)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "umask", lambda _mask: pytest.fail("the process's umask was set"))
+            with whole(tmp_path / "a.txt") as part:
+                part.write_text("new")
+    finally:
+        assert os.umask(before) == 0o027
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o640
+
+
 def test_a_missing_folder_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), whole(tmp_path / "none" / "a.txt"):
         pass
@@ -62,18 +76,19 @@ def left_over(folder: Path, name: str = "a.txt") -> Path:
     )
     done = subprocess.run([sys.executable, "-c", script], check=False, timeout=60)
     assert done.returncode == -signal.SIGKILL
-    (found,) = folder.iterdir()
+    (found,) = folder.glob("*.txt")
+    assert len(list(folder.iterdir())) == 2, "the part and its lock"
     return found
 
 
 def test_what_a_killed_program_left_half_written_goes_with_the_next_file(tmp_path: Path) -> None:
     half = left_over(tmp_path)
-    strangers = [tmp_path / name for name in (".a.original.txt", "a.vbgcam-0123456789ab.txt", ".a.vbgcam-0123.txt")]
+    strangers = [tmp_path / name for name in (".original.txt", "vbgcam-0123456789ab.txt", ".vbgcam-0123.txt")]
     for stranger in strangers:
         stranger.write_text("a person's own")
-    link = tmp_path / ".b.vbgcam-0123456789ab.txt"
+    link = tmp_path / ".vbgcam-0123456789ab.txt"
     link.symlink_to(strangers[0])
-    atomic._tidied.discard(tmp_path)
+    atomic._cleaned.discard(tmp_path)
     with whole(tmp_path / "b.txt") as part:
         part.write_text("new")
     assert not half.exists()
@@ -83,7 +98,10 @@ def test_what_a_killed_program_left_half_written_goes_with_the_next_file(tmp_pat
 def test_what_another_program_is_writing_stays(tmp_path: Path) -> None:
     with whole(tmp_path / "a.txt") as part:
         part.write_text("mine")
-        script = f"from pathlib import Path\nfrom vbgcam.media import atomic\natomic._tidy(Path({str(tmp_path)!r}))\n"
+        script = (
+            "from pathlib import Path\nfrom vbgcam.media import atomic\n"
+            f"atomic._remove_leftovers(Path({str(tmp_path)!r}))\n"
+        )
         subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
     assert (tmp_path / "a.txt").read_text() == "mine"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vbgcam.camera import Requested
 from vbgcam.camera.base import CameraInfo, Mode
-from vbgcam.camera.choose import JPEG, RAW, READABLE, best, by_index, by_name
+from vbgcam.camera.choose import JPEG, RAW, READABLE, best_mode, by_index, by_name
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import Size
 
@@ -26,7 +26,7 @@ def mode(fourcc: str, size: Size, *rates: float) -> Mode:
 
 
 def taken(found: CameraInfo, size: Size = HD, fps: float = 30.0, wanted: str = "auto") -> tuple[str, Size, float]:
-    choice = best(found, Requested(size, fps, wanted))
+    choice = best_mode(found, Requested(size, fps, wanted))
     return choice.mode.format, choice.mode.size, choice.fps
 
 
@@ -60,10 +60,6 @@ def test_a_webcam_is_asked_raw_where_raw_is_fast_enough_else_for_jpeg(
     assert taken(WEBCAM, size, fps, format_) == expected
 
 
-def test_a_rate_of_2997_is_30() -> None:
-    assert taken(camera(mode("MJPG", HD, 60), mode("YUYV", HD, 29.97))) == ("YUYV", HD, 29.97)
-
-
 def test_a_raw_rate_that_its_usb_port_cannot_carry_is_not_believed() -> None:
     modes = mode("YUYV", HD, 30, 15), mode("MJPG", HD, 30, 15)
     assert taken(camera(*modes, bus=480)) == ("MJPG", HD, 30)
@@ -75,19 +71,23 @@ def test_a_raw_rate_that_its_usb_port_cannot_carry_is_not_believed() -> None:
 
 def test_a_slow_mode_says_which_size_would_be_faster() -> None:
     slow = camera(mode("YUYV", HD, 12.5), mode("YUYV", VGA, 25), mode("YUYV", Size(640, 360), 30))
-    choice = best(slow, Requested(HD, 30.0))
+    choice = best_mode(slow, Requested(HD, 30.0))
     assert (choice.mode.size, choice.fps, choice.faster) == (HD, 12.5, Size(640, 360))
-    assert best(slow, Requested(HD, 12.5)).faster is None
-    assert best(camera(mode("YUYV", HD, 12.5)), Requested(HD, 30.0)).faster is None
+    assert best_mode(slow, Requested(HD, 12.5)).faster is None
+    assert best_mode(camera(mode("YUYV", HD, 12.5)), Requested(HD, 30.0)).faster is None
 
 
-def test_an_infrared_camera_is_used_only_for_want_of_colour() -> None:
-    assert taken(camera(mode("GREY", HD, 30), mode("YUYV", VGA, 30))) == ("YUYV", VGA, 30)
-    assert taken(camera(mode("GREY", VGA, 30))) == ("GREY", VGA, 30)
-
-
-def test_a_camera_that_tells_no_rates_is_asked_for_the_wanted_one() -> None:
-    assert taken(camera(mode("YUYV", HD))) == ("YUYV", HD, 30)
+@pytest.mark.parametrize(
+    ("offered", "expected"),
+    [
+        ([mode("MJPG", HD, 60), mode("YUYV", HD, 29.97)], ("YUYV", HD, 29.97)),  # which is 30
+        ([mode("GREY", HD, 30), mode("YUYV", VGA, 30)], ("YUYV", VGA, 30)),  # infrared only for want of colour
+        ([mode("GREY", VGA, 30)], ("GREY", VGA, 30)),
+        ([mode("YUYV", HD)], ("YUYV", HD, 30)),  # it tells no rates: what is wanted
+    ],
+)
+def test_what_is_taken_of_odd_cameras(offered: list[Mode], expected: tuple[str, Size, float]) -> None:
+    assert taken(camera(*offered)) == expected
 
 
 def test_a_forced_format_that_is_not_there_says_what_is() -> None:
@@ -127,7 +127,7 @@ def test_whatever_a_camera_offers_the_choice_is_one_of_its_modes_and_none_is_bet
 ) -> None:
     usable = [one for one in offered if one.format in (*RAW, *JPEG)]
     assume(usable)
-    choice = best(camera(*offered), Requested(size, fps))
+    choice = best_mode(camera(*offered), Requested(size, fps))
 
     def distance(one: Mode) -> float:
         return abs(math.log(one.size.width / size.width)) + abs(math.log(one.size.height / size.height))
@@ -161,15 +161,15 @@ def test_a_number_is_the_device_of_that_number_or_the_place_in_the_list() -> Non
     assert by_index(0, [DESK, OTHER]) is DESK
 
 
-def test_a_camera_is_found_by_part_of_its_name_or_by_its_id_in_any_case() -> None:
-    assert by_name("integrated", ALL) is FRONT
-    assert by_name("BRIO", ALL) is DESK
-    assert by_name("usb-logitech_c920_cd-VIDEO-index0", ALL) is OTHER
-
-
-def test_the_whole_name_beats_a_part_of_a_longer_one() -> None:
+def test_a_camera_is_found_by_its_id_its_name_or_part_of_it_in_any_case() -> None:
     longer = camera(name="Logitech BRIO 4K", path="/dev/video6")
-    assert by_name("Logitech Brio", [*ALL, longer]) is DESK
+    for text, found in (
+        ("integrated", FRONT),
+        ("c920", OTHER),
+        ("usb-logitech_c920_cd-VIDEO-index0", OTHER),
+        ("Logitech Brio", DESK),  # a whole name beats a part of a longer one
+    ):
+        assert by_name(text, [*ALL, longer]) is found
 
 
 def test_an_ambiguous_name_lists_those_that_are_meant() -> None:
@@ -182,15 +182,10 @@ def test_an_ambiguous_name_lists_those_that_are_meant() -> None:
     assert "\n" not in text
 
 
-@pytest.mark.parametrize("number", [3, 7])
-def test_a_number_that_is_none_lists_the_cameras(number: int) -> None:
-    with pytest.raises(
-        CameraError, match=rf'no camera {number}; cameras here: "Integrated Camera" \(/dev/video0\), "Lo'
-    ):
-        by_index(number, ALL)
-
-
-def test_a_name_that_is_none_suggests_the_nearest() -> None:
+def test_a_number_that_is_none_lists_the_cameras_and_a_name_suggests_the_nearest() -> None:
+    for number in (3, 7):
+        with pytest.raises(CameraError, match=rf"no camera {number}; cameras here: .Integrated Camera"):
+            by_index(number, ALL)
     with pytest.raises(CameraError, match="did you mean 'Logitech BRIO'"):
         by_name("Logitec BRI0", ALL)
 

@@ -76,7 +76,7 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    from vbgcam.camera import v4l2 as capture
+    from vbgcam.camera import v4l2_modes
     from vbgcam.system import v4l2
 
     machine = Machine(tmp_path)
@@ -90,7 +90,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
         "capability",
         lambda fd: SimpleNamespace(driver="uvcvideo", captures=machine.captures.get(fd, True)),
     )
-    monkeypatch.setattr(capture, "modes", lambda fd: iter(machine.modes.get(fd, MODES)))
+    monkeypatch.setattr(v4l2_modes, "modes", lambda fd: iter(machine.modes.get(fd, MODES)))
     return machine
 
 

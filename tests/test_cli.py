@@ -11,16 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_settings_schema import TEN_MISTAKES
 from vbgcam import __version__
 from vbgcam.cli.main import main
 from vbgcam.system.logfile import log_path
 
-
-@pytest.fixture(autouse=True)
-def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / "home"))
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 def vbgcam(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -62,13 +57,13 @@ def test_wrong_usage_is_2_and_shows_the_usage(arguments: list[str]) -> None:
     assert done.stderr.startswith("usage: vbgcam")
 
 
-def test_a_config_with_ten_mistakes_is_ten_lines_and_2(tmp_path: Path) -> None:
+def test_each_mistake_in_a_config_is_a_line_and_2(tmp_path: Path) -> None:
     file = tmp_path / "bad.toml"
-    file.write_text(TEN_MISTAKES)
+    file.write_text('[camera]\nfps = -2\nformt = "auto"\n[modle]\n')
     done = vbgcam("run", "--config", file)
     assert done.returncode == 2
     lines = done.stderr.splitlines()
-    assert len(lines) == 10
+    assert len(lines) == 3
     assert all(line.startswith(f"vbgcam: {file}: ") for line in lines)
 
 
@@ -186,6 +181,6 @@ def test_a_signal_ends_a_run_in_order(signum: int, code: int, tmp_path: Path) ->
                 break
         process.send_signal(signum)
         rest = process.stderr.read()
-        assert process.wait(30) == code
+        assert process.wait(60) == code
     assert "Traceback" not in rest
     assert '"sent"' in stats.read_text()

@@ -33,7 +33,7 @@ from vbgcam.pixels.convert import color_yuv
 from vbgcam.segment import Progress, Segmenter
 from vbgcam.settings.layered import LayeredSettings
 from vbgcam.settings.schema import Settings
-from vbgcam.settings.state import State
+from vbgcam.settings.state import RememberedState
 
 RED, BLUE, GREEN = (200, 30, 30), (30, 30, 200), (30, 200, 30)
 
@@ -50,7 +50,7 @@ class Running:
             self.config.write_text("# mine\n")
         self.gallery = Gallery(folder / "backgrounds", folder / "thumbnails")
         self.output = Watched()
-        self.state = State(folder / "state.json")
+        self.state = RememberedState(folder / "state.json")
         named = {name.replace("__", "."): text for name, text in overrides.items()}
         layers = LayeredSettings(self.config, named, self.state)
         plan = Plan(
@@ -194,17 +194,17 @@ def test_all_mistakes_are_named(running: Running) -> None:
 def test_a_pause_is_toggled_and_remembered_after_a_crash_but_not_after_an_orderly_end(running: Running) -> None:
     assert running.do("toggle").startswith("paused")
     assert running.controller.status()["paused"]
-    assert State(running.folder / "state.json").paused, "as after a kill"
+    assert RememberedState(running.folder / "state.json").paused, "as after a kill"
     assert running.do("toggle") == "resumed"
     running.do("pause")
     running.controller.close()
-    assert not State(running.folder / "state.json").paused
+    assert not RememberedState(running.folder / "state.json").paused
 
 
 def test_a_start_after_a_crash_while_paused_shows_nobody(tmp_path: Path) -> None:
-    state = State(tmp_path / "state.json")
+    state = RememberedState(tmp_path / "state.json")
     state.paused = True
-    state.keep(at_once=True)
+    state.save(at_once=True)
     with Running(tmp_path) as running:
         running.output.more(10)
         assert all(running.output.kinds)
@@ -225,7 +225,7 @@ def test_another_network_is_answered_for_and_one_that_cannot_be_had_is_not_kept(
     running.until(lambda: running.setting("model.name") == "chroma")
     troubles = running.controller.status()["troubles"]
     assert (troubles[0]["what"], troubles[0]["fix"]) == ("onnx:gone.onnx is not there", "make one")
-    running.state.keep(at_once=True)
+    running.state.save(at_once=True)
     kept = (running.folder / "state.json").read_text()
     assert "gone" not in kept
     assert "chroma" in kept, "the choice before it"
@@ -255,16 +255,16 @@ def test_a_refused_network_is_forgotten_and_what_was_in_force_is_not_taken_for_a
             running.do("set", settings={"model.name": "onnx:gone.onnx", "output.mirror": True})
         assert running.setting("model.name") == "chroma"
         assert running.setting("output.mirror") is True
-        running.state.keep(at_once=True)
-        assert State(tmp_path / "state.json").chosen(Settings()) == {"output.mirror": True}
+        running.state.save(at_once=True)
+        assert RememberedState(tmp_path / "state.json").choices(Settings()) == {"output.mirror": True}
 
 
 def test_a_network_of_the_file_that_is_refused_is_tried_again_at_the_next_start(running: Running) -> None:
     running.edit('[model]\nname = "onnx:gone.onnx"\n')
     running.until(lambda: "gone" in str(running.controller.status()["troubles"]))
     assert running.setting("model.name") == "auto"
-    running.state.keep(at_once=True)
-    layers = LayeredSettings(running.config, {}, State(running.folder / "state.json"))
+    running.state.save(at_once=True)
+    layers = LayeredSettings(running.config, {}, RememberedState(running.folder / "state.json"))
     assert layers.settings.model.name == "onnx:gone.onnx"
 
 
@@ -374,7 +374,7 @@ def test_a_setting_of_the_start_is_accepted_from_the_file_and_changes_nothing_no
 def test_what_was_chosen_is_there_after_a_restart(tmp_path: Path, running: Running) -> None:
     running.do("background", "green")
     running.do("preset", "fast")
-    running.state.keep(at_once=True)
+    running.state.save(at_once=True)
     with Running(tmp_path) as again:
         again.shows(GREEN)
         assert again.setting("mask.preset") == "fast"

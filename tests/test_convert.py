@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import av
 import numpy as np
 import pytest
@@ -103,7 +105,7 @@ def test_ffmpeg_gives_back_the_planes_it_was_given(size: Size, seed: int) -> Non
 
 
 @settings(deadline=None)
-@given(sizes, sizes, st.sampled_from(convert.FITS))
+@given(sizes, sizes, st.sampled_from(get_args(convert.Fit)))
 def test_any_picture_fits_any_size(source: Size, target: Size, how: convert.Fit) -> None:
     planes = Planes.filled(source, (77, 88, 99))
     out = convert.fit(planes, target, how)

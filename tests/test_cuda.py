@@ -45,7 +45,7 @@ class Small(nn.Module):
     def __init__(self, network: nn.Sequential) -> None:
         super().__init__()
         self.network = network
-        self.before: Callable[[Size], None] = lambda size: None
+        self.before: Callable[[Size], object] = lambda size: None
 
     def forward(self, rgb: torch.Tensor) -> torch.Tensor:
         height, width = rgb.shape[1:3]
@@ -286,6 +286,22 @@ def card(monkeypatch: pytest.MonkeyPatch) -> Card:
     return card
 
 
+@pytest.fixture
+def person() -> Small:
+    return tiny()
+
+
+@pytest.fixture
+def engine(card: Card, person: Small) -> CudaEngine:
+    return CudaEngine(person, CPU)
+
+
+def before_each(engine: CudaEngine, call: Callable[[Size], object]) -> None:
+    """`call` is called with the size of each picture that goes through the network."""
+    assert isinstance(engine._person, Small)
+    engine._person.before = call
+
+
 @pytest.fixture(autouse=True)
 def _one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
@@ -323,9 +339,7 @@ def test_every_relu_behind_a_batch_normalisation_of_a_resnet_is_part_of_its_conv
     assert not [item for item in rewritten.modules() if isinstance(item, nn.ReLU)]
 
 
-def test_each_picture_gets_its_own_answer_in_half_precision(card: Card) -> None:
-    person = tiny()
-    engine = CudaEngine(person, CPU)
+def test_each_picture_gets_its_own_answer_in_half_precision(card: Card, engine: CudaEngine, person: Small) -> None:
     assert engine.precision == "fp16"
     for seed in range(4):
         rgb = picture(LARGE, seed)
@@ -357,8 +371,7 @@ def test_fp16_stays_nearer_to_float32_than_bf16_can(card: Card) -> None:
     assert halved < worst(engine.run(rgb), wanted) / 3
 
 
-def test_an_answer_stays_as_it_is_while_it_is_held(card: Card) -> None:
-    engine = CudaEngine(tiny(), CPU)
+def test_an_answer_stays_as_it_is_while_it_is_held(engine: CudaEngine) -> None:
     held = [engine.run(picture(SMALL, seed)) for seed in range(3)]
     kept = [item.copy() for item in held]
     engine.run(picture(SMALL, 9))
@@ -366,8 +379,7 @@ def test_an_answer_stays_as_it_is_while_it_is_held(card: Card) -> None:
     assert not np.array_equal(held[0], held[1])
 
 
-def test_staging_memory_is_pinned_once_and_used_again(card: Card) -> None:
-    engine = CudaEngine(tiny(), CPU)
+def test_staging_memory_is_pinned_once_and_used_again(card: Card, engine: CudaEngine) -> None:
     probability = engine.run(picture(SMALL))
     for seed in range(5):
         probability = engine.run(picture(SMALL, seed))  # the last answer is held while the next one is made
@@ -375,8 +387,7 @@ def test_staging_memory_is_pinned_once_and_used_again(card: Card) -> None:
     assert probability.shape == (SMALL.height, SMALL.width)
 
 
-def test_a_size_is_captured_once_however_often_the_sizes_change(card: Card) -> None:
-    engine = CudaEngine(tiny(), CPU)
+def test_a_size_is_captured_once_however_often_the_sizes_change(card: Card, engine: CudaEngine) -> None:
     engine.prepare(SMALL)
     engine.prepare(LARGE)
     engine.prepare(SMALL)
@@ -386,8 +397,7 @@ def test_a_size_is_captured_once_however_often_the_sizes_change(card: Card) -> N
     assert len(card.graphs) == 2
 
 
-def test_graphs_share_one_pool_and_one_stream_and_let_other_threads_use_the_gpu(card: Card) -> None:
-    engine = CudaEngine(tiny(), CPU)
+def test_graphs_share_one_pool_and_one_stream_and_let_other_threads_use_the_gpu(card: Card, engine: CudaEngine) -> None:
     engine.prepare(SMALL)
     engine.prepare(LARGE)
     first, second = card.graphs
@@ -396,17 +406,15 @@ def test_graphs_share_one_pool_and_one_stream_and_let_other_threads_use_the_gpu(
     assert first.stream is not engine._stream
 
 
-def test_no_picture_is_worked_on_while_a_graph_is_captured(card: Card) -> None:
-    engine = CudaEngine(tiny(), CPU)
+def test_no_picture_is_worked_on_while_a_graph_is_captured(card: Card, engine: CudaEngine) -> None:
     held: list[bool] = []
     card.during_capture = lambda: held.append(engine._using.locked())
     engine.prepare(SMALL)
     assert held == [True]
 
 
-def test_pictures_are_served_while_another_size_warms_up(card: Card) -> None:
+def test_pictures_are_served_while_another_size_warms_up(engine: CudaEngine) -> None:
     reached, go = threading.Event(), threading.Event()
-    engine = CudaEngine(tiny(), CPU)
     engine.run(picture(SMALL))
 
     def hold(size: Size) -> None:
@@ -414,8 +422,7 @@ def test_pictures_are_served_while_another_size_warms_up(card: Card) -> None:
             reached.set()
             assert go.wait(30)
 
-    assert isinstance(engine._person, Small)
-    engine._person.before = hold
+    before_each(engine, hold)
     thread = threading.Thread(target=engine.prepare, args=(LARGE,))
     thread.start()
     try:
@@ -427,12 +434,10 @@ def test_pictures_are_served_while_another_size_warms_up(card: Card) -> None:
     assert LARGE in engine._plans
 
 
-def test_all_sizes_are_prepared_by_one_thread_that_stays(card: Card) -> None:
+def test_all_sizes_are_prepared_by_one_thread_that_stays(engine: CudaEngine) -> None:
     """cuDNN's plans are each thread's own and die with it."""
-    engine = CudaEngine(tiny(), CPU)
     seen: list[threading.Thread] = []
-    assert isinstance(engine._person, Small)
-    engine._person.before = lambda size: seen.append(threading.current_thread())
+    before_each(engine, lambda size: seen.append(threading.current_thread()))
     for size in (SMALL, LARGE):
         thread = threading.Thread(target=engine.prepare, args=(size,))
         thread.start()
@@ -444,8 +449,7 @@ def test_all_sizes_are_prepared_by_one_thread_that_stays(card: Card) -> None:
     assert not seen[0].is_alive()
 
 
-def test_two_threads_that_ask_for_one_size_make_one_graph(card: Card) -> None:
-    engine = CudaEngine(tiny(), CPU)
+def test_two_threads_that_ask_for_one_size_make_one_graph(card: Card, engine: CudaEngine) -> None:
     threads = [threading.Thread(target=engine.run, args=(picture(SMALL),)) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -455,11 +459,11 @@ def test_two_threads_that_ask_for_one_size_make_one_graph(card: Card) -> None:
     assert card.graphs[0].replays == 4
 
 
-def test_benchmarking_is_on_from_the_first_convolution_of_a_warm_up_and_off_again_afterwards(card: Card) -> None:
-    engine = CudaEngine(tiny(), CPU)
+def test_benchmarking_is_on_from_the_first_convolution_of_a_warm_up_and_off_again_afterwards(
+    engine: CudaEngine,
+) -> None:
     seen: list[bool] = []
-    assert isinstance(engine._person, Small)
-    engine._person.before = lambda size: seen.append(torch.backends.cudnn.benchmark)
+    before_each(engine, lambda size: seen.append(torch.backends.cudnn.benchmark))
     assert not torch.backends.cudnn.benchmark
     engine.prepare(SMALL)
     assert all(seen)
@@ -468,12 +472,12 @@ def test_benchmarking_is_on_from_the_first_convolution_of_a_warm_up_and_off_agai
 
 
 @pytest.mark.parametrize("when", ["warm up", "capture"])
-def test_too_little_memory_is_said_with_its_fix_and_smaller_sizes_go_on(card: Card, when: str) -> None:
-    engine = CudaEngine(tiny(), CPU)
+def test_too_little_memory_is_said_with_its_fix_and_smaller_sizes_go_on(
+    card: Card, when: str, engine: CudaEngine
+) -> None:
     rgb = picture(SMALL)
     before = engine.run(rgb)
-    assert isinstance(engine._person, Small)
-    engine._person.before = lambda size: card.fault("warm up")
+    before_each(engine, lambda size: card.fault("warm up"))
     card.fault = out_of_memory(when)
     with pytest.raises(OutOfMemory, match=r"too small for the network at 40x32; set model\.size smaller") as caught:
         engine.prepare(LARGE)
@@ -486,9 +490,8 @@ def test_too_little_memory_is_said_with_its_fix_and_smaller_sizes_go_on(card: Ca
     assert LARGE in engine._plans
 
 
-def test_what_a_failed_size_held_is_free_while_its_error_is_still_held(card: Card) -> None:
+def test_what_a_failed_size_held_is_free_while_its_error_is_still_held(engine: CudaEngine) -> None:
     """The traceback would keep the tensors of the failed call alive, and emptying the cache would free nothing."""
-    engine = CudaEngine(tiny(), CPU)
     made: list[weakref.ref[torch.Tensor]] = []
 
     def full(module: object, args: object, out: torch.Tensor) -> None:
@@ -506,8 +509,7 @@ def test_what_a_failed_size_held_is_free_while_its_error_is_still_held(card: Car
     assert engine._zeros.count == 0
 
 
-def test_memory_that_cudnn_lacks_is_memory_that_is_missing(card: Card) -> None:
-    engine = CudaEngine(tiny(), CPU)
+def test_memory_that_cudnn_lacks_is_memory_that_is_missing(card: Card, engine: CudaEngine) -> None:
 
     def fault(what: str) -> None:
         if what == "replay":
@@ -525,14 +527,12 @@ def test_a_network_that_the_gpu_has_no_memory_for_is_a_model_error(card: Card) -
 
 
 def test_without_graphs_the_answers_are_the_same_and_the_log_says_so_once(
-    card: Card, caplog: pytest.LogCaptureFixture
+    card: Card, caplog: pytest.LogCaptureFixture, engine: CudaEngine, person: Small
 ) -> None:
     def fault(what: str) -> None:
         if what == "capture":
             raise RuntimeError("CUDA error: operation not permitted when stream is capturing")
 
-    person = tiny()
-    engine = CudaEngine(person, CPU)
     card.fault = fault
     with caplog.at_level(logging.WARNING):
         for size in (SMALL, LARGE, SMALL):
@@ -542,8 +542,7 @@ def test_without_graphs_the_answers_are_the_same_and_the_log_says_so_once(
     assert [record.message.partition(",")[0] for record in caplog.records] == ["cpu runs without CUDA graphs"]
 
 
-def test_a_gpu_that_answers_no_more_is_lost_and_is_asked_nothing_again(card: Card) -> None:
-    engine = CudaEngine(tiny(), CPU)
+def test_a_gpu_that_answers_no_more_is_lost_and_is_asked_nothing_again(card: Card, engine: CudaEngine) -> None:
     engine.prepare(SMALL)
     asked: list[str] = []
 
@@ -565,8 +564,7 @@ def test_a_gpu_that_answers_no_more_is_lost_and_is_asked_nothing_again(card: Car
     assert not asked
 
 
-def test_a_fault_that_passes_is_a_model_error_and_the_next_picture_is_served(card: Card) -> None:
-    engine = CudaEngine(tiny(), CPU)
+def test_a_fault_that_passes_is_a_model_error_and_the_next_picture_is_served(card: Card, engine: CudaEngine) -> None:
     engine.prepare(SMALL)
     faults = ["replay", "synchronize"]  # the error once more, from the call that asks how the GPU is
 
@@ -603,15 +601,15 @@ def test_weights_that_fp16_cannot_hold_start_in_float32(card: Card) -> None:
     assert worst(engine.run(picture(SMALL)), eager(person, picture(SMALL))) < NEAR
 
 
-def test_an_answer_that_is_not_finite_is_given_again_in_float32(card: Card, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_answer_that_is_not_finite_is_given_again_in_float32(
+    card: Card, caplog: pytest.LogCaptureFixture, engine: CudaEngine, person: Small
+) -> None:
     """A picture whose activations are larger than the warm-up's, or a GPU whose fp16 is broken."""
 
     def broken_half(*args: Any) -> torch.Tensor:
         out = fused_kernel(*args)
         return out * float("nan") if out.dtype is torch.float16 and engine._plans else out
 
-    person = tiny()
-    engine = CudaEngine(person, CPU)
     engine.prepare(SMALL)
     card.fused = broken_half
     card.graphs[0].recorded.clear()
@@ -632,8 +630,7 @@ def test_an_answer_that_is_not_finite_in_float32_either_is_handed_on(card: Card)
     assert np.isnan(CudaEngine(person, CPU).run(picture(SMALL))).all()
 
 
-def test_the_fused_kernel_is_used_where_it_is_right(card: Card) -> None:
-    engine = CudaEngine(tiny(), CPU)
+def test_the_fused_kernel_is_used_where_it_is_right(card: Card, engine: CudaEngine) -> None:
     engine.prepare(SMALL)
     assert [item.fused for item in engine._convolutions] == [True, True, False]
     assert card.fused_calls == 2 * (1 + 2 + 1)  # compared, warmed up twice, captured
@@ -691,8 +688,7 @@ def test_a_fused_kernel_that_is_missing_or_wrong_is_left_alone(card: Card, kerne
     assert engine.precision == "fp16"
 
 
-def test_closing_frees_the_network_and_the_graphs(card: Card) -> None:
-    engine = CudaEngine(tiny(), CPU)
+def test_closing_frees_the_network_and_the_graphs(card: Card, engine: CudaEngine) -> None:
     engine.run(picture(SMALL))
     assert engine._person is not None
     person = weakref.ref(engine._person)
@@ -707,16 +703,14 @@ def test_closing_frees_the_network_and_the_graphs(card: Card) -> None:
             late()
 
 
-def test_closing_waits_for_a_size_that_another_thread_prepares(card: Card) -> None:
+def test_closing_waits_for_a_size_that_another_thread_prepares(engine: CudaEngine) -> None:
     reached, go = threading.Event(), threading.Event()
-    engine = CudaEngine(tiny(), CPU)
 
     def hold(size: Size) -> None:
         reached.set()
         assert go.wait(30)
 
-    assert isinstance(engine._person, Small)
-    engine._person.before = hold
+    before_each(engine, hold)
     errors: list[Exception] = []
 
     def prepare() -> None:
@@ -736,8 +730,7 @@ def test_closing_waits_for_a_size_that_another_thread_prepares(card: Card) -> No
     assert not engine._plans
 
 
-def test_a_new_pool_is_begun_after_all_graphs_are_gone(card: Card) -> None:
-    engine = CudaEngine(tiny(), CPU)
+def test_a_new_pool_is_begun_after_all_graphs_are_gone(card: Card, engine: CudaEngine) -> None:
     engine.prepare(SMALL)
     engine._widen("a test")
     engine.prepare(SMALL)

@@ -295,18 +295,33 @@ def test_the_first_thing_that_is_wrong_is_the_cause_and_its_fix_is_named(world: 
 
 
 @pytest.mark.parametrize(
-    ("system", "module", "tray"),
+    ("release", "module", "tray"),
     [
-        ("ID=ubuntu\nID_LIKE=debian\n", "sudo apt install v4l2loopback-dkms", "sudo apt install gnome-shell"),
-        ("ID=fedora\n", "sudo dnf install akmod-v4l2loopback", "sudo dnf install gnome-shell"),
-        ('ID=manjaro\nID_LIKE="arch"\n', "sudo pacman -S --needed v4l2loopback-dkms", "sudo pacman -S"),
-        ('ID="opensuse-tumbleweed"\nID_LIKE="opensuse suse"\n', "sudo zypper install v4l2loopback-kmp", "sudo zypper"),
-        ("ID=void\n", "install v4l2loopback with your distribution's package manager", "install gnome-shell"),
-        ("", "install v4l2loopback with your distribution's package manager", "install gnome-shell"),
+        (
+            {"ID": "ubuntu", "ID_LIKE": "debian"},
+            "sudo apt install v4l2loopback-dkms",
+            "sudo apt install gnome-shell",
+        ),
+        ({"ID": "fedora"}, "sudo dnf install akmod-v4l2loopback", "sudo dnf install gnome-shell"),
+        ({"ID": "manjaro", "ID_LIKE": "arch"}, "sudo pacman -S --needed v4l2loopback-dkms", "sudo pacman -S"),
+        (
+            {"ID": "opensuse-tumbleweed", "ID_LIKE": "opensuse suse"},
+            "sudo zypper install v4l2loopback-kmp",
+            "sudo zypper",
+        ),
+        ({"ID": "void"}, "install v4l2loopback with your distribution's package manager", "install gnome-shell"),
+        (None, "install v4l2loopback with your distribution's package manager", "install gnome-shell"),
     ],
 )
-def test_each_distribution_gets_its_own_commands(world: World, system: str, module: str, tray: str) -> None:
-    world.write("etc/os-release", system)
+def test_each_distribution_gets_its_own_commands(
+    world: World, monkeypatch: pytest.MonkeyPatch, release: dict[str, str] | None, module: str, tray: str
+) -> None:
+    def read() -> dict[str, str]:
+        if release is None:
+            raise OSError("no file says it")
+        return release
+
+    monkeypatch.setattr("platform.freedesktop_os_release", read)
     world.unbuilt()
     no_tray(world)
     found = world.examine()

@@ -12,25 +12,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.clips import film, rooms
+from tests.support.clips import film, rooms, true_masks
+from tests.support.datasets import CocoMaker, coco_set, counted, labels_by_colour
 from tests.support.fakes import FakeBackground, FakeSegmenter, person_at
 from tests.support.networks import left_half
-from tests.test_coco import Maker, answer, maker, plain
-from tests.test_evaluate_clip import masks
 from vbgcam.cli import main
 from vbgcam.core.errors import MediaError, ModelError
 from vbgcam.core.frames import U8
 from vbgcam.core.options import Blur, RenderOptions
-from vbgcam.evaluate import Results, run
+from vbgcam.evaluate import Request, Results, run
 from vbgcam.evaluate.clip import Clip
-from vbgcam.evaluate.coco import CocoSet
 from vbgcam.evaluate.journal import Journal
-from vbgcam.evaluate.run import Answer, Question
+from vbgcam.evaluate.run import Evaluation
 from vbgcam.evaluate.sets import pairs
+from vbgcam.evaluate.sources import ClipSource, CocoSource, PairsSource
 
-__all__ = ["maker"]  # a fixture
-
-QUESTION = Question({"mask": {}}, RenderOptions(blur=Blur(0.5)), FakeBackground, command="vbgcam eval")
+REQUEST = Request({"mask": {}}, RenderOptions(blur=Blur(0.5)), FakeBackground, command="vbgcam eval")
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +37,7 @@ def _journals_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.fixture
 def clip_files(tmp_path: Path) -> tuple[Path, Path]:
-    return film(tmp_path / "clip.mkv", rooms(40), codec="ffv1"), masks(tmp_path / "alpha.mkv", 40)
+    return film(tmp_path / "clip.mkv", rooms(40), codec="ffv1"), true_masks(tmp_path / "alpha.mkv", 40)
 
 
 @pytest.fixture
@@ -59,9 +56,9 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def broken_off(ask: Callable[[Callable[[], bool]], Answer | None], after: int) -> None:
+def broken_off(evaluate: Callable[[Callable[[], bool]], Evaluation | None], after: int) -> None:
     calls = iter(range(10**9))
-    assert ask(lambda: next(calls) >= after) is None
+    assert evaluate(lambda: next(calls) >= after) is None
 
 
 def overlap(one: int, other: int) -> float:
@@ -72,28 +69,28 @@ def overlap(one: int, other: int) -> float:
     return float(masks_.all(0).sum() / masks_.any(0).sum())
 
 
-def closed(answer_: Answer | None) -> Results:
-    assert answer_ is not None
-    answer_.journal.remove()
-    return answer_.results
+def closed(found: Evaluation | None) -> Results:
+    assert found is not None
+    found.journal.remove()
+    return found.results
 
 
 @pytest.mark.parametrize("mask_fps", [None, 5, 30])
-@pytest.mark.parametrize("remembers", [False, True])
+@pytest.mark.parametrize("recurrent", [False, True])
 def test_a_clip_that_was_broken_off_and_gone_on_with_gives_the_same(
-    tmp_path: Path, clip_files: tuple[Path, Path], mask_fps: int | None, remembers: bool
+    tmp_path: Path, clip_files: tuple[Path, Path], mask_fps: int | None, recurrent: bool
 ) -> None:
     rate = Fraction(mask_fps) if mask_fps else None
 
-    def ask(folder: str, stop: Callable[[], bool] = lambda: False) -> Answer | None:
+    def evaluate(folder: str, stop: Callable[[], bool] = lambda: False) -> Evaluation | None:
         with Clip(*clip_files) as clip:
-            segmenter = FakeSegmenter(remembers=remembers)
-            return run.clip(QUESTION, clip, segmenter, tmp_path / folder, mask_fps=rate, stop=stop)
+            source = ClipSource(REQUEST, clip, FakeSegmenter(recurrent=recurrent), rate)
+            return run.evaluate(REQUEST, source, tmp_path / folder, stop=stop)
 
-    at_once = closed(ask("at once"))
+    at_once = closed(evaluate("at once"))
     for after in (1, 17, 33):
-        broken_off(lambda stop: ask("in parts", stop), after)
-    in_parts = closed(ask("in parts"))
+        broken_off(lambda stop: evaluate("in parts", stop), after)
+    in_parts = closed(evaluate("in parts"))
     assert json.dumps(in_parts) == json.dumps(at_once)
     assert at_once["scored"] + at_once["without_mask"] == at_once["frames"] == 40
     # Masks of frames that late, over the truth of now: of five a second, those of frame 0, 6, 12, ... from frame 6 on.
@@ -109,22 +106,22 @@ def test_what_fails_on_the_way_is_gone_on_with_too(tmp_path: Path, clip_files: t
 
     with Clip(*clip_files) as clip:
         with pytest.raises(ModelError):
-            run.clip(QUESTION, clip, FakeSegmenter(before=fail), tmp_path)
+            run.evaluate(REQUEST, ClipSource(REQUEST, clip, FakeSegmenter(before=fail)), tmp_path)
         segmenter = FakeSegmenter()
-        answered = run.clip(QUESTION, clip, segmenter, tmp_path)
+        resumed = run.evaluate(REQUEST, ClipSource(REQUEST, clip, segmenter), tmp_path)
     assert segmenter.calls == 40 - 21
-    assert closed(answered)["iou"] == 1
+    assert closed(resumed)["iou"] == 1
 
 
 def test_pictures_that_cannot_be_scored_are_named_and_the_rest_goes_on(tmp_path: Path, photos: Path) -> None:
-    def ask(stop: Callable[[], bool] = lambda: False) -> Answer | None:
+    def evaluate(stop: Callable[[], bool] = lambda: False) -> Evaluation | None:
         wrong = np.zeros((4, 4), np.float32)
         wrong[:, :2] = 1
-        segmenter = FakeSegmenter(wrong=lambda _frame: wrong)
-        return run.pictures("pairs", QUESTION, photos, pairs(photos), segmenter, folder=tmp_path / "j", stop=stop)
+        source = PairsSource(REQUEST, pairs(photos), FakeSegmenter(wrong=lambda _frame: wrong))
+        return run.evaluate(REQUEST, source, tmp_path / "j", stop=stop)
 
-    broken_off(ask, 2)
-    results = closed(ask())
+    broken_off(evaluate, 2)
+    results = closed(evaluate())
     assert [item["name"] for item in results["items"]] == ["a", "b"]
     assert results["images"] == 2
     assert results["iou"] > 0.95
@@ -141,8 +138,13 @@ def test_a_set_of_which_nothing_can_be_scored_is_an_error(tmp_path: Path, photos
     for name in ("a", "b"):
         (photos / f"{name}.jpg").write_bytes(b"no picture")
     with pytest.raises(MediaError, match="not one picture could be scored"):
-        run.pictures("pairs", QUESTION, photos, pairs(photos), FakeSegmenter(), folder=tmp_path / "j")
+        run.evaluate(REQUEST, PairsSource(REQUEST, pairs(photos), FakeSegmenter()), tmp_path / "j")
     assert list((tmp_path / "j").iterdir()) == []
+
+
+@pytest.fixture
+def maker(tmp_path: Path) -> CocoMaker:
+    return coco_set(tmp_path / "coco")
 
 
 class FakeLabeller:
@@ -151,35 +153,34 @@ class FakeLabeller:
     name, device, precision = "fake", "cpu", "fp32"
 
     def labels(self, rgb: U8) -> U8:
-        return answer(rgb)
+        return labels_by_colour(rgb)
 
     def close(self) -> None:
         """Holds nothing."""
 
 
-def test_coco_gives_the_plain_implementations_table_also_in_parts(tmp_path: Path, maker: Maker) -> None:
+def test_coco_gives_the_plain_implementations_table_also_in_parts(tmp_path: Path, maker: CocoMaker) -> None:
     data = maker.write()
 
-    def ask(stop: Callable[[], bool] = lambda: False) -> Answer | None:
-        return run.coco(QUESTION, data, FakeLabeller(), tmp_path / "j", stop=stop)
+    def evaluate(stop: Callable[[], bool] = lambda: False, limit: int | None = None) -> Evaluation | None:
+        return run.evaluate(REQUEST, CocoSource(REQUEST, data, FakeLabeller(), limit), tmp_path / "j", stop=stop)
 
-    broken_off(ask, 2)
-    results = closed(ask())
-    table = np.array(plain(maker), float)
+    broken_off(evaluate, 2)
+    results = closed(evaluate())
+    table = np.array(counted(maker), float)
     assert results["confusion"] == table.tolist()
     assert results["images"] == 5
     assert results["pixel_accuracy"] == pytest.approx(np.trace(table) / table.sum(), rel=1e-14)
     person = table[15, 15] / (table[15].sum() + table[:, 15].sum() - table[15, 15])
     assert results["person_iou"] == pytest.approx(person, rel=1e-14)
     assert results["miou"] is None
-    first = closed(run.coco(QUESTION, data, FakeLabeller(), tmp_path / "j", limit=1))
-    assert first["images"] == 1
+    assert closed(evaluate(limit=1))["images"] == 1
 
 
-def test_a_model_that_knows_the_person_alone_gets_the_persons_figures(tmp_path: Path, maker: Maker) -> None:
+def test_a_model_that_knows_the_person_alone_gets_the_persons_figures(tmp_path: Path, maker: CocoMaker) -> None:
     (maker.folder / "val2017" / f"{86:012}.jpg").unlink()
     everybody = FakeSegmenter(wrong=lambda _frame: np.ones((2, 2), np.float32))
-    results = closed(run.coco(QUESTION, CocoSet(maker.write().folder), everybody, tmp_path / "j"))
+    results = closed(run.evaluate(REQUEST, CocoSource(REQUEST, maker.write(), everybody), tmp_path / "j"))
     (_, extra), (missed, right) = results["confusion"]
     assert missed == 0
     assert results["person_iou"] == pytest.approx(right / (right + extra))
@@ -254,25 +255,36 @@ def test_a_running_evaluation_is_not_begun_twice(
 
 
 SELFIE, DEEPLAB = "onnx:models/selfie_segmentation_256.onnx", "onnx:models/deeplabv3_voc21_257.onnx"
+BARE = ["--set", "mask.preset=none"]
+LATE = ["--mask-fps", "5"]
+
+
+def figures(testdata: Path, folder: Path, clip: str, model: str, more: list[str]) -> Results:
+    """Of one of the real clips. `model`: its file below the test data."""
+    kind, _, path = model.partition(":")
+    files = (testdata / f"clips/{clip}.mp4", testdata / f"clips/{clip}_alpha.mkv")
+    assert call("--clip", *files, "--model", f"{kind}:{testdata / path}", "--json", folder / "r.json", *more) == 0
+    found: Results = json.loads((folder / "r.json").read_text())
+    return found
 
 
 @pytest.mark.parametrize(
-    ("clip", "model", "mask_fps", "least", "most"),
+    ("clip", "model", "more", "least", "most"),
     [
-        ("room_static", SELFIE, None, {"iou": 0.955, "boundary_f": 0.90}, {"mad": 0.009, "dtssd": 7.0}),
-        ("room_static", DEEPLAB, None, {"iou": 0.92}, {"mad": 0.016}),
-        ("room_static", "truth:clips/room_static_alpha.mkv", "5", {"iou": 0.92, "boundary_f": 0.80}, {"leak": 0.0138}),
-        ("room_static", SELFIE, "5", {"iou": 0.90}, {}),
-        ("room_static", "plate:clips/room_static_plate.png", None, {"iou": 0.96, "boundary_f": 0.92}, {"mad": 0.008}),
+        ("room_static", SELFIE, [], {"iou": 0.955, "boundary_f": 0.90}, {"mad": 0.009, "dtssd": 7.0}),
+        ("room_static", DEEPLAB, [], {"iou": 0.92}, {"mad": 0.016}),
+        ("room_static", "truth:clips/room_static_alpha.mkv", LATE, {"iou": 0.92, "boundary_f": 0.80}, {"leak": 0.0138}),
+        ("room_static", SELFIE, LATE, {"iou": 0.90}, {}),
+        ("room_static", "plate:clips/room_static_plate.png", [], {"iou": 0.96, "boundary_f": 0.92}, {"mad": 0.008}),
         # Bare, the selfie network has IoU .984, boundary F .917, MAD .0058 and dtSSD 1.26 here.
         (
             "red_shirt",
             SELFIE,
-            None,
+            [],
             {"iou": 0.984, "boundary_f": 0.917},
             {"mad": 0.0058, "dtssd": 0.84, "leak": 0.0024},
         ),
-        ("red_shirt", "truth:clips/red_shirt_alpha.mkv", "5", {"iou": 0.99, "boundary_f": 0.95}, {"leak": 0.0006}),
+        ("red_shirt", "truth:clips/red_shirt_alpha.mkv", LATE, {"iou": 0.99, "boundary_f": 0.95}, {"leak": 0.0006}),
     ],
 )
 def test_what_is_done_to_the_masks_makes_them_good(  # noqa: PLR0917  # two fixtures and a row of the table
@@ -280,37 +292,27 @@ def test_what_is_done_to_the_masks_makes_them_good(  # noqa: PLR0917  # two fixt
     tmp_path: Path,
     clip: str,
     model: str,
-    mask_fps: str | None,
+    more: list[str],
     least: dict[str, float],
     most: dict[str, float],
 ) -> None:
-    kind, _, path = model.partition(":")
-    clips, target = testdata / "clips", tmp_path / "r.json"
-    more = ["--mask-fps", mask_fps] if mask_fps else []
-    files = (clips / f"{clip}.mp4", clips / f"{clip}_alpha.mkv")
-    assert call("--clip", *files, "--model", f"{kind}:{testdata / path}", "--json", target, *more) == 0
-    found = json.loads(target.read_text())
+    found = figures(testdata, tmp_path, clip, model, more)
     assert {name: found[name] for name in least if found[name] < least[name]} == {}
     assert {name: found[name] for name in most if found[name] > most[name]} == {}
 
 
 @pytest.mark.parametrize(
-    ("model", "mask_fps", "iou", "mad"),
+    ("model", "more", "iou", "mad"),
     [
-        ("onnx:models/selfie_segmentation_256.onnx", None, 0.718, 0.068),
-        ("onnx:models/deeplabv3_voc21_257.onnx", None, 0.650, 0.116),
-        ("truth:clips/room_static_alpha.mkv", "5", 0.496, 0.116),
-        ("truth:clips/room_static_alpha.mkv", "30", 0.864, 0.025),
+        (SELFIE, [], 0.718, 0.068),
+        (DEEPLAB, [], 0.650, 0.116),
+        ("truth:clips/room_static_alpha.mkv", LATE, 0.496, 0.116),
+        ("truth:clips/room_static_alpha.mkv", ["--mask-fps", "30"], 0.864, 0.025),
     ],
 )
 def test_the_known_figures_of_bare_networks_come_out(  # noqa: PLR0917  # two fixtures and a row of the table
-    testdata: Path, tmp_path: Path, model: str, mask_fps: str | None, iou: float, mad: float
+    testdata: Path, tmp_path: Path, model: str, more: list[str], iou: float, mad: float
 ) -> None:
-    kind, _, path = model.partition(":")
-    clips, target = testdata / "clips", tmp_path / "r.json"
-    more = ["--set", "mask.preset=none", *(["--mask-fps", mask_fps] if mask_fps else [])]
-    files = (clips / "room_static.mp4", clips / "room_static_alpha.mkv")
-    assert call("--clip", *files, "--model", f"{kind}:{testdata / path}", "--json", target, *more) == 0
-    results = json.loads(target.read_text())
-    assert results["iou"] == pytest.approx(iou, rel=0.02)
-    assert results["mad"] == pytest.approx(mad, rel=0.02)
+    found = figures(testdata, tmp_path, "room_static", model, [*BARE, *more])
+    assert found["iou"] == pytest.approx(iou, rel=0.02)
+    assert found["mad"] == pytest.approx(mad, rel=0.02)

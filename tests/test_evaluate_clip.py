@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.clips import SIZE, film, rooms
-from tests.support.fakes import FakeSegmenter, person_at, room_with_person
+from tests.support.clips import film, rooms, true_masks
+from tests.support.fakes import FakeSegmenter, room_with_person
 from vbgcam.core.errors import MediaError, ModelError
 from vbgcam.core.frames import Prediction, RawFrame, Size
 from vbgcam.core.options import RenderOptions
@@ -40,31 +40,26 @@ def at_30(count: int) -> list[Fraction]:
     return [Fraction(number, 30) for number in range(count)]
 
 
-def test_without_a_rate_each_frame_has_its_own_mask() -> None:
-    assert ages(at_30(4), None) == [0, 0, 0, 0]
-
-
-def test_a_mask_that_takes_a_frame_belongs_to_the_frame_before() -> None:
-    assert ages(at_30(5), Fraction(1, 30)) == [None, 1, 1, 1, 1]
-
-
-def test_five_masks_a_second_are_six_to_eleven_frames_old() -> None:
-    assert ages(at_30(20), Fraction(1, 5)) == [None] * 6 + [6, 7, 8, 9, 10, 11] * 2 + [6, 7]
-
-
-def test_a_network_that_becomes_free_between_two_frames_takes_the_one_before() -> None:
-    # 1/20 s are one and a half frames: free at 1.5 it takes frame 1, ready at 3; then frame 3, ready at 4.5; then 4.
-    assert ages(at_30(8), Fraction(1, 20)) == [None, None, 2, 2, 3, 2, 2, 3]
+@pytest.mark.parametrize(
+    ("takes", "expected"),
+    [
+        (None, [0, 0, 0, 0]),
+        (Fraction(1, 30), [None, 1, 1, 1, 1]),
+        (Fraction(1, 5), [None] * 6 + [6, 7, 8, 9, 10, 11] * 2 + [6, 7]),
+        # A network that is faster than the clip waits for the next frame.
+        (Fraction(1, 100), [None, 1, 1, 1, 1]),
+        # One and a half frames: free at 1.5 it takes frame 1, ready at 3; then frame 3, ready at 4.5; then 4.
+        (Fraction(1, 20), [None, None, 2, 2, 3, 2, 2, 3]),
+    ],
+)
+def test_a_mask_is_so_many_frames_old(takes: Fraction | None, expected: list[int | None]) -> None:
+    assert ages(at_30(len(expected)), takes) == expected
 
 
 @pytest.mark.parametrize("takes", [Fraction(1, 30), Fraction(1, 15), Fraction(1, 5), Fraction(1)])
-def test_times_that_were_rounded_to_milliseconds_give_the_same_masks(takes: Fraction) -> None:
+def test_times_that_were_rounded_to_milliseconds_give_the_same_true_masks(takes: Fraction) -> None:
     rounded = [Fraction(round(1000 * time), 1000) for time in at_30(100)]
     assert ages(rounded, takes) == ages(at_30(100), takes)
-
-
-def test_a_network_that_is_faster_than_the_clip_waits_for_the_next_frame() -> None:
-    assert ages(at_30(5), Fraction(1, 100)) == [None, 1, 1, 1, 1]
 
 
 @given(
@@ -91,18 +86,8 @@ def test_masks_only_grow_newer_and_none_is_there_before_its_time(steps: list[int
     assert made == sorted(set(made)), "each frame is taken once, in order"
 
 
-def masks(path: Path, count: int, size: Size = SIZE, *, odd: int = 0) -> Path:
-    """The true masks of `rooms`, with some values between."""
-    pictures = []
-    for number in range(count):
-        alpha = np.zeros((size.height, size.width), np.uint8)
-        alpha[person_at(number, size)] = 255 - odd * number
-        pictures.append(av.VideoFrame.from_ndarray(alpha, "gray"))
-    return film(path, pictures, codec="ffv1", pixels="gray", full_range=True)
-
-
 def clip(folder: Path, frames: int = 12, alphas: int = 12) -> Clip:
-    return Clip(film(folder / "clip.mkv", rooms(frames), codec="ffv1"), masks(folder / "alpha.mkv", alphas))
+    return Clip(film(folder / "clip.mkv", rooms(frames), codec="ffv1"), true_masks(folder / "alpha.mkv", alphas))
 
 
 def seen(found: Clip, segmenter: FakeSegmenter | GroundTruth, mask_fps: int | None = None) -> list[Moment]:
@@ -129,11 +114,11 @@ def test_what_run_would_cover_is_said_to_be_covered(tmp_path: Path) -> None:
     assert [moment.covered for moment in found] == [True] * 3 + [False, False, True] * 3
 
 
-def test_a_frame_that_is_not_wanted_costs_no_mask_unless_the_network_remembers(tmp_path: Path) -> None:
+def test_a_frame_that_is_not_needed_costs_no_mask_unless_the_network_remembers(tmp_path: Path) -> None:
     with clip(tmp_path) as both:
-        for remembers, calls in ((False, 2), (True, 12)):
-            segmenter = FakeSegmenter(remembers=remembers)
-            found = list(moments(both, segmenter, ALWAYS, mask_fps=None, wanted=lambda number: number in (5, 9)))
+        for recurrent, calls in ((False, 2), (True, 12)):
+            segmenter = FakeSegmenter(recurrent=recurrent)
+            found = list(moments(both, segmenter, ALWAYS, mask_fps=None, needed=lambda number: number in (5, 9)))
             assert segmenter.calls == calls
             assert segmenter.resets == 1
             assert found[5].mask is not None
@@ -141,7 +126,7 @@ def test_a_frame_that_is_not_wanted_costs_no_mask_unless_the_network_remembers(t
 
 
 def test_kept_masks_are_exactly_those_of_the_film_and_can_be_asked_for_again(tmp_path: Path) -> None:
-    path = masks(tmp_path / "odd.mkv", 12, odd=20)
+    path = true_masks(tmp_path / "odd.mkv", 12, odd=20)
     truth = GroundTruth.load(path)
     with clip(tmp_path) as both, AlphaVideo(path) as alphas:
         expected = [shot.planes.y.copy() for shot in alphas]
@@ -154,13 +139,13 @@ def test_kept_masks_are_exactly_those_of_the_film_and_can_be_asked_for_again(tmp
 
 
 def test_kept_masks_that_end_before_the_clip_are_an_error(tmp_path: Path) -> None:
-    short = masks(tmp_path / "short.mkv", 4)
+    short = true_masks(tmp_path / "short.mkv", 4)
     with clip(tmp_path) as both, pytest.raises(ModelError, match=r"short\.mkv has 4 masks, there is none for frame 4"):
         seen(both, GroundTruth.load(short))
 
 
 def test_hard_kept_masks_are_all_or_nothing(tmp_path: Path) -> None:
-    truth = GroundTruth.load(masks(tmp_path / "odd.mkv", 8, odd=30), hard=True)
+    truth = GroundTruth.load(true_masks(tmp_path / "odd.mkv", 8, odd=30), hard=True)
     picture = room_with_person(0)
     largest = [float(truth.probability(RawFrame(picture, 0.0, 0, number)).max()) for number in range(8)]
     assert largest == [1, 1, 1, 1, 1, 0, 0, 0]
@@ -183,7 +168,7 @@ def test_the_longer_film_is_cut_and_it_is_said(tmp_path: Path, frames: int, alph
 
 
 def test_films_of_two_sizes_are_refused(tmp_path: Path) -> None:
-    small = masks(tmp_path / "small.mkv", 3, Size(32, 24))
+    small = true_masks(tmp_path / "small.mkv", 3, Size(32, 24))
     with pytest.raises(MediaError, match=r"its masks are 32x24, the frames of .* 64x48"):
         Clip(film(tmp_path / "clip.mkv", rooms(3), codec="ffv1"), small)
 

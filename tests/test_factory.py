@@ -10,7 +10,8 @@ import pytest
 from vbgcam import factory
 from vbgcam.core.options import PRESETS, Key, MaskOptions
 from vbgcam.pixels.convert import color_yuv
-from vbgcam.settings.schema import Settings, load
+from vbgcam.settings.reading import load
+from vbgcam.settings.schema import Settings
 
 
 def settings(**overrides: str) -> Settings:

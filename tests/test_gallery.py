@@ -147,7 +147,7 @@ def test_a_label_is_the_readable_name(name: str, label: str) -> None:
 def test_what_is_no_background_is_not_listed(gallery: Gallery, folder: Path) -> None:
     picture(folder / "good.png")
     picture(folder / ".hidden.png")
-    picture(folder / ".good.vbgcam-0123456789ab.png")
+    picture(folder / ".vbgcam-0123456789ab.png")
     (folder / "notes.txt").write_text("milk")
     (folder / "Thumbs.db").write_bytes(b"x")
     (folder / "more.png").mkdir()

@@ -30,7 +30,7 @@ from vbgcam.media import images, toml_reader
 from vbgcam.segment import Options, bounded
 from vbgcam.segment import onnx as onnx_files
 from vbgcam.segment.onnx import OnnxSegmenter
-from vbgcam.settings import schema
+from vbgcam.settings import reading
 
 # Of each kind: how many cases, and megabytes that they may take beyond what the program has after the first. A still
 # picture may have 120 megapixels, an animation and a film 35; the longer run is `VBGCAM_FUZZ=20 pytest ...`.
@@ -105,14 +105,15 @@ def test_a_key_of_thousands_of_parts_takes_no_memory(text: str) -> None:
 
 
 def test_a_long_text_is_looked_through_once() -> None:
-    started = time.monotonic()
+    """In quadratic time this takes 46 seconds of the processor's."""
+    started = time.process_time()
     toml_reader.parse('a = "' + "x" * 60_000 + '"\nb = "' + "x.y " * 7 + '"')
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 10
 
 
 def test_a_config_of_endless_size_is_not_read_to_its_end() -> None:
     with pytest.raises(ConfigError, match="too large: more than 64 KiB"):
-        schema.load(Path("/dev/zero"))
+        reading.load(Path("/dev/zero"))
 
 
 def test_a_config_of_thousands_of_mistakes_is_some_lines(tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_a_config_of_thousands_of_mistakes_is_some_lines(tmp_path: Path) -> None
         "[camera]\n" + "".join(f"k{number} = 1\n" for number in range(4000)) + 'size = "' + "9" * 5000 + '"'
     )
     with pytest.raises(ConfigError) as caught:
-        schema.load(path)
+        reading.load(path)
     assert len(caught.value.problems) == 51
     assert caught.value.problems[-1].endswith("and 3951 mistakes more")
     assert max(map(len, caught.value.problems)) < 700
@@ -130,12 +131,12 @@ def test_a_config_of_thousands_of_mistakes_is_some_lines(tmp_path: Path) -> None
 @pytest.mark.parametrize("text", ["~nobody-of-that-name/a.png", "a\0b.png"])
 def test_a_path_that_can_be_none_is_a_mistake(text: str) -> None:
     with pytest.raises(ConfigError, match=r"background\.show"):
-        schema.load(None, {"background.show": text})
+        reading.load(None, {"background.show": text})
 
 
 def test_json_without_end_on_the_command_line_is_a_mistake() -> None:
     with pytest.raises(ConfigError, match=r"camera\.fps"):
-        schema.load(None, {"camera.fps": "[" * 200_000})
+        reading.load(None, {"camera.fps": "[" * 200_000})
 
 
 def gif_that_grows(path: Path, width: int, height: int) -> Path:

@@ -98,9 +98,9 @@ def test_a_large_jpeg_is_decoded_smaller_where_less_is_enough(tmp_path: Path) ->
     exif[0x0112] = 6
     Image.fromarray(smooth(1600, 800)).save(tmp_path / "a.jpg", exif=exif)
     assert images.read(tmp_path / "a.jpg").size == Size(800, 1600)
-    assert images.read(tmp_path / "a.jpg", enough=Size(200, 300)).size == Size(200, 400)
-    assert images.read(tmp_path / "a.jpg", enough=Size(201, 300)).size == Size(400, 800)
-    assert images.read(tmp_path / "a.jpg", enough=Size(9000, 9000)).size == Size(800, 1600)
+    assert images.read(tmp_path / "a.jpg", min_size=Size(200, 300)).size == Size(200, 400)
+    assert images.read(tmp_path / "a.jpg", min_size=Size(201, 300)).size == Size(400, 800)
+    assert images.read(tmp_path / "a.jpg", min_size=Size(9000, 9000)).size == Size(800, 1600)
 
 
 # Depth and colour.
@@ -166,7 +166,7 @@ def test_a_palette_with_transparency_gives_its_colours_and_its_alpha(tmp_path: P
     assert read.rgb[0].tolist() == [[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 9, 9]]
     assert read.alpha is not None
     assert read.alpha[0].tolist() == [255, 0, 100, 255]
-    assert images.black_behind(read)[0].tolist() == [[255, 0, 0], [0, 0, 0], [0, 0, 100], [9, 9, 9]]
+    assert images.on_black(read)[0].tolist() == [[255, 0, 0], [0, 0, 0], [0, 0, 100], [9, 9, 9]]
 
 
 def test_gray_with_alpha_keeps_both(tmp_path: Path) -> None:
@@ -321,13 +321,10 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path, width: int, heig
     path = tmp_path / "bomb.png"
     path.write_bytes(png(width, height))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert "at most 120 megapixels" in problem(path)
+    said = problem(path)
+    assert "at most 120 megapixels" in said
+    assert "12700x9500, 121 megapixels" in said or width != 12_700
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000
-
-
-def test_the_size_of_a_picture_that_is_too_large_is_said(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_bytes(png(12_700, 9_500))
-    assert "12700x9500, 121 megapixels" in problem(tmp_path / "a.png")
 
 
 def test_what_is_no_picture_is_said_in_one_line(tmp_path: Path) -> None:
@@ -349,13 +346,6 @@ def test_postscript_is_not_handed_to_an_interpreter(tmp_path: Path) -> None:
     Image.fromarray(smooth()).save(tmp_path / "a.eps")
     (tmp_path / "a.eps").rename(tmp_path / "a.jpg")
     assert "is no picture" in problem(tmp_path / "a.jpg")
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_names_the_command(tmp_path: Path) -> None:
-    Image.fromarray(smooth()).save(tmp_path / "a.png")
-    (tmp_path / "a.png").chmod(0)
-    assert "chmod u+r" in problem(tmp_path / "a.png")
 
 
 def test_no_permission_is_translated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What was found survives: an end without warning, another start, a question that is another one."""
+"""What was found survives: an end without warning, another start, a evaluation that is another one."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ import numpy as np
 import pytest
 
 from vbgcam.core.errors import OutputError
-from vbgcam.evaluate.journal import Journal, Row
+from vbgcam.evaluate.base import Item
+from vbgcam.evaluate.journal import Journal
 
-QUESTION = {"model": "x", "files": [["a", 1, 2]]}
+KEY = {"model": "x", "files": [["a", 1, 2]]}
 MASK = np.arange(48, dtype=np.uint8).reshape(6, 8)
 
 
 def test_what_was_added_is_there_again_in_the_order_of_the_data(tmp_path: Path) -> None:
-    with Journal(tmp_path, QUESTION) as journal:
-        journal.add(Row(3, "three", {"iou": 1 / 3}), MASK)
-        journal.add(Row(1, "one", {"why": "no mask"}))
+    with Journal(tmp_path, KEY) as journal:
+        journal.add(Item(3, "three", {"iou": 1 / 3}, MASK))
+        journal.add(Item(1, "one", {"why": "no mask"}))
         journal.note("device", "cpu")
-    with Journal(tmp_path, QUESTION) as journal:
-        assert list(journal.rows()) == [Row(1, "one", {"why": "no mask"}), Row(3, "three", {"iou": 1 / 3})]
+    with Journal(tmp_path, KEY) as journal:
+        assert list(journal.items()) == [Item(1, "one", {"why": "no mask"}), Item(3, "three", {"iou": 1 / 3})]
         assert journal.numbers == {1, 3}
-        assert journal.noted() == {"device": "cpu"}
+        assert journal.notes() == {"device": "cpu"}
         kept = journal.mask(3)
         assert kept is not None
         assert np.array_equal(kept, MASK)
@@ -35,16 +36,12 @@ def test_what_was_added_is_there_again_in_the_order_of_the_data(tmp_path: Path) 
         assert journal.mask(7) is None
 
 
-def test_another_question_finds_nothing(tmp_path: Path) -> None:
-    with Journal(tmp_path, QUESTION) as journal:
-        journal.add(Row(0, "a", {}))
-    with Journal(tmp_path, {**QUESTION, "files": [["a", 1, 3]]}) as journal:
-        assert not journal.numbers
-
-
-def test_an_answered_question_leaves_nothing_behind(tmp_path: Path) -> None:
-    journal = Journal(tmp_path, QUESTION)
-    journal.add(Row(0, "a", {}))
+def test_another_evaluation_finds_nothing_and_a_finished_one_leaves_nothing_behind(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, KEY)
+    journal.add(Item(0, "a", {}))
+    with Journal(tmp_path, {**KEY, "files": [["a", 1, 3]]}) as other:
+        assert not other.numbers
+        other.remove()
     journal.remove()
     assert list(tmp_path.iterdir()) == []
 
@@ -53,7 +50,7 @@ def test_what_nobody_went_on_with_for_a_month_is_forgotten(tmp_path: Path) -> No
     paths = []
     for number in range(2):
         with Journal(tmp_path, {"number": number}) as journal:
-            journal.add(Row(0, "a", {}))
+            journal.add(Item(0, "a", {}))
             paths.append(journal.path)
         old = time.time() - 31 * 86400
         os.utime(journal.path, (old, old))
@@ -66,30 +63,31 @@ def test_what_was_committed_survives_a_kill(tmp_path: Path) -> None:
     script = f"""
 import os, signal
 from pathlib import Path
-from vbgcam.evaluate.journal import Journal, Row
-journal = Journal(Path({str(tmp_path)!r}), {QUESTION!r})
-journal.add(Row(0, "kept", {{}}))
+from vbgcam.evaluate.base import Item
+from vbgcam.evaluate.journal import Journal
+journal = Journal(Path({str(tmp_path)!r}), {KEY!r})
+journal.add(Item(0, "kept", {{}}))
 journal.commit()
-journal.add(Row(1, "lost", {{}}))
+journal.add(Item(1, "lost", {{}}))
 os.kill(os.getpid(), signal.SIGKILL)
 """
     process = subprocess.run([sys.executable, "-c", script], check=False)
     assert process.returncode == -signal.SIGKILL
-    with Journal(tmp_path, QUESTION) as journal:
-        assert [row.name for row in journal.rows()] == ["kept"]
+    with Journal(tmp_path, KEY) as journal:
+        assert [item.name for item in journal.items()] == ["kept"]
 
 
-def test_the_same_question_twice_at_once_is_refused(tmp_path: Path) -> None:
-    with Journal(tmp_path, QUESTION), pytest.raises(OutputError, match="running already"):
-        Journal(tmp_path, QUESTION)
+def test_the_same_evaluation_twice_at_once_is_refused(tmp_path: Path) -> None:
+    with Journal(tmp_path, KEY), pytest.raises(OutputError, match="running already"):
+        Journal(tmp_path, KEY)
 
 
 def test_a_damaged_journal_says_how_it_is_fixed(tmp_path: Path) -> None:
-    with Journal(tmp_path, QUESTION) as journal:
+    with Journal(tmp_path, KEY) as journal:
         path = journal.path
     path.write_bytes(b"no data base at all" * 100)
     with pytest.raises(OutputError, match="damaged") as caught:
-        Journal(tmp_path, QUESTION)
+        Journal(tmp_path, KEY)
     assert caught.value.fix == f"remove it: rm '{path}'"
 
 
@@ -97,4 +95,4 @@ def test_a_damaged_journal_says_how_it_is_fixed(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     with pytest.raises(OutputError, match="cannot be kept there"):
-        Journal(tmp_path / "taken" / "under", QUESTION)
+        Journal(tmp_path / "taken" / "under", KEY)

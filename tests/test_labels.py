@@ -9,17 +9,16 @@ import numpy as np
 import onnx
 import pytest
 import torch
-import torchvision
 
 from tests.support.networks import left_half, save
-from tests.test_torchvision import random_network
+from tests.support.torch_networks import random_network
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import U8
 from vbgcam.core.specs import ModelSpec
 from vbgcam.segment import Options
+from vbgcam.segment.eager import TorchLabeller
 from vbgcam.segment.labels import Labeller, open_labeller
-from vbgcam.segment.torch_labels import TorchLabeller
-from vbgcam.segment.weights import PUBLISHED
+from vbgcam.segment.person import published_weights
 
 NAME = "lraspp_mobilenet_v3_large"
 
@@ -33,7 +32,7 @@ def test_torchvisions_labels_are_those_of_its_own_transforms_and_forward(tmp_pat
     torch.save(network.state_dict(), tmp_path / "weights.pth")
     normalize = importlib.import_module("torchvision.transforms.functional").normalize
     rgb = noise(96, 161)
-    preset = torchvision.models.get_weight(PUBLISHED[NAME].weights).transforms()
+    preset = published_weights(NAME).transforms()
     with torch.inference_mode():
         batch = torch.from_numpy(rgb).permute(2, 0, 1)[None].float() / 255
         batch = normalize(batch, preset.mean, preset.std)

@@ -16,12 +16,10 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.support.fakes import FakeSegmenter
-from tests.test_mask_scenes import BALANCED, FORGETFUL, RATE, TAKES, Shot, coarse
+from tests.support.scenes import BALANCED, FORGETFUL, RATE, TAKES, Shot, coarse, masks
 from vbgcam.core.frames import U8, Mask, Planes, RawFrame, Size, read_only
-from vbgcam.core.options import MaskOptions
 from vbgcam.evaluate import metrics
-from vbgcam.evaluate.clip import Clip, Lag
-from vbgcam.mask import Masker
+from vbgcam.evaluate.clip import Clip
 from vbgcam.pixels.convert import from_rgb, to_rgb
 from vbgcam.segment import Options, Probability, Segmenter
 from vbgcam.segment.onnx import OnnxSegmenter
@@ -177,16 +175,6 @@ def network(testdata: Path, name: str, shots: Sequence[Shot]) -> tuple[Segmenter
 Figures = dict[str, float]
 
 
-def play(shots: Sequence[Shot], how: MaskOptions, segmenter: Segmenter, takes: Fraction | None) -> list[Mask | None]:
-    masker = Masker(segmenter, how)
-    lag = Lag(takes, masker.predict)
-    out = []
-    for one in shots:
-        prediction = lag.at(one.time, one.frame)
-        out.append(None if prediction is None else masker.track(one.frame, prediction))
-    return out
-
-
 def figures(shots: Sequence[Shot], masks: Sequence[Mask | None], since: int = SINCE) -> Figures:
     """Means over the frames from that one on that have a mask."""
     found: dict[str, list[float]] = {"iou": [], "boundary_f": [], "mad": [], "leak": [], "dtssd": []}
@@ -251,7 +239,7 @@ def test_no_figure_is_worse_than_without_the_memory(testdata: Path, name: str, h
     worse = []
     for one in networks.split():
         ours, without = (
-            figures(shots, play(shots, way, *network(testdata, one, shots))) for way in (BALANCED, FORGETFUL)
+            figures(shots, masks(shots, way, *network(testdata, one, shots))) for way in (BALANCED, FORGETFUL)
         )
         for figure, value in ours.items():
             other = without[figure]

@@ -1,4 +1,4 @@
-"""mask.edges: the outline at the frame's own size, and what the old room leaves in it."""
+"""mask.refine: the outline at the frame's own size, and what the old room leaves in it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,14 @@ from vbgcam.camera.drawn.grain import add_grain
 from vbgcam.core.frames import U8, Backdrop, Mask, Planes, Prediction, RawFrame, Size, read_only
 from vbgcam.core.options import PRESETS, MaskOptions
 from vbgcam.mask import MaskTracker
-from vbgcam.mask.plain import full
-from vbgcam.mask.refine import Outline
+from vbgcam.mask.plain import full_size
+from vbgcam.mask.refine import NO_OUTLINE
 from vbgcam.pixels import kernels
 from vbgcam.pixels.convert import from_rgb
-from vbgcam.pixels.workframe import Part
+from vbgcam.pixels.workframe import Region
 from vbgcam.render.composer import Composer
 
 HD = Size(1280, 720)
-NOTHING = np.zeros((0, 0, 8), np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -48,10 +47,10 @@ def test_the_frames_own_pixels_make_the_outline_finer_than_the_grid(monkeypatch:
     _frame, truth, _answer = shot()
     fine = masked().alpha
 
-    def stretched(alpha: U8, frame: RawFrame, captured_at: float, *, part: Part | None, outline: object) -> Mask:
-        return full(alpha, frame, captured_at, part=part)
+    def stretched(alpha: U8, frame: RawFrame, captured_at: float, *, region: Region | None, outline: object) -> Mask:
+        return full_size(alpha, frame, captured_at, region=region)
 
-    monkeypatch.setattr("vbgcam.mask.tracker.full", stretched)
+    monkeypatch.setattr("vbgcam.mask.steps.full_size", stretched)
     errors = [float(cv2.absdiff(alpha, truth).mean()) for alpha in (fine, masked().alpha)]
     assert errors[0] < 0.8 * errors[1], errors
 
@@ -90,7 +89,7 @@ def test_each_can_be_left_out(step: str) -> None:
 def test_an_exact_alpha_stays_as_it_is_without_edges_and_is_refined_with_them() -> None:
     frame, truth, _answer = shot()
     half = read_only(np.asarray(cv2.resize(truth, (640, 360), interpolation=cv2.INTER_AREA), np.uint8))
-    plain = full(half, frame, 0.0).alpha
+    plain = full_size(half, frame, 0.0).alpha
     made = []
     for how in (replace(PRESETS["balanced"], refine=False), PRESETS["balanced"]):
         mask = MaskTracker(how).mask(frame, Prediction(frame, half, exact=True))
@@ -118,12 +117,10 @@ def test_a_stretched_mask_is_its_lines_with_nobody_around(
     expected = np.pad(plain, ((top, bottom), (left, right)))
     out, kinds = np.full_like(expected, 77), np.full((expected.shape[0] + 1) // 2, 77, np.uint8)
     planes = Planes.empty(Size(expected.shape[1], expected.shape[0])).frozen()
-    cells = Outline(NOTHING, 0, 0)
-    cells.between.flags.writeable = False
-    edges = cells.edges(planes.size, planes.size)
+    edges = NO_OUTLINE.edges(planes.size, planes.size)
     place, colours = (left, top, have + more), (planes.y, planes.u, planes.v)
     nobody = read_only(np.empty((0, 0), np.uint8))
-    mask_loops.stretch(read_only(rows), *place, *colours, cells.between, nobody, nobody, *edges, out, kinds)
+    mask_loops.stretch(read_only(rows), *place, colours, NO_OUTLINE.lines, nobody, nobody, *edges, out, kinds)
     np.testing.assert_array_equal(out, expected)
     again = np.empty_like(kinds)
     kernels.classify(read_only(out), again)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.support.fakes import FakeSegmenter
 from vbgcam.core.frames import Planes, RawFrame, Size
-from vbgcam.mask.roi import WHOLE, Box, RoiSegmenter, box_of, chosen
+from vbgcam.mask.roi import WHOLE, Box, RoiSegmenter, box_of, choose_roi
 from vbgcam.segment import Probability
 
 SIZE = Size(320, 180)
@@ -34,7 +34,7 @@ def frame(at: float, *people: Person, size: Size = SIZE, epoch: int = 0) -> RawF
 class Finder(FakeSegmenter):
     """Finds what is as bright as skin, at 64x64 whatever it is given, and remembers what that was."""
 
-    crops: bool = True
+    croppable: bool = True
     seen: list[Size] = field(default_factory=list)
     glances: int = 0
 
@@ -45,7 +45,7 @@ class Finder(FakeSegmenter):
         columns = np.linspace(0, frame.size.width - 1, 64).round().astype(int)
         return np.asarray(frame.planes.y[np.ix_(rows, columns)] > 100, np.float32)
 
-    def glance(self, frame: RawFrame) -> Probability:
+    def one_off(self, frame: RawFrame) -> Probability:
         self.glances += 1
         return self.probability(frame)
 
@@ -56,7 +56,7 @@ RIGHT: Person = (220, 60, 280, 180)
 
 def test_the_second_look_is_at_the_person_and_the_mask_is_the_whole_frames() -> None:
     finder = Finder()
-    prediction = RoiSegmenter(finder, crop=True).predict(frame(0.0, LEFT))
+    prediction = RoiSegmenter(finder, roi=True).predict(frame(0.0, LEFT))
     assert finder.seen[0] == SIZE
     assert finder.seen[1].pixels < SIZE.pixels / 2
     assert prediction.alpha.shape == (SIZE.height, SIZE.width)
@@ -66,7 +66,7 @@ def test_the_second_look_is_at_the_person_and_the_mask_is_the_whole_frames() -> 
 
 def test_the_part_stays_while_the_person_keeps_within_it() -> None:
     finder, looks = Finder(), None
-    looks = RoiSegmenter(finder, crop=True)
+    looks = RoiSegmenter(finder, roi=True)
     for number in range(20):
         shift = number % 2  # breathing
         looks.predict(frame(number / 30, (60 + shift, 60, 120 + shift, 180)))
@@ -75,7 +75,7 @@ def test_the_part_stays_while_the_person_keeps_within_it() -> None:
 
 def test_the_part_follows_who_walks_and_no_pixel_of_them_is_lost() -> None:
     finder = Finder()
-    looks = RoiSegmenter(finder, crop=True)
+    looks = RoiSegmenter(finder, roi=True)
     for number in range(40):
         left = 40 + 4 * number
         alpha = looks.predict(frame(number / 30, (left, 60, left + 60, 180))).alpha
@@ -84,7 +84,7 @@ def test_the_part_follows_who_walks_and_no_pixel_of_them_is_lost() -> None:
 
 def test_who_leaves_is_looked_for_in_the_whole_frame_at_once() -> None:
     finder = Finder()
-    looks = RoiSegmenter(finder, crop=True)
+    looks = RoiSegmenter(finder, roi=True)
     for number in range(4):
         looks.predict(frame(number / 30, LEFT))
     prediction = looks.predict(frame(0.2, RIGHT))
@@ -93,7 +93,7 @@ def test_who_leaves_is_looked_for_in_the_whole_frame_at_once() -> None:
 
 def test_nobody_is_nobody_and_who_comes_is_seen_at_once() -> None:
     finder = Finder()
-    looks = RoiSegmenter(finder, crop=True)
+    looks = RoiSegmenter(finder, roi=True)
     for number in range(3):
         assert not looks.predict(frame(number / 30)).alpha.any()
     assert looks.predict(frame(0.2, LEFT)).alpha[120, 90] == 255
@@ -101,7 +101,7 @@ def test_nobody_is_nobody_and_who_comes_is_seen_at_once() -> None:
 
 def test_who_comes_in_beside_the_part_is_found_within_two_seconds() -> None:
     finder = Finder()
-    looks = RoiSegmenter(finder, crop=True)
+    looks = RoiSegmenter(finder, roi=True)
     looks.predict(frame(0.0, LEFT))
     found = [looks.predict(frame(number / 10, LEFT, RIGHT)).alpha[120, 250] == 255 for number in range(1, 25)]
     assert not found[0]
@@ -109,7 +109,7 @@ def test_who_comes_in_beside_the_part_is_found_within_two_seconds() -> None:
 
 
 def test_who_comes_in_is_found_at_once_where_the_memory_saw_them() -> None:
-    looks = RoiSegmenter(Finder(), crop=True)
+    looks = RoiSegmenter(Finder(), roi=True)
     looks.predict(frame(0.0, LEFT))
     looks.update_roi(0, None, elsewhere=True)
     assert looks.predict(frame(0.1, LEFT, RIGHT)).alpha[120, 250] == 255
@@ -117,7 +117,7 @@ def test_who_comes_in_is_found_at_once_where_the_memory_saw_them() -> None:
 
 def test_what_was_seen_of_another_epoch_is_not_believed() -> None:
     finder = Finder()
-    looks = RoiSegmenter(finder, crop=True)
+    looks = RoiSegmenter(finder, roi=True)
     looks.predict(frame(0.0, LEFT))
     looks.update_roi(7, Box(0.0, 0.0, 0.1, 0.1), elsewhere=True)
     looks.predict(frame(0.1, LEFT))
@@ -126,7 +126,7 @@ def test_what_was_seen_of_another_epoch_is_not_believed() -> None:
 
 def test_another_epoch_begins_with_the_whole_frame() -> None:
     finder = Finder()
-    looks = RoiSegmenter(finder, crop=True)
+    looks = RoiSegmenter(finder, roi=True)
     looks.predict(frame(0.0, LEFT))
     before = len(finder.seen)
     looks.predict(frame(0.1, LEFT, epoch=1))
@@ -134,8 +134,8 @@ def test_another_epoch_begins_with_the_whole_frame() -> None:
 
 
 def test_a_network_that_does_not_stretch_gets_squares_or_the_whole_frame() -> None:
-    finder = Finder(stretches=False)
-    looks = RoiSegmenter(finder, crop=True)
+    finder = Finder(any_aspect=False)
+    looks = RoiSegmenter(finder, roi=True)
     looks.predict(frame(0.0, LEFT))
     assert finder.seen[-1].width == finder.seen[-1].height
     looks.predict(frame(0.1, LEFT, RIGHT))
@@ -145,8 +145,8 @@ def test_a_network_that_does_not_stretch_gets_squares_or_the_whole_frame() -> No
 
 
 def test_without_the_step_or_with_a_network_that_does_not_crop_the_whole_frame_is_given() -> None:
-    for finder, crop in ((Finder(), False), (Finder(crops=False), True)):
-        looks = RoiSegmenter(finder, crop=crop)
+    for finder, crop in ((Finder(), False), (Finder(croppable=False), True)):
+        looks = RoiSegmenter(finder, roi=crop)
         for number in range(3):
             looks.predict(frame(number / 30, LEFT))
         assert set(finder.seen) == {SIZE}
@@ -154,8 +154,8 @@ def test_without_the_step_or_with_a_network_that_does_not_crop_the_whole_frame_i
 
 def test_the_looks_of_a_recurrent_network_are_all_at_one_part_but_for_glances() -> None:
     """A state that belongs to one part of the picture says nothing of another."""
-    finder = Finder(remembers=True)
-    looks = RoiSegmenter(finder, crop=True)
+    finder = Finder(recurrent=True)
+    looks = RoiSegmenter(finder, roi=True)
     for number in range(100):
         looks.predict(frame(number / 30, LEFT))
     steady = list(itertools.pairwise(size for size in finder.seen[1:] if size != SIZE))
@@ -170,7 +170,7 @@ boxes = st.tuples(
 
 @given(boxes, st.none() | boxes, st.booleans())
 def test_a_part_always_holds_the_person_and_lies_in_the_frame(box: Box, before: Box | None, square: bool) -> None:
-    part = chosen(box, before, SIZE, square=square)
+    part = choose_roi(box, before, SIZE, square=square)
     slack = Box(part.left - 1e-9, part.top - 1e-9, part.right + 1e-9, part.bottom + 1e-9)
     assert slack.holds(box)
     assert Box(-1e-9, -1e-9, 1 + 1e-9, 1 + 1e-9).holds(part)

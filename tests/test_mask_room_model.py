@@ -1,4 +1,4 @@
-"""mask.memory: the room is learned, followed and let go."""
+"""mask.room_model: the room is learned, followed and let go."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 
 from vbgcam.core.frames import U8, Size, read_only
 from vbgcam.mask.room_model import RoomModel
-from vbgcam.pixels.workframe import Grid, Part, around
+from vbgcam.pixels.workframe import Region, WorkFrame, region_around
 
 SIZE = Size(320, 180)
-ALL: Part = slice(0, 180), slice(0, 320)
+ALL: Region = slice(0, 180), slice(0, 320)
 
 
 def room(seed: int = 0) -> U8:
@@ -34,14 +34,14 @@ class World:
     shift: int = 0
     tint: int = 0
 
-    def grid(self, at: float) -> Grid:
+    def seen(self, at: float) -> WorkFrame:
         noise = np.random.default_rng(round(1000 * (at + 9))).normal(0, 1.5, (180, 320))
         wall = np.roll(self.wall, self.shift, 1) * self.light
         y = np.where(self.truth > 0, 235.0 * self.light, wall) + noise
         u, v = np.full((180, 320), 128 + self.tint, np.uint8), np.full((180, 320), 128, np.uint8)
         v[self.truth > 0] = 150
         plane = np.clip(y, 0, 255).astype(np.uint8)
-        return Grid(SIZE, read_only(plane), read_only(u), read_only(v), at)
+        return WorkFrame(SIZE, read_only(plane), read_only(u), read_only(v), at)
 
     @property
     def truth(self) -> U8:
@@ -58,23 +58,23 @@ class World:
 
 def taught(world: World, seconds: float = 2.0) -> RoomModel:
     """All of the room: the person has been elsewhere before."""
-    memory = RoomModel(SIZE)
-    teach(memory, replace(world, left=230 if world.left < 150 else 10), 1.0, -1.0)
-    teach(memory, world, seconds, 0.0)
-    return memory
+    room_model = RoomModel(SIZE)
+    teach(room_model, replace(world, left=230 if world.left < 150 else 10), 1.0, -1.0)
+    teach(room_model, world, seconds, 0.0)
+    return room_model
 
 
-def teach(memory: RoomModel, world: World, seconds: float, start: float) -> None:
+def teach(room_model: RoomModel, world: World, seconds: float, start: float) -> None:
     for number in range(round(30 * seconds)):
-        seen = world.grid(start + number / 30)
-        memory.check(seen, world.coarse)
-        memory.learn(seen, world.coarse, None)
+        seen = world.seen(start + number / 30)
+        room_model.check(seen, world.coarse)
+        room_model.learn(seen, world.coarse, None)
 
 
-def judged(memory: RoomModel, world: World, at: float, alpha: U8) -> U8:
-    seen = world.grid(at)
-    memory.check(seen, alpha)
-    return memory.judge(seen, alpha, ALL) if memory.known else alpha
+def judged(room_model: RoomModel, world: World, at: float, alpha: U8) -> U8:
+    seen = world.seen(at)
+    room_model.check(seen, alpha)
+    return room_model.compare(seen, alpha, ALL) if room_model.known else alpha
 
 
 def error(one: U8, other: U8) -> float:
@@ -89,66 +89,66 @@ def wall() -> U8:
 def test_a_mask_that_is_late_becomes_current(wall: U8) -> None:
     """The person has moved by a quarter of their width since the network saw them."""
     before, now = World(wall, left=120), World(wall, left=140)
-    memory = taught(before)
+    room_model = taught(before)
     late = before.coarse
-    assert error(judged(memory, now, 2.1, late), now.truth) < error(late, now.truth) / 5
+    assert error(judged(room_model, now, 2.1, late), now.truth) < error(late, now.truth) / 5
 
 
 def test_where_the_room_was_never_seen_the_networks_mask_stands(wall: U8) -> None:
     world = World(wall)
-    memory = RoomModel(SIZE)
-    teach(memory, world, 1.0, 0.0)
+    room_model = RoomModel(SIZE)
+    teach(room_model, world, 1.0, 0.0)
     middle = slice(80, 160), slice(140, 180)
     half = read_only(np.full((180, 320), 128, np.uint8))
-    assert (memory.judge(world.grid(3.0), half, ALL)[middle] == 128).all()
+    assert (room_model.compare(world.seen(3.0), half, ALL)[middle] == 128).all()
 
 
 def test_who_sits_still_is_never_learned(wall: U8) -> None:
     world = World(wall)
-    memory = taught(world, seconds=20)
-    made = judged(memory, world, 21.0, world.coarse)
+    room_model = taught(world, seconds=20)
+    made = judged(room_model, world, 21.0, world.coarse)
     assert made[70:170, 126:194].min() > 250
 
 
 def test_a_darker_room_is_the_same_room(wall: U8) -> None:
     world = World(wall)
-    memory = taught(world)
+    room_model = taught(world)
     darker = replace(world, light=0.75)
-    made = judged(memory, darker, 2.1, world.coarse)
-    assert memory.known
+    made = judged(room_model, darker, 2.1, world.coarse)
+    assert room_model.known
     assert error(made, world.truth) < error(world.coarse, world.truth) / 2
 
 
 def test_a_warmer_room_is_the_same_room(wall: U8) -> None:
     world = World(wall)
-    memory = taught(world)
+    room_model = taught(world)
     warmer = replace(world, tint=-9)
-    made = judged(memory, warmer, 2.1, world.coarse)
-    assert memory.known
+    made = judged(room_model, warmer, 2.1, world.coarse)
+    assert room_model.known
     assert error(made, world.truth) < error(world.coarse, world.truth) / 2
 
 
 @pytest.mark.parametrize("shift", [2, 5, 20])
 def test_a_camera_that_moved_makes_it_forget(wall: U8, shift: int) -> None:
-    memory = taught(World(wall))
+    room_model = taught(World(wall))
     moved = World(wall, shift=shift)
-    assert judged(memory, moved, 2.1, moved.coarse) is moved.coarse or not memory.known
+    assert judged(room_model, moved, 2.1, moved.coarse) is moved.coarse or not room_model.known
 
 
 def test_another_room_makes_it_forget(wall: U8) -> None:
-    memory = taught(World(wall))
-    judged(memory, World(room(5)), 2.1, World(wall).coarse)
-    assert not memory.known
+    room_model = taught(World(wall))
+    judged(room_model, World(room(5)), 2.1, World(wall).coarse)
+    assert not room_model.known
 
 
 def test_a_still_camera_never_does(wall: U8) -> None:
     world = World(wall)
-    memory = taught(world)
+    room_model = taught(world)
     for number in range(60):
         at = 2 + number / 30
         walking = replace(world, left=60 + 2 * number)
-        judged(memory, walking, at, walking.coarse)
-        assert memory.known, number
+        judged(room_model, walking, at, walking.coarse)
+        assert room_model.known, number
 
 
 def test_what_was_moved_is_learned_in_the_place_of_what_was_there(wall: U8) -> None:
@@ -156,10 +156,10 @@ def test_what_was_moved_is_learned_in_the_place_of_what_was_there(wall: U8) -> N
     chair = wall.copy()
     chair[100:150, 240:280] = 20
     after = World(chair)
-    memory = taught(before)
-    assert not judged(memory, before, 2.1, before.coarse)[100:150, 240:280].any()
-    teach(memory, after, 1.0, 2.2)
-    made = judged(memory, after, 3.3, read_only(np.full((180, 320), 128, np.uint8)))
+    room_model = taught(before)
+    assert not judged(room_model, before, 2.1, before.coarse)[100:150, 240:280].any()
+    teach(room_model, after, 1.0, 2.2)
+    made = judged(room_model, after, 3.3, read_only(np.full((180, 320), 128, np.uint8)))
     assert not made[105:145, 245:275].any(), "the chair is the room now"
 
 
@@ -168,40 +168,40 @@ def test_a_colour_that_stays_for_less_than_a_tenth_of_a_second_is_no_room(wall: 
     world = World(wall)
     hand = wall.copy()
     hand[20:50, 20:50] = 235
-    memory = taught(world)
-    teach(memory, World(hand), 1 / 30, 2.1)
-    teach(memory, world, 0.2, 2.2)
+    room_model = taught(world)
+    teach(room_model, World(hand), 1 / 30, 2.1)
+    teach(room_model, world, 0.2, 2.2)
     unsure = read_only(np.full((180, 320), 128, np.uint8))
-    assert not judged(memory, world, 2.6, unsure)[22:48, 22:48].any()
+    assert not judged(room_model, world, 2.6, unsure)[22:48, 22:48].any()
 
 
 def test_somebody_whom_the_network_did_not_see_is_noticed(wall: U8) -> None:
-    memory = taught(World(wall, left=30))
-    two = World(wall, left=30).grid(2.1)
+    room_model = taught(World(wall, left=30))
+    two = World(wall, left=30).seen(2.1)
     y = two.y.copy()
     y[60:180, 220:290] = 235
-    memory.check(Grid(SIZE, read_only(y), two.u, two.v, 2.1), World(wall, left=30).coarse)
-    assert memory.known
-    assert memory.elsewhere
-    memory.check(World(wall, left=30).grid(2.2), World(wall, left=30).coarse)
-    assert not memory.elsewhere
+    room_model.check(WorkFrame(SIZE, read_only(y), two.u, two.v, 2.1), World(wall, left=30).coarse)
+    assert room_model.known
+    assert room_model.somebody_elsewhere
+    room_model.check(World(wall, left=30).seen(2.2), World(wall, left=30).coarse)
+    assert not room_model.somebody_elsewhere
 
 
 def test_a_forgotten_room_is_forgotten(wall: U8) -> None:
     world = World(wall)
-    memory = taught(world)
-    memory.forget()
-    assert not memory.known
+    room_model = taught(world)
+    room_model.forget()
+    assert not room_model.known
     half = read_only(np.full((180, 320), 128, np.uint8))
-    assert (memory.judge(world.grid(3.0), half, ALL) == 128).all()
+    assert (room_model.compare(world.seen(3.0), half, ALL) == 128).all()
 
 
 def test_the_part_to_work_on_holds_the_person_and_room_to_move(wall: U8) -> None:
-    part = around(World(wall).truth)
+    part = region_around(World(wall).truth)
     assert part is not None
     rows, columns = part
     assert columns.start <= 120 - 24
     assert columns.stop >= 200 + 24
     assert rows.start <= 60 - 24
     assert rows.stop == 180
-    assert around(read_only(np.zeros((180, 320), np.uint8))) is None
+    assert region_around(read_only(np.zeros((180, 320), np.uint8))) is None

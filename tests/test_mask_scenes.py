@@ -4,10 +4,9 @@ network. No step of the mask may make a scene worse than the network's own old m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from typing import Final
 
 import cv2
 import numpy as np
@@ -15,33 +14,13 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.support.fakes import FakeSegmenter
+from tests.support.scenes import BALANCED, FORGETFUL, RATE, SIZE, TAKES, Shot, coarse, masks
 from vbgcam.camera import drawn
 from vbgcam.camera.drawn.grain import add_grain
-from vbgcam.core.frames import U8, Mask, Planes, RawFrame, Size, read_only
-from vbgcam.core.options import NONE, PRESETS, MaskOptions
-from vbgcam.evaluate.clip import Lag
+from vbgcam.core.frames import U8, Mask, RawFrame, Size, read_only
+from vbgcam.core.options import NONE, MaskOptions
 from vbgcam.mask import Masker
 from vbgcam.pixels.convert import from_rgb
-from vbgcam.segment import Probability
-
-SIZE: Final = Size(640, 360)
-RATE: Final = 30
-# A network that takes six frames, as on a laptop's processor.
-TAKES: Final = Fraction(6, RATE)
-# Its answers, and how hazy they are: of their width.
-ANSWER: Final = 128
-HAZE: Final = 0.03
-BALANCED: Final = PRESETS["balanced"]
-FORGETFUL: Final = replace(BALANCED, room_model=False)
-
-
-@dataclass(frozen=True)
-class Shot:
-    """One frame of a scene. `truth`: its exact alpha."""
-
-    frame: RawFrame
-    truth: U8
-    time: Fraction
 
 
 @dataclass(frozen=True)
@@ -113,41 +92,9 @@ def filmed(pictures: Iterable[Picture], step: Fraction = Fraction(1, RATE)) -> l
     return out
 
 
-def coarse(shots: Sequence[Shot]) -> Callable[[RawFrame], Probability]:
-    """A network that knows the truth and says it hazily, of whatever part of a frame it is given."""
-
-    by_number = {shot.frame.number: shot for shot in shots}
-
-    def answer(given: RawFrame) -> Probability:
-        shot = by_number[given.number]
-        truth, size = shot.truth, given.size
-        if size != shot.frame.size:
-            left, top = place(given.planes, shot.frame.planes)
-            truth = truth[top : top + size.height, left : left + size.width]
-        small = cv2.resize(truth, (ANSWER, ANSWER), interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.GaussianBlur(small, (0, 0), HAZE * ANSWER), np.float32) / np.float32(255)
-
-    return answer
-
-
-def place(part: Planes, whole: Planes) -> tuple[int, int]:
-    """Where in the picture that part of it lies: no two corners have the same grain."""
-    corner = np.ascontiguousarray(part.y[:32, :32])
-    least, _, (left, top), _ = cv2.minMaxLoc(cv2.matchTemplate(whole.y, corner, cv2.TM_SQDIFF))
-    found = whole.y[top : top + part.size.height, left : left + part.size.width]
-    assert np.array_equal(found, part.y), f"the part is nowhere in its frame (nearest {least})"
-    return left, top
-
-
-def play(shots: Sequence[Shot], how: MaskOptions, *, crops: bool = False) -> list[Mask | None]:
-    """The masks that are shown with the frames."""
-    masker = Masker(FakeSegmenter(wrong=coarse(shots), crops=crops), how)
-    lag = Lag(TAKES, masker.predict)
-    out = []
-    for shot in shots:
-        prediction = lag.at(shot.time, shot.frame)
-        out.append(None if prediction is None else masker.track(shot.frame, prediction))
-    return out
+def play(shots: Sequence[Shot], options: MaskOptions, *, croppable: bool = False) -> list[Mask | None]:
+    """By the coarse network."""
+    return masks(shots, options, FakeSegmenter(wrong=coarse(shots), croppable=croppable), TAKES)
 
 
 Masks = Sequence[Mask | None]
@@ -237,7 +184,7 @@ def test_a_second_person_is_found_and_kept(options: MaskOptions) -> None:
         cv2.subtract(shot.truth, picture(room(), first)[1]) == 255
         for shot, (first, _) in zip(shots, pictures, strict=True)
     ]
-    masks, stale = play(shots, options, crops=True), play(shots, NONE)
+    masks, stale = play(shots, options, croppable=True), play(shots, NONE)
     came = next(n for n, where in enumerate(second) if np.count_nonzero(where) > 200)
     shown = [shown_of(mask, where) for mask, where in zip(masks, second, strict=True)]
     settled = shown[came + 5 * RATE // 2 :]
@@ -273,7 +220,7 @@ def test_a_hand_that_leaves_the_crop_is_found(options: MaskOptions, least: float
         return Cut(skin, alpha, 0, 0)
 
     shots = filmed(picture(room(), [presenter(number % 90), arm(number)]) for number in range(4 * RATE))
-    masks, stale = play(shots, options, crops=True), play(shots, NONE)
+    masks, stale = play(shots, options, croppable=True), play(shots, NONE)
     hand = [shot.truth == 255 for shot in shots]
     for where in hand:
         where[:, :530] = False

@@ -6,8 +6,10 @@ import logging
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -20,12 +22,26 @@ from vbgcam.core.errors import BackgroundError, ConfigError, MediaError, ModelEr
 from vbgcam.core.frames import RawFrame, Size
 from vbgcam.core.options import Blur, MaskOptions, RenderOptions
 from vbgcam.media.video_reader import VideoReader
-from vbgcam.offline.videos import convert
+from vbgcam.offline import videos
+from vbgcam.offline.backdrops import OpenBackground
+from vbgcam.offline.videos import VideoResult, read_ahead
 from vbgcam.pixels.convert import to_av
-from vbgcam.segment import Probability
+from vbgcam.segment import Probability, Segmenter
 from vbgcam.segment.pass_through import PassThrough
 
 HIDDEN = (RenderOptions(), FakeBackground)
+
+
+def convert(
+    source: Path,
+    target: Path | None,
+    segmenter: Segmenter,
+    options: RenderOptions,
+    background: OpenBackground,
+    **more: Any,
+) -> VideoResult | None:
+    with VideoReader(source) as opened:
+        return videos.convert(opened, target, segmenter, options, background, **more)
 
 
 def ffv1(path: Path, count: int, **more: object) -> Path:
@@ -371,45 +387,44 @@ def test_when_it_is_stopped_halfway_nothing_is_left(tmp_path: Path) -> None:
     assert (tmp_path / "out.mp4").read_text() == "what was there before"
 
 
-def _failing(number: int, error: BaseException) -> Callable[[RawFrame], None]:
+def broken_at(number: int, error: BaseException) -> FakeSegmenter:
     def before(frame: RawFrame) -> None:
         if frame.number == number:
             raise error
 
-    return before
+    return FakeSegmenter(before=before)
 
 
-@pytest.mark.parametrize("error", [ModelError("the network failed"), KeyboardInterrupt(), MemoryError()])
-def test_when_the_network_fails_or_a_person_interrupts_nothing_is_left(tmp_path: Path, error: BaseException) -> None:
+NAN = FakeSegmenter(wrong=lambda _frame: np.full((4, 4), np.nan, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("segmenter", "background", "error"),
+    [
+        (broken_at(20, ModelError("the network failed")), FakeBackground(), ModelError),
+        (broken_at(20, KeyboardInterrupt()), FakeBackground(), KeyboardInterrupt),
+        (broken_at(20, MemoryError()), FakeBackground(), MemoryError),
+        (NAN, FakeBackground(), ModelError),
+        (FakeSegmenter(), FakeBackground(fail=BackgroundError("the film breaks off")), BackgroundError),
+    ],
+)
+def test_when_anything_fails_nothing_is_left_and_what_was_there_stays(
+    tmp_path: Path, segmenter: Segmenter, background: FakeBackground, error: type[BaseException]
+) -> None:
     source = film(tmp_path / "in.mp4", rooms(30), sound="aac")
     (tmp_path / "out.mp4").write_text("what was there before")
-    with pytest.raises(type(error)):
+    with pytest.raises(error):
         convert(
             source,
             tmp_path / "out.mp4",
-            FakeSegmenter(before=_failing(20, error)),
-            *HIDDEN,
+            segmenter,
+            RenderOptions(),
+            lambda _size: background,
             mask_out=tmp_path / "mask.mkv",
         )
+    assert background.closed
     assert names(tmp_path) == ["in.mp4", "out.mp4"]
     assert (tmp_path / "out.mp4").read_text() == "what was there before"
-
-
-def test_when_the_background_fails_nothing_is_left(tmp_path: Path) -> None:
-    source = ffv1(tmp_path / "in.mkv", 3)
-    background = FakeBackground(fail=BackgroundError("the film breaks off"))
-    with pytest.raises(BackgroundError):
-        convert(source, tmp_path / "out.mp4", FakeSegmenter(), RenderOptions(), lambda _size: background)
-    assert background.closed
-    assert names(tmp_path) == ["in.mkv"]
-
-
-def test_a_mask_that_is_not_finite_is_an_error_and_never_a_picture(tmp_path: Path) -> None:
-    source = ffv1(tmp_path / "in.mkv", 3)
-    segmenter = FakeSegmenter(wrong=lambda _frame: np.full((4, 4), np.nan, np.float32))
-    with pytest.raises(ModelError, match="not finite"):
-        convert(source, tmp_path / "out.mp4", segmenter, *HIDDEN)
-    assert names(tmp_path) == ["in.mkv"]
 
 
 def test_where_one_of_two_files_cannot_be_written_neither_is(tmp_path: Path) -> None:
@@ -417,14 +432,6 @@ def test_where_one_of_two_files_cannot_be_written_neither_is(tmp_path: Path) -> 
     with pytest.raises(OutputError, match="does not exist"):
         convert(source, tmp_path / "out.mp4", FakeSegmenter(), *HIDDEN, mask_out=tmp_path / "none" / "mask.mkv")
     assert names(tmp_path) == ["in.mkv"]
-
-
-def test_what_is_no_film_makes_no_file(tmp_path: Path) -> None:
-    source = tmp_path / "in.mp4"
-    source.write_text("no film")
-    with pytest.raises(MediaError):
-        convert(source, tmp_path / "out.mp4", FakeSegmenter(), *HIDDEN)
-    assert names(tmp_path) == ["in.mp4"]
 
 
 def test_all_that_is_wrong_with_the_names_is_said_at_once_and_the_source_is_never_overwritten(tmp_path: Path) -> None:
@@ -469,14 +476,61 @@ from pathlib import Path
 sys.path.insert(0, {root!r})
 from tests.support.fakes import FakeBackground, FakeSegmenter
 from vbgcam.core.options import RenderOptions
+from vbgcam.media.video_reader import VideoReader
 from vbgcam.offline.videos import convert
 
 folder = Path({folder!r})
 for name in ("short.mkv", "long.mkv"):
     options, mask = RenderOptions(), folder / "mask.mkv"
-    convert(folder / name, folder / "out.mp4", FakeSegmenter(), options, FakeBackground, mask_out=mask)
+    with VideoReader(folder / name) as source:
+        convert(source, folder / "out.mp4", FakeSegmenter(), options, FakeBackground, mask_out=mask)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
+
+
+class FakeReader:
+    """Gives `items` one after the other; an error among them is raised. `begun`: set at the read of that number."""
+
+    def __init__(self, *items: int | Exception) -> None:
+        self.items = list(items)
+        self.begun = [threading.Event() for _ in range(len(items) + 1)]
+        self.reads = 0
+
+    def read(self) -> int | None:
+        self.begun[self.reads].set()
+        self.reads += 1
+        item = self.items.pop(0) if self.items else None
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+
+def test_the_next_frame_is_read_while_one_is_worked_on_and_no_other() -> None:
+    reader = FakeReader(1, 2, 3)
+    ahead = read_ahead(reader.read)
+    for number in (1, 2, 3):
+        assert next(ahead) == number
+        assert reader.begun[number].wait(60)
+        assert reader.reads == number + 1
+    assert list(ahead) == []
+
+
+def test_an_error_in_reading_comes_in_its_place() -> None:
+    reader = FakeReader(1, MediaError("the disk has gone"))
+    ahead = read_ahead(reader.read)
+    assert next(ahead) == 1
+    assert reader.begun[1].wait(60)
+    with pytest.raises(MediaError, match="the disk has gone"):
+        next(ahead)
+
+
+def test_reading_ahead_ends_with_the_work() -> None:
+    before = set(threading.enumerate())
+    reader = FakeReader(1, 2, 3)
+    with closing(read_ahead(reader.read)) as ahead:
+        assert next(ahead) == 1
+    assert set(threading.enumerate()) == before
+    assert reader.reads == 2
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the peak is asked of a Unix system")

@@ -19,12 +19,12 @@ import torch
 from numpy.typing import NDArray
 from openvino import opset13
 
-from tests.test_torchvision import random_network
+from tests.support.torch_networks import random_network
 from vbgcam.core.frames import U8, Size
 from vbgcam.segment.family import ON_CPU
 from vbgcam.segment.openvino import OpenVinoEngine, load
 from vbgcam.segment.person import Person
-from vbgcam.segment.precision import in_two
+from vbgcam.segment.precision import split_for_bf16
 from vbgcam.segment.torchvision import converted
 
 
@@ -65,7 +65,7 @@ def test_every_size_is_answered_as_torch_answers(size: Size, person: Person, mod
 def test_a_network_in_two_parts_answers_as_the_whole(model: openvino.Model) -> None:
     fixed = model.clone()
     fixed.reshape([1, 64, 96, 3])
-    parts = in_two(fixed)
+    parts = split_for_bf16(fixed)
     assert parts is not None
     core, answer = openvino.Core(), picture(Size(96, 64))[None]
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
@@ -85,7 +85,7 @@ def test_a_network_in_two_parts_answers_as_the_whole(model: openvino.Model) -> N
 
 def test_a_network_that_never_narrows_stays_whole() -> None:
     both = opset13.parameter(openvino.PartialShape([1, 3, 8, 8]), openvino.Type.f32)
-    assert in_two(openvino.Model([opset13.add(both, both)], [both])) is None
+    assert split_for_bf16(openvino.Model([opset13.add(both, both)], [both])) is None
 
 
 def test_a_label_mask_is_that_of_torch() -> None:

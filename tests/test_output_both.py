@@ -8,20 +8,19 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.support.control_fakes import until
+from tests.support.frames import plain
 from vbgcam.core.errors import OutputError
-from vbgcam.core.frames import Backdrop, Planes, SafeFrame, Size
+from vbgcam.core.frames import Planes, SafeFrame, Size
 from vbgcam.core.specs import SinkSpec
-from vbgcam.output import ReaderMonitor, automatic, open_output
-from vbgcam.output.automatic import Automatic
+from vbgcam.output import Output, ReaderMonitor, open_output
 from vbgcam.output.both import Both
-from vbgcam.render.composer import Composer
 
 SIZE = Size(64, 48)
-FRAME = Composer(SIZE).cover(Backdrop(Planes.filled(SIZE, (60, 128, 128)).frozen()))
+FRAME = plain(SIZE)
 
 
 @dataclass
-class FakeAudience:
+class FakeMonitor:
     """`there`: whether somebody reads."""
 
     there: bool = False
@@ -41,7 +40,7 @@ class FakeOutput:
     name: str
     error: OutputError | None = None
     gate: threading.Event | None = None
-    readers: FakeAudience | None = None
+    readers: FakeMonitor | None = None
     opened: int = 0
     closed: int = 0
     got: list[float] = field(default_factory=list)
@@ -170,98 +169,130 @@ def test_one_that_comes_after_the_end_is_closed_again() -> None:
     both.close()
 
 
-def test_somebody_watches_when_one_of_the_two_is_read() -> None:
-    left, right, both = pair()
-    left.readers, right.readers = FakeAudience(), FakeAudience()
+def monitored(both: Both) -> ReaderMonitor:
+    """Who reads it, after it was opened and the first picture."""
     both.open()
     both.send(FRAME, 1.0)
-    reader_monitor = both.reader_monitor()
-    assert reader_monitor is not None
+    monitor = both.reader_monitor()
+    assert monitor is not None
+    return monitor
+
+
+def test_somebody_watches_when_one_of_the_two_is_read() -> None:
+    left, right, both = pair()
+    left.readers, right.readers = FakeMonitor(), FakeMonitor()
+    monitor = monitored(both)
     for here, there in ((False, False), (True, False), (False, True), (True, True)):
         left.readers.there, right.readers.there = here, there
-        assert reader_monitor.watched(0.0) is (here or there)
-    reader_monitor.close()
+        assert monitor.watched(0.0) is (here or there)
+    monitor.close()
     assert left.readers.closed
     assert right.readers.closed
 
 
 def test_who_reads_one_that_went_does_not_count_any_more_until_it_is_back() -> None:
     left, right, both = pair()
-    old = left.readers = FakeAudience(there=True)
-    right.readers = FakeAudience()
-    both.open()
-    both.send(FRAME, 1.0)
-    reader_monitor = both.reader_monitor()
-    assert reader_monitor is not None
-    assert reader_monitor.watched(0.0)
+    old = left.readers = FakeMonitor(there=True)
+    right.readers = FakeMonitor()
+    monitor = monitored(both)
+    assert monitor.watched(0.0)
     left.error = GONE
     both.send(FRAME, 2.0)
-    assert not reader_monitor.watched(0.0)
+    assert not monitor.watched(0.0)
     assert old.closed
-    left.readers, left.error = FakeAudience(there=True), None
+    left.readers, left.error = FakeMonitor(there=True), None
     sent_until(both, left)
-    assert reader_monitor.watched(0.0)
+    assert monitor.watched(0.0)
     both.close()
-    reader_monitor.close()
+    monitor.close()
 
 
 def test_one_of_which_nobody_can_tell_counts_as_watched() -> None:
     _left, right, both = pair()
-    right.readers = FakeAudience()
-    both.open()
-    both.send(FRAME, 1.0)
-    reader_monitor = both.reader_monitor()
-    assert reader_monitor is not None
-    assert reader_monitor.watched(0.0)
+    right.readers = FakeMonitor()
+    assert monitored(both).watched(0.0)
     both.close()
 
 
-def chosen(monkeypatch: pytest.MonkeyPatch, *, device: bool) -> tuple[FakeOutput, FakeOutput, Automatic]:
-    monkeypatch.setattr(automatic, "device_there", lambda: device)
-    module, camera = FakeOutput("module"), FakeOutput("camera")
-    return module, camera, Automatic(module, camera)
+@dataclass
+class FakeDevice:
+    label: str
+
+    def reader_monitor(self) -> ReaderMonitor | None:
+        return FakeMonitor(there=True)
+
+    def send(self, planes: Planes, at: float) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
-def test_auto_takes_the_device_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    module, camera, output = chosen(monkeypatch, device=True)
-    output.open()
-    output.send(FRAME, 1.0)
-    output.close()
-    assert (module.got, module.closed, camera.opened) == ([1.0], 1, 0)
+@dataclass
+class Places:
+    """Whether there is a device of v4l2loopback; what opening it raises, and what PipeWire does."""
+
+    opened: list[str] = field(default_factory=list)
+    device: bool = False
+    device_error: OutputError | None = None
+    pipewire_error: OutputError | None = None
+
+    def open_loopback(self, *_asked: object) -> FakeDevice:
+        return self._open("device", self.device_error)
+
+    def open_pipewire(self, *_asked: object) -> FakeDevice:
+        return self._open("pipewire", self.pipewire_error)
+
+    def _open(self, name: str, error: OutputError | None) -> FakeDevice:
+        if error is not None:
+            raise error
+        self.opened.append(name)
+        return FakeDevice(name)
 
 
-def test_auto_takes_pipewire_where_there_is_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    module, camera, output = chosen(monkeypatch, device=False)
-    output.open()
-    assert output.name == "camera"
-    output.send(FRAME, 1.0)
-    output.close()
-    output.close()
-    assert (camera.got, camera.closed, module.opened) == ([1.0], 1, 0)
+@pytest.fixture
+def places(monkeypatch: pytest.MonkeyPatch) -> Places:
+    loopback = pytest.importorskip("vbgcam.output.loopback", reason="v4l2loopback is a module of Linux")
+    places = Places()
+    monkeypatch.setattr(loopback, "loopbacks", lambda: [None] if places.device else [])
+    monkeypatch.setattr(loopback, "open_loopback", places.open_loopback)
+    monkeypatch.setattr("vbgcam.output.pipewire.PipeWireDevice", places.open_pipewire)
+    return places
 
 
-def test_auto_decides_anew_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    module, _camera, output = chosen(monkeypatch, device=False)
-    output.open()
-    output.close()
-    monkeypatch.setattr(automatic, "device_there", lambda: True)
-    output.open()
-    assert (output.name, module.opened) == ("module", 1)
+@pytest.fixture
+def auto(places: Places) -> Output:
+    return open_output(SinkSpec.parse("auto"), SIZE, 30.0)
 
 
-def test_a_device_that_cannot_be_written_to_is_an_error_and_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    module, camera, output = chosen(monkeypatch, device=True)
-    module.error = GONE
+def test_auto_decides_anew_each_time_for_the_device_or_else_pipewire(places: Places, auto: Output) -> None:
+    assert auto.name == "VBG Camera"
+    for places.device in (False, True, False):
+        auto.open()
+        assert auto.name == ("device" if places.device else "pipewire")
+        auto.send(FRAME, 1.0)
+        monitor = auto.reader_monitor()
+        assert monitor is not None
+        assert monitor.watched(0.0)
+        auto.close()
+        auto.close()
+        assert auto.reader_monitor() is None
+        with pytest.raises(OutputError, match="is not open"):
+            auto.send(FRAME, 1.0)
+    assert places.opened == ["pipewire", "device", "pipewire"]
+
+
+def test_a_device_that_cannot_be_written_to_is_an_error_and_not_passed_over(places: Places, auto: Output) -> None:
+    places.device, places.device_error = True, GONE
     with pytest.raises(OutputError, match="the left one is gone"):
-        output.open()
-    assert camera.opened == 0
+        auto.open()
+    assert places.opened == []
 
 
-def test_auto_without_either_names_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
-    _module, camera, output = chosen(monkeypatch, device=False)
-    camera.error = OutputError("PipeWire does not run in this session", fix="start it")
+def test_auto_without_either_names_both_ways(places: Places, auto: Output) -> None:
+    places.pipewire_error = OutputError("PipeWire does not run in this session", fix="start it")
     with pytest.raises(OutputError) as caught:
-        output.open()
+        auto.open()
     said = str(caught.value)
     assert said.startswith("there is no virtual camera: ")
     assert "v4l2loopback" in said

@@ -17,24 +17,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.clips import frame_times
+from tests.support.frames import plain, safe
 from vbgcam.core.errors import OutputError
-from vbgcam.core.frames import Backdrop, Planes, SafeFrame, Size
+from vbgcam.core.frames import SafeFrame, Size
 from vbgcam.media.video_reader import VideoReader
 from vbgcam.output import Output
 from vbgcam.output.file import FileOutput
 from vbgcam.pixels.convert import from_rgb, to_rgb
-from vbgcam.render.composer import Composer
 
 SIZE = Size(64, 48)
 
 
 def grey(number: int, size: Size = SIZE) -> SafeFrame:
-    return Composer(size).cover(Backdrop(Planes.filled(size, (30 + 10 * number, 128, 128)).frozen()))
-
-
-def noise(size: Size, seed: int) -> SafeFrame:
-    data = np.random.default_rng(seed).integers(16, 236, size.i420_bytes).astype(np.uint8)
-    return Composer(size).cover(Backdrop(Planes(size, data).frozen()))
+    return plain(size, 30 + 10 * number)
 
 
 def ffprobe(path: Path) -> dict[str, Any]:
@@ -107,7 +102,7 @@ def test_times_in_the_film_only_grow_and_stay_near_those_sent(
 def test_the_colours_come_back_and_the_film_says_which_matrix_they_are(tmp_path: Path) -> None:
     size = Size(64, 720)  # from 720 lines on, players take what says nothing for BT.709
     rgb = np.full((size.height, size.width, 3), (192, 64, 32), np.uint8)
-    picture = Composer(size).cover(Backdrop(from_rgb(rgb)))
+    picture = safe(from_rgb(rgb))
     for name in ("out.mp4", "out.mkv"):
         output = FileOutput(tmp_path / name, size, 30)
         output.open()
@@ -205,14 +200,16 @@ def test_places_that_cannot_be_written_to_are_refused_when_it_is_opened(tmp_path
 _FULL = """
 import resource, sys
 from pathlib import Path
+import numpy as np
 sys.path.insert(0, {root!r})
-from tests.test_output_file import noise
+from tests.support.frames import safe
 from vbgcam.core.errors import OutputError
-from vbgcam.core.frames import Size
+from vbgcam.core.frames import Planes, Size
 from vbgcam.output.file import FileOutput
 
 size = Size(320, 240)
-frames = [noise(size, seed) for seed in range(3)]
+random = np.random.default_rng(0)
+frames = [safe(Planes(size, random.integers(16, 236, size.i420_bytes).astype(np.uint8))) for _ in range(3)]
 _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
 for name in ("out.mp4", "out.mkv"):
     for limit in (50_000, 1_000_000):

@@ -21,7 +21,7 @@ WORDS = st.integers(0, 2**32 - 1)
 
 
 def test_a_format_is_an_object_of_fixed_values() -> None:
-    said = spa.properties(spa.offer(spa.layouts(HD)[0], 30.0), 0x40003)
+    said = spa.properties(spa.offer(spa.layouts(HD)[0], 30.0), spa.OBJECT_FORMAT)
     assert list(said) == [1, 2, 0x20001, 0x20003, 0x20004, 0x2000C, 0x2000D]
     assert said[0x20001] == struct.pack("=I", 2)
     assert said[0x20003] == struct.pack("=II", 1280, 720)
@@ -40,7 +40,7 @@ def test_a_small_pod_is_filled_up_to_eight_bytes() -> None:
     ("fps", "said"), [(30.0, (30, 1)), (29.97, (2997, 100)), (7.5, (15, 2)), (30 / 1.001, (30000, 1001))]
 )
 def test_a_rate_is_a_fraction(fps: float, said: tuple[int, int]) -> None:
-    rate = spa.properties(spa.offer(spa.layouts(HD)[0], fps), 0x40003)[0x20004]
+    rate = spa.properties(spa.offer(spa.layouts(HD)[0], fps), spa.OBJECT_FORMAT)[spa.VIDEO_RATE]
     assert struct.unpack("=II", rate) == said
 
 
@@ -62,7 +62,7 @@ def test_an_object_is_read_as_it_was_written(said: dict[int, int], kind: int, nu
 
 
 def test_of_a_choice_its_first_value_counts() -> None:
-    said = spa.properties(spa.buffers(spa.layouts(HD)[0]), 0x40004)
+    said = spa.properties(spa.buffers(spa.layouts(HD)[0]), spa.OBJECT_BUFFERS)
     assert struct.unpack("=i", said[1]) == (8,)
     assert struct.unpack("=i", said[3]) == (1280 * 720 * 3 // 2,)
     assert struct.unpack("=i", said[4]) == (1280,)

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.frames import plain
 from vbgcam.core.errors import OutputError
-from vbgcam.core.frames import Backdrop, Planes, Size
-from vbgcam.output.base import Device, Listed
+from vbgcam.core.frames import Planes, Size
+from vbgcam.output.base import Device, VirtualCameraInfo
 from vbgcam.output.null import NullOutput
 from vbgcam.output.virtualcam import Opener, PlainDevice, VirtualCamera, open_plain, registered, virtual_cameras
-from vbgcam.render.composer import Composer
 
 SIZE = Size(64, 48)
-FRAME = Composer(SIZE).cover(Backdrop(Planes.filled(SIZE, (60, 128, 128)).frozen()))
+FRAME = plain(SIZE)
 
 NO_UNITY = "'unitycapture' backend: No camera registered with this name."
 NO_OBS = "'obs' backend: OBS Virtual Camera device not found! Did you install OBS?"
@@ -25,71 +25,64 @@ class FakeDevice:
     def reader_monitor(self) -> None:
         pass
 
-    def send(self, planes: Planes) -> None:
+    def send(self, planes: Planes, at: float) -> None:
         pass
 
     def close(self) -> None:
         pass
 
 
-def system_with(installed: dict[str, str | RuntimeError]) -> tuple[Opener, list[tuple[str, str | None]]]:
-    """An opener for a system where each backend works or fails; and the attempts that were made."""
+def system_with(**installed: str) -> tuple[Opener, list[tuple[str, str | None]]]:
+    """An opener for a system where each backend works or fails for a reason; and the attempts that were made."""
     attempts: list[tuple[str, str | None]] = []
 
     def opener(backend: str, device: str | None, size: Size, fps: float) -> Device:
         attempts.append((backend, device))
-        result = installed[backend]
-        if isinstance(result, RuntimeError):
-            raise result
+        if installed[backend]:
+            raise RuntimeError(installed[backend])
         return FakeDevice()
 
     return opener, attempts
 
 
-def test_windows_prefers_the_camera_that_bears_our_name() -> None:
-    opener, attempts = system_with({"unitycapture": "works", "obs": "works"})
-    open_plain("", SIZE, 30.0, "win32", opener)
-    assert attempts == [("unitycapture", "VBG Camera")]
-
-
-def test_windows_falls_back_to_obs() -> None:
-    opener, attempts = system_with({"unitycapture": RuntimeError(NO_UNITY), "obs": "works"})
-    open_plain("", SIZE, 30.0, "win32", opener)
-    assert attempts == [("unitycapture", "VBG Camera"), ("obs", None)]
+@pytest.mark.parametrize(
+    ("system", "no_unity", "tried"),
+    [
+        ("win32", "", [("unitycapture", "VBG Camera")]),
+        ("win32", NO_UNITY, [("unitycapture", "VBG Camera"), ("obs", None)]),
+        ("darwin", NO_UNITY, [("obs", None)]),
+    ],
+)
+def test_windows_prefers_the_camera_that_bears_our_name_and_macos_has_only_obs(
+    system: str, no_unity: str, tried: list[tuple[str, str | None]]
+) -> None:
+    opener, attempts = system_with(unitycapture=no_unity, obs="")
+    open_plain("", SIZE, 30.0, system, opener)
+    assert attempts == tried
 
 
 def test_a_camera_that_was_named_is_the_only_one_tried() -> None:
-    opener, attempts = system_with({"unitycapture": RuntimeError(NO_UNITY), "obs": RuntimeError(NO_OBS)})
+    opener, attempts = system_with(unitycapture=NO_UNITY, obs=NO_OBS)
     with pytest.raises(OutputError, match="no virtual camera named 'Studio' could be opened"):
         open_plain("Studio", SIZE, 30.0, "win32", opener)
     assert attempts == [("unitycapture", "Studio"), ("obs", "Studio")]
 
 
-def test_macos_has_only_obs() -> None:
-    opener, attempts = system_with({"obs": "works"})
-    open_plain("", SIZE, 30.0, "darwin", opener)
-    assert attempts == [("obs", None)]
+END_IT = "end the program that feeds it (OBS, another vbgcam) and start again"
+ONCE = ", then start its virtual camera once and stop it again"
 
 
 @pytest.mark.parametrize(
     ("system", "reason", "fix"),
     [
-        ("win32", NO_OBS, "winget install OBSProject.OBSStudio, then start its virtual camera once and stop it again"),
-        ("darwin", NO_OBS, "brew install --cask obs, then start its virtual camera once and stop it again"),
-        (
-            "win32",
-            "'obs' backend: virtual camera output could not be started",
-            "end the program that feeds it (OBS, another vbgcam) and start again",
-        ),
-        (
-            "darwin",
-            "'obs' backend: Multiple cameras are not supported by this backend.",
-            "end the program that feeds it (OBS, another vbgcam) and start again",
-        ),
+        ("win32", NO_OBS, f"winget install OBSProject.OBSStudio{ONCE}"),
+        ("darwin", NO_OBS, f"brew install --cask obs{ONCE}"),
+        ("win32", "'obs' backend: virtual camera output could not be started", END_IT),
+        ("darwin", "'obs' backend: Multiple cameras are not supported by this backend.", END_IT),
     ],
 )
 def test_why_there_is_no_camera_is_one_line_with_the_fix(system: str, reason: str, fix: str) -> None:
-    opener, _attempts = system_with({"unitycapture": RuntimeError(reason + "\n"), "obs": RuntimeError(reason)})
+    opener, _attempts = system_with(unitycapture=reason + "\n", obs=reason)
     with pytest.raises(OutputError) as caught:
         open_plain("", SIZE, 30.0, system, opener)
     assert str(caught.value) == f"no virtual camera could be opened ({reason}); {fix}"
@@ -103,15 +96,12 @@ def test_windows_lists_the_cameras_that_are_registered() -> None:
         r"CLSID\{A3FCE0F5-3493-419F-958A-ABA1250EC20B}": "",
     }
     assert list(registered(registry.get)) == [
-        Listed("Unity Video Capture", "", "UnityCapture", "unknown"),
-        Listed("VBG Camera", "", "UnityCapture", "unknown"),
-        Listed("OBS Virtual Camera", "", "OBS", "unknown"),
+        VirtualCameraInfo("Unity Video Capture", "", "UnityCapture", "unknown"),
+        VirtualCameraInfo("VBG Camera", "", "UnityCapture", "unknown"),
+        VirtualCameraInfo("OBS Virtual Camera", "", "OBS", "unknown"),
     ]
     assert list(registered(lambda _key: None)) == []
-
-
-def test_macos_lists_nothing() -> None:
-    assert virtual_cameras("darwin") == []
+    assert virtual_cameras("darwin") == []  # which has no way to ask
 
 
 def test_a_plain_device_translates_what_a_backend_raises(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,18 +109,18 @@ def test_a_plain_device_translates_what_a_backend_raises(monkeypatch: pytest.Mon
         device = "OBS Virtual Camera"
 
         def __init__(self, *_args: object, **_options: object) -> None:
-            self.closed = False
+            pass
 
         def send(self, _frame: object) -> None:
             raise RuntimeError("Stream does not exist.")
 
         def close(self) -> None:
-            self.closed = True
+            pass
 
     monkeypatch.setattr("pyvirtualcam.Camera", Broken)
     device = PlainDevice("obs", None, SIZE, 30.0)
     with pytest.raises(OutputError, match=r"^the virtual camera OBS Virtual Camera takes no more frames: Stream does"):
-        device.send(FRAME.planes)
+        device.send(FRAME.planes, 0.0)
     device.close()
 
 
@@ -140,11 +130,8 @@ def test_a_virtual_camera_has_its_name_before_it_opens_and_may_be_closed_at_any_
     assert output.name == "Studio"
     output.close()
     output.close()
-
-
-def test_sending_to_a_camera_that_is_not_open_is_an_output_error() -> None:
-    with pytest.raises(OutputError, match="VBG Camera is not open"):
-        VirtualCamera("", SIZE, 30.0).send(FRAME, 0.0)
+    with pytest.raises(OutputError, match="Studio is not open"):
+        output.send(FRAME, 0.0)
 
 
 def test_the_null_output_takes_anything_at_any_time() -> None:

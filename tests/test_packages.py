@@ -109,7 +109,7 @@ def test_the_wheel_holds_the_program_and_nothing_else(wheel: Path) -> None:
     }
     info = f"vbgcam-{__version__}.dist-info"
     assert {name for name in names if not name.startswith(info)} == ours
-    assert {"vbgcam/py.typed", "vbgcam/desktop/panel/index.html", "vbgcam/evaluate/report/assets/style.css"} <= names
+    assert {"vbgcam/py.typed", "vbgcam/desktop/panel/index.html", "vbgcam/report/assets/style.css"} <= names
     assert any(name.startswith("vbgcam/segment/cards/") and name.endswith(".toml") for name in names)
     assert f"{info}/licenses/LICENSE" in names
 

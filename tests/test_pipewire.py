@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,14 +18,14 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("PipeWire is Linux's", allow_module_level=True)
 
-from tests.support.pipewire_desktop import Feeder, PipeWireDesktop, skip_without, until
+from tests.support.frames import plain
+from tests.support.pipewire_desktop import Feeder, PipeWireDesktop, skip_without, told, until
 from vbgcam.core.errors import OutputError
-from vbgcam.core.frames import Backdrop, Planes, SafeFrame, Size
+from vbgcam.core.frames import Planes, SafeFrame, Size
 from vbgcam.output.both import Both
 from vbgcam.output.null import NullOutput
 from vbgcam.output.pipewire import PipeWireCamera
 from vbgcam.pixels.convert import color_yuv
-from vbgcam.render.composer import Composer
 
 HD = Size(1280, 720)
 ROUNDS = int(os.environ.get("VBGCAM_TEST_ROUNDS", "2"))
@@ -47,13 +48,9 @@ def desktop(shared: PipeWireDesktop, monkeypatch: pytest.MonkeyPatch) -> PipeWir
     return shared
 
 
-def plain(size: Size, yuv: tuple[int, int, int]) -> SafeFrame:
-    return Composer(size).cover(Backdrop(Planes.filled(size, yuv).frozen()))
-
-
 def numbered(size: Size = HD) -> Callable[[], SafeFrame]:
     """Pictures whose brightness grows by one with each, from 16 to 235 and again."""
-    frames = [plain(size, (value, 90, 200)) for value in range(16, 236)]
+    frames = [plain(size, value, 90, 200) for value in range(16, 236)]
     count = iter(range(10**9))
     return lambda: frames[next(count) % len(frames)]
 
@@ -87,7 +84,7 @@ def test_a_name_with_quotes_and_commands_is_only_a_name(desktop: PipeWireDesktop
 )
 def test_a_reader_gets_the_pixels_that_were_sent(desktop: PipeWireDesktop, size: Size, pixels: str) -> None:
     yuv, rgb = color_yuv((40, 90, 210)), (40, 90, 210)
-    with Feeder(PipeWireCamera("", size, 30.0), lambda: plain(size, yuv)), desktop.reader(size, pixels) as reader:
+    with Feeder(PipeWireCamera("", size, 30.0), lambda: plain(size, *yuv)), desktop.reader(size, pixels) as reader:
         picture = np.frombuffer(reader.pictures(5)[-1], np.uint8)
     if pixels == "I420":
         assert np.array_equal(picture, Planes.filled(size, yuv).data)
@@ -206,16 +203,10 @@ def test_where_pipewire_does_not_run_its_start_is_named(monkeypatch: pytest.Monk
         camera.open()
 
 
-def told(figures: str) -> None:
-    """For who measures, with `pytest -s`."""
-    sys.stdout.write(f"\n{figures}\n")
-
-
 def held() -> tuple[int, int]:
     """This process's resident memory in KiB, and how many descriptors it has open."""
-    with open("/proc/self/statm") as stream:  # noqa: PTH123
-        pages = int(stream.read().split()[1])
-    return pages * 4, len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4, len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_it_is_there_again_after_each_restart_of_pipewire(desktop: PipeWireDesktop) -> None:
@@ -249,7 +240,7 @@ def test_twenty_times_opened_and_closed_leaves_nothing_behind(desktop: PipeWireD
     counts = []
     for _ in range(20):
         camera.open()
-        camera.send(plain(HD, (60, 128, 128)), time.monotonic())
+        camera.send(plain(HD), time.monotonic())
         camera.close()
         counts.append(held()[1])
     assert counts[-1] == counts[0]

@@ -15,9 +15,8 @@ if sys.platform != "linux":
     pytest.skip("PipeWire is Linux's", allow_module_level=True)
 
 from tests.support.meeting import BROWSERS, meeting
-from tests.support.pipewire_desktop import PipeWireDesktop, skip_without
+from tests.support.pipewire_desktop import PipeWireDesktop, skip_without, told
 from tests.support.users import User, wait
-from tests.test_pipewire import told
 from vbgcam.camera.drawn import room
 from vbgcam.core.frames import Size
 from vbgcam.media import images

@@ -16,12 +16,10 @@ from pathlib import Path
 import pytest
 
 from tests.support import pipewire_desktop
-from tests.support.clips import SIZE, film, rooms
+from tests.support.clips import SIZE, film, rooms, true_masks
+from tests.support.datasets import CocoMaker, made_aisegment, picture
 from tests.support.networks import left_half
 from tests.support.users import PATIENCE, User
-from tests.test_coco import Maker
-from tests.test_evaluate_clip import masks
-from tests.test_sets import made_aisegment, picture
 from vbgcam.background.drawn import studio
 from vbgcam.camera.drawn import room
 from vbgcam.control.verb import VERBS
@@ -61,7 +59,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> User:
     shutil.copy(folder / "beach.jpg", folder / "Pictures")
     user.env["HOME"] = str(folder)
     film(folder / "talk.mp4", rooms(12))
-    masks(folder / "alpha.mkv", 12)
+    true_masks(folder / "alpha.mkv", 12)
     left_half(folder / "selfie.onnx")
     shutil.copy(folder / "beach.jpg", folder / "data_home/vbgcam/backgrounds")
     images.write(folder / "room.png", room(SIZE))
@@ -69,7 +67,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> User:
     for name in ("pairs/a.jpg", "pairs/a_mask.png"):
         picture(folder / name, mode="L" if "mask" in name else "RGB")
     made_aisegment(folder / "aisegment")
-    made = Maker(folder / "coco")
+    made = CocoMaker(folder / "coco")
     made.image(1, 64, 48)
     made.thing(1, 1, (10, 10, 40, 40))
     made.write()

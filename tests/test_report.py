@@ -1,24 +1,27 @@
-"""The pages as a browser shows them, and the table in the terminal."""
+"""report: charts, and an evaluation's pages as a browser shows them, and its table in the terminal."""
 
 from __future__ import annotations
 
 import io
 import json
+import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 
 from tests.support.browser import chromium
-from vbgcam.core.errors import OutputError
 from vbgcam.evaluate import Results
+from vbgcam.evaluate.base import Comparison
 from vbgcam.evaluate.coco import VOC_NAMES
+from vbgcam.evaluate.figures import show
 from vbgcam.evaluate.metrics import NAMES
-from vbgcam.evaluate.report import Shown, page, terminal
-from vbgcam.evaluate.report.page import chosen, error
+from vbgcam.evaluate.page import chosen, error, pages
+from vbgcam.report.charts import Bar, bars
 
 
 def item(name: str, iou: float, **more: object) -> dict[str, Any]:
@@ -60,14 +63,21 @@ def of_coco() -> Results:
     }  # fmt: skip
 
 
-def look(places: Sequence[int]) -> Iterator[Shown]:
+def compare(places: Sequence[int]) -> Iterator[Comparison]:
     """Pictures that differ: the model's composites are red, those with the true mask blue."""
     for place in places:
         rgb = np.full((48, 64, 3), 40 + place % 100, np.uint8)
         red, blue = rgb.copy(), rgb.copy()
         red[..., 0], blue[..., 2] = 255, 255
         alpha = np.zeros((48, 64), np.uint8)
-        yield Shown(f"picture {place}", rgb, alpha, 255 - alpha, red, blue)
+        yield Comparison(f"picture {place}", rgb, alpha, 255 - alpha, red, blue)
+
+
+def written(results: Results, target: Path) -> list[Path]:
+    found = pages(results, compare, target)
+    for path, text in found.items():
+        path.write_text(text)
+    return list(found)
 
 
 def requests(driver: Any) -> list[str]:
@@ -88,11 +98,11 @@ def troubles(driver: Any) -> list[str]:
 @pytest.mark.parametrize("results", [of_pairs(500), of_pairs(1), of_a_clip(2000), of_coco()], ids=lambda it: it["kind"])
 def test_a_page_opens_without_a_request_to_anywhere(results: Results, tmp_path: Path) -> None:
     target = tmp_path / "report.html"
-    written = page.write(results, look, target)
-    assert written == [target, tmp_path / "report-rating.html"]
-    assert max(path.stat().st_size for path in written) < 5_000_000
+    files = written(results, target)
+    assert files == [target, tmp_path / "report-rating.html"]
+    assert max(path.stat().st_size for path in files) < 5_000_000
     with chromium(tmp_path / "profile") as driver:
-        for path in written:
+        for path in files:
             driver.get(path.as_uri())
             assert requests(driver) == []
             assert troubles(driver) == []
@@ -109,8 +119,8 @@ def test_a_page_opens_without_a_request_to_anywhere(results: Results, tmp_path: 
 def test_a_list_is_sorted_by_a_click_and_a_chart_tells_the_value_under_the_pointer(tmp_path: Path) -> None:
     from selenium.webdriver import ActionChains
 
-    page.write(of_pairs(30), look, tmp_path / "pairs.html")
-    page.write(of_a_clip(60), look, tmp_path / "clip.html")
+    written(of_pairs(30), tmp_path / "pairs.html")
+    written(of_a_clip(60), tmp_path / "clip.html")
     with chromium(tmp_path / "profile") as driver:
         driver.get((tmp_path / "pairs.html").as_uri())
         button = driver.find_elements("css selector", "table.sorted th button")[1]
@@ -154,7 +164,7 @@ def reloaded(driver: Any) -> None:
 def test_a_rating_goes_by_keys_is_kept_over_a_reload_and_ends_with_means_and_a_histogram(
     tmp_path: Path, mode: str
 ) -> None:
-    page.write(of_pairs(6), look, tmp_path / "r.html")
+    written(of_pairs(6), tmp_path / "r.html")
     address = (tmp_path / "r-rating.html").as_uri()
     with chromium(tmp_path / "profile") as driver:
         driver.get(address)
@@ -196,8 +206,8 @@ def test_a_rating_goes_by_keys_is_kept_over_a_reload_and_ends_with_means_and_a_h
 
 
 def test_the_order_is_random_and_another_evaluation_has_another_rating(tmp_path: Path) -> None:
-    page.write(of_pairs(20), look, tmp_path / "a.html")
-    page.write({**of_pairs(20), "iou": 0.3}, look, tmp_path / "b.html")
+    written(of_pairs(20), tmp_path / "a.html")
+    written({**of_pairs(20), "iou": 0.3}, tmp_path / "b.html")
     with chromium(tmp_path / "profile") as driver:
         orders, known = [], set[str]()
         for name in ("a-rating.html", "b-rating.html"):
@@ -227,26 +237,29 @@ def test_what_is_shown_of_the_room_is_red_and_what_is_hidden_of_the_person_blue(
     alpha, truth = np.zeros((1, 3), np.uint8), np.zeros((1, 3), np.uint8)
     alpha[0, 0] = truth[0, 1] = 255
     rgb = np.full((1, 3, 3), 80, np.uint8)
-    drawn = error(Shown("x", rgb, alpha, truth, rgb, rgb))
+    drawn = error(Comparison("x", rgb, alpha, truth, rgb, rgb))
     assert drawn[0, 0, 0] > 180 > drawn[0, 0, 2]
     assert drawn[0, 1, 2] > 180 > drawn[0, 1, 0]
     assert len(set(drawn[0, 2].tolist())) == 1
 
 
-def test_a_page_that_cannot_be_written_leaves_nothing_and_says_how_to_fix_it(tmp_path: Path) -> None:
-    with pytest.raises(OutputError) as caught:
-        page.write(of_pairs(3), look, tmp_path / "not there" / "x.html")
-    assert caught.value.fix == f"mkdir -p '{tmp_path / 'not there'}'"
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize("results", [of_pairs(5), of_a_clip(9), of_coco()], ids=lambda it: it["kind"])
 def test_the_table_in_the_terminal_says_each_figure_in_words(results: Results) -> None:
     stream = io.StringIO()
-    terminal.show(results, stream)
+    show(results, stream)
     text = stream.getvalue()
     assert results["model"] in text
     words = ["person's IoU", "75.0 %"] if results["kind"] == "coco" else ["IoU", "25.0 %", "250.00", "of the room"]
     for word in (*words, *(left_out["why"] for left_out in results["left_out"])):
         assert word in text
     assert all(len(line) <= 120 for line in text.splitlines())
+
+
+def test_a_bars_length_is_its_logarithm() -> None:
+    chart = bars("steps", [Bar("a", 1.0, 10.0, ""), Bar("b", 100.0, None, "<")], ("a copy", 10.0))
+    [drawing] = re.findall("<svg.*</svg>", chart)
+    widths: dict[str, list[float]] = {"ours": [], "other": []}
+    for box in ET.fromstring(drawing).iter("{http://www.w3.org/2000/svg}rect"):
+        widths[box.get("class", "")].append(float(box.get("width", "")))
+    assert len(widths["ours"]) == 2
+    assert widths["ours"][1] - widths["ours"][0] == pytest.approx(2 * (widths["other"][0] - widths["ours"][0]), abs=0.3)

@@ -7,16 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from tests.support.datasets import made_aisegment, picture
 from vbgcam.core.errors import MediaError
 from vbgcam.evaluate.sets import Listing, aisegment, pairs, read
-
-
-def picture(path: Path, size: tuple[int, int] = (12, 8), mode: str = "RGB", value: object = 90) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, size, value).save(path)  # type: ignore[arg-type]
-    return path
 
 
 def test_a_mask_belongs_to_the_picture_of_its_name(tmp_path: Path) -> None:
@@ -38,17 +32,6 @@ def test_pictures_and_masks_may_have_folders_of_their_own(tmp_path: Path) -> Non
     found = pairs(tmp_path)
     assert [pair.name for pair in found.pairs] == ["s/y", "x"]
     assert [item.name for item in found.left_out] == ["z"]
-
-
-def made_aisegment(folder: Path) -> Path:
-    for group, name in (("1803151818", "00000000"), ("1803151818", "00000001"), ("1803201916", "00000000")):
-        picture(folder / "clip_img" / group / "clip_00000000" / f"{group}-{name}.jpg")
-        matting = folder / "matting" / group / "matting_00000000" / f"{group}-{name}.png"
-        picture(matting, mode="RGBA", value=(9, 9, 9, 0))
-        image = Image.open(matting)
-        image.putpixel((3, 2), (9, 9, 9, 200))
-        image.save(matting)
-    return folder
 
 
 def test_aisegment_keeps_the_mask_in_the_mattings_alpha(tmp_path: Path) -> None:
@@ -74,17 +57,19 @@ def test_a_matting_without_its_picture_and_hidden_files_of_the_archive(tmp_path:
     assert [item.name for item in found.left_out] == ["1803151818/00000000/1803151818-00000001"]
 
 
-def test_a_mask_of_another_size_is_said_with_both_sizes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("size", "mode", "value", "words"),
+    [
+        ((24, 16), "L", 90, r"a_mask\.png is 24x16, its picture a\.jpg 12x8"),
+        ((12, 8), "RGB", (255, 0, 0), "is coloured"),
+    ],
+)
+def test_a_mask_of_another_size_and_a_coloured_one_are_refused(
+    tmp_path: Path, size: tuple[int, int], mode: str, value: object, words: str
+) -> None:
     picture(tmp_path / "a.jpg")
-    picture(tmp_path / "a_mask.png", (24, 16), "L")
-    with pytest.raises(MediaError, match=r"a_mask\.png is 24x16, its picture a\.jpg 12x8"):
-        read(pairs(tmp_path).pairs[0])
-
-
-def test_a_coloured_mask_is_none(tmp_path: Path) -> None:
-    picture(tmp_path / "a.jpg")
-    picture(tmp_path / "a_mask.png", value=(255, 0, 0))
-    with pytest.raises(MediaError, match="is coloured"):
+    picture(tmp_path / "a_mask.png", size, mode, value)
+    with pytest.raises(MediaError, match=words):
         read(pairs(tmp_path).pairs[0])
 
 

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vbgcam.core.errors import ConfigError
+from vbgcam.settings import reading
 from vbgcam.settings.layered import LayeredSettings
 from vbgcam.settings.schema import Settings
-from vbgcam.settings.state import State
+from vbgcam.settings.state import RememberedState
 
 
 class Home:
@@ -26,12 +27,17 @@ class Home:
     def write(self, text: str) -> None:
         self.config.write_text(text)
 
-    def start(self, **overrides: str) -> tuple[LayeredSettings, State]:
+    def start(self, **overrides: str) -> tuple[LayeredSettings, RememberedState]:
         """A new run."""
-        state = State(self.state)
+        state = RememberedState(self.state)
         return LayeredSettings(
             self.config, {name.replace("__", "."): text for name, text in overrides.items()}, state
         ), state
+
+    def again(self, state: RememberedState, **overrides: str) -> LayeredSettings:
+        """The run after the one whose state this is."""
+        state.save(at_once=True)
+        return self.start(**overrides)[0]
 
 
 @pytest.fixture
@@ -43,20 +49,19 @@ def home(tmp_path: Path) -> Home:
 
 def choose(layers: LayeredSettings, **values: object) -> None:
     named = {name.replace("__", "."): value for name, value in values.items()}
-    layers.choose(named, layers.with_choice(named))
+    layers.choose(named, reading.changed(layers.settings, named))
 
 
 def edited(layers: LayeredSettings) -> Settings | None:
     """As the running program looks at the file: once it has changed, and once more when it rests."""
-    first = layers.edited()
-    return first if first is not None else layers.edited()
+    first = layers.reread()
+    return first if first is not None else layers.reread()
 
 
 def test_a_choice_wins_over_the_file_and_is_remembered(home: Home) -> None:
     layers, state = home.start()
     choose(layers, background__show="blur:0.7", output__mirror=True)
-    state.keep(at_once=True)
-    again, _ = home.start()
+    again = home.again(state)
     assert again.settings.background.show == "blur:0.7"
     assert again.settings.output.mirror
     assert home.config.read_text() == '[background]\nshow = "#111111"\n'
@@ -65,8 +70,7 @@ def test_a_choice_wins_over_the_file_and_is_remembered(home: Home) -> None:
 def test_the_command_line_wins_over_what_was_remembered_and_not_over_a_choice_of_this_run(home: Home) -> None:
     layers, state = home.start()
     choose(layers, background__show="blur:0.7")
-    state.keep(at_once=True)
-    again, _ = home.start(background__show="#222222")
+    again = home.again(state, background__show="#222222")
     assert again.settings.background.show == "#222222"
     choose(again, background__show="#333333")
     assert again.settings.background.show == "#333333"
@@ -75,9 +79,8 @@ def test_the_command_line_wins_over_what_was_remembered_and_not_over_a_choice_of
 def test_an_edit_after_the_choice_wins_at_the_next_start(home: Home) -> None:
     layers, state = home.start()
     choose(layers, background__show="blur:0.7", output__mirror=True)
-    state.keep(at_once=True)
     home.write('[background]\nshow = "#444444"\n')
-    again, _ = home.start()
+    again = home.again(state)
     assert again.settings.background.show == "#444444"
     assert again.settings.output.mirror, "which was not edited"
 
@@ -91,9 +94,8 @@ def test_an_edit_while_it_runs_wins_over_the_choice_before_it(home: Home) -> Non
     assert wanted is not None
     assert wanted.background.show == "#444444"
     assert layers.settings.background.show == "blur:0.7", "it is not in force before it is accepted"
-    layers.accept(wanted)
-    state.keep(at_once=True)
-    again, _ = home.start()
+    layers.settings = wanted
+    again = home.again(state)
     assert again.settings.background.show == "#444444"
 
 
@@ -101,17 +103,16 @@ def test_what_stands_in_for_a_choice_stays_through_an_edit_elsewhere_and_is_not_
     """A picture that is not there now may be there the next time."""
     layers, state = home.start()
     choose(layers, background__show="/media/beach.jpg")
-    state.keep(at_once=True)
+    state.save(at_once=True)
     again, state = home.start()
-    again.stand_in("background.show", "#222222")
+    again.substitute("background.show", "#222222")
     assert again.settings.background.show == "#222222"
     home.write('[background]\nshow = "#111111"\n[output]\nmirror = true\n')
     wanted = edited(again)
     assert wanted is not None
     assert wanted.background.show == "#222222"
     assert wanted.output.mirror
-    state.keep(at_once=True)
-    assert home.start()[0].settings.background.show == "/media/beach.jpg"
+    assert home.again(state).settings.background.show == "/media/beach.jpg"
 
 
 def test_a_choice_that_is_taken_back_leaves_the_one_before_it(home: Home) -> None:
@@ -130,11 +131,11 @@ def test_a_choice_that_is_taken_back_leaves_the_one_before_it(home: Home) -> Non
 def test_a_file_that_is_being_written_is_not_read(home: Home) -> None:
     layers, _ = home.start()
     home.write('[background]\nshow = "#4')
-    assert layers.edited() is None
+    assert layers.reread() is None
     home.write('[background]\nshow = "#444444"\n')
-    assert layers.edited() is None
+    assert layers.reread() is None
     assert layers.problems == ()
-    wanted = layers.edited()
+    wanted = layers.reread()
     assert wanted is not None
     assert wanted.background.show == "#444444"
 
@@ -162,13 +163,13 @@ def test_a_file_that_goes_away_is_said_where_it_was_named(home: Home) -> None:
 
 def test_the_users_own_file_may_come_and_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    layers = LayeredSettings(None, {}, State(tmp_path / "state.json"))
+    layers = LayeredSettings(None, {}, RememberedState(tmp_path / "state.json"))
     layers.path.parent.mkdir(parents=True)
     layers.path.write_text("[output]\nmirror = true\n")
     wanted = edited(layers)
     assert wanted is not None
     assert wanted.output.mirror
-    layers.accept(wanted)
+    layers.settings = wanted
     layers.path.unlink()
     wanted = edited(layers)
     assert wanted is not None
@@ -179,7 +180,7 @@ def test_who_chooses_what_the_file_says_has_chosen_nothing(home: Home) -> None:
     layers, state = home.start()
     choose(layers, background__show="blur:0.7")
     choose(layers, background__show="#111111")
-    state.keep(at_once=True)
+    state.save(at_once=True)
     home.write('[background]\nshow = "#666666"\n')
     assert home.start()[0].settings.background.show == "#666666"
 
@@ -188,32 +189,32 @@ def test_a_wrong_choice_is_refused(home: Home) -> None:
     layers, _ = home.start()
     for name, value in (("mask.preset", "finest"), ("mask.prset", "fine"), ("output.mirror", "yes"), ("x", 1)):
         with pytest.raises(ConfigError):
-            layers.with_choice({name: value})
+            reading.changed(layers.settings, {name: value})
 
 
 def test_the_state_is_the_users_alone_and_written_when_it_changed(home: Home) -> None:
     now = [0.0]
-    state = State(home.state, lambda: now[0])
-    state.keep()
+    state = RememberedState(home.state, lambda: now[0])
+    state.save()
     assert not home.state.exists()
     state.welcomed = True
-    state.keep()
+    state.save()
     assert stat.S_IMODE(home.state.stat().st_mode) == 0o600
     written = home.state.stat().st_mtime_ns
     state.paused = True
-    state.keep()
+    state.save()
     assert home.state.stat().st_mtime_ns == written, "half a second lies between two writings"
     now[0] = 1.0
-    state.keep()
-    assert State(home.state).paused
+    state.save()
+    assert RememberedState(home.state).paused
 
 
 def test_a_state_that_cannot_be_kept_is_said_once(home: Home, caplog: pytest.LogCaptureFixture) -> None:
-    state = State(home.state)
+    state = RememberedState(home.state)
     home.state.parent.write_text("no folder")
     for welcomed in (True, False, True):
         state.welcomed = welcomed
-        state.keep(at_once=True)
+        state.save(at_once=True)
     said = [record.message for record in caplog.records]
     assert len(said) == 1
     assert said[0].startswith(f"{home.state}: what was chosen cannot be kept: ")
@@ -225,7 +226,7 @@ def test_whatever_the_state_file_holds_the_program_starts(
 ) -> None:
     path = tmp_path_factory.mktemp("state") / "state.json"
     path.write_bytes(data)
-    assert State(path).chosen(Settings()) == {}
+    assert RememberedState(path).choices(Settings()) == {}
 
 
 @pytest.mark.parametrize(
@@ -254,5 +255,4 @@ def test_the_room_as_it_is_holds_for_this_run_alone(home: Home) -> None:
     choose(layers, background__show="blur:0.7")
     choose(layers, background__show="none")
     assert layers.settings.background.show == "none"
-    state.keep(at_once=True)
-    assert home.start()[0].settings.background.show == "blur:0.7", "the choice before it"
+    assert home.again(state).settings.background.show == "blur:0.7", "the choice before it"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vbgcam.core.errors import ConfigError
-from vbgcam.settings import schema
+from vbgcam.settings import reading, schema
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -46,30 +46,30 @@ def test_the_example_file_is_the_defaults_and_explains_every_key() -> None:
 
 
 def test_no_file_gives_the_defaults() -> None:
-    assert schema.load() == schema.Settings()
+    assert reading.load() == schema.Settings()
 
 
 def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(tmp_path: Path) -> None:
     file = tmp_path / "a.toml"
     file.write_text('[camera]\nfps = 15\nsize = "640x480"\n')
-    settings = schema.load(file, {"camera.fps": "25", "output.mirror": "true", "background.show": "#102030"})
+    settings = reading.load(file, {"camera.fps": "25", "output.mirror": "true", "background.show": "#102030"})
     assert (settings.camera.fps, settings.camera.size) == (25, "640x480")
     assert settings.output.mirror
     assert settings.background.show == "#102030"
 
 
 def test_what_is_described_reads_back_as_the_same_settings(tmp_path: Path) -> None:
-    settings = schema.load(None, {"camera.source": 'file:a "b" \\ ü.mp4', "mask.max_age_ms": "250"})
+    settings = reading.load(None, {"camera.source": 'file:a "b" \\ ü.mp4', "mask.max_age_ms": "250"})
     file = tmp_path / "a.toml"
     file.write_text(schema.describe(settings), encoding="utf-8")
-    assert schema.load(file) == settings
+    assert reading.load(file) == settings
 
 
 def test_ten_mistakes_are_ten_lines_each_with_file_key_value_and_fix(tmp_path: Path) -> None:
     file = tmp_path / "bad.toml"
     file.write_text(TEN_MISTAKES)
     with pytest.raises(ConfigError) as caught:
-        schema.load(file)
+        reading.load(file)
     problems = caught.value.problems
     assert len(problems) == 10
     assert all(problem.startswith(f"{file}: ") and "\n" not in problem for problem in problems)
@@ -114,22 +114,22 @@ def test_ten_mistakes_are_ten_lines_each_with_file_key_value_and_fix(tmp_path: P
 )
 def test_mistakes_on_the_command_line_name_it(overrides: dict[str, str], part: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        schema.load(None, overrides)
+        reading.load(None, overrides)
     assert part in str(caught.value)
 
 
 @pytest.mark.parametrize(("text", "size"), [("288", 288), ("auto", "auto"), ("32", 32), ("4096", 4096)])
 def test_the_networks_input_is_a_number_or_auto(text: str, size: int | str, tmp_path: Path) -> None:
-    settings = schema.load(None, {"model.size": text})
+    settings = reading.load(None, {"model.size": text})
     assert settings.model.size == size
     file = tmp_path / "again.toml"
     file.write_text(schema.describe(settings))
-    assert schema.load(file) == settings
+    assert reading.load(file) == settings
 
 
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="vbgcam config example >"):
-        schema.load(tmp_path / "none.toml")
+        reading.load(tmp_path / "none.toml")
 
 
 @pytest.mark.parametrize("content", [b"[camera", b"\xff\xfe", b"camera = 3", b"[camera]\nfps = 1\nfps = 2"])
@@ -137,6 +137,6 @@ def test_what_is_no_toml_or_no_table_is_one_line(tmp_path: Path, content: bytes)
     file = tmp_path / "a.toml"
     file.write_bytes(content)
     with pytest.raises(ConfigError) as caught:
-        schema.load(file)
+        reading.load(file)
     assert len(caught.value.problems) == 1
     assert str(file) in str(caught.value)

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from vbgcam.cli.main import main
-from vbgcam.cli.terminal import TERMINAL, plain, progress
+from vbgcam.cli.terminal import TERMINAL, progress
+from vbgcam.core.text import printable
 
 
 class Tty(io.StringIO):
@@ -30,7 +31,7 @@ def test_a_files_name_is_no_markup_and_no_command(monkeypatch: pytest.MonkeyPatc
     with progress(name) as show:
         show(1, 2, name)
     text = tty.getvalue()
-    assert plain(name) in text
+    assert printable(name) in text
     assert "\x1b[2J" not in text
 
 

@@ -25,13 +25,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torchvision.transforms.functional import resize
 
 from tests.support.server import Act, Server, closed_port, serving
+from tests.support.torch_networks import empty_network, random_network
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import Planes, RawFrame, Size
 from vbgcam.core.specs import TORCHVISION_MODELS, ModelSpec
@@ -39,14 +39,14 @@ from vbgcam.pixels.convert import from_rgb, small_rgb
 from vbgcam.segment import Options, family, open_segmenter
 from vbgcam.segment.eager import EagerEngine
 from vbgcam.segment.family import ON_CPU, ON_GPU, TorchvisionSegmenter, input_size
-from vbgcam.segment.person import Person
+from vbgcam.segment.person import Person, published_weights
 from vbgcam.segment.torchvision import architecture, build, read_checkpoint
 from vbgcam.segment.weights import PUBLISHED
 
 FILE = "fcn_resnet101_coco-7ecb50ca.pth"
 PERSON = 15
 RED_MEAN, RED_STD = 0.485, 0.229  # of the preset
-State = dict[str, torch.Tensor]
+StateDict = dict[str, torch.Tensor]
 
 
 @pytest.fixture(autouse=True)
@@ -65,33 +65,8 @@ def plain(name: str, network: nn.Module, size: int, *, hard: bool = False) -> To
     return TorchvisionSegmenter(name, engine, lambda: engine, size)
 
 
-def auxiliary(name: str) -> dict[str, bool]:
-    return {} if name == ON_CPU else {"aux_loss": True}
-
-
-def empty_network(name: str, classes: int = 21) -> nn.Module:
-    """As torchvision builds it, auxiliary classifier and all, without numbers."""
-    with torch.device("meta"):
-        return torchvision.models.get_model(
-            name, weights=None, weights_backbone=None, num_classes=classes, **auxiliary(name)
-        ).eval()
-
-
-def random_network(name: str, classes: int = 21) -> nn.Module:
-    """With random convolutions, tame enough that no class wins everywhere, and a batch normalisation that passes on.
-    (Five times as fast as torchvision's own random start.)"""
-    torch.manual_seed(1)
-    network = empty_network(name, classes).to_empty(device="cpu")
-    for key, tensor in network.state_dict().items():
-        if tensor.ndim > 1:
-            tensor.uniform_(-1, 1).mul_(tensor[0].numel() ** -0.5)
-        else:
-            tensor.fill_(1 if key.endswith(("weight", "running_var")) else 0)
-    return network
-
-
 @pytest.fixture(scope="session")
-def red_state() -> State:
+def red_state() -> StateDict:
     state = empty_network("fcn_resnet101").to_empty(device="cpu").state_dict()
     for name, tensor in state.items():
         tensor.zero_()
@@ -108,12 +83,12 @@ def red_state() -> State:
 
 
 @pytest.fixture(scope="session")
-def red_network(red_state: State) -> nn.Module:
+def red_network(red_state: StateDict) -> nn.Module:
     return build("fcn_resnet101", red_state, Path("made"))
 
 
 @pytest.fixture(scope="session")
-def red_file(red_state: State, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def red_file(red_state: StateDict, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """In the older format, as the published file is: the same size, but for the storages' keys, which are addresses."""
     path = tmp_path_factory.mktemp("served") / FILE
     torch.save(red_state, path, _use_new_zipfile_serialization=False)
@@ -287,7 +262,7 @@ def test_a_served_checkpoint_of_another_hash_is_neither_used_nor_kept(server: Se
     assert list((tmp_path / "torch" / "hub" / "checkpoints").iterdir()) == []
 
 
-def test_a_known_probability_everywhere(red_state: State) -> None:
+def test_a_known_probability_everywhere(red_state: StateDict) -> None:
     state = {**red_state, "classifier.4.weight": torch.zeros(21, 512, 1, 1)}
     state["classifier.4.bias"] = torch.zeros(21)
     state["classifier.4.bias"][PERSON] = math.log(60)
@@ -306,7 +281,7 @@ def test_each_network_answers_as_torchvisions_own_and_hard_to_the_pixel(name: st
     reference = random_network(name)
     network = build(name, reference.state_dict(), Path("made"))
     frame = noise(Size(48, 32))
-    weights = torchvision.models.get_weight(PUBLISHED[name].weights)
+    weights = published_weights(name)
     rgb = small_rgb(frame.planes, frame.size)
     picture = weights.transforms(resize_size=32)(torch.from_numpy(rgb).permute(2, 0, 1))
     assert picture.shape == (3, 32, 48)
@@ -369,7 +344,7 @@ def test_the_architecture_is_known_from_the_state_dict(name: str) -> None:
     assert architecture({**state, "more": torch.zeros(1)}) is None
 
 
-def test_the_auxiliary_classifier_is_loaded_and_dropped(red_state: State, red_network: nn.Module) -> None:
+def test_the_auxiliary_classifier_is_loaded_and_dropped(red_state: StateDict, red_network: nn.Module) -> None:
     assert any(key.startswith("aux_classifier.") for key in red_state)
     assert [child for child, _ in red_network.named_children()] == ["backbone", "classifier"]
     assert not red_network.training

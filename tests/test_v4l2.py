@@ -92,7 +92,7 @@ def test_this_process_is_found_too(tmp_path: Path) -> None:
 
 def test_a_capability_is_the_nodes_own_not_its_whole_devices(kernel: Callable[[Answer], list[int]]) -> None:
     def answer(_request: int, buffer: bytearray) -> None:
-        both, metadata = v4l2.CAP_CAPTURE | 0x8000_0000, 0x0080_0000
+        both, metadata = v4l2.CAP_CAPTURE | v4l2.CAP_DEVICE_CAPS, 0x0080_0000
         fields = (b"uvcvideo", b"A Camera", b"usb-0000:00:14.0-6", 0x060105, both, metadata)
         struct.pack_into("16s32s32s3I", buffer, 0, *fields)
 

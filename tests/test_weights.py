@@ -9,22 +9,22 @@ from pathlib import Path
 
 import pytest
 import torch
-import torchvision
 
 from tests.support.server import Server, closed_port, serving
 from vbgcam.core.errors import ModelError
 from vbgcam.core.specs import TORCHVISION_MODELS
 from vbgcam.segment import Options
+from vbgcam.segment.person import published_weights
 from vbgcam.segment.weights import (
     PUBLISHED,
-    Place,
+    WeightsFile,
     added_onnx,
     cache_folder,
     ensure,
     fetch_published,
-    is_right,
+    is_intact,
     own_folder,
-    place_of,
+    weights_file,
 )
 
 NAME = "fcn_resnet101"
@@ -68,9 +68,8 @@ def own(offline: Options, content: bytes, name: str = NAME, suffix: str = ".pth"
 def test_the_table_is_what_torchvision_publishes() -> None:
     assert tuple(PUBLISHED) == TORCHVISION_MODELS
     for name, published in PUBLISHED.items():
-        enum = torchvision.models.get_weight(published.weights)
+        enum = published_weights(name)
         metrics = enum.meta["_metrics"]["COCO-val2017-VOC-labels"]
-        assert published.name == name
         assert published.url == enum.url
         assert published.url.endswith(f"-{published.sha256}.pth")
         assert len(published.sha256) == 8
@@ -179,9 +178,9 @@ def test_ones_own_weights_win_over_the_cache_until_they_are_deleted(tmp_path: Pa
     mine = Options(folder=tmp_path / "data")
     path = own(mine, b"my own training")
     assert ensure(NAME, mine) == path
-    assert place_of("fcn_resnet50", mine).own is False
+    assert weights_file("fcn_resnet50", mine).own is False
     path.unlink()
-    assert place_of(NAME, mine) == Place(NAME, cache / FILE, "7ecb50ca")
+    assert weights_file(NAME, mine) == WeightsFile(NAME, cache / FILE, "7ecb50ca")
 
 
 def test_of_several_own_files_the_newest_counts(tmp_path: Path) -> None:
@@ -215,7 +214,7 @@ def test_files_of_other_names_in_the_folder_are_no_weights(tmp_path: Path) -> No
     own(mine, b"x", name="fcn_resnet10")
     (own_folder(mine) / "fcn_resnet101-abc.pth").write_bytes(b"x")
     (own_folder(mine) / f"fcn_resnet101-{SHA256}.txt").write_bytes(CONTENT)
-    assert place_of(NAME, mine).own is False
+    assert weights_file(NAME, mine).own is False
 
 
 def test_an_added_onnx_file_is_found_by_its_stem(tmp_path: Path) -> None:
@@ -239,4 +238,4 @@ def test_a_file_that_exists_is_taken_before_an_added_one(tmp_path: Path, monkeyp
 
 def test_a_file_that_is_gone_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="cannot be read: No such file"):
-        is_right(Place(NAME, tmp_path / "gone", SHA256))
+        is_intact(WeightsFile(NAME, tmp_path / "gone", SHA256))

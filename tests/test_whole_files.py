@@ -29,16 +29,10 @@ from vbgcam.cli.main import main
 from vbgcam.core.frames import Size
 
 SEED = 20261126
-PART = re.compile(r"\..*\.vbgcam-[0-9a-f]{12}(\..*)?")
+PART = re.compile(r"\.vbgcam-[0-9a-f]{12}(-lock|\..*)?")
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Nothing of the user's is read or written."""
-    folder = tmp_path / "home"
-    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "TORCH_HOME"):
-        monkeypatch.setenv(name, str(folder))
-    return folder
+pytestmark = pytest.mark.usefixtures("own_home")
 
 
 @dataclass
@@ -68,7 +62,7 @@ class Work:
         return [path for path in paths if PART.fullmatch(path.name) or path.suffix == ".part"]
 
 
-def picture_work(folder: Path) -> Work:
+def picture_work(folder: Path, _server: Server) -> Work:
     source, out = folder / "in.png", folder / "pictures"
     Image.effect_noise((600, 450), 90).convert("RGB").save(source)
     outputs = ["-o", str(out / "out.png"), "--mask-out", str(out / "mask.png"), "--cutout", str(out / "cutout.png")]
@@ -83,7 +77,7 @@ def picture_work(folder: Path) -> Work:
     return Work(["image", str(source), *outputs, *chain], out, whole, kills=8)
 
 
-def film_work(folder: Path) -> Work:
+def film_work(folder: Path, _server: Server) -> Work:
     source, out = film(folder / "in.mp4", rooms(20, Size(320, 180)), sound="aac"), folder / "films"
     out.mkdir()
 
@@ -109,7 +103,7 @@ def fetch_work(folder: Path, server: Server) -> Work:
     return Work(["models", "fetch", name, *settings], folder / "home" / "hub" / "checkpoints", whole, kills=9)
 
 
-def add_work(folder: Path) -> Work:
+def add_work(folder: Path, _server: Server) -> Work:
     source = left_half(folder / "left.onnx", 1024)  # four megabytes
     card = source.with_name("left.onnx.toml").read_bytes()
 
@@ -121,7 +115,7 @@ def add_work(folder: Path) -> Work:
     return Work(["models", "add", str(source)], folder / "home" / "vbgcam" / "models", whole, kills=5)
 
 
-def stats_work(folder: Path) -> Work:
+def stats_work(folder: Path, _server: Server) -> Work:
     out = folder / "stats"
     out.mkdir()
     chain = ["--source", "demo", "--sink", f"file:{out / 'out.mp4'}", "--background", "none", "--duration", "0.5"]
@@ -138,7 +132,7 @@ def stats_work(folder: Path) -> Work:
     return Work(["run", *chain, *size, "--stats", str(out / "stats.json")], out, whole, kills=3)
 
 
-def settings_work(folder: Path) -> Work:
+def settings_work(folder: Path, _server: Server) -> Work:
     """A config file as everything that writes one will, again and again: most moments are in the middle of it."""
     out = folder / "config"
     out.mkdir()
@@ -163,7 +157,7 @@ def killed(work: Work, chance: random.Random) -> tuple[int, int]:
     """Kills the program at random moments of its run, `work.kills` times, and looks at what is there each time; then it
     must work. How many runs that took, some being over a moment before, and how many kills left a part behind."""
     began = time.monotonic()
-    assert work.start().wait(60) == 0
+    assert work.start().wait(200) == 0
     took = time.monotonic() - began
     names = set(work.found())
     assert names
@@ -180,7 +174,7 @@ def killed(work: Work, chance: random.Random) -> tuple[int, int]:
         if number % 3:  # soon after it has begun to write, which may be a small part of its time
             while process.poll() is None and before.issuperset(work.parts()):
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(0.0005)
+                    process.wait(0.002)
             seconds = 0.3 * took * chance.random() ** 4
         else:  # before a third of its time it is still being loaded
             seconds = took * chance.uniform(0.3, 1.05)
@@ -190,27 +184,31 @@ def killed(work: Work, chance: random.Random) -> tuple[int, int]:
         kills += process.wait() == -signal.SIGKILL
         work.whole(work.found())
         left += not before.issuperset(work.parts())
-    assert work.start().wait(60) == 0
+    assert work.start().wait(200) == 0
     work.whole(work.found())
     assert set(work.found()) == names
     assert not work.parts()
     return number, left
 
 
-def test_killed_at_fifty_random_moments_no_file_is_ever_damaged_and_the_next_run_works(tmp_path: Path) -> None:
+WORKS: dict[str, Callable[[Path, Server], Work]] = {
+    "image": picture_work,
+    "video": film_work,
+    "models fetch": fetch_work,
+    "models add": add_work,
+    "run": stats_work,
+    "settings": settings_work,
+}
+
+
+@pytest.mark.parametrize("name", WORKS)
+def test_killed_at_random_moments_no_file_is_ever_damaged_and_the_next_run_works(tmp_path: Path, name: str) -> None:
+    """Fifty in all."""
     with serving() as server:
-        works = {
-            "image": picture_work(tmp_path),
-            "video": film_work(tmp_path),
-            "models fetch": fetch_work(tmp_path, server),
-            "models add": add_work(tmp_path),
-            "run": stats_work(tmp_path),
-            "settings": settings_work(tmp_path),
-        }
-        assert sum(work.kills for work in works.values()) == 50
-        figures = {name: killed(work, random.Random(f"{SEED} {name}")) for name, work in works.items()}
-    print("runs that 50 kills took, and kills that left a part:", figures)  # noqa: T201  # to be seen with -s
-    assert sum(left for _, left in figures.values()) >= 12  # else the moments would be no test
+        work = WORKS[name](tmp_path, server)
+        runs, left = killed(work, random.Random(f"{SEED} {name}"))
+    print(f"{runs} runs for {work.kills} kills, of which {left} left a part")  # noqa: T201  # to be seen with -s
+    assert left or work.kills < 8  # else the moments would be no test
 
 
 @pytest.fixture

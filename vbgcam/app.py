@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import platformdirs
 
-from vbgcam.core.errors import BackgroundError, ControlError, OutputError, VbgcamError
+from vbgcam.core.errors import BackgroundError, ControlError, VbgcamError
 from vbgcam.desktop.opening import browse
 from vbgcam.desktop.tray_supervisor import TraySupervisor
 from vbgcam.factory import plan, refuse_truth
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
-from vbgcam.media.atomic import whole
+from vbgcam.media.atomic import write_whole
 from vbgcam.settings.schema import Settings, data_folder
 from vbgcam.system.notifications import Notifications
 from vbgcam.system.sd_notify import ServiceManager
@@ -70,11 +70,11 @@ def serve(
     from vbgcam.control.controller import Controller
     from vbgcam.control.instance import Instance
     from vbgcam.settings.layered import LayeredSettings
-    from vbgcam.settings.state import State, state_path
+    from vbgcam.settings.state import RememberedState, state_path
 
     desk = desk and _desktop()
     with Instance() as place:
-        state = State(state_path())
+        state = RememberedState(state_path())
         layers = LayeredSettings(path, overrides, state)
         refuse_truth(layers.settings)
         session = Session(_planned(layers, waits=desk), _stats(layers.settings))
@@ -92,10 +92,10 @@ def _planned(layers: LayeredSettings, *, waits: bool) -> Plan:
     try:
         return plan(layers.settings, waits=waits)
     except BackgroundError as exc:
-        if not (waits or layers.chose("background.show")):
+        if not (waits or layers.is_chosen("background.show")):
             raise
         log.warning("%s (a colour stands in for it)", exc)
-        layers.stand_in("background.show", Settings().background.show)
+        layers.substitute("background.show", Settings().background.show)
         return plan(layers.settings, waits=waits)
 
 
@@ -214,11 +214,7 @@ def _lived(
 
 def write_stats(path: Path, stats: Stats) -> None:
     """Raises OutputError."""
-    try:
-        with whole(path) as part:
-            part.write_text(json.dumps(stats.snapshot(), indent=2) + "\n")
-    except OSError as exc:
-        raise OutputError(f"{path}: the figures could not be written: {exc.strerror}") from exc
+    write_whole(path, json.dumps(stats.snapshot(), indent=2) + "\n", "the figures")
 
 
 def _stats(settings: Settings) -> Stats:

@@ -13,7 +13,7 @@ from av.audio.stream import AudioStream
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from tests.support.fakes import room_with_person
+from tests.support.fakes import person_at, room_with_person
 from vbgcam.core.frames import U8, Planes, Size
 from vbgcam.pixels.convert import to_av
 
@@ -150,3 +150,13 @@ def luma(path: Path) -> list[U8]:
 
 def grey(size: Size, value: int) -> Planes:
     return Planes.filled(size, (value, 128, 128))
+
+
+def true_masks(path: Path, count: int, size: Size = SIZE, *, odd: int = 0) -> Path:
+    """The true masks of `rooms`, with some values between."""
+    pictures = []
+    for number in range(count):
+        alpha = np.zeros((size.height, size.width), np.uint8)
+        alpha[person_at(number, size)] = 255 - odd * number
+        pictures.append(av.VideoFrame.from_ndarray(alpha, "gray"))
+    return film(path, pictures, codec="ffv1", pixels="gray", full_range=True)

@@ -116,9 +116,9 @@ class FakeSegmenter:
     device: str = "cpu"
     precision: str = "fp32"
     input: Size | None = None
-    remembers: bool = False
-    crops: bool = False
-    stretches: bool = True
+    recurrent: bool = False
+    croppable: bool = False
+    any_aspect: bool = True
     exact: bool = False
     ladder: tuple[int, ...] = ()
     preparing: Callable[[int], None] = lambda _size: None
@@ -140,7 +140,7 @@ class FakeSegmenter:
             return self.wrong(frame)
         return (true_alpha(frame.planes) / np.float32(255)).astype(np.float32)
 
-    def glance(self, frame: RawFrame) -> Probability:
+    def one_off(self, frame: RawFrame) -> Probability:
         return self.probability(frame)
 
     def sizes(self, frame: Size) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ import struct
 import sys
 import traceback
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +27,7 @@ FRAMES: Final = 40
 """Of a film or an animation, at most."""
 
 Read = Callable[[Path], object]
+Case = Callable[[random.Random], Path]
 
 _WORTH: Final = (0, 1, 2, 3, 7, 8, 15, 16, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1)
 
@@ -118,38 +119,46 @@ _TOML: Final = (
 )
 
 
-def config_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
-    from vbgcam.settings import schema
-
-    text = schema.example()
+def text_cases(path: Path, text: str) -> Case:
+    """Of a TOML file."""
 
     def case(chance: random.Random) -> Path:
-        path = folder / "config.toml"
         if chance.random() < 0.6:
             path.write_text(swapped(text, _TOML, chance), encoding="utf-8")
         else:
             path.write_bytes(mutated(text.encode(), chance))
         return path
 
-    return schema.load, case
+    return case
 
 
-def card_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
-    from tests.test_card import FULL
-    from vbgcam.segment import card
+def file_cases(seeds: Sequence[Path]) -> Case:
+    """Of files of one kind."""
 
     def case(chance: random.Random) -> Path:
-        path = folder / "net.onnx.toml"
-        if chance.random() < 0.6:
-            path.write_text(swapped(FULL, _TOML, chance), encoding="utf-8")
-        else:
-            path.write_bytes(mutated(FULL.encode(), chance))
+        seed = chance.choice(seeds)
+        data = mutated(seed.read_bytes(), chance)
+        path = seed.with_name(f"case.{seed.name}")
+        path.write_bytes(png_fixed(data) if seed.suffix == ".png" and chance.random() < 0.8 else data)
         return path
 
-    return card.read, case
+    return case
 
 
-def picture_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
+def config_cases(folder: Path) -> tuple[Read, Case]:
+    from vbgcam.settings import reading, schema
+
+    return reading.load, text_cases(folder / "config.toml", schema.example())
+
+
+def card_cases(folder: Path) -> tuple[Read, Case]:
+    from tests.support.networks import FULL_CARD
+    from vbgcam.segment import card
+
+    return card.read, text_cases(folder / "net.onnx.toml", FULL_CARD)
+
+
+def picture_cases(folder: Path) -> tuple[Read, Case]:
     import numpy as np
     import pillow_heif
     from PIL import Image
@@ -186,13 +195,6 @@ def picture_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
         image.save(path, **options, **extra)
         seeds.append(path)
 
-    def case(chance: random.Random) -> Path:
-        seed = chance.choice(seeds)
-        data = mutated(seed.read_bytes(), chance)
-        path = folder / f"case.{seed.name}"
-        path.write_bytes(png_fixed(data) if seed.suffix == ".png" and chance.random() < 0.8 else data)
-        return path
-
     def read(path: Path) -> None:
         problem = None
         for look in (images.read, images.kind, lambda file: open_file(file, Size(64, 48)).close()):
@@ -203,10 +205,10 @@ def picture_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
         if problem is not None:
             raise problem
 
-    return read, case
+    return read, file_cases(seeds)
 
 
-def animation_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
+def animation_cases(folder: Path) -> tuple[Read, Case]:
     import numpy as np
     from PIL import Image
 
@@ -221,13 +223,6 @@ def animation_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]
         frames[0].save(path, save_all=True, append_images=frames[1:], duration=[50, 100, 150, 200], loop=0)
         seeds.append(path)
 
-    def case(chance: random.Random) -> Path:
-        seed = chance.choice(seeds)
-        data = mutated(seed.read_bytes(), chance)
-        path = folder / f"case{seed.suffix}"
-        path.write_bytes(png_fixed(data) if seed.suffix == ".png" and chance.random() < 0.8 else data)
-        return path
-
     def read(path: Path) -> None:
         film = open_file(path, Size(64, 48), exact=True)
         try:
@@ -236,10 +231,10 @@ def animation_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]
         finally:
             film.close()
 
-    return read, case
+    return read, file_cases(seeds)
 
 
-def film_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
+def film_cases(folder: Path) -> tuple[Read, Case]:
     from tests.support.clips import film, rooms
     from tests.support.fakes import FakeBackground
     from vbgcam.background.files import open_file
@@ -261,16 +256,10 @@ def film_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
         film(folder / "a.mov", rooms(12), codec="png", pixels="rgb24", sound="pcm_s16le"),
     ]
 
-    def case(chance: random.Random) -> Path:
-        seed = chance.choice(seeds)
-        path = folder / f"case{seed.suffix}"
-        path.write_bytes(mutated(seed.read_bytes(), chance))
-        return path
-
     def read(path: Path) -> None:
         with VideoReader(path) as opened:
             for number, shot in enumerate(opened):
-                assert shot.lasts > 0
+                assert shot.duration > 0
                 if number >= FRAMES:
                     break
             opened.rewind()
@@ -287,12 +276,15 @@ def film_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
             number += 1
             return number > FRAMES
 
-        convert(path, path.with_name("out.mp4"), PassThrough(), RenderOptions(plain=True), FakeBackground, stop=stop)
+        with VideoReader(path) as opened:
+            convert(
+                opened, path.with_name("out.mp4"), PassThrough(), RenderOptions(plain=True), FakeBackground, stop=stop
+            )
 
-    return read, case
+    return read, file_cases(seeds)
 
 
-def checkpoint_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
+def checkpoint_cases(folder: Path) -> tuple[Read, Case]:
     import torch
 
     from vbgcam.segment.torchvision import architecture, build, read_checkpoint
@@ -307,20 +299,15 @@ def checkpoint_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path
     torch.save(state, seeds[1], _use_new_zipfile_serialization=False)
     torch.save({"model": state, "epoch": 3, "lr": [0.1]}, seeds[2])
 
-    def case(chance: random.Random) -> Path:
-        path = folder / "case.pth"
-        path.write_bytes(mutated(chance.choice(seeds).read_bytes(), chance))
-        return path
-
     def read(path: Path) -> None:
         state = read_checkpoint(path)
         name = architecture(state)
         build(name or "lraspp_mobilenet_v3_large", state, path)
 
-    return read, case
+    return read, file_cases(seeds)
 
 
-def onnx_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
+def onnx_cases(folder: Path) -> tuple[Read, Case]:
     import numpy as np
     from onnx import helper
 
@@ -360,16 +347,18 @@ def onnx_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
 _THIRTIETH: Final = Fraction(1, 30)
 
 
-def journal_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
+def journal_cases(folder: Path) -> tuple[Read, Case]:
     import numpy as np
 
-    from vbgcam.evaluate.journal import Journal, Row
+    from vbgcam.evaluate.base import Item
+    from vbgcam.evaluate.journal import Journal
 
     question = {"model": "none"}
     with Journal(folder, question) as journal:
         journal.note("fps", 30)
         for number in range(6):
-            journal.add(Row(number, f"picture {number}", {"iou": 0.5}), np.full((20, 30), 40 * number, np.uint8))
+            mask = np.full((20, 30), 40 * number, np.uint8)
+            journal.add(Item(number, f"picture {number}", {"iou": 0.5}, mask))
     seed = journal.path.read_bytes()
 
     def case(chance: random.Random) -> Path:
@@ -379,10 +368,10 @@ def journal_cases(folder: Path) -> tuple[Read, Callable[[random.Random], Path]]:
     def read(path: Path) -> None:
         del path
         with Journal(folder, question) as opened:
-            opened.noted()
-            for row in opened.rows():
-                opened.mask(row.number)
-            opened.add(Row(len(opened.numbers), "one more", {}))
+            opened.notes()
+            for item in opened.items():
+                opened.mask(item.number)
+            opened.add(Item(len(opened.numbers), "one more", {}))
 
     return read, case
 

@@ -122,7 +122,7 @@ def healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         device=lambda _asked: "cpu",
     )
     world = World(tmp_path, machine, answers)
-    world.write("etc/os-release", "ID=debian\n")
+    monkeypatch.setattr("platform.freedesktop_os_release", lambda: {"ID": "debian"})
     world.write("etc/group", f"video:x:{os.getegid()}:bob\nother:x:{os.getegid() + 1}:\n")
     world.write("dev/video10", mode=0o660)
     world.write(f"lib/modules/{RELEASE}/modules.dep", "updates/dkms/v4l2loopback.ko: kernel/videodev.ko\n")

@@ -41,8 +41,19 @@ function pixels() {
 const within = (ms, promise) => Promise.race([promise, pause(ms).then(() => { throw new Error("no picture"); })]);
 const next = () => new Promise(done => v.requestVideoFrameCallback(done));
 
+let named = {};
+async function wish() {
+  if (plan.camera && !named.deviceId) {  // labels are told only to a page that has had a camera
+    const any = await navigator.mediaDevices.getUserMedia({video: true});
+    any.getTracks().forEach(track => track.stop());
+    const devices = await navigator.mediaDevices.enumerateDevices();
+    named = {deviceId: {exact: devices.find(device => device.label.includes(plan.camera)).deviceId}};
+  }
+  return {video: {...named, width: {ideal: 1280}, height: {ideal: 720}}};
+}
+
 async function asked(said) {
-  const coming = navigator.mediaDevices.getUserMedia({video: {width: {ideal: 1280}, height: {ideal: 720}}});
+  const coming = navigator.mediaDevices.getUserMedia(await wish());
   const stream = await within(8000, coming);
   const track = stream.getVideoTracks()[0];
   try {
@@ -110,8 +121,10 @@ _CHROMIUM: Final = (
     "--no-first-run",
     "--autoplay-policy=no-user-gesture-required",
     "--use-fake-ui-for-media-stream",  # the page may use cameras
-    "--enable-features=WebRtcPipeWireCamera",
+    "--mute-audio",
 )
+_CHROMIUM_ON_PIPEWIRE: Final = "--enable-features=WebRtcPipeWireCamera"
+_CHROMIUM_ON_V4L2: Final = "--disable-features=AudioServiceOutOfProcess,Vulkan"
 _FIREFOX: Final = {
     "media.webrtc.camera.allow-pipewire": True,
     "media.navigator.permission.disabled": True,  # likewise
@@ -161,9 +174,11 @@ def meeting(
     *,
     rounds: int = 1,
     seconds: float = 2.0,
+    v4l2: str = "",
 ) -> Iterator[Meeting]:
     """`points`: places in the picture, 0 to 1 across and down; `wanted`: their colours. `seconds`: how long pictures
-    are counted in the first round. Skips the test where there is no such browser."""
+    are counted in the first round. `v4l2`: part of a V4L2 camera's name, "" for PipeWire's camera. Skips the test
+    where there is no such browser."""
     program = shutil.which(browser)
     if program is None:
         pytest.skip(f"no {browser} here (on Debian: apt install {BROWSERS[browser]})")
@@ -178,7 +193,7 @@ def meeting(
             self.send_header("Content-Type", "text/html")
             self.end_headers()
             if self.path == "/":
-                plan = {"points": points, "wanted": wanted, "rounds": held.left, "seconds": seconds}
+                plan = {"points": points, "wanted": wanted, "rounds": held.left, "seconds": seconds, "camera": v4l2}
                 self.wfile.write(_PAGE.replace("PLAN", json.dumps(plan)).encode())
 
         def do_POST(self) -> None:
@@ -191,7 +206,7 @@ def meeting(
     def browse() -> None:
         while not over.is_set():
             profile = Path(tempfile.mkdtemp(prefix="vbgbrowser"))
-            command = _command(program, profile, f"http://localhost:{server.server_port}/")
+            command = _command(program, profile, f"http://localhost:{server.server_port}/", bool(v4l2))
             own = {**environment, "HOME": str(profile), "MOZ_CRASHREPORTER_DISABLE": "1"}
             process = subprocess.Popen(command, env=own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             while not over.wait(0.1) and process.poll() is None:
@@ -223,9 +238,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _command(program: str, profile: Path, address: str) -> list[str]:
+def _command(program: str, profile: Path, address: str, v4l2: bool) -> list[str]:
     if "firefox" not in program:
-        return [program, *_CHROMIUM, f"--user-data-dir={profile}", address]
+        cameras = _CHROMIUM_ON_V4L2 if v4l2 else _CHROMIUM_ON_PIPEWIRE
+        return [program, *_CHROMIUM, cameras, f"--user-data-dir={profile}", address]
     lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in _FIREFOX.items()]
     (profile / "user.js").write_text("".join(lines))
     return [program, "--headless", "--no-remote", "--profile", str(profile), address]

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -63,6 +64,11 @@ def until(true: Callable[[], bool], what: str, seconds: float = PATIENCE) -> flo
         assert time.monotonic() < began + seconds, f"it never came: {what}"
         time.sleep(0.01)
     return time.monotonic() - began
+
+
+def told(figures: str) -> None:
+    """For who measures, with `pytest -s`."""
+    sys.stdout.write(f"\n{figures}\n")
 
 
 # Nothing is started by name: what runs here was started here.
@@ -157,10 +163,6 @@ class PipeWireDesktop:
 
     def tell(self, name: str, number: int) -> None:
         self._running[name].send_signal(number)
-
-    def restart_pipewire(self) -> None:
-        self.kill_pipewire()
-        self.start_pipewire()
 
     def call(self, name: str, place: str, method: str, *arguments: str) -> None:
         command = ["gdbus", "call", "--session", "-d", name, "-o", place, "-m", method, *arguments]

@@ -59,9 +59,11 @@ def test_a_reason_is_given_where_the_bench_cannot_run(monkeypatch: pytest.Monkey
 
 @dataclass(frozen=True)
 class FakeMachine(Machine):
-    """A guest that answers with the reports that it was given, and notes what it was booted for."""
+    """A guest that answers with the reports that it was given and pytest's `status`, and notes what it was booted
+    for."""
 
     reports: tuple[dict[str, object], ...] = ()
+    status: int = 1
     boots: list[Sequence[str | Path]] = field(default_factory=list)
 
     def run(
@@ -78,23 +80,30 @@ class FakeMachine(Machine):
         assert log.parent in share
         self.boots.append(command)
         log.write_text("[    0.1] a line of the kernel's\n")
-        Path(env[REPORTS]).write_text("".join(json.dumps(report) + "\n" for report in self.reports))
-        return CompletedProcess([], 1, "what pytest said", "and more")
+        sent = [report for report in self.reports if report["nodeid"] in command]
+        if self.status == pytest.ExitCode.INTERRUPTED:  # after the first test
+            sent = [report for report in sent if report["nodeid"] == sent[0]["nodeid"]]
+        Path(env[REPORTS]).write_text("".join(json.dumps(report) + "\n" for report in sent))
+        return CompletedProcess([], self.status, "what pytest said", "and more")
 
 
 Phase = tuple[Literal["setup", "call", "teardown"], Literal["passed", "failed"]]
 
 
-def relay(request: pytest.FixtureRequest, *phases: Phase) -> list[pytest.TestReport]:
-    """What the host reports of this test if the guest sends these reports of it."""
-    item = request.node
-    hook = request.config.hook
+def reported(request: pytest.FixtureRequest, nodeid: str, *phases: Phase) -> list[dict[str, object]]:
+    """What a guest sends of a test."""
     sent = []
     for when, outcome in phases:
         text = "it broke" if outcome == "failed" else None
-        report = pytest.TestReport(item.nodeid, item.location, {}, outcome, text, when)
-        sent.append(hook.pytest_report_to_serializable(config=request.config, report=report))
-    return Runs(request.config, lambda: FakeMachine(Path(), reports=tuple(sent))).reports(item)
+        report = pytest.TestReport(nodeid, request.node.location, {}, outcome, text, when)
+        sent.append(request.config.hook.pytest_report_to_serializable(config=request.config, report=report))
+    return sent
+
+
+def relay(request: pytest.FixtureRequest, *phases: Phase) -> list[pytest.TestReport]:
+    """What the host reports of this test if the guest sends these reports of it."""
+    machine = FakeMachine(Path(), reports=tuple(reported(request, request.node.nodeid, *phases)))
+    return Runs(request.config, lambda: machine).reports(request.node)
 
 
 def test_a_failure_in_the_guest_is_a_failure_here_with_its_text_and_the_kernels(request: pytest.FixtureRequest) -> None:
@@ -125,6 +134,19 @@ def test_the_tests_of_one_file_share_a_boot(request: pytest.FixtureRequest) -> N
     for _ in range(2):
         runs.reports(request.node)
     assert len(fake.boots) == 1
+
+
+def test_after_a_test_that_left_its_guest_broken_the_others_get_another_guest(request: pytest.FixtureRequest) -> None:
+    whole: tuple[Phase, ...] = (("setup", "passed"), ("call", "passed"), ("teardown", "passed"))
+    names = ["a", "b", "c"]
+    sent = tuple(report for name in names for report in reported(request, name, *whole))
+    fake = FakeMachine(Path(), reports=sent, status=pytest.ExitCode.INTERRUPTED)
+    outcome = Runs(request.config)._run(fake, names, DEFAULT)
+    assert [[word for word in boot if word in names] for boot in fake.boots] == [names, ["b", "c"], ["c"]]
+    assert {name: len(reports) for name, reports in outcome.reports.items()} == {"a": 3, "b": 3, "c": 3}
+    silent = FakeMachine(Path(), status=pytest.ExitCode.INTERRUPTED)
+    assert Runs(request.config)._run(silent, names, DEFAULT).reports == {}
+    assert len(silent.boots) == 1
 
 
 def test_where_the_bench_cannot_run_its_tests_are_skipped_by_name(

@@ -18,7 +18,7 @@ from vbgcam.background.still import Still, fitted
 from vbgcam.core.errors import BackgroundError, MediaError
 from vbgcam.core.frames import Backdrop, Planes, Size
 from vbgcam.media import images
-from vbgcam.media.images import Animation, Picture
+from vbgcam.media.images import Animation, DecodedImage
 from vbgcam.media.video_reader import VideoReader
 from vbgcam.pixels.convert import Fit, fit
 
@@ -38,7 +38,7 @@ _AT_ONCE: Final = 0.25
 class _Shot:
     """`time`: seconds since the first shot."""
 
-    picture: Planes | Picture
+    picture: Planes | DecodedImage
     time: Fraction
     lasts: Fraction
 
@@ -59,7 +59,7 @@ def open_file(path: Path, size: Size, how: Fit = "cover", *, exact: bool = False
     try:
         kind = images.kind(path)
         if kind == "still":
-            return Still.picture(images.black_behind(images.read(path, enough=size)), size, how)
+            return Still.picture(images.on_black(images.read(path, min_size=size)), size, how)
         reel = _AnimationReel(path) if kind == "animation" else _film_reel(path)
         try:
             film = MovingBackground(reel, size, how, exact=exact)
@@ -152,7 +152,7 @@ class MovingBackground:
         picture = self._shown.picture
         if isinstance(picture, Planes):
             return Backdrop(fit(picture, self._size, self._fit).frozen())
-        return Backdrop(fitted(images.black_behind(picture), self._size, self._fit).frozen())
+        return Backdrop(fitted(images.on_black(picture), self._size, self._fit).frozen())
 
 
 def _some(shot: _Shot | None) -> _Shot:
@@ -191,7 +191,7 @@ class _FilmReel:
     def read(self) -> _Shot | None:
         shot = self._film.read()
         if shot is not None:
-            return _Shot(shot.planes, shot.time - self._film.start, shot.lasts)
+            return _Shot(shot.planes, shot.time - self._film.start, shot.duration)
         if self._film.left_out and not self._told:
             self._told = True
             log.warning("%s: %d damaged frames are left out", self._film.path, self._film.left_out)

@@ -1,16 +1,14 @@
 """What the chain costs on this machine: every step beside the way most projects take it and beside a copy of the same
 frame, the network in each size, whole frames, and the live chain.
 
-Figures are one tree of plain values, which is also the JSON; `report` shows it. The keys:
+Figures are one tree of plain values, which is also the JSON; `tables` shows it. The keys:
 
     machine, settings               what was measured on, and with what
     stages.SIZE.STAGE               ms, cpu_ms, naive_ms, naive_cpu_ms, memcpy_ms, runs
     masks.SIZE.NAME.{own,carried}   ms, cpu_ms, added_ms, memcpy_ms, runs
-    gil.SIZE                        max_ms, stage, p99_ms, stages: how long a step keeps the interpreter's lock
-    frame.SIZE.{image,blur}         ms, cpu_ms, runs; frame.SIZE.model, input
+    frame.SIZE.BEHIND               ms, cpu_ms, runs; frame.SIZE.model, input
     inference.MODEL.HxW             ms, cpu_ms, eager_fp32_ms, eager_fp32_cpu_ms, max_abs_diff, precision, ...
     live.SIZE                       fps, dropped, added_latency_ms {p50, p95, p99, max}, ...
-    changes.SIZE                    ms {p50, p95, max}, backgrounds, cameras, sent, dropped, covers, raw, sizes
     start                           help_ms, first_cover_ms, first_mask_ms
 
 Milliseconds are medians of rounds in which everything that is compared takes turns (see `timing`); `cpu_ms` is the
@@ -30,7 +28,7 @@ Check = Callable[[], None]
 """Raises what is to break the measuring off."""
 
 SIZES: Final = {"720p": Size(1280, 720), "1080p": Size(1920, 1080), "4K": Size(3840, 2160)}
-FAMILIES: Final = ("stages", "masks", "gil", "frame", "inference", "live", "changes", "start")
+FAMILIES: Final = ("stages", "masks", "frame", "inference", "live", "start")
 
 
 def label(size: Size) -> str:

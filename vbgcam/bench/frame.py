@@ -4,16 +4,17 @@ the picture with all that `balanced` does to them, on the moving presenter, whic
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable
 from typing import Final
 
 from vbgcam.bench.base import Check, Figures
-from vbgcam.bench.scene import Scene, moving, there_and_back
+from vbgcam.bench.scene import moving, scene, there_and_back
 from vbgcam.bench.sink import MemorySink
 from vbgcam.bench.stages import STRENGTH
 from vbgcam.bench.timing import interleaved
-from vbgcam.core.frames import RawFrame
+from vbgcam.core.frames import RawFrame, Size
 from vbgcam.core.options import PRESETS, Blur
 from vbgcam.mask import Masker, finish
 from vbgcam.render.composer import Behind, Composer
@@ -24,41 +25,36 @@ _RATE: Final = 30
 _WARM: Final = 60
 
 
-def measure(scene: Scene, segmenter: Segmenter, seconds: float, check: Check) -> Figures:
+def measure(size: Size, network: Callable[[], Segmenter], seconds: float, check: Check) -> Figures:
     """`frame.SIZE` of the figures. Raises ModelError."""
-    with MemorySink() as sink:
+    prepared = scene(size)
+    with MemorySink() as sink, contextlib.closing(network()) as segmenter:
 
-        def whole(composer: Composer, behind: Behind) -> Callable[[], None]:
+        def bare(behind: Behind) -> Callable[[], None]:
+            composer = Composer(size)
+
             def work() -> None:
-                mask = finish(segmenter.probability(scene.frame), scene.frame)
-                sink.write(composer.compose(scene.frame, mask, behind).planes)
+                mask = finish(segmenter.probability(prepared.frame), prepared.frame)
+                sink.write(composer.compose(prepared.frame, mask, behind).planes)
 
             return work
 
-        def balanced(composer: Composer) -> Callable[[], None]:
-            masker, numbers = Masker(segmenter, PRESETS["balanced"]), itertools.count()
-            film = [planes for planes, _alpha in moving(scene.size)]
+        masker, composer, numbers = Masker(segmenter, PRESETS["balanced"]), Composer(size), itertools.count()
+        shots = [planes for planes, _alpha in moving(size)]
 
-            def work() -> None:
-                number = next(numbers)
-                frame = RawFrame(film[there_and_back(number, len(film))], number / _RATE, 0, number)
-                sink.write(composer.compose(frame, masker.mask(frame), scene.behind).planes)
+        def balanced() -> None:
+            number = next(numbers)
+            frame = RawFrame(shots[there_and_back(number, len(shots))], number / _RATE, 0, number)
+            sink.write(composer.compose(frame, masker.mask(frame), prepared.behind).planes)
 
-            for _ in range(_WARM):
-                check()
-                work()
-            return work
-
+        for _ in range(_WARM):
+            check()
+            balanced()
         took = interleaved(
-            {
-                "image": whole(Composer(scene.size), scene.behind),
-                "blur": whole(Composer(scene.size), Blur(STRENGTH)),
-                "balanced": balanced(Composer(scene.size)),
-            },
-            seconds,
-            check,
+            {"image": bare(prepared.behind), "blur": bare(Blur(STRENGTH)), "balanced": balanced}, seconds, check
         )
-    figures: Figures = {
-        name: {"ms": timing.ms, "cpu_ms": timing.cpu_ms, "runs": timing.runs} for name, timing in took.items()
-    }
-    return {**figures, "model": segmenter.name, "input": str(segmenter.input or "")}
+        return {
+            **{name: {"ms": timing.ms, "cpu_ms": timing.cpu_ms, "runs": timing.runs} for name, timing in took.items()},
+            "model": segmenter.name,
+            "input": str(segmenter.input or ""),
+        }

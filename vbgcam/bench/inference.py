@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
 from typing import Final
 
 import numpy as np
@@ -22,17 +21,8 @@ SEEDED: Final = ("fcn_resnet101", "lraspp_mobilenet_v3_large")
 
 _SETTLED_AT: Final = Size(256, 256)
 _SEEN: Final = SIZES["720p"]
-
-Answers = dict[str, Probability]
-
-
 # Seconds that a library's threads go on spinning for more work: into the other side's time, where nobody waits.
 _SPIN: Final = 0.03
-
-
-def _rested(check: Check) -> None:
-    check()
-    time.sleep(_SPIN)
 
 
 def key(size: Size) -> str:
@@ -51,44 +41,37 @@ def seeded(name: str, sizes: tuple[Size, ...], options: Options, seconds: float,
     check()
     network = reference.seeded(name, [convert.small_rgb(planes, _SETTLED_AT) for planes in pictures[:2]])
     threads = reference.threads(options)
+
+    def rested() -> None:
+        check()
+        time.sleep(_SPIN)
+
     figures: Figures = {}
     for size in sizes:
         check()
         rgb = convert.small_rgb(pictures[-1], size)
         reference.spread(name, network, rgb)
-        engine = reference.engine(name, network, options)
-        try:
+        with contextlib.closing(reference.engine(name, network, options)) as engine:
             engine.prepare(size)
             check()
             eager = reference.Eager(name, network, engine.device, threads)
-            answers: Answers = {}
-
-            def kept(side: str, run: Callable[[U8], Probability], rgb: U8 = rgb, to: Answers = answers) -> None:
-                to[side] = run(rgb)
-
-            took = interleaved(
-                {"ours": partial(kept, "ours", engine.run), "eager": partial(kept, "eager", eager.run)},
-                seconds,
-                partial(_rested, check),
-            )
-            if engine.device != "cpu":  # a GPU's convolutions in "fp32" are TF32: that is no measure of exactness
-                answers["eager"] = reference.Eager(name, network).run(rgb)
-            same = reference.same_steps(name, network, rgb)
-        finally:
-            engine.close()
-        figures[key(size)] = {
-            "ms": took["ours"].ms,
-            "cpu_ms": took["ours"].cpu_ms,
-            "eager_fp32_ms": took["eager"].ms,
-            "eager_fp32_cpu_ms": took["eager"].cpu_ms,
-            "max_abs_diff": _difference(answers["ours"], answers["eager"]),
-            "max_abs_diff_engine": _difference(answers["ours"], same),
-            "precision": engine.precision,
-            "device": engine.device,
-            "engine": type(engine).__name__,
-            "threads": threads,
-            "runs": took["ours"].runs,
-        }
+            took = interleaved({"ours": _run(engine.run, rgb), "eager": _run(eager.run, rgb)}, seconds, rested)
+            ours = engine.run(rgb)
+            # A GPU's convolutions in "fp32" are TF32: that is no measure of exactness.
+            exact = eager if engine.device == "cpu" else reference.Eager(name, network)
+            figures[key(size)] = {
+                "ms": took["ours"].ms,
+                "cpu_ms": took["ours"].cpu_ms,
+                "eager_fp32_ms": took["eager"].ms,
+                "eager_fp32_cpu_ms": took["eager"].cpu_ms,
+                "max_abs_diff": _difference(ours, exact.run(rgb)),
+                "max_abs_diff_engine": _difference(ours, reference.same_steps(name, network, rgb)),
+                "precision": engine.precision,
+                "device": engine.device,
+                "engine": type(engine).__name__,
+                "threads": threads,
+                "runs": took["ours"].runs,
+            }
     return figures
 
 
@@ -96,8 +79,7 @@ def given(model: ModelSpec, options: Options, seconds: float, check: Check) -> F
     """`inference.MODEL` of the figures for a model that the person named: its input made, its network run, as the live
     chain does both for a 720p frame. Raises ModelError."""
     frame = RawFrame(scene.frames(_SEEN, 1)[0], 0.0)
-    segmenter = open_segmenter(model, replace(options, live=True))
-    try:
+    with contextlib.closing(open_segmenter(model, options)) as segmenter:
         took = interleaved({"ours": lambda: segmenter.probability(frame)}, seconds, check)["ours"]
         return {
             key(segmenter.input) if segmenter.input else "": {
@@ -110,8 +92,6 @@ def given(model: ModelSpec, options: Options, seconds: float, check: Check) -> F
                 "runs": took.runs,
             }
         }
-    finally:
-        segmenter.close()
 
 
 def seeded_segmenter(options: Options) -> Segmenter:
@@ -122,7 +102,11 @@ def seeded_segmenter(options: Options) -> Segmenter:
     pictures = [convert.small_rgb(planes, _SETTLED_AT) for planes in scene.frames(_SEEN, 2)]
     network = reference.seeded(name, pictures)
     reference.spread(name, network, pictures[0])
-    return reference.Seeded(name, reference.engine(name, network, options), _SETTLED_AT)
+    return reference.MadeSegmenter(name, reference.engine(name, network, options), _SETTLED_AT)
+
+
+def _run(run: Callable[[U8], Probability], rgb: U8) -> Callable[[], Probability]:
+    return lambda: run(rgb)
 
 
 def _difference(one: Probability, other: Probability) -> float:

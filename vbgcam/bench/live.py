@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from vbgcam.background.drawn import hills
@@ -39,7 +38,7 @@ Build = Callable[[Progress], Segmenter]
 
 
 class Replay:
-    """A camera: frame n arrives n periods after `open`. One that nobody asked for in time is lost. Implements
+    """A camera: frame n arrives n periods after `open`. One that is not read in time is lost. Implements
     `camera.Source`."""
 
     clocked = True
@@ -97,13 +96,6 @@ class StandIn(FixedInput):
         """Holds nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Moment:
-    wall: float
-    cpu: float
-    frames: dict[str, int]
-
-
 def name(size: Size, fps: int) -> str:
     """`1080p30`, `4K30`, else `640x360@30`."""
     text = label(size)
@@ -135,34 +127,34 @@ def measure(size: Size, fps: int, build: Build, seconds: float, check: Check, *,
         stats,
     )
 
-    def now() -> _Moment:
+    def now() -> tuple[float, float, dict[str, int]]:
+        """Wall time, processor time, frames so far."""
         frames = stats.snapshot()["frames"]
         frames["dropped"] += source.dropped()
-        return _Moment(time.monotonic(), time.process_time(), frames)
+        return time.monotonic(), time.process_time(), frames
 
     with _quiet():
         try:
             session.start()
             _wait(session, _START, lambda: stats.on_air() >= _SETTLE, check)
-            begin = now()
+            began, cpu_before, before = now()
             _wait(session, seconds, lambda: False, check)
-            end = now()
+            ended, cpu_after, after = now()
         finally:
             session.stop()
     shown = stats.snapshot()
-    wall = end.wall - begin.wall
-    sent = end.frames["sent"] - begin.frames["sent"]
     if not stats.composed():
         raise OutputError(f"live at {name(size, fps)}: nobody was on air within {_START:.0f} s ({shown['why']})")
+    wall, count = ended - began, {kind: after[kind] - before[kind] for kind in ("sent", "dropped", "covered")}
     return {
-        "fps": round(sent / wall, 2),
-        "dropped": end.frames["dropped"] - begin.frames["dropped"],
+        "fps": round(count["sent"] / wall, 2),
+        "dropped": count["dropped"],
         "added_latency_ms": shown["added_latency_ms"],
-        "sent": sent,
-        "covered": end.frames["covered"] - begin.frames["covered"],
+        "sent": count["sent"],
+        "covered": count["covered"],
         "mask_age_ms": shown["mask_age_ms"],
         "inference_ms": shown["inference_ms"],
-        "cpu_percent": round(100 * (end.cpu - begin.cpu) / wall, 1),
+        "cpu_percent": round(100 * (cpu_after - cpu_before) / wall, 1),
         "model": shown["model"],
         "pairing": shown.get("pairing", ""),
         "seconds": round(wall, 2),

@@ -28,52 +28,47 @@ WAYS: Final = ("own", "carried")
 
 def measure(size: Size, seconds: float, check: Check) -> Figures:
     """`masks.SIZE` of the figures: for each way and name ms, cpu_ms, added_ms (to no steps), memcpy_ms, runs."""
-    film = moving(size)
-    block = film[0][0].data
-    target = np.empty_like(block)
-    works: dict[str, Work] = {"memcpy": lambda: np.copyto(target, block)}
-    for name, chosen in _chosen().items():
-        for way in WAYS:
-            work = works[f"{name} {way}"] = _work(chosen, film, carried=way == "carried")
-            for _ in range(_WARM if chosen.any else 0):
-                check()
-                work()
-    took = interleaved(works, seconds, check)
-    figures: Figures = {}
-    for name in _chosen():
-        figures[name] = {}
-        for way in WAYS:
-            timing, none = took[f"{name} {way}"], took[f"none {way}"]
-            figures[name][way] = {
-                "ms": timing.ms,
-                "cpu_ms": timing.cpu_ms,
-                "added_ms": round(timing.ms - none.ms, 4),
-                "memcpy_ms": took["memcpy"].ms,
-                "runs": timing.runs,
-            }
-    return figures
-
-
-def _chosen() -> dict[str, MaskOptions]:
-    """By their names: the presets, and "balanced" without each of its steps."""
     presets: dict[str, MaskOptions] = {str(name): options for name, options in PRESETS.items()}
     without = {
         f"balanced, no {name}": replace(PRESETS["balanced"], **{step: False})
         for name, step in MASK_SETTINGS.items()
         if step != "roi"  # the network's thread's
     }
-    return {**presets, **without}
+    shots = moving(size)
+    block = shots[0][0].data
+    target = np.empty_like(block)
+    works: dict[str, Work] = {"memcpy": lambda: np.copyto(target, block)}
+    for name, options in (presets | without).items():
+        for way in WAYS:
+            work = works[f"{name} {way}"] = _work(options, shots, carried=way == "carried")
+            for _ in range(_WARM if options.any else 0):
+                check()
+                work()
+    took = interleaved(works, seconds, check)
+    return {
+        name: {
+            way: {
+                "ms": took[f"{name} {way}"].ms,
+                "cpu_ms": took[f"{name} {way}"].cpu_ms,
+                "added_ms": round(took[f"{name} {way}"].ms - took[f"none {way}"].ms, 4),
+                "memcpy_ms": took["memcpy"].ms,
+                "runs": took[f"{name} {way}"].runs,
+            }
+            for way in WAYS
+        }
+        for name in presets | without
+    }
 
 
-def _work(chosen: MaskOptions, film: list[tuple[Planes, U8]], *, carried: bool) -> Callable[[], object]:
-    present = MaskTracker(chosen)
+def _work(options: MaskOptions, shots: list[tuple[Planes, U8]], *, carried: bool) -> Callable[[], object]:
+    tracker = MaskTracker(options)
     count = 0
     coming: Prediction | None = None
     newest: Prediction | None = None
 
     def work() -> object:
         nonlocal count, coming, newest
-        planes, alpha = film[there_and_back(count, len(film))]
+        planes, alpha = shots[there_and_back(count, len(shots))]
         frame = RawFrame(planes, count / _RATE, 0, count)
         if not carried:
             newest = Prediction(frame, alpha)
@@ -81,6 +76,6 @@ def _work(chosen: MaskOptions, film: list[tuple[Planes, U8]], *, carried: bool) 
             newest, coming = coming or Prediction(frame, alpha), Prediction(frame, alpha)
         count += 1
         assert newest is not None
-        return present.mask(frame, newest)
+        return tracker.mask(frame, newest)
 
     return work

@@ -18,24 +18,21 @@ from vbgcam.core.frames import U8, Size
 
 F32 = NDArray[np.float32]
 
-KERNEL: Final = (55, 55)
+_KERNEL: Final = (55, 55)
+# As `cv2.VideoCapture` converts before it hands a frame over.
+_CONVERSIONS: Final = {
+    "YUYV": cv2.COLOR_YUV2BGR_YUYV,
+    "NV12": cv2.COLOR_YUV2BGR_NV12,
+    "YU12": cv2.COLOR_YUV2BGR_I420,
+}
 
 
-def from_yuyv(data: U8, size: Size) -> U8:
-    """What `cv2.VideoCapture` does before it hands a frame over; likewise the next two."""
-    return _u8(cv2.cvtColor(data.reshape(size.height, size.width, 2), cv2.COLOR_YUV2BGR_YUYV))
-
-
-def from_nv12(data: U8, size: Size) -> U8:
-    return _u8(cv2.cvtColor(data.reshape(-1, size.width), cv2.COLOR_YUV2BGR_NV12))
-
-
-def from_i420(data: U8, size: Size) -> U8:
-    return _u8(cv2.cvtColor(data.reshape(-1, size.width), cv2.COLOR_YUV2BGR_I420))
-
-
-def from_mjpg(data: U8) -> U8:
-    return _u8(cv2.imdecode(data, cv2.IMREAD_COLOR))
+def unpack(fourcc: str, data: U8, size: Size) -> U8:
+    """A camera's bytes as BGR."""
+    if fourcc == "MJPG":
+        return _u8(cv2.imdecode(data, cv2.IMREAD_COLOR))
+    shape = (size.height, size.width, 2) if fourcc == "YUYV" else (-1, size.width)
+    return _u8(cv2.cvtColor(data.reshape(shape), _CONVERSIONS[fourcc]))
 
 
 def network_input(bgr: U8, size: Size) -> F32:
@@ -45,17 +42,20 @@ def network_input(bgr: U8, size: Size) -> F32:
 
 
 def mask(probability: F32, size: Size) -> F32:
+    """The network's answer at the frame's size."""
     return np.clip(np.asarray(cv2.resize(probability, (size.width, size.height)), np.float32), 0, 1)
 
 
 def blend(front: U8, behind: U8, alpha: F32) -> U8:
+    """The person in front of a picture."""
     three = alpha[..., None]
     mixed = three * front.astype(np.float32) + (1 - three) * behind.astype(np.float32)
     return mixed.astype(np.uint8)
 
 
 def blur(front: U8, alpha: F32) -> U8:
-    return blend(front, _u8(cv2.GaussianBlur(front, KERNEL, 0)), alpha)
+    """The person in front of the blurred frame."""
+    return blend(front, _u8(cv2.GaussianBlur(front, _KERNEL, 0)), alpha)
 
 
 def to_i420(bgr: U8) -> U8:

@@ -12,9 +12,9 @@ from vbgcam.background.drawn import hills
 from vbgcam.camera import drawn
 from vbgcam.camera.drawn.grain import add_grain
 from vbgcam.core.frames import U8, Backdrop, Mask, Planes, RawFrame, Size, read_only
-from vbgcam.mask.plain import full
+from vbgcam.mask.plain import full_size
 from vbgcam.pixels import convert
-from vbgcam.pixels.workframe import grid_size
+from vbgcam.pixels.workframe import work_size
 from vbgcam.segment import Probability
 
 NETWORK: Final = Size(256, 256)
@@ -51,13 +51,13 @@ class Scene:
 def scene(size: Size) -> Scene:
     """`size`: even sides."""
     planes = frames(size, 1)[0]
-    alpha = convert.resize_alpha(drawn.presenter(_DRAWN, _MOMENTS[0])[1], grid_size(size))
+    alpha = convert.resize_alpha(drawn.presenter(_DRAWN, _MOMENTS[0])[1], work_size(size))
     rgb = convert.to_rgb(planes)
     bgr = np.ascontiguousarray(rgb[..., ::-1])
     behind = np.asarray(cv2.resize(hills(_DRAWN), (size.width, size.height)), np.uint8)
     return Scene(
         frame=RawFrame(planes, 0.0),
-        mask=full(alpha, RawFrame(planes, 0.0), 0.0),
+        mask=full_size(alpha, RawFrame(planes, 0.0), 0.0),
         probability=truth(),
         yuyv=_yuyv(planes),
         nv12=np.concatenate([planes.y.ravel(), np.stack([planes.u, planes.v], -1).ravel()]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 import av
@@ -12,16 +11,16 @@ import numpy as np
 
 from vbgcam.bench import naive
 from vbgcam.bench.base import Check, Figures
-from vbgcam.bench.scene import NETWORK, Scene
+from vbgcam.bench.scene import NETWORK, Scene, scene
 from vbgcam.bench.sink import MemorySink
 from vbgcam.bench.timing import Work, interleaved
 from vbgcam.camera.base import Layout
-from vbgcam.camera.unpack import Unpacker, unpacker
-from vbgcam.core.frames import U8, Planes, RawFrame, SafeFrame
+from vbgcam.camera.unpack import unpacker
+from vbgcam.core.frames import U8, Planes, RawFrame, SafeFrame, Size
 from vbgcam.core.options import Blur
 from vbgcam.mask import finish
 from vbgcam.pixels import convert
-from vbgcam.render.composer import Behind, Composer
+from vbgcam.render.composer import Composer
 
 STRENGTH: Final = 0.5
 
@@ -43,91 +42,91 @@ TITLES: Final = {
 the output's write, with a picture behind and without the network."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """`naive`: None where there is no other way (the bare decode is there to be compared with)."""
-
-    ours: Work
-    naive: Work | None
-
-
 @contextmanager
-def stages(scene: Scene) -> Iterator[dict[str, Stage]]:
-    """By the keys of `TITLES`. All belong to one thread, as their buffers do."""
-    size, frame = scene.size, scene.frame
+def stages(prepared: Scene) -> Iterator[dict[str, tuple[Work, Work | None]]]:
+    """Our way and the naive one, by the keys of `TITLES`; None where there is no other way (the bare decode is there to
+    be compared with). All belong to one thread, as their buffers do."""
+    size, frame = prepared.size, prepared.frame
     composer = Composer(size)
     # Each stage with buffers of its own: a sum must not find what a step before it has left in the caches.
     sums = Composer(size)
-    yuyv, nv12, i420, mjpg, whole_yuyv, whole_mjpg = (
-        _unpack(scene, fourcc) for fourcc in ("YUYV", "NV12", "YU12", "MJPG", "YUYV", "MJPG")
-    )
-    float_mask = naive.mask(scene.probability, size)
+    float_mask = naive.mask(prepared.probability, size)
+    data = {"YUYV": prepared.yuyv, "NV12": prepared.nv12, "YU12": prepared.i420, "MJPG": prepared.mjpg}
 
-    def from_camera(unpack: Callable[[], Planes]) -> SafeFrame:
-        raw = RawFrame(unpack(), 0.0)
-        convert.small_rgb(raw.planes, NETWORK)
-        return sums.compose(raw, finish(scene.probability, raw), scene.behind)
+    def whole(fourcc: str) -> Work:
+        unpack = _unpack(fourcc, data[fourcc], size)
 
-    def naive_from_camera(bgr: U8) -> U8:
+        def work() -> SafeFrame:
+            raw = RawFrame(unpack(), 0.0)
+            convert.small_rgb(raw.planes, NETWORK)
+            return sums.compose(raw, finish(prepared.probability, raw), prepared.behind)
+
+        return work
+
+    def naive_whole(fourcc: str) -> U8:
+        bgr = naive.unpack(fourcc, data[fourcc], size)
         naive.network_input(bgr, NETWORK)
-        return naive.blend(bgr, scene.behind_bgr, naive.mask(scene.probability, size))
+        return naive.blend(bgr, prepared.behind_bgr, naive.mask(prepared.probability, size))
 
-    def compose(behind: Behind) -> Callable[[], SafeFrame]:
-        return lambda: composer.compose(frame, scene.mask, behind)
+    def both_unpack(fourcc: str) -> tuple[Work, Work]:
+        return _unpack(fourcc, data[fourcc], size), lambda: naive.unpack(fourcc, data[fourcc], size)
 
     with MemorySink() as sink:
         yield {
-            "unpack_yuyv": Stage(yuyv, lambda: naive.from_yuyv(scene.yuyv, size)),
-            "unpack_nv12": Stage(nv12, lambda: naive.from_nv12(scene.nv12, size)),
-            "unpack_i420": Stage(i420, lambda: naive.from_i420(scene.i420, size)),
-            "unpack_mjpg": Stage(mjpg, lambda: naive.from_mjpg(scene.mjpg)),
-            "decode_mjpg": Stage(_bare_decode(scene.mjpg), None),
-            "network_input": Stage(
-                lambda: convert.small_rgb(frame.planes, NETWORK), lambda: naive.network_input(scene.bgr, NETWORK)
+            "unpack_yuyv": both_unpack("YUYV"),
+            "unpack_nv12": both_unpack("NV12"),
+            "unpack_i420": both_unpack("YU12"),
+            "unpack_mjpg": both_unpack("MJPG"),
+            "decode_mjpg": (_bare_decode(prepared.mjpg), None),
+            "network_input": (
+                lambda: convert.small_rgb(frame.planes, NETWORK),
+                lambda: naive.network_input(prepared.bgr, NETWORK),
             ),
-            "mask": Stage(lambda: finish(scene.probability, frame), lambda: naive.mask(scene.probability, size)),
-            "blend": Stage(compose(scene.behind), lambda: naive.blend(scene.bgr, scene.behind_bgr, float_mask)),
-            "blur": Stage(compose(Blur(STRENGTH)), lambda: naive.blur(scene.bgr, float_mask)),
-            "write": Stage(
-                lambda: sink.write(frame.planes), lambda: sink.write(Planes(size, naive.to_i420(scene.bgr).ravel()))
+            "mask": (lambda: finish(prepared.probability, frame), lambda: naive.mask(prepared.probability, size)),
+            "blend": (
+                lambda: composer.compose(frame, prepared.mask, prepared.behind),
+                lambda: naive.blend(prepared.bgr, prepared.behind_bgr, float_mask),
             ),
-            "frame_yuyv": Stage(
-                lambda: from_camera(whole_yuyv), lambda: naive_from_camera(naive.from_yuyv(scene.yuyv, size))
+            "blur": (
+                lambda: composer.compose(frame, prepared.mask, Blur(STRENGTH)),
+                lambda: naive.blur(prepared.bgr, float_mask),
             ),
-            "frame_mjpg": Stage(
-                lambda: from_camera(whole_mjpg), lambda: naive_from_camera(naive.from_mjpg(scene.mjpg))
+            "write": (
+                lambda: sink.write(frame.planes),
+                lambda: sink.write(Planes(size, naive.to_i420(prepared.bgr).ravel())),
             ),
+            "frame_yuyv": (whole("YUYV"), lambda: naive_whole("YUYV")),
+            "frame_mjpg": (whole("MJPG"), lambda: naive_whole("MJPG")),
         }
 
 
-def measure(scene: Scene, seconds: float, check: Check) -> Figures:
+def measure(size: Size, seconds: float, check: Check) -> Figures:
     """`stages.SIZE` of the figures. `memcpy_ms` is a copy of one I420 frame, the same for all stages."""
-    target = np.empty_like(scene.i420)
-    with stages(scene) as all_stages:
-        works: dict[str, Work] = {"memcpy": lambda: np.copyto(target, scene.i420)}
-        for name, stage in all_stages.items():
-            works[name] = stage.ours
-            if stage.naive is not None:
-                works[f"naive {name}"] = stage.naive
+    prepared = scene(size)
+    target = np.empty_like(prepared.i420)
+    works: dict[str, Work] = {"memcpy": lambda: np.copyto(target, prepared.i420)}
+    with stages(prepared) as all_stages:
+        for name, (ours, other) in all_stages.items():
+            works[name] = ours
+            if other is not None:
+                works[f"naive {name}"] = other
         took = interleaved(works, seconds, check)
     figures: Figures = {}
-    for name in all_stages:
-        ours, other = took[name], took.get(f"naive {name}")
+    for name in TITLES:
+        timing, slow = took[name], took.get(f"naive {name}")
         figures[name] = {
-            "ms": ours.ms,
-            "cpu_ms": ours.cpu_ms,
-            "naive_ms": other.ms if other else None,
-            "naive_cpu_ms": other.cpu_ms if other else None,
+            "ms": timing.ms,
+            "cpu_ms": timing.cpu_ms,
+            "naive_ms": slow.ms if slow else None,
+            "naive_cpu_ms": slow.cpu_ms if slow else None,
             "memcpy_ms": took["memcpy"].ms,
-            "runs": ours.runs,
+            "runs": timing.runs,
         }
     return figures
 
 
-def _unpack(scene: Scene, fourcc: str) -> Callable[[], Planes]:
-    data = {"YUYV": scene.yuyv, "NV12": scene.nv12, "YU12": scene.i420, "MJPG": scene.mjpg}[fourcc]
-    stride = scene.size.width * (2 if fourcc == "YUYV" else 1)
-    unpack: Unpacker = unpacker(Layout(fourcc, scene.size, stride))
+def _unpack(fourcc: str, data: U8, size: Size) -> Callable[[], Planes]:
+    unpack = unpacker(Layout(fourcc, size, size.width * (2 if fourcc == "YUYV" else 1)))
 
     def planes() -> Planes:
         made = unpack.planes(data)

@@ -49,18 +49,9 @@ def measure(model: ModelSpec, check: Check) -> Figures:
 
 def _start(model: ModelSpec, config: Path) -> tuple[float, float]:
     """Seconds to the first cover and to the first frame with a mask."""
-    command = [sys.executable, "-u", "-m", "vbgcam", "run", "--config", str(config), "--model", str(model)]
-    command += [
-        "--source",
-        "demo",
-        "--sink",
-        "null",
-        "--background",
-        "#20304a",
-        "--duration",
-        str(_LONGEST),
-        "--no-tray",
-    ]
+    chosen = {"--config": config, "--model": model, "--source": "demo", "--sink": "null", "--background": "#20304a"}
+    command = [sys.executable, "-u", "-m", "vbgcam", "run", "--no-tray", "--duration", str(_LONGEST)]
+    command += [str(part) for pair in chosen.items() for part in pair]
     # Beside a program that the person runs, and without what they chose in it.
     home = {f"XDG_{name}": str(config.parent) for name in ("RUNTIME_DIR", "STATE_HOME", "DATA_HOME")}
     cover, last = None, ""

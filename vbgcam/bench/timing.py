@@ -7,17 +7,17 @@ step, as it does here between two turns."""
 from __future__ import annotations
 
 import statistics
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from time import perf_counter, process_time
 from typing import Final
 
 from vbgcam.bench.base import Check
 
 Work = Callable[[], object]
 
-LEAST: Final = 3
-MOST: Final = 300
+_LEAST: Final = 3
+_MOST: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,39 +29,28 @@ class Timing:
     runs: int
 
 
-@dataclass(frozen=True, slots=True)
-class Clocks:
-    """Seconds; in tests made up."""
-
-    wall: Callable[[], float] = time.perf_counter
-    cpu: Callable[[], float] = time.process_time
-
-
 def interleaved(
     works: Mapping[str, Work],
     seconds: float,
     check: Check,
     *,
-    least: int = LEAST,
-    most: int = MOST,
-    clocks: Clocks | None = None,
+    least: int = _LEAST,
 ) -> dict[str, Timing]:
     """Runs all works round after round, for about so many seconds, after one round that does not count (caches,
-    compiled parts, first allocations). `least` and `most` bound the rounds. `check` is called before each run."""
-    clocks = clocks or Clocks()
+    compiled parts, first allocations). `least`: so many rounds in any case. `check` is called before each run."""
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
     for work in works.values():
         check()
         work()
-    end = clocks.wall() + seconds
-    for number in range(most):
-        if number >= least and clocks.wall() >= end:
+    end = perf_counter() + seconds
+    for number in range(_MOST):
+        if number >= least and perf_counter() >= end:
             break
         for name, work in works.items():
             check()
-            cpu, wall = clocks.cpu(), clocks.wall()
+            cpu, wall = process_time(), perf_counter()
             work()
-            taken[name].append((clocks.wall() - wall, clocks.cpu() - cpu))
+            taken[name].append((perf_counter() - wall, process_time() - cpu))
     return {name: _timing(runs) for name, runs in taken.items()}
 
 

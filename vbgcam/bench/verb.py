@@ -5,28 +5,29 @@ from __future__ import annotations
 import json
 import logging
 from argparse import Namespace
-from collections.abc import Callable
 from typing import Final
 
 from vbgcam import factory
-from vbgcam.cli.arguments import keep, settings_of
-from vbgcam.cli.signals import Interruption
+from vbgcam.cli.arguments import settings_of
+from vbgcam.cli.signals import Interruption, Verb
+from vbgcam.core.specs import ModelSpec
+from vbgcam.media.atomic import write_whole
 
 log = logging.getLogger(__name__)
 
 
 def bench(arguments: Namespace, interruption: Interruption) -> int:
     """How fast this machine is."""
-    from vbgcam.bench.report import terminal
-    from vbgcam.bench.report.page import html
-    from vbgcam.bench.run import Request, bench
+    from vbgcam.bench import tables
+    from vbgcam.bench.run import Request, bench, parse_lists
 
     settings = settings_of(arguments)
-    request = Request.parse(
+    sizes, only = parse_lists(arguments.size, arguments.only)
+    request = Request(
         depth="quick" if arguments.quick else "full" if arguments.full else "usual",
-        sizes=arguments.size,
-        only=arguments.only,
-        model=arguments.model and settings.model.name,
+        sizes=sizes,
+        only=only,
+        model=ModelSpec.parse(settings.model.name) if arguments.model else None,
         options=factory.options(settings),
         mask_fps=arguments.mask_fps,
         seconds=arguments.seconds,
@@ -36,17 +37,17 @@ def bench(arguments: Namespace, interruption: Interruption) -> int:
         if interruption.is_set():
             raise KeyboardInterrupt
 
-    def told(number: int, count: int, words: str) -> None:
+    def progress(number: int, count: int, words: str) -> None:
         # A line, no bar: a bar's thread, which draws it ten times a second, would be measured, too.
         log.info("measuring %s (%d of %d)", words, number, count)
 
-    figures = bench(request, check, told)
+    figures = bench(request, check, progress)
     if arguments.json is not None:
-        keep(arguments.json, json.dumps(figures, indent=2) + "\n")
+        write_whole(arguments.json, json.dumps(figures, indent=2) + "\n", "the figures")
     if arguments.html is not None:
-        keep(arguments.html, html(figures))
-    terminal.show(figures)
+        write_whole(arguments.html, tables.html(figures), "the figures")
+    tables.show(figures)
     return 0
 
 
-VERBS: Final[dict[str, Callable[[Namespace, Interruption], int]]] = {"bench": bench}
+VERBS: Final[dict[str, Verb]] = {"bench": bench}

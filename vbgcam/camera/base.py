@@ -100,16 +100,20 @@ class Source(Protocol):
 
     def read(self) -> Captured | None:
         """Waits for the next frame; None when the source has ended. Raises CameraError when it gives no frame within
-        two seconds or is gone."""
+        two seconds or is gone, and has closed its device before: a webcam that is plugged in again while its old node
+        is still open gets another number."""
 
     def dropped(self) -> int:
         """Frames since `open` that the source itself had to leave out to keep its pace."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Ends a `read` or `open` that waits, and releases the device. Called by another thread just before `open`, it
+        counts for that one: nothing is opened, and `read` says that the source has ended."""
 
 
-class Broken(Exception):  # noqa: N818  # no error for people: `System` says what it means
-    """The camera does not start, or has stopped by itself. The text is for the debug log."""
+class StreamError(Exception):
+    """The camera does not start, or has stopped by itself. The text is for the debug log; `Backend` says what it means
+    to a person."""
 
 
 class Stream(Protocol):
@@ -123,13 +127,15 @@ class Stream(Protocol):
 
     def wait(self, seconds: float) -> U8 | None:
         """The newest picture that nobody has seen yet, in one dimension and laid out as `layout` says; None where none
-        comes in time. `seconds` is at most a few tenths: `close` waits for it. Raises Broken."""
+        comes in time. `seconds` is at most a few tenths: `close` waits for it. Raises StreamError."""
 
     def release(self) -> None:
-        """Within a few tenths of a second, never raises."""
+        """Closes the device within a few tenths of a second; never raises."""
 
 
-class System(Protocol):
+class Backend(Protocol):
+    """How this system lists and opens cameras."""
+
     def cameras(self) -> list[CameraInfo]:
         """Those that may be chosen by number or name: no virtual ones. Raises CameraError."""
 
@@ -140,10 +146,10 @@ class System(Protocol):
         """What `start` will most likely give; None where that cannot be known. Raises CameraError."""
 
     def start(self, camera: CameraInfo, wanted: Requested) -> Stream:
-        """Raises CameraError and Broken."""
+        """Raises CameraError and StreamError."""
 
     def refusal(self, camera: CameraInfo) -> CameraError:
         """Why a camera that was just asked to start sends nothing. Nobody holds it any more."""
 
     def loss(self, camera: CameraInfo) -> CameraError:
-        """Why a camera that sent pictures has stopped."""
+        """Why a camera that sent pictures, and was closed, has stopped."""

@@ -70,11 +70,22 @@ def by_name(text: str, cameras: Sequence[CameraInfo]) -> CameraInfo:
     raise _not_found(f"there is no camera called {text!r}{close}", cameras)
 
 
+def twins(known: CameraInfo, cameras: Sequence[CameraInfo]) -> frozenset[str]:
+    """The paths of others with its id: two webcams of one model may have no serial number."""
+    return frozenset(camera.path for camera in cameras if camera.id == known.id) - {known.path}
+
+
+def same_camera(known: CameraInfo, others: frozenset[str], cameras: Sequence[CameraInfo]) -> CameraInfo | None:
+    """The one with the id of a camera that was seen before, and none of its `twins`; of two, the one at its path."""
+    same = [camera for camera in cameras if camera.id == known.id and camera.path not in others]
+    return min(same, key=lambda camera: camera.path != known.path, default=None)
+
+
 def no_camera_at(path: str, cameras: Sequence[CameraInfo]) -> CameraError:
     return _not_found(f"there is no camera at {path}", cameras)
 
 
-def best(camera: CameraInfo, wanted: Requested) -> Choice:
+def best_mode(camera: CameraInfo, wanted: Requested) -> Choice:
     """The nearest size; of its formats a raw one that reaches the wanted rate, else JPEG that does, else the fastest.
     `wanted.format` other than "auto" leaves only that format. Raises CameraError where nothing can be used."""
     names = READABLE if wanted.format == "auto" else _SETTING.get(wanted.format, (wanted.format.upper(),))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from vbgcam.camera import choose
-from vbgcam.camera.base import Broken, CameraInfo, Captured, Negotiated, Requested, Stream, System
+from vbgcam.camera.base import Backend, CameraInfo, Captured, Negotiated, Requested, Stream, StreamError
 from vbgcam.camera.unpack import Unpacker, unpacker
 from vbgcam.core.errors import CameraError
 
@@ -28,75 +28,87 @@ _SLICE: Final = 0.1
 _CLOSE: Final = 0.4
 
 
-def system() -> System:
+def backend() -> Backend:
     """This machine's cameras."""
     if platform.system() == "Linux":
-        from vbgcam.camera.linux import Linux
+        from vbgcam.camera.v4l2_camera import V4l2Backend
 
-        return Linux()
-    from vbgcam.camera.elsewhere import Elsewhere
+        return V4l2Backend()
+    from vbgcam.camera.opencv_camera import OpencvBackend
 
-    return Elsewhere()
+    return OpencvBackend()
 
 
 class DeviceSource:
-    """`target`: a number, a path, a stable id, or part of a name; "0" is the default and takes any camera.
+    """`target`: a number, a path, a stable id, or part of a name; "0" is the default and takes any camera. Once it was
+    open, the same camera is looked for by its id: one that is plugged in again often gets another number.
 
-    `_lock` is held by whoever uses the stream; `read` looks at `_closing` several times a second, so that `close` gets
-    the lock soon. Where it does not (a camera that takes its time to open), the one who holds it cleans up. After
+    `_lock` is held by whoever uses the stream; `read` looks at `_closed_by` several times a second, so that `close`
+    gets the lock soon. Where it does not (a camera that takes its time to open), the one who holds it cleans up. After
     `close`, `read` says that the source has ended."""
 
     clocked = True
 
-    def __init__(self, target: str, wanted: Requested, on: System | None = None) -> None:
+    def __init__(self, target: str, wanted: Requested, on: Backend | None = None) -> None:
         self._target = target
         self._wanted = wanted
-        self._system = on if on is not None else system()
-        self._lock = threading.Lock()
-        self._closing = threading.Event()
+        self._backend = on if on is not None else backend()
         self._said: set[str] = set()
-        # By _lock:
-        self._camera: CameraInfo | None = None
+        self._lock = threading.Lock()
+        # By _lock; `_known`: the camera that was open last; `_twins`: those that were beside it with the same id.
+        self._known: CameraInfo | None = None
+        self._twins: frozenset[str] = frozenset()
         self._stream: Stream | None = None
         self._unpacker: Unpacker | None = None
         self._first: Captured | None = None
         self._left_out = 0
+        self._mark = threading.Lock()
+        # Written by _mark: the thread that has called `close` since the last `open`.
+        self._closed_by: int | None = None
 
     def expected(self) -> Negotiated | None:
-        return self._system.expected(self.find(), self._wanted)
+        return self._backend.expected(self.find(), self._wanted)
 
     def open(self) -> Negotiated:
         with self._lock:
-            self._closing.clear()
+            with self._mark:
+                called_off = self._closed_by not in (None, threading.get_ident())
+                self._closed_by = None
             self._release()
             self._left_out = 0
-            camera = self._camera = self.find()
+            if called_off:
+                return Negotiated(self._target, self._wanted.size, self._wanted.fps)
+            camera = self.find()
+            twins = choose.twins(camera, self._backend.cameras()) if camera.id else frozenset()
             try:
-                return self._start(camera)
-            except Broken as exc:
+                got = self._start(camera)
+            except StreamError as exc:
                 log.debug("%s: %s", camera, exc)
                 self._release()
-                raise self._system.refusal(camera) from exc
+                raise self._backend.refusal(camera) from exc
             except BaseException:
                 self._release()
                 raise
+            self._known, self._twins = camera, twins
+            return got
 
     def read(self) -> Captured | None:
         with self._lock:
-            if self._stream is None or self._camera is None:
+            if self._stream is None or self._known is None:
                 return None
             first, self._first = self._first, None
             if first is not None:
                 return first
             try:
                 captured, damaged = self._next(self._stream, _STALLED)
-            except Broken as exc:
-                log.debug("%s: %s", self._camera, exc)
-                raise self._system.loss(self._camera) from exc
-            if captured is None and not self._closing.is_set():
-                raise _silence(self._camera, _STALLED, damaged)
+            except StreamError as exc:
+                log.debug("%s: %s", self._known, exc)
+                self._release()
+                raise self._backend.loss(self._known) from exc
             if captured is None:
                 self._release()
+                if self._closed_by is None:
+                    raise _silence(self._known, _STALLED, damaged)
             return captured
 
     def dropped(self) -> int:
@@ -104,7 +116,8 @@ class DeviceSource:
         return self._left_out + (stream.skipped if stream is not None else 0)
 
     def close(self) -> None:
-        self._closing.set()
+        with self._mark:
+            self._closed_by = threading.get_ident()
         if self._lock.acquire(timeout=_CLOSE):
             try:
                 self._release()
@@ -112,11 +125,26 @@ class DeviceSource:
                 self._lock.release()
 
     def find(self) -> CameraInfo:
-        """The camera that is meant. Raises CameraError where there is none."""
+        """The camera that was open last, whatever its number is now; where there is none or it is gone, the one that
+        the target names. Raises CameraError."""
+        known = self._known
+        if known is None or not known.id:
+            return self._named()
+        again = choose.same_camera(known, self._twins, self._backend.cameras())
+        if again is None:
+            camera = self._named()
+            self._say(f"{known} is gone; taking {camera}")
+            return camera
+        if again.path != known.path:
+            self._say(f'"{again.name}" is {again.path} now')
+        return again
+
+    def _named(self) -> CameraInfo:
+        """The one that the target names. Raises CameraError where there is none."""
         target = self._target
         if target.startswith(("/", ".", "~", "\\\\")):
-            return self._system.at(str(Path(target).expanduser()))
-        cameras = self._system.cameras()
+            return self._backend.at(str(Path(target).expanduser()))
+        cameras = self._backend.cameras()
         if not target.isdecimal():
             return choose.by_name(target, cameras)
         camera = choose.by_index(int(target), cameras)
@@ -125,7 +153,7 @@ class DeviceSource:
         return camera
 
     def _start(self, camera: CameraInfo) -> Negotiated:
-        stream = self._stream = self._system.start(camera, self._wanted)
+        stream = self._stream = self._backend.start(camera, self._wanted)
         layout = stream.layout
         if layout.fourcc not in choose.READABLE or layout.size.even != layout.size:
             raise CameraError(
@@ -134,13 +162,13 @@ class DeviceSource:
         self._unpacker = unpacker(layout)
         self._first, damaged = self._next(stream, _FIRST)
         got = Negotiated(camera.name, layout.size, stream.fps, layout.fourcc)
-        if self._closing.is_set():
+        if self._closed_by is not None:
             self._release()
             return got
         if self._first is None:
             if damaged:
                 raise _silence(camera, _FIRST, damaged)
-            raise Broken(f"no picture within {_FIRST:g} s")
+            raise StreamError(f"no picture within {_FIRST:g} s")
         if stream.note:
             self._say(stream.note)
         return got
@@ -150,7 +178,7 @@ class DeviceSource:
         came before it."""
         assert self._unpacker is not None
         end, damaged = time.monotonic() + seconds, 0
-        while not self._closing.is_set():
+        while self._closed_by is None:
             left = end - time.monotonic()
             if left <= 0:
                 break

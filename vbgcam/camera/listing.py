@@ -32,9 +32,9 @@ def cameras(*, virtual: bool = True) -> list[CameraInfo]:
     if platform.system() == "Linux":
         from vbgcam.system import v4l2
 
-        found = [_look(node, v4l2.SYSFS, LINKS, virtual=virtual) for node in v4l2.nodes()]
+        found = [_inspect(node, virtual=virtual) for node in v4l2.nodes()]
         return [camera for camera in found if camera is not None]
-    return [camera for camera in _elsewhere(platform.system()) if virtual or not camera.virtual]
+    return [camera for camera in _enumerated_by_opencv(platform.system()) if virtual or not camera.virtual]
 
 
 def camera_at(path: str) -> CameraInfo | None:
@@ -42,10 +42,7 @@ def camera_at(path: str) -> CameraInfo | None:
     from vbgcam.system import v4l2
 
     real = Path(path).resolve()
-    for node in v4l2.nodes():
-        if node.path == real:
-            return _look(node, v4l2.SYSFS, LINKS, virtual=True)
-    return None
+    return next((_inspect(node, virtual=True) for node in v4l2.nodes() if node.path == real), None)
 
 
 def describe(camera: CameraInfo) -> list[str]:
@@ -103,11 +100,11 @@ def listed(found: Iterable[CameraInfo]) -> str:
     return f"cameras here: {names}" if names else "no camera is plugged in"
 
 
-def _look(node: Node, sysfs: Path, links: Path, *, virtual: bool) -> CameraInfo | None:
-    from vbgcam.camera import v4l2 as capture
+def _inspect(node: Node, *, virtual: bool) -> CameraInfo | None:
+    from vbgcam.camera import v4l2_modes
     from vbgcam.system import v4l2
 
-    place = (sysfs / node.path.name).resolve()
+    place = (v4l2.SYSFS / node.path.name).resolve()
     made_up = "virtual" in place.parts
     if made_up and not virtual:
         return None
@@ -118,28 +115,16 @@ def _look(node: Node, sysfs: Path, links: Path, *, virtual: bool) -> CameraInfo 
             capability = v4l2.capability(fd)
             if not capability.captures:
                 return None
-            driver, modes = capability.driver, tuple(capture.modes(fd))
+            driver, modes = capability.driver, tuple(v4l2_modes.modes(fd))
     except OSError as exc:
         # Whether a node that may not be opened gives pictures cannot be asked; a webcam's first node does.
-        if exc.errno not in (errno.EACCES, errno.EPERM, errno.EBUSY) or _index(place):
+        if exc.errno not in (errno.EACCES, errno.EPERM, errno.EBUSY) or _number(place, "index"):
             return None
         problem = exc.errno
-    return CameraInfo(
-        name=node.label,
-        path=str(node.path),
-        id="" if made_up else _stable_id(node.path, place, links),
-        driver=driver,
-        modes=modes,
-        virtual=made_up,
-        problem=problem,
-        bus=_bus(place),
-    )
-
-
-def _bus(place: Path) -> int:
     usb = _usb(place)
-    speed = _attribute(usb, "speed") if usb is not None else ""
-    return int(speed) if speed.isdecimal() else 0
+    bus = _number(usb, "speed") if usb is not None else 0
+    stable = "" if made_up else _stable_id(node.path, place)
+    return CameraInfo(node.label, str(node.path), stable, driver, modes, made_up, problem, bus)
 
 
 def _usb(place: Path) -> Path | None:
@@ -147,9 +132,9 @@ def _usb(place: Path) -> Path | None:
     return next((parent for parent in place.parents if (parent / "idVendor").exists()), None)
 
 
-def _index(place: Path) -> int:
-    """Which of a device's nodes this is."""
-    text = _attribute(place, "index")
+def _number(place: Path, name: str) -> int:
+    """0 where there is no such attribute. `index`: which of a device's nodes; `speed`: of a USB port, Mbit/s."""
+    text = _attribute(place, name)
     return int(text) if text.isdecimal() else 0
 
 
@@ -160,13 +145,13 @@ def _attribute(place: Path, name: str) -> str:
         return ""
 
 
-def _stable_id(path: Path, place: Path, links: Path) -> str:
+def _stable_id(path: Path, place: Path) -> str:
     """The name that udev gives the device in /dev/v4l/by-id. Where udev does not run (a container), the same is made
     from what a USB device says of itself; other cameras are named by their place on their bus."""
-    for link in sorted((links / "by-id").glob("*")):
+    for link in sorted((LINKS / "by-id").glob("*")):
         if link.resolve() == path:
             return link.name
-    suffix = f"-video-index{_index(place)}"
+    suffix = f"-video-index{_number(place, 'index')}"
     usb = _usb(place)
     if usb is not None:
         names = [_attribute(usb, name) for name in ("manufacturer", "product", "serial")]
@@ -181,7 +166,7 @@ _MADE_UP: Final = re.compile(r"virtual|unity video capture|vbg camera", re.IGNOR
 _BACKENDS: Final = {"Windows": ("CAP_MSMF", "CAP_DSHOW"), "Darwin": ("CAP_AVFOUNDATION",)}
 
 
-def _elsewhere(system: str) -> list[CameraInfo]:
+def _enumerated_by_opencv(system: str) -> list[CameraInfo]:
     import cv2
 
     try:
@@ -200,12 +185,6 @@ def _elsewhere(system: str) -> list[CameraInfo]:
             known = found.get(key)
             opens = (*(known.opens if known else ()), (camera.index, backend))
             path = known.path if known else camera.path or ""
-            found[key] = CameraInfo(
-                name=camera.name,
-                path=path,
-                id=path,
-                driver="",
-                virtual=bool(_MADE_UP.search(camera.name)),
-                opens=opens,
-            )
+            virtual = bool(_MADE_UP.search(camera.name))
+            found[key] = CameraInfo(camera.name, path, path, "", virtual=virtual, opens=opens)
     return list(found.values())

@@ -83,7 +83,7 @@ class _Jpeg:
 
     def planes(self, data: U8) -> Planes | None:
         try:
-            # To FFmpeg no bytes are the end of the film, after which it would decode nothing any more.
+            # To FFmpeg no bytes are the end of the stream, after which it would decode nothing any more.
             frames = self._decoder.decode(av.Packet(data.tobytes())) if data.size else []
         except FFmpegError:
             frames = []

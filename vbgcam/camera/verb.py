@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Final
 
-from vbgcam.cli.signals import Interruption
+from vbgcam.cli.signals import Interruption, Verb
 from vbgcam.cli.terminal import say
 
 
 def devices(arguments: Namespace, _interruption: Interruption) -> int:
-    """What there is to be filmed with and to be shown through."""
+    """Lists the cameras and the virtual cameras."""
     from vbgcam.camera.listing import as_json, cameras, describe
     from vbgcam.output.virtualcam import virtual_cameras
 
@@ -34,4 +33,4 @@ def devices(arguments: Namespace, _interruption: Interruption) -> int:
     return 0
 
 
-VERBS: Final[dict[str, Callable[[Namespace, Interruption], int]]] = {"devices": devices}
+VERBS: Final[dict[str, Verb]] = {"devices": devices}

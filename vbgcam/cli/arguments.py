@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shlex
 from argparse import Namespace
 from collections.abc import Iterator
-from pathlib import Path
 
 from vbgcam import factory
+from vbgcam.cli.parser import assignments
 from vbgcam.cli.signals import Interruption
 from vbgcam.cli.terminal import Show, progress
-from vbgcam.core.errors import ConfigError, OutputError
 from vbgcam.core.specs import ModelSpec
-from vbgcam.media.atomic import whole
 from vbgcam.segment import Progress, Segmenter, open_segmenter
 from vbgcam.segment.pass_through import PassThrough
-from vbgcam.settings import schema
+from vbgcam.settings import reading
 from vbgcam.settings.schema import Settings
 
 log = logging.getLogger(__name__)
@@ -25,12 +22,7 @@ log = logging.getLogger(__name__)
 
 def overrides_of(arguments: Namespace) -> dict[str, str]:
     """What the command line says of settings, by "section.key"."""
-    overrides: dict[str, str] = {}
-    for pair in arguments.set:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {pair}: is written SECTION.KEY=VALUE, as in --set camera.fps=30")
-        overrides[name.strip()] = value.strip()
+    overrides = assignments(arguments.set, "--set", "camera.fps=30")
     for option, name in (
         ("source", "camera.source"),
         ("sink", "output.sink"),
@@ -49,7 +41,7 @@ def settings_of(arguments: Namespace, **fixed: str) -> Settings:
     """The settings that hold for this call; `fixed` win over everything, by "section_key"."""
     overrides = overrides_of(arguments)
     overrides |= {name.replace("_", ".", 1): value for name, value in fixed.items()}
-    settings = schema.load(arguments.config, overrides)
+    settings = reading.load(arguments.config, overrides)
     if arguments.verb not in ("eval", "bench"):
         factory.refuse_truth(settings)
     return settings
@@ -62,7 +54,8 @@ def loaded_segmenter(settings: Settings, interruption: Interruption, needed: boo
     if not needed:
         yield PassThrough()
         return
-    with progress("fetching the weights") as show, breaking(show, interruption) as told:
+    with progress("fetching the weights") as show:
+        told = download_progress(show, interruption)
         segmenter = open_segmenter(ModelSpec.parse(settings.model.name), factory.options(settings), told)
     log.info("model: %s on %s", segmenter.name, segmenter.device)
     try:
@@ -71,26 +64,12 @@ def loaded_segmenter(settings: Settings, interruption: Interruption, needed: boo
         segmenter.close()
 
 
-@contextlib.contextmanager
-def breaking(show: Show, interruption: Interruption) -> Iterator[Progress]:
-    """A download's progress, shown; it breaks off when the person does."""
+def download_progress(show: Show, interruption: Interruption) -> Progress:
+    """Shows a download's bytes; raises KeyboardInterrupt when the person interrupts."""
 
     def told(done: int, total: int) -> None:
         if interruption.is_set():
             raise KeyboardInterrupt
         show(done, total, f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")
 
-    yield told
-
-
-def keep(path: Path, text: str) -> None:
-    try:
-        with whole(path) as part:
-            part.write_text(text, encoding="utf-8")
-    except OSError as exc:
-        fix = make_folder(path) if isinstance(exc, FileNotFoundError) else ""
-        raise OutputError(f"{path}: the figures could not be written: {exc.strerror}", fix=fix) from exc
-
-
-def make_folder(path: Path) -> str:
-    return f"mkdir -p {shlex.quote(str(path.parent))}"
+    return told

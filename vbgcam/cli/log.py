@@ -8,7 +8,8 @@ import sys
 import threading
 from collections.abc import Iterator
 
-from vbgcam.cli.terminal import TERMINAL, plain
+from vbgcam.cli.terminal import TERMINAL
+from vbgcam.core.text import printable
 
 log = logging.getLogger("vbgcam")
 
@@ -18,7 +19,7 @@ class _Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        return f"vbgcam: {level}{plain(record.getMessage())}"
+        return f"vbgcam: {level}{printable(record.getMessage())}"
 
 
 def set_up_log(verbose: bool) -> None:

@@ -15,7 +15,7 @@ from typing import Final, NoReturn
 from vbgcam.cli.log import log_kept, set_up_log
 from vbgcam.cli.parser import command_line
 from vbgcam.cli.signals import INTERRUPTED, Interruption, signals_caught
-from vbgcam.cli.terminal import plain
+from vbgcam.cli.terminal import say
 from vbgcam.core.errors import ConfigError, VbgcamError
 
 # What was said on the terminal in the program's own words goes to the log's file alone.
@@ -71,7 +71,7 @@ def _perform(arguments: argparse.Namespace, interruption: Interruption) -> int:
     except VbgcamError as exc:
         problems = exc.problems if isinstance(exc, ConfigError) else (str(exc),)
         for problem in problems:
-            _say(f"vbgcam: {problem}")
+            say(f"vbgcam: {problem}", sys.stderr)
             log.error("%s", problem, extra=_SAID)  # noqa: TRY400  # nobody looks for a bug here
         code = exc.exit_code
     except KeyboardInterrupt:
@@ -85,10 +85,6 @@ def _perform(arguments: argparse.Namespace, interruption: Interruption) -> int:
         where = next(
             (f"{kept.baseFilename} says where, " for kept in log.handlers if isinstance(kept, logging.FileHandler)), ""
         )
-        _say(f"vbgcam: internal error: {type(exc).__name__}: {exc}; {where}please report it")
+        say(f"vbgcam: internal error: {type(exc).__name__}: {exc}; {where}please report it", sys.stderr)
         code = 1
     return code
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(plain(text) + "\n")

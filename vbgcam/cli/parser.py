@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 from vbgcam import __version__
+from vbgcam.core.errors import ConfigError
 
 _SOURCE = "camera:0, camera:PATH, camera:NAME, file:CLIP[?loop=1&pace=source|max], demo"
 _SINK = "auto, virtualcam[:NAME], pipewire[:NAME], both[:NAME], file:OUT.mp4, file:OUT.mkv, null"
@@ -14,8 +17,11 @@ _BACKGROUND = "a picture, GIF or film, #rrggbb, blur, blur:0.7, none"
 _MODEL = "auto, a torchvision name such as fcn_resnet101, chroma[:#00b140], plate[:IMAGE], onnx:FILE"
 
 
+_Number = TypeVar("_Number", int, float)
+
+
 def command_line() -> argparse.ArgumentParser:
-    """All that can be said; the manual page and the completions are made from it, too."""
+    """The parser of all commands; the manual page and the completions are made from it, too."""
     parser = argparse.ArgumentParser(
         prog="vbgcam",
         description="A virtual camera that puts you before another background and never shows your room.",
@@ -67,7 +73,7 @@ def command_line() -> argparse.ArgumentParser:
     image.add_argument(
         "--cutout", type=Path, metavar="FILE", help="the person alone, PNG with alpha; a folder for many"
     )
-    image.add_argument("--hard", action="store_true", help="the classic label mask instead of a soft alpha")
+    _add_hard(image)
 
     video = verbs.add_parser("video", parents=[chain], help="films", description="A film before another background.")
     video.add_argument("input", type=Path, metavar="IN")
@@ -75,7 +81,7 @@ def command_line() -> argparse.ArgumentParser:
         "-o", "--output", type=Path, metavar="OUT.mp4", help="the film; H.264, timestamps and sound kept"
     )
     video.add_argument("--mask-out", type=Path, metavar="FILE.mkv", help="the masks, FFV1 gray, one for each frame")
-    video.add_argument("--hard", action="store_true", help="the classic label mask instead of a soft alpha")
+    _add_hard(video)
     video.add_argument("--height", type=_height, metavar="N", help="make the film smaller: N lines")
 
     _add_eval(verbs, chain)
@@ -85,14 +91,14 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def _add_remote(verbs: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
-    """The verbs that talk to the running program."""
+    """The commands for the running program."""
 
     def add(name: str, text: str) -> argparse.ArgumentParser:
         about = f"Of the running vbgcam: {text}."
         return verbs.add_parser(name, parents=[common], help=text, description=about)
 
     status = add("status", "how it is")
-    status.add_argument("--json", action="store_true", help="for programs")
+    _add_json(status)
     status.add_argument("--watch", action="store_true", help="again and again, until Ctrl-C")
     background = add("background", "what stands behind you")
     background.add_argument("to", metavar="B|next|previous|list", help=_BACKGROUND + ", or a name from the list")
@@ -129,9 +135,9 @@ def _add_tools(
     common: argparse.ArgumentParser,
     settings: argparse.ArgumentParser,
 ) -> None:
-    """The verbs beside the chain itself."""
+    """The commands beside the pipeline itself."""
     devices = verbs.add_parser("devices", parents=[common], help="cameras with their modes, and virtual cameras")
-    devices.add_argument("--json", action="store_true", help="for programs")
+    _add_json(devices)
 
     doctor = verbs.add_parser(
         "doctor",
@@ -140,7 +146,7 @@ def _add_tools(
         description="Looks at all that vbgcam needs and names the command that fixes what is wrong; runs none of them.",
     )
     doctor.add_argument("--config", type=Path, metavar="FILE", help="settings from this TOML file alone")
-    doctor.add_argument("--json", action="store_true", help="for programs")
+    _add_json(doctor)
     doctor.add_argument("--report", type=Path, metavar="FILE", help="write one file to attach to an issue")
 
     plate = verbs.add_parser(
@@ -158,7 +164,7 @@ def _add_tools(
     models = verbs.add_parser("models", help="networks and their weights")
     what = models.add_subparsers(dest="what", metavar="list|fetch|verify|add", required=True)
     listed = what.add_parser("list", parents=[settings], help="what there is, and what is on this machine")
-    listed.add_argument("--json", action="store_true", help="for programs")
+    _add_json(listed)
     fetch = what.add_parser("fetch", parents=[settings], help="download weights")
     fetch.add_argument("names", nargs="+", metavar="NAME")
     verify = what.add_parser("verify", parents=[settings], help="check the weights that are here against their hashes")
@@ -198,7 +204,7 @@ def _add_eval(verbs: argparse._SubParsersAction[argparse.ArgumentParser], chain:
         help="with --clip: as if the network took 1/N s; a mask for every frame when not given",
     )
     evaluate.add_argument("--limit", type=_count, metavar="N", help="of a set, the first N pictures")
-    evaluate.add_argument("--hard", action="store_true", help="the classic label mask instead of a soft alpha")
+    _add_hard(evaluate)
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="all figures")
     evaluate.add_argument(
         "--sheet", type=Path, metavar="FILE.jpg", help="with --clip: a picture of before and after the mask's steps"
@@ -218,20 +224,47 @@ def _add_bench(verbs: argparse._SubParsersAction[argparse.ArgumentParser], setti
     depth = bench.add_mutually_exclusive_group()
     depth.add_argument("--quick", action="store_true", help="half a minute: 1080p alone, one input of each network")
     depth.add_argument("--full", action="store_true", help="longer runs, and the networks' largest input")
-    bench.add_argument("--only", metavar="WHAT,...", help="stages, masks, gil, frame, inference, live, changes, start")
+    bench.add_argument("--only", metavar="WHAT,...", help="stages, masks, frame, inference, live, start")
     bench.add_argument("--size", metavar="S,...", help="720p, 1080p, 4K, or such as 640x360")
     bench.add_argument("--model", metavar="M", help=_MODEL + "; made weights and a stand-in when not given")
     bench.add_argument("--mask-fps", type=_rate, default=5.0, metavar="N", help="the stand-in's masks a second (5)")
-    bench.add_argument("--seconds", type=_seconds, metavar="SEC", help="of each live run (5)")
+    bench.add_argument("--seconds", type=_live_seconds, metavar="SEC", help="of each live run (5)")
     bench.add_argument("--json", type=Path, metavar="FILE", help="all figures")
     bench.add_argument("--html", type=Path, metavar="FILE", help="a page with charts")
 
 
-def _rate(text: str) -> float:
-    value = float(text)
-    if not 0.1 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text!r}: from 0.1 to 1000 a second")
-    return value
+def assignments(pairs: Iterable[str], option: str, example: str) -> dict[str, str]:
+    """Texts such as "camera.fps=30" by what they are assigned to. `option`, `example`: for the message. Raises
+    ConfigError."""
+    values: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"{option} {pair}: is written SECTION.KEY=VALUE, as in {option} {example}")
+        values[name.strip()] = text.strip()
+    return values
+
+
+def _checked(kind: Callable[[str], _Number], fits: Callable[[_Number], bool], what: str) -> Callable[[str], _Number]:
+    """A number of that kind for argparse. `what`: for the message where it does not fit."""
+
+    def number(text: str) -> _Number:
+        value = kind(text)
+        if not fits(value):
+            raise argparse.ArgumentTypeError(f"{text!r}{what}")
+        return value
+
+    return number
+
+
+_rate = _checked(float, lambda value: 0.1 <= value <= 1000, ": from 0.1 to 1000 a second")
+_share = _checked(float, lambda value: 0 < value <= 1, ": above 0 to 1")
+_count = _checked(int, lambda value: value >= 1, ": at least 1")
+_seconds = _checked(float, lambda value: 0 <= value < 1e9, " is no number of seconds")
+_live_seconds = _checked(float, lambda value: 0 < value < 1e9, ": a live run takes more than 0 seconds")
+_height = _checked(
+    int, lambda value: 16 <= value <= 4320 and not value % 2, ": an even number of lines from 16 to 4320"
+)
 
 
 def _exact_rate(text: str) -> Fraction:
@@ -239,29 +272,9 @@ def _exact_rate(text: str) -> Fraction:
     return Fraction(text)
 
 
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: above 0 to 1")
-    return value
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for programs")
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: at least 1")
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1e9:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
-    return value
-
-
-def _height(text: str) -> int:
-    value = int(text)
-    if not 16 <= value <= 4320 or value % 2:
-        raise argparse.ArgumentTypeError(f"{text!r}: an even number of lines from 16 to 4320")
-    return value
+def _add_hard(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--hard", action="store_true", help="the classic label mask instead of a soft alpha")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import signal
 import tempfile
 from argparse import Namespace
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from vbgcam import app, factory
 from vbgcam.cli.arguments import overrides_of, settings_of
-from vbgcam.cli.signals import INTERRUPTED, Interruption
+from vbgcam.cli.signals import INTERRUPTED, Interruption, Verb
 from vbgcam.cli.terminal import command, progress, say
 from vbgcam.core.errors import OutputError
 from vbgcam.live.stats import Stats
@@ -85,4 +84,4 @@ def demo(arguments: Namespace, interruption: Interruption) -> int:
     return 0
 
 
-VERBS: Final[dict[str, Callable[[Namespace, Interruption], int]]] = {"run": run, "demo": demo}
+VERBS: Final[dict[str, Verb]] = {"run": run, "demo": demo}

@@ -5,16 +5,22 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from argparse import Namespace
+from collections.abc import Callable, Iterator
 from typing import Final
 
 INTERRUPTED: Final = 130
+"""The exit code of what a person interrupts."""
 
 
 class Interruption(threading.Event):
     """Set by the first signal that asks for an end; `by` is that signal's number."""
 
     by = 0
+
+
+Verb = Callable[[Namespace, Interruption], int]
+"""Runs one command; returns the exit code. Raises VbgcamError. The `VERBS` of a `verb` module hold them by name."""
 
 
 @contextlib.contextmanager

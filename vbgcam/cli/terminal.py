@@ -10,12 +10,11 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
+
+from vbgcam.core.text import printable
 
 log = logging.getLogger(__name__)
-
-# What files and their names hold must not move the cursor or colour the screen.
-_CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 TERMINAL: Final = "terminal"
 """The name of the log's handler that writes to stderr."""
@@ -24,15 +23,11 @@ Show = Callable[[float, "float | None", str], None]
 """Called with what is done, what there is in all (None: nobody knows) and a short text such as "212 frames/s"."""
 
 
-def plain(text: str) -> str:
-    """The text without what a terminal would take for a command."""
-    return text.translate(_CONTROL)
-
-
-def say(text: str = "") -> None:
-    """A line on stdout."""
-    sys.stdout.write(plain(text) + "\n")
-    sys.stdout.flush()
+def say(text: str = "", stream: TextIO | None = None) -> None:
+    """Writes a line, or several, to stdout or to another stream, without what a terminal would take for a command."""
+    stream = stream or sys.stdout
+    stream.write(printable(text) + "\n")
+    stream.flush()
 
 
 @contextlib.contextmanager
@@ -42,30 +37,22 @@ def progress(what: str) -> Iterator[Show]:
         yield _lines(what)
         return
     from rich.console import Console
-    from rich.logging import RichHandler
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
     title, note = (TextColumn(f"{{{field}}}", markup=False) for field in ("task.description", "task.fields[note]"))
     columns = (title, BarColumn(), TaskProgressColumn(), note)
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
-        task = bar.add_task(plain(what), total=None, note="")
-        root = logging.getLogger("vbgcam")
-        before = root.handlers[:]
-
-        def above(handler: logging.Handler) -> logging.Handler:
-            """The same, but above the bar, where it writes to the terminal."""
-            if handler.name != TERMINAL:
-                return handler
-            rich = RichHandler(handler.level, console, show_time=False, show_path=False, show_level=False)
-            rich.setFormatter(handler.formatter)
-            return rich
-
-        root.handlers[:] = [above(handler) for handler in before]
+        task = bar.add_task(printable(what), total=None, note="")
+        handlers = (handler for handler in logging.getLogger("vbgcam").handlers if handler.name == TERMINAL)
+        before = [(handler, handler.stream) for handler in handlers if isinstance(handler, logging.StreamHandler)]
+        for handler, _ in before:
+            handler.setStream(sys.stderr)  # which Rich has replaced by one that writes above the bar
         try:
-            yield lambda done, total, note: bar.update(task, completed=done, total=total, note=plain(note))
+            yield lambda done, total, note: bar.update(task, completed=done, total=total, note=printable(note))
         finally:
-            root.handlers[:] = before
+            for handler, stream in before:
+                handler.setStream(stream)
 
 
 def _lines(title: str) -> Show:

@@ -12,7 +12,7 @@ from vbgcam.camera.listing import cameras
 from vbgcam.core.errors import BackgroundError, CameraError
 from vbgcam.core.options import PRESETS, Preset
 from vbgcam.core.specs import TORCHVISION_MODELS, BackgroundSpec, ModelSpec
-from vbgcam.segment.weights import PUBLISHED, own_places, place_of
+from vbgcam.segment.weights import PUBLISHED, own_files, weights_file
 from vbgcam.settings.schema import Settings, data_folder
 
 log = logging.getLogger(__name__)
@@ -89,10 +89,10 @@ def _networks(settings: Settings, masks: Mapping[str, float]) -> Iterator[tuple[
 
     yield "auto", "Automatic", "the best for this machine", True
     for name in TORCHVISION_MODELS:
-        place, published = place_of(name, options), PUBLISHED[name]
+        place, published = weights_file(name, options), PUBLISHED[name]
         size = f"{published.size / 1e6:.0f} MB"
         yield name, _LABELS[name], cost(name, published.purpose, size), place.path.exists()
-    for place in own_places(options):
+    for place in own_files(options):
         if place.name not in TORCHVISION_MODELS:
             yield place.name, place.name.removeprefix("onnx:"), cost(place.name, "added by you"), True
     there = (data_folder() / "plate.png").exists()

@@ -67,11 +67,11 @@ def parse(raw: Mapping[str, object]) -> Command:
     verb = raw.get("do")
     if verb not in _VERBS:
         close = nearest(verb, _VERBS) if isinstance(verb, str) else ""
-        raise ControlError(f"there is no command {toml_reader.brief(verb)}{close}")
+        raise ControlError(f"there is no command {toml_reader.shortened(verb)}{close}")
     try:
         return _ADAPTER.validate_python(dict(raw))
     except ValidationError as exc:
         error = exc.errors()[0]
         where = ".".join(str(part) for part in error["loc"][1:]) or "it"
         said = error["msg"].removeprefix("Input ").removeprefix("Field ")
-        raise ControlError(f"{verb}: {where} {said}, not {toml_reader.brief(error['input'])}"[:600]) from exc
+        raise ControlError(f"{verb}: {where} {said}, not {toml_reader.shortened(error['input'])}"[:600]) from exc

@@ -29,10 +29,10 @@ from vbgcam.core.specs import BackgroundSpec, ModelSpec, SourceSpec
 from vbgcam.live.session import Session
 from vbgcam.output.virtualcam import virtual_cameras
 from vbgcam.pixels.convert import small_rgb, to_rgb
-from vbgcam.settings import schema
+from vbgcam.settings import reading
 from vbgcam.settings.layered import LayeredSettings
 from vbgcam.settings.schema import Settings
-from vbgcam.settings.state import State
+from vbgcam.settings.state import RememberedState
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Controller:
         self,
         session: Session,
         layers: LayeredSettings,
-        state: State,
+        state: RememberedState,
         gallery: Gallery,
         *,
         report: Callable[[], str] = lambda: "",
@@ -132,7 +132,7 @@ class Controller:
             paused = not self._session.paused if how == "toggle" else how == "pause"
             self._session.pause(paused)
             self._state.paused = paused
-            self._state.keep(at_once=True)
+            self._state.save(at_once=True)
         self._changed()
         return "paused: the background alone is on air, the camera is off" if paused else "resumed"
 
@@ -173,7 +173,7 @@ class Controller:
                     [f"{name} cannot change while vbgcam runs; set it in {self._layered.path}" for name in fixed]
                 )
             self._follow_the_network()  # the outcome of an earlier choice
-            wanted = self._layered.with_choice(values)
+            wanted = reading.changed(self._layered.settings, values)
             chosen = [name for name in values if name.startswith(_NETWORK)]
             change = self._apply(wanted, reload=bool(chosen) and not self._session.has_network)
             undo = self._layered.choose(values, wanted)
@@ -204,7 +204,7 @@ class Controller:
         case. Raises VbgcamError, and nothing has changed then. The caller holds `_changing`."""
         factory.refuse_truth(wanted)
         before = self._layered.settings
-        names = schema.differing(before, wanted)
+        names = reading.differing(before, wanted)
         source = self._source(wanted) if any(name.startswith(_CAMERA) for name in names) else None
         background = None
         if _backdrop_key(before) != _backdrop_key(wanted):
@@ -215,7 +215,7 @@ class Controller:
             self._session.set_camera(source)
             self._stats.fact(source=wanted.camera.source)
         network = {
-            name: schema.value(before, name)
+            name: reading.value(before, name)
             for name in names
             if name.startswith(_NETWORK) and name not in _AT_THE_START
         }
@@ -354,7 +354,7 @@ class Controller:
                 if problem:
                     self._trouble(problem, now=True)
             self._measure()
-            self._state.keep()
+            self._state.save()
 
     def close(self, *, orderly: bool = True) -> None:
         """A pause ends with an orderly stop. A program that is started again because it failed stays paused: else
@@ -362,21 +362,21 @@ class Controller:
         with self._changing:
             if orderly:
                 self._state.paused = False
-            self._state.keep(at_once=True)
+            self._state.save(at_once=True)
 
     def _follow_the_file(self) -> None:
         before = self._layered.problems
-        wanted = self._layered.edited()
+        wanted = self._layered.reread()
         if wanted is not None:
             try:
                 self._apply(wanted)
             except VbgcamError as exc:
                 self._layered.problems = exc.problems if isinstance(exc, ConfigError) else (str(exc),)
             else:
-                for name in schema.differing(self._layered.settings, wanted):
+                for name in reading.differing(self._layered.settings, wanted):
                     if name in _AT_THE_START:
                         log.info("%s takes effect at the next start", name)
-                self._layered.accept(wanted)
+                self._layered.settings = wanted
                 log.info("the settings were read again from %s", self._layered.path)
         if self._layered.problems != before:
             for problem in self._layered.problems:
@@ -397,7 +397,7 @@ class Controller:
             change.refused = str(refused)
             for name, undo in change.undo:
                 undo(name)
-            self._layered.settings = schema.changed(self._layered.settings, change.before)
+            self._layered.settings = reading.changed(self._layered.settings, change.before)
             self._session.set_scene(factory.render_options(self._layered.settings))
             self._trouble(change.refused, now=False)
         self._changed()

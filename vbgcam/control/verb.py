@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from vbgcam.cli.signals import Interruption
+from vbgcam.cli.parser import assignments
+from vbgcam.cli.signals import Interruption, Verb
 from vbgcam.cli.terminal import say
 from vbgcam.control.client import Client
-from vbgcam.core.errors import ConfigError, OutputError, VbgcamError
+from vbgcam.core.errors import VbgcamError
 
 log = logging.getLogger(__name__)
 
@@ -84,16 +85,10 @@ def _model_from_here(text: str) -> str:
 
 def snapshot(arguments: Namespace, _interruption: Interruption) -> int:
     """Saves the picture that others see."""
-    from vbgcam.media.atomic import whole
+    from vbgcam.media.atomic import write_whole
 
-    picture = Client.find().snapshot()
-    target: Path = arguments.output
-    try:
-        with whole(target) as part:
-            part.write_bytes(picture)
-    except OSError as exc:
-        raise OutputError(f"{target}: the picture could not be written: {exc.strerror}") from exc
-    say(f"{target}: what the others see")
+    write_whole(arguments.output, Client.find().snapshot(), "the picture")
+    say(f"{arguments.output}: what the others see")
     return 0
 
 
@@ -122,14 +117,11 @@ def tray(_arguments: Namespace, _interruption: Interruption) -> int:
 def change(arguments: Namespace, _interruption: Interruption) -> int:
     """Changes settings of the running program, by name."""
     values: dict[str, Any] = {}
-    for pair in arguments.pairs:
-        name, equals, text = pair.partition("=")
-        if not equals:
-            raise ConfigError(f"set {pair}: is written SECTION.KEY=VALUE, as in set mask.preset=fine")
+    for name, text in assignments(arguments.pairs, "set", "mask.preset=fine").items():
         try:
-            values[name.strip()] = json.loads(text)
+            values[name] = json.loads(text)
         except ValueError:
-            values[name.strip()] = text.strip()
+            values[name] = text
     return _done({"do": "set", "settings": values})
 
 
@@ -184,11 +176,11 @@ def _line(now: dict[str, Any]) -> str:
     return "  ".join(words)
 
 
-def _sends(command: Callable[[Namespace], dict[str, Any]]) -> Callable[[Namespace, Interruption], int]:
+def _sends(command: Callable[[Namespace], dict[str, Any]]) -> Verb:
     return lambda arguments, _interruption: _done(command(arguments))
 
 
-VERBS: Final[dict[str, Callable[[Namespace, Interruption], int]]] = {
+VERBS: Final[dict[str, Verb]] = {
     "status": status,
     "background": background,
     "blur": _sends(lambda arguments: {"do": "blur", "to": arguments.to}),

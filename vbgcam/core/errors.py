@@ -18,7 +18,8 @@ from collections.abc import Iterable
 
 
 class VbgcamError(Exception):
-    """`fix` says what the reader can do about it; it stands behind the message on the same line."""
+    """`message`: what is wrong. `fix`: what the reader can do about it, which stands behind it on the same line.
+    `exit_code`: the command line's."""
 
     exit_code = 1
 
@@ -32,7 +33,7 @@ class VbgcamError(Exception):
 
 
 class ConfigError(VbgcamError):
-    """All mistakes of one reading at once: `problems` holds one line for each."""
+    """Settings, specs or arguments are wrong. `problems`: one line for each mistake of one reading."""
 
     exit_code = 2
 
@@ -46,7 +47,8 @@ class CameraError(VbgcamError):
 
 
 class ModelError(VbgcamError):
-    """`retry` is True where waiting may help, as for weights that could not be downloaded just now."""
+    """A network cannot be loaded or run. `retry`: whether waiting may help, as for weights that could not be
+    downloaded."""
 
     def __init__(self, message: str, *, fix: str = "", retry: bool = False) -> None:
         super().__init__(message, fix=fix)

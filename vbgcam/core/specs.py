@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import parse_qs
 
 TORCHVISION_MODELS: Final = (
@@ -20,11 +20,14 @@ TORCHVISION_MODELS: Final = (
     "lraspp_mobilenet_v3_large",
 )
 GREEN: Final = (0x00, 0xB1, 0x40)
+"""The usual chroma key, as (red, green, blue)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceSpec:
-    """`camera:0`, `camera:/dev/v4l/by-id/...`, `camera:NAME`, `file:CLIP[?loop=1&pace=source|max]`, `demo`."""
+    """`camera:0`, `camera:/dev/v4l/by-id/...`, `camera:NAME`, `file:CLIP[?loop=1&pace=source|max]`, `demo`.
+
+    `pace`: as fast as the clip was recorded, or as fast as it can be read."""
 
     kind: Literal["camera", "file", "demo"]
     target: str = ""
@@ -33,6 +36,7 @@ class SourceSpec:
 
     @classmethod
     def parse(cls, text: str) -> SourceSpec:
+        """Raises ValueError where the text means nothing."""
         kind, _, target = text.partition(":")
         if text == "demo":
             return cls("demo")
@@ -69,21 +73,13 @@ class SinkSpec:
 
     @classmethod
     def parse(cls, text: str) -> SinkSpec:
+        """Raises ValueError where the text means nothing."""
+        kind: Any
         kind, _, target = text.partition(":")
-        if text == "null":
-            return cls("null")
-        if text == "auto":
-            return cls("auto")
-        if kind == "virtualcam":
-            return cls("virtualcam", target)
-        if kind == "pipewire":
-            return cls("pipewire", target)
-        if kind == "both":
-            return cls("both", target)
-        if kind == "file" and Path(target).suffix.lower() in (".mp4", ".mkv"):
-            return cls("file", target)
-        if kind == "file":
+        if kind == "file" and Path(target).suffix.lower() not in (".mp4", ".mkv"):
             raise ValueError(f"sink {text!r}: a file ends in .mp4 or .mkv")
+        if kind in ("virtualcam", "pipewire", "both", "file") or text in ("null", "auto"):
+            return cls(kind, target)
         hint = nearest(kind, ("virtualcam", "pipewire", "both", "file", "null", "auto"))
         known = "virtualcam[:NAME], pipewire[:NAME], both[:NAME], file:OUT.mp4, file:OUT.mkv, null, auto"
         raise ValueError(f"sink {text!r} is none of {known}{hint}")
@@ -103,6 +99,7 @@ class BackgroundSpec:
 
     @classmethod
     def parse(cls, text: str) -> BackgroundSpec:
+        """Raises ValueError where the text means nothing."""
         if text == "none":
             return cls("none")
         if text.startswith("#"):
@@ -141,6 +138,8 @@ class ModelSpec:
 
     @classmethod
     def parse(cls, text: str) -> ModelSpec:
+        """Raises ValueError where the text means nothing."""
+        kind: Any
         kind, _, target = text.partition(":")
         if text == "auto":
             return cls("auto")
@@ -150,10 +149,10 @@ class ModelSpec:
             return cls("chroma", color=_color(target, f"model {text!r}") if target else GREEN)
         if kind == "plate":
             return cls("plate", path=Path(target).expanduser() if target else None)
-        if kind in ("onnx", "truth") and target:
-            return cls("onnx" if kind == "onnx" else "truth", path=Path(target).expanduser())
         if kind in ("onnx", "truth"):
-            raise ValueError(f"model {text!r} names no file: {kind}:FILE")
+            if not target:
+                raise ValueError(f"model {text!r} names no file: {kind}:FILE")
+            return cls(kind, path=Path(target).expanduser())
         known = ("auto", *TORCHVISION_MODELS, "chroma", "plate", "onnx:FILE")
         raise ValueError(f"model {_unknown(text, known)}")
 

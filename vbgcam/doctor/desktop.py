@@ -40,7 +40,7 @@ def runs(machine: Machine) -> bool:
 def _pipewire(machine: Machine, running: bool, lacking: Callable[[str, str, str], Check]) -> Check:
     """`lacking`: the check of what PipeWire needs to work."""
     name = "PipeWire"
-    install = linux_packages.install("pipewire wireplumber", machine.root)
+    install = linux_packages.install("pipewire wireplumber")
     found = re.search(r"Linked with libpipewire (\d+)\.(\d+)\.(\d+)", machine.run("pipewire", "--version").out)
     if not found:
         return lacking(name, "not installed: apps in a sandbox (Flatpak, Snap) may see no camera", install)
@@ -63,7 +63,7 @@ def _portal(machine: Machine) -> Check:
         return ok(name, "runs: it asks you once before an app may use a camera of PipeWire's")
     if (machine.root / f"usr/share/dbus-1/services/{_PORTAL}.service").exists():
         return ok(name, "installed; it starts when an app asks for a camera")
-    install = linux_packages.install("xdg-desktop-portal xdg-desktop-portal-gtk", machine.root)
+    install = linux_packages.install("xdg-desktop-portal xdg-desktop-portal-gtk")
     return note(name, "not installed: browsers get no cameras from PipeWire", install)
 
 
@@ -103,13 +103,13 @@ def _tray(machine: Machine) -> Check:
     if shown:
         return ok(name, "the desktop shows tray icons")
     if shown is None:
-        return note(name, "the session bus cannot be asked", linux_packages.install("dbus-x11", machine.root))
+        return note(name, "the session bus cannot be asked", linux_packages.install("dbus-x11"))
     found = "nothing shows tray icons here: vbgcam's would be invisible"
     if "GNOME" in desktop:
         # Debian and Ubuntu ship the extension under a name of Ubuntu's.
-        ubuntus = linux_packages.manager(machine.root) == "apt"
+        ubuntus = linux_packages.manager() == "apt"
         extension = "ubuntu-appindicators@ubuntu.com" if ubuntus else "appindicatorsupport@rgcjonas.gmail.com"
-        package = linux_packages.install("gnome-shell-extension-appindicator", machine.root)
+        package = linux_packages.install("gnome-shell-extension-appindicator")
         return wrong(name, found, f"{package}, log out and in, then gnome-extensions enable {extension}")
     if "KDE" in desktop:
         return wrong(name, found, "systemctl --user restart plasma-plasmashell.service")

@@ -40,7 +40,7 @@ def libraries(machine: Machine) -> Iterator[Check]:
         if error:
             broken = True
             system = "libGL" in error or "libgthread" in error or "libglib" in error
-            fix = linux_packages.install_opencv_libraries(machine.root) if system else pip("--force-reinstall", package)
+            fix = linux_packages.install_opencv_libraries() if system else pip("--force-reinstall", package)
             yield wrong("libraries", f"{package} cannot be imported: {error}", fix)
     torch, vision = machine.version("torch"), machine.version("torchvision")
     if torch is None or vision is None:
@@ -67,11 +67,11 @@ def pip(*words: str) -> str:
 def settings_file(machine: Machine, file: Path | None) -> tuple[Settings | None, list[Check]]:
     """The settings in force, None where there are mistakes. `file`: as --config gives it."""
     from vbgcam.core.errors import ConfigError
-    from vbgcam.settings import schema
+    from vbgcam.settings import reading, schema
 
     path = file or schema.default_path()
     try:
-        settings = schema.load(file)
+        settings = reading.load(file)
     except ConfigError as exc:
         editor = "notepad" if machine.system == "win32" else "${EDITOR:-nano}"
         return None, [wrong("config", problem, f"{editor} {shlex.quote(str(path))}") for problem in exc.problems]

@@ -133,9 +133,9 @@ def camera_in_use(found: CameraInfo) -> CameraError | None:
     """Lights no LED. Elsewhere than on Linux it cannot be asked: None."""
     if sys.platform != "linux":
         return None
-    from vbgcam.camera.linux import Linux
+    from vbgcam.camera.v4l2_camera import V4l2Backend
 
-    return Linux().in_use(found)
+    return V4l2Backend().in_use(found)
 
 
 def holders(path: Path | str) -> Sequence[Holder]:

@@ -88,10 +88,10 @@ def _enrol(machine: Machine, key: str) -> str:
 
     if key:
         return f"sudo mokutil --import {key} && sudo reboot, then {_ENROL}"
-    manager = linux_packages.manager(machine.root)
+    manager = linux_packages.manager()
     if manager == "dnf":
         make, key = "sudo kmodgenca -a", _KEYS[2]
-    elif "ubuntu" in linux_packages.names(machine.root):
+    elif "ubuntu" in linux_packages.names():
         make, key = "sudo update-secureboot-policy --new-key", _KEYS[0]
     elif manager in ("apt", "pacman"):
         make, key = "sudo dkms generate_mok", _KEYS[1]

@@ -42,7 +42,7 @@ def _gpu(machine: Machine, wanted: str) -> tuple[Check, str]:
     if wanted == "cpu":
         return ok(name, "not used: model.device is cpu"), "cpu"
     broken = wrong if wanted == "cuda" else note
-    driver_fix = machine.on_host(linux_packages.install_nvidia(machine.root))
+    driver_fix = machine.on_host(linux_packages.install_nvidia())
     card, cuda = "", ""
     smi = machine.run("nvidia-smi")
     if smi.good:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vbgcam import __version__
-from vbgcam.core.errors import OutputError
 from vbgcam.doctor.installation import state_folder
 from vbgcam.doctor.machine import Machine
 from vbgcam.doctor.printing import lines
@@ -56,13 +55,9 @@ _SHORTEST: Final = 4
 
 def write(path: Path, machine: Machine, found: Examination) -> None:
     """Raises OutputError."""
-    from vbgcam.media.atomic import whole
+    from vbgcam.media.atomic import write_whole
 
-    try:
-        with whole(path) as part:
-            part.write_text(text(machine, found), encoding="utf-8")
-    except OSError as exc:
-        raise OutputError(f"{path}: the report could not be written: {exc.strerror}") from exc
+    write_whole(path, text(machine, found), "the report")
 
 
 def text(machine: Machine, found: Examination) -> str:

@@ -6,13 +6,13 @@ import json
 import logging
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from vbgcam.cli.signals import Interruption
-from vbgcam.cli.terminal import command
+from vbgcam.cli.signals import Interruption, Verb
+from vbgcam.cli.terminal import command, say
 from vbgcam.doctor.examine import examine
 from vbgcam.doctor.machine import Machine
 from vbgcam.doctor.printing import as_json, show
@@ -25,13 +25,13 @@ def doctor(arguments: Namespace, _interruption: Interruption) -> int:
     with _quiet(verbose=arguments.verbose):
         found = examine(machine, arguments.config, command())
     if arguments.json:
-        sys.stdout.write(json.dumps(as_json(found), indent=2) + "\n")
+        say(json.dumps(as_json(found), indent=2))
     else:
         show(found)
     report: Path | None = arguments.report
     if report is not None:
         write(report, machine, found)
-        sys.stderr.write(f"vbgcam: {report}: look through it, then attach it to the issue\n")
+        say(f"vbgcam: {report}: look through it, then attach it to the issue", sys.stderr)
     return 1 if found.wrong else 0
 
 
@@ -47,4 +47,4 @@ def _quiet(*, verbose: bool) -> Iterator[None]:
         log.setLevel(before)
 
 
-VERBS: Final[dict[str, Callable[[Namespace, Interruption], int]]] = {"doctor": doctor}
+VERBS: Final[dict[str, Verb]] = {"doctor": doctor}

@@ -1,7 +1,7 @@
 """How good the masks are: `vbgcam eval`. Clips, pictures and COCO go through the chain that `run` uses, and what comes
 out is compared with the truth.
 
-    sets, clip -> probability -> mask -> metrics -> journal -> results (JSON, table, page)
+    source: items -> prediction -> mask -> metrics -> journal -> results (JSON, table, page)
 
 What was scored stands in a journal on disk, so that an evaluation that was broken off goes on where it ended, and
 memory does not grow with the data.
@@ -9,8 +9,17 @@ memory does not grow with the data.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from vbgcam.core.frames import U8, RawFrame
+from vbgcam.core.options import RenderOptions
+from vbgcam.offline.backdrops import OpenBackground
+from vbgcam.segment import Segmenter
+from vbgcam.segment.labels import Labeller
 
 Results = dict[str, Any]
 """What an evaluation found, as `--json` writes it. It holds nothing that differs from one run to the next: no times, no
@@ -33,5 +42,82 @@ occur), `pixel_accuracy`, `class_iou` (by name); `confusion` (rows of the truth,
 above, of the images that show a person. All are fractions.
 """
 
-Told = Callable[[int, "int | None", str], None]
+Progress = Callable[[int, "int | None", str], None]
 """Called after each picture with how many are done, how many there are and a short note."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is evaluated. `settings`: all that the masks depend on, as JSON can hold it; `files`: the model's own.
+    `options`: as `run` has them. `background`: for the report's composites. `command`: which evaluates the same
+    again."""
+
+    settings: Mapping[str, Any]
+    options: RenderOptions
+    background: OpenBackground
+    files: tuple[Path, ...] = ()
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One picture of a set, or one frame of a clip, by its `number`. `found`: its figures by the names of
+    `metrics.Score` and whatever else its source knows of it, as JSON can hold it, or {"why"} it cannot be scored.
+    `mask`: uint8, (height, width); None where there is none."""
+
+    number: int
+    name: str
+    found: dict[str, Any]
+    mask: U8 | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What cannot be scored, and `why`, in one sentence that names the file."""
+
+    name: str
+    why: str
+
+
+class Source(ABC):
+    """A set of pictures or a clip, with the model whose masks of it are scored. `kind`, `data`: as in the results.
+    `files`: what is read; together with `more` it says what the figures depend on. `count`: of items, None where nobody
+    knows. `left_out`: what is known to be missing after all items were there."""
+
+    kind: str
+    data: Sequence[Path]
+    files: Sequence[Path]
+    more: Mapping[str, Any]
+    count: int | None
+    model: Segmenter | Labeller
+    left_out: Sequence[LeftOut] = ()
+
+    @abstractmethod
+    def items(self, done: frozenset[int], mask: Callable[[int], U8 | None]) -> Iterator[Item]:
+        """All, in order, predicted and scored; those that are `done` only where a later one needs it, and without their
+        figures. `mask`: the kept mask of one that is done. Raises ModelError, MediaError."""
+
+    @abstractmethod
+    def results(self, items: Sequence[Item]) -> Results:
+        """What is said of all items that could be scored."""
+
+    @abstractmethod
+    def originals(self, numbers: Sequence[int]) -> Iterator[tuple[RawFrame, U8]]:
+        """The frames of these items, ascending, and their true alphas. Raises MediaError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One scored picture. `input`, `composite`, `true_composite` (with the true mask): RGB, uint8, (height, width, 3);
+    `alpha`, `truth`: uint8, (height, width)."""
+
+    name: str
+    input: U8
+    alpha: U8
+    truth: U8
+    composite: U8
+    true_composite: U8
+
+
+Compare = Callable[[Sequence[int]], Iterator[Comparison]]
+"""The pictures behind items of the results (their places in `items`, ascending), one after the other."""

@@ -1,4 +1,4 @@
-"""A film with its true masks, as `run` would show it: which mask each frame gets, and how good it is there.
+"""A video with its true masks, as `run` would show it: which mask each frame gets, and how good it is there.
 
 `--mask-fps N` stands for a network that takes 1/N s: the mask of a frame is there 1/N s after the frame, and the newest
 frame of that moment is taken next. Only time is made up; frames, masks and the decision are those of `run`.
@@ -32,7 +32,7 @@ _ROUNDED: Final = Fraction(1, 1000)
 @dataclass(frozen=True, slots=True)
 class Moment:
     """One frame of the clip. `time`: seconds from its first one. `mask`: of the newest prediction that is there by
-    then; None before the first one, where it cannot be brought to this frame, and for a frame that is not wanted.
+    then; None before the first one, where it cannot be brought to this frame, and for a frame that is not needed.
     `covered`: `run` would not show the frame with that mask."""
 
     frame: RawFrame
@@ -87,42 +87,42 @@ class Lag:
 
 
 class Clip:
-    """A film and its true masks, of the same size. Raises MediaError."""
+    """A video and its true masks, of the same size. Raises MediaError."""
 
-    def __init__(self, film: Path, alpha: Path) -> None:
+    def __init__(self, video: Path, alpha: Path) -> None:
         with ExitStack() as stack:
-            self._film = stack.enter_context(VideoReader(film))
+            self._video = stack.enter_context(VideoReader(video))
             self._alpha = stack.enter_context(AlphaVideo(alpha))
-            if self._film.size != self._alpha.size:
-                raise MediaError(f"{alpha}: its masks are {self._alpha.size}, the frames of {film} {self._film.size}")
+            if self._video.size != self._alpha.size:
+                raise MediaError(f"{alpha}: its masks are {self._alpha.size}, the frames of {video} {self._video.size}")
             self._stack = stack.pop_all()
-        self.film, self.alpha = film, alpha
-        self.size: Size = self._film.size
-        self.rate = self._film.rate
-        self.count = self._film.count
+        self.video, self.alpha = video, alpha
+        self.size: Size = self._video.size
+        self.rate = self._video.rate
+        self.count = self._video.count
         self.frames = 0
         self.left_out: list[str] = []
 
     def pairs(self) -> Iterator[tuple[Fraction, RawFrame, U8]]:
         """Each frame with its true mask, from the first one on, and its time in seconds. What is missing at the end of
         either stands in `left_out` afterwards."""
-        self._film.rewind()
+        self._video.rewind()
         self._alpha.rewind()
         self.frames, self.left_out = 0, []
-        while (shot := self._film.read()) is not None:
+        while (shot := self._video.read()) is not None:
             truth = self._alpha.read()
             if truth is None:
-                self.left_out.append(f"{self.alpha} ends after {self.frames} masks, before {self.film} does")
+                self.left_out.append(f"{self.alpha} ends after {self.frames} masks, before {self.video} does")
                 break
-            time = shot.time - self._film.start
+            time = shot.time - self._video.start
             yield time, RawFrame(shot.planes, float(time), 0, self.frames), truth.planes.y
             self.frames += 1
         else:
             if self._alpha.read() is not None:
-                self.left_out.append(f"{self.film} ends after {self.frames} frames, before {self.alpha} does")
-        for film in (self._film, self._alpha):
-            if film.left_out:
-                self.left_out.append(f"{film.path} is damaged: {film.left_out} frames of it are missing")
+                self.left_out.append(f"{self.video} ends after {self.frames} frames, before {self.alpha} does")
+        for reader in (self._video, self._alpha):
+            if reader.left_out:
+                self.left_out.append(f"{reader.path} is damaged: {reader.left_out} frames of it are missing")
 
     def close(self) -> None:
         self._stack.close()
@@ -140,16 +140,16 @@ def moments(
     options: RenderOptions,
     *,
     mask_fps: Fraction | None,
-    wanted: Callable[[int], bool] = lambda _number: True,
+    needed: Callable[[int], bool] = lambda _number: True,
 ) -> Iterator[Moment]:
-    """The clip from its start. A frame that is not `wanted` costs no mask where no later one depends on it. Raises
+    """The clip from its start. A frame that is not `needed` costs no mask where no later one depends on it. Raises
     ModelError."""
     masker = Masker(segmenter, options.mask)
     masker.reset()
     lag = Lag(1 / mask_fps if mask_fps else None, masker.predict)
-    alone = mask_fps is None and not segmenter.remembers and (options.mask == NONE or options.mask.hard)
+    alone = mask_fps is None and not segmenter.recurrent and (options.mask == NONE or options.mask.hard)
     for time, frame, truth in clip.pairs():
-        if alone and not wanted(frame.number):
+        if alone and not needed(frame.number):
             yield Moment(frame, truth, None, covered=False)
             continue
         prediction = lag.at(time, frame)

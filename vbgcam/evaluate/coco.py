@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from vbgcam.core.errors import MediaError
 from vbgcam.core.frames import U8
@@ -46,10 +46,9 @@ class Annotated:
         try:
             with Image.open(self.path) as image:
                 rgb = np.asarray(image.convert("RGB"))
-        except FileNotFoundError as exc:
-            raise MediaError(f"{self.path}: the image is missing") from exc
-        except (OSError, UnidentifiedImageError, ValueError, SyntaxError) as exc:
-            raise MediaError(f"{self.path}: the image cannot be read") from exc
+        except (OSError, ValueError, SyntaxError) as exc:
+            what = "is missing" if isinstance(exc, FileNotFoundError) else "cannot be read"
+            raise MediaError(f"{self.path}: the image {what}") from exc
         return rgb, self._target(*rgb.shape[:2])
 
     def _target(self, height: int, width: int) -> U8:
@@ -68,9 +67,7 @@ class Annotated:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # pycocotools and NumPy 2, not our reader's
                 parts = np.asarray(coder.decode(coder.frPyObjects(segmentation, height, width)))
-        except (
-            Exception
-        ) as exc:  # pycocotools raises bare ones, and whatever a damaged annotation makes it stumble over
+        except Exception as exc:  # bare ones, and whatever a damaged annotation makes pycocotools stumble over
             raise MediaError(f"{self.path.name}: an annotation of it cannot be read") from exc
         mask = parts if parts.ndim == 2 else parts.any(2)
         if mask.shape != (height, width):
@@ -91,30 +88,19 @@ class CocoSet:
         try:
             data = json.loads(self.annotations.read_bytes())
             images = {image["id"]: image["file_name"] for image in data["images"]}
-            categories = frozenset(CATEGORIES)
             objects: dict[Any, list[Mapping[str, Any]]] = {image: [] for image in images}
             for item in data["annotations"]:
-                if item["category_id"] in categories and item["image_id"] in objects:
-                    objects[item["image_id"]].append(
-                        {"category_id": item["category_id"], "segmentation": item["segmentation"]}
-                    )
+                if item["category_id"] in CATEGORIES and item["image_id"] in objects:
+                    objects[item["image_id"]].append({key: item[key] for key in ("category_id", "segmentation")})
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise MediaError(f"{self.annotations} holds no instances in COCO's format: {exc!r}") from exc
-        self._images = [(images[number], tuple(objects[number])) for number in sorted(images)]
-        if not self._images:
+        # In the order of the images' numbers, as torchvision goes.
+        self.images: Final = [
+            Annotated(images[number], self.pictures / images[number], tuple(objects[number]))
+            for number in sorted(images)
+        ]
+        if not self.images:
             raise MediaError(f"{self.annotations} names no image")
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def __iter__(self) -> Iterator[Annotated]:
-        """In the order of the images' numbers, as torchvision goes."""
-        return (self.at(number) for number in range(len(self)))
-
-    def at(self, number: int) -> Annotated:
-        """The image of that place in the order."""
-        name, objects = self._images[number]
-        return Annotated(name, self.pictures / name, objects)
 
 
 def at_preset(rgb: U8, target: U8, side: int = PRESET) -> tuple[U8, U8]:

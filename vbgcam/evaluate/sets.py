@@ -5,15 +5,15 @@ Whatever has no counterpart is named, never passed over.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
 from vbgcam.core.errors import MediaError
 from vbgcam.core.frames import U8
+from vbgcam.evaluate.base import LeftOut
 from vbgcam.media import images
 
 _MASK: Final = "_mask"
@@ -33,17 +33,11 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
-    """What cannot be scored, and `why`, in one sentence that names the file."""
-
-    name: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
 class Listing:
-    """In the order of the names."""
+    """In the order of the names. `kind`: as in the results."""
 
+    kind: Literal["pairs", "aisegment"]
+    folder: Path
     pairs: tuple[Pair, ...]
     left_out: tuple[LeftOut, ...] = ()
 
@@ -54,41 +48,26 @@ def pairs(folder: Path) -> Listing:
     _check(folder)
     for of_pictures, of_masks in _FOLDERS:
         if (folder / of_pictures).is_dir() and (folder / of_masks).is_dir():
-            return _listing(
-                folder,
-                {
-                    str(path.relative_to(folder / of_pictures).with_suffix("")): path
-                    for path in _files(folder / of_pictures)
-                },
-                {
-                    str(path.relative_to(folder / of_masks).with_suffix("")).removesuffix(_MASK): path
-                    for path in _files(folder / of_masks)
-                },
-            )
-    found = list(_files(folder))
-    return _listing(
-        folder,
-        {_key(folder, path): path for path in found if not path.stem.endswith(_MASK)},
-        {_key(folder, path).removesuffix(_MASK): path for path in found if path.stem.endswith(_MASK)},
-        "a set of pairs holds NAME.jpg with NAME_mask.png, or images/ and masks/",
-    )
+            pictures, masks = _files(folder / of_pictures), _files(folder / of_masks)
+            break
+    else:
+        found = _files(folder)
+        pictures = {name: path for name, path in found.items() if not name.endswith(_MASK)}
+        masks = {name: path for name, path in found.items() if name.endswith(_MASK)}
+    masks = {name.removesuffix(_MASK): path for name, path in masks.items()}
+    fix = "a set of pairs holds NAME.jpg with NAME_mask.png, or images/ and masks/"
+    return _listing("pairs", folder, pictures, masks, fix)
 
 
 def aisegment(folder: Path) -> Listing:
     """clip_img/G/clip_N/X.jpg with matting/G/matting_N/X.png, whose alpha is the mask. Raises MediaError."""
     _check(folder)
-    of_pictures, of_masks = folder / "clip_img", folder / "matting"
     fix = f"give the folder that holds clip_img/ and matting/, not {folder.name}"
-    for part in (of_pictures, of_masks):
-        if not part.is_dir():
-            raise MediaError(f"{folder} holds no {part.name}/: it is no AISegment set", fix=fix)
-    return _listing(
-        folder,
-        {_group(of_pictures, path, "clip_"): path for path in _files(of_pictures)},
-        {_group(of_masks, path, "matting_"): path for path in _files(of_masks)},
-        fix,
-        in_alpha=True,
-    )
+    for part in ("clip_img", "matting"):
+        if not (folder / part).is_dir():
+            raise MediaError(f"{folder} holds no {part}/: it is no AISegment set", fix=fix)
+    pictures, masks = _files(folder / "clip_img", "clip_"), _files(folder / "matting", "matting_")
+    return _listing("aisegment", folder, pictures, masks, fix)
 
 
 def read(pair: Pair) -> tuple[U8, U8]:
@@ -116,37 +95,30 @@ def _check(folder: Path) -> None:
         raise MediaError(f"{folder} is no folder" if folder.exists() else f"{folder}: there is no such folder")
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Pictures at any depth; hidden ones (macOS puts a "._X.jpg" beside each X.jpg of an archive) are none."""
+def _files(folder: Path, prefix: str = "") -> dict[str, Path]:
+    """Pictures at any depth, by their names below the folder, without the prefix of the folder that they lie in. Hidden
+    ones (macOS puts a "._X.jpg" beside each X.jpg of an archive) are none."""
+    found = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in _PICTURES and not path.name.startswith(".") and path.is_file():
-            yield path
-
-
-def _key(folder: Path, path: Path) -> str:
-    return str(path.relative_to(folder).with_suffix(""))
-
-
-def _group(folder: Path, path: Path, prefix: str) -> str:
-    """G/N/X of G/prefix_N/X."""
-    group = path.parent.name.removeprefix(prefix)
-    return str(path.parent.parent.relative_to(folder) / group / path.stem)
+            below = path.relative_to(folder).with_suffix("")
+            found[str(below.parent.parent / below.parent.name.removeprefix(prefix) / below.name)] = path
+    return found
 
 
 def _listing(
-    folder: Path, of_pictures: dict[str, Path], of_masks: dict[str, Path], fix: str = "", *, in_alpha: bool = False
+    kind: Literal["pairs", "aisegment"], folder: Path, pictures: dict[str, Path], masks: dict[str, Path], fix: str
 ) -> Listing:
-    both = sorted(of_pictures.keys() & of_masks.keys())
+    both = sorted(pictures.keys() & masks.keys())
     if not both:
         raise MediaError(f"{folder}: there is not one picture with its mask in it", fix=fix)
     left_out = [
-        *(LeftOut(key, f"{of_pictures[key]} has no mask") for key in of_pictures.keys() - of_masks.keys()),
+        *(LeftOut(name, f"{path} has no mask") for name, path in pictures.items() if name not in masks),
         *(
-            LeftOut(key, f"{of_masks[key]} is a mask without its picture")
-            for key in of_masks.keys() - of_pictures.keys()
+            LeftOut(name, f"{path} is a mask without its picture")
+            for name, path in masks.items()
+            if name not in pictures
         ),
     ]
-    return Listing(
-        tuple(Pair(key, of_pictures[key], of_masks[key], in_alpha) for key in both),
-        tuple(sorted(left_out, key=lambda item: item.name)),
-    )
+    found = tuple(Pair(name, pictures[name], masks[name], in_alpha=kind == "aisegment") for name in both)
+    return Listing(kind, folder, found, tuple(sorted(left_out, key=lambda item: item.name)))

@@ -6,84 +6,86 @@ import contextlib
 import json
 import shlex
 from argparse import Namespace
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from typing import Final, Literal
+from pathlib import Path
+from typing import Final
 
 from vbgcam import factory
-from vbgcam.cli.arguments import breaking, keep, loaded_segmenter, make_folder, settings_of
-from vbgcam.cli.signals import INTERRUPTED, Interruption
+from vbgcam.cli.arguments import download_progress, loaded_segmenter, settings_of
+from vbgcam.cli.signals import INTERRUPTED, Interruption, Verb
 from vbgcam.cli.terminal import progress, say
 from vbgcam.core.errors import ConfigError
 from vbgcam.core.options import NONE
 from vbgcam.core.specs import ModelSpec
-from vbgcam.evaluate.run import Question
+from vbgcam.evaluate.base import Request, Source
+from vbgcam.media.atomic import make_folder, write_whole
+from vbgcam.segment import Segmenter
+from vbgcam.segment.labels import Labeller, open_labeller
 from vbgcam.settings import schema
 from vbgcam.settings.schema import Settings
 
 
 def evaluate(arguments: Namespace, interruption: Interruption) -> int:
     """How good the masks are."""
-    from vbgcam.evaluate import run as evaluation
-    from vbgcam.evaluate import sheet
+    from vbgcam.evaluate import page, run, sheet
     from vbgcam.evaluate.clip import Clip
     from vbgcam.evaluate.coco import CocoSet
+    from vbgcam.evaluate.figures import show
     from vbgcam.evaluate.journal import usual_folder
-    from vbgcam.evaluate.report import page, terminal
     from vbgcam.evaluate.sets import aisegment, pairs
-    from vbgcam.segment.labels import open_labeller
+    from vbgcam.evaluate.sources import ClipSource, CocoSource, PairsSource
 
-    question, settings = _asked(arguments)
-    folder = usual_folder()
-    look: Callable[[], None] | None = None
-    work: Callable[..., evaluation.Answer | None]
+    request, settings = _request(arguments)
+    source: Source
     with contextlib.ExitStack() as stack:
         # The data comes first: what cannot be read is said before a network is loaded for it.
         if arguments.clip is not None:
             clip = stack.enter_context(Clip(*arguments.clip))
-            segmenter = stack.enter_context(loaded_segmenter(settings, interruption, needed=True))
-            work = partial(evaluation.clip, question, clip, segmenter, folder, mask_fps=arguments.mask_fps)
-            if arguments.sheet is not None:
-                look = partial(sheet.write, question, clip, segmenter, arguments.mask_fps, arguments.sheet)
+            model = stack.enter_context(loaded_segmenter(settings, interruption, needed=True))
+            source = ClipSource(request, clip, model, arguments.mask_fps)
         elif arguments.coco is not None:
             images = CocoSet(arguments.coco)
-            with progress("fetching the weights") as show, breaking(show, interruption) as fetched:
-                labeller = open_labeller(ModelSpec.parse(settings.model.name), factory.options(settings), fetched)
-            if labeller is not None:
-                stack.callback(labeller.close)
-            model = labeller or stack.enter_context(loaded_segmenter(settings, interruption, needed=True))
-            work = partial(evaluation.coco, question, images, model, folder, limit=arguments.limit)
+            source = CocoSource(request, images, _labeller(settings, interruption, stack), arguments.limit)
         else:
-            kind: Literal["pairs", "aisegment"] = "pairs" if arguments.pairs is not None else "aisegment"
-            data = arguments.pairs or arguments.aisegment
-            listing = pairs(data) if kind == "pairs" else aisegment(data)
-            segmenter = stack.enter_context(loaded_segmenter(settings, interruption, needed=True))
-            work = partial(
-                evaluation.pictures, kind, question, data, listing, segmenter, folder=folder, limit=arguments.limit
-            )
-        with progress("scoring") as show:
-            answer = work(told=show, stop=interruption.is_set)
-        if answer is None:
+            listing = pairs(arguments.pairs) if arguments.pairs is not None else aisegment(arguments.aisegment)
+            model = stack.enter_context(loaded_segmenter(settings, interruption, needed=True))
+            source = PairsSource(request, listing, model, arguments.limit)
+        with progress("scoring") as bar:
+            evaluation = run.evaluate(request, source, usual_folder(), bar, interruption.is_set)
+        if evaluation is None:
             return INTERRUPTED
-        stack.callback(answer.journal.close)
+        stack.callback(evaluation.journal.close)
+        written: list[Path] = []
         if arguments.json is not None:
-            keep(arguments.json, json.dumps(answer.results, indent=2) + "\n")
-        written = page.write(answer.results, answer.look, arguments.html) if arguments.html is not None else []
-        terminal.show(answer.results)
-        if look is not None:
-            look()
+            write_whole(arguments.json, json.dumps(evaluation.results, indent=2) + "\n", "the figures")
+        if arguments.html is not None:
+            pages = page.pages(evaluation.results, evaluation.compare, arguments.html)
+            for path, text in pages.items():
+                write_whole(path, text, "the figures")
+            written += pages
+        show(evaluation.results)
+        if arguments.sheet is not None:
+            sheet.write(request, clip, model, arguments.mask_fps, arguments.sheet)
             written.append(arguments.sheet)
         for path in written:
             say(f"Written: {path}")
-        answer.journal.remove()
+        evaluation.journal.remove()
     return 0
 
 
-def _asked(arguments: Namespace) -> tuple[Question, Settings]:
-    """What an evaluation's answer depends on. Raises ConfigError."""
-    from vbgcam.evaluate.run import Question
+def _labeller(settings: Settings, interruption: Interruption, stack: contextlib.ExitStack) -> Labeller | Segmenter:
+    """The model as COCO counts it: all classes where it knows them."""
+    with progress("fetching the weights") as bar:
+        spec, fetched = ModelSpec.parse(settings.model.name), download_progress(bar, interruption)
+        labeller = open_labeller(spec, factory.options(settings), fetched)
+    if labeller is None:
+        return stack.enter_context(loaded_segmenter(settings, interruption, needed=True))
+    stack.callback(labeller.close)
+    return labeller
 
+
+def _request(arguments: Namespace) -> tuple[Request, Settings]:
+    """What an evaluation's results depend on. Raises ConfigError."""
     problems = [
         f"eval: {option} belongs to --clip"
         for option, value in (
@@ -113,23 +115,23 @@ def _asked(arguments: Namespace) -> tuple[Question, Settings]:
         for name in ("clip", "pairs", "aisegment", "coco")
         if (value := getattr(arguments, name)) is not None
     )
-    said = ["vbgcam", "eval", f"--{name}", *map(str, where if name == "clip" else [where]), "--model", str(spec)]
-    said += ["--mask-fps", str(arguments.mask_fps)] if arguments.mask_fps is not None else []
-    said += ["--limit", str(arguments.limit)] if arguments.limit is not None else []
-    said += ["--hard"] if arguments.hard else []
-    said += ["--background", arguments.background] if arguments.background is not None else []
-    said += [part for pair in arguments.set for part in ("--set", pair)]
+    command = ["vbgcam", "eval", f"--{name}", *map(str, where if name == "clip" else [where]), "--model", str(spec)]
+    command += ["--mask-fps", str(arguments.mask_fps)] if arguments.mask_fps is not None else []
+    command += ["--limit", str(arguments.limit)] if arguments.limit is not None else []
+    command += ["--hard"] if arguments.hard else []
+    command += ["--background", arguments.background] if arguments.background is not None else []
+    command += [part for pair in arguments.set for part in ("--set", pair)]
     # Masks that are there for each frame are scored as they are.
     options = factory.render_options(settings)
     as_they_are = spec.kind == "truth" and arguments.mask_fps is None
-    question = Question(
+    request = Request(
         files=(path,) if path is not None else (),
         settings={"model": settings.model.model_dump(mode="json"), "mask": settings.mask.model_dump(mode="json")},
         options=replace(options, mask=replace(NONE, hard=options.mask.hard)) if as_they_are else options,
         background=factory.background_opener(settings),
-        command=shlex.join(said),
+        command=shlex.join(command),
     )
-    return question, settings
+    return request, settings
 
 
-VERBS: Final[dict[str, Callable[[Namespace, Interruption], int]]] = {"eval": evaluate}
+VERBS: Final[dict[str, Verb]] = {"eval": evaluate}

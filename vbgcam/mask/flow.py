@@ -1,4 +1,4 @@
-"""To the present: a mask that is older than its frame is carried over by optical flow, from frame to frame.
+"""A mask that is older than its frame is carried to it by optical flow, from frame to frame.
 
 Dense inverse search (Kroeger et al., Fast Optical Flow using Dense Inverse Search, ECCV 2016), computed around the
 person alone. The flows of the frames since the mask are chained into one field, and the mask is moved once: a chain
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from vbgcam.core.frames import U8, Size, read_only
 from vbgcam.pixels.convert import shrink
-from vbgcam.pixels.workframe import Grid, Part
+from vbgcam.pixels.workframe import Region, WorkFrame
 
 Field = NDArray[np.float32]
 """(rows, columns, 2): where each pixel came from, x and y, in pixels of the flow's own size."""
@@ -24,12 +24,12 @@ Field = NDArray[np.float32]
 # second have on red_shirt a boundary F of .967 at 192 pixels, .970 at 256, .979 at 320; on room_static all are alike.
 _WIDTH: Final = 192
 _FINE_WIDTH: Final = 320
-# Pixels of that size around the person, beyond the part that is worked on.
+# Pixels of that size around the person, beyond the region that is worked on.
 _MARGIN: Final = 8
-_LEAST: Final = 48
+_LEAST_SIDE: Final = 48
 # Frames of flow that are kept: those that a mask which has just come is carried over.
 _KEPT: Final = 64
-# Of the grid's width: a person who moved further since the mask was made is not where any flow says.
+# Of the picture's width: a person who moved further since the mask was made is not where any flow says.
 _FURTHEST: Final = 0.35
 _SAMPLE: Final = 8
 # One map holds x and y together. (An empty array in the second one's place makes nonsense of it.)
@@ -42,37 +42,38 @@ _CUT_CELL: Final = 16
 class Flow:
     """What moved between the frames that came, and since the mask that is carried. One thread's."""
 
-    def __init__(self, size: Size, *, finely: bool) -> None:
-        width = min(size.width, _FINE_WIDTH if finely else _WIDTH)
+    def __init__(self, size: Size, *, fine: bool) -> None:
+        """`size`: the working size. `fine`: at a larger size, which takes longer."""
+        width = min(size.width, _FINE_WIDTH if fine else _WIDTH)
         self._small = Size(width, max(1, round(size.height * width / size.width)))
-        self._possible = min(self._small.width, self._small.height) >= _LEAST
+        self._possible = min(self._small.width, self._small.height) >= _LEAST_SIDE
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         self._dis.setFinestScale(1)
-        if not finely:
+        if not fine:
             # Patches at every fifth pixel in place of the fourth: two thirds of the time, boundary F .974 to .969.
             self._dis.setPatchStride(5)
         x, y = np.meshgrid(*(np.arange(side, dtype=np.float32) for side in (self._small.width, self._small.height)))
-        self._places = np.dstack([x, y])
-        self._centres = self._places + np.float32(0.5)
+        self._positions = np.dstack([x, y])
+        self._centres = self._positions + np.float32(0.5)
         self._scale = np.array([size.width / self._small.width, size.height / self._small.height], np.float32)
-        self._flows: list[tuple[float, Field, Part]] = []
+        self._flows: list[tuple[float, Field, Region]] = []
         self._field: Field | None = None
-        self._last: Grid | None = None
+        self._last: WorkFrame | None = None
         self._last_small: U8 | None = None
 
-    def follow(self, now: Grid, part: Part | None, *, needed: bool) -> None:
-        """The next frame. `part`: where the person was. `needed`: masks older than it will be asked for."""
+    def follow(self, now: WorkFrame, region: Region | None, *, needed: bool) -> None:
+        """The next frame. `region`: where the person was. `needed`: masks older than it will be asked for."""
         small = None
         if needed and self._last is not None and self._possible:
             before = self._last_small if self._last_small is not None else shrink(self._last.y, self._small)
             small = shrink(now.y, self._small)
-            self._flows.append((self._last.captured_at, *self._between(small, before, part)))
+            self._flows.append((self._last.captured_at, *self._between(small, before, region)))
             del self._flows[:-_KEPT]
         else:
             self._flows.clear()
         self._last, self._last_small = now, small
 
-    def begin(self, since: Grid, part: Part | None) -> None:
+    def begin(self, since: WorkFrame, region: Region | None) -> None:
         """A mask of that frame is carried from now on."""
         later = [flow for flow in self._flows if flow[0] >= since.captured_at]
         self._field = None
@@ -80,8 +81,8 @@ class Flow:
             return
         if not later or later[0][0] != since.captured_at:
             # The frame was not among those that came: one jump.
-            here, there = (shrink(plane, self._small) for plane in (self._last.y, since.y))
-            later = [(since.captured_at, *self._between(here, there, part))]
+            now, then = (shrink(plane, self._small) for plane in (self._last.y, since.y))
+            later = [(since.captured_at, *self._between(now, then, region))]
         for _start, flow, where in later:
             self._chain(flow, where)
 
@@ -89,33 +90,34 @@ class Flow:
         """The newest frame has a mask of its own: what is carried begins there."""
         self._field = None
 
-    def step(self) -> None:
-        """The mask that is carried is so one frame further."""
+    def advance(self) -> None:
+        """The mask that is carried is one frame further now."""
         if self._flows:
             self._chain(*self._flows[-1][1:])
 
-    def carried(self, alpha: U8, part: Part) -> U8:
-        """The alpha of `begin`'s frame as it is in the frame that came last; nobody is outside the part."""
+    def carried(self, alpha: U8, region: Region) -> U8:
+        """The alpha of `begin`'s frame (uint8, at the working size) as it is in the frame that came last; nobody is
+        outside the region."""
         if self._field is None:
             return alpha
-        rows, columns = part
+        rows, columns = region
         (left, top), (right, bottom) = (
             np.floor(np.array([span[1], span[0]]) / self._scale).astype(int)
             for span in ((rows.start, columns.start), (rows.stop - 1, columns.stop - 1))
         )
         left, top = max(0, left - 1), max(0, top - 1)
         right, bottom = min(self._small.width, right + 2), min(self._small.height, bottom + 2)
-        # The places themselves are brought to the grid: they are as smooth as the field, and that is one pass less.
-        places = cv2.add(self._centres[top:bottom, left:right], self._field[top:bottom, left:right])
-        places = places * self._scale - np.float32(0.5)
+        # The positions themselves are enlarged: they are as smooth as the field, and that is one pass less.
+        positions = cv2.add(self._centres[top:bottom, left:right], self._field[top:bottom, left:right])
+        positions = positions * self._scale - np.float32(0.5)
         x0, x1 = round(left * self._scale[0]), min(alpha.shape[1], round(right * self._scale[0]))
         y0, y1 = round(top * self._scale[1]), min(alpha.shape[0], round(bottom * self._scale[1]))
-        fine = cv2.resize(places, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+        fine = cv2.resize(positions, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
         out = np.zeros_like(alpha)
         out[y0:y1, x0:x1] = cv2.remap(alpha, fine, _NO_SECOND, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return read_only(out)
 
-    def far(self, alpha: U8) -> float:
+    def moved_by(self, alpha: U8) -> float:
         """How far the person of the carried mask came, in widths of the picture."""
         if self._field is None:
             return 0.0
@@ -125,47 +127,38 @@ class Flow:
         person = field[: sample.shape[0], : sample.shape[1]][sample > 127]
         return float(np.hypot(*person.mean(0))) / self._small.width if len(person) else 0.0
 
-    def _chain(self, flow: Field, where: Part) -> None:
+    def _chain(self, flow: Field, where: Region) -> None:
         if where[0].stop <= where[0].start:
             return
-        rows, columns = where
         if self._field is None:
             self._field = flow
-        else:
-            some = flow[rows, columns]
-            out = np.zeros_like(flow)
-            out[rows, columns] = cv2.remap(
-                self._field,
-                cv2.add(self._places[rows, columns], some),
-                _NO_SECOND,
-                cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
-            out[rows, columns] += some
-            self._field = out
+            return
+        some, out = flow[where], np.zeros_like(flow)
+        positions = cv2.add(self._positions[where], some)
+        border = cv2.BORDER_REPLICATE
+        out[where] = cv2.remap(self._field, positions, _NO_SECOND, cv2.INTER_LINEAR, borderMode=border)
+        out[where] += some
+        self._field = out
 
-    def _between(self, now: U8, then: U8, part: Part | None) -> tuple[Field, Part]:
+    def _between(self, now: U8, then: U8, region: Region | None) -> tuple[Field, Region]:
         """From each pixel now to where it was then, around the person, and where that is; elsewhere nothing moves."""
         out = np.zeros((self._small.height, self._small.width, 2), np.float32)
-        if part is None:
+        if region is None:
             return out, (slice(0, 0), slice(0, 0))
-        rows, columns = (
-            _span(span, scale, side)
-            for span, scale, side in zip(
-                part, self._scale[::-1].tolist(), (self._small.height, self._small.width), strict=True
-            )
-        )
-        one, other = (np.ascontiguousarray(plane[rows, columns]) for plane in (now, then))
-        out[rows, columns] = self._dis.calc(one, other, None)  # type: ignore[call-overload]  # begins from nothing
-        return out, (rows, columns)
+        (rows, columns), (x, y) = region, self._scale.tolist()
+        where = _span(rows, y, self._small.height), _span(columns, x, self._small.width)
+        one, other = (np.ascontiguousarray(plane[where]) for plane in (now, then))
+        out[where] = self._dis.calc(one, other, None)  # type: ignore[call-overload]  # begins from nothing
+        return out, where
 
 
-def too_far(distance: float) -> bool:
-    return distance > _FURTHEST
+def too_far(moved_by: float) -> bool:
+    """Whether flow says nothing any more of a person who moved by that, in widths of the picture."""
+    return moved_by > _FURTHEST
 
 
-def coarse(now: Grid) -> U8:
-    """For `cut`."""
+def coarse(now: WorkFrame) -> U8:
+    """Luma as `is_cut` compares it: means of cells of 16x16 pixels, uint8."""
     from vbgcam.pixels import kernels
 
     cell = max(1, min(_CUT_CELL, min(now.y.shape) // 4))
@@ -176,9 +169,9 @@ def coarse(now: Grid) -> U8:
     return out
 
 
-def cut(before: U8, now: U8) -> bool:
-    """Whether another scene begins: the normalised correlation of both lumas (as `coarse` makes them), which more light
-    leaves as it is."""
+def is_cut(before: U8, now: U8) -> bool:
+    """Whether another scene begins: by the normalised correlation of both lumas (as `coarse` makes them), which more
+    light leaves as it is."""
     one, other = (plane.astype(np.float32) for plane in (before, now))
     one, other = one - one.mean(), other - other.mean()
     powers = float((one * one).sum()) * float((other * other).sum())
@@ -189,7 +182,7 @@ def cut(before: U8, now: U8) -> bool:
 
 def _span(span: slice, scale: float, side: int) -> slice:
     start, stop = max(0, int(span.start / scale) - _MARGIN), min(side, int(span.stop / scale) + 1 + _MARGIN)
-    if stop - start < _LEAST:
-        start = max(0, min(start, side - _LEAST))
-        stop = min(side, start + _LEAST)
+    if stop - start < _LEAST_SIDE:
+        start = max(0, min(start, side - _LEAST_SIDE))
+        stop = min(side, start + _LEAST_SIDE)
     return slice(start, stop)

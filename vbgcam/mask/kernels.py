@@ -1,4 +1,4 @@
-"""The mask's inner loops, compiled as those of `vbgcam.pixels.kernels`: one pass each over the grid (see `grid`)."""
+"""The mask's inner loops, compiled as those of `vbgcam.pixels.kernels`: one pass each over the work frame."""
 
 from __future__ import annotations
 
@@ -30,20 +30,27 @@ from vbgcam.pixels.kernels import (
 )
 
 _STATE: Final = types.Array(types.uint16, 2, "C")
-_TABLE: Final = types.Array(types.uint8, 2, "C", readonly=True)
+_three: Any = types.UniTuple
+_PLANES: Final = _three(SEEN, 3)
+_STATES: Final = _three(_STATE, 3)
+
+Planes = tuple[U8, ...]
+States = tuple[NDArray[np.uint16], ...]
+Lines = NDArray[np.float32]
+Edges = NDArray[np.int32]
 
 
-@loop(SEEN, SEEN, SEEN, SEEN, _TABLE, MADE)
-def judge(distance: U8, prior: U8, carried: U8, seen: U8, table: U8, out: U8) -> None:
-    """Where the room is known (`seen` > 0) what `table` says for (distance, prior), elsewhere `carried`."""
+@loop(*[SEEN] * 5, MADE)
+def compare(distance: U8, prior: U8, carried: U8, known: U8, table: U8, out: U8) -> None:
+    """Where the room is known (`known` > 0) what `table` says for (distance, prior), elsewhere `carried`."""
     for row in range(up(0), up(out.shape[0])):
         for column in range(up(0), up(out.shape[1])):
-            known = table[distance[row, column], prior[row, column]]
-            out[row, column] = known if seen[row, column] > 0 else carried[row, column]
+            said = table[distance[row, column], prior[row, column]]
+            out[row, column] = said if known[row, column] > 0 else carried[row, column]
 
 
 @loop(SEEN, SEEN, _STATE, types.uint16)
-def steady(alpha: U8, changed: U8, state: NDArray[np.uint16], least: int) -> None:
+def smooth(alpha: U8, changed: U8, state: NDArray[np.uint16], least: int) -> None:
     """`state` (8.8) goes to `alpha` by a share: `least` of 256 where the picture stands still, all of it where luma
     changed by 8 or more; where `alpha` is sure, near 0 or 255, by 4 already. Where it is surely nobody, three quarters
     of the way at least: what is no longer the person is the room."""
@@ -66,31 +73,18 @@ def _moved_by(now: Any, kept: Any) -> Any:
     return u16(u16(max(wide, kept) - min(wide, kept)) >> u16(4))
 
 
-@loop(SEEN, SEEN, SEEN, SEEN, _STATE, _STATE, _STATE, types.uint16, types.uint8, MADE, MADE, MADE, MADE)
+@loop(_PLANES, SEEN, _STATES, types.uint16, types.uint8, *[MADE] * 4)
 def recognise(
-    y: U8,
-    u: U8,
-    v: U8,
-    person: U8,
-    kept_y: NDArray[np.uint16],
-    kept_u: NDArray[np.uint16],
-    kept_v: NDArray[np.uint16],
-    same: int,
-    needed: int,
-    count: U8,
-    seen: U8,
-    rate: U8,
-    sure: U8,
+    planes: Planes, person: U8, candidates: States, same: int, needed: int, count: U8, known: U8, rate: U8, sure: U8
 ) -> None:
-    """Where nobody is (`person` is 0): whether a pixel looks as its candidate (`kept_*`, 8.8), which was seen `count`
-    times. `rate`, of 255: how far the candidate goes to the pixel, all the way where it is another one. `sure`: 255
-    where it has been there `needed` times, with `seen` set, else 0."""
+    """Where nobody is (`person` is 0): whether a pixel looks as its candidate (8.8), which was seen `count` times.
+    `rate`, of 255: how far the candidate goes to the pixel, all the way where it is another one. `sure`: 255 where it
+    has been there `needed` times, with `known` set, else 0."""
+    (y, u, v), (kept_y, kept_u, kept_v) = planes, candidates
     for row in range(up(0), up(y.shape[0])):
         for column in range(up(0), up(y.shape[1])):
-            chroma = u16(
-                _moved_by(u[row, column], kept_u[row, column]) + _moved_by(v[row, column], kept_v[row, column])
-            )
-            off = u16(_moved_by(y[row, column], kept_y[row, column]) + u16(3) * chroma)
+            in_u, in_v = _moved_by(u[row, column], kept_u[row, column]), _moved_by(v[row, column], kept_v[row, column])
+            off = u16(_moved_by(y[row, column], kept_y[row, column]) + u16(3) * u16(in_u + in_v))
             times = count[row, column]
             alike = u16(off < u16(u16(same) << u16(4))) & u16(times > 0)
             nobody = u16(person[row, column] == 0)
@@ -100,29 +94,30 @@ def recognise(
             again = u8(min(u16(times) + u16(1), u16(255))) if alike else u8(1)
             times = again if nobody else times
             count[row, column] = times
-            known = u8(255) if nobody & u16(times >= needed) else u8(0)
-            sure[row, column] = known
-            seen[row, column] = u8(seen[row, column] | known)
+            now_known = u8(255) if nobody & u16(times >= needed) else u8(0)
+            sure[row, column] = now_known
+            known[row, column] = u8(known[row, column] | now_known)
 
 
 @loop(SEEN, SEEN, SEEN, _STATE, MADE)
-def learn(plane: U8, rate: U8, sure: U8, kept: NDArray[np.uint16], room: U8) -> None:
+def learn(plane: U8, rate: U8, sure: U8, candidate: NDArray[np.uint16], room: U8) -> None:
     """One plane of what `recognise` decided: the candidates move, and those that are sure are the room from now on."""
     for row in range(up(0), up(room.shape[0])):
         for column in range(up(0), up(room.shape[1])):
             step = u32(rate[row, column])
             step = u32(step + u32(step == u32(255)))
-            wanted, before = u32(u32(plane[row, column]) << u32(8)), u32(kept[row, column])
+            wanted, before = u32(u32(plane[row, column]) << u32(8)), u32(candidate[row, column])
             after = u16(u32(u32(wanted * step) + u32(before * u32(u32(256) - step)) + u32(128)) >> u32(8))
-            kept[row, column] = after
+            candidate[row, column] = after
             new, known = u8(u16(after + u16(128)) >> u16(8)), sure[row, column]
             room[row, column] = u8(u8(new & known) | u8(room[row, column] & u8(u8(255) - known)))
 
 
-@loop(SEEN, SEEN, SEEN, SEEN, types.uint8, types.uint8, MADE_FLOATS)
-def colours(y: U8, u: U8, v: U8, alpha: U8, low: int, high: int, sums: NDArray[np.float32]) -> None:
+@loop(_PLANES, SEEN, types.uint8, types.uint8, MADE_FLOATS)
+def colours(planes: Planes, alpha: U8, low: int, high: int, sums: Lines) -> None:
     """Over cells of 4x4 pixels whose alpha is from `low` to `high`: how many there are, the sums of y, 2 (u - 128) and
     2 (v - 128), and of the squares of all three; to `sums`, float32 (height // 4, width // 4, 5)."""
+    y, u, v = planes
     for row in range(up(0), up(sums.shape[0])):
         for column in range(up(0), up(sums.shape[1])):
             n, s_y, s_u, s_v, squares = i32(0), i32(0), i32(0), i32(0), i32(0)
@@ -146,9 +141,7 @@ def colours(y: U8, u: U8, v: U8, alpha: U8, low: int, high: int, sums: NDArray[n
 
 
 @loop(SEEN_FLOATS, SEEN_FLOATS, types.float32, types.float32, MADE_FLOATS)
-def lines(
-    front: NDArray[np.float32], back: NDArray[np.float32], noise: float, strictness: float, out: NDArray[np.float32]
-) -> None:
+def lines(front: Lines, back: Lines, noise: float, strictness: float, out: Lines) -> None:
     """The line between both sides' colours, where both are near. With F and B their means, a pixel's place between them
     is (C - B) (F - B) / |F - B|^2; of 255, and steeper by 1 / 0.7, `out` has it as k_y y + k_u u + k_v v + k.
     `front`, `back`: as `colours` makes them, blurred. `out`, all 0 before: float32 (rows, columns, 8): how sure it is,
@@ -193,10 +186,11 @@ def _projected(alpha: Any, place: Any, sure: Any) -> Any:
     return u8(a + (min(max(place, f32(0)), f32(255)) - a) * sure + f32(0.5))
 
 
-@loop(SEEN, SEEN, SEEN, SEEN, SEEN, SEEN, SEEN_FLOATS, MADE)
-def project(y: U8, u: U8, v: U8, alpha: U8, least: U8, most: U8, between: NDArray[np.float32], out: U8) -> None:
+@loop(_PLANES, SEEN, SEEN, SEEN, SEEN_FLOATS, MADE)
+def project(planes: Planes, alpha: U8, least: U8, most: U8, between: Lines, out: U8) -> None:
     """`out`, which holds `alpha` already, where `between` (see `lines`) is sure: the place of each pixel's colour, from
     `least` to `most`."""
+    y, u, v = planes
     for row in range(up(0), up(between.shape[0])):
         for column in range(up(0), up(between.shape[1])):
             sure = between[row, column, up(0)]
@@ -213,19 +207,10 @@ def project(y: U8, u: U8, v: U8, alpha: U8, least: U8, most: U8, between: NDArra
 
 @part
 def _refine_line(
-    y: U8,
-    u: U8,
-    v: U8,
-    between: NDArray[np.float32],
-    least: U8,
-    most: U8,
-    row: int,
-    place_in: int,
-    columns: NDArray[np.int32],
-    out: U8,
-    line: int,
+    planes: Planes, between: Lines, least: U8, most: U8, row: int, place_in: int, columns: Edges, out: U8, line: int
 ) -> None:
-    """One line of the frame; it lies in the cells of `row` and in line `place_in` of the grid's part."""
+    """One line of the frame; it lies in the cells of `row` and in line `place_in` of the outline's region."""
+    y, u, v = planes
     for column in range(up(0), up(between.shape[1])):
         sure = between[row, column, up(0)]
         if sure <= f32(0):
@@ -241,29 +226,27 @@ def _refine_line(
             out[line, at] = min(max(made, least[place_in, near]), most[place_in, near])
 
 
-@loop(SEEN, *[types.intp] * 3, *[SEEN] * 3, SEEN_FLOATS, *[SEEN] * 2, *[SEEN_EDGES] * 2, MADE, MADE_FLAT)
+@loop(SEEN, *[types.intp] * 3, _PLANES, SEEN_FLOATS, *[SEEN] * 2, *[SEEN_EDGES] * 2, MADE, MADE_FLAT)
 def stretch(
     rows: U8,
     left: int,
     top: int,
     height: int,
-    y: U8,
-    u: U8,
-    v: U8,
-    between: NDArray[np.float32],
+    planes: Planes,
+    between: Lines,
     least: U8,
     most: U8,
-    row_edges: NDArray[np.int32],
-    column_edges: NDArray[np.int32],
+    row_edges: Edges,
+    column_edges: Edges,
     out: U8,
     kinds: U8,
 ) -> None:
     """The mask at the frame's size, in one pass: `rows`, already as wide as they shall be, become `height` lines that
     begin at (`left`, `top`) of `out`, with nobody outside of them; where `between` (see `lines`) is sure, each pixel of
-    the frame `y`, `u`, `v` is taken for the place of its own colour, from `least` to `most` (four by four to a cell of
-    `between`); and `kinds` says what the lines have become (see
-    `loops.classify`), which costs next to nothing while they are in the nearest cache. `row_edges`, `column_edges`:
-    where the cells of `between` begin, and the last one ends, in pixels of the frame."""
+    the frame's `planes` is taken for the place of its own colour, from `least` to `most` (four by four to a cell of
+    `between`); and `kinds` says what the lines have become (see `pixels.kernels.classify`), which costs next to nothing
+    while they are in the nearest cache. `row_edges`, `column_edges`: where the cells of `between` begin, and the last
+    one ends, in pixels of the frame."""
     width, right, bottom = out.shape[1], left + rows.shape[1], top + height
     cell = 0
     for pair in range(kinds.shape[0]):
@@ -286,5 +269,5 @@ def stretch(
             if cell < between.shape[0] and line >= row_edges[cell]:
                 start, stop = row_edges[cell], row_edges[cell + 1]
                 place_in = up(4 * cell + 4 * (line - start) // (stop - start))
-                _refine_line(y, u, v, between, least, most, up(cell), place_in, column_edges, out, up(line))
+                _refine_line(planes, between, least, most, up(cell), place_in, column_edges, out, up(line))
         kinds[pair] = kind_of(out, up(first), up(end - 1))

@@ -18,7 +18,7 @@ class Masker:
     """Both halves, where one thread does all: a network's masks of frame after frame."""
 
     def __init__(self, segmenter: Segmenter, options: MaskOptions = NONE) -> None:
-        self._roi = RoiSegmenter(segmenter, crop=options.roi)
+        self._roi = RoiSegmenter(segmenter, roi=options.roi)
         self._tracker = MaskTracker(options)
 
     def reset(self) -> None:

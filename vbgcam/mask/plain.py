@@ -10,13 +10,11 @@ import numpy as np
 
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import U8, Mask, RawFrame, Size, read_only
-from vbgcam.mask.refine import FINE_REACH, Outline
+from vbgcam.mask.refine import FINE_REACH, NO_OUTLINE, Outline
 from vbgcam.pixels.convert import resize_alpha
-from vbgcam.pixels.workframe import Part
+from vbgcam.pixels.workframe import Region
 from vbgcam.segment import Probability
 
-_NO_OUTLINE: Final = Outline(np.empty((0, 0, 8), np.float32), 0, 0)
-_NO_OUTLINE.between.flags.writeable = False
 _NOBODY: Final = read_only(np.empty((0, 0), np.uint8))
 
 
@@ -31,17 +29,18 @@ def alpha_of(probability: Probability) -> U8:
     return read_only(np.asarray(cv2.convertScaleAbs(np.maximum(probability, 0), alpha=255), np.uint8))
 
 
-def full(
+def full_size(
     alpha: U8,
     frame: RawFrame,
     captured_at: float,
     *,
     hard: bool = False,
-    part: Part | None = None,
+    region: Region | None = None,
     outline: Outline | None = None,
 ) -> Mask:
-    """The mask at the frame's size. `hard` keeps a label mask binary. `part`: rows and columns outside which nobody
-    is, if that is known. `outline`: at the edge, the pixels of the frame itself have the last word."""
+    """The mask at the frame's size, of an alpha (uint8) of any size. `captured_at`: of the frame that the alpha was
+    made from. `hard` keeps a label mask binary. `region`: outside of it nobody is, if that is known. `outline`: at the
+    edge, the pixels of the frame itself have the last word."""
     size = frame.size
     height, width = alpha.shape
     if hard or height >= size.height or width > size.width:
@@ -49,24 +48,24 @@ def full(
     from vbgcam.mask import kernels
 
     rows, columns = slice(0, height), slice(0, width)
-    if part is not None and size.width % width == 0 and size.height % height == 0:
-        rows, columns = part
+    if region is not None and size.width % width == 0 and size.height % height == 0:
+        rows, columns = region
     left, right = (at * size.width // width for at in (columns.start, columns.stop))
     top, bottom = (at * size.height // height for at in (rows.start, rows.stop))
     # Lines are stretched by OpenCV while there are few, columns after that, as in `resize_alpha`.
     few = resize_alpha(np.ascontiguousarray(alpha[rows, columns]), Size(right - left, rows.stop - rows.start))
     out = np.empty((size.height, size.width), np.uint8)
     kinds = np.empty((size.height + 1) // 2, np.uint8)
-    y, u, v = (read_only(plane) for plane in (frame.planes.y, frame.planes.u, frame.planes.v))
-    place = left, top, bottom - top
-    cells = outline or _NO_OUTLINE
-    of = alpha[cells.top : cells.top + 4 * cells.between.shape[0], cells.left : cells.left + 4 * cells.between.shape[1]]
+    planes = tuple(read_only(plane) for plane in (frame.planes.y, frame.planes.u, frame.planes.v))
+    cells = outline or NO_OUTLINE
+    of = alpha[cells.top : cells.top + 4 * cells.lines.shape[0], cells.left : cells.left + 4 * cells.lines.shape[1]]
     bounds = cells.bounds(np.ascontiguousarray(of), FINE_REACH) if outline is not None else (_NOBODY, _NOBODY)
-    row_edges, column_edges = cells.edges(Size(width, height), size)
-    kernels.stretch(read_only(few), *place, y, u, v, cells.between, *bounds, row_edges, column_edges, out, kinds)
+    edges = cells.edges(Size(width, height), size)
+    place = left, top, bottom - top
+    kernels.stretch(read_only(few), *place, planes, cells.lines, *bounds, *edges, out, kinds)
     return Mask(read_only(out), captured_at, frame.epoch, read_only(kinds))
 
 
 def finish(probability: Probability, frame: RawFrame, *, hard: bool = False) -> Mask:
     """The mask of the frame that the probability was made from, without any of the steps. Raises ModelError."""
-    return full(alpha_of(probability), frame, frame.captured_at, hard=hard)
+    return full_size(alpha_of(probability), frame, frame.captured_at, hard=hard)

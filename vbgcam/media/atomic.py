@@ -6,20 +6,20 @@ import contextlib
 import os
 import re
 import secrets
-import sys
-import time
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-# A file's name has at most 255 bytes; of the target's own as many characters as fit beside the rest, four bytes each.
-_STEM: Final = 40
-# Nothing that a person names looks like this: it is what may be removed from a person's folder.
-_PART: Final = re.compile(r"\..*\.vbgcam-[0-9a-f]{12}(\.[^.]*)?", re.DOTALL)
-# Seconds after which a part is taken for left over where there are no locks (Windows): longer than films take to make.
-_OLD: Final = 7 * 86400
+from filelock import FileLock
 
-_tidied: Final[set[Path]] = set()
+from vbgcam.core.errors import OutputError
+
+# The names of a part and of its lock. Nothing that a person names looks like this, so it may be removed from a
+# person's folder.
+_PART: Final = re.compile(r"\.vbgcam-([0-9a-f]{12})(-lock|\.[^.]*)?", re.DOTALL)
+
+_cleaned: Final[set[Path]] = set()
 
 
 @contextlib.contextmanager
@@ -28,83 +28,69 @@ def whole(target: Path, *, mode: int | None = None) -> Iterator[Path]:
     the block ends well and is removed when it does not; a target that was there before stays until then. What killed
     programs left half written in that folder is removed, too, once in each process.
 
-    `mode`: the new file's permission bits; None is what the umask gives. Raises OSError as the file system does."""
-    _tidy(target.parent)
-    part, lock = _begun(target)
-    try:
-        yield part
-        if mode is None:
-            umask = os.umask(0)
-            os.umask(umask)
-            mode = 0o666 & ~umask
-        part.chmod(mode)
-        with part.open("rb") as stream:
-            os.fsync(stream.fileno())
-        part.replace(target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise
-    finally:
-        if lock is not None:
-            os.close(lock)
-
-
-def _begun(target: Path) -> tuple[Path, int | None]:
-    """An empty file that its owner alone can read, and the descriptor whose lock says that it is being written."""
-    while True:
-        part = target.parent / f".{target.stem[:_STEM]}.vbgcam-{secrets.token_hex(6)}{target.suffix}"
-        handle = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        if sys.platform == "win32":
-            os.close(handle)  # an open file cannot be renamed there
-            return part, None
-        # Between the two calls another program may have taken it for left over.
-        if _lock(handle) is not False and _is_there(part, handle):
-            return part, handle
-        os.close(handle)
-
-
-def _tidy(folder: Path) -> None:
-    """Once: of many files written to one folder each would look through all that are there, 10 ms for 10,000."""
-    if folder in _tidied:
-        return
-    _tidied.add(folder)
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            if _PART.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-                with contextlib.suppress(OSError):
-                    _remove_if_left_over(Path(entry.path))
-
-
-def _remove_if_left_over(part: Path) -> None:
-    if sys.platform == "win32":
-        if time.time() - part.stat().st_mtime > _OLD:
-            part.unlink()
-        return
-    handle = os.open(part, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
-        if _lock(handle) and _is_there(part, handle):
-            part.unlink()
-    finally:
-        os.close(handle)
-
-
-def _is_there(part: Path, handle: int) -> bool:
-    try:
-        return os.path.samestat(os.fstat(handle), part.stat())
-    except FileNotFoundError:
-        return False
-
-
-if sys.platform != "win32":
-    import fcntl
-
-    def _lock(handle: int) -> bool | None:
-        """False where another program has it; None where the file system knows no locks."""
+    `mode`: the new file's permission bits; None is what the umask gives. Raises OSError as the file system does. Any
+    thread."""
+    folder = target.parent
+    folder.stat()  # some releases of filelock make a folder that is missing
+    _remove_leftovers(folder)
+    token = secrets.token_hex(6)
+    part = folder / f".vbgcam-{token}{target.suffix}"
+    with _locked(folder, token):
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:
-            return None
-        return True
+            # The system applies the umask here. To ask for it is to change it, and in all threads.
+            os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600))
+            yield part
+            if mode is not None:
+                part.chmod(mode)
+            with part.open("rb") as stream:
+                os.fsync(stream.fileno())
+            part.replace(target)
+        finally:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, data: str | bytes, what: str) -> None:
+    """Writes a file of its own, a text as UTF-8. `what`: for the message, as in "the figures". Raises OutputError."""
+    try:
+        with whole(path) as part:
+            part.write_bytes(data.encode() if isinstance(data, str) else data)
+    except OSError as exc:
+        fix = make_folder(path.parent) if isinstance(exc, FileNotFoundError) else ""
+        raise OutputError(f"{path}: {what} could not be written: {exc.strerror}", fix=fix) from exc
+
+
+def make_folder(folder: Path) -> str:
+    """The command that makes a folder."""
+    return f"mkdir -p {shlex.quote(str(folder))}"
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, token: str) -> Iterator[bool]:
+    """Holds the lock that says that the part of this token is being written. False where another program holds it, or
+    where the file system has no locks. The lock lies beside the part, since Windows renames no open file."""
+    path = folder / f".vbgcam-{token}-lock"
+    lock = FileLock(path, mode=0o600, thread_local=False)  # a video may be finished by another thread
+    with contextlib.suppress(OSError, NotImplementedError):
+        lock.acquire(blocking=False)
+    try:
+        yield lock.is_locked
+    finally:
+        if lock.is_locked:
+            lock.release()
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Once: to look through a folder of 10,000 files takes 10 ms, and many files may be written to one."""
+    if folder in _cleaned:
+        return
+    _cleaned.add(folder)
+    with contextlib.suppress(OSError):
+        for path in list(folder.iterdir()):
+            found = _PART.fullmatch(path.name)
+            if found and path.is_file() and not path.is_symlink():
+                with _locked(folder, found[1]) as held, contextlib.suppress(OSError):
+                    if held:
+                        path.unlink(missing_ok=True)

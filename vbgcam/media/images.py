@@ -23,9 +23,11 @@ from typing import Final, Literal
 import numpy as np
 from PIL import (
     BmpImagePlugin,
+    ExifTags,
     GifImagePlugin,
     Image,
     ImageCms,
+    ImageOps,
     JpegImagePlugin,
     MpoImagePlugin,
     PngImagePlugin,
@@ -37,8 +39,8 @@ from PIL import (
 )
 
 from vbgcam.core.errors import MediaError
-from vbgcam.core.frames import U8, Size
-from vbgcam.media.atomic import whole
+from vbgcam.core.frames import U8, Size, read_only
+from vbgcam.media.atomic import make_folder, whole
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ MAX_PIXELS: Final = 120_000_000
 """What is read at most. 120 megapixels, a 12649x9487 picture, take about half a gigabyte while they are decoded."""
 
 MAX_ANIMATED: Final = 8192 * 4320
-"""The same of an animation, as of films: the decoder holds three pictures of four bytes a pixel, 0.4 GB."""
+"""The same of an animation, as of videos: the decoder holds three pictures of four bytes a pixel, 0.4 GB."""
 
 SUFFIXES: Final = {
     ".jpg": "JPEG",
@@ -85,14 +87,12 @@ _OPTIONS: Final[dict[str, dict[str, int | str]]] = {
 }
 _MAX_SIDE: Final = {"JPEG": 65_500, "WEBP": 16_383}
 
-_ORIENTATION: Final = 0x0112
-
 # What Pillow logs about a damaged file stands in the MediaError; without a handler it would go to stderr as well.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class DecodedImage:
     """`rgb`: uint8, (height, width, 3), full range sRGB, upright. `alpha`: uint8, (height, width), 0 is transparent;
     None where the picture has none or is opaque throughout. Both are read-only."""
 
@@ -101,41 +101,41 @@ class Picture:
 
     @property
     def size(self) -> Size:
+        """Of both arrays."""
         return Size(self.rgb.shape[1], self.rgb.shape[0])
 
 
-def read(path: Path, *, enough: Size | None = None) -> Picture:
+def read(path: Path, *, min_size: Size | None = None) -> DecodedImage:
     """The picture in the file, or the first of several. EXIF orientation is applied, an ICC profile converted to sRGB
     (one that is broken or does not fit is ignored), 16 bits a channel are scaled to 8.
 
-    `enough`: a JPEG much larger than this may be decoded at a half, a quarter or an eighth, but with neither side
+    `min_size`: a JPEG much larger than this may be decoded at a half, a quarter or an eighth, but with neither side
     below it (24 megapixels for a 720p background: 0.08 s against 0.25 s). Raises MediaError."""
     with _opened(path) as image:
-        if enough is not None and image.format in ("JPEG", "MPO"):
-            turned = _orientation(image) >= 5
-            image.draft(None, (enough.height, enough.width) if turned else (enough.width, enough.height))
+        if min_size is not None and image.format in ("JPEG", "MPO"):
+            image.draft(None, astuple(Size(min_size.height, min_size.width) if _lies(image) else min_size))
         image.load()
-        turn = _orientation(image)
-        rgb, alpha = _pixels(image)
-    if alpha is not None and alpha.min() == 255:
-        alpha = None
-    return Picture(_upright(rgb, turn), None if alpha is None else _upright(alpha, turn))
+        _turn_upright(image)
+        decoded = _decoded(image)
+    if decoded.alpha is not None and decoded.alpha.min() == 255:
+        return DecodedImage(decoded.rgb, None)
+    return decoded
 
 
 def kind(path: Path) -> Literal["still", "animation"] | None:
     """What the file's head says: a picture, several shown one after the other (GIF, APNG, WebP), or, None, no picture
-    at all: a film perhaps. Nothing is decoded but what tells one frame from many. Raises MediaError as `read`."""
+    at all: a video perhaps. Nothing is decoded but what tells one frame from many. Raises MediaError as `read`."""
     try:
         with _opened(path) as image:
             several = image.format in _ANIMATED and getattr(image, "is_animated", False)
             return "animation" if several else "still"
-    except _NoPictureError:
+    except _NotAnImageError:
         return None
 
 
 class Animation:
     """The pictures of an animated GIF, PNG or WebP, one after the other, of one size. One thread. `size`: as in
-    `Picture`. Raises MediaError where the file or its first picture cannot be read; damage further on ends the
+    `DecodedImage`. Raises MediaError where the file or its first picture cannot be read; damage further on ends the
     animation there, as browsers show it."""
 
     def __init__(self, path: Path) -> None:
@@ -153,7 +153,7 @@ class Animation:
             raise
         self.size: Final = Size(*self._image.size)
 
-    def read(self) -> tuple[Picture, Fraction] | None:
+    def read(self) -> tuple[DecodedImage, Fraction] | None:
         """The next picture and for how many seconds it is shown; None at the end."""
         try:
             with _translated(self._path):
@@ -164,16 +164,16 @@ class Animation:
                 self._check()
                 self._image.load()
                 # A GIF's picture may reach beyond its screen, which Pillow then makes larger; browsers cut it off.
-                whole = Size(*self._image.size) == self.size
-                rgb, alpha = _pixels(self._image if whole else self._image.crop((0, 0, *astuple(self.size))))
-                lasts = _lasts(self._image.info.get("duration"))
+                fits = Size(*self._image.size) == self.size
+                decoded = _decoded(self._image if fits else self._image.crop((0, 0, *astuple(self.size))))
+                duration = _duration(self._image.info.get("duration"))
         except MediaError as exc:
             if not self._number:
                 raise
             log.debug("%s", exc)
             return None
         self._number += 1
-        return Picture(_upright(rgb, 1), None if alpha is None else _upright(alpha, 1)), lasts
+        return decoded, duration
 
     def _check(self) -> None:
         width, height = self._image.size
@@ -185,11 +185,12 @@ class Animation:
         self._number = 0
 
     def close(self) -> None:
+        """Nothing can be read after it."""
         self._image.close()
         self._stream.close()
 
 
-def black_behind(picture: Picture) -> U8:
+def on_black(picture: DecodedImage) -> U8:
     """RGB of a picture that lies on black: uint8, (height, width, 3)."""
     if picture.alpha is None:
         return picture.rgb
@@ -201,7 +202,7 @@ def write(path: Path, pixels: U8, alpha: U8 | None = None) -> None:
     """Writes `pixels`, uint8, RGB (height, width, 3) or gray (height, width), in the format that the suffix names;
     `alpha`, uint8, (height, width), straight, for RGB in PNG, WebP and TIFF. The file is there whole or not at all,
     and one that was there before stays until then. No metadata is written. Raises MediaError."""
-    form = form_of(path)
+    form = _format_of(path)
     height, width = pixels.shape[:2]
     if max(width, height) > _MAX_SIDE.get(form, max(width, height)):
         raise MediaError(
@@ -222,14 +223,13 @@ def write(path: Path, pixels: U8, alpha: U8 | None = None) -> None:
     except MemoryError as exc:
         raise MediaError(f"{shown(path)} needs more memory than there is to be written") from exc
     except FileNotFoundError as exc:
-        folder = shown(path.parent)
-        fix = f"mkdir -p {shlex.quote(folder)}"
-        raise MediaError(f"{shown(path)} cannot be written: there is no folder {folder}", fix=fix) from exc
+        problem = f"{shown(path)} cannot be written: there is no folder {shown(path.parent)}"
+        raise MediaError(problem, fix=make_folder(Path(shown(path.parent)))) from exc
     except OSError as exc:
         raise MediaError(f"{shown(path)} cannot be written: {exc.strerror or exc}") from exc
 
 
-def form_of(path: Path) -> str:
+def _format_of(path: Path) -> str:
     """Pillow's name of the format that a file of that name is written in. Raises MediaError for an unknown suffix."""
     form = SUFFIXES.get(path.suffix.lower())
     if form is None:
@@ -258,7 +258,7 @@ def _silence_libtiff() -> None:
 _silence_libtiff()
 
 
-class _NoPictureError(MediaError):
+class _NotAnImageError(MediaError):
     """The file is readable but of none of the formats."""
 
 
@@ -315,7 +315,7 @@ def _identified(stream: io.BufferedReader, name: str) -> Image.Image:
     except UnidentifiedImageError as exc:
         if _brands(head).intersection(_AVIF_BRANDS):
             raise MediaError(f"{name} is an AVIF that this Pillow cannot read", fix="pip install -U pillow") from exc
-        raise _NoPictureError(
+        raise _NotAnImageError(
             f"{name} is no picture that can be read", fix="JPG, PNG, WebP, TIFF, GIF, BMP, AVIF and HEIC can"
         ) from exc
     except Image.DecompressionBombError as exc:  # from 179 megapixels on; Pillow raises it before the size is told
@@ -354,29 +354,24 @@ def _register_late(head: bytes, name: str) -> None:
         pillow_heif.register_heif_opener()
 
 
-def _orientation(image: Image.Image) -> int:
-    """EXIF's, 1 to 8; 1 where it is missing or broken. TIFF and HEIC are turned by their decoders, which then say 1."""
+def _lies(image: Image.Image) -> bool:
+    """Whether EXIF says that rows are to become columns; not where it is broken."""
+    with suppress(Exception):
+        return image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    return False
+
+
+def _turn_upright(image: Image.Image) -> None:
+    """As EXIF says. TIFF and HEIC were turned by their decoders, and say so."""
     try:
-        value = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # broken metadata (struct.error, SyntaxError, OSError, ...) is no reason to refuse the picture
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+        ImageOps.exif_transpose(image, in_place=True)
+    except MemoryError:
+        raise
+    except Exception as exc:  # broken metadata (struct.error, SyntaxError, ...) is no reason to refuse the picture
+        log.debug("EXIF: %s", exc)
 
 
-def _upright(pixels: U8, orientation: int) -> U8:
-    """Turned as the EXIF orientation asks (CIPA DC-008, tag 274)."""
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    pixels = np.ascontiguousarray(pixels)
-    pixels.flags.writeable = False
-    return pixels
-
-
-def _lasts(duration: object) -> Fraction:
+def _duration(duration: object) -> Fraction:
     """Seconds for a duration in milliseconds. Browsers show a picture of at most 10 ms, which many GIFs claim without
     meaning it, for 100."""
     if isinstance(duration, int | float) and 10 < duration < 1e9:
@@ -384,7 +379,7 @@ def _lasts(duration: object) -> Fraction:
     return Fraction(1, 10)
 
 
-def _pixels(image: Image.Image) -> tuple[U8, U8 | None]:
+def _decoded(image: Image.Image) -> DecodedImage:
     profile = image.info.get("icc_profile")
     alpha = None
     if image.mode.startswith("I") or image.mode == "F":
@@ -395,7 +390,8 @@ def _pixels(image: Image.Image) -> tuple[U8, U8 | None]:
         image = image.getchannel("L") if image.mode in ("L", "LA") else full.convert("RGB")
     elif image.mode not in ("L", "CMYK", "LAB"):
         image = image.convert("L" if image.mode == "1" else "RGB")
-    return np.asarray(_to_srgb(image, profile), np.uint8), alpha
+    rgb = np.asarray(_to_srgb(image, profile), np.uint8)
+    return DecodedImage(read_only(rgb), None if alpha is None else read_only(alpha))
 
 
 def _eight_bits(deep: np.ndarray) -> U8:

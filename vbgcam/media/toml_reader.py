@@ -38,10 +38,10 @@ def parse(text: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as exc:
         raise ValueError(f"no TOML: {exc}") from exc
     except (ValueError, RecursionError) as exc:  # numbers of thousands of digits, brackets without end
-        raise ValueError(f"no TOML that can be read: {brief(str(exc))}") from exc
+        raise ValueError(f"no TOML that can be read: {shortened(str(exc))}") from exc
 
 
-def brief(value: object) -> str:
+def shortened(value: object) -> str:
     """The value for a message: at most 60 characters of it. What cannot be written out is named by its type."""
     try:
         text = repr(value)

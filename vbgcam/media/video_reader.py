@@ -1,25 +1,23 @@
-"""Films as the house wants them: upright frames in its own planes, each with its own time.
+"""Videos read as upright frames in I420, BT.601, limited range, each with its own time.
 
-One reader stands behind everything that plays a film: `camera.file` (a film in place of a camera), a film or GIF as
-the background, `offline.videos`, and masks that were kept as a film (`AlphaVideo`). FFmpeg (through PyAV) decodes; what
+One reader stands behind everything that plays a video: `camera.file` (a video in place of a camera), a video as the
+background, `offline.videos`, and masks that were kept as a video (`AlphaVideo`). FFmpeg (through PyAV) decodes; what
 files bring along is settled here, once:
 
 - the display matrix (phones store a lying picture and say how to turn it) is applied, mirrored ones too;
 - pixels that are not square are stretched in width, as players do;
-- every matrix and range becomes the house's BT.601 limited, 10 bits become 8, HDR (PQ, HLG) becomes SDR;
+- every matrix and range becomes BT.601 limited, 10 bits become 8, HDR (PQ, HLG) becomes SDR;
 - times only ever grow, whatever the file says; a frame without a time gets one;
-- a damaged frame is left out and counted, and only a film without one good frame is an error.
+- a damaged frame is left out and counted, and only a video without one good frame is an error.
 
-A Film holds a few frames of memory (the decoder's own, bounded by its threads), however long the film is. It belongs to
-one thread.
-
-The other direction is `newfilm`.
+A reader holds a few frames (the decoder's own, bounded by its threads), however long the video is.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -36,9 +34,9 @@ from av.video.stream import VideoStream
 
 from vbgcam.core.errors import MediaError
 from vbgcam.core.frames import Planes, Size
-from vbgcam.pixels.colorimetry import BT470, BT601, BT709, STEPS_TO_BT601, WEIGHTS, to_bt601
+from vbgcam.pixels.colorimetry import BT470, BT601, BT601_COEFFICIENTS, BT709, WEIGHTS, to_bt601
 from vbgcam.pixels.convert import fit, from_av, resize
-from vbgcam.pixels.orientation import UPRIGHT, Turn
+from vbgcam.pixels.orientation import UPRIGHT, Orientation
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +46,9 @@ some dozens."""
 MAX_SIDE: Final = 16_384
 """What H.264 encoders take."""
 
-LEAP: Final = Fraction(24 * 3600)
+MAX_GAP: Final = Fraction(24 * 3600)
 """Seconds that one frame may stand. A slide in a recorded talk stands for minutes."""
-BROADCAST_LEAP: Final = Fraction(10)
+BROADCAST_MAX_GAP: Final = Fraction(10)
 """The same where the clock may jump."""
 
 _AVFMT_TS_DISCONT: Final = 0x0200  # AVFormat flag: the clock starts anywhere and may jump (MPEG-TS, MPEG-PS)
@@ -58,22 +56,22 @@ _US: Final = Fraction(1, 1_000_000)  # a container's own times are microseconds
 
 
 @dataclass(frozen=True, slots=True)
-class Shot:
-    """One frame of a film. `planes`: read-only. `time` and `lasts`: seconds, exact: when it is shown on the film's own
-    clock, and for how long."""
+class TimedFrame:
+    """One frame of a video. `planes`: read-only. `time`: when it is shown on the video's own clock; `duration`: for how
+    long; both in seconds, exact."""
 
     planes: Planes
     time: Fraction
-    lasts: Fraction
+    duration: Fraction
 
 
 class VideoReader:
-    """An opened film. Raises MediaError, one line, where there is nothing to show: no such file, no film, no picture in
-    it, not one good frame, more than MAX_PIXELS.
+    """An opened video. Raises MediaError, one line, where there is nothing to show: no such file, no video, no picture
+    in it, not one good frame, more than MAX_PIXELS. One thread at a time.
 
     `size`: upright, square pixels. `rate`: frames a second, on average. `time_base`: the unit of its times, seconds.
-    `start`: the first frame's time. `zero`: what the file's clock shows at time 0, seconds; 0 but for broadcast
-    streams, whose clock starts anywhere. `leap`: see `following`. `duration`: seconds, None where the file does not
+    `start`: the first frame's time. `clock_offset`: what the file's clock shows at time 0, seconds; 0 but for broadcast
+    streams, whose clock starts anywhere. `max_gap`: see `next_tick`. `duration`: seconds, None where the file does not
     say. `count`: frames in all as far as the file tells (exact in MP4, else from duration and rate), or None. `audio`:
     whether it has sound. `left_out`: frames that were damaged or missing, of those read so far.
     """
@@ -86,9 +84,9 @@ class VideoReader:
         self._scaler = VideoReformatter()
         self._container: InputContainer | None = None
         self._packets: Iterator[Packet[Stream]] = iter(())
-        self._first: Shot | None = None
+        self._first: TimedFrame | None = None
         self._ready: list[av.VideoFrame] = []
-        self._turn: tuple[int, Turn] | None = None
+        self._orientation: tuple[int, Orientation] | None = None
         _check(path)
         try:
             self._open()
@@ -96,14 +94,14 @@ class VideoReader:
             self.close()
             raise
 
-    def read(self) -> Shot | None:
+    def read(self) -> TimedFrame | None:
         """The next frame; None at the end."""
-        shot, self._first = self._first, None
-        return shot or self._decode()
+        frame, self._first = self._first, None
+        return frame or self._decode()
 
-    def __iter__(self) -> Iterator[Shot]:
-        while (shot := self.read()) is not None:
-            yield shot
+    def __iter__(self) -> Iterator[TimedFrame]:
+        while (frame := self.read()) is not None:
+            yield frame
 
     def rewind(self) -> None:
         """The next `read` gives the first frame again. A file that cannot be sought is opened anew: MediaError where it
@@ -115,6 +113,7 @@ class VideoReader:
             self._open()
 
     def close(self) -> None:
+        """May be called again; `read` then returns None."""
         self._packets, self._first, self._ready = iter(()), None, []
         if self._container is not None:
             self._container.close()
@@ -136,7 +135,7 @@ class VideoReader:
                 f"file:{self.path}", options={"protocol_whitelist": "file", **limits}, metadata_errors="replace"
             )
         except av.FFmpegError as exc:
-            raise MediaError(*_unreadable(self.path, exc)) from exc
+            raise MediaError(_unreadable(self.path, exc)) from exc
         self._container = container
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
@@ -153,9 +152,9 @@ class VideoReader:
         self.audio = bool(container.streams.audio)
         self._step = max(1, round(1 / (self.rate * self.time_base)))
         floats = container.format.flags & _AVFMT_TS_DISCONT
-        self._zero = round((container.start_time or 0) * _US / self.time_base) if floats else 0
-        self.zero = self._zero * self.time_base
-        self.leap = BROADCAST_LEAP if floats else LEAP
+        self._offset = round((container.start_time or 0) * _US / self.time_base) if floats else 0
+        self.clock_offset = self._offset * self.time_base
+        self.max_gap = BROADCAST_MAX_GAP if floats else MAX_GAP
         whole = Fraction(container.duration) * _US if container.duration else None
         own = stream.duration * self.time_base if stream.duration else whole
         self.duration = float(own) if own else None
@@ -191,7 +190,7 @@ class VideoReader:
         self._over = False
         self._packets = self._container.demux()  # all streams: the sound's times tell whether the file breaks off
 
-    def _decode(self) -> Shot | None:
+    def _decode(self) -> TimedFrame | None:
         """The next good frame."""
         while True:
             while not self._ready:
@@ -202,8 +201,8 @@ class VideoReader:
             if frame.is_corrupt:
                 self.left_out += 1
                 continue
-            pts = None if frame.pts is None else frame.pts - self._zero
-            tick = following(self._last, pts, self._step, self.time_base, self.leap)
+            pts = None if frame.pts is None else frame.pts - self._offset
+            tick = next_tick(self._last, pts, self._step, self.time_base, self.max_gap)
             try:
                 planes = self._planes(frame)
             except av.FFmpegError as exc:  # a form that libswscale cannot convert
@@ -213,11 +212,11 @@ class VideoReader:
             if self._last is None:
                 self._first_pts = frame.pts or 0
                 self.size = planes.size
-            elif planes.size != self.size:  # a film may change its size halfway
+            elif planes.size != self.size:  # a video may change its size halfway
                 planes = fit(planes, self.size, "contain")
             self._last = tick
-            lasts = frame.duration or self._step
-            return Shot(planes.frozen(), tick * self.time_base, lasts * self.time_base)
+            duration = frame.duration or self._step
+            return TimedFrame(planes.frozen(), tick * self.time_base, duration * self.time_base)
 
     def _feed(self) -> None:
         """Gives the decoder one packet."""
@@ -242,22 +241,22 @@ class VideoReader:
             log.debug("%s: damaged at %s: %s", self.path, packet.pts, exc)
             self.left_out += 1
 
-    def _display(self, frame: av.VideoFrame) -> Turn:
+    def _display(self, frame: av.VideoFrame) -> Orientation:
         """How the picture is to be turned. PyAV's side data and its frame hold each other until the garbage collector
-        comes, which sees few objects here and not their megabytes; so it is asked for once, and again when the film
-        changes its mind."""
-        if self._turn is None or frame.rotation != self._turn[0]:
+        comes, which sees few objects here and not their megabytes; so it is asked for once, and again when the angle
+        changes."""
+        if self._orientation is None or frame.rotation != self._orientation[0]:
             try:
                 matrix = frame.side_data.get("DISPLAYMATRIX")
             except ValueError:  # beside it stands something that this PyAV has no name for: without the mirroring
-                turn = Turn.by(frame.rotation)
+                found = Orientation.by(frame.rotation)
             else:
-                turn = UPRIGHT if matrix is None else Turn.of(np.frombuffer(cast(bytes, matrix), np.int32))
-            self._turn = frame.rotation, turn
-        return self._turn[1]
+                found = UPRIGHT if matrix is None else Orientation.of(np.frombuffer(cast(bytes, matrix), np.int32))
+            self._orientation = frame.rotation, found
+        return self._orientation[1]
 
     def _count_missing(self) -> None:
-        """A film that ends more than a second before its file says so was cut off; sound that goes on is no such case,
+        """A video that ends more than a second before its file says so was cut off; sound that goes on is no such case,
         nor is a file that ends a little early because its length was rounded."""
         if self._container is not None and self._whole is not None:
             start = Fraction(self._container.start_time or 0) * _US
@@ -266,7 +265,7 @@ class VideoReader:
                 self.left_out += round(missing * self.rate)
 
     def _planes(self, frame: av.VideoFrame) -> Planes:
-        """The frame in the house's form."""
+        """The frame as I420, BT.601, limited range, upright."""
         rgb = frame.format.is_rgb or frame.format.has_palette
         matrix = int(frame.colorspace)
         if frame.color_trc in (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67) and not rgb:
@@ -288,9 +287,9 @@ class VideoReader:
         if not rgb:
             frame.colorspace = Colorspace.ITU601  # so that from_av converts format and range alone
         planes = from_av(frame, self._scaler)
-        if not rgb and matrix in STEPS_TO_BT601:
+        if not rgb and matrix in BT601_COEFFICIENTS:
             # libswscale goes from matrix to matrix by way of RGB: 3.9 ms at 720p and up to 3 steps off; this is 0.6 ms.
-            to_bt601(planes.y, planes.u, planes.v, STEPS_TO_BT601[matrix])
+            to_bt601(planes.y, planes.u, planes.v, BT601_COEFFICIENTS[matrix])
         if self._square != 1:
             width = max(2, 2 * round(planes.size.width * self._square / 2))
             _check_pixels(self.path, width, planes.size.height)
@@ -299,8 +298,8 @@ class VideoReader:
 
 
 class AlphaVideo(VideoReader):
-    """A film of masks: `shot.planes.y` is the alpha, 0 to 255 (chroma is 128). Where the film has an alpha channel of
-    its own that is taken, else its brightness: exactly where it is 8-bit gray, else stretched from the film's range."""
+    """A video of masks: `planes.y` is the alpha, 0 to 255 (chroma is 128). Where the video has an alpha channel of its
+    own that is taken, else its brightness: exactly where it is 8-bit gray, else stretched from the video's range."""
 
     def _planes(self, frame: av.VideoFrame) -> Planes:
         planes = Planes.empty(Size(frame.width, frame.height))
@@ -321,13 +320,13 @@ class AlphaVideo(VideoReader):
         return self._display(frame).applied(planes)
 
 
-def following(last: int | None, pts: int | None, step: int, clock: Fraction, leap: Fraction = LEAP) -> int:
+def next_tick(last: int | None, pts: int | None, step: int, clock: Fraction, max_gap: Fraction = MAX_GAP) -> int:
     """The time of the frame after the one at `last`, in ticks of `clock` seconds: its own `pts` where that is later. A
     frame that is no later comes one tick after (a duplicate). One without a time, more than a second back or more than
-    `leap` seconds ahead (the clock was set: films put together, a broken number) comes one usual `step` after."""
+    `max_gap` seconds ahead (the clock was set: videos put together, a broken number) comes one usual `step` after."""
     if last is None:
         return pts or 0
-    if pts is None or (last - pts) * clock >= 1 or (pts - last) * clock > leap:
+    if pts is None or (last - pts) * clock >= 1 or (pts - last) * clock > max_gap:
         return last + step
     return max(pts, last + 1)
 
@@ -345,23 +344,19 @@ def _check(path: Path) -> None:
         raise MediaError(f"{path} cannot be read: {exc.strerror}") from exc
 
 
-def _unreadable(path: Path, exc: av.FFmpegError) -> tuple[str]:
+def _unreadable(path: Path, exc: av.FFmpegError) -> str:
     if isinstance(exc, FileNotFoundError):
-        return (f"{path} does not exist",)
+        return f"{path} does not exist"
     if isinstance(exc, PermissionError):
-        return (f"{path}: no permission to read it",)
-    try:
-        with path.open("rb") as file:
-            head = file.read(8)
-    except OSError as problem:
-        return (f"{path} cannot be read: {problem.strerror}",)
-    if head[4:] == b"ftyp":
-        return (f"{path} is a broken MP4: it breaks off before its index, the recording or the copy was not finished",)
+        return f"{path}: no permission to read it"
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(8)[4:] == b"ftyp":
+            return f"{path} is a broken MP4: it breaks off before its index, the recording or the copy was not finished"
     if isinstance(exc, EOFError):
-        return (f"{path} breaks off before its first picture",)
+        return f"{path} breaks off before its first picture"
     if isinstance(exc, av.error.InvalidDataError):
-        return (f"{path} is not a film that FFmpeg understands",)
-    return (f"{path} cannot be read: {exc.strerror}",)
+        return f"{path} is not a film that FFmpeg understands"
+    return f"{path} cannot be read: {exc.strerror}"
 
 
 def _check_pixels(path: Path, width: int, height: int) -> None:
@@ -378,6 +373,6 @@ def _rate(stream: VideoStream) -> Fraction:
 
 
 def _square(stream: VideoStream) -> Fraction:
-    """A pixel's width in its heights. Real films stay within 1/2 to 2; a wild value is a mistake in the file."""
+    """A pixel's width in its heights. Real videos stay within 1/2 to 2; a wild value is a mistake in the file."""
     aspect = stream.sample_aspect_ratio
     return Fraction(aspect) if aspect and Fraction(1, 4) <= aspect <= 4 else Fraction(1)

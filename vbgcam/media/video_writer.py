@@ -1,9 +1,8 @@
-"""A film being written, MP4 or MKV: there whole or not at all. What goes into it is its caller's business."""
+"""A video being written, MP4 or MKV: there whole or not at all. What goes into it is its caller's business."""
 
 from __future__ import annotations
 
 import errno
-import shlex
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from fractions import Fraction
@@ -15,11 +14,11 @@ from av.packet import Packet
 from av.stream import Stream
 
 from vbgcam.core.errors import OutputError
-from vbgcam.media.atomic import whole
+from vbgcam.media.atomic import make_folder, whole
 
 
 class VideoWriter:
-    """A film being written, MP4 or MKV by its suffix, beside its target under another name. Either `finish` and `keep`
+    """A video being written, MP4 or MKV by its suffix, beside its target under another name. Either `finish` and `keep`
     are called, or `discard`; after an OutputError it is discarded already. `container`: streams are added to it before
     the first packet. `gone`: whether it was discarded. One thread at a time."""
 
@@ -33,13 +32,11 @@ class VideoWriter:
                 raise OutputError(f"{target} is a folder")
             self._part = self._file.enter_context(whole(target))
         except FileNotFoundError as exc:
-            raise OutputError(
-                f"{target}: the folder {target.parent} does not exist",
-                fix=f"mkdir -p {shlex.quote(str(target.parent))}",
-            ) from exc
+            problem = f"{target}: the folder {target.parent} does not exist"
+            raise OutputError(problem, fix=make_folder(target.parent)) from exc
         except OSError as exc:
             raise OutputError(f"{target} cannot be written: {exc.strerror}") from exc
-        # The index goes to the front, so that the film plays while it is still being fetched.
+        # The index goes to the front, so that the video plays while it is still being fetched.
         mp4 = {"movflags": "+faststart", "video_track_timescale": str(clock.denominator)}
         # Matroska would move all times so that AAC's priming, 21 ms before time 0, starts at 0.
         mkv = {"avoid_negative_ts": "disabled"}
@@ -61,7 +58,7 @@ class VideoWriter:
             raise self._failed(exc) from exc
 
     def finish(self) -> None:
-        """All is written; the film is not in its place yet. Raises OutputError, and nothing is left behind."""
+        """All is written; the video is not in its place yet. Raises OutputError, and nothing is left behind."""
         try:
             self.container.close()
         except av.FFmpegError as exc:
@@ -69,7 +66,7 @@ class VideoWriter:
             raise self._failed(exc) from exc
 
     def keep(self) -> None:
-        """Puts the finished film in its place. Raises OutputError, and nothing is left behind."""
+        """Puts the finished video in its place. Raises OutputError, and nothing is left behind."""
         try:
             self._file.close()
         except OSError as exc:
@@ -77,9 +74,9 @@ class VideoWriter:
             raise OutputError(f"{self.target} cannot be written: {exc.strerror}") from exc
 
     def discard(self) -> None:
-        """Leaves nothing behind; what had the target's name before keeps it."""
+        """Leaves nothing behind; what had the target's name before keeps it. Does nothing after `keep`."""
         self.gone = True
-        # FFmpeg writes an index even now. Without the name it cannot move the whole film to put the index first.
+        # FFmpeg writes an index even now. Without the name it cannot move the whole video to put the index first.
         with suppress(OSError):
             self._part.unlink()
         with suppress(av.FFmpegError):
@@ -95,4 +92,4 @@ class VideoWriter:
 
 
 class _Discarded(Exception):  # noqa: N818  # it is no error
-    """Tells `files.whole` that the film is not wanted."""
+    """Tells `whole` that the video is not wanted."""

@@ -1,1 +1,1 @@
-"""Pictures and films through the same steps as the live chain, each frame with its own mask, nothing dropped."""
+"""Images and videos through the same steps as the live chain, each frame with its own mask, nothing dropped."""

@@ -1,11 +1,11 @@
-"""Pictures before another background, at their own size: `vbgcam image`.
+"""The background of images replaced, at their own size: `vbgcam image`.
 
-    file -> RGB -> planes -> probability -> mask -> compose -> RGB -> file
-                                              |-> mask, gray PNG
-             RGB --------------------------- -+-> cut-out, PNG with straight alpha
+    file -> RGB -> planes -> prediction -> mask -> compose -> RGB -> file
+                                             |-> mask, gray PNG
+             RGB ----------------------------+-> cut-out, PNG with straight alpha
 
-The same steps as live, but each picture is a scene of its own. Of many pictures a bad one costs its own result alone.
-A picture of 108 megapixels (12000x9000) takes 1.5 GB, 1.9 GB with its cut-out; one of 12 megapixels 0.4 GB.
+The same steps as live, but each image is a scene of its own. Of many images a bad one costs its own result alone. An
+image of 108 megapixels (12000x9000) takes 1.5 GB, 1.9 GB with its cut-out; one of 12 megapixels 0.4 GB.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ _LOSSLESS: Final = (".png",)  # a mask is to be exact, and the cut-out needs an 
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """One picture's end: the files that were made of it, or the error that says why there are none."""
+class ImageResult:
+    """What became of one image: the files that were made of it, or the error that says why there are none."""
 
     source: Path
     written: tuple[Path, ...] = ()
     error: MediaError | None = None
 
 
-Progress = Callable[[Done, int, int], None]
-"""Called after each picture with its end, how many are done and how many there are."""
+Progress = Callable[[ImageResult, int, int], None]
+"""Called after each image with its result, how many are done and how many there are."""
 
 
 def convert(
@@ -59,7 +59,7 @@ def convert(
     cutout: Path | None = None,
     progress: Progress | None = None,
     stop: Callable[[], bool] = lambda: False,
-) -> list[Done]:
+) -> list[ImageResult]:
     """Makes a result of each picture, its mask (8-bit gray PNG, exactly the mask that was used) and its cut-out (PNG,
     the picture's own pixels with the mask as alpha; where that is 0 they are black, so that the room is not in it), as
     far as they are asked for. `target`, `mask_out`, `cutout`: for one picture a file or a folder, for several a folder,
@@ -68,14 +68,14 @@ def convert(
 
     `background` is opened where neither blur nor the plain picture is asked for. `options.mirror` turns the picture,
     its mask and its cut-out, not the background. A picture's own transparency multiplies its mask. An error of one
-    picture stands in its Done; the others are made. Each file is there whole or not at all, one that was there before
-    stays until then, and no picture that is read is ever written to. When `stop` becomes true, no further picture is
-    begun. Raises ConfigError for names that cannot be meant so, before anything is done, and BackgroundError, which
-    would meet every picture alike."""
+    picture stands in its ImageResult; the others are made. Each file is there whole or not at all, one that was there
+    before stays until then, and no picture that is read is ever written to. When `stop` becomes true, no further
+    picture is begun. Raises ConfigError for names that cannot be meant so, before anything is done, and
+    BackgroundError, which would meet every picture alike."""
     names = _names(sources, target, mask_out, cutout)
     sources_on_disk = {identity for source in sources if (identity := _identity(source)) is not None}
-    studio = _Studio(Masker(segmenter, options.mask), options, Backdrops(options, background))
-    ends: list[Done] = []
+    converter = _Converter(Masker(segmenter, options.mask), options, Backdrops(options, background))
+    results: list[ImageResult] = []
     for number, (source, name) in enumerate(zip(sources, names, strict=True)):
         if stop():
             break
@@ -86,21 +86,21 @@ def convert(
                         f"{shown(source)}: its result {shown(path)} would overwrite a picture that is read",
                         fix="name another file or folder with -o",
                     )
-            studio.make(source, name, number)
-            end = Done(source, name.all)
+            converter.make(source, name, number)
+            result = ImageResult(source, name.all)
         except BackgroundError:
             raise
         except MediaError as exc:
-            end = Done(source, error=exc)
+            result = ImageResult(source, error=exc)
         except VbgcamError as exc:  # the network's
-            end = Done(source, error=MediaError(f"{shown(source)}: {exc.message}", fix=exc.fix))
+            result = ImageResult(source, error=MediaError(f"{shown(source)}: {exc.message}", fix=exc.fix))
         except MemoryError:
             problem = f"{shown(source)} needs more memory than there is"
-            end = Done(source, error=MediaError(problem, fix="make it smaller first"))
-        ends.append(end)
+            result = ImageResult(source, error=MediaError(problem, fix="make it smaller first"))
+        results.append(result)
         if progress is not None:
-            progress(end, len(ends), len(sources))
-    return ends
+            progress(result, len(results), len(sources))
+    return results
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +115,8 @@ class _Names:
 
 
 @dataclass(frozen=True, slots=True)
-class _Studio:
-    """Where one picture after the other is worked on."""
+class _Converter:
+    """Makes the files of one image after the other."""
 
     masker: Masker
     options: RenderOptions
@@ -126,9 +126,8 @@ class _Studio:
         picture = images.read(source)
         frame = RawFrame(from_rgb(picture.rgb).frozen(), 0.0, 0, number)
         rgb, own = picture.rgb if names.cutout is not None else None, picture.alpha
-        del (
-            picture
-        )  # may be a third of a gigabyte, and so may each of what follows: none is held longer than it is used
+        # It may be a third of a gigabyte, and so may each of what follows: none is held longer than it is used.
+        del picture
         person = everything = _times(_opaque(frame.size), own)
         if not self.options.plain or names.mask is not None or names.cutout is not None:
             self.masker.reset()

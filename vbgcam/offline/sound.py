@@ -1,4 +1,4 @@
-"""The sound of a film goes along untouched: its packets are copied with their times, never decoded.
+"""The sound of a video goes along untouched: its packets are copied with their times, never decoded.
 
 Only what MP4 cannot hold so that players play it (PCM, Vorbis and the like) is made into AAC, and the log says so. The
 source is opened a second time for it, so that pictures and sound are each read as fast as they are needed; the muxer
@@ -23,7 +23,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from vbgcam.core.errors import MediaError
-from vbgcam.media.video_reader import VideoReader, following
+from vbgcam.media.video_reader import VideoReader, next_tick
 from vbgcam.media.video_writer import VideoWriter
 
 log = logging.getLogger(__name__)
@@ -40,22 +40,22 @@ _BITS_PER_CHANNEL: Final = 80_000
 
 
 class Sound:
-    """All sound tracks of a film, on their way into a new one. One thread."""
+    """All sound tracks of a video, on their way into a new one. One thread."""
 
     def __init__(self, source: VideoReader, into: VideoWriter) -> None:
-        """`source` lends its path and its clock. Called before the first packet goes into the new film. Raises
+        """`source` lends its path and its clock. Called before the first packet goes into the new video. Raises
         MediaError."""
         self._path = source.path
-        self._film = into
-        self._zero = source.zero
-        self._leap = source.leap
+        self._writer = into
+        self._offset = source.clock_offset
+        self._leap = source.max_gap
         try:
             self._container = av.open(
                 f"file:{source.path}", options={"protocol_whitelist": "file"}, metadata_errors="replace"
             )
         except av.FFmpegError as exc:
             raise MediaError(f"{source.path}: its sound cannot be read: {exc.strerror}") from exc
-        self._tracks: dict[int, _Copied | _Encoded] = {}
+        self._tracks: dict[int, _CopiedTrack | _EncodedTrack] = {}
         for stream in self._container.streams.audio:
             track = self._track(stream)
             if track is not None:
@@ -64,23 +64,24 @@ class Sound:
         self._next = self._read() if self._tracks else None
 
     def until(self, time: Fraction) -> None:
-        """Writes what sounds up to `time`, seconds of the new film. Raises OutputError."""
+        """Writes what sounds up to `time`, seconds of the new video. Raises OutputError."""
         while self._next is not None:
             packet = self._next
-            if packet.dts is not None and packet.dts * packet.time_base - self._zero > time:
+            if packet.dts is not None and packet.dts * packet.time_base - self._offset > time:
                 return
-            self._film.write(self._tracks[packet.stream.index].take(packet))
+            self._writer.write(self._tracks[packet.stream.index].take(packet))
             self._next = self._read()
 
     def rest(self) -> None:
         """Writes all that is left. Raises OutputError."""
         while self._next is not None:
-            self._film.write(self._tracks[self._next.stream.index].take(self._next))
+            self._writer.write(self._tracks[self._next.stream.index].take(self._next))
             self._next = self._read()
         for track in self._tracks.values():
-            self._film.write(track.rest())
+            self._writer.write(track.rest())
 
     def close(self) -> None:
+        """Closes the source's sound, not the new video."""
         self._packets = iter(())
         self._container.close()
 
@@ -97,44 +98,44 @@ class Sound:
             if packet is None or packet.size:
                 return packet
 
-    def _track(self, stream: AudioStream) -> _Copied | _Encoded | None:
+    def _track(self, stream: AudioStream) -> _CopiedTrack | _EncodedTrack | None:
         codec = cast("AudioCodecContext | None", stream.codec_context)
         if codec is None or not codec.sample_rate:  # FFmpeg has no decoder for it, or nothing came that tells its rate
             log.warning("%s: a sound track in an unknown format is left out", self._path)
             return None
-        mp4 = self._film.container.format.name == "mp4"
+        mp4 = self._writer.container.format.name == "mp4"
         headless = codec.name in _HEADED and not codec.extradata
         try:
             if not headless and (not mp4 or codec.name in _IN_MP4):
-                out = self._film.container.add_stream_from_template(stream)
-                return _Copied(out, _ticks(self._zero, stream), self._leap)
+                out = self._writer.container.add_stream_from_template(stream)
+                return _CopiedTrack(out, _ticks(self._offset, stream), self._leap)
         except ValueError as exc:  # what PyAV says where the format has no place for the codec
             log.debug("%s: %s", self._path, exc)
         log.info("%s: its sound, %s, becomes AAC: the new film's format does not hold it", self._path, codec.name)
-        return _Encoded(stream, self._film, _ticks(self._zero, stream), self._leap, self._path)
+        return _EncodedTrack(stream, self._writer, _ticks(self._offset, stream), self._leap, self._path)
 
 
 def _ticks(time: Fraction, stream: AudioStream) -> int:
     return round(time / (stream.time_base or 1))
 
 
-class _Copied:
-    """A film whose clock was set back halfway goes on at the usual step, as its pictures do."""
+class _CopiedTrack:
+    """A video whose clock was set back halfway goes on at the usual step, as its pictures do."""
 
-    def __init__(self, stream: Stream, zero: int, leap: Fraction) -> None:
+    def __init__(self, stream: Stream, offset: int, max_gap: Fraction) -> None:
         self._stream = stream
-        self._zero = zero
-        self._leap = leap
+        self._offset = offset
+        self._leap = max_gap
         self._last: int | None = None
         self._step = 1
 
     def take(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
         own = packet.dts if packet.dts is not None else packet.pts
-        own = None if own is None else own - self._zero
+        own = None if own is None else own - self._offset
         last, clock = self._last, packet.time_base
-        self._last = tick = following(last, own, self._step, clock, self._leap)
+        self._last = tick = next_tick(last, own, self._step, clock, self._leap)
         if last is not None and tick == last + 1 and own != tick:
-            # Doubled in the source. One tick of its clock may be none of the new film's; a millisecond is one of any.
+            # Doubled in the source. One tick of its clock may be none of the new video's; a millisecond is one of any.
             self._last = last + max(1, math.ceil(Fraction(1, 1000) / clock))
         self._step = packet.duration or self._step
         packet.pts = packet.dts = self._last  # sound is stored in the order of playing
@@ -145,12 +146,12 @@ class _Copied:
         return iter(())
 
 
-class _Encoded:
+class _EncodedTrack:
     """Decodes, brings rate and layout to what AAC has, encodes."""
 
-    def __init__(self, source: AudioStream, into: VideoWriter, zero: int, leap: Fraction, path: Path) -> None:
-        self._zero = zero
-        self._leap = leap
+    def __init__(self, source: AudioStream, into: VideoWriter, offset: int, max_gap: Fraction, path: Path) -> None:
+        self._offset = offset
+        self._leap = max_gap
         self._path = path
         self._damaged = False
         codec = source.codec_context
@@ -188,9 +189,9 @@ class _Encoded:
         yield from self._stream.encode(None)
 
     def _time(self, frame: AudioFrame) -> None:
-        own = None if frame.pts is None else frame.pts - self._zero
+        own = None if frame.pts is None else frame.pts - self._offset
         base = frame.time_base or Fraction(1, frame.sample_rate)
-        last, tick = self._last, following(self._last, own, self._step, base, self._leap)
+        last, tick = self._last, next_tick(self._last, own, self._step, base, self._leap)
         if last is not None:  # samples that came twice play one after the other; rounded times may overlap a little
             tick = max(tick, last + self._step - math.ceil(Fraction(2, 1000) / base))
         frame.pts = self._last = tick

@@ -1,21 +1,22 @@
-"""A film before another background: frame by frame through the same steps as live, but each with its own mask.
+"""The background of a video replaced, frame by frame through the same steps as live, but each with its own mask.
 
-    Film -> probability -> mask -> compose -> FileOutput <- Sound
-                              -> MaskFilm
+    VideoReader -> prediction -> mask -> compose -> FileOutput <- Sound
+                                   |-> FFV1 gray
 
-Times, rate and sound stay as they were; the picture comes out upright. One frame is worked on at a time, so memory does
-not grow with the film. FFmpeg decodes and encodes in threads of its own, beside the network.
+Times, rate and sound stay as they were; the picture comes out upright. While the network works on one frame the next is
+decoded; no more are held, so memory does not grow with the video. FFmpeg encodes in threads of its own.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 import av
 import cv2
@@ -25,10 +26,10 @@ from av.video.reformatter import ColorRange
 
 from vbgcam.background import Background
 from vbgcam.core.errors import ConfigError
-from vbgcam.core.frames import U8, Mask, Planes, RawFrame, Size
+from vbgcam.core.frames import U8, Mask, Planes, RawFrame, SafeFrame, Size
 from vbgcam.core.options import RenderOptions
 from vbgcam.mask import Masker
-from vbgcam.media.video_reader import MAX_PIXELS, MAX_SIDE, Shot, VideoReader
+from vbgcam.media.video_reader import MAX_PIXELS, MAX_SIDE, TimedFrame, VideoReader
 from vbgcam.media.video_writer import VideoWriter
 from vbgcam.offline.backdrops import OpenBackground, black
 from vbgcam.offline.sound import Sound
@@ -40,11 +41,13 @@ from vbgcam.segment import Segmenter
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, "int | None", float], None]
-"""Called after each frame with frames done, frames in all as far as the file tells, and seconds of film done."""
+"""Called after each frame with frames done, frames in all as far as the file tells, and seconds of video done."""
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class VideoResult:
     """`frames` written, `left_out` because they were damaged; `size` of the result; `seconds` it took."""
 
     frames: int
@@ -54,7 +57,7 @@ class Done:
 
 
 def convert(
-    source: Path,
+    source: VideoReader,
     target: Path | None,
     segmenter: Segmenter,
     options: RenderOptions,
@@ -64,56 +67,64 @@ def convert(
     mask_out: Path | None = None,
     progress: Progress | None = None,
     stop: Callable[[], bool] = lambda: False,
-) -> Done | None:
+) -> VideoResult | None:
     """Makes `target` (.mp4 or .mkv), or the masks alone (FFV1 gray, one for each frame, the same times), or both. None
-    when `stop` became true. `background` is opened where neither blur nor the plain picture is asked for. `height`: the
-    new film's lines, even; None keeps the size, but for odd sides, which lose their last line. Files are made whole: in
-    every other case than a Done nothing is left behind, and what was there before stays. Raises ConfigError,
-    MediaError, ModelError, BackgroundError, OutputError."""
-    _check(source, target, mask_out)
+    when `stop` became true. `source` stands at its first frame; its owner closes it. `background` is opened where
+    neither blur nor the plain picture is asked for. `height`: the new video's lines, even; None keeps the size, but for
+    odd sides, which lose their last line. Files are made whole: in every other case than a result nothing is left
+    behind, and what was there before stays. Raises ConfigError, MediaError, ModelError, BackgroundError,
+    OutputError."""
+    _check(source.path, target, mask_out)
     started = time.monotonic()
     with ExitStack() as stack:
-        film = stack.enter_context(VideoReader(source))
-        size = _size(film.size, height)
-        pictures = _Pictures(stack, film, target, options, background, size=size) if target is not None else None
-        masks = MaskWriter(mask_out, size, film.rate, film.time_base) if mask_out is not None else None
-        if masks is not None:
-            stack.callback(masks.discard)
+        size = _size(source.size, height)
+        video = _VideoOutput(stack, source, target, options, background, size=size) if target is not None else None
+        masks = _MaskOutput(stack, source, mask_out, size) if mask_out is not None else None
         masker = Masker(segmenter, options.mask)
         masker.reset()
         frames = 0
-        for shot in film:
+        for shot in stack.enter_context(closing(read_ahead(source.read))):
             if stop():
                 return None
-            frame = RawFrame(_fitted(shot.planes, size), float(shot.time - film.start), 0, frames)
+            frame = RawFrame(_fitted(shot.planes, size), float(shot.time - source.start), 0, frames)
             mask = None
             if masks is not None or not options.plain:
                 mask = masker.mask(frame)
             if masks is not None and mask is not None:
                 masks.write(np.asarray(cv2.flip(mask.alpha, 1), np.uint8) if options.mirror else mask.alpha, shot)
-            if pictures is not None:
-                pictures.write(frame, mask, shot)
+            if video is not None:
+                video.write(frame, mask, shot)
             frames += 1
             if progress is not None:
-                progress(frames, film.count, frame.captured_at + float(shot.lasts))
+                progress(frames, source.count, frame.captured_at + float(shot.duration))
         # Both are finished before one takes its name, so that a disk that fills up now leaves neither.
-        made = [part for part in (pictures, masks) if part is not None]
-        for part in made:
-            part.finish()
-        for part in made:
-            part.keep()
-        if film.left_out:
-            log.warning("%s is damaged: %d frames of it were left out", source, film.left_out)
-        return Done(frames, film.left_out, size, time.monotonic() - started)
+        outputs = [output for output in (video, masks) if output is not None]
+        for output in outputs:
+            output.finish()
+        for output in outputs:
+            output.keep()
+        if source.left_out:
+            log.warning("%s is damaged: %d frames of it were left out", source.path, source.left_out)
+        return VideoResult(frames, source.left_out, size, time.monotonic() - started)
 
 
-class _Pictures:
-    """The new film, with its sound; what was opened is closed by `stack`."""
+def read_ahead(read: Callable[[], _Item | None]) -> Generator[_Item]:
+    """What `read` returns, until None; the next item is read by another thread while one is worked on. An error is
+    raised in its item's place. Closed by `close`, which waits for the read that goes on."""
+    with ThreadPoolExecutor(1, "read-ahead") as thread:
+        ahead = thread.submit(read)
+        while (item := ahead.result()) is not None:
+            ahead = thread.submit(read)
+            yield item
+
+
+class _VideoOutput:
+    """The new video, with its sound; what was opened is closed by `stack`."""
 
     def __init__(
         self,
         stack: ExitStack,
-        film: VideoReader,
+        source: VideoReader,
         target: Path,
         options: RenderOptions,
         background: OpenBackground,
@@ -127,26 +138,27 @@ class _Pictures:
             self._background = background(size)
             stack.callback(self._background.close)
         # The plain picture is one of which everything is the person.
-        self._all = np.full((size.height, size.width), 255, np.uint8)
-        self._nothing = black(size)
-        self._output = FileOutput(target, size, film.rate, clock=film.time_base, zero=0.0, effort="offline")
+        self._opaque = np.full((size.height, size.width), 255, np.uint8)
+        self._black = black(size)
+        self._output = FileOutput(target, size, source.rate, clock=source.time_base, zero=0.0, effort="offline")
         self._output.open()
         stack.callback(self._output.discard)
         self._sound: Sound | None = None
-        if film.audio and self._output.film is not None:
-            self._sound = Sound(film, self._output.film)
+        if source.audio and self._output.film is not None:
+            self._sound = Sound(source, self._output.film)
             stack.callback(self._sound.close)
 
-    def write(self, frame: RawFrame, mask: Mask | None, shot: Shot) -> None:
-        if self._background is not None and mask is not None:
-            safe = self._composer.compose(frame, mask, self._background.at(frame.captured_at))
-        elif self._options.blur is not None and mask is not None:
-            safe = self._composer.compose(frame, mask, self._options.blur)
-        else:
-            safe = self._composer.compose(frame, Mask(self._all, frame.captured_at), self._nothing)
-        self._output.send(safe, float(shot.time), float(shot.lasts))
+    def write(self, frame: RawFrame, mask: Mask | None, shot: TimedFrame) -> None:
+        self._output.send(self._composed(frame, mask), float(shot.time), float(shot.duration))
         if self._sound is not None:
             self._sound.until(shot.time)
+
+    def _composed(self, frame: RawFrame, mask: Mask | None) -> SafeFrame:
+        if self._background is not None and mask is not None:
+            return self._composer.compose(frame, mask, self._background.at(frame.captured_at))
+        if self._options.blur is not None and mask is not None:
+            return self._composer.compose(frame, mask, self._options.blur)
+        return self._composer.compose(frame, Mask(self._opaque, frame.captured_at), self._black)
 
     def finish(self) -> None:
         if self._sound is not None:
@@ -157,40 +169,34 @@ class _Pictures:
         self._output.close()
 
 
-class MaskWriter:
-    """Masks as a film: FFV1 gray in MKV, lossless. `finish` and `keep`, or `discard`. Raises OutputError."""
+class _MaskOutput:
+    """Masks as a video: FFV1 gray in MKV, lossless. Raises OutputError."""
 
-    def __init__(self, target: Path, size: Size, rate: Fraction, clock: Fraction) -> None:
-        self._film = VideoWriter(target, clock)
-        self._clock = clock
-        self._kept = False
-        self._stream = self._film.container.add_stream("ffv1", rate=rate)
+    def __init__(self, stack: ExitStack, source: VideoReader, target: Path, size: Size) -> None:
+        self._clock = source.time_base
+        self._writer = VideoWriter(target, self._clock)
+        stack.callback(self._writer.discard)
+        self._stream = self._writer.container.add_stream("ffv1", rate=source.rate)
         self._stream.width, self._stream.height, self._stream.pix_fmt = size.width, size.height, "gray"
         codec = self._stream.codec_context
-        codec.time_base = clock
+        codec.time_base = self._clock
         codec.color_range = ColorRange.JPEG  # an alpha uses all 256 values; "limited" would have readers stretch it
         codec.flags |= Flags.frame_duration
 
-    def write(self, alpha: U8, shot: Shot) -> None:
-        """`alpha`: uint8, (height, width). Shown when and as long as the film's frame is."""
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(alpha), format="gray")
-        picture.pts, picture.time_base = round(shot.time / self._clock), self._clock
-        picture.duration = round(shot.lasts / self._clock)
-        picture.color_range = ColorRange.JPEG
-        self._film.write(self._stream.encode(picture))
+    def write(self, alpha: U8, shot: TimedFrame) -> None:
+        """`alpha`: uint8, (height, width). Shown when and as long as the source's frame is."""
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(alpha), format="gray")
+        frame.pts, frame.time_base = round(shot.time / self._clock), self._clock
+        frame.duration = round(shot.duration / self._clock)
+        frame.color_range = ColorRange.JPEG
+        self._writer.write(self._stream.encode(frame))
 
     def finish(self) -> None:
-        self._film.write(self._stream.encode(None))
-        self._film.finish()
+        self._writer.write(self._stream.encode(None))
+        self._writer.finish()
 
     def keep(self) -> None:
-        self._kept = True
-        self._film.keep()
-
-    def discard(self) -> None:
-        """Does nothing after `keep`."""
-        if not self._kept:
-            self._film.discard()
+        self._writer.keep()
 
 
 def _check(source: Path, target: Path | None, mask_out: Path | None) -> None:

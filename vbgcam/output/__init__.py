@@ -3,7 +3,7 @@
 It knows frames, and nothing of where they come from (an import contract holds that); `live` uses it.
 """
 
-from vbgcam.output.base import Output, ReaderMonitor
+from vbgcam.output.base import AlwaysRead, Output, ReaderMonitor
 from vbgcam.output.factory import open_output
 
-__all__ = ["Output", "ReaderMonitor", "open_output"]
+__all__ = ["AlwaysRead", "Output", "ReaderMonitor", "open_output"]

@@ -16,13 +16,13 @@ from typing import Final
 
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import SafeFrame
-from vbgcam.output.base import Output, ReaderMonitor
+from vbgcam.output.base import AlwaysRead, Output, ReaderMonitor
 
 log = logging.getLogger(__name__)
 
 # Seconds between two tries to open the one that is missing.
 _AGAIN: Final = 2.0
-# Seconds of one look at an audience while the other one is looked at, too.
+# Seconds that one output's readers are waited for before the other's are looked at.
 _LOOK: Final = 0.1
 
 
@@ -30,45 +30,49 @@ class Both:
     """See `vbgcam.output.Output`. `outputs`: two, or more. `again`: seconds between two tries to open a missing one."""
 
     def __init__(self, outputs: Sequence[Output], again: float = _AGAIN) -> None:
-        self._legs = [_Leg(output, again) for output in outputs]
-        self._reader_monitor: _Either | None = None
-        self.name = self._names(self._legs)
+        """Opens nothing yet."""
+        self._members = [_Member(output, again) for output in outputs]
+        self._monitor: _AnyReader | None = None
+        self.name = self._names(self._members)
 
     def open(self) -> None:
-        self._reader_monitor = None
-        for leg in self._legs:
-            leg.open()
+        """Raises OutputError where all of them are missing."""
+        self._monitor = None
+        for member in self._members:
+            member.open()
         self._look()
 
     def send(self, frame: SafeFrame, at: float) -> None:
-        for place, leg in enumerate(self._legs):
-            if leg.send(frame, at) and self._reader_monitor is not None:
-                self._reader_monitor.change(place, leg.reader_monitor())
+        """To those that are there. Raises OutputError where all of them are missing."""
+        for place, member in enumerate(self._members):
+            if member.send(frame, at) and self._monitor is not None:
+                self._monitor.change(place, member.reader_monitor())
         self._look()
 
     def reader_monitor(self) -> ReaderMonitor | None:
-        self._reader_monitor = _Either([leg.reader_monitor() for leg in self._legs])
-        return self._reader_monitor
+        """Whether any of them is read."""
+        self._monitor = _AnyReader([member.reader_monitor() for member in self._members])
+        return self._monitor
 
     def close(self) -> None:
-        for leg in self._legs:
-            leg.close()
+        """Closes those that are there, and what is still being opened as soon as it is."""
+        for member in self._members:
+            member.close()
 
     def _look(self) -> None:
-        """Raises OutputError where all of them are missing."""
-        there = [leg for leg in self._legs if leg.there]
-        self.name = self._names(there or self._legs)
-        errors = [leg.error for leg in self._legs if leg.error is not None]
+        there = [member for member in self._members if member.there]
+        self.name = self._names(there or self._members)
+        errors = [member.error for member in self._members if member.error is not None]
         if not there and errors:
             fixes = [error.fix for error in errors if error.fix]
             raise OutputError("; ".join(error.message for error in errors), fix="; or ".join(fixes))
 
     @staticmethod
-    def _names(legs: Sequence[_Leg]) -> str:
-        return " and ".join(leg.output.name for leg in legs)
+    def _names(members: Sequence[_Member]) -> str:
+        return " and ".join(member.output.name for member in members)
 
 
-class _Leg:
+class _Member:
     """One of the outputs, for the compositor's thread. `there`: it is open. `error`: why it is not. While `_opening` is
     at work, its thread alone uses the output."""
 
@@ -94,13 +98,12 @@ class _Leg:
     def send(self, frame: SafeFrame, at: float) -> bool:
         """Whether the output has come or gone by it."""
         came = not self.there and self._back()
-        if not self.there:
-            return False
-        try:
-            self.output.send(frame, at)
-        except OutputError as exc:
-            self._missing(exc)
-            return True
+        if self.there:
+            try:
+                self.output.send(frame, at)
+            except OutputError as exc:
+                self._missing(exc)
+                return True
         return came
 
     def reader_monitor(self) -> ReaderMonitor | None:
@@ -108,7 +111,7 @@ class _Leg:
         if not self.there:
             return None
         try:
-            return self.output.reader_monitor() or _Always()
+            return self.output.reader_monitor() or AlwaysRead()
         except OutputError as exc:
             self._missing(exc)
             return None
@@ -136,19 +139,17 @@ class _Leg:
             log.warning("%s (trying again)", error)
 
     def _back(self) -> bool:
-        """Whether it is there again."""
+        """Whether it is there again; begins to open it when that is due."""
         if self._opening is None:
             if time.monotonic() >= self._due:
                 self._opening = _Opening(self.output)
-            return False
-        if not self._opening.over.is_set():
-            return False
-        error, self._opening = self._opening.error, None
-        if error is not None:
+        elif self._opening.over.is_set():
+            error, self._opening = self._opening.error, None
+            if error is None:
+                self._come()
+                return True
             self._missing(error)
-            return False
-        self._come()
-        return True
+        return False
 
 
 class _Opening:
@@ -188,52 +189,41 @@ class _Opening:
             self.error = OutputError(f"{self._output.name} came too late")
 
 
-class _Always:
-    """Where nobody can tell. See `vbgcam.output.ReaderMonitor`."""
+class _AnyReader:
+    """A `ReaderMonitor`: whether anybody reads one of the outputs. `change` is the compositor's, and what it brings is
+    used and closed by the other methods' thread alone."""
 
-    def watched(self, timeout: float) -> bool:
-        time.sleep(timeout)
-        return True
-
-    def close(self) -> None:
-        """There is nothing to release."""
-
-
-class _Either:
-    """Whether anybody reads one of the outputs. See `vbgcam.output.ReaderMonitor`; `change` is the compositor's, and
-    what it brings is used and closed by the other methods' thread alone."""
-
-    def __init__(self, reader_monitors: Sequence[ReaderMonitor | None]) -> None:
-        self._there = list(reader_monitors)
+    def __init__(self, monitors: Sequence[ReaderMonitor | None]) -> None:
+        self._there = list(monitors)
         self._news: SimpleQueue[tuple[int, ReaderMonitor | None]] = SimpleQueue()
 
-    def change(self, place: int, reader_monitor: ReaderMonitor | None) -> None:
-        self._news.put((place, reader_monitor))
+    def change(self, place: int, monitor: ReaderMonitor | None) -> None:
+        self._news.put((place, monitor))
 
     def watched(self, timeout: float) -> bool:
         end = time.monotonic() + timeout
         before: bool | None = None
         while True:
             self._take()
-            there = [reader_monitor for reader_monitor in self._there if reader_monitor is not None]
+            there = [monitor for monitor in self._there if monitor is not None]
             left = max(0.0, end - time.monotonic())
             if not there:
                 time.sleep(min(left, _LOOK))
-            now = any(reader_monitor.watched(min(left, _LOOK) / len(there)) for reader_monitor in there)
+            now = any(monitor.watched(min(left, _LOOK) / len(there)) for monitor in there)
             if left <= 0 or (before is not None and now != before):
                 return now
             before = now
 
     def close(self) -> None:
         self._take()
-        for reader_monitor in self._there:
-            if reader_monitor is not None:
-                reader_monitor.close()
+        for monitor in self._there:
+            if monitor is not None:
+                monitor.close()
         self._there = []
 
     def _take(self) -> None:
         while not self._news.empty():
-            place, reader_monitor = self._news.get()
-            old, self._there[place] = self._there[place], reader_monitor
+            place, monitor = self._news.get()
+            old, self._there[place] = self._there[place], monitor
             if old is not None:
                 old.close()

@@ -1,6 +1,6 @@
-"""A film as the output: H.264 in MP4 or MKV, each picture with its own time.
+"""A video as the output: H.264 in MP4 or MKV, each picture with its own time.
 
-The house's planes are what the encoder takes, so that nothing is converted; the film says that they are BT.601,
+The house's planes are what the encoder takes, so that nothing is converted; the file says that they are BT.601,
 limited range. The primaries and the transfer curve it names are BT.709's, which webcams and sRGB pictures have.
 
 Measured for 1280x720 on one core of a Xeon, a man moving in a room, ms a frame and kbit/s at 30 frames a second:
@@ -31,10 +31,10 @@ _LARGEST_CLOCK: Final = 2**31 - 1
 
 
 class FileOutput:
-    """Implements `output.Output`. The film appears under its name when `close` has finished it; nothing is left behind
+    """Implements `output.Output`. The file appears under its name when `close` has finished it; nothing is left behind
     when `discard` or an OutputError came first, or when no frame was sent.
 
-    `clock`: the time base, seconds; None is 1/90000. `zero`: which `at` is the film's time 0; None is the first
+    `clock`: the time base, seconds; None is 1/90000. `zero`: which `at` is the video's time 0; None is the first
     frame's. A time that is no later than the one before becomes one tick later."""
 
     def __init__(
@@ -87,7 +87,7 @@ class FileOutput:
         self._encode(picture)
 
     def finish(self) -> None:
-        """Writes what the encoder still holds and the index; `close` then only gives the film its name. Raises
+        """Writes what the encoder still holds and the index; `close` then only gives the file its name. Raises
         OutputError, and nothing is left behind."""
         if self.film is not None and self._last is not None and not self._finished:
             self._finished = True
@@ -95,7 +95,7 @@ class FileOutput:
             self.film.finish()
 
     def reader_monitor(self) -> None:
-        """It is wanted for as long as it runs."""
+        """Nobody needs to watch: it is wanted for as long as it runs."""
 
     def close(self) -> None:
         """Raises OutputError, and nothing is left behind."""

@@ -29,10 +29,14 @@ ERROR, UNCONNECTED, CONNECTING, PAUSED, STREAMING = -1, 0, 1, 2, 3
 
 
 class Chunk(c.Structure):
+    """Where a picture lies in its block."""
+
     _fields_ = (("offset", c.c_uint32), ("size", c.c_uint32), ("stride", c.c_int32), ("flags", c.c_int32))
 
 
 class Data(c.Structure):
+    """A block of a buffer's memory; `data`: where it is mapped."""
+
     _fields_ = (
         ("type", c.c_uint32),
         ("flags", c.c_uint32),
@@ -45,10 +49,14 @@ class Data(c.Structure):
 
 
 class Meta(c.Structure):
+    """What comes with a buffer, at `data`."""
+
     _fields_ = (("type", c.c_uint32), ("size", c.c_uint32), ("data", c.c_void_p))
 
 
 class SpaBuffer(c.Structure):
+    """A buffer's blocks and what comes with them."""
+
     _fields_ = (
         ("n_metas", c.c_uint32),
         ("n_datas", c.c_uint32),
@@ -69,6 +77,8 @@ BufferChanged = c.CFUNCTYPE(None, c.c_void_p, c.POINTER(Buffer))
 
 
 class Events(c.Structure):
+    """What a stream calls back for; None where nobody listens."""
+
     _fields_ = (
         ("version", c.c_uint32),
         ("destroy", c.c_void_p),

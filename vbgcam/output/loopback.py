@@ -1,19 +1,17 @@
 """Virtual cameras on Linux: v4l2loopback devices, found, revived, opened through pyvirtualcam and watched.
 
-pyvirtualcam opens a device, sets its size and writes. What it leaves out is done here on its own descriptor:
+pyvirtualcam opens a device and sets its size. What it leaves out is done here on its own descriptor:
 
-- v4l2loopback 0.12 (Debian 12, Ubuntu 22.04), loaded with exclusive_caps=1, takes a program for its writer only after
-  VIDIOC_STREAMON. Without that, nobody can write a second time: when such a writer has gone, the device announces
-  neither CAPTURE nor OUTPUT until the module is loaded anew. So STREAMON is said after opening, and a device that
-  somebody else left like that is revived by STREAMON on a descriptor that is closed at once. Versions from 0.14 on
-  refuse that STREAMON with EINVAL and need none.
-- Version 0.15 keeps a writer's place unless VIDIOC_STREAMOFF is said before closing.
-- While a reader is there the driver keeps the old size, says nothing and cuts the frames short: the format is read
-  back.
+- v4l2loopback 0.12 (Debian 12, Ubuntu 22.04) with exclusive_caps=1 takes a program for its writer only after STREAMON.
+  When a writer without it has gone, the device announces neither CAPTURE nor OUTPUT until the module is loaded anew.
+  So STREAMON follows opening, and a device that somebody else left like that is revived by STREAMON on a descriptor
+  that is closed at once. Versions from 0.14 on refuse that STREAMON with EINVAL and need none.
+- Version 0.15 keeps a writer's place unless STREAMOFF comes before closing.
+- While a reader is there the driver keeps the old size and silently cuts the frames short: the format is read back.
 - The frame rate is never set.
-- Its `send` holds the interpreter's lock while the driver copies (over 1 ms at 4K), and a write that fails is a line
-  on stderr and no error: the frames are written here. The device is asked after each one whether it is still there
-  and captures (35 us in the test bench, a tenth of the write at 1080p).
+- Its `send` holds the interpreter's lock while the driver copies (over 1 ms at 4K), and a write that fails is only a
+  line on stderr: the frames are written here. The device is asked after each one whether it is still there and captures
+  (35 us in the test bench, a tenth of the write at 1080p).
 
 The tests run on 0.12.7; starting, restarting, being killed and readers that stay were tried on 0.15.0 as well.
 Linux only: imported by `virtualcam` there.
@@ -27,6 +25,7 @@ import logging
 import os
 import platform
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -35,8 +34,8 @@ import pyvirtualcam
 
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Planes, Size
-from vbgcam.output.base import DEFAULT_NAME, Listed, ReaderMonitor, State
-from vbgcam.output.readers import watch
+from vbgcam.output.base import DEFAULT_NAME, ReaderMonitor, State, VirtualCameraInfo
+from vbgcam.output.readers import open_monitor
 from vbgcam.system import v4l2
 from vbgcam.system.linux_packages import install_loopback, rebuild_loopback
 
@@ -72,7 +71,13 @@ class Loopback:
 
     @property
     def writers(self) -> tuple[v4l2.Holder, ...]:
+        """Who has it open as pyvirtualcam does."""
         return tuple(holder for holder in self.holders if holder.write_only)
+
+    @property
+    def suspects(self) -> tuple[v4l2.Holder, ...]:
+        """Who may be feeding a busy device: those who write to it, else whoever has it open."""
+        return self.writers or self.holders
 
     @property
     def lost(self) -> bool:
@@ -82,29 +87,29 @@ class Loopback:
 
 def loopbacks() -> list[Loopback]:
     """All v4l2loopback devices in the order of their numbers."""
-    return [device for node in v4l2.nodes() if (device := look(node)) is not None]
+    return [device for node in v4l2.nodes() if (device := inspect(node)) is not None]
 
 
-def look(node: v4l2.Node) -> Loopback | None:
+def inspect(node: v4l2.Node) -> Loopback | None:
     """What the node is like now; None where it is no v4l2loopback device, or gone."""
+    capability, refused = None, 0
     try:
         capability = v4l2.query(node.path)
     except OSError as exc:
+        refused = exc.errno or 0
         # The driver cannot be asked, but this file is in no other driver's folder.
-        if (v4l2.SYSFS / node.path.name / "max_openers").exists() and node.path.exists():
-            return Loopback(node, None, exc.errno or 0, tuple(v4l2.holders(node.path)))
-        return None
-    if capability.driver != DRIVER:
-        return None
-    return Loopback(node, capability, holders=tuple(v4l2.holders(node.path)))
+        ours = (v4l2.SYSFS / node.path.name / "max_openers").exists() and node.path.exists()
+    else:
+        ours = capability.driver == DRIVER
+    return Loopback(node, capability, refused, tuple(v4l2.holders(node.path))) if ours else None
 
 
-def listed() -> list[Listed]:
+def listed() -> list[VirtualCameraInfo]:
     """For `vbgcam devices`."""
     driver = f"v4l2loopback {module_version()}".rstrip()
     return [
-        Listed(device.node.label, str(device.node.path), driver, device.state, tuple(map(str, device.holders)))
-        for device in loopbacks()
+        VirtualCameraInfo(found.node.label, str(found.node.path), driver, found.state, tuple(map(str, found.holders)))
+        for found in loopbacks()
     ]
 
 
@@ -140,22 +145,16 @@ def _unusable(devices: Sequence[Loopback]) -> OutputError:
     denied = [device for device in devices if device.state == "no permission"]
     if denied:
         return OutputError(f"no permission to write to the virtual camera {denied[0]}", fix=PERMIT)
-    said = "; ".join(f"the virtual camera {device} is in use by {_names(_suspects(device))}" for device in devices)
-    suspects = _suspects(devices[0])
-    if not suspects and os.geteuid() == 0:  # who sees every process and finds none
-        stuck = f"the virtual camera {devices[0]} takes no writer although nobody has it open"
-        return OutputError(stuck, fix=f"v4l2-ctl -d {devices[0].node.path} -c keep_format=0, or {RELOAD}")
-    if not suspects:
-        names_it = f"sudo fuser -v {devices[0].node.path} names it; if it names nobody: {RELOAD}"
-        return OutputError(said, fix=names_it)
-    if len(suspects) > 1 and not devices[0].writers:
+    said = "; ".join(f"the virtual camera {device} is in use by {_names(device.suspects)}" for device in devices)
+    first = devices[0]
+    if len(first.suspects) > 1 and not first.writers:
         return OutputError(said, fix="end the one that feeds it")
-    return OutputError(said, fix=f"end that program: kill {_pids(suspects)}")
-
-
-def _suspects(device: Loopback) -> tuple[v4l2.Holder, ...]:
-    """Who may be feeding a busy device: those who write to it, else whoever has it open."""
-    return device.writers or device.holders
+    if first.suspects:
+        return OutputError(said, fix=f"end that program: kill {_pids(first.suspects)}")
+    if os.geteuid() == 0:  # who sees every process and finds none
+        said = f"the virtual camera {first} takes no writer although nobody has it open"
+        return OutputError(said, fix=f"v4l2-ctl -d {first.node.path} -c keep_format=0, or {RELOAD}")
+    return OutputError(said, fix=f"sudo fuser -v {first.node.path} names it; if it names nobody: {RELOAD}")
 
 
 def _names(holders: Sequence[v4l2.Holder]) -> str:
@@ -191,19 +190,17 @@ def absent(root: Path = Path("/"), release: str = "") -> OutputError:
     """`absence` in one line, with this distribution's command that fixes it."""
     release = release or platform.release()
     module = "the kernel module v4l2loopback"
-    why = absence(root, release)
-    if why == "no device":
-        return OutputError(f"{module} is loaded but has no device", fix=RELOAD)
-    if why == "not loaded":
-        return OutputError(f"{module} is not loaded", fix=LOAD)
-    if why == "another kernel":
-        return OutputError(f"the running kernel {release} was replaced by an update", fix="sudo reboot")
-    if why == "not built":
-        return OutputError(
+    message, fix = {
+        "no device": (f"{module} is loaded but has no device", RELOAD),
+        "not loaded": (f"{module} is not loaded", LOAD),
+        "another kernel": (f"the running kernel {release} was replaced by an update", "sudo reboot"),
+        "not built": (
             f"{module} is installed but not built for the running kernel {release}",
-            fix=f"{rebuild_loopback(root)} && {LOAD}",
-        )
-    return OutputError(f"{module} is not installed", fix=f"{install_loopback(root)} && {LOAD}")
+            f"{rebuild_loopback()} && {LOAD}",
+        ),
+        "not installed": (f"{module} is not installed", f"{install_loopback()} && {LOAD}"),
+    }[absence(root, release)]
+    return OutputError(message, fix=fix)
 
 
 def module_version(root: Path = Path("/")) -> str:
@@ -219,12 +216,7 @@ def revive(device: Loopback) -> None:
     """Makes a lost device announce OUTPUT again. Raises OutputError."""
     try:
         with v4l2.opened(device.node.path) as fd:
-            try:
-                v4l2.stream_on(fd, v4l2.OUTPUT)
-            except OSError as exc:
-                # EINVAL: there are no buffers to stream. The driver has taken note of the writer all the same.
-                if exc.errno != errno.EINVAL:
-                    raise
+            _start(fd)
         again = v4l2.query(device.node.path)
     except OSError as exc:
         raise OutputError(f"the virtual camera {device} cannot be revived ({exc.strerror})", fix=RELOAD) from exc
@@ -234,7 +226,7 @@ def revive(device: Loopback) -> None:
 
 
 def open_loopback(target: str, size: Size, fps: float) -> LoopbackDevice:
-    """Raises OutputError."""
+    """The device that is meant (see `choose`), ready to be written to. Raises OutputError."""
     devices = loopbacks()
     if not devices:
         raise absent()
@@ -245,21 +237,18 @@ def open_loopback(target: str, size: Size, fps: float) -> LoopbackDevice:
 
 
 class LoopbackDevice:
-    """An open device. One thread uses it."""
+    """An open device; see `vbgcam.output.base.Device`."""
 
     def __init__(self, device: Loopback, size: Size, fps: float) -> None:
         """Raises OutputError."""
         self.label = str(device)
         path = self._path = device.node.path
+        self._warned = False
         before = _descriptors(path)
+        i420 = pyvirtualcam.PixelFormat.I420
         try:
             self._camera = pyvirtualcam.Camera(
-                size.width,
-                size.height,
-                fps,
-                fmt=pyvirtualcam.PixelFormat.I420,
-                device=str(path),
-                backend="v4l2loopback",
+                size.width, size.height, fps, fmt=i420, device=str(path), backend="v4l2loopback"
             )
         except RuntimeError as exc:
             raise _refusal(device, size, exc) from exc
@@ -272,7 +261,6 @@ class LoopbackDevice:
         except BaseException:
             self._camera.close()
             raise
-        self._warned = False
 
     def _prepare(self, device: Loopback, size: Size, fps: float) -> None:
         try:
@@ -282,20 +270,17 @@ class LoopbackDevice:
                 raise _other_format(device, size, took)
             rate = v4l2.set_rate(self._fd, v4l2.OUTPUT, fps)
             log.debug("%s: I420 %s at %g fps", self.label, size, rate)
+            _start(self._fd)
         except OSError as exc:
             raise OutputError(f"the virtual camera {device} cannot be set up ({exc.strerror})", fix=RELOAD) from exc
-        try:
-            v4l2.stream_on(self._fd, v4l2.OUTPUT)
-        except OSError as exc:
-            if exc.errno != errno.EINVAL:
-                raise OutputError(f"the virtual camera {device} does not start ({exc.strerror})", fix=RELOAD) from exc
 
-    def send(self, planes: Planes) -> None:
+    def send(self, planes: Planes, at: float) -> None:
+        """Writes the picture at once. Raises OutputError."""
         try:
             written = v4l2.write(self._fd, planes.data)
             capability = v4l2.capability(self._fd)
         except OSError as exc:
-            raise OutputError(f"the virtual camera {self.label} is gone ({exc.strerror})", fix=LOAD) from exc
+            raise self._gone(exc) from exc
         if not capability.captures:
             raise OutputError(f"the virtual camera {self.label} takes no frames", fix=RELOAD)
         if written != planes.data.size:
@@ -305,21 +290,35 @@ class LoopbackDevice:
             log.warning("%s lacks exclusive_caps=1: Chrome and Zoom will not list it; %s", self.label, RELOAD)
 
     def reader_monitor(self) -> ReaderMonitor | None:
+        """See `readers`. Raises OutputError where the device is gone."""
         try:
-            return watch(self._path)
+            return open_monitor(self._path)
         except OSError as exc:
-            if exc.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
-                raise OutputError(f"the virtual camera {self.label} is gone ({exc.strerror})", fix=LOAD) from exc
+            if exc.errno in v4l2.GONE:
+                raise self._gone(exc) from exc
             # Such as EMFILE, where other programs have taken all of a user's inotify instances (128).
             log.warning("who reads %s cannot be told (%s): the camera stays on", self.label, exc.strerror)
             return None
 
     def close(self) -> None:
+        """Lets the driver forget its writer."""
         try:
             v4l2.stream_off(self._fd, v4l2.OUTPUT)
         except OSError as exc:
             log.debug("%s: STREAMOFF: %s", self.label, exc)
         self._camera.close()
+
+    def _gone(self, exc: OSError) -> OutputError:
+        return OutputError(f"the virtual camera {self.label} is gone ({exc.strerror})", fix=LOAD)
+
+
+def _start(fd: int) -> None:
+    """STREAMON; EINVAL is no error: there are no buffers to stream, and the driver has taken note of its writer."""
+    try:
+        v4l2.stream_on(fd, v4l2.OUTPUT)
+    except OSError as exc:
+        if exc.errno != errno.EINVAL:
+            raise
 
 
 def _descriptors(path: Path) -> set[int]:
@@ -327,29 +326,24 @@ def _descriptors(path: Path) -> set[int]:
     found = set()
     for entry in Path("/proc/self/fd").iterdir():
         try:
-            if str(entry.readlink()) == str(path) and _access(int(entry.name)) == os.O_WRONLY:
-                found.add(int(entry.name))
+            number = int(entry.name)
+            if str(entry.readlink()) == str(path) and fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
+                found.add(number)
         except OSError:  # closed meanwhile, such as the one of this listing
             continue
     return found
 
 
-def _access(fd: int) -> int:
-    return fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE
-
-
 def _refusal(device: Loopback, size: Size, exc: RuntimeError) -> OutputError:
     """What pyvirtualcam's error means, by a second look: somebody else was faster, or a reader holds another format."""
-    now = look(device.node)
+    now = inspect(device.node)
     if now is None:
         return OutputError(f"the virtual camera {device} is gone", fix=LOAD)
     if now.state != "free":
         return _unusable([now])
-    try:
-        with v4l2.opened(device.node.path) as fd:
-            took = v4l2.get_format(fd, v4l2.OUTPUT)
-    except OSError:
-        took = None
+    took = None
+    with suppress(OSError), v4l2.opened(device.node.path) as fd:
+        took = v4l2.get_format(fd, v4l2.OUTPUT)
     if now.holders and took not in (None, v4l2.Format(size, "YU12")):
         return _other_format(now, size, took)
     return OutputError(f"the virtual camera {device} cannot be opened ({exc})", fix=RELOAD)
@@ -359,7 +353,7 @@ def _other_format(device: Loopback, size: Size, took: v4l2.Format | None) -> Out
     readers = [holder for holder in v4l2.holders(device.node.path) if not holder.write_only]
     held = f"{took.size} {took.fourcc}" if took else "another format"
     by = f" by {_names(readers)}" if readers else ""
-    kept = f"the virtual camera {device} is kept at {held}{by} and cannot become {size}"
+    fix = f"v4l2-ctl -d {device.node.path} -c keep_format=0, or {RELOAD}"
     if readers:
-        return OutputError(kept, fix=f"close the camera there, or: kill {_pids(readers)}")
-    return OutputError(kept, fix=f"v4l2-ctl -d {device.node.path} -c keep_format=0, or {RELOAD}")
+        fix = f"close the camera there, or: kill {_pids(readers)}"
+    return OutputError(f"the virtual camera {device} is kept at {held}{by} and cannot become {size}", fix=fix)

@@ -6,18 +6,18 @@ from vbgcam.core.frames import SafeFrame
 
 
 class NullOutput:
-    """Takes every frame and forgets it."""
+    """Takes every frame and forgets it. See `vbgcam.output.Output`."""
 
     name = "nowhere"
 
     def open(self) -> None:
-        pass
+        """There is nothing to open."""
 
     def send(self, frame: SafeFrame, at: float) -> None:
-        pass
+        """Forgets the frame."""
 
     def reader_monitor(self) -> None:
         """It is wanted for as long as it runs."""
 
     def close(self) -> None:
-        pass
+        """There is nothing to release."""

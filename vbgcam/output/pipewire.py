@@ -4,12 +4,11 @@ The session manager hands the stream to whoever asks for cameras, browsers by wa
 "streaming" when the first program begins to read and back when the last one has left or was killed; a program that
 merely lists it changes nothing. All readers have the pixel format that the first of them chose.
 
-A picture is written once, straight from our planes into the memory that the readers have mapped: I420 as it is,
-converted on the way for a reader that takes none. That happens under the lock of the library's loop, which keeps the
-buffers where they are. The loop's thread calls back for two things, the state and the format, each over in
-microseconds; the library's thread for data never enters Python. So nothing here waits for a reader: where all buffers
-are still being read, the picture is dropped. All readers share the buffers, and one that hangs comes to keep all of
-them; after a second they are taken from it, so that the others go on.
+A picture is written once, under the lock of the library's loop, straight into the memory that the readers have mapped:
+I420 as it is, converted on the way for a reader that takes none. Nothing waits for a reader: where all buffers are
+still being read, the picture is dropped. All readers share the buffers, and one that hangs comes to keep all of them;
+after a second they are taken from it, so that the others go on. The loop's thread calls back for the state and the
+format, each over in microseconds; the library's thread for data never enters Python.
 
 When PipeWire goes, `send` says so, and the camera is to be opened anew. Linux only.
 """
@@ -28,9 +27,9 @@ import cv2
 import numpy as np
 
 from vbgcam.core.errors import OutputError
-from vbgcam.core.frames import U8, Planes, SafeFrame, Size
+from vbgcam.core.frames import U8, Planes, Size
 from vbgcam.output import libpipewire, spa
-from vbgcam.output.base import DEFAULT_NAME, ReaderMonitor
+from vbgcam.output.base import DEFAULT_NAME, DeviceOutput, ReaderMonitor
 from vbgcam.system import linux_packages
 
 log = logging.getLogger(__name__)
@@ -49,41 +48,27 @@ def title(target: str) -> str:
     return " ".join(plain.split())[:_LONGEST_NAME].rstrip() or DEFAULT_NAME
 
 
-class PipeWireCamera:
+def _label(target: str) -> str:
+    return f"{title(target)} (PipeWire)"
+
+
+class PipeWireCamera(DeviceOutput):
     """See `vbgcam.output.Output`. `target`: the name that others see; "" is "VBG Camera". `size` has even sides."""
 
     def __init__(self, target: str, size: Size, fps: float) -> None:
-        self._title = title(target)
-        self.name = f"{self._title} (PipeWire)"
-        self._size = size
-        self._fps = fps
-        self._stream: _Stream | None = None
-
-    def open(self) -> None:
-        self._stream = _Stream(self._title, self._size, self._fps)
-
-    def send(self, frame: SafeFrame, at: float) -> None:
-        if self._stream is None:
-            raise OutputError(f"the camera {self.name} is not open")
-        self._stream.send(frame.planes, at)
-
-    def reader_monitor(self) -> ReaderMonitor | None:
-        return None if self._stream is None else _Readers(self._stream.state)
-
-    def close(self) -> None:
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.close()
+        """Connects to nothing yet."""
+        super().__init__(_label(target), lambda: PipeWireDevice(target, size, fps))
 
 
 @dataclass(slots=True)
 class _State:
-    """A stream's, as the loop's thread hears of it. `changed` guards the others; `lost`: why there is no connection any
-    more, for good."""
+    """The stream's state as the loop's thread hears of it; also a `ReaderMonitor`. `changed` guards the others; `lost`:
+    why there is no connection any more, for good."""
 
     changed: threading.Condition = field(default_factory=threading.Condition)
     now: int = libpipewire.UNCONNECTED
     lost: str = ""
+    _told: bool = False
 
     def becomes(self, state: int, error: str) -> None:
         with self.changed:
@@ -98,37 +83,29 @@ class _State:
             self.changed.wait_for(lambda: self.now >= libpipewire.PAUSED or bool(self.lost), timeout)
             return self.now >= libpipewire.PAUSED and not self.lost
 
-
-class _Readers:
-    """See `vbgcam.output.ReaderMonitor`."""
-
-    def __init__(self, state: _State) -> None:
-        self._state = state
-        self._watched = False
-
     def watched(self, timeout: float) -> bool:
-        state = self._state
-        with state.changed:
-            state.changed.wait_for(lambda: self._there() != self._watched, timeout)
-            self._watched = self._there()
-        return self._watched
+        with self.changed:
+            self.changed.wait_for(lambda: self._read() != self._told, timeout)
+            self._told = self._read()
+            return self._told
 
     def close(self) -> None:
         """There is nothing to release."""
 
-    def _there(self) -> bool:
-        return self._state.now == libpipewire.STREAMING and not self._state.lost
+    def _read(self) -> bool:
+        return self.now == libpipewire.STREAMING and not self.lost
 
 
-class _Stream:
-    """A connection with its stream. One thread uses it; what the loop's thread shares is `state`, and by the loop's
-    lock `_layout`, how pictures are laid out, None while no reader has chosen, and `_readers`, where each buffer's
-    number of readers stands."""
+class PipeWireDevice:
+    """A connection with its stream; see `output.base.Device`. One thread uses it; what the loop's thread shares is
+    `state`, and by the loop's lock `_layout`, how pictures are laid out, None while no reader has chosen, and
+    `_readers`, where each buffer's number of readers stands."""
 
-    def __init__(self, name: str, size: Size, fps: float) -> None:
+    def __init__(self, target: str, size: Size, fps: float) -> None:
         """Raises OutputError."""
+        self.label = _label(target)
         self.state = _State()
-        self._name = name
+        self._name = title(target)
         self._lib = library = libpipewire.load()
         self._offered = spa.layouts(size)
         self._layout: spa.Layout | None = None
@@ -153,6 +130,10 @@ class _Stream:
         except BaseException:
             self.close()
             raise
+
+    def reader_monitor(self) -> ReaderMonitor:
+        """By the stream's state, which is "streaming" while somebody reads."""
+        return self.state
 
     def _connect(self, fps: float) -> None:
         library, loop = self._lib, self._loop
@@ -267,7 +248,7 @@ class _Stream:
         self.state.becomes(now, " ".join((error or b"").decode(errors="replace").split()))
 
     def _on_param(self, _data: object, kind: int, address: int | None) -> None:
-        if kind != spa.FORMAT:
+        if kind != spa.PARAM_FORMAT:
             return
         self._layout = None
         if not address:
@@ -292,7 +273,7 @@ class _Stream:
 
 
 def write(planes: Planes, layout: spa.Layout, block: U8) -> None:
-    """The picture into `layout.bytes` bytes."""
+    """Writes the picture (I420, BT.601 limited range) into `block`, (layout.bytes,), as `layout` says."""
     width, height = layout.size.width, layout.size.height
     if layout.name == "I420":
         np.copyto(block, planes.data)

@@ -13,7 +13,6 @@ Linux only: imported by `loopback`.
 from __future__ import annotations
 
 import ctypes
-import errno
 import logging
 import os
 import select
@@ -44,18 +43,18 @@ _IN_OPEN, _IN_CLOSE_WRITE, _IN_CLOSE_NOWRITE = 0x20, 0x8, 0x10
 _IN_NONBLOCK, _IN_CLOEXEC = 0o4000, 0o2000000
 
 
-def watch(path: Path) -> ReaderMonitor:
-    """The better of the two ways. The node's writer must stream already. Raises OSError where there is no node."""
+def open_monitor(path: Path) -> ReaderMonitor:
+    """By the better of the two ways. The node's writer must stream already. Raises OSError where there is no node."""
     try:
-        return Usage(path)
+        return UsageEventMonitor(path)
     except OSError as exc:
-        if exc.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO):
+        if exc.errno in v4l2.GONE:
             raise
         log.debug("%s tells no client usage (%s): its readers are looked for", path, exc.strerror)
-    return Readers(path)
+    return OpenFileMonitor(path)
 
 
-class Usage:
+class UsageEventMonitor:
     """By the driver's own event. See `vbgcam.output.ReaderMonitor`."""
 
     def __init__(self, path: Path) -> None:
@@ -71,6 +70,7 @@ class Usage:
         self._count = 0
 
     def watched(self, timeout: float) -> bool:
+        """See `ReaderMonitor.watched`."""
         for _fd, happened in self._poll.poll(1000 * timeout):
             try:
                 kind, payload = v4l2.event(self._fd)
@@ -84,10 +84,11 @@ class Usage:
         return self._count > 0
 
     def close(self) -> None:
+        """Gives the descriptor back."""
         os.close(self._fd)
 
 
-class Readers:
+class OpenFileMonitor:
     """By a look at who has the node open, when somebody opened or closed it. See `vbgcam.output.ReaderMonitor`."""
 
     def __init__(
@@ -110,6 +111,7 @@ class Readers:
         self._looked = -_AGAIN
 
     def watched(self, timeout: float) -> bool:
+        """See `ReaderMonitor.watched`."""
         now = time.monotonic()
         end, due = now + timeout, self._looked + (_AGAIN if self._watched else float("inf"))
         if not self._stirred:
@@ -135,6 +137,7 @@ class Readers:
         return self._watched
 
     def close(self) -> None:
+        """Gives inotify's descriptor back."""
         os.close(self._fd)
 
     def _readers(self) -> set[int]:

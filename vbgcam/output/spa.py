@@ -1,8 +1,9 @@
-"""What is said to PipeWire and heard from it about pictures: SPA's values ("pods"), as bytes.
+"""What a camera sends to PipeWire and receives from it about pictures: SPA's values ("pods"), as bytes.
 
 A pod is the size of its body and its type, each 32 bits, and the body, filled up to whole 8 bytes. An object's body is
-its own type and id, and then its properties: key, flags and a pod each. All is in the machine's byte order. Only what a
-camera has to say is here; it is pure, and what comes from elsewhere is read within its bounds.
+its own type and id, and then its properties: key, flags and a pod each. All is in the machine's byte order. The numbers
+are those of PipeWire 0.3's headers <spa/utils/type.h>, <spa/param/...> and <spa/buffer/meta.h>. Nothing here has a
+state, and what comes from elsewhere is read within its bounds.
 """
 
 from __future__ import annotations
@@ -20,24 +21,32 @@ HEAD: Final = 8
 LONGEST: Final = 1 << 16
 """Bytes of a pod's body that are read at most. A format has less than 500."""
 
+# SPA_TYPE_*, and how a choice is meant.
 _ID, _INT, _RECTANGLE, _FRACTION, _OBJECT, _CHOICE = 3, 4, 10, 11, 15, 19
 _CHOICE_RANGE, _CHOICE_FLAGS = 1, 4
-
-_FORMAT, _BUFFERS, _META = 0x40003, 0x40004, 0x40005
-ENUM_FORMAT: Final = 3
-FORMAT: Final = 4
-_PARAM_BUFFERS, _PARAM_META = 5, 6
-
-_MEDIA_TYPE, _MEDIA_SUBTYPE, _VIDEO, _RAW = 1, 2, 2, 1
-_PIXELS, _SIZE, _RATE = 0x20001, 0x20003, 0x20004
-_RANGE, _MATRIX = 0x2000C, 0x2000D
-_LIMITED, _BT601 = 2, 4
-
-_HEADER: Final = struct.Struct("=IIqqQ")
-_MEMORY_FILES: Final = 1 << 2
-
+# SPA_TYPE_OBJECT_*, and the SPA_PARAM_* that each is sent as.
+OBJECT_FORMAT, OBJECT_BUFFERS, OBJECT_META = 0x40003, 0x40004, 0x40005
+PARAM_ENUM_FORMAT, PARAM_FORMAT, PARAM_BUFFERS, PARAM_META = 3, 4, 5, 6
+# Keys of a format and some of their values.
+MEDIA_TYPE, MEDIA_SUBTYPE = 1, 2
+_VIDEO, _RAW = 2, 1
+VIDEO_FORMAT, VIDEO_SIZE, VIDEO_RATE = 0x20001, 0x20003, 0x20004
+COLOR_RANGE, COLOR_MATRIX = 0x2000C, 0x2000D
+_RANGE_16_235, _MATRIX_BT601 = 2, 4
+_I420, _YUY2, _BGRX = 2, 4, 8
+# Keys of what buffers are to be like: how many; blocks in each; bytes, and bytes from line to line, of a block; memory.
+BUFFERS_COUNT, BUFFERS_BLOCKS, BUFFERS_SIZE, BUFFERS_STRIDE, BUFFERS_MEMORY = 1, 2, 3, 4, 6
+_MEMORY_FD: Final = 1 << 2
 MOST_BUFFERS: Final = 16
 _BUFFERS_WANTED, _FEWEST_BUFFERS = 8, 2
+# Keys of what comes with each buffer, and its kinds.
+_META_TYPE, _META_SIZE = 1, 2
+META_HEADER, META_BUSY = 1, 7
+# flags, offset, presentation time in ns, decoding offset in ns, sequence number
+_HEADER: Final = struct.Struct("=IIqqQ")
+HEADER_BYTES: Final = _HEADER.size
+BUSY_BYTES, BUSY_COUNT = 8, 4
+"""What the library keeps of a buffer's readers: its size, and where in it their number stands, 32 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,47 +72,39 @@ def layouts(size: Size) -> tuple[Layout, ...]:
     GStreamer takes a line of I420's chroma for a multiple of 4 bytes, browsers for half the width: where these differ
     there is no I420."""
     width, pixels = size.width, size.pixels
-    packed = (Layout("YUY2", 4, size, 2 * width, 2 * pixels), Layout("BGRx", 8, size, 4 * width, 4 * pixels))
-    return packed if width % 8 else (Layout("I420", 2, size, width, size.i420_bytes), *packed)
+    packed = (Layout("YUY2", _YUY2, size, 2 * width, 2 * pixels), Layout("BGRx", _BGRX, size, 4 * width, 4 * pixels))
+    return packed if width % 8 else (Layout("I420", _I420, size, width, size.i420_bytes), *packed)
 
 
 def offer(layout: Layout, fps: float) -> bytes:
     """One format, without a choice in it: of formats to be chosen from browsers take none."""
-    rate = Fraction(fps).limit_denominator(1001)
     said = {
-        _MEDIA_TYPE: ident(_VIDEO),
-        _MEDIA_SUBTYPE: ident(_RAW),
-        _PIXELS: ident(layout.pixels),
-        _SIZE: rectangle(layout.size),
-        _RATE: fraction(rate),
+        MEDIA_TYPE: ident(_VIDEO),
+        MEDIA_SUBTYPE: ident(_RAW),
+        VIDEO_FORMAT: ident(layout.pixels),
+        VIDEO_SIZE: rectangle(layout.size),
+        VIDEO_RATE: fraction(Fraction(fps).limit_denominator(1001)),
     }
     if layout.limited:
-        said |= {_RANGE: ident(_LIMITED), _MATRIX: ident(_BT601)}
-    return obj(_FORMAT, ENUM_FORMAT, said)
+        said |= {COLOR_RANGE: ident(_RANGE_16_235), COLOR_MATRIX: ident(_MATRIX_BT601)}
+    return obj(OBJECT_FORMAT, PARAM_ENUM_FORMAT, said)
 
 
 def buffers(layout: Layout) -> bytes:
     """What the buffers must be like."""
-    many = _choice(_CHOICE_RANGE, (_BUFFERS_WANTED, _FEWEST_BUFFERS, MOST_BUFFERS))
-    kinds = _choice(_CHOICE_FLAGS, (_MEMORY_FILES,))
-    return obj(
-        _BUFFERS,
-        _PARAM_BUFFERS,
-        {1: many, 2: integer(1), 3: integer(layout.bytes), 4: integer(layout.stride), 6: kinds},
-    )
-
-
-META_HEADER, META_BUSY = 1, 7
-BUSY_BYTES, BUSY_COUNT = 8, 4
-"""What the library keeps of a buffer's readers: its size, and where in it their number stands, 32 bits."""
+    said = {
+        BUFFERS_COUNT: _choice(_CHOICE_RANGE, (_BUFFERS_WANTED, _FEWEST_BUFFERS, MOST_BUFFERS)),
+        BUFFERS_BLOCKS: integer(1),
+        BUFFERS_SIZE: integer(layout.bytes),
+        BUFFERS_STRIDE: integer(layout.stride),
+        BUFFERS_MEMORY: _choice(_CHOICE_FLAGS, (_MEMORY_FD,)),
+    }
+    return obj(OBJECT_BUFFERS, PARAM_BUFFERS, said)
 
 
 def header_wanted() -> bytes:
     """That each buffer has a place for `header`."""
-    return obj(_META, _PARAM_META, {1: ident(META_HEADER), 2: integer(_HEADER.size)})
-
-
-HEADER_BYTES: Final = _HEADER.size
+    return obj(OBJECT_META, PARAM_META, {_META_TYPE: ident(META_HEADER), _META_SIZE: integer(HEADER_BYTES)})
 
 
 def header(at: float, number: int) -> bytes:
@@ -113,8 +114,8 @@ def header(at: float, number: int) -> bytes:
 
 def agreed(pod: bytes, offered: Iterable[Layout]) -> Layout:
     """Which of the offered ones a format is. Raises ValueError where it is none of them, or no format."""
-    said = properties(pod, _FORMAT)
-    pixels, size = said.get(_PIXELS), said.get(_SIZE)
+    said = properties(pod, OBJECT_FORMAT)
+    pixels, size = said.get(VIDEO_FORMAT), said.get(VIDEO_SIZE)
     if pixels is None or size is None or len(pixels) < 4 or len(size) < 8:
         raise ValueError("a format without pixels or size")
     (kind,), (width, height) = struct.unpack_from("=I", pixels), struct.unpack_from("=II", size)
@@ -158,18 +159,22 @@ def _chosen(body: bytes) -> bytes:
 
 
 def ident(value: int) -> bytes:
+    """An id, 32 bits unsigned."""
     return _pod(_ID, struct.pack("=I", value))
 
 
 def integer(value: int) -> bytes:
+    """A number, 32 bits signed."""
     return _pod(_INT, struct.pack("=i", value))
 
 
 def rectangle(size: Size) -> bytes:
+    """A size in pixels."""
     return _pod(_RECTANGLE, struct.pack("=II", size.width, size.height))
 
 
 def fraction(value: Fraction) -> bytes:
+    """A ratio of two numbers of 32 bits."""
     return _pod(_FRACTION, struct.pack("=II", value.numerator, value.denominator))
 
 

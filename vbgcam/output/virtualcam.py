@@ -12,37 +12,17 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from vbgcam.core.errors import OutputError
-from vbgcam.core.frames import Planes, SafeFrame, Size
-from vbgcam.output.base import DEFAULT_NAME, Device, Listed, ReaderMonitor
+from vbgcam.core.frames import Planes, Size
+from vbgcam.output.base import DEFAULT_NAME, Device, DeviceOutput, VirtualCameraInfo
 
 
-class VirtualCamera:
+class VirtualCamera(DeviceOutput):
     """What other programs see as a camera. `target`: a camera's name or a /dev path; "" is the camera named
     "VBG Camera", else (on Linux) the first free one. `size` has even sides."""
 
     def __init__(self, target: str, size: Size, fps: float) -> None:
-        self.name = target or DEFAULT_NAME
-        self._target = target
-        self._size = size
-        self._fps = fps
-        self._device: Device | None = None
-
-    def open(self) -> None:
-        self._device = open_device(self._target, self._size, self._fps)
-        self.name = self._device.label
-
-    def send(self, frame: SafeFrame, at: float) -> None:
-        if self._device is None:
-            raise OutputError(f"the virtual camera {self.name} is not open")
-        self._device.send(frame.planes)
-
-    def reader_monitor(self) -> ReaderMonitor | None:
-        return None if self._device is None else self._device.reader_monitor()
-
-    def close(self) -> None:
-        device, self._device = self._device, None
-        if device is not None:
-            device.close()
+        """Opens nothing yet."""
+        super().__init__(target or DEFAULT_NAME, lambda: open_device(target, size, fps))
 
 
 def open_device(target: str, size: Size, fps: float, system: str = sys.platform) -> Device:
@@ -54,7 +34,7 @@ def open_device(target: str, size: Size, fps: float, system: str = sys.platform)
     return open_plain(target, size, fps, system)
 
 
-def virtual_cameras(system: str = sys.platform) -> list[Listed]:
+def virtual_cameras(system: str = sys.platform) -> list[VirtualCameraInfo]:
     """The virtual cameras that are there. macOS has no way to ask."""
     if system == "linux":
         from vbgcam.output.loopback import listed
@@ -78,13 +58,15 @@ class PlainDevice:
     def reader_monitor(self) -> None:
         """These systems do not tell."""
 
-    def send(self, planes: Planes) -> None:
+    def send(self, planes: Planes, at: float) -> None:
+        """Hands the picture over at once. Raises OutputError."""
         try:
             self._camera.send(planes.data)
         except RuntimeError as exc:
             raise OutputError(f"the virtual camera {self.label} takes no more frames: {exc}") from exc
 
     def close(self) -> None:
+        """Gives the camera back."""
         self._camera.close()
 
 
@@ -119,15 +101,15 @@ _OBS_CLASS: Final = r"CLSID\{A3FCE0F5-3493-419F-958A-ABA1250EC20B}"
 _UNITY_CLASS: Final = r"CLSID\{5C2CD55C-92AD-4999-8666-912BD3E700%02X}"
 
 
-def registered(value: Callable[[str], str | None]) -> Iterator[Listed]:
+def registered(value: Callable[[str], str | None]) -> Iterator[VirtualCameraInfo]:
     """Windows: the cameras whose DirectShow classes are registered, under the keys that pyvirtualcam looks for. `value`
     gives a key's text, None where there is no such key."""
     for number in (0, *range(2, 11)):  # UnityCapture keeps number 1 for itself
         name = (value(_UNITY_CLASS % (0x10 + number)) or "").strip()
         if name:
-            yield Listed(name, "", "UnityCapture", "unknown")
+            yield VirtualCameraInfo(name, "", "UnityCapture", "unknown")
     if value(_OBS_CLASS) is not None:
-        yield Listed("OBS Virtual Camera", "", "OBS", "unknown")
+        yield VirtualCameraInfo("OBS Virtual Camera", "", "OBS", "unknown")
 
 
 def _registry(key: str) -> str | None:

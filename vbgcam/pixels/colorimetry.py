@@ -1,4 +1,4 @@
-"""Between the matrices that films are coded in and the house's BT.601: one compiled pass over the planes.
+"""Between the matrices that videos are coded in and this program's BT.601: one compiled pass over the planes.
 
 libswscale goes from matrix to matrix by way of RGB: 3.9 ms at 720p and up to 3 steps off; this takes 0.6 ms.
 """
@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from vbgcam.core.frames import U8
 
-# AVColorSpace, as files tag it (ITU-T H.273), and each matrix's weights of red and blue.
+# AVColorSpace, as files tag it, which is ITU-T H.273's MatrixCoefficients.
 BT709: Final = 1
 BT470: Final = 5
 BT601: Final = 6
+BT601_WEIGHTS: Final = (0.299, 0.114)
+"""Red and blue in luma."""
 WEIGHTS: Final = {
     BT709: (0.2126, 0.0722),
     4: (0.30, 0.11),
@@ -25,43 +27,47 @@ WEIGHTS: Final = {
     9: (0.2627, 0.0593),
     10: (0.2627, 0.0593),
 }
+"""The weights of red and blue in luma (H.273, table 4) of each matrix that is not BT.601's."""
 
 
-def _from_rgb_matrix(red: float, blue: float) -> NDArray[np.float64]:
-    """RGB, 0 to 1, to Y (219 steps), Cb and Cr (224 steps)."""
+def from_rgb_matrix(red: float, blue: float) -> NDArray[np.float64]:
+    """RGB, 0 to 1, to Y (219 steps), Cb and Cr (224 steps), by the weights of red and blue in luma: (3, 3)."""
     luma = np.array([red, 1 - red - blue, blue])
     cb, cr = (np.array([0, 0, 1]) - luma) / (2 - 2 * blue), (np.array([1, 0, 0]) - luma) / (2 - 2 * red)
     return np.stack([219 * luma, 224 * cb, 224 * cr])
 
 
-def _steps_to_bt601(red: float, blue: float) -> NDArray[np.int32]:
-    """What Cb and Cr add to Y, and the two rows that make the new Cb and Cr, in 1/65536: int32, shape (3, 2). Y has no
-    part in the chroma, and its own weight is 1: grey stays grey."""
-    change = _from_rgb_matrix(0.299, 0.114) @ np.linalg.inv(_from_rgb_matrix(red, blue))
+def _bt601_coefficients(red: float, blue: float) -> NDArray[np.int32]:
+    change = from_rgb_matrix(*BT601_WEIGHTS) @ np.linalg.inv(from_rgb_matrix(red, blue))
     return np.round(change[:, 1:] * 65536).astype(np.int32)
 
 
-STEPS_TO_BT601: Final = {matrix: _steps_to_bt601(*weights) for matrix, weights in WEIGHTS.items()}
+BT601_COEFFICIENTS: Final = {matrix: _bt601_coefficients(*weights) for matrix, weights in WEIGHTS.items()}
+"""For `to_bt601`, by matrix: int32, (3, 2), in 1/65536: what Cb and Cr add to Y, and the rows that make the new Cb and
+the new Cr of them. Y has no part in the chroma, and its own weight is 1: grey stays grey."""
 
 
-def to_bt601(y: U8, u: U8, v: U8, steps: NDArray[np.int32]) -> None:
-    """In place. `steps`: one of STEPS_TO_BT601's."""
-    _compiled()(y, u, v, steps)
+def to_bt601(y: U8, u: U8, v: U8, coefficients: NDArray[np.int32]) -> None:
+    """Converts I420 planes in place, limited range: uint8, `y` (height, width), `u` and `v` half of that, rounded up.
+    `coefficients`: one of BT601_COEFFICIENTS."""
+    _compiled()(y, u, v, coefficients)
 
 
 @functools.cache
 def _compiled() -> Callable[..., None]:
-    from numba import njit  # 0.4 s, which most films need not wait for
+    from numba import njit  # 0.4 s, which most videos need not wait for
 
     compiled: Callable[..., None] = njit(cache=True, nogil=True)(_convert)
     return compiled
 
 
-def _convert(y: U8, u: U8, v: U8, steps: NDArray[np.int32]) -> None:
+def _convert(y: U8, u: U8, v: U8, coefficients: NDArray[np.int32]) -> None:
     """The four pixels of a chroma sample share it. 32-bit constants throughout and one line of sums beside
     the planes: with Python's own integers the compiler makes no vectors of it, and it takes five times as long."""
     height, width = y.shape
-    y_cb, y_cr, u_cb, u_cr, v_cb, v_cr = steps[0, 0], steps[0, 1], steps[1, 0], steps[1, 1], steps[2, 0], steps[2, 1]
+    y_cb, y_cr = coefficients[0, 0], coefficients[0, 1]
+    u_cb, u_cr = coefficients[1, 0], coefficients[1, 1]
+    v_cb, v_cr = coefficients[2, 0], coefficients[2, 1]
     half, shift, zero, most, middle = np.int32(32768), np.int32(16), np.int32(0), np.int32(255), np.int32(128)
     more = np.empty(2 * u.shape[1], np.int32)
     for row in range(u.shape[0]):

@@ -1,10 +1,10 @@
-"""Between the house's planes and everybody else's pixels: FFmpeg's frames, RGB arrays, packed camera formats.
+"""Between the program's planes and other pixels: FFmpeg's frames, RGB arrays, single planes of other sizes.
 
-The house has one form, I420 in BT.601 limited range (see `frames`); whatever comes in is converted once, at the edge.
+The program has one format, I420 in BT.601 limited range (see `core.frames`); whatever comes in is converted once.
 FFmpeg's libswscale does the conversions (I420 at 1080p: 0.5 ms), OpenCV the resizing of planes.
 """
 
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 
 import av
 import cv2
@@ -13,49 +13,37 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from numpy.typing import NDArray
 
 from vbgcam.core.frames import U8, Planes, Size, read_only
+from vbgcam.pixels.colorimetry import BT601_WEIGHTS, from_rgb_matrix
 
 # What is left to OpenCV is small: a second thread gains nothing, and its waiting costs a tenth to a quarter of the
 # processor's time (whole frames at 720p and 1080p, network included).
 cv2.setNumThreads(1)
 
 Fit = Literal["cover", "contain", "stretch"]
-FITS: Final = get_args(Fit)
+"""How a picture is brought to another size; see `fit`."""
 
 BLACK: Final = (16, 128, 128)
+"""(y, u, v)."""
 
-# AVColorSpace of films with BT.601's matrix; the enum of libswscale, which PyAV gives the names of, has only 5 for it.
+# AVColorSpace of videos with BT.601's matrix; the enum of libswscale, which PyAV gives the names of, has only 5 for it.
 _SMPTE170M: Final = 6
 
 _EXACT: Final = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 _FAST: Final = Interpolation.BILINEAR
 
-# Rec. ITU-R BT.601, limited range: (Y, U, V, 1) to (R, G, B).
-_KR, _KB = 0.299, 0.114
-_KG = 1 - _KR - _KB
-_Y, _C = 255 / 219, 255 / 112
-_TO_RGB: Final = np.array(
-    [
-        [_Y, 0, _C * (1 - _KR), -16 * _Y - 128 * _C * (1 - _KR)],
-        [
-            _Y,
-            -_C * (1 - _KB) * _KB / _KG,
-            -_C * (1 - _KR) * _KR / _KG,
-            -16 * _Y + 128 * _C * ((1 - _KB) * _KB + (1 - _KR) * _KR) / _KG,
-        ],
-        [_Y, _C * (1 - _KB), 0, -16 * _Y - 128 * _C * (1 - _KB)],
-    ]
-)
-
-# For `loops.to_rgb`; the half rounds.
-_STEPS: Final = np.round(
-    65536 * np.array([_TO_RGB[0, 0], _TO_RGB[0, 2], *_TO_RGB[1, 1:3], _TO_RGB[2, 1], *(_TO_RGB[:, 3] + 0.5)])
+# For `kernels.to_rgb`: from limited range to full, in 1/65536; the half rounds.
+_TO_RGB: Final = 255 * np.linalg.inv(from_rgb_matrix(*BT601_WEIGHTS))
+_OFFSETS: Final = 0.5 - _TO_RGB @ (16, 128, 128)
+_COEFFICIENTS: Final = np.round(
+    65536 * np.array([_TO_RGB[0, 0], _TO_RGB[0, 2], *_TO_RGB[1, 1:], _TO_RGB[2, 1], *_OFFSETS])
 ).astype(np.int32)
-_STEPS.flags.writeable = False
+_COEFFICIENTS.flags.writeable = False
 
 
 def from_av(frame: av.VideoFrame, reformatter: VideoReformatter | None = None) -> Planes:
-    """Planes of the frame's own size. A frame that does not say its matrix is taken for BT.709 from 720 lines on and
-    for BT.601 below, as players do; one that does not say its range is limited unless its format is a "yuvj" one.
+    """New planes of the frame's own size, I420, BT.601, limited range. A frame that does not say its matrix is taken
+    for BT.709 from 720 lines on and for BT.601 below, as players do; one that does not say its range is limited unless
+    its format is a "yuvj" one.
 
     `reformatter`: one owned by the caller, so that a stream sets its scaler up once."""
     source = frame.colorspace if frame.colorspace != _SMPTE170M else Colorspace.ITU601
@@ -83,7 +71,7 @@ def from_av(frame: av.VideoFrame, reformatter: VideoReformatter | None = None) -
 
 
 def to_av(planes: Planes) -> av.VideoFrame:
-    """A new FFmpeg frame (yuv420p, tagged BT.601 limited) that holds a copy."""
+    """A new FFmpeg frame (yuv420p, tagged as BT.601, limited range) that holds a copy."""
     frame = av.VideoFrame(planes.size.width, planes.size.height, "yuv420p")
     for plane, source in zip(frame.planes, (planes.y, planes.u, planes.v), strict=True):
         rows = _rows(plane)
@@ -93,7 +81,7 @@ def to_av(planes: Planes) -> av.VideoFrame:
 
 
 def from_rgb(rgb: U8) -> Planes:
-    """uint8, (height, width, 3), full range RGB."""
+    """New planes of full range RGB: uint8, (height, width, 3)."""
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
     frame = frame.reformat(
         format="yuv420p",
@@ -107,7 +95,7 @@ def from_rgb(rgb: U8) -> Planes:
 
 
 def to_rgb(planes: Planes) -> U8:
-    """uint8, (height, width, 3), full range RGB."""
+    """Full range RGB: uint8, (height, width, 3), a new array."""
     frame = to_av(planes).reformat(
         format="rgb24",
         src_colorspace=Colorspace.ITU601,
@@ -118,28 +106,29 @@ def to_rgb(planes: Planes) -> U8:
 
 
 def color_yuv(rgb: tuple[int, int, int]) -> tuple[int, int, int]:
-    """One colour, 0 to 255 each, as (y, u, v)."""
+    """One full range colour, 0 to 255 each, as (y, u, v) in limited range (ITU-R BT.601)."""
     red, green, blue = rgb
-    luma = _KR * red + _KG * green + _KB * blue
-    u = 128 + 112 / 255 * (blue - luma) / (1 - _KB)
-    v = 128 + 112 / 255 * (red - luma) / (1 - _KR)
+    of_red, of_blue = BT601_WEIGHTS
+    luma = of_red * red + (1 - of_red - of_blue) * green + of_blue * blue
+    u = 128 + 112 / 255 * (blue - luma) / (1 - of_blue)
+    v = 128 + 112 / 255 * (red - luma) / (1 - of_red)
     return round(16 + luma * 219 / 255), round(u), round(v)
 
 
 def small_rgb(planes: Planes, size: Size) -> U8:
-    """The picture as a network of that input size sees it: RGB, uint8, (height, width, 3), stretched to `size`. The
-    planes are resized first, so that the full picture is never converted."""
+    """The picture as a network of that input size sees it: full range RGB, uint8, (height, width, 3), stretched to
+    `size`. The planes are resized first, so that the full picture is never converted."""
     from vbgcam.pixels import kernels
 
     y, u, v = (shrink(plane, size) for plane in (planes.y, planes.u, planes.v))
     red, green, blue = np.empty((3, size.height, size.width), np.uint8)
-    kernels.to_rgb(y, u, v, _STEPS, red, green, blue)
+    kernels.to_rgb(y, u, v, _COEFFICIENTS, red, green, blue)
     return np.asarray(cv2.merge((red, green, blue)), np.uint8)
 
 
 def shrink(plane: U8, size: Size) -> U8:
-    """A plane at `size`, read-only. First means of whole squares, then linear interpolation over the rest, less than 2:
-    from 1080p to 256x256 0.4 ms for the three planes, where OpenCV's INTER_AREA takes 7."""
+    """A plane, uint8, (height, width), at `size`, read-only. First means of whole squares, then linear interpolation
+    over the rest, less than 2: from 1080p to 256x256 0.4 ms for the three planes, where OpenCV's INTER_AREA takes 7."""
     from vbgcam.pixels import kernels
 
     height, width = plane.shape
@@ -154,7 +143,7 @@ def shrink(plane: U8, size: Size) -> U8:
 
 
 def resize(planes: Planes, size: Size) -> Planes:
-    """Stretched to `size`."""
+    """Stretched to `size`: by area where both sides shrink, else linearly. The same planes where that is their size."""
     if planes.size == size:
         return planes
     out = Planes.empty(size)
@@ -165,8 +154,8 @@ def resize(planes: Planes, size: Size) -> Planes:
 
 
 def fit(planes: Planes, size: Size, how: Fit = "cover", border: tuple[int, int, int] = BLACK) -> Planes:
-    """`cover` fills `size` and cuts what hangs over, `contain` shows all and adds bars (letterbox), `stretch` distorts.
-    Offsets are even, so that luma and chroma stay on each other."""
+    """Brought to `size`: `cover` fills `size` and cuts what hangs over, `contain` shows all and adds bars (letterbox),
+    `stretch` distorts. `border`: the bars' (y, u, v). Offsets are even, so that luma and chroma stay on each other."""
     source = planes.size
     if how == "stretch" or source == size:
         return resize(planes, size)
@@ -189,7 +178,7 @@ def fit(planes: Planes, size: Size, how: Fit = "cover", border: tuple[int, int, 
 
 
 def crop(planes: Planes, left: int, top: int, size: Size) -> Planes:
-    """The part of that size; `left` and `top` are rounded down to even."""
+    """New planes with the part of that size, which must lie within; `left` and `top` are rounded down to even."""
     left, top = left & ~1, top & ~1
     out, half = Planes.empty(size), size.chroma
     np.copyto(out.y, planes.y[top : top + size.height, left : left + size.width])
@@ -200,7 +189,7 @@ def crop(planes: Planes, left: int, top: int, size: Size) -> Planes:
 
 
 def resize_alpha(alpha: NDArray[np.uint8], size: Size, *, smooth: bool = True) -> U8:
-    """An alpha, (height, width), brought to `size`; `smooth=False` keeps a label mask binary."""
+    """An alpha, uint8, (height, width), stretched to `size`; `smooth=False` keeps a label mask binary."""
     height, width = alpha.shape
     if (height, width) == (size.height, size.width):
         return alpha

@@ -1,7 +1,9 @@
 """The inner loops over pixels, compiled by numba: what NumPy and OpenCV would need several passes for.
 
 Importing this module compiles them, or loads them from numba's cache (10 s in a fresh installation, 0.9 s after that,
-most of it numba's own start); rooms import it when their first picture comes. No loop holds the interpreter's lock.
+most of it numba's own start), so it is imported when the first frame comes. No loop holds the interpreter's lock;
+each runs in its caller's thread and writes to nothing but its last arguments. Planes are uint8, C-contiguous,
+(height, width); inputs are read-only.
 
 For the compiler to make vectors of a loop, each step says its width (NumPy's own integers would widen to 64 bits), and
 indices are unsigned (a signed one could be negative, which Python lets count from the end): the blend takes 2.3 ms at
@@ -56,12 +58,12 @@ _MIXED: Final = 2
 
 
 def loop(*arguments: types.Type) -> Callable[[_Loop], _Loop]:
-    """Compiles for these arguments, so that no frame waits for it."""
+    """A decorator: compiles for these arguments, so that no frame waits for it."""
     return cast("Callable[[_Loop], _Loop]", njit(types.void(*arguments), cache=True, nogil=True))
 
 
 def part(function: _Loop) -> _Loop:
-    """A part of other loops, compiled with them."""
+    """A decorator: a part of other loops, compiled with them."""
     return cast("_Loop", njit(nogil=True)(function))
 
 
@@ -101,7 +103,7 @@ def _mean_of_four(pairs: NDArray[np.uint16], start: int, end: int, step: int, ou
 
 @part
 def kind_of(alpha: U8, top: int, low: int) -> Any:
-    """Of two lines; `low` is `top` where there is only one."""
+    """Which of BACK, _FRONT and _MIXED two lines of an alpha are; `low` is `top` where there is only one."""
     some, every = u8(0), u8(255)
     for place in range(up(0), up(alpha.shape[1])):
         some = u8(some | u8(alpha[top, place] | alpha[low, place]))
@@ -111,8 +113,8 @@ def kind_of(alpha: U8, top: int, low: int) -> Any:
 
 @loop(SEEN, MADE_FLAT)
 def classify(alpha: U8, kinds: U8) -> None:
-    """What `blend` does with each pair of lines: copies the background, copies the person, or mixes. `kinds`:
-    ((height + 1) // 2,)."""
+    """What `blend` does with each pair of lines: copies the background, copies the person, or mixes. `alpha`:
+    (height, width); `kinds`: uint8, ((height + 1) // 2,), written."""
     last = up(alpha.shape[0] - 1)
     for pair in range(up(0), up(kinds.shape[0])):
         top = up(pair + pair)
@@ -130,9 +132,10 @@ def blend(
     front: U8, back: U8, alpha: U8, pairs: NDArray[np.uint16], kinds: U8, out: U8, width: int, height: int
 ) -> None:
     """alpha * front + (1 - alpha) * back in all three planes, each rounded; a chroma sample's alpha is the rounded mean
-    of its four. `front`, `back`, `out`: whole I420 blocks, as in `Planes.data`; `alpha`: (height * width,); `pairs`:
-    alpha's neighbours, two to a word (see `as_pairs`); `kinds`: as `classify` makes them. Lines of one kind that follow
-    each other are one run; one plane after the other, so that the processor sees few streams and fetches ahead."""
+    of its four. `front`, `back`, `out`: whole I420 blocks, as in `Planes.data`; `alpha`: uint8, (height * width,), 255
+    is the person; `pairs`: alpha's neighbours, two to a word (see `as_pairs`); `kinds`: as `classify` makes them. Lines
+    of one kind that follow each other are one run; one plane after the other, so that the processor sees few streams
+    and fetches ahead."""
     half_width, half_height = up((width + up(1)) // up(2)), up((height + up(1)) // up(2))
     luma_end, to_v = up(width * height), up(half_width * half_height)
     half = np.empty(half_width, np.uint8)
@@ -159,33 +162,34 @@ def blend(
 
 
 @part
-def _add_apart(plane: U8, line: int, column: int, apart: float, alpha: int) -> None:
+def _add_difference(plane: U8, line: int, column: int, difference: float, alpha: int) -> None:
     share = f32(alpha * (i32(255) - alpha)) * f32(1 / 65025)
-    value = f32(plane[line, column]) + share * apart + f32(0.5)
+    value = f32(plane[line, column]) + share * difference + f32(0.5)
     plane[line, column] = u8(min(max(value, f32(0)), f32(255)))
 
 
 @loop(SEEN, SEEN_FLOATS, SEEN_EDGES, SEEN_EDGES, MADE, MADE, MADE)
 def without_fringe(
     alpha: U8,
-    apart: NDArray[np.float32],
+    difference: NDArray[np.float32],
     rows: NDArray[np.int32],
     columns: NDArray[np.int32],
     out_y: U8,
     out_u: U8,
     out_v: U8,
 ) -> None:
-    """Adds alpha (1 - alpha) (F - B) to a blended picture, with `apart` F - B: see `compose`. `apart`, `rows`,
-    `columns`: as in `frames.Fringe`."""
+    """Adds alpha (1 - alpha) (F - B) to a blended picture, with `difference` F - B: see `render.composer`.
+    `difference`: float32, (rows, columns, 3), (y, u, v) of each cell of a grid; a cell of zeros is left as it is.
+    `rows`, `columns`: int32, the cells' edges in pixels, one more than cells."""
     height, width = i32(alpha.shape[0]), i32(alpha.shape[1])
-    for row in range(apart.shape[0]):
-        for cell in range(apart.shape[1]):
-            y, u, v = apart[row, cell, 0], apart[row, cell, 1], apart[row, cell, 2]
+    for row in range(difference.shape[0]):
+        for cell in range(difference.shape[1]):
+            y, u, v = difference[row, cell, 0], difference[row, cell, 1], difference[row, cell, 2]
             if y == 0 and u == 0 and v == 0:
                 continue
             for line in range(rows[row], rows[row + 1]):
                 for column in range(columns[cell], columns[cell + 1]):
-                    _add_apart(out_y, up(line), up(column), y, i32(alpha[up(line), up(column)]))
+                    _add_difference(out_y, up(line), up(column), y, i32(alpha[up(line), up(column)]))
             for line in range((rows[row] + 1) >> 1, (rows[row + 1] + 1) >> 1):
                 top, low = up(2 * line), up(min(2 * line + 1, height - 1))
                 for column in range((columns[cell] + 1) >> 1, (columns[cell + 1] + 1) >> 1):
@@ -193,8 +197,8 @@ def without_fringe(
                     total = i32(alpha[top, left]) + i32(alpha[top, right])
                     total += i32(alpha[low, left]) + i32(alpha[low, right])
                     mean = i32(i32(total + 2) >> 2)
-                    _add_apart(out_u, up(line), up(column), u, mean)
-                    _add_apart(out_v, up(line), up(column), v, mean)
+                    _add_difference(out_u, up(line), up(column), u, mean)
+                    _add_difference(out_v, up(line), up(column), v, mean)
 
 
 @part
@@ -235,8 +239,9 @@ def packed_422(
     out_u: U8,
     out_v: U8,
 ) -> None:
-    """YUYV and its like to planes. `pairs`, `quads`: the lines as little-endian words of one and of two pixels.
-    `luma_first`: YUYV and YVYU, not UYVY; `u_first`: not YVYU. Two lines share the mean of their chroma."""
+    """YUYV and its like to planes. `pairs`, `quads`: the lines as little-endian words of one pixel, uint16,
+    (height, width), and of two, uint32, (height, width / 2). `luma_first`: YUYV and YVYU, not UYVY; `u_first`: not
+    YVYU. Two lines share the mean of their chroma."""
     first, second = (out_u, out_v) if u_first else (out_v, out_u)
     for row in range(up(0), up(out_u.shape[0])):
         top = up(row + row)
@@ -255,7 +260,7 @@ def packed_422(
 
 @loop(SEEN_WORDS, MADE, MADE)
 def split_pairs(pairs: NDArray[np.uint16], low: U8, high: U8) -> None:
-    """NV12's chroma to planes: the low bytes of the little-endian words, and the high ones."""
+    """NV12's chroma to planes: the low bytes of the little-endian words, uint16, (height, width), and the high ones."""
     for row in range(up(0), up(low.shape[0])):
         _low_bytes(pairs, low, row)
         _high_bytes(pairs, high, row)
@@ -281,8 +286,8 @@ def _part_of(value: Any, step: int) -> Any:
 
 @loop(SEEN, types.uint16, types.uint16, MADE)
 def scale(plane: U8, step: int, constant: int, out: U8) -> None:
-    """(step * x / 256 + constant) / 256, `step` in 1/65536 and `constant` in 1/256, both rounded down, for values that
-    stay within 0 to 255."""
+    """A range to another one: step * x + constant, with `step` in 1/65536 and `constant` in 1/256, each rounded down;
+    what comes out must lie within 0 to 255."""
     for row in range(up(0), up(out.shape[0])):
         for column in range(up(0), up(out.shape[1])):
             out[row, column] = u8(u16(_part_of(u16(u16(plane[row, column]) << u16(8)), step) + constant) >> u16(8))
@@ -290,7 +295,7 @@ def scale(plane: U8, step: int, constant: int, out: U8) -> None:
 
 @loop(SEEN, types.uint16, types.uint16, MADE)
 def scale_line_pairs(plane: U8, step: int, constant: int, out: U8) -> None:
-    """`scale` for the means of two lines each."""
+    """`scale` for the means of two lines each: `out` is (height // 2, width)."""
     for row in range(up(0), up(out.shape[0])):
         top = up(row + row)
         low = up(top + up(1))
@@ -301,8 +306,8 @@ def scale_line_pairs(plane: U8, step: int, constant: int, out: U8) -> None:
 
 @loop(SEEN, types.uintp, MADE)
 def reduce(plane: U8, factor: int, out: U8) -> None:
-    """The rounded means of squares of `factor` (2 to 16) pixels; what hangs over at the right and the bottom is left
-    out."""
+    """The rounded means of squares of `factor` (2 to 16) pixels: `out` is (height // factor, width // factor); what
+    hangs over at the right and the bottom is left out."""
     sums = np.empty(out.shape[1] * factor, np.uint16)
     means = np.empty(sums.shape[0], np.uint8)
     pairs, quads = sums[: sums.shape[0] & ~1].view(np.uint32), sums[: sums.shape[0] & ~3].view(np.uint64)
@@ -348,11 +353,12 @@ def _one_color(y: U8, u: U8, v: U8, luma: int, of_u: int, of_v: int, constant: i
 
 
 @loop(SEEN, SEEN, SEEN, types.Array(types.int32, 1, "C", readonly=True), MADE, MADE, MADE)
-def to_rgb(y: U8, u: U8, v: U8, steps: NDArray[np.int32], red: U8, green: U8, blue: U8) -> None:
-    """Three planes of one size to three others. `steps`, in 1/65536: what Y, and what V adds to R, U and V to G, U to
-    B, and the three constants."""
-    luma, r_v, g_u, g_v, b_u = steps[0], steps[1], steps[2], steps[3], steps[4]
-    r_0, g_0, b_0 = steps[5], steps[6], steps[7]
+def to_rgb(y: U8, u: U8, v: U8, coefficients: NDArray[np.int32], red: U8, green: U8, blue: U8) -> None:
+    """Three planes of one size to three others. `coefficients`: int32, (8,), in 1/65536: what Y, and what V adds to R,
+    U and V to G, U to B, and the three constants (`convert` makes them of ITU-R BT.601)."""
+    luma, r_v, g_u = coefficients[0], coefficients[1], coefficients[2]
+    g_v, b_u = coefficients[3], coefficients[4]
+    r_0, g_0, b_0 = coefficients[5], coefficients[6], coefficients[7]
     for row in range(up(0), up(red.shape[0])):
         _one_color(y, v, v, luma, r_v, i32(0), r_0, red, row)
         _one_color(y, u, v, luma, g_u, g_v, g_0, green, row)
@@ -371,7 +377,7 @@ def _between(rows: U8, above: int, below: int, part: int, out: U8, line: int, le
 
 @part
 def stretched_line(rows: U8, number: int, height: int, out: U8, line: int, left: int) -> None:
-    """One of the `height` lines that `rows` become, to `out` at (`line`, `left`)."""
+    """Line `number` of the `height` lines that `rows` become, to `out` at (`line`, `left`)."""
     have = rows.shape[0]
     place = min(max((2 * number + 1) * have * 128 // height - 128, 0), (have - 1) * 256)
     above = place >> 8
@@ -380,7 +386,8 @@ def stretched_line(rows: U8, number: int, height: int, out: U8, line: int, left:
 
 @loop(SEEN, MADE)
 def stretch_rows(rows: U8, out: U8) -> None:
-    """Lines between lines, by linear interpolation in steps of 1/256; pixel centres lie as in OpenCV's resize."""
+    """Stretches `rows`, (lines, width), to `out`, (height, width), by linear interpolation in steps of 1/256; pixel
+    centres lie as in OpenCV's resize."""
     height = out.shape[0]
     for line in range(height):
         stretched_line(rows, line, height, out, line, 0)
@@ -437,7 +444,8 @@ def weighted_quarter(y: U8, u: U8, v: U8, alpha: U8, pairs: NDArray[np.uint16], 
 
 
 def as_pairs(plane: U8) -> NDArray[np.uint16]:
-    """Two neighbours to a little-endian word, read-only; an odd last row or column is repeated."""
+    """A plane, uint8, (height, width), two neighbours to a little-endian word: uint16, read-only, both sides rounded
+    up; an odd last row or column is repeated."""
     height, width = plane.shape
     if height % 2 or width % 2:
         plane = np.pad(plane, ((0, height % 2), (0, width % 2)), "edge")

@@ -1,3 +1,4 @@
-"""What people see of figures: one kit of pages, tables, charts and sheets of pictures."""
+"""What people see of figures: one kit of tables, charts, pages and sheets of pictures.
 
-__all__ = ["sheet"]
+It knows pixels and files, and nothing of what is measured: `evaluate` and `bench` bring their figures and words.
+"""

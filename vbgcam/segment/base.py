@@ -7,7 +7,6 @@ command line's main path.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,33 +45,35 @@ class Options:
 
 
 class Segmenter(Protocol):
-    """`name`: as in the model spec, what "auto" chose made plain. `device`: where it runs, "cpu", "cuda:0", ...
-    `precision`: of the network's numbers, "fp32", "bf16", "fp16"; "" where there is no network. `input`: what the last
-    call gave to the network; None before the first, and where there is no network. All of them may change: a network
-    that finds no memory goes on with a smaller input, or on the CPU."""
+    """A source of person probabilities, used by one thread but for `prepare`. Its properties may change: a network that
+    finds no memory goes on with a smaller input, or on the CPU."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """As in the model spec, with what "auto" chose."""
 
     @property
-    def device(self) -> str: ...
+    def device(self) -> str:
+        """Where it runs: "cpu", "cuda:0", ..."""
 
     @property
-    def precision(self) -> str: ...
+    def precision(self) -> str:
+        """Of the network's numbers, "fp32", "bf16", "fp16"; "" where there is no network."""
 
     @property
-    def input(self) -> Size | None: ...
+    def input(self) -> Size | None:
+        """What the last call gave to the network; None before the first, and where there is no network."""
 
     @property
-    def remembers(self) -> bool:
+    def recurrent(self) -> bool:
         """Whether an answer depends on the frames before it."""
 
     @property
-    def crops(self) -> bool:
+    def croppable(self) -> bool:
         """Whether a part of a picture may be given for the whole."""
 
     @property
-    def stretches(self) -> bool:
+    def any_aspect(self) -> bool:
         """Whether a picture of any shape is brought to the same input."""
 
     @property
@@ -83,7 +84,7 @@ class Segmenter(Protocol):
         """The person's probability over the whole frame: float32, 0 to 1, of any size (network resolution). Raises
         ModelError where the network fails. A recurrent network carries its state from call to call."""
 
-    def glance(self, frame: RawFrame) -> Probability:
+    def one_off(self, frame: RawFrame) -> Probability:
         """`probability` of a picture aside from the others: a recurrent network begins anew with it, and goes on with
         the next `probability` where it was."""
 
@@ -101,30 +102,40 @@ class Segmenter(Protocol):
     def reset(self) -> None:
         """Forgets recurrent state: another scene follows."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Releases its memory; no other method is called after that."""
 
 
-class FixedInput(ABC):
-    """What those share whose input is always the same: no network at all, or one that knows one size."""
+class FixedInput:
+    """A segmenter whose input is always the same: no network at all, or one that knows one size."""
 
     precision = ""
     input: Size | None = None
-    remembers = False
-    crops = False
-    stretches = True
+    recurrent = False
+    croppable = False
+    any_aspect = True
     exact = True
 
-    @abstractmethod
-    def probability(self, frame: RawFrame) -> Probability: ...
+    def probability(self, frame: RawFrame) -> Probability:
+        """See `Segmenter`."""
+        raise NotImplementedError
 
-    def glance(self, frame: RawFrame) -> Probability:
+    def one_off(self, frame: RawFrame) -> Probability:
+        """As any other, where nothing depends on the frames before."""
         return self.probability(frame)
 
     def sizes(self, frame: Size) -> tuple[int, ...]:
+        """None to choose from."""
         return ()
 
     def prepare(self, size: int) -> None:
+        """Raises ModelError."""
         raise ModelError(f"the input is fixed and cannot be {size}")
 
-    def resize(self, size: int) -> None:
-        raise ModelError(f"the input is fixed and cannot be {size}")
+    resize = prepare
+
+    def reset(self) -> None:
+        """Each frame stands for itself."""
+
+    def close(self) -> None:
+        """There is nothing to release."""

@@ -20,7 +20,6 @@ A card lies beside the network (`selfie.onnx.toml` or `selfie.toml` for `selfie.
 from __future__ import annotations
 
 import functools
-import hashlib
 import math
 from importlib import resources
 from pathlib import Path
@@ -31,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from vbgcam.core.errors import ModelError
 from vbgcam.core.specs import nearest
 from vbgcam.media import toml_reader
+from vbgcam.segment.download import file_sha256
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -134,12 +134,11 @@ class Card(_Table):
 def read(path: Path) -> Card:
     """The card in the file. Raises ModelError with every mistake, in one line."""
     try:
-        content = toml_reader.read(path)
+        return _card(toml_reader.read(path), str(path))
     except OSError as exc:
         raise ModelError(f"{path} cannot be read: {exc.strerror}") from exc
     except ValueError as exc:
         raise ModelError(f"{path} is {exc}") from exc
-    return _card(content, str(path))
 
 
 def parse(text: str, place: str) -> Card:
@@ -165,7 +164,7 @@ def _problem(error: ErrorDetails) -> str:
     name = ".".join(str(part) for part in error["loc"])
     if len(name) > _LONGEST_NAME:
         name = name[:_LONGEST_NAME] + "..."
-    value = toml_reader.brief(error["input"])
+    value = toml_reader.shortened(error["input"])
     match error["type"]:
         case "missing":
             return f"{name} is missing"
@@ -181,11 +180,11 @@ def _problem(error: ErrorDetails) -> str:
 def find(network: Path, inputs: tuple[str, ...]) -> Card | None:
     """The card of a network whose inputs have these names: beside the file, else a shipped one. Raises ModelError."""
     for path in (network.with_name(network.name + ".toml"), network.with_suffix(".toml")):
-        if _exists(path):
+        if is_file(path):
             return read(path)
     cards = shipped()
     if any(card.sha256 for card in cards):
-        found = _sha256(network)
+        found = file_sha256(network)
         for card in cards:
             if found in card.sha256:
                 return card
@@ -200,21 +199,14 @@ def shipped() -> tuple[Card, ...]:
     return tuple(parse(file.read_text(encoding="utf-8"), f"cards/{file.name}") for file in files)
 
 
-def _exists(path: Path) -> bool:
+def is_file(path: Path) -> bool:
+    """False, too, for a name that is too long, or in a folder that may not be looked into."""
     try:
-        return path.exists()
-    except OSError:  # too long a name, or a folder that may not be looked into: then there is no card either
+        return path.is_file()
+    except OSError:
         return False
 
 
 def _keys() -> list[str]:
     tables = (("input.", CardInput), ("output.", CardOutput), ("", Card))
     return [prefix + key for prefix, table in tables for key in table.model_fields]
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as exc:
-        raise ModelError(f"{path} cannot be read: {exc.strerror}") from exc

@@ -61,9 +61,3 @@ class ChromaKey(FixedInput):
         k = self._k.take(planes.u.astype(np.uint16) << 8 | planes.v) * self._per_light.take(luma)
         alpha = np.clip((_FULL - k) / (_FULL - _NONE), 0, 1)
         return np.asarray(np.round(alpha) if self._hard else alpha, np.float32)
-
-    def reset(self) -> None:
-        """Each frame stands for itself."""
-
-    def close(self) -> None:
-        """There is nothing to release."""

@@ -15,6 +15,7 @@ from vbgcam.segment.torchvision import converted, person
 
 
 def main() -> None:
+    """Converts what the arguments name."""
     name, weights, kind, folder = sys.argv[1:]
     hard = kind == "hard"
     load(Path(weights), hard, Path(folder), lambda: converted(person(name, Path(weights), hard=hard)))

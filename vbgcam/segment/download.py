@@ -1,9 +1,9 @@
-"""Brings one big file here over a bad line: it goes on where it broke off, comes to light only when its hash is right,
-and stops within a second when it is told to.
+"""Downloads one big file over a bad line: it resumes where it broke off, takes its name only when its hash is right,
+and stops within a second when it has to.
 
 What has come is kept in `FILE.part`, under a lock, because two programs may want the same file: a running camera that
-tries again, and the person who was told to run `vbgcam models fetch`. A range of another file than the one that was
-begun (it changed on the server) shows in the hash; then the whole is fetched from the start, once.
+tries again, and the person who runs `vbgcam models fetch`. A range of another file than the one that was begun (it
+changed on the server) shows in the hash; then the whole is fetched from the start, once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import queue
 import re
 import shutil
 import socket
-import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -29,6 +28,8 @@ from pathlib import Path
 from typing import Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
+
+from filelock import FileLock, Timeout
 
 from vbgcam.core.errors import ModelError
 from vbgcam.segment.base import Progress
@@ -60,8 +61,8 @@ class Job:
 
 def download(job: Job, progress: Progress | None = None) -> None:
     """Replaces the target when the whole is here and right. `progress` is called with (bytes so far, bytes in all)
-    after each piece and at least five times a second; what it raises breaks the download off, and what has come stays
-    for the next time. Raises ModelError, with `retry` where waiting may help."""
+    after each piece and at least five times a second, by the caller's thread; what it raises ends the download, and
+    what has come stays for the next time. Raises ModelError, with `retry` where waiting may help."""
     if urlsplit(job.url).scheme not in ("http", "https"):
         raise ModelError(f"{job.url!r} is no address to fetch from: it begins with neither http:// nor https://")
     log.info("fetching %s", job.url)
@@ -70,9 +71,8 @@ def download(job: Job, progress: Progress | None = None) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _locked(part) as file:
-            _fill(file, job, progress or _no_progress)
-            if sys.platform == "win32":
-                file.close()  # an open file cannot be renamed there
+            _fill(file, job, progress or (lambda _done, _total: None))
+            file.close()  # Windows renames no open file
             part.replace(target)
     except OSError as exc:
         # The network's own errors were translated where they were met: what is left is the disk's.
@@ -88,10 +88,6 @@ def file_sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as exc:
         raise ModelError(f"{path} cannot be read: {exc.strerror or exc}") from exc
-
-
-def _no_progress(_done: int, _total: int) -> None:
-    pass
 
 
 def _fill(file: BufferedRandom, job: Job, progress: Progress) -> None:
@@ -135,8 +131,10 @@ def _receive_all(file: BufferedRandom, job: Job, progress: Progress) -> bool:
 def _receive(file: BufferedRandom, job: Job, progress: Progress) -> None:
     """One connection's worth. Raises _Broken where it did not last."""
     offset, total = _size(file), job.size
-    answer = _Answer(job.url, offset)
-    answer.start()
+    try:
+        answer = _Answer(job.url, offset)
+    except ValueError as exc:
+        raise _no_address(job, exc) from exc
     try:
         try:
             head = answer.head(partial(progress, offset, total))
@@ -146,12 +144,12 @@ def _receive(file: BufferedRandom, job: Job, progress: Progress) -> None:
                 return  # there is no more; the hash says whether what is here is it
             raise _refused(job, exc.code) from exc
         except (ValueError, InvalidURL) as exc:
-            raise ModelError(f"{job.url!r} is no address to fetch from: {exc}") from exc
+            raise _no_address(job, exc) from exc
         if head.headers.get_content_type() == "text/html":
             raise ModelError(
                 f"{job.url} is a web page, not a file", fix="perhaps the network wants a login first", retry=True
             )
-        if offset and not _goes_on(head, offset):
+        if offset and not _resumes(head, offset):
             log.info("%s does not go on at %.1f MB; fetching it from the start", job.url, offset / _MB)
             file.truncate(0)
             if head.status == HTTPStatus.PARTIAL_CONTENT:
@@ -160,7 +158,13 @@ def _receive(file: BufferedRandom, job: Job, progress: Progress) -> None:
         length = head.headers.get("Content-Length", "")
         if length.isdecimal():
             total = offset + int(length)
-            _need_room(job.target.parent, int(length))
+            folder = job.target.parent
+            free = shutil.disk_usage(folder).free
+            if int(length) > free:
+                raise ModelError(
+                    f"{folder} has {free / _MB:.0f} MB left, and {int(length) / _MB:.0f} MB are to come",
+                    fix="make room or choose another TORCH_HOME",
+                )
         done = offset
         progress(done, total)
         while chunk := answer.chunk(partial(progress, done, total)):
@@ -177,30 +181,19 @@ def _receive(file: BufferedRandom, job: Job, progress: Progress) -> None:
         answer.leave()
 
 
-def _goes_on(head: HTTPResponse, offset: int) -> bool:
+def _no_address(job: Job, exc: Exception) -> ModelError:
+    return ModelError(f"{job.url!r} is no address to fetch from: {exc}")
+
+
+def _resumes(head: HTTPResponse, offset: int) -> bool:
     start = re.match(r"bytes (\d+)-", head.headers.get("Content-Range", ""))
     return head.status == HTTPStatus.PARTIAL_CONTENT and start is not None and int(start[1]) == offset
 
 
 def _refused(job: Job, code: int) -> ModelError:
-    busy = code >= HTTPStatus.INTERNAL_SERVER_ERROR or code in (
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.TOO_MANY_REQUESTS,
-    )
-    try:
-        words = f"{code} {HTTPStatus(code).phrase}"
-    except ValueError:  # a code of the server's own
-        words = str(code)
+    words = f"{code} {HTTPStatus(code).phrase}" if code in set(HTTPStatus) else str(code)
+    busy = code >= HTTPStatus.INTERNAL_SERVER_ERROR or code in {408, 429}  # too slow, too many
     return ModelError(f"{job.url} was not given: the server says {words}", fix=job.fix, retry=busy)
-
-
-def _need_room(folder: Path, size: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if size > free:
-        raise ModelError(
-            f"{folder} has {free / _MB:.0f} MB left, and {size / _MB:.0f} MB are to come",
-            fix="make room or choose another TORCH_HOME",
-        )
 
 
 def _size(file: BufferedRandom) -> int:
@@ -216,70 +209,46 @@ def _digest(file: BufferedRandom) -> str:
 
 @contextlib.contextmanager
 def _locked(part: Path) -> Iterator[BufferedRandom]:
-    """The part file, open to be read and appended to, for this program alone. An empty one is not left behind."""
-    file = _open_locked(part)
-    with file:
-        try:
-            yield file
-        finally:
-            if not file.closed and not _size(file):
-                with contextlib.suppress(OSError):
-                    part.unlink()
-
-
-def _open_locked(part: Path) -> BufferedRandom:
-    while True:
-        file = part.open("a+b")
-        try:
-            _lock(file)
-            # Whoever held the lock may have renamed the file or removed it meanwhile.
-            if os.path.samestat(os.fstat(file.fileno()), part.stat()):
-                return file
-        except FileNotFoundError:
-            pass
-        except BlockingIOError as exc:
-            file.close()
-            raise ModelError(f"{part} is being fetched by another program right now", retry=True) from exc
-        file.close()
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: BufferedRandom) -> None:
-        os.lseek(file.fileno(), 1 << 30, os.SEEK_SET)  # a byte behind the file's end: locks are mandatory there
-        try:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except PermissionError as exc:
-            raise BlockingIOError from exc
-
-else:
-    import fcntl
-
-    def _lock(file: BufferedRandom) -> None:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise
-        except OSError:
-            log.debug("%s: this file system knows no locks", file.name)
+    """The part file, open to be read and appended to, for this program alone. An empty one is not left behind. Two that
+    do get at the same file, where the file system has no locks, spoil its hash and nothing else."""
+    name = part.with_name(part.name + ".lock")
+    lock = FileLock(name, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as exc:
+        raise ModelError(f"{part} is being fetched by another program right now", retry=True) from exc
+    except (OSError, NotImplementedError):
+        log.debug("%s: this file system has no locks", name)
+    try:
+        with part.open("a+b") as file:
+            try:
+                yield file
+            finally:
+                if not file.closed and not _size(file):
+                    with contextlib.suppress(OSError):
+                        part.unlink()
+    finally:
+        with contextlib.suppress(OSError):  # Windows removes no open file
+            name.unlink(missing_ok=True)
+        lock.release()
 
 
 class _Broken(Exception):  # noqa: N818  # not an error yet: the download goes on
     """The connection could not be made or did not last; says why in a few words."""
 
 
-class _Answer(threading.Thread):
+class _Answer:
     """One HTTP answer, read by a thread of its own: no timeout reaches name resolution, and one that is short enough
     for a stop request would break off every slow line. Whoever takes the bytes can walk away at any moment; the thread
     knows nothing but its socket and its queue, which holds back a server that is faster than the disk."""
 
     def __init__(self, url: str, offset: int) -> None:
-        super().__init__(name="download", daemon=True)
-        self._url = url
-        self._offset = offset
+        self._request = urllib.request.Request(url, headers={"User-Agent": "vbgcam"})
+        if offset:
+            self._request.add_header("Range", f"bytes={offset}-")
         self._items: queue.Queue[HTTPResponse | bytes | BaseException] = queue.Queue(maxsize=16)
         self._left = threading.Event()
+        threading.Thread(target=self._read, name="download", daemon=True).start()
 
     def head(self, tick: Callable[[], None]) -> HTTPResponse:
         """Status and headers. `tick` is called while they are waited for. Raises _Broken, HTTPError, and
@@ -298,11 +267,9 @@ class _Answer(threading.Thread):
         """Nobody takes the rest."""
         self._left.set()
 
-    def run(self) -> None:
+    def _read(self) -> None:
         try:
-            headers = {"User-Agent": "vbgcam", **({"Range": f"bytes={self._offset}-"} if self._offset else {})}
-            request = urllib.request.Request(self._url, headers=headers)
-            with urllib.request.urlopen(request, timeout=_PATIENCE) as response:
+            with urllib.request.urlopen(self._request, timeout=_PATIENCE) as response:
                 self._put(response)
                 chunk = b"."
                 while chunk and not self._left.is_set():
@@ -313,11 +280,9 @@ class _Answer(threading.Thread):
 
     def _put(self, item: HTTPResponse | bytes | BaseException) -> None:
         while not self._left.is_set():
-            try:
+            with contextlib.suppress(queue.Full):
                 self._items.put(item, timeout=_TICK)
-            except queue.Full:
-                continue
-            return
+                return
 
     def _take(self, tick: Callable[[], None]) -> HTTPResponse | bytes:
         while True:

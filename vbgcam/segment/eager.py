@@ -1,7 +1,9 @@
-"""torch itself as an engine: for Apple's GPUs, and for CPUs that OpenVINO does not know."""
+"""torch itself as an engine, for Apple's GPUs and for CPUs that OpenVINO does not know, and as torchvision's own
+evaluation uses it (see `labels`)."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -11,7 +13,8 @@ from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import U8, Size
 from vbgcam.segment.base import Probability
 from vbgcam.segment.engine import OutOfMemory, one_line
-from vbgcam.segment.person import Person
+from vbgcam.segment.person import Person, published_weights
+from vbgcam.segment.torchvision import build, read_checkpoint
 
 
 class EagerEngine:
@@ -34,6 +37,7 @@ class EagerEngine:
         """Nothing is compiled."""
 
     def run(self, rgb: U8) -> Probability:
+        """See `Engine`."""
         assert self._person is not None, "closed"
         try:
             with torch.inference_mode():
@@ -43,7 +47,39 @@ class EagerEngine:
             raise failed(self.device, exc) from exc
 
     def close(self) -> None:
+        """Its memory goes with the network."""
         self._person = None
+
+
+class TorchLabeller:
+    """See `vbgcam.segment.labels.Labeller`. fp32, the whole network, the largest of the 21 upsampled logits."""
+
+    precision = "fp32"
+
+    def __init__(self, name: str, path: Path, device: str) -> None:
+        """`path`: the weights. Raises ModelError."""
+        self.name, self.device = name, device
+        self._network = build(name, read_checkpoint(path), path)
+        self._transform = published_weights(name).transforms()
+        try:
+            self._network.to(device)
+        except RuntimeError as exc:
+            raise failed(device, exc) from exc
+
+    def labels(self, rgb: U8) -> U8:
+        """See `Labeller`. Raises ModelError."""
+        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self._transform.mean, self._transform.std))
+        picture = torch.from_numpy(np.array(rgb)).permute(2, 0, 1).float().div(255).sub(mean).div(std)
+        try:
+            with torch.inference_mode():
+                answer = self._network(picture[None].to(self.device))["out"].argmax(1)[0]
+                return np.asarray(answer.to(torch.uint8).cpu().numpy())
+        except RuntimeError as exc:
+            raise failed(self.device, exc) from exc
+
+    def close(self) -> None:
+        """Its memory goes with it."""
+        self._network.cpu()
 
 
 def failed(device: str, exc: RuntimeError) -> ModelError:

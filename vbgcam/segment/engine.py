@@ -16,17 +16,19 @@ class OutOfMemory(ModelError):  # noqa: N818  # as torch and Python name theirs
 
 
 class Engine(Protocol):
-    """`device`: "cpu", "cuda:0", "mps". `precision`: "fp32", "bf16" or "fp16". `lost`: it will answer no more, whatever
-    is asked; another one must be built."""
+    """A network ready to run. `run` belongs to one thread."""
 
     @property
-    def device(self) -> str: ...
+    def device(self) -> str:
+        """ "cpu", "cuda:0", "mps"."""
 
     @property
-    def precision(self) -> str: ...
+    def precision(self) -> str:
+        """ "fp32", "bf16" or "fp16"."""
 
     @property
-    def lost(self) -> bool: ...
+    def lost(self) -> bool:
+        """Whether it will answer no more, whatever is asked; another one must be built."""
 
     def prepare(self, size: Size) -> None:
         """Makes ready for pictures of that size; may take seconds. Any thread, while `run` goes on in its own. Raises
@@ -36,7 +38,8 @@ class Engine(Protocol):
         """uint8 (height, width, 3), full range RGB, to the person's probability, float32 (height, width), 0 to 1. A
         size that was not prepared is prepared now. Raises as `prepare` does."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Releases its memory."""
 
 
 def quiet_torch() -> None:

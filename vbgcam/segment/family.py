@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import platformdirs
 
@@ -22,6 +22,9 @@ from vbgcam.pixels.convert import small_rgb
 from vbgcam.segment.base import Options, Probability, Progress
 from vbgcam.segment.engine import Engine, OutOfMemory, one_line, quiet_torch
 from vbgcam.segment.weights import ensure
+
+if TYPE_CHECKING:
+    from vbgcam.segment.person import Person
 
 log = logging.getLogger(__name__)
 
@@ -51,9 +54,9 @@ class TorchvisionSegmenter:
     Where an engine has no memory for an input, the next smaller one of the ladder is taken; where there is none, or the
     GPU is lost, the CPU goes on. Each is said aloud once."""
 
-    remembers = False
-    crops = True
-    stretches = False
+    recurrent = False
+    croppable = True
+    any_aspect = False
     exact = False
 
     def __init__(self, name: str, engine: Engine, on_cpu: Callable[[], Engine], size: int) -> None:
@@ -69,10 +72,12 @@ class TorchvisionSegmenter:
 
     @property
     def device(self) -> str:
+        """The engine's."""
         return self._engine.device
 
     @property
     def precision(self) -> str:
+        """The engine's."""
         return self._engine.precision
 
     @classmethod
@@ -107,18 +112,22 @@ class TorchvisionSegmenter:
                     raise
                 self._to_cpu(exc)
 
-    def glance(self, frame: RawFrame) -> Probability:
+    def one_off(self, frame: RawFrame) -> Probability:
+        """As any other."""
         return self.probability(frame)
 
     def sizes(self, frame: Size) -> tuple[int, ...]:
+        """The ladder, as far as the frame and the memory go."""
         low = min(frame.width, frame.height)
         return tuple(size for size in LADDER if size <= min(low, self._largest)) or (min(low, LADDER[0]),)
 
     def prepare(self, size: int) -> None:
+        """For the shapes of picture that came so far."""
         for picture in self._pictures.copy().values():  # before the first frame nobody knows its shape
             self._engine.prepare(input_size(picture, size))
 
     def resize(self, size: int) -> None:
+        """From the next picture on."""
         self._size = size
 
     def reset(self) -> None:
@@ -186,18 +195,22 @@ def engine(name: str, path: Path, device: str, *, hard: bool = False, threads: i
                 subprocess.run(command, stdin=quiet, stdout=quiet, stderr=quiet, check=False)
 
             return OpenVinoEngine(load(path, hard, folder, convert, elsewhere), threads, hard=hard)
-    import torch
-
     from vbgcam.segment.torchvision import person
 
-    module = person(name, path, hard=hard)
+    return torch_engine(person(name, path, hard=hard), device, threads)
+
+
+def torch_engine(person: Person, device: str, threads: int) -> Engine:
+    """torch's engine for "cuda", "mps" or "cpu". Raises ModelError."""
+    import torch
+
     if device == "cuda":
         from vbgcam.segment.cuda import CudaEngine
 
-        return CudaEngine(module, torch.device("cuda:0"))
+        return CudaEngine(person, torch.device("cuda:0"))
     from vbgcam.segment.eager import EagerEngine
 
-    return EagerEngine(module, torch.device(device), threads)
+    return EagerEngine(person, torch.device(device), threads)
 
 
 def networks_folder() -> Path:
@@ -220,11 +233,15 @@ def input_size(frame: Size, short: int) -> Size:
 def default_threads(name: str, *, live: bool = False, cores: int | None = None) -> int:
     """All cores but one from three on. In a live picture a MobileNet gets half of them and 4 at most: its masks come in
     time with one (LRASPP at 256x256: 16 ms, with two threads 12), for two thirds of the processor's time."""
-    if cores is None:
-        cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    cores = cores or cpu_cores()
     if live and "mobilenet" in name:
         return max(1, min(4, cores // 2))
     return cores - 1 if cores > 2 else cores
+
+
+def cpu_cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def choose_device(asked: str) -> str:

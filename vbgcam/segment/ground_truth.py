@@ -56,8 +56,6 @@ class GroundTruth(FixedInput):
             return np.asarray(self._alpha >= _HALF, np.float32)
         return np.asarray(self._alpha, np.float32) / np.float32(255)
 
-    def reset(self) -> None:
-        """Each mask stands for itself."""
-
     def close(self) -> None:
+        """Closes the film."""
         self._film.close()

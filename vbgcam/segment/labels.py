@@ -25,19 +25,15 @@ _CLASSES: Final = 21
 class Labeller(Protocol):
     """`name`, `device`, `precision`: as a Segmenter's."""
 
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def device(self) -> str: ...
-
-    @property
-    def precision(self) -> str: ...
+    name: str
+    device: str
+    precision: str
 
     def labels(self, rgb: U8) -> U8:
         """uint8 (height, width, 3), RGB, to the classes' numbers, uint8, (height, width). Raises ModelError."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Releases its memory."""
 
 
 def open_labeller(spec: ModelSpec, options: Options, progress: Progress | None = None) -> Labeller | None:
@@ -48,7 +44,7 @@ def open_labeller(spec: ModelSpec, options: Options, progress: Progress | None =
 
         name, device = choose(spec.name or "auto", options)
         path = ensure(name, options, progress)
-        from vbgcam.segment.torch_labels import TorchLabeller
+        from vbgcam.segment.eager import TorchLabeller
 
         return TorchLabeller(name, path, device)
     if spec.kind == "onnx":

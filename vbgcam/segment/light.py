@@ -22,8 +22,8 @@ Tone = NDArray[np.float32]
 Tint = NDArray[np.float32]
 """(2, 4): rows for U' - 128 and V' - 128, columns for 1, Y, U - 128, V - 128."""
 
-SAME_TONE: Final[Tone] = np.arange(256, dtype=np.float32)
-SAME_TINT: Final[Tint] = np.array([[0, 0, 1, 0], [0, 0, 0, 1]], np.float32)
+UNCHANGED_TONE: Final[Tone] = np.arange(256, dtype=np.float32)
+UNCHANGED_TINT: Final[Tint] = np.array([[0, 0, 1, 0], [0, 0, 0, 1]], np.float32)
 
 # Luma in 16 ranges of 16; a range speaks from so large a share of the pixels on.
 _RANGES: Final = 16
@@ -37,28 +37,28 @@ _OUTLIERS: Final = (20.0, 8.0)
 _RIDGE: Final = np.diag(np.array([0.05, 5, 5, 5], np.float32))
 
 
-def tone(then: U8, now: U8) -> Tone:
+def tone_curve(then: U8, now: U8) -> Tone:
     """The curve through the medians of what each range of the plate's luma has become, straight between them and
     outside as steep as overall. `then`, `now`: (n,), the same pixels in the plate and in the frame."""
     if then.size < _FEWEST:
-        return SAME_TONE
+        return UNCHANGED_TONE
     rows = then.astype(np.intp) // (256 // _RANGES) * 256
     before, after = _counted(rows + then), _counted(rows + now)
     known = after[:, -1] >= max(_FEWEST // 2, _LEAST * then.size)
     if not known.any():
-        return SAME_TONE
+        return UNCHANGED_TONE
     x, y = _medians(before[known]), np.maximum.accumulate(_medians(after[known]))
     gain = float(np.clip((y[-1] - y[0]) / (x[-1] - x[0]), *_GAINS)) if x[-1] - x[0] > 40 else 1.0
     x = np.concatenate([[x[0] - 256], x, [x[-1] + 256]])
     y = np.concatenate([[y[0] - 256 * gain], y, [y[-1] + 256 * gain]])
-    return np.interp(SAME_TONE, x, y).astype(np.float32)
+    return np.interp(UNCHANGED_TONE, x, y).astype(np.float32)
 
 
-def tint(features: NDArray[np.float32], u: U8, v: U8) -> Tint:
+def tint_matrix(features: NDArray[np.float32], u: U8, v: U8) -> Tint:
     """Least squares over the pixels that most agree with. `features`: (4, n), each pixel's 1, Y, U - 128, V - 128 in
     the plate; `u`, `v`: (n,), the same pixels' chroma in the frame."""
     if u.size < _FEWEST:
-        return SAME_TINT
+        return UNCHANGED_TINT
     target = np.stack([u, v]).astype(np.float32) - 128 - features[2:]
     change, middle = np.zeros((2, 4), np.float32), np.median(target, axis=1, keepdims=True)
     for limit in _OUTLIERS:
@@ -67,7 +67,7 @@ def tint(features: NDArray[np.float32], u: U8, v: U8) -> Tint:
         weights = some @ some.T + _RIDGE * (1 + some.shape[1])
         change = np.linalg.solve(weights, some @ target[:, agree].T).T
         middle = np.zeros((2, 1), np.float32)
-    return SAME_TINT + change
+    return UNCHANGED_TINT + change
 
 
 def _counted(cells: NDArray[np.intp]) -> NDArray[np.intp]:

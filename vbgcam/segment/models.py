@@ -20,17 +20,17 @@ from vbgcam.segment.download import file_sha256
 from vbgcam.segment.weights import (
     LICENCE,
     PUBLISHED,
-    Place,
+    WeightsFile,
     fetch_published,
-    is_right,
+    is_intact,
+    own_files,
     own_folder,
-    own_places,
-    place_of,
+    weights_file,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class NetworkInfo:
     """One network. `name`: as in the model spec. `path`: where its weights are or would be. `size`: bytes. `state`: a
     file whose hash is not the right one is "wrong" and is never loaded. `own`: added by the person, who alone knows how
     good it is: `miou` and `pixel_accuracy` (percent, COCO val2017 with the labels of Pascal VOC) are None then."""
@@ -55,15 +55,15 @@ class Added:
     sha256: str
 
 
-def survey(options: Options, names: Iterable[str] = ()) -> list[Row]:
+def survey(options: Options, names: Iterable[str] = ()) -> list[NetworkInfo]:
     """What there is, in torchvision's order, then the ONNX files that were added; only `names` where some are given.
     Every file that is here is read and its hash compared (217 MB: 0.2 to 0.6 s). Raises ConfigError for an unknown
     name, ModelError where a file cannot be read."""
-    places = [place_of(name, options) for name in TORCHVISION_MODELS]
-    places += {place.name: place for place in own_places(options) if place.name not in TORCHVISION_MODELS}.values()
+    files = [weights_file(name, options) for name in TORCHVISION_MODELS]
+    files += {file.name: file for file in own_files(options) if file.name not in TORCHVISION_MODELS}.values()
     names = tuple(names)
-    _known(names, tuple(place.name for place in places))
-    return [_row(place) for place in places if not names or place.name in names]
+    _known(names, tuple(file.name for file in files))
+    return [_info(file) for file in files if not names or file.name in names]
 
 
 def fetch(name: str, options: Options, progress: Progress | None = None) -> bool:
@@ -125,12 +125,12 @@ def _keep(model: str, files: list[Path], stem: str, options: Options) -> Added:
         if new:  # a card alone would stay for ever
             _remove(kept)
         raise ModelError(f"{files[0]} could not be copied into {folder}: {exc.strerror or exc}") from exc
-    if not is_right(Place(model, kept, sha256, own=True)):
+    if not is_intact(WeightsFile(model, kept, sha256, own=True)):
         _remove(kept)
         raise ModelError(f"{files[0]} changed while it was copied; nothing was kept")
-    for place in own_places(options):
-        if place.name == model and place.path != kept:
-            _remove(place.path)
+    for file in own_files(options):
+        if file.name == model and file.path != kept:
+            _remove(file.path)
     return Added(model, kept, sha256)
 
 
@@ -140,15 +140,15 @@ def _remove(kept: Path) -> None:
             path.unlink()
 
 
-def _row(place: Place) -> Row:
-    published = PUBLISHED.get(place.name) if not place.own else None
-    there = place.path.exists()
-    size = place.path.stat().st_size if there else published.size if published else 0
-    return Row(
-        name=place.name,
-        state="missing" if not there else "right" if is_right(place) else "wrong",
-        own=place.own,
-        path=place.path,
+def _info(file: WeightsFile) -> NetworkInfo:
+    published = PUBLISHED.get(file.name) if not file.own else None
+    there = file.path.exists()
+    size = file.path.stat().st_size if there else published.size if published else 0
+    return NetworkInfo(
+        name=file.name,
+        state="missing" if not there else "right" if is_intact(file) else "wrong",
+        own=file.own,
+        path=file.path,
         size=size,
         miou=published.miou if published else None,
         pixel_accuracy=published.pixel_accuracy if published else None,

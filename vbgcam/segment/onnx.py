@@ -22,10 +22,10 @@ from vbgcam.core.frames import RawFrame, Size
 from vbgcam.pixels.convert import small_rgb
 from vbgcam.segment.base import FixedInput, Options, Probability
 from vbgcam.segment.bounded import bounded
-from vbgcam.segment.card import LARGEST_SIDE, Card, CardInput, find
+from vbgcam.segment.card import LARGEST_SIDE, Card, CardInput, find, is_file
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession, NodeArg, RunOptions, SessionOptions
+    from onnxruntime import InferenceSession, NodeArg, RunOptions
 
 log = logging.getLogger(__name__)
 
@@ -36,18 +36,18 @@ _SWING: Final = 0.5
 # Sides of the answer by those of the input.
 _SMALLEST: Final = 1 / 64
 _LARGEST: Final = 16
+_CPU: Final = "CPUExecutionProvider"
 _PROVIDERS: Final = {
     "CUDAExecutionProvider": "cuda",
     "DmlExecutionProvider": "directml",
     "CoreMLExecutionProvider": "coreml",
-    "CPUExecutionProvider": "cpu",
+    _CPU: "cpu",
 }
-_CPU: Final = "CPUExecutionProvider"
-_ASKED: Final = {"cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
+_DEVICES: Final = {"cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
 _LONGEST_REASON: Final = 240
 # Seconds for the first picture: a thousand times what a network that can be used live takes. A loop in a file of some
 # hundred bytes may turn for ever, and nothing but this ends it: signals wait until onnxruntime is done.
-_FIRST: Final = 60.0
+_FIRST_S: Final = 60.0
 
 
 class OnnxSegmenter(FixedInput):
@@ -89,12 +89,12 @@ class OnnxSegmenter(FixedInput):
             for name, state in card.state.items()
         }
         self.precision = "fp16" if self._image_type is np.float16 else "fp32"
-        self.remembers = bool(card.state)
+        self.recurrent = bool(card.state)
         self._fixed = self._fixed_size()
-        self.crops, self.exact = True, False
-        self.stretches = None not in self._fixed
+        self.croppable, self.exact = True, False
+        self.any_aspect = None not in self._fixed
         self._short_side = options.size or card.input.short_side
-        self._values = _values(card.input, self._image_type)
+        self._lookup = _lookup(card.input, self._image_type)
         self._state: dict[str, NDArray[Any]] = {}
         self._state_size: Size | None = None
         self.reset()
@@ -105,12 +105,12 @@ class OnnxSegmenter(FixedInput):
         """One picture through it: an answer of the wrong shape, or none at all, is found now and not on air."""
         import onnxruntime
 
-        told = onnxruntime.RunOptions()
-        late = threading.Timer(_FIRST, setattr, (told, "terminate", True))
+        run_options = onnxruntime.RunOptions()
+        late = threading.Timer(_FIRST_S, setattr, (run_options, "terminate", True))
         late.daemon = True
         late.start()
         try:
-            self._infer(np.zeros((*self._input_size(Size(64, 64)), 3), np.uint8), told)
+            self._infer(np.zeros((*self._input_size(Size(64, 64)), 3), np.uint8), run_options)
         finally:
             late.cancel()
 
@@ -118,51 +118,15 @@ class OnnxSegmenter(FixedInput):
     def load(cls, path: Path, options: Options) -> Self:
         """Raises ModelError."""
         try:
-            import onnxruntime
+            providers = _providers(path, options.device)
         except ImportError as exc:
             raise ModelError(f"onnx:{path} needs onnxruntime", fix="pip install 'vbgcam[onnx]'") from exc
-        if not _is_file(path):
+        if not is_file(path):
             raise ModelError(f"{path}: there is no such ONNX file", fix="check its name")
-        onnxruntime.set_default_logger_severity(4)
-        settings = onnxruntime.SessionOptions()
-        settings.log_severity_level = 4
-        # One thread is enough for small networks: on two cores the selfie network takes 5.9 ms with one and 6.5 with
-        # two, DeepLabV3 32 and 33, both more where others need the cores. Idle threads that spin would take their time.
-        settings.intra_op_num_threads = options.threads or 1
-        settings.inter_op_num_threads = 1
-        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        providers = _providers(path, options.device)
         # A GPU's driver maps gigabytes that are not the file's.
         with bounded(path) if providers == [_CPU] else contextlib.nullcontext():
-            return cls._loaded(path, options, settings, providers)
-
-    @classmethod
-    def _loaded(cls, path: Path, options: Options, settings: SessionOptions, providers: list[str]) -> Self:
-        import onnxruntime
-
-        try:
-            # Without the fallback, which says on stdout that it now tries the CPU instead of the CPU.
-            fallback = int(providers != [_CPU])
-            session = onnxruntime.InferenceSession(str(path), settings, providers=providers, enable_fallback=fallback)
-        except MemoryError:
-            raise
-        except Exception as exc:  # onnxruntime has no common base of its errors
-            raise _unusable(path, exc) from exc
-        if options.device in _ASKED and session.get_providers()[0] != providers[0]:
-            raise ModelError(f"onnx:{path}: {options.device} cannot be used here", fix="use `--set model.device=auto`")
-        inputs, outputs = session.get_inputs(), session.get_outputs()
-        card = find(path, tuple(item.name for item in inputs))
-        if card is None:
-            have = "; ".join(
-                f"{kind} {', '.join(f'{item.name} {item.shape}' for item in items)}"
-                for kind, items in (("inputs", inputs), ("outputs", outputs))
-            )
-            raise ModelError(
-                f"{path}: no card tells how this network is used ({have})",
-                fix=f"write {path.name}.toml beside it, as the README's section on cards shows",
-            )
-        log.debug("%s: card %s", path, card.name)
-        return cls(path, session, card, options)
+            session = _session(path, options, providers)
+            return cls(path, session, _card(path, session), options)
 
     def probability(self, frame: RawFrame) -> Probability:
         """At the network's own resolution, float32, (height, width)."""
@@ -174,7 +138,8 @@ class OnnxSegmenter(FixedInput):
         self.input = size
         return self._infer(small_rgb(frame.planes, size))
 
-    def glance(self, frame: RawFrame) -> Probability:
+    def one_off(self, frame: RawFrame) -> Probability:
+        """With a state of its own."""
         kept, size = self._state, self._state_size
         self.reset()
         try:
@@ -203,10 +168,11 @@ class OnnxSegmenter(FixedInput):
         self._state = dict(self._first)
 
     def close(self) -> None:
+        """Lets go of the states; the session goes with the object."""
         self._state = {}
 
-    def _infer(self, rgb: NDArray[np.uint8], told: RunOptions | None = None) -> Probability:
-        answer, self._state = self._answer(rgb, told)
+    def _infer(self, rgb: NDArray[np.uint8], run_options: RunOptions | None = None) -> Probability:
+        answer, self._state = self._answer(rgb, run_options)
         person = self._person(answer, rgb.shape[:2])
         lowest, highest = float(person.min()), float(person.max())
         if not (lowest >= -_SWING and highest <= 1 + _SWING):  # NaN is not
@@ -219,23 +185,23 @@ class OnnxSegmenter(FixedInput):
         return np.asarray(person >= 0.5 if self._hard else np.clip(person, 0, 1), np.float32)
 
     def _answer(
-        self, rgb: NDArray[np.uint8], told: RunOptions | None = None
+        self, rgb: NDArray[np.uint8], run_options: RunOptions | None = None
     ) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
-        """What the network gives, and the states that it wants to see with the next picture. `told`: to break off."""
+        """What the network gives, and the states that it wants with the next picture. `run_options`: to break off."""
         names = [self._output, *self._states.values()]
         feeds = {self._input: self._picture(rgb), **self._state, **self._constants}
         try:
-            answer, *states = self._session.run(names, feeds, told)
+            answer, *states = self._session.run(names, feeds, run_options)
         except Exception as exc:  # onnxruntime has no common base of its errors
-            if told is not None and told.terminate:
-                raise ModelError(f"{self._path}: the network gave no answer in {_FIRST:.0f} s") from exc
+            if run_options is not None and run_options.terminate:
+                raise ModelError(f"{self._path}: the network gave no answer in {_FIRST_S:.0f} s") from exc
             raise ModelError(f"{self._path}: the network failed: {_reason(exc)}") from exc
         return np.asarray(answer), dict(zip(self._states, states, strict=True))
 
     def _picture(self, rgb: NDArray[np.uint8]) -> NDArray[Any]:
         if self._card.input.color == "BGR":
             rgb = np.ascontiguousarray(rgb[..., ::-1])
-        picture = np.asarray(cv2.LUT(rgb, self._values))
+        picture = np.asarray(cv2.LUT(rgb, self._lookup))
         if self._card.input.layout == "NCHW":
             picture = picture.transpose(2, 0, 1)
         return np.ascontiguousarray(picture[None], self._image_type)
@@ -278,9 +244,11 @@ class OnnxSegmenter(FixedInput):
 
     def _input_size(self, frame: Size) -> tuple[int, int]:
         """Height and width: the network's own, or the frame's shape with the card's short side."""
-        grid = self._card.input.multiple_of
+        multiple = self._card.input.multiple_of
         scale = min(self._short_side / min(frame.width, frame.height), LARGEST_SIDE / max(frame.width, frame.height))
-        height, width = (max(grid, round(side * scale / grid) * grid) for side in (frame.height, frame.width))
+        height, width = (
+            max(multiple, round(side * scale / multiple) * multiple) for side in (frame.height, frame.width)
+        )
         return self._fixed[0] or height, self._fixed[1] or width
 
     def _fixed_size(self) -> tuple[int | None, int | None]:
@@ -315,7 +283,7 @@ class OnnxSegmenter(FixedInput):
         return ModelError(f"{self._path}: the card {self._card.name!r} does not fit this network: {why}")
 
 
-def _values(card: CardInput, kind: type[Any]) -> NDArray[Any]:
+def _lookup(card: CardInput, kind: type[Any]) -> NDArray[Any]:
     """What each step of each channel becomes, in the order in which the network sees the channels: (1, 256, 3), or
     (1, 256) where all become the same, which OpenCV looks up in half the time (0.08 ms at 256x256)."""
     steps = np.arange(256, dtype=np.float64)[:, None] / 255
@@ -334,21 +302,54 @@ def _providers(path: Path, device: str) -> list[str]:
     import onnxruntime
 
     there = [name for name in _PROVIDERS if name in onnxruntime.get_available_providers()]
-    if device not in _ASKED:
+    if device not in _DEVICES:
         return [_CPU] if device == "cpu" else there
-    if _ASKED[device] not in there:
+    if _DEVICES[device] not in there:
         raise ModelError(
             f"onnx:{path}: this onnxruntime has no {device}, only {', '.join(_PROVIDERS[name] for name in there)}",
             fix="pip install onnxruntime-gpu" if device == "cuda" else "",
         )
-    return [_ASKED[device], _CPU]
+    return [_DEVICES[device], _CPU]
 
 
-def _is_file(path: Path) -> bool:
+def _session(path: Path, options: Options, providers: list[str]) -> InferenceSession:
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(4)
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 4
+    # One thread is enough for small networks: on two cores the selfie network takes 5.9 ms with one and 6.5 with two,
+    # DeepLabV3 32 and 33, both more where others need the cores. Idle threads that spin would take their time.
+    settings.intra_op_num_threads = options.threads or 1
+    settings.inter_op_num_threads = 1
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return path.is_file()
-    except OSError:  # too long a name, or a folder that may not be looked into
-        return False
+        # Without the fallback, which says on stdout that it now tries the CPU instead of the CPU.
+        fallback = int(providers != [_CPU])
+        session = onnxruntime.InferenceSession(str(path), settings, providers=providers, enable_fallback=fallback)
+    except MemoryError:
+        raise
+    except Exception as exc:  # onnxruntime has no common base of its errors
+        raise _unusable(path, exc) from exc
+    if options.device in _DEVICES and session.get_providers()[0] != providers[0]:
+        raise ModelError(f"onnx:{path}: {options.device} cannot be used here", fix="use `--set model.device=auto`")
+    return session
+
+
+def _card(path: Path, session: InferenceSession) -> Card:
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    card = find(path, tuple(item.name for item in inputs))
+    if card is None:
+        have = "; ".join(
+            f"{kind} {', '.join(f'{item.name} {item.shape}' for item in items)}"
+            for kind, items in (("inputs", inputs), ("outputs", outputs))
+        )
+        raise ModelError(
+            f"{path}: no card tells how this network is used ({have})",
+            fix=f"write {path.name}.toml beside it, as the README's section on cards shows",
+        )
+    log.debug("%s: card %s", path, card.name)
+    return card
 
 
 def _unusable(path: Path, exc: Exception) -> ModelError:

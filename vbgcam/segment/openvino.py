@@ -32,7 +32,7 @@ from vbgcam.media.atomic import whole
 from vbgcam.segment.base import Probability
 from vbgcam.segment.download import file_sha256
 from vbgcam.segment.engine import OutOfMemory
-from vbgcam.segment.precision import in_two
+from vbgcam.segment.precision import split_for_bf16
 
 log = logging.getLogger(__name__)
 
@@ -77,9 +77,11 @@ class OpenVinoEngine:
         self._requests: OrderedDict[Size, _Chain] = OrderedDict()
 
     def prepare(self, size: Size) -> None:
+        """Compiles for that input. See `Engine`."""
         self._chain(size)
 
     def run(self, rgb: U8) -> Probability:
+        """See `Engine`."""
         size = Size(rgb.shape[1], rgb.shape[0])
         chain = self._ready(size) or self._chain(size)
         answer: NDArray[Any] = np.ascontiguousarray(rgb)[None]
@@ -120,7 +122,7 @@ class OpenVinoEngine:
     def _compiled(self, size: Size) -> _Chain:
         model = self._model.clone()
         model.reshape([1, size.height, size.width, 3])
-        parts = in_two(model) if self.precision == "bf16" else None
+        parts = split_for_bf16(model) if self.precision == "bf16" else None
         own = "bf16" if self.precision == "bf16" else "f32"
         hints = ((model, own),) if parts is None else ((parts[0], "f32"), (parts[1], own))
         return tuple(
@@ -131,6 +133,7 @@ class OpenVinoEngine:
         )
 
     def close(self) -> None:
+        """Lets go of the compiled networks."""
         with self._lock:
             self._requests.clear()
 

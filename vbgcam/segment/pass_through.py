@@ -18,9 +18,3 @@ class PassThrough(FixedInput):
     def probability(self, frame: RawFrame) -> Probability:
         """1 everywhere, float32, (1, 1)."""
         return np.ones((1, 1), np.float32)
-
-    def reset(self) -> None:
-        """There is no state."""
-
-    def close(self) -> None:
-        """There is nothing to release."""

@@ -15,14 +15,17 @@ import torchvision
 from torch import nn
 from torch.nn import functional
 
-from vbgcam.segment.weights import PUBLISHED
-
 FINER: Final = 3
 """Times the head's grid, the grid of the log-odds. An odd multiple holds the head's own nodes, between which bilinear
 upsampling is linear, and all of its nodes have exactly what torchvision's own upsampling has there. Between them the
 answer is exact where two classes are in play, and nearer the finer the grid where there are more. The largest
 difference from torchvision's probability, fcn_resnet101 with made weights at 256x256: 0.0220 at the head's grid, 0.0046
 at 3 times, 0.0011 at 5, for 0.5 and 1.9 ms of OpenVINO's."""
+
+
+def published_weights(name: str) -> torchvision.models.WeightsEnum:
+    """torchvision's weights of one of the six, which know Pascal VOC's classes."""
+    return torchvision.models.get_model_weights(name)["COCO_WITH_VOC_LABELS_V1"]
 
 
 class Person(nn.Module):
@@ -37,7 +40,7 @@ class Person(nn.Module):
 
     def __init__(self, name: str, network: nn.Module, *, hard: bool = False) -> None:
         super().__init__()
-        weights = torchvision.models.get_weight(PUBLISHED[name].weights)
+        weights = published_weights(name)
         preset = weights.transforms()
         self.backbone = network.get_submodule("backbone")
         self.classifier = network.get_submodule("classifier")
@@ -73,7 +76,7 @@ class Person(nn.Module):
         return logits.float()
 
 
-class Grid(nn.Module):
+class Convertible(nn.Module):
     """What of a `Person` is converted: all of it where it is hard, else up to the log-odds. OpenVINO takes 1.9 ms to
     upsample them to 256x256 and to take the sigmoid, OpenCV and NumPy 0.4."""
 
@@ -86,5 +89,5 @@ class Grid(nn.Module):
         return self.whole(rgb) if self.whole.hard else self.whole.odds(rgb)[0, 0]
 
 
-def _upsampled(grid: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    return functional.interpolate(grid, size=(height, width), mode="bilinear", align_corners=False)
+def _upsampled(values: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    return functional.interpolate(values, size=(height, width), mode="bilinear", align_corners=False)

@@ -1,8 +1,8 @@
 """Clean plate: a camera that stands still, and a picture of the room without anybody. What differs is the person.
 
-It is looked for on the grid (see `grid`); what d is, and how a pixel at the edge is shared, stands in `difference`.
-d becomes a probability along a ramp whose foot lies above the noise that this frame has. The plate is first made as
-bright and as tinted as the frame (see `light`).
+The work is done at the working size (`pixels.workframe`); what d is, and how a pixel at the edge is shared, stands in
+`difference`. d becomes a probability along a ramp that begins above the noise of this frame. The plate is first made
+as bright and as tinted as the frame (see `light`).
 
 Light that changed in one place shows the wall it falls on, so it must not be taken for the person. It scales a pixel's
 Y and its chroma alike: with r = Y / Y0 and e = |U - r U0| + |V - r V0| (Y from 16, U and V from 128), a pixel is room
@@ -35,10 +35,10 @@ from vbgcam.core.frames import U8, Planes, RawFrame, Size
 from vbgcam.media import images
 from vbgcam.media.atomic import whole
 from vbgcam.pixels.convert import fit, from_rgb, to_rgb
-from vbgcam.pixels.workframe import Grid, grid, grid_size
+from vbgcam.pixels.workframe import WorkFrame, work_frame, work_size
 from vbgcam.segment.base import FixedInput, Probability
-from vbgcam.segment.difference import distance, foot, share
-from vbgcam.segment.light import SAME_TINT, SAME_TONE, Tint, Tone, tint, tone
+from vbgcam.segment.difference import colour_distance, limit_edges, room_limit
+from vbgcam.segment.light import UNCHANGED_TINT, UNCHANGED_TONE, Tint, Tone, tint_matrix, tone_curve
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class CleanPlate(FixedInput):
 
     name = "plate"
     device = "cpu"
-    remembers = True  # where the room was, which tells its light
+    recurrent = True  # where the room was, which tells its light
 
     def __init__(self, planes: Planes, *, hard: bool = False) -> None:
         self._original = planes
@@ -103,13 +103,13 @@ class CleanPlate(FixedInput):
             ) from exc
 
     def probability(self, frame: RawFrame) -> Probability:
-        """At the grid's size: float32, (height, width). All 0 while the plate does not fit, which is logged once."""
-        size = grid_size(frame.size)
+        """At the working size: float32, (height, width). All 0 while the plate does not fit, which is logged once."""
+        size = work_size(frame.size)
         if self._plate is None or self._fitted != frame.size:
             self._fitted = frame.size
-            self._plate = _Plate(grid(RawFrame(fit(self._original, frame.size).frozen(), 0.0), size))
+            self._plate = _Plate(work_frame(RawFrame(fit(self._original, frame.size).frozen(), 0.0), size))
             self.reset()
-        plate, seen = self._plate, _Seen(grid(frame, size))
+        plate, seen = self._plate, _Seen(work_frame(frame, size))
         plate.follow(seen, _first_room(plate, seen) if self._was_room is None else self._was_room)
         cells = _Cells(plate, seen)
         self._judge(cells)
@@ -118,20 +118,18 @@ class CleanPlate(FixedInput):
         apart = _apart(plate, seen, cells.same)
         # The noise: what the calmer part of the picture differs by.
         counts = np.cumsum(np.bincount(apart[::4, ::4].ravel(), minlength=256))
-        least = foot(int(np.searchsorted(counts, 0.3 * counts[-1])))
+        least = room_limit(int(np.searchsorted(counts, 0.3 * counts[-1])))
         ramp = _u8(cv2.LUT(apart, _ramp(least)))
-        alpha = _without_specks(_u8(cv2.medianBlur(share(ramp, apart, least, plate.known), 5)))
+        alpha = _without_specks(_u8(cv2.medianBlur(limit_edges(ramp, apart, least, plate.known), 5)))
         self._was_room = alpha[:: plate.step, :: plate.step] < 64
         if self._hard:
             return np.asarray(alpha > 127, np.float32)
         return np.asarray(alpha * np.float32(1 / 255), np.float32)
 
     def reset(self) -> None:
+        """Another scene: the light is judged anew."""
         self._was_room = None
         self._unfit = False
-
-    def close(self) -> None:
-        """There is nothing to release."""
 
     def _judge(self, cells: _Cells) -> None:
         limit = _AGAIN if self._unfit else 1.0
@@ -147,7 +145,7 @@ class CleanPlate(FixedInput):
 
 
 class _Plate:
-    """The plate on a frame's grid, and `y`, `u`, `v` as bright and as tinted as the last frame.
+    """The plate at the working size, and `y`, `u`, `v` as bright and as tinted as the last frame.
 
     `low`: luma at chroma size, `light`: the same from black, `shadow`: its least in a shadow; `u_from`, `v_from`:
     chroma at that size from grey. `coarse`: luma of the `cells` (see `_Cells`), with `mean` and `variance` around each.
@@ -159,7 +157,7 @@ class _Plate:
     v: U8
     low: U8
 
-    def __init__(self, plate: Grid) -> None:
+    def __init__(self, plate: WorkFrame) -> None:
         self.size = plate.size
         self.known = np.full(plate.y.shape, 255, np.uint8)
         self.step = max(2, round(math.sqrt(plate.size.pixels / 3000)))
@@ -171,18 +169,18 @@ class _Plate:
         u, v = (plane[:: self.step, :: self.step].astype(np.float32) - 128 for plane in (plate.u, plate.v))
         self._features = np.stack([np.ones(u.shape, np.float32), self._lumas.astype(np.float32), u, v])
         self.samples = self._lumas.shape
-        self._set(SAME_TONE, SAME_TINT)
+        self._set(UNCHANGED_TONE, UNCHANGED_TINT)
 
     def follow(self, seen: _Seen, room: NDArray[np.bool_]) -> None:
         """`room`: where the frame shows the room, as far as is known, at every `step` pixels."""
         if np.count_nonzero(room) < _LEAST_ROOM * room.size:
             return  # a person who fills the picture says nothing of the light
         now = seen.y[:: self.step, :: self.step]
-        new_tone = tone(self._lumas[room], now[room])
+        new_tone = tone_curve(self._lumas[room], now[room])
         clear = room & (now < _CLIPPED)
         lumas, features = self._lumas[room], self._features[:, clear]
-        new_tint = tint(features, *(plane[:: self.step, :: self.step][clear] for plane in (seen.u, seen.v)))
-        if features.size and np.median(np.abs((new_tint - SAME_TINT) @ features)) > _STRONGEST_TINT:
+        new_tint = tint_matrix(features, *(plane[:: self.step, :: self.step][clear] for plane in (seen.u, seen.v)))
+        if features.size and np.median(np.abs((new_tint - UNCHANGED_TINT) @ features)) > _STRONGEST_TINT:
             return  # no white balance does that: it is a person before a plain wall
         tone_apart, tint_apart = np.abs(new_tone - self._tone)[lumas], np.abs((new_tint - self._tint) @ features)
         # Under a steady light the medians differ by 1, and no new plate is made.
@@ -214,10 +212,10 @@ def _first_room(plate: _Plate, seen: _Seen) -> NDArray[np.bool_]:
 
 
 class _Seen:
-    """A frame on the grid; `low`, `low_u` and `low_v` are its planes at chroma size."""
+    """A frame at the working size; `low`, `low_u` and `low_v` are its planes at chroma size."""
 
-    def __init__(self, seen: Grid) -> None:
-        self.grid = seen
+    def __init__(self, seen: WorkFrame) -> None:
+        self.planes = seen.planes
         self.y, self.u, self.v = seen.y, seen.u, seen.v
         self.low, self.low_u, self.low_v = (_at(plane, seen.size.chroma) for plane in (seen.y, seen.u, seen.v))
 
@@ -289,7 +287,7 @@ def _apart(plate: _Plate, seen: _Seen, same: NDArray[np.bool_]) -> U8:
     forgiven = cv2.morphologyEx(room.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     clipped = np.asarray((seen.low >= _CLIPPED) & (plate.low >= _CLIPPED), np.uint8)
     size = (plate.size.width, plate.size.height)
-    out = distance(seen.grid, (plate.y, plate.u, plate.v)).copy()
+    out = colour_distance(seen.planes, (plate.y, plate.u, plate.v)).copy()
     if clipped.any():
         luma = cv2.absdiff(seen.y, plate.y)
         cv2.copyTo(luma, cv2.resize(clipped, size, interpolation=cv2.INTER_NEAREST), out)

@@ -16,7 +16,7 @@ _EXACT: Final = 0.25
 """Of the convolutions, the first."""
 
 
-def in_two(model: openvino.Model) -> tuple[openvino.Model, openvino.Model] | None:
+def split_for_bf16(model: openvino.Model) -> tuple[openvino.Model, openvino.Model] | None:
     """The network up to the last place within its first quarter where all that goes on is one tensor, and from there;
     None where there is none. `model`: of one input and one output, with a fixed shape; it stays as it is.
 

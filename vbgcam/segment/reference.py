@@ -9,9 +9,9 @@ spread.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
-import sys
 from collections.abc import Sequence
 from typing import Final
 
@@ -27,10 +27,9 @@ from vbgcam.core.frames import U8, RawFrame, Size
 from vbgcam.pixels.convert import small_rgb
 from vbgcam.segment.base import FixedInput, Options, Probability
 from vbgcam.segment.engine import Engine
-from vbgcam.segment.family import choose_device
-from vbgcam.segment.person import Person
+from vbgcam.segment.family import choose_device, cpu_cores, torch_engine
+from vbgcam.segment.person import Person, published_weights
 from vbgcam.segment.torchvision import CLASSES, converted
-from vbgcam.segment.weights import PUBLISHED
 
 _SEED: Final = 20
 _SPREAD: Final = 3.0
@@ -125,29 +124,20 @@ def engine(name: str, network: nn.Module, options: Options) -> Engine:
     its own. Raises ModelError."""
     device = choose_device(options.device)
     person = Person(name, copy.deepcopy(network)).eval()
-    if device == "cuda":
-        from vbgcam.segment.cuda import CudaEngine
-
-        return CudaEngine(person, torch.device("cuda:0"))
     if device == "cpu":
-        try:
+        with contextlib.suppress(ImportError):  # said by `family.engine`, which a run meets
             from vbgcam.segment.openvino import OpenVinoEngine
-        except ImportError:  # said by `family.engine`, which a run meets
-            pass
-        else:
-            return OpenVinoEngine(converted(person), threads(options))
-    from vbgcam.segment.eager import EagerEngine
 
-    return EagerEngine(person, torch.device(device), threads(options))
+            return OpenVinoEngine(converted(person), threads(options))
+    return torch_engine(person, device, threads(options))
 
 
 def threads(options: Options) -> int:
     """Of the CPU, for both sides of a comparison: all cores, unless the options say otherwise."""
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
-    return options.threads or cores or 1
+    return options.threads or cpu_cores()
 
 
-class Seeded(FixedInput):
+class MadeSegmenter(FixedInput):
     """A segmenter with made weights: the work of a real one, and no use. See `vbgcam.segment.Segmenter`."""
 
     def __init__(self, name: str, engine: Engine, size: Size) -> None:
@@ -158,12 +148,11 @@ class Seeded(FixedInput):
         engine.prepare(size)
 
     def probability(self, frame: RawFrame) -> Probability:
+        """At `size`."""
         return self._engine.run(small_rgb(frame.planes, self._size))
 
-    def reset(self) -> None:
-        """Each frame stands for itself."""
-
     def close(self) -> None:
+        """Closes the engine."""
         self._engine.close()
 
 
@@ -172,12 +161,12 @@ def _is_lraspp(name: str) -> bool:
 
 
 def _batch(name: str, pictures: Sequence[U8]) -> torch.Tensor:
-    preset = torchvision.models.get_weight(PUBLISHED[name].weights).transforms(resize_size=None)
+    preset = published_weights(name).transforms(resize_size=None)
     return torch.stack([preset(torch.from_numpy(np.array(picture)).permute(2, 0, 1)) for picture in pictures])
 
 
 def _person(name: str) -> int:
-    categories: list[str] = torchvision.models.get_weight(PUBLISHED[name].weights).meta["categories"]
+    categories: list[str] = published_weights(name).meta["categories"]
     return categories.index("person")
 
 

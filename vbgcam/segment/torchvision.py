@@ -28,12 +28,12 @@ from vbgcam.core.errors import ModelError
 from vbgcam.core.specs import TORCHVISION_MODELS
 from vbgcam.segment.bounded import bounded
 from vbgcam.segment.engine import one_line, quiet_torch
-from vbgcam.segment.person import Grid, Person
+from vbgcam.segment.person import Convertible, Person
 
 if TYPE_CHECKING:
     import openvino
 
-State = Mapping[str, torch.Tensor]
+StateDict = Mapping[str, torch.Tensor]
 
 CLASSES: Final = 21
 
@@ -52,11 +52,11 @@ def converted(module: Person) -> openvino.Model:
     example = torch.zeros(1, 64, 96, 3, dtype=torch.uint8)
     shape = openvino.PartialShape([1, -1, -1, 3])
     with torch.no_grad():
-        traced = torch.jit.trace(Grid(module).eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
+        traced = torch.jit.trace(Convertible(module).eval(), example, check_trace=False)  # type: ignore[no-untyped-call]
         return openvino.convert_model(traced, input=[(shape, openvino.Type.u8)])
 
 
-def read_checkpoint(path: Path) -> State:
+def read_checkpoint(path: Path) -> StateDict:
     """Reads numbers, runs nothing. Raises ModelError for what is no checkpoint, or damaged, or holds code."""
     quiet_torch()
     try:
@@ -87,13 +87,13 @@ def read_checkpoint(path: Path) -> State:
     return state
 
 
-def architecture(state: State) -> str | None:
+def architecture(state: StateDict) -> str | None:
     """Which of the six the parameters' names belong to."""
     names, auxiliary = _names(state), _has_auxiliary(state)
     return next((name for name in TORCHVISION_MODELS if names == _names_of(name, auxiliary)), None)
 
 
-def build(name: str, state: State, source: Path) -> nn.Module:
+def build(name: str, state: StateDict, source: Path) -> nn.Module:
     """The network with those weights, in eval mode, without the auxiliary classifier, which serves training alone and
     takes 4.3 % of the work. `source`: for the messages. Raises ModelError where the weights are another network's."""
     network = _empty(name, _has_auxiliary(state))
@@ -127,10 +127,10 @@ def _names_of(name: str, auxiliary: bool) -> frozenset[str]:
     return _names(_empty(name, auxiliary).state_dict())
 
 
-def _has_auxiliary(state: State) -> bool:
+def _has_auxiliary(state: StateDict) -> bool:
     return any(key.startswith("aux_classifier.") for key in state)
 
 
-def _names(state: State) -> frozenset[str]:
+def _names(state: StateDict) -> frozenset[str]:
     """The parameters' names. Batch normalisation's counters serve training alone; old checkpoints have none."""
     return frozenset(key for key in state if not key.endswith(".num_batches_tracked"))

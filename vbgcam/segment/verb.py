@@ -6,15 +6,15 @@ import json
 import logging
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 from vbgcam import factory
 from vbgcam.camera import open_source
-from vbgcam.cli.arguments import breaking, settings_of
-from vbgcam.cli.signals import INTERRUPTED, Interruption
+from vbgcam.cli.arguments import download_progress, settings_of
+from vbgcam.cli.signals import INTERRUPTED, Interruption, Verb
 from vbgcam.cli.terminal import progress, say
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import Planes
@@ -79,8 +79,8 @@ def models(arguments: Namespace, interruption: Interruption) -> int:
         return 0
     if arguments.what == "fetch":
         for name in arguments.names:
-            with progress(name) as show, breaking(show, interruption) as told:
-                new = fetch(name, options, told)
+            with progress(name) as show:
+                new = fetch(name, options, download_progress(show, interruption))
             say(f"{name}: {'fetched, and its hash is right' if new else 'is here already, and its hash is right'}")
         return 0
     rows = survey(options, arguments.names if arguments.what == "verify" else ())
@@ -104,4 +104,4 @@ def models(arguments: Namespace, interruption: Interruption) -> int:
     return 0
 
 
-VERBS: Final[dict[str, Callable[[Namespace, Interruption], int]]] = {"plate": plate, "models": models}
+VERBS: Final[dict[str, Verb]] = {"plate": plate, "models": models}

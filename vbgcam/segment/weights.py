@@ -31,12 +31,10 @@ LICENCE: Final = "published with torchvision (BSD-3-Clause), trained on COCO 201
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What torchvision publishes of one model. `weights`: the enum's member, as `torchvision.models.get_weight` takes
-    it. `size`: bytes. `miou`, `pixel_accuracy`: percent, on COCO val2017 with the labels of Pascal VOC. `purpose`: what
-    it is good for. A test holds all of it equal to the enum."""
+    """What torchvision publishes of one model, whose weights are the enum's `COCO_WITH_VOC_LABELS_V1`. `size`: bytes.
+    `miou`, `pixel_accuracy`: percent, on COCO val2017 with the labels of Pascal VOC. `purpose`: what it is good for. A
+    test holds all of it equal to the enum."""
 
-    name: str
-    weights: str
     file: str
     size: int
     miou: float
@@ -45,6 +43,7 @@ class Published:
 
     @property
     def url(self) -> str:
+        """Where torchvision keeps the file."""
         return f"https://download.pytorch.org/models/{self.file}"
 
     @property
@@ -54,68 +53,28 @@ class Published:
 
 
 PUBLISHED: Final = {
-    item.name: item
-    for item in (
-        Published(
-            "fcn_resnet50",
-            "FCN_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1",
-            "fcn_resnet50_coco-1167a1af.pth",
-            141_567_418,
-            60.5,
-            91.4,
-            "two thirds of fcn_resnet101's work",
-        ),
-        Published(
-            "fcn_resnet101",
-            "FCN_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1",
-            "fcn_resnet101_coco-7ecb50ca.pth",
-            217_800_805,
-            63.7,
-            91.9,
-            "what auto takes on a GPU",
-        ),
-        Published(
-            "deeplabv3_resnet50",
-            "DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1",
-            "deeplabv3_resnet50_coco-cd0a2569.pth",
-            168_312_152,
-            66.4,
-            92.4,
-            "better than fcn_resnet101 for less work",
-        ),
-        Published(
-            "deeplabv3_resnet101",
-            "DeepLabV3_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1",
-            "deeplabv3_resnet101_coco-586e9e4e.pth",
-            244_545_539,
-            67.4,
-            92.4,
-            "the best of the six, and the slowest",
-        ),
-        Published(
-            "deeplabv3_mobilenet_v3_large",
-            "DeepLabV3_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1",
-            "deeplabv3_mobilenet_v3_large-fc3c493d.pth",
-            44_355_813,  # from the enum's MiB: right to 600 bytes, as the next one is to the byte
-            60.3,
-            91.2,
-            "for a strong CPU or a small GPU",
-        ),
-        Published(
-            "lraspp_mobilenet_v3_large",
-            "LRASPP_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1",
-            "lraspp_mobilenet_v3_large-d234d4ea.pth",
-            13_097_061,
-            57.9,
-            91.2,
-            "what auto takes on a CPU",
-        ),
-    )
+    "fcn_resnet50": Published(
+        "fcn_resnet50_coco-1167a1af.pth", 141_567_418, 60.5, 91.4, "two thirds of fcn_resnet101's work"
+    ),
+    "fcn_resnet101": Published("fcn_resnet101_coco-7ecb50ca.pth", 217_800_805, 63.7, 91.9, "what auto takes on a GPU"),
+    "deeplabv3_resnet50": Published(
+        "deeplabv3_resnet50_coco-cd0a2569.pth", 168_312_152, 66.4, 92.4, "better than fcn_resnet101 for less work"
+    ),
+    "deeplabv3_resnet101": Published(
+        "deeplabv3_resnet101_coco-586e9e4e.pth", 244_545_539, 67.4, 92.4, "the best of the six, and the slowest"
+    ),
+    # The size is from the enum's MiB: right to 600 bytes, as the next one is to the byte.
+    "deeplabv3_mobilenet_v3_large": Published(
+        "deeplabv3_mobilenet_v3_large-fc3c493d.pth", 44_355_813, 60.3, 91.2, "for a strong CPU or a small GPU"
+    ),
+    "lraspp_mobilenet_v3_large": Published(
+        "lraspp_mobilenet_v3_large-d234d4ea.pth", 13_097_061, 57.9, 91.2, "what auto takes on a CPU"
+    ),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WeightsFile:
     """Where a model's weights are or would be. `sha256`: what the hash of the file must begin with. `own`: the person
     gave them with `vbgcam models add`."""
 
@@ -137,28 +96,28 @@ def own_folder(options: Options) -> Path:
     return options.folder / "models"
 
 
-def published_place(name: str, options: Options) -> Place:
-    """The place in torch.hub's cache, whether or not the person has weights of their own."""
+def published_file(name: str, options: Options) -> WeightsFile:
+    """The file in torch.hub's cache, whether or not the person has weights of their own."""
     published = PUBLISHED[name]
-    return Place(name, cache_folder() / published.file, options.sha256 or published.sha256)
+    return WeightsFile(name, cache_folder() / published.file, options.sha256 or published.sha256)
 
 
-def place_of(name: str, options: Options) -> Place:
-    """The person's own weights where there are any, else the place in torch.hub's cache."""
-    own = [place for place in own_places(options) if place.name == name and place.sha256.startswith(options.sha256)]
-    return own[-1] if own else published_place(name, options)
+def weights_file(name: str, options: Options) -> WeightsFile:
+    """The person's own weights where there are any, else the file in torch.hub's cache."""
+    own = [file for file in own_files(options) if file.name == name and file.sha256.startswith(options.sha256)]
+    return own[-1] if own else published_file(name, options)
 
 
-def own_places(options: Options) -> list[Place]:
+def own_files(options: Options) -> list[WeightsFile]:
     """All that was added, the newest last. `name`: a model of torchvision's, or "onnx:" and the file's stem."""
-    found: list[tuple[int, Place]] = []
+    found: list[tuple[int, WeightsFile]] = []
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # nothing was ever added
         for path in own_folder(options).iterdir():
             match = re.fullmatch(r"(.+)-([0-9a-f]{64})\.(pth|onnx)", path.name)
             if match:
                 name = match[1] if match[3] == "pth" else f"onnx:{match[1]}"
-                found.append((path.stat().st_mtime_ns, Place(name, path, match[2], own=True)))
-    return [place for _, place in sorted(found, key=lambda item: item[0])]
+                found.append((path.stat().st_mtime_ns, WeightsFile(name, path, match[2], own=True)))
+    return [file for _, file in sorted(found, key=lambda item: item[0])]
 
 
 def added_onnx(path: Path, options: Options) -> Path:
@@ -170,42 +129,42 @@ def added_onnx(path: Path, options: Options) -> Path:
     except OSError as exc:  # a name that is too long for the file system
         raise ModelError(f"{path} cannot be looked at: {exc.strerror}") from exc
     names = (f"onnx:{path}", f"onnx:{path.with_suffix('')}")
-    own = [place for place in own_places(options) if place.name in names]
+    own = [file for file in own_files(options) if file.name in names]
     if not own:
         return path
-    _must_be_right(own[-1])
+    _check_intact(own[-1])
     return own[-1].path
 
 
 def ensure(name: str, options: Options, progress: Progress | None = None) -> Path:
     """A file with the model's weights whose hash is right; downloaded where there is none. Raises ModelError, with
     `retry` where the network is to blame."""
-    place = place_of(name, options)
-    if not place.path.exists():
-        _download(place, options, progress)
-    _must_be_right(place)
-    return place.path
+    file = weights_file(name, options)
+    if not file.path.exists():
+        _download(file, options, progress)
+    _check_intact(file)
+    return file.path
 
 
 def fetch_published(name: str, options: Options, progress: Progress | None = None) -> bool:
-    """Puts the published weights into torch.hub's cache, in place of a file there whose hash is wrong. False where the
+    """Puts the published weights into torch.hub's cache, in~file~of a file there whose hash is wrong. False where the
     right file was there already. Raises ModelError as `ensure` does."""
-    place = published_place(name, options)
-    if place.path.exists() and is_right(place):
+    file = published_file(name, options)
+    if file.path.exists() and is_intact(file):
         return False
-    _download(place, options, progress)
+    _download(file, options, progress)
     return True
 
 
-def is_right(place: Place) -> bool:
+def is_intact(file: WeightsFile) -> bool:
     """Whether the file's hash begins as it must. A file that stays as it was is read once in each process. Raises
     ModelError where it cannot be read."""
     try:
-        stat = place.path.stat()
+        stat = file.path.stat()
     except OSError as exc:
-        raise ModelError(f"{place.path} cannot be read: {exc.strerror or exc}") from exc
-    state = (place.path, place.sha256, stat.st_ino, stat.st_size, stat.st_mtime_ns)
-    if state not in _right and file_sha256(place.path).startswith(place.sha256):
+        raise ModelError(f"{file.path} cannot be read: {exc.strerror or exc}") from exc
+    state = (file.path, file.sha256, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    if state not in _right and file_sha256(file.path).startswith(file.sha256):
         _right.add(state)
     return state in _right
 
@@ -213,26 +172,26 @@ def is_right(place: Place) -> bool:
 _right: Final[set[tuple[Path, str, int, int, int]]] = set()
 
 
-def _must_be_right(place: Place) -> None:
-    if is_right(place):
+def _check_intact(file: WeightsFile) -> None:
+    if is_intact(file):
         return
     fix = (
         "delete it, or give the right one with `vbgcam models add FILE`"
-        if place.own
-        else f"`vbgcam models fetch {place.name}` fetches it anew"
+        if file.own
+        else f"`vbgcam models fetch {file.name}` fetches it anew"
     )
-    found = file_sha256(place.path)[:DIGITS]
+    found = file_sha256(file.path)[:DIGITS]
     raise ModelError(
-        f"{place.path} is not the file it should be: its SHA-256 begins with {found}, not with {place.sha256[:DIGITS]}",
+        f"{file.path} is not the file it should be: its SHA-256 begins with {found}, not with {file.sha256[:DIGITS]}",
         fix=fix,
     )
 
 
-def _download(place: Place, options: Options, progress: Progress | None) -> None:
-    published = PUBLISHED[place.name]
+def _download(file: WeightsFile, options: Options, progress: Progress | None) -> None:
+    published = PUBLISHED[file.name]
     url = f"{options.mirror.rstrip('/')}/{published.file}" if options.mirror else published.url
     fix = (
-        f"go online and run `vbgcam models fetch {place.name}`, or put the file into {place.path.parent}, "
+        f"go online and run `vbgcam models fetch {file.name}`, or put the file into {file.path.parent}, "
         "or give a copy of it with `vbgcam models add FILE`"
     )
-    download(Job(url, place.path, place.sha256, published.size, fix), progress)
+    download(Job(url, file.path, file.sha256, published.size, fix), progress)

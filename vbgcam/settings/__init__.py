@@ -4,4 +4,4 @@ It knows core and files; the composition root and the control plane know it. Imp
 pydantic, which the verbs that talk to the running program do without.
 """
 
-__all__ = ["layered", "schema", "state"]
+__all__ = ["layered", "reading", "schema", "state"]

@@ -12,89 +12,83 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from vbgcam.core.errors import ConfigError
-from vbgcam.settings import schema
+from vbgcam.settings import reading, schema
 from vbgcam.settings.schema import Settings
-from vbgcam.settings.state import State
+from vbgcam.settings.state import RememberedState
 
-Mark = tuple[int, int, int] | None
+_Version = tuple[int, int, int] | None
+"""Tells two states of a file apart; None is no file."""
 
 
 class LayeredSettings:
-    """One thread at a time. `path`: the config file, None for the user's own; `overrides`: the command line's, as
-    `config.load` takes them. Raises ConfigError where the settings cannot be read at the start."""
+    """One thread at a time. `settings`: those in force, which the caller sets to what `changed` and `reread` return,
+    once it has put them into effect. `path`: of the config file. `problems`: why it could not be read again."""
 
-    def __init__(self, path: Path | None, overrides: Mapping[str, str], state: State) -> None:
+    def __init__(self, path: Path | None, overrides: Mapping[str, str], state: RememberedState) -> None:
+        """`path`: the config file, None for the user's own; `overrides`: the command line's, as `reading.load` takes
+        them. Raises ConfigError where the settings cannot be read."""
         self._given = path
         self._overrides = dict(overrides)
         self._state = state
-        self._now: dict[str, object] = {}
+        self._chosen: dict[str, object] = {}  # in this run
         self.path = path or schema.default_path()
-        self._seen = self._settled = self._mark()
-        self._base = schema.load(path)
+        self._seen = self._settled = self._version()
+        self._base = reading.load(path)
         self.problems: tuple[str, ...] = ()
-        self.settings = self._in_force(self._base)
+        self.settings = self._with_choices(self._base)
 
-    def chose(self, name: str) -> bool:
+    def is_chosen(self, name: str) -> bool:
         """Whether the value in force was chosen by hand, in this run or an earlier one."""
-        return name in self._now or (name not in self._overrides and name in self._state.chosen(self._base))
-
-    def with_choice(self, values: Mapping[str, object]) -> Settings:
-        """What the settings would be. Raises ConfigError."""
-        return schema.changed(self.settings, values)
+        return name in self._chosen or (name not in self._overrides and name in self._state.choices(self._base))
 
     def choose(self, values: Mapping[str, object], settings: Settings) -> Callable[[str], None]:
-        """They are in force now, and remembered. `settings`: as `with_choice` gave them. The answer takes the choice of
-        a setting back, so that the one before it is remembered, if there was one; `settings` stay."""
-        now = {name: self._now[name] for name in values if name in self._now}
-        kept = self._state.kept(values)
-        self._now.update(values)
+        """Puts `values` in force, which make `settings`, and remembers them. The answer takes the choice of a setting
+        back, so that the one before it is remembered, if there was one; `settings` stay."""
+        chosen = dict(self._chosen)
+        remembered = {name: self._state.choice(name) for name in values}
+        self._chosen.update(values)
         self._state.choose(values, self._base)
         self.settings = settings
 
         def take_back(name: str) -> None:
-            self._now.pop(name, None)
-            if name in now:
-                self._now[name] = now[name]
-            self._state.restore(name, kept.get(name))
+            self._chosen.pop(name, None)
+            if name in chosen:
+                self._chosen[name] = chosen[name]
+            self._state.restore(name, remembered[name])
 
         return take_back
 
-    def stand_in(self, name: str, value: object) -> None:
-        """In force until something else is chosen, or the file edited there; not remembered."""
-        self._now[name] = value
-        self.settings = schema.changed(self.settings, {name: value})
+    def substitute(self, name: str, value: object) -> None:
+        """Puts a value in force until something else is chosen, or the file edited there; not remembered."""
+        self._chosen[name] = value
+        self.settings = reading.changed(self.settings, {name: value})
 
-    def edited(self) -> Settings | None:
+    def reread(self) -> Settings | None:
         """To be called now and then: what the settings would be, once the file has changed and rests; None where there
-        is nothing new. A file that is wrong says so in `problems`. What it holds counts as read, whatever the caller
-        makes of it, but only `accept` puts it in force."""
-        mark = self._mark()
-        rests, self._seen = mark == self._seen, mark
-        if mark == self._settled or not rests:
+        is nothing new, or where the file is wrong, which `problems` then says. What it holds counts as read, whatever
+        the caller makes of it."""
+        version = self._version()
+        rests, self._seen = version == self._seen, version
+        if version == self._settled or not rests:
             return None
-        self._settled = mark
+        self._settled = version
         try:
-            base = schema.load(self._given)
-            edited = schema.differing(self._base, base)
-            for name in edited:
-                self._now.pop(name, None)
+            base = reading.load(self._given)
+            for name in reading.differing(self._base, base):
+                self._chosen.pop(name, None)
                 self._state.forget(name)
             self._base, self.problems = base, ()
-            return self._in_force(base)
+            return self._with_choices(base)
         except ConfigError as exc:
             self.problems = exc.problems
             return None
 
-    def accept(self, settings: Settings) -> None:
-        """As `edited` gave them."""
-        self.settings = settings
+    def _with_choices(self, base: Settings) -> Settings:
+        choices = {name: value for name, value in self._state.choices(base).items() if name not in self._overrides}
+        settings = reading.load(self._given, self._overrides) if self._overrides else base
+        return reading.changed(settings, {**choices, **self._chosen})
 
-    def _in_force(self, base: Settings) -> Settings:
-        remembered = {name: value for name, value in self._state.chosen(base).items() if name not in self._overrides}
-        settings = schema.load(self._given, self._overrides) if self._overrides else base
-        return schema.changed(settings, {**remembered, **self._now})
-
-    def _mark(self) -> Mark:
+    def _version(self) -> _Version:
         try:
             found = self.path.stat()
         except OSError:

@@ -1,35 +1,26 @@
-"""Settings: their names, defaults, meaning and limits, and how they are read.
+"""Settings: their names, defaults, meaning and limits.
 
-Three layers, later ones win: the defaults here, the TOML file (the user's, or `--config FILE`), the command line
-(`--set SECTION.KEY=VALUE` and the named options). All mistakes of all layers are reported at once, each with file, key,
-value and, where a name is near a known one, that name. `config.example.toml` is made from this file (`vbgcam config
-example`); a test holds the two equal.
+`config.example.toml` is made from this file (`vbgcam config example`); a test holds the two equal.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 
-from vbgcam.core.errors import ConfigError
 from vbgcam.core.frames import Size
 from vbgcam.core.options import Preset, Switch
-from vbgcam.core.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec, nearest
-from vbgcam.media import toml_reader
+from vbgcam.core.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec
 from vbgcam.pixels.convert import Fit
 
 CONFIG_FILE: Final = "config.toml"
-
-# A file of 64 KiB has room for thousands of mistakes, or for one of 64 KiB.
-_MOST_PROBLEMS: Final = 50
-_LONGEST_PROBLEM: Final = 600
 
 
 def _spec(parse: Any) -> AfterValidator:
@@ -214,79 +205,6 @@ def data_folder() -> Path:
     return Path(platformdirs.user_data_dir("vbgcam", appauthor=False))
 
 
-def load(path: Path | None = None, overrides: Mapping[str, str] | None = None) -> Settings:
-    """`path`: a config file that must exist; None is the user's own, if there is one. `overrides`: texts by
-    "section.key". Raises ConfigError with every mistake."""
-    problems: list[str] = []
-    tree: dict[str, Any] = {}
-    where: dict[str, str] = {}
-    file = path or default_path()
-    if path is not None or file.exists():
-        tree = _read(file, problems)
-        where = {
-            f"{section}.{key}": str(file) for section, table in tree.items() if isinstance(table, dict) for key in table
-        }
-    for name, text in (overrides or {}).items():
-        section, dot, key = name.partition(".")
-        known = _known()
-        if name not in known:
-            problems.append(f"--set {name}={text}: there is no setting {name!r}{nearest(name, list(known))}")
-            continue
-        assert dot
-        table = tree.setdefault(section, {})
-        if isinstance(table, dict):
-            table[key] = _value(text, known[name])
-            where[name] = "command line"
-    try:
-        settings = Settings.model_validate(tree)
-    except ValidationError as exc:
-        errors = exc.errors()
-        problems += [_problem(error, where, str(file)) for error in errors[:_MOST_PROBLEMS]]
-        if len(errors) > _MOST_PROBLEMS:
-            problems.append(f"{file}: and {len(errors) - _MOST_PROBLEMS} mistakes more")
-    else:
-        if not problems:
-            return settings
-    raise ConfigError([_cut(problem) for problem in problems])
-
-
-def changed(settings: Settings, values: Mapping[str, object]) -> Settings:
-    """The settings with other values, by "section.key". Raises ConfigError with every mistake."""
-    known, problems = _known(), []
-    tree = settings.model_dump()
-    for name, value in values.items():
-        if name in known:
-            section, _, key = name.partition(".")
-            tree[section][key] = value
-        else:
-            problems.append(f"there is no setting {name!r}{nearest(name, list(known))}")
-    try:
-        new = Settings.model_validate(tree)
-    except ValidationError as exc:
-        problems += [_problem(error, {}, "chosen") for error in exc.errors()[:_MOST_PROBLEMS]]
-    else:
-        if not problems:
-            return new
-    raise ConfigError([_cut(problem) for problem in problems])
-
-
-def differing(one: Settings, other: Settings) -> dict[str, object]:
-    """The other's values, by "section.key", where the two differ."""
-    before, after = one.model_dump(), other.model_dump()
-    return {
-        f"{section}.{key}": value
-        for section, table in after.items()
-        for key, value in table.items()
-        if before[section][key] != value
-    }
-
-
-def value(settings: Settings, name: str) -> object:
-    """Of a setting that there is, by "section.key"."""
-    section, _, key = name.partition(".")
-    return getattr(getattr(settings, section), key)
-
-
 def example() -> str:
     """The text of config.example.toml: every setting, explained, at its default."""
     lines = [
@@ -297,7 +215,7 @@ def example() -> str:
         lines += ["", f"# {model.__doc__}", f"[{section}]"]
         for key, field in model.model_fields.items():
             lines += _wrapped(field.description or "")
-            lines.append(f"{key} = {_toml(field.default)}")
+            lines.append(f"{key} = {toml_value(field.default)}")
     return "\n".join(lines) + "\n"
 
 
@@ -306,68 +224,17 @@ def describe(settings: Settings) -> str:
     lines: list[str] = []
     for section, _ in _sections():
         lines += ["", f"[{section}]"]
-        lines += [f"{key} = {_toml(value)}" for key, value in getattr(settings, section)]
+        lines += [f"{key} = {toml_value(value)}" for key, value in getattr(settings, section)]
     return "\n".join(lines[1:]) + "\n"
 
 
-def _sections() -> Iterator[tuple[str, type[BaseModel]]]:
-    for section, field in Settings.model_fields.items():
-        model = field.annotation
-        assert isinstance(model, type)
-        yield section, model
-
-
-def _known() -> dict[str, FieldInfo]:
+def known_settings() -> dict[str, FieldInfo]:
     """Every setting by "section.key"."""
     return {f"{section}.{key}": field for section, model in _sections() for key, field in model.model_fields.items()}
 
 
-def _read(file: Path, problems: list[str]) -> dict[str, Any]:
-    try:
-        return toml_reader.read(file)
-    except FileNotFoundError:
-        problems.append(f"{file}: there is no such config file; `vbgcam config example > {file}` makes one")
-    except ValueError as exc:
-        problems.append(f"{file} is {exc}")
-    except OSError as exc:
-        problems.append(f"{file}: cannot be read: {exc.strerror}")
-    return {}
-
-
-def _value(text: str, field: FieldInfo) -> object:
-    """A text from the command line as the type of the setting; what does not fit stays text, for the check to name."""
-    if isinstance(field.default, str) and int not in get_args(field.annotation):
-        return text
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-
-
-def _problem(error: ErrorDetails, where: Mapping[str, str], file: str) -> str:
-    names = [str(part) for part in error["loc"]]
-    name = ".".join(names)
-    place = where.get(name, file)
-    if error["type"] == "extra_forbidden":
-        known = list(_known()) if len(names) > 1 else [section for section, _ in _sections()]
-        kind = "setting" if len(names) > 1 else "section"
-        return f"{place}: there is no {kind} {name!r}{nearest(name, known)}"
-    if error["type"] == "value_error":
-        return f"{place}: {name}: {error['ctx']['error']}"
-    value = error["input"]
-    value = _toml(value) if isinstance(value, str | bool | float) else toml_reader.brief(value)
-    if error["type"] == "string_pattern_mismatch":
-        return f"{place}: {name} = {value}: 64 hexadecimal digits, or empty"
-    return f"{place}: {name} = {value}: {error['msg'].removeprefix('Input ')}"
-
-
-def _cut(problem: str) -> str:
-    """The mistake without most of what a value of thousands of characters makes of it."""
-    half = _LONGEST_PROBLEM // 2
-    return problem if len(problem) <= _LONGEST_PROBLEM else f"{problem[:half]}...{problem[-half:]}"
-
-
-def _toml(value: object) -> str:
+def toml_value(value: object) -> str:
+    """A value as TOML writes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -377,7 +244,12 @@ def _toml(value: object) -> str:
     return str(value)
 
 
-def _wrapped(text: str, width: int = 116) -> list[str]:
-    import textwrap
+def _sections() -> Iterator[tuple[str, type[BaseModel]]]:
+    for section, field in Settings.model_fields.items():
+        model = field.annotation
+        assert isinstance(model, type)
+        yield section, model
 
+
+def _wrapped(text: str, width: int = 116) -> list[str]:
     return [f"# {line}" for line in textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)]

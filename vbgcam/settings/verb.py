@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
-from collections.abc import Callable
 from typing import Final
 
 from vbgcam.cli.arguments import settings_of
-from vbgcam.cli.signals import Interruption
+from vbgcam.cli.signals import Interruption, Verb
 from vbgcam.cli.terminal import say
 from vbgcam.settings import schema
 
 
 def show_config(arguments: Namespace, _interruption: Interruption) -> int:
+    """Shows the settings in force, the config file's path, or an example."""
     if arguments.what == "path":
         say(str(schema.default_path()))
     elif arguments.what == "example":
-        sys.stdout.write(schema.example())
+        say(schema.example().rstrip())
     else:
-        sys.stdout.write(schema.describe(settings_of(arguments)))
+        say(schema.describe(settings_of(arguments)).rstrip())
     return 0
 
 
-VERBS: Final[dict[str, Callable[[Namespace, Interruption], int]]] = {"config": show_config}
+VERBS: Final[dict[str, Verb]] = {"config": show_config}

@@ -6,8 +6,7 @@ Manjaro like Arch). Elsewhere a plain sentence stands in place of a command.
 
 from __future__ import annotations
 
-import shlex
-from pathlib import Path
+import platform
 from typing import Final, Literal
 
 Manager = Literal["apt", "dnf", "pacman", "zypper", ""]
@@ -67,61 +66,48 @@ _TRAY: Final[dict[Manager, str]] = {
 }
 
 
-def names(root: Path = Path("/")) -> list[str]:
-    """ID, then what ID_LIKE names; [] where the file is missing. `root`: of the file system."""
-    fields: dict[str, str] = {}
-    for place in ("etc/os-release", "usr/lib/os-release"):
-        try:
-            lines = (root / place).read_text(errors="replace").splitlines()
-        except OSError:
-            continue
-        for line in lines:
-            key, _, value = line.partition("=")
-            fields.setdefault(key.strip(), _plain(value))
-        break
-    return [*fields.get("ID", "").split(), *fields.get("ID_LIKE", "").split()]
+def names() -> list[str]:
+    """ID, then what ID_LIKE names; [] where no file says it."""
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        return []
+    return [*release["ID"].split(), *release.get("ID_LIKE", "").split()]
 
 
-def manager(root: Path = Path("/")) -> Manager:
-    """What installs packages here; "" on a distribution that is not known."""
-    return next((_MANAGERS[name] for name in names(root) if name in _MANAGERS), "")
+def manager() -> Manager:
+    """The program that installs packages; "" on an unknown distribution."""
+    return next((_MANAGERS[name] for name in names() if name in _MANAGERS), "")
 
 
-def install(packages: str, root: Path = Path("/")) -> str:
+def install(packages: str) -> str:
     """The command that installs packages which have the same names in every distribution."""
-    command = _INSTALL.get(manager(root))
+    command = _INSTALL.get(manager())
     return f"{command} {packages}" if command else f"install {packages} with your distribution's package manager"
 
 
-def install_loopback(root: Path = Path("/")) -> str:
+def install_loopback() -> str:
     """Installs and builds the kernel module v4l2loopback."""
-    return _LOOPBACK.get(manager(root), "install v4l2loopback with your distribution's package manager")
+    return _LOOPBACK.get(manager(), "install v4l2loopback with your distribution's package manager")
 
 
-def rebuild_loopback(root: Path = Path("/")) -> str:
+def rebuild_loopback() -> str:
     """Builds the installed module for the kernel that runs."""
-    return _REBUILD.get(manager(root), "install the headers of the running kernel and run sudo dkms autoinstall")
+    return _REBUILD.get(manager(), "install the headers of the running kernel and run sudo dkms autoinstall")
 
 
-def install_nvidia(root: Path = Path("/")) -> str:
+def install_nvidia() -> str:
     """Installs the driver of NVIDIA's GPUs."""
-    if "ubuntu" in names(root):
+    if "ubuntu" in names():
         return "sudo ubuntu-drivers install && sudo reboot"
-    return _NVIDIA.get(manager(root), "install NVIDIA's driver as your distribution describes it")
+    return _NVIDIA.get(manager(), "install NVIDIA's driver as your distribution describes it")
 
 
-def install_opencv_libraries(root: Path = Path("/")) -> str:
+def install_opencv_libraries() -> str:
     """Installs the system's libraries that OpenCV needs."""
-    return install(_OPENCV.get(manager(root), "libGL and glib"), root)
+    return install(_OPENCV.get(manager(), "libGL and glib"))
 
 
-def install_tray(root: Path = Path("/")) -> str:
+def install_tray() -> str:
     """Installs what an icon with a menu needs of the system."""
-    return install(_TRAY.get(manager(root), "PyGObject, GTK 3 and libayatana-appindicator"), root)
-
-
-def _plain(value: str) -> str:
-    try:
-        return " ".join(shlex.split(value))
-    except ValueError:  # a quote that nobody closed
-        return value.strip()
+    return install(_TRAY.get(manager(), "PyGObject, GTK 3 and libayatana-appindicator"))

@@ -29,6 +29,7 @@ from typing import Final
 import platformdirs
 
 from vbgcam import __version__
+from vbgcam.core.text import printable
 
 NAME: Final = "vbgcam.log"
 """Older files have .1 to .4 behind it, the oldest the highest."""
@@ -42,7 +43,6 @@ _SECONDS: Final = 60.0  # for each line more
 _TEMPLATES: Final = 1000
 _PARTS: Final = 8  # of a tuple or the like: a size, a list of names; a row of pixels has more
 _CAUSES: Final = 8
-_CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != ord("\n")}
 
 Template = tuple[str, int, str]
 
@@ -215,7 +215,7 @@ def _bounded(text: str) -> str:
     """On lines that belong to one entry, without what would move a terminal's cursor."""
     if len(text) > _LONGEST:
         text = f"{text[:_LONGEST]}... ({len(text) - _LONGEST} characters more)"
-    return text.translate(_CONTROL).replace("\n", "\n    ")
+    return printable(text).replace("\n", "\n    ")
 
 
 def _stamp(seconds: float) -> str:

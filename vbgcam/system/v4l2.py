@@ -10,12 +10,14 @@ Linux only (`fcntl`): import it inside the functions that run there.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import Enum
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -25,6 +27,28 @@ from vbgcam.core.frames import U8, Size
 SYSFS: Final = Path("/sys/class/video4linux")
 PROC: Final = Path("/proc")
 DEV: Final = Path("/dev")
+GONE: Final = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
+"""What a node that was unplugged says to whoever opens or asks it."""
+
+
+class Ioctl(Enum):
+    """Requests of the video type 'V': who writes the payload (1 the program, 2 the driver, 3 both), and the number."""
+
+    QUERYCAP = 2, 0
+    ENUM_FMT = 3, 2
+    G_FMT = 3, 4
+    S_FMT = 3, 5
+    REQBUFS = 3, 8
+    QBUF = 3, 15
+    STREAMON = 1, 18
+    STREAMOFF = 1, 19
+    G_PARM = 3, 21
+    S_PARM = 3, 22
+    ENUM_FRAMESIZES = 3, 74
+    ENUM_FRAMEINTERVALS = 3, 75
+    DQEVENT = 2, 89
+    SUBSCRIBE_EVENT = 1, 90
+
 
 CAPTURE: Final = 1
 """V4L2_BUF_TYPE_VIDEO_CAPTURE: what a camera's reader asks for."""
@@ -33,8 +57,10 @@ OUTPUT: Final = 2
 
 CAP_CAPTURE: Final = 0x1
 CAP_OUTPUT: Final = 0x2
-CAP_STREAMING: Final = 0x0400_0000
-_CAP_DEVICE_CAPS: Final = 0x8000_0000
+CAP_DEVICE_CAPS: Final = 0x8000_0000
+"""The driver says what the node alone can do."""
+SEND_INITIAL: Final = 1
+"""V4L2_EVENT_SUB_FL_SEND_INITIAL: the state as it is now comes as the first event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,21 +179,21 @@ def query(path: Path | str) -> Capability:
 
 
 def capability(fd: int) -> Capability:
-    """VIDIOC_QUERYCAP."""
-    reply = exchange(fd, _READ, 0, bytes(104))
+    """What the driver says of itself and of this node. Raises OSError."""
+    reply = exchange(fd, Ioctl.QUERYCAP, bytes(104))
     driver, card, bus, version, caps, device_caps = struct.unpack_from("16s32s32s3I", reply)
     return Capability(
         driver=_text(driver),
         card=_text(card),
         bus=_text(bus),
         version=f"{version >> 16}.{version >> 8 & 255}.{version & 255}",
-        caps=device_caps if caps & _CAP_DEVICE_CAPS else caps,
+        caps=device_caps if caps & CAP_DEVICE_CAPS else caps,
     )
 
 
 def get_format(fd: int, kind: int) -> Format | None:
-    """VIDIOC_G_FMT; None where nothing is agreed yet. `kind`: CAPTURE or OUTPUT. Raises OSError."""
-    reply = exchange(fd, _BOTH, 4, struct.pack("I204x", kind))
+    """The pictures that are agreed on; None where nothing is agreed yet. `kind`: CAPTURE or OUTPUT. Raises OSError."""
+    reply = exchange(fd, Ioctl.G_FMT, struct.pack("I204x", kind))
     width, height, fourcc = struct.unpack_from("II4s", reply, 8)
     if not (width and height):  # v4l2loopback before its first writer
         return None
@@ -175,15 +201,15 @@ def get_format(fd: int, kind: int) -> Format | None:
 
 
 def get_rate(fd: int, kind: int) -> float:
-    """VIDIOC_G_PARM: frames a second; 0.0 where the driver does not say."""
-    return _rate(exchange(fd, _BOTH, 21, struct.pack("I200x", kind)))
+    """Frames a second; 0.0 where the driver does not say."""
+    return _rate(exchange(fd, Ioctl.G_PARM, struct.pack("I200x", kind)))
 
 
 def set_rate(fd: int, kind: int, fps: float) -> float:
-    """VIDIOC_S_PARM: asks for a rate and returns the one that the driver took."""
+    """Asks for a rate and returns the one that the driver took."""
     interval = 1 / Fraction(fps).limit_denominator(1001)
     ask = struct.pack("5I184x", kind, 0, 0, interval.numerator, interval.denominator)
-    return _rate(exchange(fd, _BOTH, 22, ask))
+    return _rate(exchange(fd, Ioctl.S_PARM, ask))
 
 
 def write(fd: int, frame: U8) -> int:
@@ -192,29 +218,30 @@ def write(fd: int, frame: U8) -> int:
 
 
 def stream_on(fd: int, kind: int) -> None:
-    """VIDIOC_STREAMON."""
-    exchange(fd, _WRITE, 18, struct.pack("i", kind))
+    """Starts sending or taking pictures. Raises OSError."""
+    exchange(fd, Ioctl.STREAMON, struct.pack("i", kind))
 
 
 def stream_off(fd: int, kind: int) -> None:
-    """VIDIOC_STREAMOFF."""
-    exchange(fd, _WRITE, 19, struct.pack("i", kind))
+    """Stops it. Raises OSError."""
+    exchange(fd, Ioctl.STREAMOFF, struct.pack("i", kind))
 
 
 def subscribe(fd: int, event: int) -> None:
-    """VIDIOC_SUBSCRIBE_EVENT, with the state as it is now as the first one. Raises OSError where there is none such."""
-    exchange(fd, _WRITE, 90, struct.pack("3I20x", event, 0, 1))
+    """With the state as it is now as the first event. Raises OSError where the driver has none such."""
+    exchange(fd, Ioctl.SUBSCRIBE_EVENT, struct.pack("3I20x", event, 0, SEND_INITIAL))
 
 
 def event(fd: int) -> tuple[int, bytes]:
-    """VIDIOC_DQEVENT: its type and its 64 bytes of payload. Raises OSError where none waits."""
-    reply = exchange(fd, _READ, 89, bytes(136))
+    """The next event: its type and its 64 bytes of payload. Raises OSError where none waits."""
+    reply = exchange(fd, Ioctl.DQEVENT, bytes(136))
     return int(struct.unpack_from("I", reply)[0]), reply[8:72]
 
 
-def exchange(fd: int, direction: int, number: int, payload: bytes) -> bytes:
-    """One ioctl of the video type 'V': sends `payload`, whose length is part of the request's number, and returns what
-    the driver made of it. `direction`: 1 the program writes, 2 it reads, 3 both. Raises OSError."""
+def exchange(fd: int, ioctl: Ioctl, payload: bytes) -> bytes:
+    """Sends `payload`, whose length is part of the request's number, and returns what the driver made of it. Raises
+    OSError."""
+    direction, number = ioctl.value
     request = direction << 30 | len(payload) << 16 | ord("V") << 8 | number
     buffer = bytearray(payload)
     while True:
@@ -223,9 +250,6 @@ def exchange(fd: int, direction: int, number: int, payload: bytes) -> bytes:
         except InterruptedError:  # fcntl.ioctl does not try again by itself after a signal
             continue
         return bytes(buffer)
-
-
-_WRITE, _READ, _BOTH = 1, 2, 3
 
 
 def _rate(parameters: bytes) -> float:

@@ -1,10 +1,7 @@
-"""Cameras on the real kernel: vivid at /dev/video0, a USB webcam with MJPG and YUYV, virtual cameras beside them."""
+"""Cameras on the real kernel: vivid, a USB webcam with MJPG and YUYV, virtual cameras beside them."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,20 +10,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.frames import plain
 from tests.v4l2.bench.uvc_webcam import LOOP, picture
-from tests.v4l2.guest.conftest import UsbWebcam, load_loopback, sh, until
-from tests.v4l2.guest.readers import feeding, plain
+from tests.v4l2.guest.support.kernel import (
+    VIVID,
+    control,
+    load_loopback,
+    mode,
+    nobody,
+    until,
+    vivid,
+    vivid_unplugged,
+)
+from tests.v4l2.guest.support.readers import another_reader, feeding
+from tests.v4l2.guest.support.usb import UsbWebcam, place
 from vbgcam.camera import Captured, Negotiated, Requested
 from vbgcam.camera.device import DeviceSource
 from vbgcam.camera.listing import cameras
 from vbgcam.core.errors import CameraError
-from vbgcam.core.frames import U8, Planes, Size
+from vbgcam.core.frames import Planes, Size
 from vbgcam.output.virtualcam import VirtualCamera
 from vbgcam.pixels.convert import color_yuv, to_rgb
 
-VIVID = Path("/dev/video0")
 HD, VGA, QUARTER = Size(1280, 720), Size(640, 480), Size(640, 360)
-NOBODY = 65534
 
 # vivid's picture: bars of three quarters of full colour, as a television's test picture.
 BARS = [(191, 191, 191), (191, 191, 0), (0, 191, 191), (0, 191, 0), (191, 0, 191), (191, 0, 0), (0, 0, 191), (0, 0, 0)]
@@ -67,11 +73,6 @@ def failure(camera: DeviceSource) -> CameraError:
         return exc
 
 
-def control(**values: int) -> None:
-    """Sets controls of vivid, some of which are faults."""
-    sh("v4l2-ctl", "-d", VIVID, *(f"--set-ctrl={name}={value}" for name, value in values.items()))
-
-
 def assert_bars(planes: Planes) -> None:
     """At half height and below, where vivid writes no text over them."""
     row, bar = planes.size.height * 3 // 4, planes.size.width // 8
@@ -87,12 +88,13 @@ def assert_bars(planes: Planes) -> None:
         assert np.abs(np.array(seen) - color_yuv(rgb)).max() <= 3, f"bar {number}: {seen}, not {color_yuv(rgb)}"
 
 
-@pytest.mark.parametrize("target", ["0", "/dev/video0", "/dev/../dev/video0", "vivid", "platform-vivid.0-video-index0"])
+@pytest.mark.parametrize("target", ["0", "{node}", "/dev/..{node}", "vivid", "platform-vivid.0-video-index0"])
 def test_vivid_opens_by_number_path_name_and_id(target: str) -> None:
+    target = target.format(node=vivid())
     camera = DeviceSource(target, Requested(QUARTER))
     expected = camera.expected()
     with on(target) as camera:
-        assert expected == camera.open() == Negotiated("vivid-000-vid-cap", QUARTER, 30.0, "YU12")
+        assert expected == camera.open() == Negotiated(VIVID, QUARTER, 30.0, "YU12")
         first, second = frame(camera), frame(camera)
         assert first.planes.size == QUARTER
         assert_bars(first.planes)
@@ -126,12 +128,6 @@ def test_a_camera_is_opened_again_and_again() -> None:
         assert camera.read() is None
 
 
-def place(rgb: U8) -> int:
-    """Which place of the loop the USB webcam's picture shows."""
-    bar = rgb[: rgb.shape[0] // 2, :, 0].mean(axis=0) > 100
-    return round(float(np.argmax(bar) * LOOP / rgb.shape[1]))
-
-
 @pytest.mark.parametrize(
     ("target", "size", "format_"),
     [
@@ -148,7 +144,7 @@ def test_the_usb_webcam_shows_its_picture(usb_webcam: UsbWebcam, target: str, si
         places = []
         for _ in range(3):
             rgb = to_rgb(frame(camera).planes)
-            number = place(rgb)
+            number = round(place(rgb))
             true = picture((size.width, size.height), number % LOOP)[:, :, ::-1]
             assert np.abs(rgb.astype(int) - true).mean() < 3
             places.append(number)
@@ -180,48 +176,18 @@ def test_an_unplugged_webcam_is_gone_and_comes_back_by_its_name(usb_webcam: UsbW
 def test_vivid_unplugged_and_plugged_in_again_is_opened_again() -> None:
     camera = DeviceSource("0", Requested(QUARTER))
     camera.open()
-    driver = Path("/sys/bus/platform/drivers/vivid")
-    (driver / "unbind").write_text("vivid.0")
-    try:
+    with vivid_unplugged():
         assert "is gone: it was unplugged; no camera is plugged in; plug it in again" in str(failure(camera))
         camera.close()
         assert "no camera is plugged in; plug one in" in str(refusal("0"))
-    finally:
-        (driver / "bind").write_text("vivid.0")
-    until(VIVID.exists, "vivid is back")
     camera.open()
     assert_bars(frame(camera).planes)
     camera.close()
 
 
-READER = """
-import sys
-from vbgcam.camera import Wanted
-from vbgcam.camera.device import DeviceSource
-from vbgcam.core.frames import Size
-camera = DeviceSource(sys.argv[1], Wanted(Size(640, 360)))
-camera.open()
-print("reading", flush=True)
-while True:
-    camera.read()
-"""
-
-
-@contextmanager
-def another_reader(path: Path) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen([sys.executable, "-c", READER, str(path)], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "reading\n"
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
 @pytest.mark.parametrize("usb", [False, True], ids=["vivid", "USB"])
 def test_a_busy_camera_names_the_program_that_holds_it(usb: bool, request: pytest.FixtureRequest) -> None:
-    path: Path = request.getfixturevalue("usb_webcam").path if usb else VIVID
+    path: Path = request.getfixturevalue("usb_webcam").path if usb else vivid()
     with another_reader(path) as process:
         error = refusal(path)
         assert f"is busy: python (pid {process.pid}) uses it; cameras here: " in error.message
@@ -233,33 +199,22 @@ def test_a_busy_camera_names_the_program_that_holds_it(usb: bool, request: pytes
 
 
 def test_a_camera_of_another_users_program_is_busy_too() -> None:
-    VIVID.chmod(0o666)
-    with another_reader(VIVID):
-        os.seteuid(NOBODY)
-        try:
-            assert "is busy: another program uses it" in str(refusal(VIVID))
-        finally:
-            os.seteuid(0)
+    with mode(vivid(), 0o666), another_reader(vivid()), nobody():
+        assert "is busy: another program uses it" in str(refusal(vivid()))
 
 
 def test_without_permission_the_line_names_the_command_that_fixes_it() -> None:
-    mode = VIVID.stat().st_mode
-    VIVID.chmod(0o600)
-    os.seteuid(NOBODY)
-    try:
-        for target in ("0", "vivid", "/dev/video0"):
+    with mode(vivid(), 0o600), nobody():
+        for target in ("0", "vivid", str(vivid())):
             error = refusal(target)
-            assert error.message == '"vivid-000-vid-cap" (/dev/video0) may not be opened: no permission'
+            assert error.message == f'"{VIVID}" ({vivid()}) may not be opened: no permission'
             assert error.fix == "run `sudo usermod -aG video $USER` and log in again"
             with pytest.raises(CameraError, match="no permission"):
                 DeviceSource(target, Requested(HD)).expected()
-    finally:
-        os.seteuid(0)
-        VIVID.chmod(mode)
 
 
 def test_what_is_not_there_lists_what_is(usb_webcam: UsbWebcam) -> None:
-    there = f'cameras here: "vivid-000-vid-cap" (/dev/video0), "{usb_webcam.name}" ({usb_webcam.path})'
+    there = f'cameras here: "{VIVID}" ({vivid()}), "{usb_webcam.name}" ({usb_webcam.path})'
     for target, what in (
         ("7", "there is no camera 7"),
         ("/dev/video77", "there is no camera at /dev/video77"),
@@ -283,8 +238,7 @@ def test_a_webcams_second_device_is_no_camera_and_number_1_means_the_next_one(us
 
 
 def test_a_virtual_camera_is_taken_only_by_its_path(camera: Path) -> None:
-    (Path("/sys/bus/platform/drivers/vivid") / "unbind").write_text("vivid.0")
-    try:
+    with vivid_unplugged():
         assert "that nobody feeds" in str(refusal(camera))
         output = VirtualCamera("", VGA, 30.0)
         output.open()
@@ -297,28 +251,17 @@ def test_a_virtual_camera_is_taken_only_by_its_path(camera: Path) -> None:
                 assert [found.virtual for found in cameras()] == [True]
         finally:
             output.close()
-    finally:
-        (Path("/sys/bus/platform/drivers/vivid") / "bind").write_text("vivid.0")
-        until(VIVID.exists, "vivid is back")
 
 
+# Where the first number is a virtual camera's.
+@pytest.mark.guest(vivid="n_devs=1 node_types=0x1 num_inputs=1 input_types=0 vid_cap_nr=4")
 def test_number_0_takes_the_first_camera_where_video0_is_a_virtual_one(caplog: pytest.LogCaptureFixture) -> None:
-    driver = Path("/sys/bus/platform/drivers/vivid")
-    sh("modprobe", "-r", "vivid")
     load_loopback("video_nr=10,0", "exclusive_caps=0,0", "card_label=VBG Camera,Other")
-    try:
-        sh("modprobe", "vivid", "n_devs=1", "node_types=0x1", "num_inputs=1", "input_types=0", "vid_cap_nr=4")
-        until(Path("/dev/video4").exists, "vivid is at /dev/video4")
-        with caplog.at_level("INFO", "vbgcam"):
-            got = DeviceSource("0", Requested(QUARTER)).expected()
-        assert got is not None
-        assert got.label == "vivid-000-vid-cap"
-        assert '/dev/video0 is no camera; taking "vivid-000-vid-cap" (/dev/video4)' in caplog.text
-    finally:
-        sh("modprobe", "-r", "vivid")
-        load_loopback("video_nr=10", "exclusive_caps=1", "card_label=VBG Camera")
-        sh("modprobe", "vivid", "n_devs=1", "node_types=0x1", "num_inputs=1", "input_types=0", "vid_cap_nr=0")
-        until(driver.exists, "vivid is back")
+    with caplog.at_level("INFO", "vbgcam"):
+        got = DeviceSource("0", Requested(QUARTER)).expected()
+    assert got is not None
+    assert got.label == VIVID
+    assert f'/dev/video0 is no camera; taking "{VIVID}" (/dev/video4)' in caplog.text
 
 
 def test_close_ends_a_read_that_waits_for_a_silent_camera() -> None:
@@ -389,8 +332,8 @@ def test_a_camera_whose_driver_fails_is_an_error_and_can_be_opened_again(fault: 
 
 
 def test_nothing_but_our_own_lines_reaches_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
-    with another_reader(VIVID):
-        refusal(VIVID)
+    with another_reader(vivid()):
+        refusal(vivid())
     refusal("7")
     with on("0") as camera:
         control(inject_fatal_streaming_error=1)

@@ -7,21 +7,30 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.support.machines import first, the
-from tests.v4l2.guest.conftest import CAMERA, load_loopback, sh, unload_loopback, until
-from tests.v4l2.guest.test_cameras import VIVID, another_reader
-from tests.v4l2.guest.test_virtualcam import NOBODY, PLAIN_PRODUCER, another_program, captures
+from tests.v4l2.guest.support.kernel import (
+    CAMERA,
+    PLAIN_PRODUCER,
+    VIVID,
+    another_program,
+    captures,
+    load_loopback,
+    mode,
+    nobody,
+    sh,
+    unload_loopback,
+    until,
+    vivid,
+    vivid_unplugged,
+)
+from tests.v4l2.guest.support.readers import another_reader
 from vbgcam.doctor.examine import Examination, examine
 from vbgcam.doctor.machine import Machine
 from vbgcam.output.loopback import LOAD, RELOAD
-
-VIVID_DRIVER = Path("/sys/bus/platform/drivers/vivid")
 
 
 @pytest.fixture(autouse=True)
@@ -33,17 +42,6 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "TORCH_HOME"):
         monkeypatch.setenv(name, str(folder))
     return folder
-
-
-@contextmanager
-def nobody() -> Iterator[None]:
-    os.setegid(NOBODY)
-    os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(0)
 
 
 def doctor() -> Examination:
@@ -62,8 +60,8 @@ def test_where_all_is_well_nothing_needs_fixing(camera: Path) -> None:
     assert the(found, "kernel module").found == "v4l2loopback is loaded"
     assert the(found, "virtual camera").found == f"VBG Camera ({camera})"
     assert the(found, "label").state == the(found, "exclusive_caps").state == the(found, "permission").state == "ok"
-    assert the(found, "camera").found.startswith(f'"vivid-000-vid-cap" ({VIVID}): ')
-    assert the(found, "camera use").found == f'"vivid-000-vid-cap" ({VIVID}) is free'
+    assert the(found, "camera").found.startswith(f'"{VIVID}" ({vivid()}): ')
+    assert the(found, "camera use").found == f'"{VIVID}" ({vivid()}) is free'
 
 
 def test_an_unloaded_module_and_the_command_that_loads_it() -> None:
@@ -139,33 +137,23 @@ def test_a_device_without_its_file(camera: Path) -> None:
 
 
 def test_no_camera(camera: Path) -> None:
-    (VIVID_DRIVER / "unbind").write_text("vivid.0")
-    try:
+    with vivid_unplugged():
         assert first(doctor())[:2] == ("camera", "no camera is plugged in")
-    finally:
-        (VIVID_DRIVER / "bind").write_text("vivid.0")
-        until(VIVID.exists, "vivid is back")
 
 
 def test_a_camera_that_another_program_films_with(camera: Path) -> None:
-    with another_reader(VIVID):
+    with another_reader(vivid()):
         name, text, fix = first(doctor())
         assert (name, fix) == ("camera use", "close that program or choose another camera")
-        assert f'"vivid-000-vid-cap" ({VIVID}) is busy: ' in text
+        assert f'"{VIVID}" ({vivid()}) is busy: ' in text
     assert doctor().wrong == 0
 
 
 def test_a_camera_that_may_not_be_opened(camera: Path) -> None:
-    mode = VIVID.stat().st_mode
-    VIVID.chmod(0o600)
-    camera.chmod(0o666)
-    try:
-        with nobody():
-            name, text, _ = first(doctor())
-        assert name == "camera permission"
-        assert f"{VIVID} (crw------- root) is closed to its group" in text
-    finally:
-        VIVID.chmod(mode)
+    with mode(vivid(), 0o600), mode(camera, 0o666), nobody():
+        name, text, _ = first(doctor())
+    assert name == "camera permission"
+    assert f"{vivid()} (crw------- root) is closed to its group" in text
 
 
 def test_a_config_that_is_wrong_comes_before_a_module_that_is_not_loaded(home: Path) -> None:

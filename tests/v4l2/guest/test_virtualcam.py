@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -14,8 +13,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.v4l2.guest.conftest import CAMERA, load_loopback, sh, unload_loopback, until
-from tests.v4l2.guest.readers import (
+from tests.support.frames import plain
+from tests.v4l2.guest.support.kernel import (
+    CAMERA,
+    PLAIN_PRODUCER,
+    another_program,
+    captures,
+    load_loopback,
+    mode,
+    nobody,
+    sh,
+    unload_loopback,
+    until,
+    vivid,
+)
+from tests.v4l2.guest.support.readers import (
     BLUE,
     FPS,
     GREEN,
@@ -27,7 +39,6 @@ from tests.v4l2.guest.readers import (
     cover,
     feeding,
     opencv,
-    plain,
     read,
 )
 from vbgcam.core.errors import OutputError
@@ -38,7 +49,6 @@ from vbgcam.system import v4l2
 
 VGA = Size(640, 480)
 HD = Size(1280, 720)
-NOBODY = 65534
 
 
 @contextmanager
@@ -61,29 +71,6 @@ def refusal(target: str = "", size: Size = VGA) -> OutputError:
         output.close()
     assert "\n" not in str(caught.value)
     return caught.value
-
-
-@contextmanager
-def another_program(*command: str | Path) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-PLAIN_PRODUCER = """
-import time, numpy, pyvirtualcam
-with pyvirtualcam.Camera(640, 480, 30, device="/dev/video10") as camera:
-    for _ in range({frames}):
-        camera.send(numpy.zeros((480, 640, 3), "u1"))
-        time.sleep(0.03)
-"""
-
-
-def captures() -> bool:
-    return v4l2.query(CAMERA).captures
 
 
 @pytest.mark.parametrize("size", [HD, Size(854, 480)], ids=str)
@@ -119,10 +106,10 @@ def test_it_starts_again_when_nothing_was_ever_sent(camera: Path) -> None:
 def test_it_starts_again_after_it_was_killed(camera: Path) -> None:
     daemon = (
         "import time\n"
-        "from tests.v4l2.guest.readers import FPS, plain\n"
+        "from tests.support.frames import plain\n"
         "from vbgcam.core.frames import Size\n"
         "from vbgcam.output.virtualcam import VirtualCamera\n"
-        "output = VirtualCamera('', Size(640, 480), FPS)\n"
+        "output = VirtualCamera('', Size(640, 480), 30.0)\n"
         "output.open()\n"
         "while True: output.send(plain(Size(640, 480), 99), time.monotonic()); time.sleep(0.02)\n"
     )
@@ -227,13 +214,9 @@ def test_an_unloaded_module_is_one_line_whose_command_fixes_it() -> None:
 
 
 def test_no_permission_is_one_line_that_names_the_group(camera: Path) -> None:
-    camera.chmod(0o600)
-    os.seteuid(NOBODY)
-    try:
+    with mode(camera, 0o600), nobody():
         error = refusal()
         states = [listed.state for listed in virtual_cameras()]
-    finally:
-        os.seteuid(0)
     assert error.message == "no permission to write to the virtual camera VBG Camera (/dev/video10)"
     assert error.fix == "sudo usermod -aG video $USER, then log in again"
     assert states == ["no permission"]
@@ -242,12 +225,8 @@ def test_no_permission_is_one_line_that_names_the_group(camera: Path) -> None:
 def test_a_camera_of_another_user_is_busy_although_its_program_cannot_be_seen(camera: Path) -> None:
     with another_program(sys.executable, "-c", PLAIN_PRODUCER.format(frames=10_000)):
         until(captures, "the other producer is on air")
-        camera.chmod(0o666)
-        os.seteuid(NOBODY)
-        try:
+        with mode(camera, 0o666), nobody():
             error = refusal()
-        finally:
-            os.seteuid(0)
     assert "in use by a program of another user" in error.message
     assert error.fix == f"sudo fuser -v /dev/video10 names it; if it names nobody: {RELOAD}"
 
@@ -268,7 +247,7 @@ def test_devices_are_chosen_by_name_by_path_and_otherwise_the_first_free_one() -
         assert by_path.name == "Two (/dev/video11)"
     there = "; there is One (/dev/video10), Two (/dev/video11)"
     assert str(refusal("Three")) == f"there is no virtual camera named 'Three'{there}"
-    assert str(refusal("/dev/video0")) == f"virtual camera /dev/video0 is no v4l2loopback device{there}"
+    assert str(refusal(str(vivid()))) == f"virtual camera {vivid()} is no v4l2loopback device{there}"
     assert str(refusal("/dev/video77")) == f"virtual camera /dev/video77 does not exist{there}"
 
 

@@ -68,6 +68,7 @@ class Capture:
                 try:
                     ended = self._read(epoch)
                 except CameraError as exc:
+                    self.source.close()  # before the cover is seen: a node that is still held keeps its number
                     self._lost(exc)
                     log.warning("%s", exc)
                 else:

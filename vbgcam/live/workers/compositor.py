@@ -30,7 +30,7 @@ from vbgcam.live.sync import patience
 from vbgcam.live.workers.background import SceneSnapshot
 from vbgcam.live.workers.readers import Always
 from vbgcam.mask import MaskTracker
-from vbgcam.mask.plain import full
+from vbgcam.mask.plain import full_size
 from vbgcam.output import Output
 from vbgcam.render.composer import Composer
 
@@ -261,7 +261,7 @@ class Compositor:
         """The mask of the frame that is shown; the network is told where it has the person."""
         tracker, frame = self.tracker, decision.frame
         if self._scene.options.plain:
-            return full(decision.mask.alpha, frame, frame.captured_at)
+            return full_size(decision.mask.alpha, frame, frame.captured_at)
         mask = tracker.mask(frame, decision.mask)
         if self.state.looks is not None:
             self.state.looks.update_roi(frame.epoch, tracker.box, elsewhere=tracker.elsewhere)

@@ -167,7 +167,7 @@ class Inference:
             frame = self.frames.peek()
             if frame is not None:
                 # The first frame takes the longest: libraries choose and compile for its size.
-                RoiSegmenter(segmenter, crop=False).predict(frame)
+                RoiSegmenter(segmenter, roi=False).predict(frame)
                 segmenter.reset()
             if self.retired.is_set() or not self.takes_over(self):
                 return False
@@ -246,12 +246,12 @@ class Inference:
         epoch, troubles = -1, 0
         seen: object = None
         options = self.state.scene.options
-        looks = self.state.looks = RoiSegmenter(segmenter, crop=_crops(options.mask))
+        looks = self.state.looks = RoiSegmenter(segmenter, roi=_crops(options.mask))
         used = time.monotonic()
         while not self._ended():
             before, options = options, self.state.scene.options
             if _crops(options.mask) != _crops(before.mask):
-                looks = self.state.looks = RoiSegmenter(segmenter, crop=_crops(options.mask))
+                looks = self.state.looks = RoiSegmenter(segmenter, roi=_crops(options.mask))
             if self.pairing.asked != self._asked():
                 self.pairing = Pairing(self._asked())
                 self._paired()

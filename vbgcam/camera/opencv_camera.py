@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from vbgcam.camera import choose, listing
-from vbgcam.camera.base import Broken, CameraInfo, Layout, Negotiated, Requested, Stream
+from vbgcam.camera.base import CameraInfo, Layout, Negotiated, Requested, Stream, StreamError
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import U8, Size
 
@@ -35,8 +35,8 @@ _ALLOW: Final = {
 }
 
 
-class Elsewhere:
-    """A `System`."""
+class OpencvBackend:
+    """A `Backend`."""
 
     def cameras(self) -> list[CameraInfo]:
         return listing.cameras(virtual=False)
@@ -56,26 +56,23 @@ class Elsewhere:
         for index, backend in camera.opens:
             capture = cv2.VideoCapture(index, backend)
             if capture.isOpened():
-                return PumpedStream(capture, backend, wanted)
-        raise Broken(f"OpenCV opens none of {camera.opens}")
+                return OpencvStream(capture, backend, wanted)
+        raise StreamError(f"OpenCV opens none of {camera.opens}")
 
     def refusal(self, camera: CameraInfo) -> CameraError:
-        if all(camera.name != other.name for other in listing.cameras()):
-            return self._gone(camera)
         fix = _ALLOW.get(platform.system(), "close other programs that use it")
-        return CameraError(f'"{camera.name}" does not start: it is busy, or may not be used', fix=fix)
+        return self._failure(camera, "does not start: it is busy, or may not be used", fix)
 
     def loss(self, camera: CameraInfo) -> CameraError:
+        return self._failure(camera, "has stopped sending pictures", "unplug it and plug it in again")
+
+    def _failure(self, camera: CameraInfo, what: str, fix: str) -> CameraError:
         if all(camera.name != other.name for other in listing.cameras()):
-            return self._gone(camera)
-        return CameraError(f'"{camera.name}" has stopped sending pictures', fix="unplug it and plug it in again")
-
-    def _gone(self, camera: CameraInfo) -> CameraError:
-        others = listing.listed(self.cameras())
-        return CameraError(f'"{camera.name}" is gone: it was unplugged; {others}', fix="plug it in again")
+            what, fix = f"is gone: it was unplugged; {listing.listed(self.cameras())}", "plug it in again"
+        return CameraError(f'"{camera.name}" {what}', fix=fix)
 
 
-class PumpedStream:
+class OpencvStream:
     """A `Stream`. Takes the opened capture over."""
 
     def __init__(self, capture: cv2.VideoCapture, backend: int, wanted: Requested) -> None:
@@ -83,9 +80,9 @@ class PumpedStream:
         self.note = ""
         self._capture = capture
         self._changed = threading.Condition()
-        self._newest: U8 | None = None  # all three: by _changed
+        self._newest: U8 | None = None  # both: by _changed
         self._ended = False
-        self._stop = False
+        self._stop = threading.Event()
         self._negotiate(backend, wanted)
         self._thread = threading.Thread(target=self._pump, name="camera", daemon=True)
         self._thread.start()
@@ -95,7 +92,7 @@ class PumpedStream:
             self._changed.wait_for(lambda: self._newest is not None or self._ended, seconds)
             picture, self._newest = self._newest, None
             if picture is None and self._ended:
-                raise Broken("OpenCV reads no more pictures")
+                raise StreamError("OpenCV reads no more pictures")
         if picture is None:
             return None
         size = self.layout.size
@@ -103,8 +100,7 @@ class PumpedStream:
         return picture.reshape(-1) if picture.shape == (size.height, size.width, 3) else picture.reshape(-1)[:0]
 
     def release(self) -> None:
-        with self._changed:
-            self._stop = True
+        self._stop.set()
         self._thread.join(_RELEASE)
 
     def _negotiate(self, backend: int, wanted: Requested) -> None:
@@ -129,7 +125,7 @@ class PumpedStream:
 
     def _pump(self) -> None:
         failures = 0
-        while not self._stopped() and failures < _FAILURES:
+        while not self._stop.is_set() and failures < _FAILURES:
             try:
                 good, picture = self._capture.read()
             except cv2.error as exc:
@@ -148,7 +144,3 @@ class PumpedStream:
         with self._changed:
             self._ended = True
             self._changed.notify()
-
-    def _stopped(self) -> bool:
-        with self._changed:
-            return self._stop

@@ -18,15 +18,15 @@ import grp
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
 
-from vbgcam.camera import choose, listing
-from vbgcam.camera import v4l2 as capture
-from vbgcam.camera.base import Broken, CameraInfo, Layout, Negotiated, Requested, Stream
+from vbgcam.camera import choose, listing, v4l2_modes
+from vbgcam.camera.base import CameraInfo, Layout, Negotiated, Requested, Stream, StreamError
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import U8, Size
 from vbgcam.system import v4l2
@@ -35,14 +35,13 @@ log = logging.getLogger(__name__)
 
 os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] = "0"
 
-_GONE: Final = (errno.ENOENT, errno.ENODEV, errno.ENXIO)
 _BUFFERS: Final = 4
 # A picture that was there at once had been waiting in the queue, perhaps not alone.
 _AT_ONCE: Final = 0.001
 
 
-class Linux:
-    """A `System`."""
+class V4l2Backend:
+    """A `Backend`."""
 
     def cameras(self) -> list[CameraInfo]:
         return listing.cameras(virtual=False)
@@ -73,61 +72,55 @@ class Linux:
         return V4l2Stream(camera.path, choice, note)
 
     def refusal(self, camera: CameraInfo) -> CameraError:
-        try:
-            with v4l2.opened(camera.path) as fd:
-                capture.try_start(fd)
-        except OSError as exc:
-            return self._translated(camera, exc.errno or 0)
-        return CameraError(f"{camera} starts but sends no usable picture", fix="unplug it and plug it in again")
+        return self._answer(camera, v4l2_modes.try_start) or CameraError(
+            f"{camera} starts but sends no usable picture", fix="unplug it and plug it in again"
+        )
+
+    def loss(self, camera: CameraInfo) -> CameraError:
+        return self._answer(camera, v4l2.capability) or CameraError(
+            f"{camera} has stopped: it was unplugged, or its driver failed", fix="plug it in again"
+        )
 
     def in_use(self, camera: CameraInfo) -> CameraError | None:
-        """Whether another program films with it, or why it could not be asked; lights no LED."""
+        """Whether another program uses it, or why it could not be asked; lights no LED."""
+        return self._answer(camera, v4l2_modes.try_reserve)
+
+    def _answer(self, camera: CameraInfo, ask: Callable[[int], object]) -> CameraError | None:
+        """What it means that the driver refuses; None where it does as it is asked."""
         try:
             with v4l2.opened(camera.path) as fd:
-                capture.try_reserve(fd)
+                ask(fd)
         except OSError as exc:
             return self._translated(camera, exc.errno or 0)
         return None
 
-    def loss(self, camera: CameraInfo) -> CameraError:
-        try:
-            v4l2.query(camera.path)
-        except OSError as exc:
-            return self._translated(camera, exc.errno or 0)
-        return CameraError(f"{camera} has stopped: it was unplugged, or its driver failed", fix="plug it in again")
-
     def _choice(self, camera: CameraInfo, wanted: Requested) -> choose.Choice:
         if camera.problem:
             raise self._translated(camera, camera.problem)
-        return choose.best(camera, wanted)
+        return choose.best_mode(camera, wanted)
 
     def _translated(self, camera: CameraInfo, number: int) -> CameraError:
-        if number in _GONE:
-            return CameraError(
-                f"{camera} is gone: it was unplugged; {listing.listed(self.cameras())}", fix="plug it in again"
-            )
-        if number in (errno.EACCES, errno.EPERM):
-            return CameraError(
-                f"{camera} may not be opened: no permission",
-                fix=f"run `sudo usermod -aG {_group(camera.path)} $USER` and log in again",
-            )
-        if number == errno.EBUSY:
+        """What an errno means."""
+        if number in v4l2.GONE:
+            message, fix = f"is gone: it was unplugged; {listing.listed(self.cameras())}", "plug it in again"
+        elif number in (errno.EACCES, errno.EPERM):
+            message = "may not be opened: no permission"
+            fix = f"run `sudo usermod -aG {_group(camera.path)} $USER` and log in again"
+        elif number == errno.EBUSY:
             others = [str(holder) for holder in v4l2.holders(camera.path) if holder.pid != os.getpid()]
             by = ", ".join(others) or "another program"
-            return CameraError(
-                f"{camera} is busy: {by} uses it; {listing.listed(self.cameras())}",
-                fix="close that program or choose another camera",
-            )
-        if number == errno.ENOSPC:
-            return CameraError(
-                f"{camera} gets no room on its USB bus, which other devices fill",
-                fix="plug it in elsewhere, or ask for less with `--set camera.size=640x480`",
-            )
-        return CameraError(f"{camera} does not start: {os.strerror(number)}", fix="unplug it and plug it in again")
+            message = f"is busy: {by} uses it; {listing.listed(self.cameras())}"
+            fix = "close that program or choose another camera"
+        elif number == errno.ENOSPC:
+            message = "gets no room on its USB bus, which other devices fill"
+            fix = "plug it in elsewhere, or ask for less with `--set camera.size=640x480`"
+        else:
+            message, fix = f"does not start: {os.strerror(number)}", "unplug it and plug it in again"
+        return CameraError(f"{camera} {message}", fix=fix)
 
 
 class V4l2Stream:
-    """A `Stream`. Raises Broken where OpenCV cannot open or set up the camera."""
+    """A `Stream`. Raises StreamError where OpenCV cannot open or set up the camera."""
 
     def __init__(self, path: str, choice: choose.Choice, note: str) -> None:
         self.skipped = 0
@@ -136,12 +129,12 @@ class V4l2Stream:
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self._capture = cv2.VideoCapture(path, cv2.CAP_V4L2)
         if not self._capture.isOpened():
-            raise Broken(f"OpenCV does not open {path}")
+            raise StreamError(f"OpenCV does not open {path}")
         try:
             self._negotiate(path, choice)
         except cv2.error as exc:
             self._capture.release()
-            raise Broken(str(exc)) from exc
+            raise StreamError(str(exc)) from exc
 
     def wait(self, seconds: float) -> U8 | None:
         data = None
@@ -184,15 +177,15 @@ class V4l2Stream:
             # 0 would mean for ever; OpenCV rounds up to a millisecond.
             signal, ready = cv2.VideoCapture.waitAny([self._capture], max(1, int(seconds * 1e9)))
         except cv2.error as exc:
-            raise Broken(str(exc)) from exc
+            raise StreamError(str(exc)) from exc
         if signal and not len(ready):
-            raise Broken("the device hung up")
+            raise StreamError("the device hung up")
         return signal
 
     def _layout(self, path: str) -> Layout:
         try:
             with v4l2.opened(path) as fd:
-                return capture.layout(fd)
+                return v4l2_modes.layout(fd)
         except OSError as exc:  # a driver that lets nobody open a camera twice
             log.debug("%s: its layout is taken for the usual one: %s", path, exc)
         code = int(self._capture.get(cv2.CAP_PROP_FOURCC))

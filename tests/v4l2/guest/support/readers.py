@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,10 +13,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vbgcam.core.frames import U8, Backdrop, Planes, SafeFrame, Size
+from tests.support.frames import safe
+from tests.v4l2.guest.support.kernel import PATIENCE
+from vbgcam.core.frames import U8, SafeFrame, Size
 from vbgcam.output.virtualcam import VirtualCamera
 from vbgcam.pixels.convert import from_rgb
-from vbgcam.render.composer import Composer
 
 FPS = 30.0
 RED, GREEN, BLUE, GREY = (200, 30, 40), (20, 180, 60), (30, 60, 210), (128, 128, 128)
@@ -33,11 +35,7 @@ def quadrants(size: Size, *colors: tuple[int, int, int]) -> U8:
 
 def cover(size: Size, *colors: tuple[int, int, int]) -> SafeFrame:
     """That picture as a frame for an output."""
-    return Composer(size).cover(Backdrop(from_rgb(quadrants(size, *colors)).frozen()))
-
-
-def plain(size: Size, luma: int) -> SafeFrame:
-    return Composer(size).cover(Backdrop(Planes.filled(size, (luma, 128, 128)).frozen()))
+    return safe(from_rgb(quadrants(size, *colors)))
 
 
 def assert_shows(rgb: U8, size: Size, *colors: tuple[int, int, int]) -> None:
@@ -79,7 +77,7 @@ def by_ffmpeg(path: Path) -> U8:
     source = ["-f", "v4l2", "-i", str(path)]
     fifth = ["-vf", r"select=gte(n\,4)", "-frames:v", "1", "-f", "image2pipe", "-c:v", "ppm", "-"]
     command = ["ffmpeg", "-nostdin", "-v", "error", *source, *fifth]
-    ppm = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    ppm = subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE)
     assert ppm.returncode == 0, ppm.stderr.decode()
     return _rgb(cv2.imdecode(np.frombuffer(ppm.stdout, np.uint8), cv2.IMREAD_COLOR))
 
@@ -110,3 +108,29 @@ def by_opencv(path: Path) -> U8:
 
 def _rgb(bgr: object) -> U8:
     return np.ascontiguousarray(np.asarray(bgr, np.uint8)[:, :, ::-1])
+
+
+_READER = """
+import sys
+from vbgcam.camera import Requested
+from vbgcam.camera.device import DeviceSource
+from vbgcam.core.frames import Size
+camera = DeviceSource(sys.argv[1], Requested(Size(640, 360)))
+camera.open()
+print("reading", flush=True)
+while True:
+    camera.read()
+"""
+
+
+@contextmanager
+def another_reader(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process of vbgcam's that has the camera on."""
+    process = subprocess.Popen([sys.executable, "-c", _READER, str(path)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "reading\n"
+        yield process
+    finally:
+        process.kill()
+        process.communicate()

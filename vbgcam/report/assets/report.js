@@ -35,8 +35,8 @@ for (const table of document.querySelectorAll("table.sorted")) {
     for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", up ? "ascending" : "descending");
     const value = (row) => {
-      const text = row.cells[column].dataset.value ?? row.cells[column].textContent;
-      return column === 0 || text === "" ? text : Number(text);
+      const text = row.cells[column].textContent;
+      return column === 0 ? text : parseFloat(text);
     };
     const rows = [...table.tBodies[0].rows].sort((a, b) => {
       const [one, other] = [value(a), value(b)];

@@ -1,4 +1,4 @@
-"""The part of Video4Linux that only a camera needs: its modes, how its pictures lie in memory, whether it starts.
+"""What only a camera needs of Video4Linux: its modes, how its pictures lie in memory, whether it starts.
 
 Layouts are those of <linux/videodev2.h> on 64-bit machines, as in `system.v4l2`, which has the calls that the virtual
 camera shares. Errors stay `OSError`. Linux only.
@@ -13,32 +13,23 @@ from typing import Final
 
 from vbgcam.camera.base import Layout, Mode
 from vbgcam.core.frames import Size
-from vbgcam.system.v4l2 import CAPTURE, exchange, get_format, get_rate, stream_off, stream_on
+from vbgcam.system.v4l2 import CAPTURE, Ioctl, exchange, get_format, get_rate, stream_off, stream_on
 
 # What is asked of cameras that take any size or rate between two ends.
-COMMON_SIZES: Final = (
-    Size(320, 180),
-    Size(320, 240),
-    Size(352, 288),
-    Size(424, 240),
-    Size(640, 360),
-    Size(640, 480),
-    Size(800, 600),
-    Size(848, 480),
-    Size(960, 540),
-    Size(1024, 768),
-    Size(1280, 720),
-    Size(1280, 960),
-    Size(1600, 1200),
-    Size(1920, 1080),
-    Size(2560, 1440),
-    Size(3840, 2160),
+COMMON_SIZES: Final = tuple(
+    Size(*sides)
+    for sides in (
+        *((320, 180), (320, 240), (352, 288), (424, 240), (640, 360), (640, 480), (800, 600), (848, 480), (960, 540)),
+        *((1024, 768), (1280, 720), (1280, 960), (1600, 1200), (1920, 1080), (2560, 1440), (3840, 2160)),
+    )
 )
 COMMON_RATES: Final = (120.0, 90.0, 60.0, 50.0, 30.0, 25.0, 24.0, 20.0, 15.0, 10.0, 5.0)
 
-_BOTH: Final = 3
+# V4L2_FRMSIZE_TYPE_DISCRETE and V4L2_FRMIVAL_TYPE_DISCRETE; what else there is are ranges.
 _DISCRETE: Final = 1
-_MMAP: Final = 1
+_MEMORY_MMAP: Final = 1
+# A driver that ignores the index would be asked for ever.
+_ENDLESS: Final = 256
 _NO_MORE: Final = (errno.EINVAL, errno.ENOTTY, errno.ENODATA)
 
 
@@ -56,9 +47,9 @@ def modes(fd: int) -> Iterator[Mode]:
 
 
 def layout(fd: int) -> Layout:
-    """VIDIOC_G_FMT, with the colours that the driver announces; what it leaves open follows from the colour space, as
-    the kernel's documentation lays down."""
-    reply = exchange(fd, _BOTH, 4, struct.pack("I204x", CAPTURE))
+    """The pictures as they are agreed on, with the colours that the driver announces; what it leaves open follows from
+    the colour space, as the kernel's documentation lays down. Raises OSError."""
+    reply = exchange(fd, Ioctl.G_FMT, struct.pack("I204x", CAPTURE))
     width, height, code, _field, stride, _bytes, space = struct.unpack_from("7I", reply, 8)
     encoding, quantization = struct.unpack_from("2I", reply, 44)
     if not encoding:
@@ -74,12 +65,12 @@ def layout(fd: int) -> Layout:
 
 def try_start(fd: int) -> None:
     """Starts the camera in the mode that is set and stops it again: the OSError says why it would not."""
-    current = exchange(fd, _BOTH, 4, struct.pack("I204x", CAPTURE))
-    exchange(fd, _BOTH, 5, current)  # VIDIOC_S_FMT: EBUSY while another program streams
+    current = exchange(fd, Ioctl.G_FMT, struct.pack("I204x", CAPTURE))
+    exchange(fd, Ioctl.S_FMT, current)  # EBUSY while another program streams
     count = _request_buffers(fd, 4)
     try:
         for index in range(count):
-            exchange(fd, _BOTH, 15, struct.pack("2I52xI24x", index, CAPTURE, _MMAP))  # VIDIOC_QBUF
+            exchange(fd, Ioctl.QBUF, struct.pack("2I52xI24x", index, CAPTURE, _MEMORY_MMAP))
         stream_on(fd, CAPTURE)
         stream_off(fd, CAPTURE)
     finally:
@@ -92,6 +83,7 @@ def try_reserve(fd: int) -> None:
     _request_buffers(fd, 0)
 
 
+# V4L2_QUANTIZATION_, V4L2_YCBCR_ENC_ and V4L2_COLORSPACE_.
 _FULL: Final = 1
 _ENC_601, _ENC_709, _ENC_XV601, _ENC_SYCC = 1, 2, 3, 5
 _SPACE_240M, _SPACE_709, _SPACE_JPEG, _SPACE_2020, _SPACE_DCI_P3 = 2, 3, 7, 10, 12
@@ -104,14 +96,14 @@ def _name(code: int) -> str:
 
 
 def _formats(fd: int) -> Iterator[int]:
-    """VIDIOC_ENUM_FMT."""
-    for reply in _enumerated(fd, 2, struct.pack("2I56x", 0, CAPTURE)):
+    """The fourcc codes that it gives."""
+    for reply in _enumerated(fd, Ioctl.ENUM_FMT, struct.pack("2I56x", 0, CAPTURE)):
         yield struct.unpack_from("I", reply, 44)[0]
 
 
 def _sizes(fd: int, code: int) -> Iterator[Size]:
-    """VIDIOC_ENUM_FRAMESIZES; of a range, its ends and the common sizes in it."""
-    for reply in _enumerated(fd, 74, struct.pack("2I36x", 0, code)):
+    """Discrete sizes; of a range, its ends and the common sizes in it."""
+    for reply in _enumerated(fd, Ioctl.ENUM_FRAMESIZES, struct.pack("2I36x", 0, code)):
         (kind,) = struct.unpack_from("I", reply, 8)
         if kind == _DISCRETE:
             yield Size(*struct.unpack_from("2I", reply, 12))
@@ -129,9 +121,9 @@ def _sizes(fd: int, code: int) -> Iterator[Size]:
 
 
 def _rates(fd: int, code: int, size: Size) -> tuple[float, ...]:
-    """VIDIOC_ENUM_FRAMEINTERVALS, the fastest first; of a range, its ends and the common rates in it."""
+    """Frames a second, the fastest first; of a range, its ends and the common rates in it."""
     found: set[float] = set()
-    for reply in _enumerated(fd, 75, struct.pack("4I36x", 0, code, size.width, size.height)):
+    for reply in _enumerated(fd, Ioctl.ENUM_FRAMEINTERVALS, struct.pack("4I36x", 0, code, size.width, size.height)):
         (kind,) = struct.unpack_from("I", reply, 16)
         if kind == _DISCRETE:
             found.add(_rate(reply, 20))
@@ -142,19 +134,15 @@ def _rates(fd: int, code: int, size: Size) -> tuple[float, ...]:
     return tuple(sorted(found, reverse=True))
 
 
-def _enumerated(fd: int, number: int, ask: bytes) -> Iterator[bytes]:
+def _enumerated(fd: int, ioctl: Ioctl, ask: bytes) -> Iterator[bytes]:
     """The driver's answers for the indices 0, 1, ... until it has no more; the index stands first in the request."""
     for index in range(_ENDLESS):
         try:
-            yield exchange(fd, _BOTH, number, struct.pack("I", index) + ask[4:])
+            yield exchange(fd, ioctl, struct.pack("I", index) + ask[4:])
         except OSError as exc:
             if exc.errno in _NO_MORE:
                 return
             raise
-
-
-# A driver that ignores the index would be asked for ever.
-_ENDLESS: Final = 256
 
 
 def _rate(reply: bytes, offset: int) -> float:
@@ -164,6 +152,6 @@ def _rate(reply: bytes, offset: int) -> float:
 
 
 def _request_buffers(fd: int, count: int) -> int:
-    """VIDIOC_REQBUFS: how many the driver gave."""
-    reply = exchange(fd, _BOTH, 8, struct.pack("3I8x", count, CAPTURE, _MMAP))
+    """How many the driver gave."""
+    reply = exchange(fd, Ioctl.REQBUFS, struct.pack("3I8x", count, CAPTURE, _MEMORY_MMAP))
     return int(struct.unpack_from("I", reply)[0])

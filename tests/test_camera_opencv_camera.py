@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import Queue
 from typing import ClassVar
@@ -11,9 +13,9 @@ import cv2
 import numpy as np
 import pytest
 
-from vbgcam.camera import Requested, elsewhere, listing
-from vbgcam.camera.base import Broken, CameraInfo, Layout
-from vbgcam.camera.elsewhere import Elsewhere, PumpedStream
+from vbgcam.camera import Requested, listing, opencv_camera
+from vbgcam.camera.base import CameraInfo, Layout, StreamError
+from vbgcam.camera.opencv_camera import OpencvBackend, OpencvStream
 from vbgcam.camera.unpack import unpacker
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import U8, Size
@@ -66,100 +68,96 @@ class Capture:
         self.released.set()
 
 
-def pumped(capture: Capture, wanted: Requested = WANTED, backend: int = cv2.CAP_MSMF) -> PumpedStream:
-    return PumpedStream(capture, backend, wanted)  # type: ignore[arg-type]
+@contextmanager
+def pumped(
+    capture: Capture | None = None, wanted: Requested = WANTED, backend: int = cv2.CAP_MSMF
+) -> Iterator[tuple[OpencvStream, Capture]]:
+    """A stream whose reader ends, and has released the camera, when the block has ended."""
+    capture = capture or Capture()
+    stream = OpencvStream(capture, backend, wanted)  # type: ignore[arg-type]
+    yield stream, capture
+    end(stream, capture)
 
 
-def end(stream: PumpedStream, capture: Capture) -> None:
+def end(stream: OpencvStream, capture: Capture) -> None:
     capture.feed.put(None)
     stream.release()
     assert capture.released.wait(30)
 
 
 def test_only_the_newest_picture_is_kept_in_the_houses_colours() -> None:
-    capture = Capture()
-    stream = pumped(capture)
-    for blue in (10, 20, 255):
-        capture.feed.put(picture(blue))
-    for _ in range(4):  # three pictures are taken when the fourth read begins
-        assert capture.taken.acquire(timeout=30)
-    data = stream.wait(0.1)
-    assert data is not None
-    assert stream.skipped == 2
-    planes = unpacker(stream.layout).planes(data)
-    assert planes is not None
-    assert np.abs(np.array([planes.y[9, 9], planes.u[9, 9], planes.v[9, 9]]) - color_yuv((0, 0, 255))).max() <= 1
-    assert stream.wait(0.001) is None
-    end(stream, capture)
+    with pumped() as (stream, capture):
+        for blue in (10, 20, 255):
+            capture.feed.put(picture(blue))
+        for _ in range(4):  # three pictures are taken when the fourth read begins
+            assert capture.taken.acquire(timeout=30)
+        data = stream.wait(0.1)
+        assert data is not None
+        assert stream.skipped == 2
+        planes = unpacker(stream.layout).planes(data)
+        assert planes is not None
+        assert np.abs(np.array([planes.y[9, 9], planes.u[9, 9], planes.v[9, 9]]) - color_yuv((0, 0, 255))).max() <= 1
+        assert stream.wait(0.001) is None
 
 
 def test_release_returns_while_a_read_hangs_and_the_reader_releases_the_camera_later() -> None:
-    capture = Capture()
-    stream = pumped(capture)
-    assert capture.taken.acquire(timeout=30)
-    stream.release()
-    assert not capture.released.is_set()
-    capture.feed.put(None)
-    assert capture.released.wait(30)
+    with pumped() as (stream, capture):
+        assert capture.taken.acquire(timeout=30)
+        stream.release()
+        assert not capture.released.is_set()
 
 
-def test_a_few_failed_reads_are_forgiven_many_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elsewhere, "_PAUSE", 0.0)
-    capture = Capture()
-    stream = pumped(capture)
-    for step in [*[None] * 9, picture(1), *[None] * 10]:
-        capture.feed.put(step)
-    assert capture.released.wait(30)
-    assert stream.wait(1) is not None
-    with pytest.raises(Broken):
-        stream.wait(30)
-
-
-def test_an_error_of_opencv_ends_the_stream() -> None:
-    capture = Capture()
-    stream = pumped(capture)
-    capture.feed.put(cv2.error("lost"))
-    assert capture.released.wait(30)
-    with pytest.raises(Broken):
-        stream.wait(30)
+@pytest.mark.parametrize(
+    "steps",
+    [[*[None] * 9, picture(1), *[None] * 10], [picture(1), cv2.error("lost")]],
+    ids=["a few failed reads are forgiven, many are not", "an error of OpenCV's"],
+)
+def test_a_capture_that_fails_ends_the_stream(
+    steps: list[U8 | Exception | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opencv_camera, "_PAUSE", 0.0)
+    with pumped() as (stream, capture):
+        for step in steps:
+            capture.feed.put(step)
+        assert capture.released.wait(30)
+        assert stream.wait(1) is not None
+        with pytest.raises(StreamError):
+            stream.wait(30)
 
 
 def test_a_picture_of_another_size_than_agreed_counts_as_damaged() -> None:
-    capture = Capture()
-    stream = pumped(capture)
-    capture.feed.put(picture(1, Size(128, 96)))
-    data = stream.wait(30)
-    assert data is not None
-    assert unpacker(stream.layout).planes(data) is None
-    end(stream, capture)
+    with pumped() as (stream, capture):
+        capture.feed.put(picture(1, Size(128, 96)))
+        data = stream.wait(30)
+        assert data is not None
+        assert unpacker(stream.layout).planes(data) is None
 
 
 def test_what_the_camera_gives_is_read_back() -> None:
-    capture = Capture(given={3: 32.0, 4: 24.0, 5: 0.0})
-    stream = pumped(capture)
-    assert (stream.layout, stream.fps) == (Layout("BGR3", Size(32, 24)), 30.0)
-    assert stream.note == "asked for 64x48, got 32x24"
-    end(stream, capture)
+    with pumped(Capture(given={3: 32.0, 4: 24.0, 5: 0.0})) as (stream, _):
+        assert (stream.layout, stream.fps) == (Layout("BGR3", Size(32, 24)), 30.0)
+        assert stream.note == "asked for 64x48, got 32x24"
+
+
+HD, VGA = Size(1280, 720), Size(640, 480)
 
 
 @pytest.mark.parametrize(
     ("wanted", "backend", "mjpg"),
     [
-        (Requested(Size(1280, 720)), cv2.CAP_DSHOW, True),
-        (Requested(Size(640, 480)), cv2.CAP_DSHOW, False),
-        (Requested(Size(1280, 720)), cv2.CAP_MSMF, False),
-        (Requested(Size(640, 480), format="mjpg"), cv2.CAP_MSMF, True),
-        (Requested(Size(1280, 720), format="yuyv"), cv2.CAP_DSHOW, False),
+        (Requested(HD), cv2.CAP_DSHOW, True),
+        (Requested(VGA), cv2.CAP_DSHOW, False),
+        (Requested(HD), cv2.CAP_MSMF, False),
+        (Requested(VGA, format="mjpg"), cv2.CAP_MSMF, True),
+        (Requested(HD, format="yuyv"), cv2.CAP_DSHOW, False),
     ],
 )
 def test_jpeg_is_asked_for_where_it_was_forced_or_directshow_would_be_slow(
     wanted: Requested, backend: int, mjpg: bool
 ) -> None:
-    capture = Capture()
-    stream = pumped(capture, wanted, backend)
-    assert (cv2.CAP_PROP_FOURCC in capture.asked) is mjpg
-    assert (capture.asked[3], capture.asked[4], capture.asked[5]) == (wanted.size.width, wanted.size.height, 30.0)
-    end(stream, capture)
+    with pumped(None, wanted, backend) as (_, capture):
+        assert (cv2.CAP_PROP_FOURCC in capture.asked) is mjpg
+        assert (capture.asked[3], capture.asked[4], capture.asked[5]) == (wanted.size.width, wanted.size.height, 30.0)
 
 
 WEBCAM = CameraInfo("Webcam", "usb#1", "usb#1", "", opens=((0, cv2.CAP_MSMF), (2, cv2.CAP_DSHOW)))
@@ -184,27 +182,29 @@ class Opener:
 def test_the_next_backend_is_tried_where_the_first_does_not_open(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cv2, "VideoCapture", Opener)
     Opener.works, Opener.tried, Opener.capture = {(2, cv2.CAP_DSHOW)}, [], Capture()
-    stream = Elsewhere().start(WEBCAM, WANTED)
+    stream = OpencvBackend().start(WEBCAM, WANTED)
     assert Opener.tried == list(WEBCAM.opens)
-    assert isinstance(stream, PumpedStream)
+    assert isinstance(stream, OpencvStream)
     end(stream, Opener.capture)
     Opener.works = set()
-    with pytest.raises(Broken):
-        Elsewhere().start(WEBCAM, WANTED)
+    with pytest.raises(StreamError):
+        OpencvBackend().start(WEBCAM, WANTED)
 
 
 def test_why_is_said_as_far_as_it_can_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "cameras", lambda *, virtual=True: [WEBCAM])
-    assert "does not start: it is busy, or may not be used; close other programs" in str(Elsewhere().refusal(WEBCAM))
-    assert "has stopped sending pictures" in str(Elsewhere().loss(WEBCAM))
+    assert "does not start: it is busy, or may not be used; close other programs" in str(
+        OpencvBackend().refusal(WEBCAM)
+    )
+    assert "has stopped sending pictures" in str(OpencvBackend().loss(WEBCAM))
     monkeypatch.setattr(listing, "cameras", lambda *, virtual=True: [])
-    for error in (Elsewhere().refusal(WEBCAM), Elsewhere().loss(WEBCAM)):
+    for error in (OpencvBackend().refusal(WEBCAM), OpencvBackend().loss(WEBCAM)):
         assert str(error) == '"Webcam" is gone: it was unplugged; no camera is plugged in; plug it in again'
 
 
 def test_a_camera_is_found_by_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "cameras", lambda *, virtual=True: [WEBCAM])
-    assert Elsewhere().at("USB#1") is WEBCAM
+    assert OpencvBackend().at("USB#1") is WEBCAM
     with pytest.raises(CameraError, match='there is no camera at usb#2; cameras here: "Webcam"'):
-        Elsewhere().at("usb#2")
-    assert Elsewhere().expected(WEBCAM, WANTED) is None
+        OpencvBackend().at("usb#2")
+    assert OpencvBackend().expected(WEBCAM, WANTED) is None

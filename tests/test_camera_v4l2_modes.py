@@ -11,13 +11,13 @@ import pytest
 
 pytest.importorskip("fcntl", reason="Video4Linux is Linux's")
 
-from vbgcam.camera import v4l2 as capture
+from vbgcam.camera import v4l2_modes
 from vbgcam.camera.base import Layout, Mode
 from vbgcam.core.frames import Size
 from vbgcam.system import v4l2
+from vbgcam.system.v4l2 import Ioctl
 
 HD, VGA = Size(1280, 720), Size(640, 480)
-S_FMT, REQBUFS, QBUF, STREAMON, STREAMOFF = 5, 8, 15, 18, 19
 
 
 def fourcc(text: str) -> int:
@@ -27,7 +27,7 @@ def fourcc(text: str) -> int:
 @dataclass
 class Driver:
     """Answers ioctls as <linux/videodev2.h> lays them out. `sizes` and `rates` are the unions' bodies by their index,
-    after the type; a missing list is a call that the driver does not have. `refuses`: errno by ioctl number."""
+    after the type; a missing list is a call that the driver does not have. `refuses`: errno by ioctl."""
 
     formats: Sequence[int] = (fourcc("YUYV"),)
     sizes: Sequence[bytes] | None = ()
@@ -37,36 +37,35 @@ class Driver:
     encoding: int = 0
     quantization: int = 0
     stride: int = 1280
-    refuses: dict[int, int] = field(default_factory=dict)
-    calls: list[int] = field(default_factory=list)
+    refuses: dict[Ioctl, int] = field(default_factory=dict)
+    calls: list[Ioctl] = field(default_factory=list)
 
-    def __call__(self, fd: int, direction: int, number: int, payload: bytes) -> bytes:
-        assert direction == (1 if number in (STREAMON, STREAMOFF) else 3)
-        self.calls.append(number)
-        if number in self.refuses:
-            raise OSError(self.refuses[number], "refused")
+    def __call__(self, fd: int, ioctl: Ioctl, payload: bytes) -> bytes:
+        self.calls.append(ioctl)
+        if ioctl in self.refuses:
+            raise OSError(self.refuses[ioctl], "refused")
         (index,) = struct.unpack_from("I", payload)
-        if number == 2:
+        if ioctl is Ioctl.ENUM_FMT:
             assert len(payload) == 64
             codes = [struct.pack("I", code) for code in self.formats[index : index + 1]]
             return payload[:44] + self._of([b""] * index + codes, index) + payload[48:]
-        if number == 74:
+        if ioctl is Ioctl.ENUM_FRAMESIZES:
             assert len(payload) == 44
             return (payload[:8] + self._of(self.sizes, index)).ljust(44, b"\0")
-        if number == 75:
+        if ioctl is Ioctl.ENUM_FRAMEINTERVALS:
             assert len(payload) == 52
             return (payload[:16] + self._of(self.rates, index)).ljust(52, b"\0")
-        if number == 4:
+        if ioctl is Ioctl.G_FMT:
             assert len(payload) == 208
             code = self.formats[0]
             head = struct.pack("II7I", 1, 0, self.now.width, self.now.height, code, 1, self.stride, 0, self.space)
             return (head + struct.pack("4I", 0, 0, self.encoding, self.quantization)).ljust(208, b"\0")
-        if number == 21:
+        if ioctl is Ioctl.G_PARM:
             return struct.pack("5I184x", 1, 0, 0, 1, 25)
-        if number == REQBUFS:
+        if ioctl is Ioctl.REQBUFS:
             assert len(payload) == 20
             return struct.pack("I", min(index, 2)) + payload[4:]
-        if number == QBUF:
+        if ioctl is Ioctl.QBUF:
             assert len(payload) == 88
             assert struct.unpack_from("I", payload, 60) == (1,)
         return payload
@@ -90,7 +89,7 @@ def stepwise(*numbers: int) -> bytes:
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
     driver = Driver()
-    for module in (v4l2, capture):
+    for module in (v4l2, v4l2_modes):
         monkeypatch.setattr(module, "exchange", driver)
     return driver
 
@@ -100,13 +99,13 @@ def test_a_webcams_modes_are_listed_with_their_rates_the_fastest_first(driver: D
     driver.sizes = [discrete(640, 480), discrete(1280, 720)]
     driver.rates = [discrete(1, 15), discrete(1001, 30000), discrete(2, 15)]
     rates = (29.97, 15.0, 7.5)
-    assert list(capture.modes(3)) == [Mode(name, size, rates) for name in ("MJPG", "YUYV") for size in (VGA, HD)]
+    assert list(v4l2_modes.modes(3)) == [Mode(name, size, rates) for name in ("MJPG", "YUYV") for size in (VGA, HD)]
 
 
 def test_ranges_become_their_ends_and_what_is_common_between_them(driver: Driver) -> None:
     driver.sizes = [stepwise(48, 1284, 4, 32, 722, 2)]
     driver.rates = [stepwise(1, 60, 2, 1, 1, 1)]  # from 60 a second to one in two seconds
-    found = list(capture.modes(3))
+    found = list(v4l2_modes.modes(3))
     sizes = [mode.size for mode in found]
     assert sizes == sorted(sizes)
     assert {Size(48, 32), VGA, HD, Size(1284, 722)} <= set(sizes)
@@ -119,7 +118,7 @@ def test_ranges_become_their_ends_and_what_is_common_between_them(driver: Driver
 
 def test_sizes_that_no_step_reaches_are_left_out(driver: Driver) -> None:
     driver.sizes = [stepwise(16, 1296, 16, 16, 720, 16)]
-    sizes = [mode.size for mode in capture.modes(3)]
+    sizes = [mode.size for mode in v4l2_modes.modes(3)]
     assert Size(640, 360) not in sizes
     assert VGA in sizes
 
@@ -128,24 +127,24 @@ def test_sizes_that_no_step_reaches_are_left_out(driver: Driver) -> None:
 def test_a_grabber_that_lists_nothing_has_the_mode_that_is_set(driver: Driver, missing: tuple[()] | None) -> None:
     driver.sizes = driver.rates = missing
     driver.now = HD
-    assert list(capture.modes(3)) == [Mode("YUYV", HD, (25.0,))]
+    assert list(v4l2_modes.modes(3)) == [Mode("YUYV", HD, (25.0,))]
 
 
 def test_swapped_bytes_have_a_name_of_their_own(driver: Driver) -> None:
     driver.formats = [fourcc("Y16 "), fourcc("Y16 ") | 1 << 31]
-    assert [mode.format for mode in capture.modes(3)] == ["Y16", "Y16-BE"]
+    assert [mode.format for mode in v4l2_modes.modes(3)] == ["Y16", "Y16-BE"]
 
 
 def test_a_driver_without_end_is_not_asked_for_ever(driver: Driver) -> None:
     driver.formats = [fourcc("YUYV")] * 1000
     driver.sizes = [discrete(640, 480)]
-    assert len(list(capture.modes(3))) == 256
+    assert len(list(v4l2_modes.modes(3))) == 256
 
 
 def test_an_error_that_is_no_end_is_raised(driver: Driver) -> None:
-    driver.refuses = {74: errno.ENODEV}
+    driver.refuses = {Ioctl.ENUM_FRAMESIZES: errno.ENODEV}
     with pytest.raises(OSError, match="refused") as caught:
-        list(capture.modes(3))
+        list(v4l2_modes.modes(3))
     assert caught.value.errno == errno.ENODEV
 
 
@@ -170,18 +169,21 @@ def test_colours_are_what_the_driver_says_or_what_its_colour_space_implies(
     driver: Driver, said: tuple[int, int, int], bt709: bool, full: bool
 ) -> None:
     driver.space, driver.encoding, driver.quantization = said
-    assert capture.layout(3) == Layout("YUYV", VGA, 1280, bt709, full)
+    assert v4l2_modes.layout(3) == Layout("YUYV", VGA, 1280, bt709, full)
 
 
 def test_trying_to_start_starts_stops_and_gives_the_buffers_back(driver: Driver) -> None:
-    capture.try_start(3)
-    assert driver.calls == [4, S_FMT, REQBUFS, QBUF, QBUF, STREAMON, STREAMOFF, REQBUFS]
+    v4l2_modes.try_start(3)
+    assert driver.calls == [
+        *(Ioctl.G_FMT, Ioctl.S_FMT, Ioctl.REQBUFS, Ioctl.QBUF, Ioctl.QBUF),
+        *(Ioctl.STREAMON, Ioctl.STREAMOFF, Ioctl.REQBUFS),
+    ]
 
 
-@pytest.mark.parametrize("call", [S_FMT, STREAMON])
-def test_trying_to_start_says_what_the_driver_said(driver: Driver, call: int) -> None:
+@pytest.mark.parametrize("call", [Ioctl.S_FMT, Ioctl.STREAMON])
+def test_trying_to_start_says_what_the_driver_said(driver: Driver, call: Ioctl) -> None:
     driver.refuses = {call: errno.ENOSPC}
     with pytest.raises(OSError, match="refused") as caught:
-        capture.try_start(3)
+        v4l2_modes.try_start(3)
     assert caught.value.errno == errno.ENOSPC
-    assert driver.calls[-1] == (REQBUFS if call == STREAMON else S_FMT)
+    assert driver.calls[-1] == (Ioctl.REQBUFS if call is Ioctl.STREAMON else Ioctl.S_FMT)

@@ -20,11 +20,10 @@ if sys.platform != "linux":
 
 import grp
 
-from vbgcam.camera import Requested, linux, listing
-from vbgcam.camera import v4l2 as capture
-from vbgcam.camera.base import Broken, CameraInfo, Layout, Mode
+from vbgcam.camera import Requested, listing, v4l2_camera, v4l2_modes
+from vbgcam.camera.base import CameraInfo, Layout, Mode, StreamError
 from vbgcam.camera.choose import Choice
-from vbgcam.camera.linux import Linux, V4l2Stream
+from vbgcam.camera.v4l2_camera import V4l2Backend, V4l2Stream
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import Size
 from vbgcam.system import v4l2
@@ -113,9 +112,9 @@ class Capture:
 def opencv(monkeypatch: pytest.MonkeyPatch) -> None:
     Capture.plug_in()
     monkeypatch.setattr(cv2, "VideoCapture", Capture)
-    monkeypatch.setattr(linux, "time", SimpleNamespace(monotonic=lambda: Capture.clock.now))
+    monkeypatch.setattr(v4l2_camera, "time", SimpleNamespace(monotonic=lambda: Capture.clock.now))
     monkeypatch.setattr(v4l2, "opened", opened())
-    monkeypatch.setattr(capture, "layout", lambda fd: Layout("YUYV", HD, 2560))
+    monkeypatch.setattr(v4l2_modes, "layout", lambda fd: Layout("YUYV", HD, 2560))
     monkeypatch.setattr(listing, "cameras", lambda *, virtual=True: [OTHER])
 
 
@@ -147,7 +146,7 @@ def test_the_cameras_own_bytes_are_asked_for_in_the_chosen_mode() -> None:
 
 
 def test_a_camera_that_gives_something_else_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "layout", lambda fd: Layout("MJPG", Size(640, 480)))
+    monkeypatch.setattr(v4l2_modes, "layout", lambda fd: Layout("MJPG", Size(640, 480)))
     assert stream().note == "asked for 1280x720 YUYV, got 640x480 MJPG"
 
 
@@ -156,34 +155,29 @@ def test_a_camera_that_nobody_may_open_twice_is_taken_at_opencvs_word(monkeypatc
     assert stream().layout == Layout("YUYV", HD)
 
 
+def number(camera: V4l2Stream, seconds: float) -> int:
+    """Of the next picture."""
+    data = camera.wait(seconds)
+    assert data is not None
+    assert data.shape == (16,)
+    return int(data[0])
+
+
 def test_pictures_come_one_by_one_while_the_reader_keeps_up() -> None:
     camera = stream(1.0, 1.033, 1.066)
-    numbers = []
-    for _ in range(3):
-        data = camera.wait(2)
-        assert data is not None
-        assert data.shape == (16,)
-        numbers.append(int(data[0]))
-    assert numbers == [0, 1, 2]
+    assert [number(camera, 2) for _ in range(3)] == [0, 1, 2]
     assert camera.skipped == 0
 
 
 def test_after_a_pause_only_the_newest_picture_is_given() -> None:
     camera = stream(0.0, 0.1, 0.2, 0.9)
     Capture.clock.now = 0.5
-    data = camera.wait(0.1)
-    assert data is not None
-    assert (data[0], camera.skipped) == (2, 2)
-    data = camera.wait(0.4)
-    assert data is not None
-    assert (data[0], camera.skipped) == (3, 2)
+    assert (number(camera, 0.1), camera.skipped) == (2, 2)
+    assert (number(camera, 0.4), camera.skipped) == (3, 2)
 
 
 def test_a_source_faster_than_its_reader_still_gives_a_picture() -> None:
-    camera = stream(*[0.0] * 100)
-    data = camera.wait(0.1)
-    assert data is not None
-    assert data[0] == 3
+    assert number(stream(*[0.0] * 100), 0.1) == 3
 
 
 def test_nothing_in_time_is_no_error() -> None:
@@ -192,43 +186,32 @@ def test_nothing_in_time_is_no_error() -> None:
     assert Capture.clock.now == pytest.approx(0.1)
 
 
-def test_an_unplugged_camera_is_broken_at_once() -> None:
+@pytest.mark.parametrize(("fault", "text"), [("breaks", "Error is reported"), ("hangs_up", "hung up")])
+def test_an_unplugged_camera_is_broken_at_once(fault: str, text: str) -> None:
     camera = stream(1.0)
-    Capture.breaks = True
-    with pytest.raises(Broken, match="Error is reported"):
+    setattr(Capture, fault, True)
+    with pytest.raises(StreamError, match=text):
         camera.wait(0.1)
 
 
-def test_a_device_that_hangs_up_without_an_error_is_broken_too() -> None:
-    camera = stream(1.0)
-    Capture.hangs_up = True
-    with pytest.raises(Broken, match="hung up"):
-        camera.wait(0.1)
-
-
-def test_a_camera_that_opencv_does_not_open_is_broken() -> None:
-    Capture.opens = False
-    with pytest.raises(Broken):
+@pytest.mark.parametrize(("fault", "value"), [("opens", False), ("refuses_settings", True)])
+def test_a_camera_that_does_not_open_or_refuses_its_settings_is_broken_and_released(fault: str, value: bool) -> None:
+    setattr(Capture, fault, value)
+    with pytest.raises(StreamError):
         V4l2Stream("/dev/video0", Choice(MODE, 30.0), "")
-
-
-def test_a_camera_that_breaks_in_the_negotiation_is_released() -> None:
-    Capture.refuses_settings = True
-    with pytest.raises(Broken):
-        V4l2Stream("/dev/video0", Choice(MODE, 30.0), "")
-    assert Capture.made[0].released == 1
+    assert Capture.made[0].released == (fault != "opens")
 
 
 def test_a_slow_size_is_noted_with_the_faster_one() -> None:
     camera = CameraInfo(
         "Cam", "/dev/video0", "", "", (Mode("YUYV", HD, (10.0,)), Mode("YUYV", Size(640, 360), (30.0,)))
     )
-    note = Linux().start(camera, Requested(HD)).note
+    note = V4l2Backend().start(camera, Requested(HD)).note
     assert note == "Cam gives 1280x720 at 10 frames a second at most; 640x360 would be faster (camera.size)"
 
 
 def test_what_is_expected_is_known_without_opencv() -> None:
-    got = Linux().expected(CAMERA, Requested(HD))
+    got = V4l2Backend().expected(CAMERA, Requested(HD))
     assert (got.label, got.size, got.fps, got.format) == ("Cam", HD, 30.0, "YUYV")
     assert Capture.made == []
 
@@ -253,42 +236,39 @@ def test_why_a_camera_does_not_start_is_said_in_one_line(
     number: int, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(v4l2, "holders", lambda path: HOLDERS)
-    monkeypatch.setattr(linux, "_group", lambda path: "video")
+    monkeypatch.setattr(v4l2_camera, "_group", lambda path: "video")
 
     def try_start(fd: int) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(capture, "try_start", try_start)
-    assert str(Linux().refusal(CAMERA)) == text
+    monkeypatch.setattr(v4l2_modes, "try_start", try_start)
+    assert str(V4l2Backend().refusal(CAMERA)) == text
     monkeypatch.setattr(v4l2, "opened", opened(number))
-    assert str(Linux().refusal(CAMERA)) == text
+    assert str(V4l2Backend().refusal(CAMERA)) == text
 
 
 def test_a_camera_held_by_someone_whom_one_may_not_see_is_busy_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(v4l2, "holders", lambda path: HOLDERS[1:])
     monkeypatch.setattr(v4l2, "opened", opened(errno.EBUSY))
-    assert "is busy: another program uses it" in str(Linux().refusal(CAMERA))
+    for error in (V4l2Backend().refusal(CAMERA), V4l2Backend().in_use(CAMERA)):
+        assert "is busy: another program uses it" in str(error)
 
 
 def test_a_camera_that_starts_but_sends_nothing_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capture, "try_start", lambda fd: None)
-    assert "starts but sends no usable picture" in str(Linux().refusal(CAMERA))
+    monkeypatch.setattr(v4l2_modes, "try_start", lambda fd: None)
+    assert "starts but sends no usable picture" in str(V4l2Backend().refusal(CAMERA))
 
 
 def test_a_camera_that_was_lost_is_gone_or_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(v4l2, "query", lambda path: None)
-    assert "has stopped" in str(Linux().loss(CAMERA))
-
-    def query(path: str) -> None:
-        raise OSError(errno.ENOENT, "no such device")
-
-    monkeypatch.setattr(v4l2, "query", query)
-    assert "is gone: it was unplugged" in str(Linux().loss(CAMERA))
+    monkeypatch.setattr(v4l2, "capability", lambda fd: None)
+    assert "has stopped" in str(V4l2Backend().loss(CAMERA))
+    monkeypatch.setattr(v4l2, "opened", opened(errno.ENOENT))
+    assert "is gone: it was unplugged" in str(V4l2Backend().loss(CAMERA))
 
 
 def test_a_camera_without_permission_is_refused_before_opencv_is_asked() -> None:
     camera = CameraInfo("Cam", "/dev/video0", "", "", problem=errno.EACCES)
-    for ask in (Linux().expected, Linux().start):
+    for ask in (V4l2Backend().expected, V4l2Backend().start):
         with pytest.raises(CameraError, match="no permission; run `sudo usermod -aG"):
             ask(camera, Requested(HD))
     assert Capture.made == []
@@ -299,15 +279,15 @@ def test_the_group_of_the_device_is_named_unless_udev_left_it_to_root(
 ) -> None:
     for group, said in (("webcams", "webcams"), ("root", "video")):
         monkeypatch.setattr(grp, "getgrgid", lambda number, name=group: SimpleNamespace(gr_name=name))
-        assert linux._group(str(tmp_path)) == said
+        assert v4l2_camera._group(str(tmp_path)) == said
     monkeypatch.undo()
-    assert linux._group(str(tmp_path / "gone")) == "video"
+    assert v4l2_camera._group(str(tmp_path / "gone")) == "video"
 
 
 def test_a_path_that_is_no_camera_says_what_it_is_or_lists_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "camera_at", lambda path: None)
     monkeypatch.setattr(v4l2, "nodes", lambda: [v4l2.Node(Path("/dev/video10"), "VBG Camera")])
     with pytest.raises(CameraError, match=r"/dev/video10 gives no pictures: .* that nobody feeds"):
-        Linux().at("/dev/video10")
+        V4l2Backend().at("/dev/video10")
     with pytest.raises(CameraError, match=r'no camera at /dev/video5; cameras here: "Other" \(/dev/video2\)'):
-        Linux().at("/dev/video5")
+        V4l2Backend().at("/dev/video5")

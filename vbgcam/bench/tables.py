@@ -1,0 +1,166 @@
+"""The figures for people: tables on the terminal, and a page with charts. Everything here reads the tree of figures
+alone (see `vbgcam.bench.base`)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Final, TextIO
+
+from vbgcam.bench.base import Figures
+from vbgcam.bench.masks import WAYS
+from vbgcam.bench.stages import TITLES
+from vbgcam.report import pages, tables
+from vbgcam.report.charts import Bar, bars
+from vbgcam.report.tables import Table
+
+_BEHIND: Final = {"image": "a picture", "blur": "the room blurred", "balanced": "a picture, all steps"}
+
+
+def show(figures: Figures, stream: TextIO | None = None) -> None:
+    """The tables on the terminal; `stream`: None is stdout."""
+    made = (table for table, _chart in _tables(figures))
+    tables.show(f"vbgcam {figures['version']}, bench", _machine(figures), made, stream=stream)
+
+
+def html(figures: Figures) -> str:
+    """The tables as a page, with charts of steps and networks."""
+    title = f"vbgcam {figures['version']}, bench"
+    day = time.strftime("%Y-%m-%d", time.localtime(figures["measured_at"]))
+    sections = [pages.table_section(table, chart) for table, chart in _tables(figures)]
+    return pages.document(title, pages.heading(title, [day, *_machine(figures)]) + "\n".join(sections))
+
+
+def _machine(figures: Figures) -> list[str]:
+    """The machine in a few lines."""
+    about = figures["machine"]
+    sets = ", ".join(about["instruction_sets"]) or "no vector instructions known"
+    memory = f", {about['memory_gb']:g} GB" if about["memory_gb"] else ""
+    cores = f"{about['cores']} core{'s' if about['cores'] != 1 else ''}"
+    lines = [
+        f"{about['cpu']}, {cores} ({sets}){memory}; GPU: {about['gpu'] or 'none'}",
+        f"{about['os']}; Python {about['python']}",
+        ", ".join(f"{name} {version}" for name, version in about["packages"].items() if version),
+    ]
+    if about["load"] is not None and about["load"] > about["cores"] / 2:
+        lines.append(f"The machine was busy at the start: load {about['load']:g} on {cores}; compare ratios alone.")
+    return lines
+
+
+def _tables(figures: Figures) -> Iterator[tuple[Table, str]]:
+    """Each with its chart, "" where there is none, in the order in which a person asks: whole frames, the live chain,
+    the steps, the network."""
+    if frame := figures.get("frame"):
+        yield _frame(frame), ""
+    if live := figures.get("live"):
+        yield _live(live), ""
+    for size, stages in figures.get("stages", {}).items():
+        yield _stages(size, stages)
+    for size, masks in figures.get("masks", {}).items():
+        rows = [(name, *(_ms(row[way]["ms"]) for way in WAYS)) for name, row in masks.items()]
+        note = "Own: each frame with the network's mask of itself. Carried: five masks a second, six frames late."
+        yield Table(f"What is done to the masks at {size}", ("steps", "own ms", "carried ms"), rows, note), ""
+    if inference := figures.get("inference"):
+        yield _inference(inference)
+    if start := figures.get("start"):
+        waits = [
+            ("vbgcam --help, done", _ms(start["help_ms"])),
+            ("the first cover on air", _ms(start["first_cover_ms"])),
+            (f"the first mask, {_short(start['model'])}", _ms(start["first_mask_ms"])),
+        ]
+        yield Table("The start", ("from the start of the process to", "ms"), waits, "With warm caches."), ""
+
+
+def _frame(frame: Figures) -> Table:
+    rows = [
+        (size, title, _ms(row[name]["ms"]), _ms(row[name]["cpu_ms"]))
+        for size, row in frame.items()
+        for name, title in _BEHIND.items()
+    ]
+    first = next(iter(frame.values()))
+    network = _short(first["model"]) + (f" at {first['input']}" if first["input"] else "")
+    return Table(
+        "A whole frame, network included",
+        ("size", "behind it", "ms", "CPU ms"),
+        rows,
+        "From planes in memory to the written frame; masks as the network gives them, or with all that `balanced` does "
+        f"to them. Network: {network}.",
+        words=(0, 1),
+    )
+
+
+def _live(live: Figures) -> Table:
+    rows = [
+        (
+            name,
+            f"{row['fps']:.1f}",
+            f"{row['dropped']} of {row['dropped'] + row['sent']}",
+            *(_ms(row["added_latency_ms"][point]) for point in ("p50", "p95", "max")),
+            _ms(row["mask_age_ms"]["p95"]),
+            f"{row['cpu_percent']:.0f} %",
+        )
+        for name, row in live.items()
+    ]
+    network = _short(next(iter(live.values()))["model"])
+    return Table(
+        "The live chain",
+        ("live", "fps", "dropped", "added p50", "p95", "max ms", "mask age p95", "CPU"),
+        rows,
+        f"Added: a frame's arrival to the end of its write. CPU: 100 % is one core. Network: {network}.",
+    )
+
+
+def _stages(size: str, stages: Figures) -> tuple[Table, str]:
+    title, copy = f"Steps at {size}", next(iter(stages.values()))["memcpy_ms"]
+    note = f"Naive: BGR and floats. A copy of one I420 frame: {_ms(copy)} ms."
+    rows, chart = [], []
+    for name, row in stages.items():
+        ours, other = row["ms"], row["naive_ms"]
+        rows.append((TITLES[name], _ms(ours), _ms(row["cpu_ms"]), _ms(other), _times(other, ours)))
+        chart.append(_bar(TITLES[name], ours, other, strong=name.startswith("frame")))
+    table = Table(title, ("step", "ms", "CPU ms", "naive ms", "faster"), rows, note)
+    return table, _legend("the naive way") + bars(title, chart, (f"a copy, {_ms(copy)} ms", copy))
+
+
+def _inference(inference: Figures) -> tuple[Table, str]:
+    title, note = "The network", "Eager: torchvision's own network in fp32, same weights, same run."
+    rows, chart = [], []
+    for model, sizes in inference.items():
+        name = _short(model)
+        for size, row in sizes.items():
+            ours, other = row["ms"], row["eager_fp32_ms"]
+            times = _ms(ours), _ms(row["cpu_ms"]), _ms(other), _times(other, ours)
+            rows.append((name, size, *times, row["precision"]))
+            chart.append(_bar(f"{name.removesuffix('.onnx').split('_mobilenet')[0]} {size}", ours, other))
+    head = ("model", "HxW", "ms", "CPU ms", "eager ms", "faster", "precision")
+    return Table(title, head, rows, note, words=(0, 1)), _legend("eager fp32") + bars(title, chart)
+
+
+def _bar(label: str, ours: float, other: float | None, *, strong: bool = False) -> Bar:
+    note = f"{_ms(ours)} ms" + (f" vs {_ms(other)}, {_times(other, ours)}" if other else "")
+    return Bar(label, ours, other, note, strong)
+
+
+def _legend(other: str) -> str:
+    return f'<p class="soft key">{pages.legend(("ours", "vbgcam"), ("pale", other))}</p>'
+
+
+def _ms(value: float | None) -> str:
+    """Three digits: 0.35, 1.29, 14.6, 243."""
+    if value is None:
+        return ""
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+def _times(over: float | None, under: float) -> str:
+    """`1.4x`, `33x`."""
+    if not over or not under:
+        return ""
+    ratio = over / under
+    return f"{ratio:.1f}x" if ratio < 10 else f"{ratio:.0f}x"
+
+
+def _short(model: str) -> str:
+    """A model without the folder that it lies in."""
+    kind, colon, path = model.partition(":")
+    return f"{kind}{colon}{path.replace(chr(92), '/').rpartition('/')[2]}" if colon else model

@@ -1,0 +1,224 @@
+"""The pages: what the figures are and what they look like, and a small survey to rate them by eye."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+
+from vbgcam.core.frames import U8
+from vbgcam.evaluate.base import Compare, Comparison, Results
+from vbgcam.evaluate.figures import MEASURES, about, coco_figures, percent, table
+from vbgcam.report import pages as kit
+from vbgcam.report.charts import histogram, lines
+from vbgcam.report.tables import Table
+
+_TILES: Final = ("iou", "boundary_f", "leak", "loss", "mad", "dtssd")
+# Pictures of each kind: three say more than one, and nine are as many as people look at.
+_SHOWN: Final = 3
+# Seconds between two frames of a clip that are shown: neighbours look alike.
+_APART: Final = 0.5
+# What rounds to less than one percent is not written into its cell.
+_LEAST: Final = 0.005
+# Scenes to rate: two pictures of each are 40 marks, one at a time.
+_SCENES: Final = 20
+_SCENE_WIDTH: Final = 720
+
+
+def pages(results: Results, compare: Compare, target: Path) -> dict[Path, str]:
+    """The page's text, and where there are pictures that of the one to rate them by eye, by their files. Raises
+    MediaError."""
+    beside = target.with_stem(f"{target.stem}-rating")
+    made = {target: html(results, compare, beside.name)}
+    if results["items"]:
+        made[beside] = rating(results, compare)
+    return made
+
+
+def html(results: Results, compare: Compare, rating_name: str) -> str:
+    """The page's text. `rating_name`: the other page's file."""
+    title = f"{Path(results['model']).name} on {' and '.join(Path(path).name for path in results['data'])}"
+    items = results["items"]
+    parts = [kit.heading(title, about(results))]
+    parts += _coco(results) if results["kind"] == "coco" else [_tiles(results)]
+    if items:
+        parts.append(_pictures(items, compare, rating_name))
+    if results["kind"] == "clip" and items:
+        parts.append(_over_time(results))
+    elif results["kind"] != "coco":
+        spread = histogram([item["iou"] for item in items])
+        parts += [kit.section("How the pictures are spread", "<h3>IoU</h3>", spread), _list(items)]
+    parts.append(kit.table_section(table(results)))
+    if left_out := results["left_out"]:
+        reasons = (f"<p>{escape(item['why'])}</p>" for item in left_out)
+        parts.append(kit.section(f"Left out ({len(left_out)})", *reasons))
+    parts.append(kit.section("The same again", f"<pre>{escape(results['command'])}</pre>"))
+    return kit.document(f"vbgcam eval: {title}", "\n".join(parts))
+
+
+def rating(results: Results, compare: Compare) -> str:
+    """The survey's text: pictures made with the model's masks and with the true ones, in random order, marked 1 to 5,
+    and nobody is told which is which before the end. Its answers stay in the browser, under a key that belongs to these
+    results."""
+    count = len(results["items"])
+    scenes = min(_SCENES, count)
+    places = [round(step * (count - 1) / max(1, scenes - 1)) for step in range(scenes)]
+    key = hashlib.sha256(json.dumps(results, sort_keys=True).encode()).hexdigest()[:16]
+    data = {
+        "key": f"vbgcam-rating-{key}",
+        "model": Path(results["model"]).name,
+        "pictures": [
+            [kit.data_uri(one.composite, _SCENE_WIDTH), kit.data_uri(one.true_composite, _SCENE_WIDTH)]
+            for one in compare(places)
+        ],
+    }
+    # "</" would end the script element, wherever it stands.
+    text = json.dumps(data).replace("</", "<\\/")
+    body = (
+        f'<section class="ask" id="place"></section><p class="soft" id="trouble" role="alert"></p>'
+        f'<script type="application/json" id="data">{text}</script>'
+    )
+    return kit.document("How natural does it look?", body, "rating.js")
+
+
+def chosen(items: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[int]]]:
+    """Places of the best, the worst and those in the middle by IoU; none twice, and of a clip none within half a second
+    of another."""
+    order = sorted(range(len(items)), key=lambda place: (-items[place]["iou"], place))
+    half = len(order) // 2
+    outwards = [place for pair in itertools.zip_longest(order[half:], order[:half][::-1]) for place in pair]
+    count = min(_SHOWN, max(1, len(order) // 3))
+    seen: list[int] = []
+    found: dict[str, list[int]] = {}
+    for name, places in (("Best", order), ("Worst", order[::-1]), ("Median", outwards)):
+        mine = found.setdefault(name, [])
+        for place in places:
+            if len(mine) == count:
+                break
+            if place is not None and all(_apart(items[place], items[other]) for other in seen):
+                mine.append(place)
+                seen.append(place)
+    return [(name, found[name]) for name in ("Best", "Median", "Worst") if found[name]]
+
+
+def _apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    if "time" in one:
+        return abs(float(one["time"]) - float(other["time"])) >= _APART
+    return one is not other
+
+
+def error(one: Comparison) -> U8:
+    """RGB: the picture in pale grey; red where the room is shown, blue where the person is hidden."""
+    grey = np.asarray(cv2.cvtColor(one.input, cv2.COLOR_RGB2GRAY), np.float32)
+    out = np.repeat((120 + grey * 0.5)[..., None], 3, 2)
+    difference = one.alpha.astype(np.float32) - one.truth
+    for part, color in ((difference, (216, 57, 43)), (-difference, (43, 111, 216))):
+        weight = np.clip(part / 255, 0, 1)[..., None]
+        out = out * (1 - weight) + np.array(color, np.float32) * weight
+    return np.asarray(np.rint(np.clip(out, 0, 255)), np.uint8)
+
+
+def _tiles(results: Results) -> str:
+    return kit.tiles(
+        (
+            f"{measure.title}, {'more' if measure.up else 'less'} is better",
+            measure.text(results[measure.key]),
+            measure.meaning,
+        )
+        for measure in MEASURES
+        if measure.key in _TILES and results[measure.key] is not None
+    )
+
+
+def _pictures(items: Sequence[Mapping[str, Any]], compare: Compare, rating_name: str) -> str:
+    groups = chosen(items)
+    places = sorted(place for _, group in groups for place in group)
+    drawn = {place: _four(one) for place, one in zip(places, compare(places), strict=True)}
+    colors = kit.legend(("red", "the room is shown"), ("blue", "the person is hidden"))
+    content = [
+        f'<p class="soft key">By IoU. In the last picture: {colors}. '
+        f'<a href="{escape(rating_name)}">Rate the pictures by eye, blindly</a></p>'
+    ]
+    for name, group in groups:
+        for place in group:
+            item = items[place]
+            figures = (
+                f"IoU {percent(item['iou'])}, boundary F {percent(item['boundary_f'])}, leak {percent(item['leak'])}"
+            )
+            content.append(f"<h3>{name}: {escape(item['name'])} <span>{figures}</span></h3>{drawn[place]}")
+    return kit.section("Best, median, worst", *content)
+
+
+def _four(one: Comparison) -> str:
+    columns = {"input": one.input, "mask": one.alpha, "composite": one.composite, "error": error(one)}
+    figures = (
+        f'<figure><img src="{kit.data_uri(pixels)}" alt="{title} of {escape(one.name)}">'
+        f"<figcaption>{title}</figcaption></figure>"
+        for title, pixels in columns.items()
+    )
+    return f'<div class="four">{"".join(figures)}</div>'
+
+
+def _over_time(results: Results) -> str:
+    items = results["items"]
+    content = []
+    for keys in (("iou", "boundary_f"), ("leak", "loss"), ("dtssd",)):
+        titles = [measure.title for measure in MEASURES if measure.key in keys]
+        colors = kit.legend(*zip(("ours", "bad"), titles, strict=False))
+        content.append(f'<p class="key">{colors}</p>{lines(items, keys, titles)}')
+    if results["mask_fps"]:
+        ages = [item["mask_age"] for item in items]
+        content.append(
+            f'<p class="soft">Masks are {1000 * min(ages):.0f} to {1000 * max(ages):.0f} ms older than their frames, '
+            f"{1000 * statistics.median(ages):.0f} ms in the middle.</p>"
+        )
+    return kit.section("Over time", *content)
+
+
+def _list(items: Sequence[Mapping[str, Any]]) -> str:
+    measures = [measure for measure in MEASURES if measure.key != "dtssd"]
+    head = ("picture", *(measure.title for measure in measures))
+    rows = [(item["name"], *(measure.text(item[measure.key]) for measure in measures)) for item in items]
+    return kit.table_section(Table(f"All {len(items)}", head, rows, sortable=True))
+
+
+def _coco(results: Results) -> Iterator[str]:
+    yield kit.tiles(coco_figures(results))
+    if "class_iou" not in results:
+        return
+    by_class = sorted(results["class_iou"].items(), key=lambda pair: (pair[0] != "person", -(pair[1] or 0)))
+    rows = "".join(
+        f'<span>{name}</span><div class="{"person" if name == "person" else ""}">'
+        f'<i style="width:{100 * (value or 0):.1f}%"></i></div><span>{percent(value)}</span>'
+        for name, value in by_class
+    )
+    yield kit.section("IoU of each class", f'<div class="rows">{rows}</div>')
+    yield _heat(results["confusion"], list(results["class_iou"]))
+
+
+def _heat(confusion: list[list[int]], names: list[str]) -> str:
+    """Rows: the truth."""
+    head = "".join(f'<th scope="col" title="{name}">{name[:3]}</th>' for name in names)
+    rows = []
+    for name, row in zip(names, confusion, strict=True):
+        cells = []
+        for other, count in zip(names, row, strict=True):
+            part = count / max(1, sum(row))
+            cells.append(
+                f'<td style="background:rgb(15 124 116 / {part:.2f})" title="{name} taken for {other}: {count}">'
+                f"{f'{100 * part:.0f}' if part >= _LEAST else ''}</td>"
+            )
+        rows.append(f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>')
+    return kit.section(
+        "What is taken for what",
+        '<p class="soft">Rows are the truth, columns the answer; percent of the row.</p>',
+        f'<table class="heat"><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>',
+    )

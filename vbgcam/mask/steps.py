@@ -1,0 +1,297 @@
+"""The steps between a prediction and the mask of a frame: each takes the draft, and returns it one step further.
+
+Steps that know something from frame to frame are methods of the class that holds it and forgets it by `reset`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vbgcam.core.frames import U8, Mask, Prediction, RawFrame, Size, read_only
+from vbgcam.mask import refine
+from vbgcam.mask.flow import Flow, coarse, is_cut, too_far
+from vbgcam.mask.plain import full_size
+from vbgcam.mask.room_model import RoomModel
+from vbgcam.pixels.workframe import Region, WorkFrame, cropped, region_around, resized, work_frame, work_size
+
+# Where nothing moved, alpha goes this part of the way to a new one, each thirtieth of a second.
+_LEAST_RATE: Final = 0.2
+_CHANGE_WINDOW: Final = (7, 7)
+# What a network gives up to the first is nobody, from the second on the person, linearly between. Coarse networks are
+# hazy far around: DeepLabV3 on room_static MAD .018 without, with it .013; the selfie network keeps its .006.
+_NOBODY, _SOMEBODY = 0.07, 0.93
+_WITHOUT_HAZE: Final = np.clip(np.round((np.arange(256) / 255 - _NOBODY) / (_SOMEBODY - _NOBODY) * 255), 0, 255).astype(
+    np.uint8
+)
+# A mask that is older than its frame is believed less where it was unsure: so much less is the person, after so long.
+# Without it a carried mask leaks twice as much (red_shirt, true masks at 5 a second: .0010, with it .0004).
+_DOUBT: Final = 0.17
+_DOUBT_AFTER_S: Final = 0.1
+
+_NOTHING: Final = read_only(np.empty((0, 0), np.uint8))
+_NO_FRAME: Final = WorkFrame(Size(1, 1), _NOTHING, _NOTHING, _NOTHING, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A frame's mask in the making. All arrays are uint8 and read-only, at the working size, and empty until a step
+    has filled them.
+
+    `alpha`: what the steps have made so far, at first the prediction's; from `crop` to `uncrop` of the `region` alone.
+    `last`, `last_alpha`: the frame before and its finished alpha, where there is one. `now`: the frame. `network`: the
+    prediction's alpha, `seen` the frame that it was made from, `is_new` where no frame used it before. `carried`: as it
+    is in this frame. `region`: where the person may be; None where nobody is. `here`: `now`, of the region. `compared`:
+    the room was known. `outline`: where person and room meet, if that was looked for. `mask`: the last step's."""
+
+    frame: RawFrame
+    prediction: Prediction
+    alpha: U8
+    last: WorkFrame | None
+    last_alpha: U8 | None
+    now: WorkFrame = _NO_FRAME
+    network: U8 = field(default_factory=lambda: _NOTHING)
+    seen: WorkFrame = _NO_FRAME
+    is_new: bool = False
+    carried: U8 = field(default_factory=lambda: _NOTHING)
+    region: Region | None = None
+    here: WorkFrame = _NO_FRAME
+    compared: bool = False
+    outline: refine.Outline | None = None
+    mask: Mask | None = None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the prediction is this frame's and not an earlier one's."""
+        return self.prediction.frame is self.frame
+
+
+Step = Callable[[Draft], Draft | None]
+"""None where the frame can have no mask by this prediction."""
+
+
+class AtWorkingSize:
+    """Frame and prediction at the working size, and whether another scene begins."""
+
+    def __init__(self, on_cut: Callable[[], None]) -> None:
+        """`on_cut`: called where a frame begins another scene."""
+        self._on_cut = on_cut
+        self.reset()
+
+    def reset(self) -> None:
+        """Another scene follows."""
+        self._coarse: U8 | None = None
+        self._not_before = -np.inf
+        self._prediction: Prediction | None = None
+        self._network, self._seen = _NOTHING, _NO_FRAME
+
+    def bring(self, draft: Draft) -> Draft | None:
+        """Fills in `now`, `network`, `seen` and `region`. None where the prediction is of the scene before."""
+        size = work_size(draft.frame.size)
+        now = work_frame(draft.frame, size)
+        before, here = self._coarse, coarse(now)
+        if before is not None and is_cut(before, here):
+            self._on_cut()
+            self._not_before = now.captured_at
+            draft = replace(draft, last=None, last_alpha=None)
+        self._coarse = here
+        prediction = draft.prediction
+        if prediction.captured_at < self._not_before:
+            return None
+        is_new = prediction is not self._prediction
+        if is_new:
+            alpha = prediction.alpha
+            if not prediction.exact:
+                alpha = np.asarray(cv2.LUT(alpha, _WITHOUT_HAZE), np.uint8)
+            self._prediction, self._network = prediction, resized(alpha, size)
+            self._seen = now if draft.is_own else work_frame(prediction.frame, size)
+        alpha = self._network
+        region = region_around(alpha) if draft.last_alpha is None else region_around(alpha, draft.last_alpha)
+        return replace(
+            draft, now=now, network=alpha, seen=self._seen, is_new=is_new, alpha=alpha, carried=alpha, region=region
+        )
+
+
+class CarryByFlow:
+    """A prediction that is older than the frame, carried to it by optical flow."""
+
+    def __init__(self, *, fine: bool) -> None:
+        self._fine = fine
+        self.reset()
+
+    def reset(self) -> None:
+        """Another scene follows."""
+        self._flow: Flow | None = None
+
+    def carry(self, draft: Draft) -> Draft | None:
+        """None where the person came too far for any flow to say where."""
+        flow = self._flow = self._flow or Flow(draft.now.size, fine=self._fine)
+        flow.follow(draft.now, draft.region, needed=not draft.is_own)
+        if draft.is_own:
+            flow.rest()
+            return draft
+        if draft.is_new:
+            flow.begin(draft.seen, draft.region)
+        else:
+            flow.advance()
+        if draft.region is None:
+            return draft
+        alpha = flow.carried(draft.network, draft.region)
+        if too_far(flow.moved_by(alpha)):
+            return None
+        region = region_around(alpha) if draft.last_alpha is None else region_around(alpha, draft.last_alpha)
+        return replace(draft, alpha=alpha, carried=alpha, region=region)
+
+
+def crop(draft: Draft) -> Draft:
+    """From here on the region alone is worked on."""
+    if draft.region is None:
+        return draft
+    return replace(draft, here=draft.now.cropped(draft.region), alpha=cropped(draft.alpha, draft.region))
+
+
+class KnownRoom:
+    """The room behind the person, with which frames are compared and which learns from them."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Another scene follows."""
+        self._room: RoomModel | None = None
+
+    @property
+    def somebody_elsewhere(self) -> bool:
+        """Whether the room shows somebody whom the network has not seen."""
+        return self._room is not None and self._room.somebody_elsewhere
+
+    def compare(self, draft: Draft) -> Draft:
+        """What differs from the room is the person. A late prediction first teaches the room, by its own frame."""
+        room = self._room = self._room or RoomModel(draft.now.size)
+        if draft.is_new and not draft.is_own:
+            room.learn(draft.seen, draft.network, None)
+        room.check(draft.now, draft.carried, draft.last_alpha)
+        if draft.region is None or not room.known:
+            return draft
+        return replace(draft, alpha=room.compare(draft.here, draft.alpha, draft.region), compared=True)
+
+    def learn(self, draft: Draft) -> Draft:
+        """From a frame that has a prediction of its own, once its mask is done."""
+        room = self._room = self._room or RoomModel(draft.now.size)
+        if draft.is_own:
+            room.learn(draft.now, draft.network, draft.alpha)
+        return draft
+
+
+def remove_specks(draft: Draft) -> Draft:
+    """Nothing is to be removed from a network's own answer to this frame."""
+    if draft.region is None or (draft.is_own and not draft.compared):
+        return draft
+    return replace(draft, alpha=refine.without_specks(draft.alpha, cropped(draft.carried, draft.region)))
+
+
+class HoldStill:
+    """Alpha over time: where the picture stands still, it changes slowly."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Another scene follows."""
+        self._state: NDArray[np.uint16] | None = None
+
+    def smooth(self, draft: Draft) -> Draft:
+        """A part of the way to the draft's alpha, by how much the picture changed."""
+        from vbgcam.mask import kernels
+
+        region, now, last = draft.region, draft.now, draft.last
+        if region is None:
+            self._state = None
+            return draft
+        alpha, before, state = draft.alpha, self._state, np.left_shift(draft.alpha, 8, dtype=np.uint16)
+        if before is None or last is None:
+            before = self._state = np.zeros(now.y.shape, np.uint16)
+        else:
+            state = before[region].copy()
+            changed = cv2.blur(cv2.absdiff(now.y[region], last.y[region]), _CHANGE_WINDOW)
+            passed = 30 * max(0.0, now.captured_at - last.captured_at)
+            least = round(256 * (1 - (1 - _LEAST_RATE) ** passed))
+            kernels.smooth(alpha, read_only(np.asarray(changed, np.uint8)), state, least)
+            alpha = read_only(np.asarray(cv2.convertScaleAbs(state, alpha=1 / 256), np.uint8))
+            before.fill(0)
+        before[region] = state
+        return replace(draft, alpha=alpha)
+
+
+def find_outline(draft: Draft) -> Draft:
+    """Where the colours of person and room meet."""
+    if draft.region is None:
+        return draft
+    return replace(draft, outline=refine.outline(draft.alpha, draft.here, draft.region))
+
+
+def refine_edges(draft: Draft) -> Draft:
+    """At the outline the picture's colours decide."""
+    if draft.outline is None:
+        return draft
+    return replace(draft, alpha=refine.by_colour(draft.alpha, draft.here, draft.outline))
+
+
+def doubt(draft: Draft) -> Draft:
+    """Less of the person where a prediction that is older than the frame was unsure."""
+    age = draft.now.captured_at - draft.prediction.captured_at
+    eighths = round(8 * min(1.0, max(0.0, age) / _DOUBT_AFTER_S))
+    if draft.is_own or draft.region is None or eighths == 0:
+        return draft
+    return replace(draft, alpha=read_only(np.asarray(cv2.LUT(draft.alpha, _doubted(eighths)), np.uint8)))
+
+
+@lru_cache(maxsize=9)
+def _doubted(eighths: int) -> U8:
+    least = _DOUBT * eighths / 8
+    return read_only(np.clip(np.round((np.arange(256) / 255 - least) / (1 - least) * 255), 0, 255).astype(np.uint8))
+
+
+def uncrop(draft: Draft) -> Draft:
+    """Nobody is outside of the region."""
+    alpha = np.zeros_like(draft.carried)
+    if draft.region is not None:
+        alpha[draft.region] = draft.alpha
+    return replace(draft, alpha=read_only(alpha))
+
+
+def plain_mask(draft: Draft) -> Draft:
+    """The prediction itself at the frame's size."""
+    return replace(draft, mask=full_size(draft.prediction.alpha, draft.frame, draft.prediction.captured_at))
+
+
+def hard_mask(draft: Draft) -> Draft:
+    """Likewise, of a label mask, which stays binary."""
+    mask = full_size(draft.prediction.alpha, draft.frame, draft.prediction.captured_at, hard=True)
+    return replace(draft, mask=mask)
+
+
+def stretched_mask(draft: Draft) -> Draft:
+    """The alpha at the frame's size, linearly between."""
+    mask = full_size(draft.alpha, draft.frame, draft.prediction.captured_at, region=draft.region)
+    return replace(draft, mask=mask)
+
+
+def refined_mask(draft: Draft) -> Draft:
+    """The alpha at the frame's size; at the outline by the frame's own pixels."""
+    at = draft.prediction.captured_at
+    mask = full_size(draft.alpha, draft.frame, at, region=draft.region, outline=draft.outline)
+    return replace(draft, mask=mask)
+
+
+def find_fringe(draft: Draft) -> Draft:
+    """What the old room adds to the outline's colours."""
+    if draft.mask is None or draft.outline is None:
+        return draft
+    return replace(draft, mask=replace(draft.mask, fringe=draft.outline.fringe(draft.now.size, draft.frame.size)))
