@@ -39,6 +39,7 @@ def test_commands_are_understood(raw: dict[str, Any], parsed: commands.Command) 
         ({"do": "background"}, "background: to required"),
         ({"do": "background", "to": "x" * 5000}, "background: to String should have at most 4096"),
         ({"do": "pause", "now": True}, "pause: now "),
+        ({"do": "pause", "now\nthen": True}, "pause: now then "),
         ({"do": "mirror", "to": "yes"}, "mirror: to should be a valid boolean"),
         ({"do": "set", "settings": {}}, "set: settings "),
         ({"do": "set", "settings": {"a.b": [1]}}, "set: settings.a.b"),

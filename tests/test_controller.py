@@ -74,7 +74,7 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         self.controller.close()
-        assert self.session.stop()
+        assert self.session.stop(), [thread.name for thread in threading.enumerate()]
 
     def do(self, verb: str, to: object = ..., **more: object) -> str:
         return self.controller.do({"do": verb, **({} if to is ... else {"to": to}), **more})

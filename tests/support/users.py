@@ -17,6 +17,7 @@ import numpy as np
 from vbgcam.camera.drawn import room
 from vbgcam.control.client import Client
 from vbgcam.control.instance import Instance
+from vbgcam.core.errors import ControlError
 from vbgcam.core.frames import Size
 from vbgcam.media import images
 
@@ -49,6 +50,13 @@ class User:
         bgr = cv2.imdecode(np.frombuffer(self.client.snapshot(), np.uint8), cv2.IMREAD_COLOR)
         assert bgr is not None
         return bgr[:, :, ::-1].astype(int)
+
+    def _reachable(self) -> bool:
+        try:
+            Client.find(Instance(self.folder / "runtime_dir" / "vbgcam"))
+        except ControlError:
+            return False
+        return True
 
     @property
     def start(self) -> list[str]:
@@ -91,6 +99,7 @@ class User:
         try:
             wait(lambda: until in daemon.log() or process.poll() is not None, until)
             assert until in daemon.log(), daemon.log()
+            wait(lambda: self._reachable() or process.poll() is not None, "its port")
             yield daemon
         finally:
             process.kill()

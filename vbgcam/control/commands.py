@@ -72,6 +72,6 @@ def parse(raw: Mapping[str, object]) -> Command:
         return _ADAPTER.validate_python(dict(raw))
     except ValidationError as exc:
         error = exc.errors()[0]
-        where = ".".join(str(part) for part in error["loc"][1:]) or "it"
+        where = " ".join(".".join(str(part) for part in error["loc"][1:]).split()) or "it"  # a name may be any text
         said = error["msg"].removeprefix("Input ").removeprefix("Field ")
         raise ControlError(f"{verb}: {where} {said}, not {toml_reader.shortened(error['input'])}"[:600]) from exc
