@@ -17,7 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.fakes import PATIENCE, SIZE, FakeSegmenter, FakeSource, Watched
+from tests.support.fakes import SIZE, FakeSegmenter, FakeSource
+from tests.support.live import PATIENCE, Watched, warm
 from tests.support.strategies import JSON, VERBS
 from vbgcam import factory
 from vbgcam.background.gallery import Gallery
@@ -34,6 +35,9 @@ from vbgcam.segment import Progress, Segmenter
 from vbgcam.settings.layered import LayeredSettings
 from vbgcam.settings.schema import Settings
 from vbgcam.settings.state import RememberedState
+
+__all__ = ["warm"]  # a fixture
+pytestmark = pytest.mark.usefixtures("warm")
 
 RED, BLUE, GREEN = (200, 30, 30), (30, 30, 200), (30, 200, 30)
 
@@ -120,7 +124,7 @@ def _made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setattr(factory, "network", network)
     monkeypatch.setattr(pace, "RETRIES", (0.001,) * 6)
-    monkeypatch.setattr("vbgcam.live.session._PATIENCE", PATIENCE)  # the first test compiles its loops
+    monkeypatch.setattr(pace, "END", 60.0)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
 
 

@@ -23,8 +23,6 @@ SECRET = (200, 16, 240)
 PERSON = (120, 128, 128)
 BEHIND = (60, 200, 90)
 SIZE = Size(64, 48)
-PATIENCE = 60.0
-"""Seconds, after which something hangs."""
 
 
 def person_at(number: int, size: Size = SIZE) -> tuple[slice, slice]:
@@ -261,38 +259,3 @@ class FakeOutput:
     def close(self) -> None:
         self.closes += 1
         self.is_open = False
-
-
-@dataclass
-class Watched(FakeOutput):
-    """Tells the luma of the background's corner in each picture, and wakes who waits for a picture."""
-
-    def __post_init__(self) -> None:
-        self.seen: list[int] = []
-        self.sizes: set[Size] = set()
-        self.kinds: list[bool] = []
-        self.changed = threading.Condition()
-
-    def send(self, frame: SafeFrame, at: float) -> None:
-        super().send(frame, at)
-        with self.changed:
-            self.seen.append(int(frame.planes.y[0, 0]))
-            self.kinds.append(frame.cover)
-            self.sizes.add(frame.size)
-            self.changed.notify_all()
-
-    def wait(self, enough: Callable[[], bool]) -> None:
-        with self.changed:
-            assert self.changed.wait_for(enough, PATIENCE), "it never came"
-
-    def shows(self, luma: int) -> None:
-        self.wait(lambda: self.seen[-1] == luma)
-
-    def composes(self, count: int) -> None:
-        """So many more."""
-        until = self.composed + count
-        self.wait(lambda: self.composed > until)
-
-    def more(self, count: int) -> None:
-        until = len(self.seen) + count
-        self.wait(lambda: len(self.seen) >= until)

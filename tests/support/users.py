@@ -14,12 +14,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from vbgcam.camera.drawn import room
+from vbgcam.camera.demo import PLATE
 from vbgcam.control.client import Client
 from vbgcam.control.instance import Instance
 from vbgcam.core.errors import ControlError
-from vbgcam.core.frames import Size
-from vbgcam.media import images
 
 PATIENCE = 60.0
 
@@ -36,9 +34,8 @@ class User:
             self.env[f"XDG_{name}"] = str(place)
         self.env.pop("DISPLAY", None)
         self.env.pop("WAYLAND_DISPLAY", None)
-        self.plate = folder / "plate.png"
-        images.write(self.plate, room(Size(320, 240)))
-        # The drawn ones take their time, and are tested elsewhere.
+        self.plate = PLATE
+        # Nobody's backgrounds but those that a test puts there.
         (folder / "data_home/vbgcam/backgrounds").mkdir(parents=True)
 
     @property

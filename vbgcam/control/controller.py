@@ -292,7 +292,7 @@ class Controller:
         return stop
 
     def preview(self, after: int, width: int, *, mask: bool = False) -> PreviewImage | None:
-        shown = self._session.shown()
+        shown = self._session.last_sent()
         if shown is None or shown.number <= after:
             return None
         whole = shown.frame.size
@@ -306,7 +306,7 @@ class Controller:
         return PreviewImage(shown.number, _encoded(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG]))
 
     def snapshot(self) -> bytes:
-        shown = self._session.shown()
+        shown = self._session.last_sent()
         if shown is None:
             raise ControlError("nothing is on air yet", fix="`vbgcam status` says why")
         return _encoded(".png", cv2.cvtColor(to_rgb(shown.frame.planes), cv2.COLOR_RGB2BGR))
@@ -333,10 +333,6 @@ class Controller:
             ]
             self._readers_found = time.monotonic(), names
         return names
-
-    def settled(self) -> bool:
-        """Whether a network is there."""
-        return bool(self._stats.get("device"))
 
     # What it does without a command
 

@@ -51,10 +51,12 @@ class Size:
 
     @property
     def pixels(self) -> int:
+        """Of the luma plane."""
         return self.width * self.height
 
     @property
     def i420_bytes(self) -> int:
+        """Bytes of one picture in I420 layout."""
         return self.pixels + 2 * self.chroma.pixels
 
     @property
@@ -99,6 +101,7 @@ class Planes:
 
     @classmethod
     def filled(cls, size: Size, yuv: tuple[int, int, int]) -> Planes:
+        """Writable planes of one colour, each value 0 to 255."""
         planes = cls.empty(size)
         planes.y[:], planes.u[:], planes.v[:] = yuv
         return planes
@@ -139,8 +142,8 @@ _IDLE: Final = _holders([np.empty(1, np.uint8)], 0)
 
 @dataclass(frozen=True, slots=True)
 class RawFrame:
-    """A camera's picture. `captured_at`: seconds on the monotonic clock, stamped once, at capture; for files read
-    offline, seconds from the start of the film. `epoch` counts how often the source was opened: a mask of another epoch
+    """A camera's picture. `captured_at`: seconds on the monotonic clock, stamped once, at capture; in files
+    read offline, seconds from the start. `epoch` counts how often the source was opened: a mask of another epoch
     shows another scene. `number` counts the frames of one epoch from 0."""
 
     planes: Planes
@@ -150,25 +153,27 @@ class RawFrame:
 
     @property
     def size(self) -> Size:
+        """In pixels."""
         return self.planes.size
 
 
 @dataclass(frozen=True, slots=True)
 class Fringe:
     """By how much the person's colours at their outline differ from those of the room around, which are mixed into the
-    outline's pixels. `apart`: float32 (cells down, cells across, 3) of y, u, v, 0 where there is no outline;
-    `rows`, `columns`: int32, where the cells begin, and the last one ends, in pixels. All read-only."""
+    outline's pixels. `foreground_minus_background`: float32 (cells down, cells across, 3) of y, u, v, 0 where there
+    is no outline; `rows`, `columns`: int32, where the cells begin, and the last one ends, in pixels. All read-only."""
 
-    apart: NDArray[np.float32]
+    foreground_minus_background: NDArray[np.float32]
     rows: NDArray[np.int32]
     columns: NDArray[np.int32]
 
     def mirrored(self, width: int) -> Fringe:
+        """Of the flipped frame, which is so many pixels wide."""
         columns = np.ascontiguousarray(width - self.columns[::-1], np.int32)
-        apart = np.ascontiguousarray(self.apart[:, ::-1])
-        for array in (columns, apart):
+        difference = np.ascontiguousarray(self.foreground_minus_background[:, ::-1])
+        for array in (columns, difference):
             array.flags.writeable = False
-        return Fringe(apart, self.rows, columns)
+        return Fringe(difference, self.rows, columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +191,7 @@ class Mask:
 
     @property
     def size(self) -> Size:
+        """The frame's, in pixels."""
         return Size(self.alpha.shape[1], self.alpha.shape[0])
 
 
@@ -201,14 +207,17 @@ class Prediction:
 
     @property
     def captured_at(self) -> float:
+        """The frame's."""
         return self.frame.captured_at
 
     @property
     def epoch(self) -> int:
+        """The frame's."""
         return self.frame.epoch
 
     @property
     def size(self) -> Size:
+        """The frame's, in pixels."""
         return self.frame.size
 
 
@@ -220,6 +229,7 @@ class Backdrop:
 
     @property
     def size(self) -> Size:
+        """In pixels."""
         return self.planes.size
 
 
@@ -250,6 +260,7 @@ class SafeFrame:
 
     @property
     def size(self) -> Size:
+        """In pixels."""
         return self.planes.size
 
 
