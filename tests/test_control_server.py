@@ -1049,7 +1049,8 @@ def test_a_message_that_makes_no_sense_ends_the_preview(
 def test_a_message_that_is_too_large_ends_the_preview(it: Controlled) -> None:
     with Viewer(it) as viewer:
         viewer.send('{"got": true' + " " * 2000 + "}")
-        assert viewer.close_code() == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
+        # Where the rest of it had not been read the connection is reset, and the code may be lost with it.
+        assert viewer.close_code() in {aiohttp.WSCloseCode.MESSAGE_TOO_BIG, aiohttp.WSCloseCode.ABNORMAL_CLOSURE}
 
 
 def test_a_preview_that_fails_is_logged_and_ended(it: Controlled, caplog: pytest.LogCaptureFixture) -> None:
