@@ -101,7 +101,7 @@ def _request(arguments: Namespace) -> tuple[Request, Settings]:
         problems.append("eval: --alpha stands in place of --model; give one of them")
     # Said now, and not after hours of work.
     problems += [
-        f"eval: {option} {path}: there is no such folder; {make_folder(path)}"
+        f"eval: {option} {path}: there is no such folder; {make_folder(path.parent)}"
         for option, path in (("--json", arguments.json), ("--html", arguments.html), ("--sheet", arguments.sheet))
         if path is not None and not path.parent.is_dir()
     ]
