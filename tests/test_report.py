@@ -19,18 +19,18 @@ from vbgcam.evaluate import Results
 from vbgcam.evaluate.base import Comparison
 from vbgcam.evaluate.coco import VOC_NAMES
 from vbgcam.evaluate.figures import show
-from vbgcam.evaluate.metrics import NAMES
+from vbgcam.evaluate.metrics import Score
 from vbgcam.evaluate.page import chosen, error, pages
 from vbgcam.report.charts import Bar, bars
 
 
 def item(name: str, iou: float, **more: object) -> dict[str, Any]:
-    return {"name": name, **dict.fromkeys(NAMES, 0.25), "dtssd": None, **more, "iou": iou}
+    return {"name": name, **dict.fromkeys(Score._fields, 0.25), "dtssd": None, **more, "iou": iou}
 
 
 def of_pairs(count: int) -> Results:
     items = [item(f"picture <{number}>", number / count) for number in range(count)]
-    means = dict.fromkeys(NAMES, 0.25) | {"dtssd": None}
+    means = dict.fromkeys(Score._fields, 0.25) | {"dtssd": None}
     papers = {"mad": 250.0, "mse": 250.0, "grad": 0.25, "conn": 0.25, "dtssd": None}
     return {
         "kind": "pairs", "data": ["a & b"], "model": "onnx:net.onnx", "device": "cpu", "precision": "fp32",
