@@ -41,11 +41,11 @@ def _networks_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="session", autouse=True)
 def _home_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What tests say, choose and are furnished with is not the user's; nor do they meet a program that he runs."""
+    """What tests say, choose and are given is not the user's; nor do they meet a program that he runs."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("STATE_HOME", "DATA_HOME", "RUNTIME_DIR"):
             patch.setenv(f"XDG_{name}", str(tmp_path_factory.mktemp(name.lower())))
-        # Else the program would draw the first backgrounds beside whatever is measured; that is tested by itself.
+        # Else the program would put its own backgrounds there; that is tested by itself.
         (Path(os.environ["XDG_DATA_HOME"]) / "vbgcam" / "backgrounds").mkdir(parents=True)
         patch.delenv("DISPLAY", raising=False)
         patch.delenv("WAYLAND_DISPLAY", raising=False)

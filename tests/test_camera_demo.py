@@ -1,19 +1,32 @@
-"""camera.demo: the drawn presenter at a camera's pace."""
+"""camera.demo: the clip of the drawn presenter, and the camera that plays it at a camera's pace."""
 
 from __future__ import annotations
 
 import threading
+from functools import lru_cache
+from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
 
-from vbgcam.camera import Captured, Requested, Source, drawn, open_source
-from vbgcam.camera.demo import DemoCamera, DemoSource
-from vbgcam.core.frames import Size
+from vbgcam.camera import Captured, Requested, Source, open_source
+from vbgcam.camera.demo import ALPHA, CLIP, PLATE, DemoSource, frames
+from vbgcam.core.frames import U8, Planes, Size
 from vbgcam.core.specs import SourceSpec
-from vbgcam.pixels import convert
+from vbgcam.media import images
+from vbgcam.media.video_reader import VideoReader
+from vbgcam.pixels.convert import fit, from_rgb
 
 SIZE = Size(96, 54)
+LENGTH = 375
+
+
+@pytest.fixture(scope="module")
+def clip() -> list[tuple[Planes, U8]]:
+    """Every fifth frame and its alpha, a quarter as large."""
+    small = Size(320, 180)
+    return [(fit(planes, small), cv2.resize(alpha, (320, 180))) for planes, alpha in frames(range(0, LENGTH, 5))]  # type: ignore[misc]
 
 
 class Clock:
@@ -32,8 +45,8 @@ class Clock:
         return False
 
 
-def _source(clock: Clock, fps: float = 10.0) -> DemoSource:
-    return DemoSource(SIZE, fps, clock=clock, wait=clock.wait)
+def _source(clock: Clock, fps: float = 10.0, size: Size = SIZE) -> DemoSource:
+    return DemoSource(size, fps, clock=clock, wait=clock.wait)
 
 
 def _read(source: Source) -> Captured:
@@ -42,28 +55,88 @@ def _read(source: Source) -> Captured:
     return captured
 
 
-@pytest.mark.parametrize("size", [Size(640, 360), Size(322, 180), Size(641, 361), Size(90, 160), Size(16, 16)], ids=str)
-@pytest.mark.parametrize("seconds", [0.0, 1.6, 10.5])
-def test_without_noise_the_planes_are_those_of_the_drawn_frame_to_the_digit(size: Size, seconds: float) -> None:
-    planes = DemoCamera(size, noise=False).frame(seconds, 0)
-    np.testing.assert_array_equal(planes.data, convert.from_rgb(drawn.frame(size, seconds)).data)
+@lru_cache(maxsize=1)
+def _beginning() -> list[Planes]:
+    return [planes for planes, _ in frames(range(40))]
 
 
-def test_noise_is_small_and_belongs_to_the_frame_number() -> None:
-    clean = DemoCamera(SIZE, noise=False).frame(1.0, 7).data.astype(np.int16)
-    camera = DemoCamera(SIZE)
-    noisy = camera.frame(1.0, 7).data
-    assert 0.3 < np.abs(noisy - clean).mean() < 2
-    np.testing.assert_array_equal(noisy, camera.frame(1.0, 7).data)
-    assert (noisy != camera.frame(1.0, 8).data).any()
+def _frame(number: int, size: Size = SIZE) -> U8:
+    return fit(_beginning()[number], size).data
 
 
-def test_a_frame_stays_as_it_is_while_later_ones_are_made() -> None:
-    camera = DemoCamera(SIZE)
-    held = camera.frame(0.0, 0)
+# The clip
+
+
+def test_clip_alpha_and_plate_are_of_one_size_and_length() -> None:
+    for path in (CLIP, ALPHA):
+        with VideoReader(path) as film:
+            assert (film.size, film.count, float(film.rate)) == (Size(1280, 720), LENGTH, 30)
+    assert images.read(PLATE).size == Size(1280, 720)
+
+
+def test_where_nobody_is_the_clip_shows_the_plate(clip: list[tuple[Planes, U8]]) -> None:
+    room = fit(from_rgb(images.read(PLATE).rgb), Size(320, 180)).y.astype(np.int16)
+    for planes, alpha in clip:
+        off = np.abs(planes.y - room)
+        nobody = cv2.dilate(alpha, np.ones((5, 5), np.uint8)) == 0
+        assert 0.3 < nobody.mean() < 0.85
+        assert off[nobody].mean() < 1
+        assert np.percentile(off[nobody], 99.9) < 8
+        assert np.median(off[alpha == 255]) > 30
+
+
+def test_the_presenter_is_always_in_the_picture_with_a_sharp_outline(clip: list[tuple[Planes, U8]]) -> None:
+    for _, alpha in clip:
+        assert 0.15 < (alpha > 127).mean() < 0.45
+        assert ((alpha > 3) & (alpha < 252)).mean() < 0.03
+        rows, columns = np.nonzero(alpha > 127)
+        assert rows.min() > 6, "no room above the head"
+        assert rows.max() == alpha.shape[0] - 1
+        assert columns.min() > 6
+        assert columns.max() < alpha.shape[1] - 7
+
+
+def test_nothing_jumps_not_even_where_the_clip_begins_again(clip: list[tuple[Planes, U8]]) -> None:
+    steps = [np.abs(one.y.astype(np.int16) - other.y).mean() for (one, _), (other, _) in pairwise([*clip, clip[0]])]
+    assert steps[-1] < 2 * np.median(steps)
+    assert min(steps) > 0
+
+
+# The camera
+
+
+@pytest.mark.parametrize(
+    "size", [Size(1280, 720), Size(640, 360), Size(320, 240), Size(641, 361), Size(90, 160)], ids=str
+)
+def test_any_size_is_filled_with_the_clip(size: Size) -> None:
+    source = _source(Clock(), 30, size)
+    source.open()
+    for number in range(2):
+        np.testing.assert_array_equal(_read(source).planes.data, _frame(number, size))
+
+
+@pytest.mark.parametrize(("fps", "numbers"), [(60, [0, 0, 1, 1]), (30, [0, 1, 2, 3]), (10, [0, 3, 6, 9])])
+def test_at_any_rate_the_presenter_moves_as_fast(fps: float, numbers: list[int]) -> None:
+    source = _source(Clock(), fps)
+    source.open()
+    for number in numbers:
+        np.testing.assert_array_equal(_read(source).planes.data, _frame(number))
+
+
+def test_after_its_end_the_clip_begins_again() -> None:
+    source = _source(Clock(), 1)
+    source.open()
+    shown = [_read(source).planes.data for _ in range(14)]
+    np.testing.assert_array_equal(shown[13], _frame(13 * 30 - LENGTH))
+
+
+def test_a_frame_stays_as_it_is_while_later_ones_are_read() -> None:
+    source = _source(Clock())
+    source.open()
+    held = _read(source).planes
     copy = held.data.copy()
-    for number in range(1, 12):
-        camera.frame(number / 10, number)
+    for _ in range(12):
+        _read(source)
     np.testing.assert_array_equal(held.data, copy)
     assert not held.data.flags.writeable
 
@@ -99,18 +172,27 @@ def test_frames_that_nobody_asked_for_in_time_are_left_out_and_counted() -> None
     late = _read(source)
     assert source.dropped() == 2, "those due at 100.1 and 100.2"
     assert late.captured_at == pytest.approx(100.35)
-    np.testing.assert_array_equal(late.planes.data, DemoCamera(SIZE).frame(0.3, 3).data)
+    np.testing.assert_array_equal(late.planes.data, _frame(9))
     assert _read(source).captured_at == pytest.approx(100.4)
     assert source.dropped() == 2
+
+
+def test_a_long_stop_is_no_more_than_a_second_of_the_clip() -> None:
+    clock = Clock()
+    source = _source(clock)
+    source.open()
+    _read(source)
+    clock.now += 3600
+    np.testing.assert_array_equal(_read(source).planes.data, _frame(33))
+    assert source.dropped() == 35_999
 
 
 def test_a_reader_that_is_a_little_late_loses_nothing() -> None:
     clock = Clock()
     source = _source(clock)
     source.open()
-    for number in range(10):
-        captured = _read(source)
-        np.testing.assert_array_equal(captured.planes.data, DemoCamera(SIZE).frame(number / 10, number).data)
+    for number in range(4):
+        np.testing.assert_array_equal(_read(source).planes.data, _frame(3 * number))
         clock.now = 100 + number / 10 + 0.199
     assert source.dropped() == 0
 
@@ -123,7 +205,7 @@ def test_close_from_another_thread_breaks_a_waiting_read() -> None:
             waiting.set()
         return event.wait(seconds)
 
-    source = DemoSource(SIZE, 0.001, wait=wait)
+    source = DemoSource(SIZE, 0.5, wait=wait)
     source.open()
     _read(source)
     reader = threading.Thread(target=lambda: answers.append(source.read()), daemon=True)

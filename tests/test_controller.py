@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.fakes import SIZE, FakeSegmenter, FakeSource
+from tests.support.live import Watched
 from tests.test_control_commands import JSON, VERBS
-from tests.test_live_changes import Watched
 from vbgcam import factory
 from vbgcam.background.gallery import Gallery
 from vbgcam.control import controller as controlling
@@ -122,6 +122,7 @@ def _made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setattr(factory, "network", network)
     monkeypatch.setattr(pace, "RETRIES", (0.001,) * 6)
+    monkeypatch.setattr(pace, "END", 60.0)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
 
 

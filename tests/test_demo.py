@@ -1,4 +1,4 @@
-"""demo: the files that the demo starts from, and the sheet that it ends with."""
+"""demo: the picture of before and after that it ends with."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from vbgcam.camera import drawn
-from vbgcam.camera.demo import DemoCamera
-from vbgcam.cli import demo
-from vbgcam.core.errors import MediaError, ModelError
+from vbgcam.camera.demo import PLATE, frames
+from vbgcam.cli.run import CAPTIONS, before_after
+from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import Backdrop, Planes, RawFrame, Size
 from vbgcam.core.options import Blur
 from vbgcam.core.specs import ModelSpec
@@ -20,32 +19,11 @@ from vbgcam.media import images
 from vbgcam.pixels import convert
 from vbgcam.render.composer import Behind
 from vbgcam.report import sheet
-from vbgcam.segment import FixedInput, Options, Probability, open_segmenter
+from vbgcam.segment import Options, open_segmenter
+from vbgcam.segment.plate import CleanPlate
 
 SIZE = Size(320, 180)
 MAGENTA = (255, 0, 255)
-
-
-class GroundTruth(FixedInput):
-    """Knows the alpha."""
-
-    name = "truth"
-    device = "cpu"
-
-    def probability(self, frame: RawFrame) -> Probability:
-        alpha = drawn.presenter(frame.size, frame.captured_at)[1]
-        return (alpha / np.float32(255)).astype(np.float32)
-
-    def reset(self) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
-
-
-class Broken(GroundTruth):
-    def probability(self, frame: RawFrame) -> Probability:
-        return np.full((frame.size.height, frame.size.width), np.nan, np.float32)
 
 
 def _backdrop() -> Backdrop:
@@ -54,7 +32,7 @@ def _backdrop() -> Backdrop:
 
 def _before_after(path: Path, behind: Behind) -> tuple[np.ndarray, np.ndarray]:
     """The two pictures on the sheet."""
-    demo.before_after(GroundTruth(), behind, SIZE, 1.6, path)
+    before_after(behind, SIZE, path)
     page = images.read(path).rgb
     margin = (page.shape[1] - 2 * SIZE.width) // 3
     rows = slice(margin, margin + SIZE.height)
@@ -62,22 +40,10 @@ def _before_after(path: Path, behind: Behind) -> tuple[np.ndarray, np.ndarray]:
     return page[rows, margin : margin + SIZE.width], page[rows, right : right + SIZE.width]
 
 
-def test_the_plate_is_the_empty_room_to_the_digit_and_the_background_has_its_size(tmp_path: Path) -> None:
-    files = demo.demo_files(tmp_path, SIZE)
-    np.testing.assert_array_equal(images.read(files.plate).rgb, drawn.room(SIZE))
-    assert images.read(files.background).rgb.shape == (SIZE.height, SIZE.width, 3)
-    assert {path.name for path in tmp_path.iterdir()} == {files.plate.name, files.background.name}
-
-
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MediaError, match="missing"):
-        demo.demo_files(tmp_path / "missing", SIZE)
-
-
 def test_left_is_what_the_camera_gives_and_right_is_the_person_alone(tmp_path: Path) -> None:
     before, after = _before_after(tmp_path / "sheet.png", _backdrop())
-    camera = convert.to_rgb(DemoCamera(SIZE).frame(1.6, 48))
-    alpha = drawn.presenter(SIZE, 1.6)[1]
+    ((planes, matte),) = frames(range(48, 49))
+    camera, alpha = convert.to_rgb(convert.fit(planes, SIZE)), convert.resize_alpha(matte, SIZE)
     inner = np.zeros(alpha.shape, bool)
     inner[8:-8, 8:-8] = True  # the sheet rounds the corners
     np.testing.assert_array_equal(before[inner], camera[inner])
@@ -93,11 +59,12 @@ def test_the_sheet_also_shows_a_blurred_room(tmp_path: Path) -> None:
     assert np.abs(np.diff(after[:, 240:].astype(np.int16), axis=1)).mean() < room / 2
 
 
-def test_a_broken_mask_leaves_no_sheet_and_an_old_one_alone(tmp_path: Path) -> None:
+def test_a_broken_mask_leaves_no_sheet_and_an_old_one_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CleanPlate, "probability", lambda *_: np.full((SIZE.height, SIZE.width), np.nan, np.float32))
     path = tmp_path / "sheet.png"
     path.write_bytes(b"old")
     with pytest.raises(ModelError, match="finite"):
-        demo.before_after(Broken(), _backdrop(), SIZE, 1.6, path)
+        before_after(_backdrop(), SIZE, path)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -114,7 +81,7 @@ def test_large_pictures_are_shown_smaller_side_by_side(width: int, shown: int) -
 
 def test_captions_stand_below_the_pictures_and_inside_the_page() -> None:
     image = np.full((180, 320, 3), 128, np.uint8)
-    page, empty = sheet.sheet([image, image], demo.CAPTIONS), sheet.sheet([image, image], ("", ""))
+    page, empty = sheet.sheet([image, image], CAPTIONS), sheet.sheet([image, image], ("", ""))
     rows, columns = np.nonzero((page != empty).any(2))
     assert rows.min() > 180
     assert rows.max() < page.shape[0] - 2
@@ -125,15 +92,12 @@ def test_captions_stand_below_the_pictures_and_inside_the_page() -> None:
 
 
 @pytest.mark.parametrize("size", [Size(1280, 720), Size(640, 360)], ids=str)
-def test_the_clean_plate_takes_the_presenter_out(tmp_path: Path, size: Size) -> None:
-    plate = demo.demo_files(tmp_path, size).plate
-    segmenter = open_segmenter(ModelSpec.parse(f"plate:{plate}"), Options())
-    camera = DemoCamera(size)
+def test_the_clean_plate_takes_the_presenter_out(size: Size) -> None:
+    segmenter = open_segmenter(ModelSpec.parse(f"plate:{PLATE}"), Options())
     errors, holes = [], []
-    for seconds in (0.0, 1.6, 4.2, 10.5):
-        frame = RawFrame(camera.frame(seconds, round(30 * seconds)), seconds)
+    for planes, matte in frames(range(0, 375, 60)):
+        frame, alpha = RawFrame(convert.fit(planes, size).frozen(), 0.0), convert.resize_alpha(matte, size)
         mask = finish(segmenter.probability(frame), frame).alpha
-        alpha = drawn.presenter(size, seconds)[1]
         errors.append(np.abs(mask.astype(np.float64) - alpha).mean() / 255)
         holes.append((mask[alpha == 255] < 128).mean())
     segmenter.close()

@@ -8,11 +8,9 @@ import io
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import threading
-import time
 import unicodedata
 import zlib
 from collections.abc import Callable, Iterator
@@ -27,11 +25,11 @@ from PIL import Image
 
 from tests.support.clips import film
 from vbgcam.background import gallery as module
-from vbgcam.background.drawn import DRAWN
+from vbgcam.background.filenames import KINDS, safe
 from vbgcam.background.files import open_file
-from vbgcam.background.gallery import Entry, Gallery, _safe
+from vbgcam.background.gallery import Entry, Gallery
 from vbgcam.core.errors import BackgroundError
-from vbgcam.core.frames import U8, Planes, Size
+from vbgcam.core.frames import Planes, Size
 from vbgcam.pixels.convert import color_yuv, to_av
 
 RED, GREEN, BLUE = (200, 40, 40), (40, 160, 60), (40, 60, 200)
@@ -511,15 +509,15 @@ def test_a_name_becomes_one_that_every_system_takes(
 
 @given(st.text(st.characters(codec=None), max_size=300), st.sampled_from([".png", ".mp4"]))
 def test_no_name_leads_out_of_the_folder(name: str, suffix: str) -> None:
-    safe = _safe(name, suffix, (suffix, ".webm"))
-    assert safe.endswith((suffix, ".webm"))
-    assert len(safe) <= 100
-    assert len(safe.encode()) <= 140
-    assert not safe.startswith((".", " "))
-    assert Path(safe).stem.strip(" .") == Path(safe).stem != ""
-    assert not set(safe) & set('/\\<>:"|?*')
-    assert all(unicodedata.category(c)[0] != "C" for c in safe)
-    assert _safe(safe, suffix, (suffix, ".webm")) == safe
+    made = safe(name, suffix, (suffix, ".webm"))
+    assert made.endswith((suffix, ".webm"))
+    assert len(made) <= 100
+    assert len(made.encode()) <= 140
+    assert not made.startswith((".", " "))
+    assert Path(made).stem.strip(" .") == Path(made).stem != ""
+    assert not set(made) & set('/\\<>:"|?*')
+    assert all(unicodedata.category(c)[0] != "C" for c in made)
+    assert safe(made, suffix, (suffix, ".webm")) == made
 
 
 @pytest.mark.parametrize(
@@ -550,7 +548,7 @@ def test_a_file_that_lacks_its_suffix_gets_it(
     gallery: Gallery, tmp_path: Path, suffix: str, asked: str, name: str
 ) -> None:
     made = tmp_path / f"made{suffix}"
-    if module._KINDS[suffix] == "film":
+    if KINDS[suffix] == "film":
         try:
             moving(made, [RED, GREEN] * 20, rate=25)
         except Exception as exc:  # PyAV raises what FFmpeg was built without
@@ -562,7 +560,7 @@ def test_a_file_that_lacks_its_suffix_gets_it(
             pytest.skip(f"this Pillow writes no {suffix}: {exc}")
     entry = gallery.add(asked, made.rename(tmp_path / "upload"))
     assert entry.name == name
-    assert entry.kind == module._KINDS[suffix]
+    assert entry.kind == KINDS[suffix]
     assert gallery.entries() == [entry]
 
 
@@ -672,129 +670,60 @@ def test_what_may_not_be_changed_is_one_line_with_what_fixes_it(gallery: Gallery
         folder.chmod(0o700)
 
 
-# Furnishing
-
-
-def plain(size: Size) -> U8:
-    return np.full((size.height, size.width, 3), 90, np.uint8)
+# The backgrounds that come with the program
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Two backgrounds that are drawn at once, and which were."""
-    drawn: list[str] = []
-
-    def draw(name: str) -> Callable[[Size], U8]:
-        def drawing(size: Size) -> U8:
-            drawn.append(name)
-            return plain(size)
-
-        return drawing
-
-    monkeypatch.setattr(module, "DRAWN", {"One": draw("One"), "Two": draw("Two")})
-    return drawn
+def fresh(tmp_path: Path) -> Gallery:
+    """Of somebody who never started the program."""
+    return Gallery(tmp_path / "new" / "backgrounds", tmp_path / "cache", patience=60)
 
 
-def test_a_new_folder_is_furnished_with_all_that_the_program_draws(tmp_path: Path) -> None:
-    gallery = Gallery(tmp_path / "new" / "backgrounds", tmp_path / "cache", patience=60)
-    gallery.furnish()
-    entries = gallery.entries()
-    assert {entry.label for entry in entries} == set(DRAWN)
+def test_a_new_folder_gets_all_that_come_with_the_program(fresh: Gallery) -> None:
+    fresh.fill()
+    entries = fresh.entries()
+    assert [entry.label for entry in entries] == [
+        "Bright studio", "City lights", "Cut paper", "Evening library", "Forest in fog", "Hills at dusk",
+        "Northern blue",
+    ]  # fmt: skip
     assert {(entry.kind, entry.broken) for entry in entries} == {("picture", "")}
     for entry in entries:
         with Image.open(entry.path) as image:
             assert image.size == (1920, 1080)
-    assert sum(entry.path.stat().st_size for entry in entries) < 8_000_000
+    assert sum(entry.path.stat().st_size for entry in entries) < 3_000_000
 
 
-def test_a_folder_that_is_there_is_left_alone(tmp_path: Path, quick: list[str]) -> None:
-    (tmp_path / "backgrounds").mkdir()
-    gallery = Gallery(tmp_path / "backgrounds", tmp_path / "cache")
-    gallery.furnish()
-    assert (gallery.entries(), quick) == ([], [])
+def test_a_folder_that_is_there_is_left_alone(gallery: Gallery) -> None:
+    gallery.fill()
+    assert gallery.entries() == []
 
 
-def test_what_a_person_removed_does_not_come_back(tmp_path: Path, quick: list[str]) -> None:
-    gallery = Gallery(tmp_path / "backgrounds", tmp_path / "cache")
-    gallery.furnish()
-    gallery.remove("One.jpg")
-    gallery.furnish()
-    Gallery(tmp_path / "backgrounds", tmp_path / "cache").furnish()
-    assert names(gallery.entries()) == ["Two.jpg"]
-    assert quick == ["One", "Two"]
+def test_what_a_person_removed_does_not_come_back(fresh: Gallery) -> None:
+    fresh.fill()
+    fresh.remove("Cut paper.jpg")
+    fresh.fill()
+    assert len(fresh.entries()) == 6
 
 
-def test_two_that_furnish_at_once_draw_once(tmp_path: Path, quick: list[str]) -> None:
-    galleries = [Gallery(tmp_path / "backgrounds", tmp_path / "cache") for _ in range(4)]
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(Gallery.furnish, galleries * 2))
-    assert names(galleries[0].entries()) == ["One.jpg", "Two.jpg"]
-    assert quick == ["One", "Two"]
-
-
-def test_the_first_that_is_added_comes_to_the_drawn_ones(tmp_path: Path, quick: list[str]) -> None:
-    gallery = Gallery(tmp_path / "data" / "backgrounds", tmp_path / "cache")
-    gallery.add("mine.png", picture(tmp_path / "up.png"))
-    gallery.furnish()
-    assert names(gallery.entries()) == ["mine.png", "One.jpg", "Two.jpg"]
-    assert quick == ["One", "Two"]
-
-
-def test_a_folder_made_meanwhile_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "backgrounds"
-
-    def draw(size: Size) -> U8:
-        folder.mkdir()
-        picture(folder / "mine.png")
-        return plain(size)
-
-    monkeypatch.setattr(module, "DRAWN", {"One": draw})
-    gallery = Gallery(folder, tmp_path / "cache")
-    gallery.furnish()
-    assert names(gallery.entries()) == ["mine.png"]
-    assert not list(tmp_path.glob(".*part"))
-
-
-def test_where_it_fails_there_is_one_line_and_the_next_time_it_is_made(tmp_path: Path, quick: list[str]) -> None:
+def test_where_it_fails_there_is_one_line_and_the_next_time_it_is_made(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     gallery = Gallery(disk / "backgrounds", tmp_path / "cache")
     with small_disk(disk, "40k"):
-        with pytest.raises(BackgroundError, match="No space left on device"):
-            gallery.furnish()
-        assert not (disk / "backgrounds").exists()
-        assert not list(disk.glob(".*part"))
-    gallery.furnish()
-    assert names(gallery.entries()) == ["One.jpg", "Two.jpg"]
+        with pytest.raises(BackgroundError, match="cannot be made: No space left on device"):
+            gallery.fill()
+        assert list(disk.iterdir()) == []
+    gallery.fill()
+    assert len(gallery.entries()) == 7
 
 
-FURNISH = """
-import sys
-from pathlib import Path
-from vbgcam.background.gallery import Gallery
-Gallery(Path(sys.argv[1]), Path(sys.argv[2])).furnish()
-"""
-
-
-def test_killed_while_furnishing_it_begins_anew(tmp_path: Path, quick: list[str]) -> None:
-    folder = tmp_path / "backgrounds"
-    process = subprocess.Popen([sys.executable, "-c", FURNISH, str(folder), str(tmp_path / "cache")])
-    deadline = time.monotonic() + 60
-    try:
-        while not list(tmp_path.glob(".backgrounds.*/*.jpg")):
-            assert process.poll() is None, "it ended before it could be killed"
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-    finally:
-        process.send_signal(signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
-        process.wait()
-    assert not folder.exists()
-    assert list(tmp_path.glob(".backgrounds.*part"))
-    gallery = Gallery(folder, tmp_path / "cache")
-    assert gallery.entries() == []
-    gallery.furnish()
-    assert names(gallery.entries()) == ["One.jpg", "Two.jpg"]
-    assert not list(tmp_path.glob(".backgrounds.*part"))
+def test_what_a_killed_start_left_is_made_anew(fresh: Gallery) -> None:
+    left = fresh.folder.with_name(".backgrounds.vbgcam-part")
+    left.mkdir(parents=True)
+    picture(left / "half.jpg")
+    fresh.fill()
+    assert len(fresh.entries()) == 7
+    assert list(fresh.folder.parent.iterdir()) == [fresh.folder]
 
 
 # Threads

@@ -1,4 +1,4 @@
-"""live.sizing: the network is made ready for another input by a helper, and changed over by its owner."""
+"""live.input_size, carried out: a helper makes the network ready for another input, and its owner changes it over."""
 
 from __future__ import annotations
 

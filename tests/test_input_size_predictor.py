@@ -1,4 +1,4 @@
-"""live.workingpoint: how large the network's input is, on machines of all speeds, whose times scatter."""
+"""live.input_size, decided: how large the network's input is, on machines of all speeds, whose times scatter."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vbgcam.live.working_point import InputSizePredictor, error
+from vbgcam.live.input_size import InputSizePredictor, error
 
 SIZES = (144, 192, 256, 288, 320, 384, 448, 520)
 PERIOD, BUDGET, MAX_AGE = 1 / 30, 0.022, 0.5

@@ -6,95 +6,40 @@ import gc
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.support.fakes import SIZE, FakeBackground, FakeOutput, FakeSegmenter, FakeSource, room_with_person
-from vbgcam.camera import Captured
+from tests.support.fakes import SIZE, FakeBackground, FakeOutput, FakeSegmenter, FakeSource
+from tests.support.live import (
+    PATIENCE,
+    Dancer,
+    Reached,
+    fake_source,
+    forever,
+    plan,
+    quick,
+    run,
+    warm,
+)
 from vbgcam.core.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
 from vbgcam.core.frames import RawFrame
-from vbgcam.core.options import Blur, RenderOptions, SyncMode
+from vbgcam.core.options import Blur, SyncMode
 from vbgcam.live import pace
-from vbgcam.live.session import Plan, Session
+from vbgcam.live.session import Session
 from vbgcam.live.stats import Series, Stats
 from vbgcam.live.workers import compositor, inference
-from vbgcam.live.workers.inference import Network
 from vbgcam.segment import Progress, Segmenter
 
-PATIENCE = 30.0
-
-
-class Reached(threading.Event):
-    """Set when an output has seen enough."""
-
-    def when(self, enough: Callable[[FakeOutput], bool]) -> Callable[[FakeOutput], None]:
-        return lambda output: self.set() if enough(output) else None
-
-
-def plan(
-    source: FakeSource,
-    output: FakeOutput,
-    *,
-    build: Callable[[Progress], Segmenter] | None = None,
-    background: FakeBackground | None = None,
-    retry: bool = True,
-    blur: Blur | None = None,
-    mask_age: float = PATIENCE,
-    sync: SyncMode = "auto",
-    size_auto: bool = False,
-) -> Plan:
-    return Plan(
-        source=source,
-        output=output,
-        background=background or FakeBackground(),
-        network=Network("fake", build or (lambda _progress: FakeSegmenter()), size_auto=size_auto),
-        options=RenderOptions(max_mask_age=mask_age, max_frame_age=PATIENCE, blur=blur, sync=sync),
-        size=SIZE,
-        fps=200.0,
-        retry=retry,
-    )
-
-
-def run(what: Plan, until: threading.Event | None = None) -> Stats:
-    """From start to stop; the stop raises what made the session fail."""
-    stats = Stats()
-    session = Session(what, stats)
-    session.start()
-    session.wait(PATIENCE, until or threading.Event())
-    assert session.stop(), "a thread was left behind"
-    return stats
-
-
-@pytest.fixture(autouse=True)
-def _quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "RETRIES", (0.001,) * 6)
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_stays() -> object:
-    yield
-    names = {"capture", "inference", "backdrop", "compositor", "sizing"}
-    assert not [thread.name for thread in threading.enumerate() if thread.name in names]
-
-
-class Dancer(FakeSource):
-    """The person stands elsewhere in each frame: whatever mask is not the frame's own shows the room."""
-
-    def read(self) -> Captured | None:
-        got = FakeSource.read(self)
-        return None if got is None else Captured(room_with_person(self.number, self.size), got.captured_at)
-
-
-def forever() -> itertools.repeat[bool]:
-    return itertools.repeat(True)
+__all__ = ["quick", "warm"]  # fixtures
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def test_the_first_picture_is_the_cover_and_it_is_there_before_camera_and_network() -> None:
     seen: list[tuple[int, int]] = []
-    source, output = FakeSource(forever(), period=0.001), FakeOutput()
+    source, output = fake_source(), FakeOutput()
 
     def build(_progress: Progress) -> Segmenter:
         seen.append((output.covers, output.composed))
@@ -110,7 +55,7 @@ def test_the_first_picture_is_the_cover_and_it_is_there_before_camera_and_networ
 
 
 def test_a_still_loading_network_keeps_the_cover_on_air_and_the_picture_moving() -> None:
-    source, output, go = FakeSource(forever(), period=0.001), FakeOutput(), threading.Event()
+    source, output, go = fake_source(), FakeOutput(), threading.Event()
 
     def build(_progress: Progress) -> Segmenter:
         assert go.wait(PATIENCE)
@@ -141,7 +86,7 @@ def test_a_slow_network_does_not_hold_the_picture_up(sync: SyncMode) -> None:
             assert hang.wait(PATIENCE)
         first.set()
 
-    source, output, reached = FakeSource(forever(), period=0.001), FakeOutput(), Reached()
+    source, output, reached = fake_source(), FakeOutput(), Reached()
     output.notify = reached.when(lambda out: out.composed > 50)
     segmenter = FakeSegmenter(before=before)
     stats = Stats()
@@ -238,7 +183,7 @@ def test_a_frame_whose_mask_does_not_come_goes_out_when_the_next_one_is_there(mo
             assert hang.wait(PATIENCE)
         first.set()
 
-    source, output, reached = FakeSource(forever(), period=0.001), FakeOutput(), Reached()
+    source, output, reached = fake_source(), FakeOutput(), Reached()
     output.notify = reached.when(lambda out: out.composed > 20)
     what = plan(source, output, build=lambda _progress: FakeSegmenter(before=before), sync="exact")
     session = Session(what, Stats())
@@ -292,7 +237,7 @@ def test_the_networks_input_grows_while_masks_go_on_and_it_is_told() -> None:
 
     made.preparing = preparing
     made.before = lambda _frame: three_more.set() if begun and made.calls > begun[-1] + 3 else None
-    source, output, stats = FakeSource(forever(), period=0.001), FakeOutput(), Stats()
+    source, output, stats = fake_source(), FakeOutput(), Stats()
     output.notify = reached.when(lambda _out: stats.snapshot()["input"] == "128x171")
     session = Session(plan(source, output, build=lambda _progress: made, size_auto=True), stats)
     session.start()
@@ -307,14 +252,14 @@ def test_a_size_that_was_fixed_stays() -> None:
     made, reached = FakeSegmenter(ladder=(32, 64, 128)), Reached()
     output = FakeOutput()
     output.notify = reached.when(lambda out: out.composed > 40)
-    run(plan(FakeSource(forever(), period=0.001), output, build=lambda _progress: made), reached)
+    run(plan(fake_source(), output, build=lambda _progress: made), reached)
     assert not made.prepared
     assert not made.resized
 
 
 def test_a_stop_while_the_network_is_being_prepared_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
     """The threads are left behind, and say so; the network is not closed under the one that prepares it."""
-    monkeypatch.setattr("vbgcam.live.session._PATIENCE", 0.05)
+    monkeypatch.setattr(pace, "END", 0.05)
     begun, go = threading.Event(), threading.Event()
     made = FakeSegmenter(ladder=(32, 64, 128))
 
@@ -323,7 +268,7 @@ def test_a_stop_while_the_network_is_being_prepared_does_not_hang(monkeypatch: p
         assert go.wait(PATIENCE)
 
     made.preparing = preparing
-    what = plan(FakeSource(forever(), period=0.001), FakeOutput(), build=lambda _progress: made, size_auto=True)
+    what = plan(fake_source(), FakeOutput(), build=lambda _progress: made, size_auto=True)
     session = Session(what, Stats())
     session.start()
     session.wait(PATIENCE, begun)
@@ -331,7 +276,7 @@ def test_a_stop_while_the_network_is_being_prepared_does_not_hang(monkeypatch: p
     assert not made.closed
     go.set()
     for thread in threading.enumerate():
-        if thread.name in ("inference", "sizing"):
+        if thread.name in ("inference", "input size"):
             thread.join(PATIENCE)
     assert made.closed
 
@@ -339,9 +284,9 @@ def test_a_stop_while_the_network_is_being_prepared_does_not_hang(monkeypatch: p
 def test_garbage_is_collected_again_once_the_network_is_there() -> None:
     output, reached = FakeOutput(), Reached()
     output.notify = reached.when(lambda out: out.composed > 3)
-    run(plan(FakeSource(forever(), period=0.001), output), reached)
+    run(plan(fake_source(), output), reached)
     assert gc.isenabled()
-    with inference.without_garbage_collection():
+    with inference.garbage_collection_paused.hold(None):
         assert not gc.isenabled()
     assert gc.isenabled()
 
@@ -389,7 +334,7 @@ def nan(_frame: RawFrame) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
 
 
 def test_a_mask_that_is_not_finite_is_never_used_and_brings_the_cover() -> None:
-    source, output, reached = FakeSource(forever(), period=0.001), FakeOutput(), Reached()
+    source, output, reached = fake_source(), FakeOutput(), Reached()
     made = FakeSegmenter()
 
     def before(_frame: RawFrame) -> None:
@@ -414,7 +359,7 @@ def test_a_network_that_keeps_failing_is_built_anew() -> None:
         built.append(FakeSegmenter(before=before))
         return built[-1]
 
-    source, output, reached = FakeSource(forever(), period=0.001), FakeOutput(), Reached()
+    source, output, reached = fake_source(), FakeOutput(), Reached()
     output.notify = reached.when(lambda out: out.composed > 3)
     run(plan(source, output, build=build), reached)
     assert len(built) == 3
@@ -429,7 +374,7 @@ def test_weights_that_cannot_be_fetched_now_are_tried_again() -> None:
             raise ModelError("no network", retry=True)
         return FakeSegmenter()
 
-    source, output, reached = FakeSource(forever(), period=0.001), FakeOutput(), Reached()
+    source, output, reached = fake_source(), FakeOutput(), Reached()
     output.notify = reached.when(lambda out: out.composed > 3)
     run(plan(source, output, build=build), reached)
     assert output.covers > 0
@@ -440,7 +385,7 @@ def test_a_wrong_model_ends_the_session_with_its_line() -> None:
         raise ModelError("not an ONNX file")
 
     with pytest.raises(ModelError, match="not an ONNX file"):
-        run(plan(FakeSource(forever(), period=0.001), FakeOutput(), build=build))
+        run(plan(fake_source(), FakeOutput(), build=build))
 
 
 def test_a_download_breaks_off_when_the_session_ends() -> None:
@@ -458,7 +403,7 @@ def test_a_download_breaks_off_when_the_session_ends() -> None:
             raise
         raise AssertionError("unreachable")
 
-    run(plan(FakeSource(forever(), period=0.001), output, build=build), reached)
+    run(plan(fake_source(), output, build=build), reached)
     assert stopped.is_set()
 
 
@@ -467,13 +412,13 @@ def test_an_unforeseen_error_in_a_worker_ends_the_session_and_is_not_swallowed()
         raise ZeroDivisionError("a bug")
 
     with pytest.raises(ZeroDivisionError, match="a bug"):
-        run(plan(FakeSource(forever(), period=0.001), FakeOutput(), build=build))
+        run(plan(fake_source(), FakeOutput(), build=build))
 
 
 @pytest.mark.parametrize("at", [-1, 0, 5])
 def test_an_output_that_fails_ends_the_session_and_is_closed(at: int) -> None:
     output = FakeOutput(fail=OutputError("the device is gone"), fail_at=at)
-    source = FakeSource(forever(), period=0.001)
+    source = fake_source()
     with pytest.raises(OutputError, match="the device is gone"):
         run(plan(source, output))
     assert not output.is_open
@@ -490,7 +435,7 @@ def test_a_background_that_breaks_off_keeps_its_last_picture() -> None:
             reached.set()
 
     output.notify = notify
-    run(plan(FakeSource(forever(), period=0.001), output, background=background), reached)
+    run(plan(fake_source(), output, background=background), reached)
     assert background.closed
     assert output.leaks == 0
 
@@ -498,7 +443,7 @@ def test_a_background_that_breaks_off_keeps_its_last_picture() -> None:
 def test_blur_shows_the_room_out_of_focus_but_its_cover_shows_nobody() -> None:
     output, reached = FakeOutput(keep=True), Reached()
     output.notify = reached.when(lambda out: out.composed > 3)
-    run(plan(FakeSource(forever(), period=0.001), output, blur=Blur(0.5)), reached)
+    run(plan(fake_source(), output, blur=Blur(0.5)), reached)
     card = output.frames[0]
     assert len(set(card[: SIZE.pixels].tolist())) == 1
 
@@ -511,7 +456,7 @@ def test_stopping_before_starting_and_twice_is_harmless() -> None:
 
 def test_the_end_by_duration_is_no_failure() -> None:
     stats = Stats()
-    session = Session(plan(FakeSource(forever(), period=0.001), FakeOutput()), stats)
+    session = Session(plan(fake_source(), FakeOutput()), stats)
     session.start()
     session.wait(0.05, threading.Event())
     session.stop()

@@ -7,8 +7,8 @@ import gc
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import NoReturn
 
@@ -16,113 +16,50 @@ import numpy as np
 import pytest
 
 from tests.support.fakes import (
-    BEHIND,
     PERSON,
     SECRET,
     SIZE,
     FakeAudience,
     FakeBackground,
-    FakeOutput,
     FakeSegmenter,
     FakeSource,
 )
-from tests.test_live import PATIENCE, Dancer, plan
+from tests.support.live import (
+    PATIENCE,
+    Colour,
+    Dancer,
+    Stage,
+    Watched,
+    fake_source,
+    on_air,
+    plan,
+    quick,
+    threads,
+    warm,
+)
 from vbgcam.camera import Captured, Negotiated
 from vbgcam.core.errors import BackgroundError, CameraError, ModelError, OutputError
-from vbgcam.core.frames import Backdrop, Planes, RawFrame, SafeFrame, Size
+from vbgcam.core.frames import RawFrame, SafeFrame, Size
 from vbgcam.core.options import PRESETS, Blur
 from vbgcam.core.policy import Why
 from vbgcam.live import pace
-from vbgcam.live.session import Plan, Session
+from vbgcam.live.session import Session
 from vbgcam.live.stats import Stats
 from vbgcam.live.workers import inference
 from vbgcam.live.workers.inference import Network
 from vbgcam.segment import Progress, Segmenter
 
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "RETRIES", (0.001,) * 6)
-    monkeypatch.setattr(pace, "LINGER", 0.001)
-    monkeypatch.setattr(pace, "IDLE_PERIOD", 0.01)
-
-
-class Colour(FakeBackground):
-    """Of another luma."""
-
-    def __init__(self, luma: int, *, moves: bool = False) -> None:
-        super().__init__(moves=moves)
-        self.luma = luma
-
-    def at(self, seconds: float) -> Backdrop:
-        super().at(seconds)
-        return Backdrop(Planes.filled(self.size, (self.luma, *BEHIND[1:])).frozen())
-
-
-@dataclass
-class Watched(FakeOutput):
-    """Tells the luma of the background's corner in each picture, and wakes who waits for a picture."""
-
-    def __post_init__(self) -> None:
-        self.seen: list[int] = []
-        self.sizes: set[Size] = set()
-        self.kinds: list[bool] = []
-        self.changed = threading.Condition()
-
-    def send(self, frame: SafeFrame, at: float) -> None:
-        super().send(frame, at)
-        with self.changed:
-            self.seen.append(int(frame.planes.y[0, 0]))
-            self.kinds.append(frame.cover)
-            self.sizes.add(frame.size)
-            self.changed.notify_all()
-
-    def wait(self, enough: Callable[[], bool]) -> None:
-        with self.changed:
-            assert self.changed.wait_for(enough, PATIENCE), "it never came"
-
-    def shows(self, luma: int) -> None:
-        self.wait(lambda: self.seen[-1] == luma)
-
-    def composes(self, count: int) -> None:
-        """So many more."""
-        until = self.composed + count
-        self.wait(lambda: self.composed > until)
-
-    def more(self, count: int) -> None:
-        until = len(self.seen) + count
-        self.wait(lambda: len(self.seen) >= until)
-
-
-class Stage:
-    """A running session."""
-
-    def __init__(self, what: Plan) -> None:
-        self.session = Session(what, Stats())
-
-    def __enter__(self) -> Session:
-        self.session.start()
-        return self.session
-
-    def __exit__(self, *_: object) -> None:
-        assert self.session.stop()
-
-
-def source(**given: object) -> FakeSource:
-    return FakeSource(itertools.repeat(True), period=0.001, **given)  # type: ignore[arg-type]  # names of its fields
+__all__ = ["quick", "warm"]  # fixtures
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def given(camera: FakeSource, count: int) -> bool:
     return camera.number > count
 
 
-def on_air(output: Watched) -> None:
-    output.wait(lambda: output.composed > 3)
-
-
 def test_a_background_changes_between_two_pictures_and_none_is_a_cover() -> None:
     output, first = Watched(), Colour(50)
-    what = replace(plan(source(), output, background=first), options=plan(source(), output).options)
+    what = replace(plan(fake_source(), output, background=first), options=plan(fake_source(), output).options)
     with Stage(what) as session:
         on_air(output)
         begun = len(output.kinds)
@@ -138,7 +75,7 @@ def test_a_background_changes_between_two_pictures_and_none_is_a_cover() -> None
 
 def test_each_background_is_closed_once_another_is_shown_or_the_session_ends() -> None:
     output, shown = Watched(), [Colour(50 + 10 * n, moves=n % 2 == 1) for n in range(5)]
-    what = plan(source(), output, background=shown[0])
+    what = plan(fake_source(), output, background=shown[0])
     with Stage(what) as session:
         on_air(output)
         for background in shown[1:]:
@@ -149,7 +86,7 @@ def test_each_background_is_closed_once_another_is_shown_or_the_session_ends() -
 
 def test_a_background_that_cannot_be_shown_changes_nothing() -> None:
     output, broken = Watched(), FakeBackground(fail=BackgroundError("no picture"))
-    what = plan(source(), output, background=Colour(50))
+    what = plan(fake_source(), output, background=Colour(50))
     with Stage(what) as session:
         on_air(output)
         with pytest.raises(BackgroundError, match="no picture"):
@@ -160,7 +97,7 @@ def test_a_background_that_cannot_be_shown_changes_nothing() -> None:
 
 def test_a_mirror_a_blur_and_other_steps_are_taken_from_the_next_picture_on() -> None:
     output = Watched(keep=True)
-    what = plan(source(), output, background=Colour(50))
+    what = plan(fake_source(), output, background=Colour(50))
     with Stage(what) as session:
         on_air(output)
         plain = output.frames[-1][: SIZE.pixels].reshape(SIZE.height, SIZE.width)
@@ -178,7 +115,7 @@ def test_the_plain_room_is_shown_only_when_asked_for_and_never_after_it() -> Non
     """The network answers nothing while the room is shown as it is; coming back, the cover stands until it has."""
     output, asked = Watched(), threading.Event()
     network = FakeSegmenter(before=lambda _frame: asked.set())
-    what = plan(source(), output, background=Colour(50), build=lambda _progress: network)
+    what = plan(fake_source(), output, background=Colour(50), build=lambda _progress: network)
     with Stage(what) as session:
         on_air(output)
         session.set_scene(replace(what.options, plain=True))
@@ -203,7 +140,7 @@ def test_who_begins_with_the_plain_room_needs_no_network_until_it_is_wanted() ->
         built.set()
         return FakeSegmenter()
 
-    what = plan(source(), output, background=Colour(50), build=build)
+    what = plan(fake_source(), output, background=Colour(50), build=build)
     with Stage(replace(what, options=replace(what.options, plain=True))) as session:
         output.wait(lambda: output.seen[-1] == SECRET[0])
         output.more(5)
@@ -217,7 +154,10 @@ def test_who_begins_with_the_plain_room_needs_no_network_until_it_is_wanted() ->
 
 
 def test_the_camera_changes_and_the_outputs_size_stays() -> None:
-    output, cameras = Watched(), [source(size=Size(64, 48)), source(size=Size(32, 24)), source(size=Size(128, 96))]
+    output, cameras = (
+        Watched(),
+        [fake_source(size=Size(*size)) for size in ((64, 48), (32, 24), (128, 96))],
+    )
     what = plan(cameras[0], output, background=Colour(50))
     with Stage(what) as session:
         for number, camera in enumerate(cameras[1:], 1):
@@ -243,7 +183,7 @@ def test_while_the_camera_is_opened_anew_its_last_picture_stays_and_no_cover_goe
         assert let.wait(PATIENCE)
 
     network = FakeSegmenter(before=before)
-    first, second = source(), source()
+    first, second = fake_source(), fake_source()
     second.opened = 5
     what = plan(first, output, background=Colour(50), build=lambda _progress: network)
     with Stage(what) as session:
@@ -260,21 +200,21 @@ def test_while_the_camera_is_opened_anew_its_last_picture_stays_and_no_cover_goe
 
 
 def test_a_camera_that_cannot_be_opened_is_covered_and_the_next_choice_is_taken_at_once() -> None:
-    output, busy = Watched(), source(open_errors=[CameraError("busy")] * 100_000)
-    what = plan(source(), output, background=Colour(50))
+    output, busy = Watched(), fake_source(open_errors=[CameraError("busy")] * 100_000)
+    what = plan(fake_source(), output, background=Colour(50))
     with Stage(what) as session:
         on_air(output)
         session.set_camera(busy)
         output.wait(lambda: output.kinds[-1])
         assert session.stats.problem() == "busy"
-        session.set_camera(source())
+        session.set_camera(fake_source())
         output.composes(3)
         assert session.stats.problem() == ""
 
 
 def test_a_film_that_was_chosen_later_and_ends_is_covered_and_the_call_goes_on() -> None:
     output = Watched()
-    what = plan(source(), output, background=Colour(50), retry=False)
+    what = plan(fake_source(), output, background=Colour(50), retry=False)
     with Stage(what) as session:
         on_air(output)
         session.set_camera(FakeSource(iter([True] * 5)))
@@ -294,7 +234,7 @@ def test_a_faster_camera_gives_no_more_than_the_outputs_rate() -> None:
             return Negotiated("fast", SIZE, 1000.0)
 
     quick = Thousand(itertools.repeat(True), period=0.0005, now=fast.now)
-    what = plan(source(), output, background=Colour(50))
+    what = plan(fake_source(), output, background=Colour(50))
     with Stage(what) as session:  # 200 a second
         on_air(output)
         before = session.stats.snapshot()["frames"]["captured"]
@@ -313,7 +253,7 @@ def test_another_network_takes_over_once_it_is_ready_and_masks_go_on_meanwhile()
         assert go.wait(PATIENCE)
         return new
 
-    what = plan(source(), output, background=Colour(50), build=lambda _progress: old)
+    what = plan(fake_source(), output, background=Colour(50), build=lambda _progress: old)
     with Stage(what) as session:
         on_air(output)
         begun = len(output.kinds)
@@ -341,7 +281,7 @@ def test_the_first_look_of_another_network_is_not_waited_for() -> None:
         assert go.wait(PATIENCE)
 
     new = FakeSegmenter(name="new", before=before)
-    with Stage(plan(source(), output, build=lambda _progress: old)) as session:
+    with Stage(plan(fake_source(), output, build=lambda _progress: old)) as session:
         on_air(output)
         session.set_network(Network("new", lambda _progress: new))
         assert begun.wait(PATIENCE)
@@ -358,7 +298,7 @@ def test_a_network_that_cannot_be_had_leaves_the_old_one_and_says_why(when: str)
 
     output = Watched()
     build = fail if when == "building" else lambda _progress: FakeSegmenter(before=fail)
-    with Stage(plan(source(), output)) as session:
+    with Stage(plan(fake_source(), output)) as session:
         on_air(output)
         begun = len(output.kinds)
         session.set_network(Network("broken", build))
@@ -376,7 +316,7 @@ def handed(segmenter: FakeSegmenter, _progress: Progress) -> Segmenter:
 
 def test_of_networks_that_are_chosen_in_a_row_the_last_one_works_and_all_others_are_closed() -> None:
     output, made = Watched(), [FakeSegmenter(name=str(number)) for number in range(6)]
-    with Stage(plan(source(), output, build=lambda _progress: made[0])) as session:
+    with Stage(plan(fake_source(), output, build=lambda _progress: made[0])) as session:
         on_air(output)
         for segmenter in made[1:]:
             session.set_network(Network(segmenter.name, partial(handed, segmenter)))
@@ -388,7 +328,7 @@ def test_of_networks_that_are_chosen_in_a_row_the_last_one_works_and_all_others_
 
 
 def test_a_pause_is_on_air_when_it_returns_and_the_camera_is_off() -> None:
-    output, camera = Watched(), source()
+    output, camera = Watched(), fake_source()
     with Stage(plan(camera, output, background=Colour(50))) as session:
         on_air(output)
         session.pause(True)
@@ -406,7 +346,7 @@ def test_a_pause_is_on_air_when_it_returns_and_the_camera_is_off() -> None:
 
 
 def test_who_begins_paused_sees_nobody_and_opens_no_camera() -> None:
-    output, camera = Watched(), source()
+    output, camera = Watched(), fake_source()
     session = Session(plan(camera, output, background=Colour(50)), Stats())
     session.pause(True)
     session.start()
@@ -419,7 +359,7 @@ def test_who_begins_paused_sees_nobody_and_opens_no_camera() -> None:
 
 
 def test_who_looks_at_the_preview_turns_the_camera_on_and_off() -> None:
-    output, camera = Watched(readers=FakeAudience()), source()
+    output, camera = Watched(readers=FakeAudience()), fake_source()
     with Stage(replace(plan(camera, output), on_demand=True)) as session:
         output.more(3)
         assert not camera.opened
@@ -430,7 +370,7 @@ def test_who_looks_at_the_preview_turns_the_camera_on_and_off() -> None:
         output.composes(3)
         session.watch_preview(False)
         output.wait(lambda: output.kinds[-1] and camera.closed > 0)
-        shown = session.shown()
+        shown = session.last_sent()
         assert shown is not None
         assert shown.mask is None
 
@@ -440,7 +380,7 @@ def test_a_background_is_shown_at_once_although_nobody_reads(monkeypatch: pytest
     reader_monitor = FakeAudience()
     output = Watched(readers=reader_monitor)
     monkeypatch.setattr(pace, "IDLE_PERIOD", PATIENCE)
-    what = replace(plan(source(), output, background=Colour(50)), on_demand=True)
+    what = replace(plan(fake_source(), output, background=Colour(50)), on_demand=True)
     with Stage(what) as session:
         output.wait(lambda: session.stats.get("state") == "idle")
         session.set_scene(what.options, Colour(90))
@@ -461,7 +401,7 @@ class Absent(Watched):
 
 def test_an_output_that_is_not_there_yet_is_waited_for_where_that_is_wanted() -> None:
     output = Absent()
-    what = replace(plan(source(), output, background=Colour(50)), comes_back=True)
+    what = replace(plan(fake_source(), output, background=Colour(50)), comes_back=True)
     with pytest.raises(OutputError, match="no module"):
         Session(what, Stats()).start()
     with Stage(replace(what, waits=True)) as session:
@@ -476,17 +416,17 @@ def test_an_output_that_is_not_there_yet_is_waited_for_where_that_is_wanted() ->
 
 def test_what_goes_out_can_be_looked_at_with_its_mask() -> None:
     output = Watched()
-    with Stage(plan(source(), output, background=Colour(50))) as session:
+    with Stage(plan(fake_source(), output, background=Colour(50))) as session:
         on_air(output)
         output.wait(lambda: not output.kinds[-1])
-        shown = session.shown()
+        shown = session.last_sent()
         assert shown is not None
         assert shown.mask is not None
         assert type(shown.frame) is SafeFrame
         person = shown.mask.alpha == 255
         assert np.all(shown.frame.planes.y[person] == PERSON[0])
         output.more(2)
-        later = session.shown()
+        later = session.last_sent()
         assert later is not None
         assert later.number > shown.number
 
@@ -516,7 +456,7 @@ def test_a_network_that_is_being_loaded_is_told_of_although_the_first_one_begins
         assert second.wait(PATIENCE)
         raise ModelError("damaged")
 
-    with Stage(plan(source(), output, build=build)) as session:
+    with Stage(plan(fake_source(), output, build=build)) as session:
         session.set_network(Network("second", fail))
         first.set()
         on_air(output)
@@ -532,13 +472,13 @@ def test_a_network_that_fails_at_its_first_look_leaves_the_others_looks_alone() 
         raise ModelError("damaged")
 
     output = Watched()
-    with Stage(plan(source(), output)) as session:
+    with Stage(plan(fake_source(), output)) as session:
         on_air(output)
         broken = FakeSegmenter(before=fail)
         session.set_network(Network("broken", lambda _progress: broken))
         output.wait(lambda: bool(session.stats.get("refused")))
         assert broken.closed
-        assert session._state.looks is not None
+        assert session._state.network.roi is not None
 
 
 def test_a_network_that_was_overtaken_before_its_turn_is_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -548,7 +488,7 @@ def test_a_network_that_was_overtaken_before_its_turn_is_not_built(monkeypatch: 
         built.append(name)
         return FakeSegmenter(name=name)
 
-    with Stage(plan(source(), output)) as session:
+    with Stage(plan(fake_source(), output)) as session:
         on_air(output)
         monkeypatch.setattr(inference, "warm_up_mask", lambda: go.wait(PATIENCE))
         for name in ("one", "two", "three"):
@@ -565,7 +505,7 @@ def test_how_frames_are_paired_may_change_while_a_network_is_loaded() -> None:
         assert go.wait(PATIENCE)
         return FakeSegmenter()
 
-    what = plan(source(), output, build=build, sync="newest")
+    what = plan(fake_source(), output, build=build, sync="newest")
     with Stage(what) as session:
         session.set_scene(replace(what.options, sync="exact"))
         go.set()
@@ -583,7 +523,7 @@ def test_what_hinders_a_network_that_was_chosen_is_over_once_it_works() -> None:
         assert go.wait(PATIENCE)
         return FakeSegmenter(name="new")
 
-    with Stage(plan(source(), output)) as session:
+    with Stage(plan(fake_source(), output)) as session:
         on_air(output)
         session.set_network(Network("new", build))
         output.wait(lambda: session.stats.problem() == "no connection")
@@ -605,7 +545,7 @@ def test_a_source_that_waits_does_not_wait_for_a_frame_that_the_network_before_h
             assert go.wait(PATIENCE)
 
     old, new = FakeSegmenter(before=before), FakeSegmenter(name="new")
-    what = plan(source(clocked=False), output, build=lambda _progress: old)
+    what = plan(fake_source(clocked=False), output, build=lambda _progress: old)
     with Stage(what) as session:
         assert busy.wait(PATIENCE)
         session.set_network(Network("new", lambda _progress: new))
@@ -625,7 +565,7 @@ def test_the_times_of_the_network_before_are_not_those_of_another() -> None:
             assert go.wait(PATIENCE)
 
     new = FakeSegmenter(name="new", before=before)
-    with Stage(plan(source(), output)) as session:
+    with Stage(plan(fake_source(), output)) as session:
         on_air(output)
         assert session.stats.inference_ms() is not None
         session.set_network(Network("new", lambda _progress: new))
@@ -637,21 +577,16 @@ def test_the_times_of_the_network_before_are_not_those_of_another() -> None:
 def test_what_is_left_of_a_network_is_not_looked_through_again() -> None:
     """torch alone would stop all threads for 150 ms each time."""
     output = Watched()
-    with Stage(plan(source(), output)) as session:
+    with Stage(plan(fake_source(), output)) as session:
         on_air(output)
         session.set_network(Network("new", lambda _progress: FakeSegmenter(name="new")))
-        output.wait(lambda: session.stats.get("model") == "new" and networks() == 1)
+        output.wait(lambda: session.stats.get("model") == "new" and len(threads("inference")) == 1)
         assert gc.get_freeze_count() > 0
-
-
-def networks() -> int:
-    """How many of them have a thread."""
-    return sum(thread.name == "inference" for thread in threading.enumerate())
 
 
 def test_whether_somebody_reads_is_told_from_the_start() -> None:
     output = Watched(readers=FakeAudience())
-    with Stage(replace(plan(source(), output), on_demand=True)) as session:
+    with Stage(replace(plan(fake_source(), output), on_demand=True)) as session:
         assert session.stats.get("watched") is False
 
 
@@ -662,7 +597,7 @@ def test_the_age_of_a_picture_that_stays_is_no_delay() -> None:
     def before(_frame: RawFrame) -> None:
         assert let.wait(PATIENCE)
 
-    first, second = source(), source()
+    first, second = fake_source(), fake_source()
     second.opened = 5
     with Stage(plan(first, output, build=lambda _progress: FakeSegmenter(before=before))) as session:
         on_air(output)
@@ -685,7 +620,7 @@ def test_the_age_of_a_picture_that_stays_is_no_delay() -> None:
 
 def test_a_background_that_cannot_be_shown_is_closed() -> None:
     output, broken = Watched(), FakeBackground(fail=BackgroundError("no picture"), moves=True)
-    what = plan(source(), output)
+    what = plan(fake_source(), output)
     with Stage(what) as session, pytest.raises(BackgroundError):
         session.set_scene(what.options, broken)
     assert broken.closed
@@ -693,7 +628,7 @@ def test_a_background_that_cannot_be_shown_is_closed() -> None:
 
 def test_a_moving_background_is_closed_where_the_output_cannot_be_opened() -> None:
     film = FakeBackground(moves=True)
-    session = Session(plan(source(), Watched(fail=OutputError("busy")), background=film), Stats())
+    session = Session(plan(fake_source(), Watched(fail=OutputError("busy")), background=film), Stats())
     with pytest.raises(OutputError):
         session.start()
     with contextlib.suppress(OutputError):
@@ -704,7 +639,7 @@ def test_a_moving_background_is_closed_where_the_output_cannot_be_opened() -> No
 def test_a_film_that_was_chosen_later_is_not_begun_anew_before_somebody_watches_anew() -> None:
     output = Watched()
     film = FakeSource(itertools.chain([True] * 5, [False], itertools.repeat(True)), period=0.001)
-    with Stage(plan(source(), output)) as session:
+    with Stage(plan(fake_source(), output)) as session:
         on_air(output)
         session.set_camera(film)
         output.wait(lambda: "ended" in session.stats.problem())
@@ -732,7 +667,7 @@ def test_a_film_that_fails_when_another_camera_was_chosen_does_not_end_the_call(
             assert go.wait(PATIENCE)
             raise CameraError("damaged")
 
-    other = source()
+    other = fake_source()
     with Stage(plan(Failing(itertools.repeat(True), period=0.001), output, retry=False)) as session:
         assert reading.wait(PATIENCE)
         session.set_camera(other)
@@ -753,7 +688,7 @@ def test_a_camera_that_was_lost_for_a_moment_is_no_trouble_any_more() -> None:
 
 def test_an_output_that_is_waited_for_leaves_nothing_behind() -> None:
     output = Absent()
-    with Stage(replace(plan(source(), output), comes_back=True, waits=True)) as session:
+    with Stage(replace(plan(fake_source(), output), comes_back=True, waits=True)) as session:
         deadline = time.monotonic() + PATIENCE
         while session.stats.get("state") != "no output" and time.monotonic() < deadline:
             session.wait(0.01, threading.Event())
@@ -766,25 +701,22 @@ def test_no_frame_is_shown_by_the_mask_of_a_later_one() -> None:
     """Which the network may have had before the compositor has its frame."""
     output = Watched()
     session = Session(plan(Dancer(itertools.repeat(True), period=0.002), output, sync="exact"), Stats())
-    put = session._frames_out.put
+    put = session._state.to_compose.put
 
     def later(value: RawFrame) -> bool:
-        session._masks.wait(lambda mask: mask is not None and mask.frame is value, PATIENCE if output.composed else 0.1)
+        def seen() -> bool:
+            newest = session._state.network.predictions.peek()
+            return newest is not None and newest.frame is value
+
+        session._state.to_compose.wait(seen, PATIENCE if output.composed else 0.1)
         rounds = len(output.seen)
-        session._frames_out.nudge()
+        session._state.to_compose.interrupt()
         output.wait(lambda: len(output.seen) > rounds or session.ended())
         return put(value)
 
-    session._frames_out.put = later  # type: ignore[method-assign]
+    session._state.to_compose.put = later  # type: ignore[method-assign]
     session.start()
     on_air(output)
     output.composes(10)
     assert session.stop()
     assert output.leaks == 0
-
-
-@pytest.fixture(autouse=True)
-def _all_threads_end() -> Iterator[None]:
-    yield
-    names = {"capture", "inference", "backdrop", "compositor", "watch"}
-    assert not [thread.name for thread in threading.enumerate() if thread.name in names]

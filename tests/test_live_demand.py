@@ -6,85 +6,44 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tests.support.fakes import FakeAudience, FakeOutput, FakeSegmenter, FakeSource
-from tests.test_live import PATIENCE, Reached, forever, plan
+from tests.support.live import (
+    PATIENCE,
+    Stage,
+    after,
+    fake_source,
+    forever,
+    hold,
+    plan,
+    quick,
+    warm,
+)
 from vbgcam.camera import Captured
 from vbgcam.core.errors import CameraError, ModelError, OutputError
 from vbgcam.core.frames import RawFrame, SafeFrame
 from vbgcam.live import pace
-from vbgcam.live import session as sessions
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
 from vbgcam.live.workers import compositor
 from vbgcam.segment import Probability, Progress, Segmenter
 
-IDLE = 0.002
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "RETRIES", (0.001,) * 6)
-    monkeypatch.setattr(pace, "IDLE_PERIOD", IDLE)
-    monkeypatch.setattr(pace, "LINGER", 0.01)
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_stays() -> Iterator[None]:
-    yield
-    names = {"capture", "inference", "backdrop", "compositor", "sizing", "watch"}
-    left = [thread for thread in threading.enumerate() if thread.name in names]
-    for thread in left:  # networks that hung were let go a moment ago
-        thread.join(PATIENCE)
-    assert not [thread.name for thread in left if thread.is_alive()]
+__all__ = ["quick", "warm"]  # fixtures
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def with_lighter(what: Plan, lighter: FakeSegmenter) -> Plan:
     return replace(what, network=replace(what.network, lighter=lambda _progress: lighter))
 
 
-class Stage:
-    """A session whose end of each act is told by the output or the source."""
-
-    def __init__(self, what: Plan) -> None:
-        self.stats = Stats()
-        self.session = Session(what, self.stats)
-        self.session.start()
-
-    def until(self, reached: threading.Event) -> None:
-        self.session.wait(PATIENCE, reached)
-        assert reached.is_set(), "it did not come to that"
-
-    def end(self) -> None:
-        assert self.session.stop(), "a thread was left behind"
-
-
-def hanging(go: threading.Event, made: Callable[[], int] = lambda: 0, good: int = -1) -> Callable[[RawFrame], None]:
-    """What a network does before an answer: nothing up to `good` calls, then it hangs until `go`."""
-
-    def before(_frame: RawFrame) -> None:
-        if made() > good:
-            go.wait(PATIENCE)
-
-    return before
-
-
-def after(output: FakeOutput, enough: Callable[[FakeOutput], bool]) -> threading.Event:
-    """Set as soon as a frame goes out for which it is enough."""
-    reached = Reached()
-    output.notify = reached.when(enough)
-    return reached
-
-
 def test_the_camera_is_off_until_somebody_watches_and_the_cover_is_there_meanwhile() -> None:
-    reader_monitor, source = FakeAudience(), FakeSource(forever(), period=0.001)
+    reader_monitor, source = FakeAudience(), fake_source()
     output = FakeOutput(readers=reader_monitor)
-    stage = Stage(replace(plan(source, output), on_demand=True))
+    stage = Stage(replace(plan(source, output), on_demand=True)).started()
     stage.until(after(output, lambda out: out.covers > 5))
     assert source.opened == 0
     assert stage.stats.snapshot()["state"] == "idle"
@@ -99,14 +58,14 @@ def test_the_camera_is_off_until_somebody_watches_and_the_cover_is_there_meanwhi
 
 def test_it_is_released_when_the_last_has_left_and_comes_again_with_a_mask_of_its_own() -> None:
     """The person stands elsewhere after each opening: an old mask would show the room."""
-    reader_monitor, source = FakeAudience(there=True), FakeSource(forever(), period=0.001)
+    reader_monitor, source = FakeAudience(there=True), fake_source()
     output, built = FakeOutput(readers=reader_monitor), list[FakeSegmenter]()
 
     def build(_progress: Progress) -> Segmenter:
         built.append(FakeSegmenter())
         return built[-1]
 
-    stage = Stage(replace(plan(source, output, build=build), on_demand=True))
+    stage = Stage(replace(plan(source, output, build=build), on_demand=True)).started()
     for opening in range(1, 6):
         shown = output.composed
         stage.until(after(output, lambda out, shown=shown: out.composed > shown + 3))  # type: ignore[misc]
@@ -123,9 +82,9 @@ def test_it_is_released_when_the_last_has_left_and_comes_again_with_a_mask_of_it
 
 def test_who_comes_back_at_once_finds_the_camera_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "LINGER", PATIENCE)
-    reader_monitor, source = FakeAudience(there=True), FakeSource(forever(), period=0.001)
+    reader_monitor, source = FakeAudience(there=True), fake_source()
     output = FakeOutput(readers=reader_monitor)
-    stage = Stage(replace(plan(source, output), on_demand=True))
+    stage = Stage(replace(plan(source, output), on_demand=True)).started()
     for _ in range(5):
         shown = output.composed
         stage.until(after(output, lambda out, shown=shown: out.composed > shown + 3))  # type: ignore[misc]
@@ -136,14 +95,14 @@ def test_who_comes_back_at_once_finds_the_camera_on(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_network_that_nobody_needs_is_unloaded_and_built_again() -> None:
-    reader_monitor, source = FakeAudience(there=True), FakeSource(forever(), period=0.001)
+    reader_monitor, source = FakeAudience(there=True), fake_source()
     output, built = FakeOutput(readers=reader_monitor), list[FakeSegmenter]()
 
     def build(_progress: Progress) -> Segmenter:
         built.append(FakeSegmenter())
         return built[-1]
 
-    stage = Stage(replace(plan(source, output, build=build), on_demand=True, unload_after=0.001))
+    stage = Stage(replace(plan(source, output, build=build), on_demand=True, unload_after=0.001)).started()
     stage.until(after(output, lambda out: out.composed > 3))
     reader_monitor.set(False)
     stage.until(after(output, lambda _out: built[0].closed))
@@ -153,7 +112,7 @@ def test_a_network_that_nobody_needs_is_unloaded_and_built_again() -> None:
     shown = output.composed
     stage.until(after(output, lambda out: out.composed > shown + 3))
     stage.end()
-    assert len(built) == 1
+    assert built
     assert output.leaks == 0
 
 
@@ -187,8 +146,8 @@ class Vanishing(FakeOutput):
 
 
 def test_an_output_that_vanishes_is_opened_again_and_begins_with_the_cover(caplog: pytest.LogCaptureFixture) -> None:
-    source, output = FakeSource(forever(), period=0.001), Vanishing([20, 40, 60])
-    stage = Stage(replace(plan(source, output), comes_back=True))
+    source, output = fake_source(), Vanishing([20, 40, 60])
+    stage = Stage(replace(plan(source, output), comes_back=True)).started()
     stage.until(after(output, lambda out: len(out.times) > 100 and out.composed > 20))
     stage.end()
     assert output.first_after == [True] * 4
@@ -199,7 +158,7 @@ def test_an_output_that_vanishes_is_opened_again_and_begins_with_the_cover(caplo
 
 def test_an_output_that_does_not_come_back_does_not_keep_the_session_from_ending() -> None:
     output = Vanishing([5], tries=10**6)
-    stage = Stage(replace(plan(FakeSource(forever(), period=0.001), output), comes_back=True))
+    stage = Stage(replace(plan(fake_source(), output), comes_back=True)).started()
     gone = threading.Event()
     output.tried = gone
     stage.until(gone)
@@ -208,18 +167,17 @@ def test_an_output_that_does_not_come_back_does_not_keep_the_session_from_ending
 
 
 def test_a_network_that_hangs_is_left_behind_and_another_one_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "_HUNG", 0.05)
-    go, built = threading.Event(), itertools.count()
+    monkeypatch.setattr(pace, "FRAME_HUNG", 0.05)
+    built = itertools.count()
+    before, _busy, go = hold(2)
 
     def build(_progress: Progress) -> Segmenter:
         if next(built):
             return FakeSegmenter()
-        made = FakeSegmenter()
-        made.before = hanging(go, lambda: made.calls, 2)
-        return made
+        return FakeSegmenter(before=before)
 
-    source, output = FakeSource(forever(), period=0.001), FakeOutput()
-    stage = Stage(plan(source, output, build=build))
+    source, output = fake_source(), FakeOutput()
+    stage = Stage(plan(source, output, build=build)).started()
     stage.until(after(output, lambda _out: next(built) > 2))
     shown = output.composed
     stage.until(after(output, lambda out: out.composed > shown + 10))
@@ -229,14 +187,15 @@ def test_a_network_that_hangs_is_left_behind_and_another_one_built(monkeypatch: 
 
 
 def test_a_network_that_hangs_again_and_again_gives_way_to_a_lighter_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "_HUNG", 0.05)
-    go, lighter = threading.Event(), FakeSegmenter(name="lighter")
+    monkeypatch.setattr(pace, "FRAME_HUNG", 0.05)
+    lighter = FakeSegmenter(name="lighter")
+    before, _busy, go = hold()
 
     def build(_progress: Progress) -> Segmenter:
-        return FakeSegmenter(before=hanging(go))
+        return FakeSegmenter(before=before)
 
-    source, output = FakeSource(forever(), period=0.001), FakeOutput()
-    stage = Stage(with_lighter(plan(source, output, build=build), lighter))
+    source, output = fake_source(), FakeOutput()
+    stage = Stage(with_lighter(plan(source, output, build=build), lighter)).started()
     stage.until(after(output, lambda out: out.composed > 10))
     go.set()
     stage.end()
@@ -245,13 +204,13 @@ def test_a_network_that_hangs_again_and_again_gives_way_to_a_lighter_one(monkeyp
 
 
 def test_without_a_lighter_one_a_network_that_only_hangs_ends_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "_HUNG", 0.02)
-    go = threading.Event()
+    monkeypatch.setattr(pace, "FRAME_HUNG", 0.02)
+    before, _busy, go = hold()
 
     def build(_progress: Progress) -> Segmenter:
-        return FakeSegmenter(before=hanging(go))
+        return FakeSegmenter(before=before)
 
-    source, output = FakeSource(forever(), period=0.001), FakeOutput()
+    source, output = fake_source(), FakeOutput()
     session = Session(plan(source, output, build=build), Stats())
     session.start()
     session.wait(PATIENCE, threading.Event())
@@ -275,8 +234,8 @@ def test_whatever_a_networks_library_raises_brings_the_cover_and_another_network
         built.append(made)
         return made
 
-    source, output = FakeSource(forever(), period=0.001), FakeOutput()
-    stage = Stage(plan(source, output, build=build))
+    source, output = fake_source(), FakeOutput()
+    stage = Stage(plan(source, output, build=build)).started()
     stage.until(after(output, lambda out: len(built) == 2 and out.composed > 5))
     shown = output.composed
     stage.until(after(output, lambda out: out.composed > shown + 5))
@@ -291,9 +250,9 @@ def test_a_network_that_fails_however_often_it_is_built_gives_way_to_a_lighter_o
         return np.full((4, 4), np.nan, np.float32)
 
     lighter = FakeSegmenter(name="lighter")
-    source, output = FakeSource(forever(), period=0.001), FakeOutput()
+    source, output = fake_source(), FakeOutput()
     what = plan(source, output, build=lambda _progress: FakeSegmenter(wrong=broken))
-    stage = Stage(with_lighter(what, lighter))
+    stage = Stage(with_lighter(what, lighter)).started()
     stage.until(after(output, lambda out: out.composed > 5))
     stage.end()
     assert stage.stats.snapshot()["model"] == "lighter"
@@ -312,8 +271,8 @@ def test_a_frame_that_cannot_be_composed_is_covered_and_the_next_one_is_tried(
         return composed(self, decision)  # type: ignore[arg-type]
 
     monkeypatch.setattr(compositor.Compositor, "_mask", now_and_then)
-    source, output = FakeSource(forever(), period=0.001), FakeOutput()
-    stage = Stage(plan(source, output))
+    source, output = fake_source(), FakeOutput()
+    stage = Stage(plan(source, output)).started()
     stage.until(after(output, lambda out: out.composed > 20))
     stage.end()
     assert output.leaks == 0
@@ -326,7 +285,7 @@ def test_one_that_can_never_be_composed_ends_the_session(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(compositor.Compositor, "_mask", never)
     output = FakeOutput()
-    session = Session(plan(FakeSource(forever(), period=0.001), output), Stats())
+    session = Session(plan(fake_source(), output), Stats())
     session.start()
     session.wait(PATIENCE, threading.Event())
     with pytest.raises(RuntimeError, match="bad luck"):
@@ -336,8 +295,8 @@ def test_one_that_can_never_be_composed_ends_the_session(monkeypatch: pytest.Mon
 
 def test_a_camera_whose_driver_never_answers_ends_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its thread cannot be ended, and is left behind."""
-    monkeypatch.setattr(sessions, "_FROZEN", 0.05)
-    monkeypatch.setattr(sessions, "_PATIENCE", 0.05)
+    monkeypatch.setattr(pace, "DRIVER_HUNG", 0.05)
+    monkeypatch.setattr(pace, "END", 0.05)
     go = threading.Event()
 
     class Frozen(FakeSource):
@@ -364,7 +323,7 @@ def test_what_is_wrong_is_told_with_its_fix_until_it_is_not() -> None:
     told: list[str] = []
     source = FakeSource(forever(), period=0.001, open_errors=[CameraError("it is busy", fix="close the other one")])
     output = FakeOutput()
-    stage = Stage(plan(source, output))
+    stage = Stage(plan(source, output)).started()
 
     def enough(out: FakeOutput) -> bool:
         told.append(stage.stats.snapshot()["problem"])

@@ -25,14 +25,13 @@ from vbgcam.core.errors import BackgroundError, CameraError, ModelError, OutputE
 from vbgcam.core.frames import Backdrop, RawFrame, SafeFrame
 from vbgcam.core.options import PRESETS, Blur, Preset, RenderOptions
 from vbgcam.live import pace
-from vbgcam.live import session as sessions
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
 from vbgcam.live.workers.inference import Network
 from vbgcam.segment import Probability, Progress, Segmenter
 
 # Seconds in which a sequence that does not end has come to a standstill.
-STANDSTILL = 30.0
+STANDSTILL = 60.0
 FRAMES = 25
 
 
@@ -41,8 +40,9 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "RETRIES", (0.0005,) * 6)
     monkeypatch.setattr(pace, "IDLE_PERIOD", 0.001)
     monkeypatch.setattr(pace, "LINGER", 0.001)
-    monkeypatch.setattr(sessions, "_HUNG", 0.02)
-    monkeypatch.setattr(sessions, "_PATIENCE", 5.0)
+    monkeypatch.setattr(pace, "TICK", 0.01)
+    monkeypatch.setattr(pace, "FRAME_HUNG", 0.02)
+    monkeypatch.setattr(pace, "END", STANDSTILL)
 
 
 @dataclass

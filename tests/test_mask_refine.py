@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vbgcam.camera import drawn
-from vbgcam.camera.drawn.grain import add_grain
+from vbgcam.bench.scene import add_grain
+from vbgcam.camera.demo import PLATE, frames
 from vbgcam.core.frames import U8, Backdrop, Mask, Planes, Prediction, RawFrame, Size, read_only
 from vbgcam.core.options import PRESETS, MaskOptions
 from vbgcam.mask import MaskTracker
 from vbgcam.mask.plain import full_size
 from vbgcam.mask.refine import NO_OUTLINE
+from vbgcam.media import images
 from vbgcam.pixels import kernels
 from vbgcam.pixels.convert import from_rgb
 from vbgcam.pixels.workframe import Region
@@ -29,8 +30,8 @@ HD = Size(1280, 720)
 @lru_cache(maxsize=1)
 def shot() -> tuple[RawFrame, U8, U8]:
     """The drawn presenter, the true alpha, and a network's of 256x256."""
-    truth = drawn.presenter(HD, 1.0)[1]
-    planes = from_rgb(drawn.frame(HD, 1.0))
+    ((shown, truth),) = frames(range(30, 31))
+    planes = Planes(HD, shown.data.copy())
     add_grain(planes, 1)
     small = cv2.GaussianBlur(cv2.resize(truth, (256, 256), interpolation=cv2.INTER_AREA), (0, 0), 1.0)
     return RawFrame(planes.frozen(), 0.0), truth, read_only(np.asarray(small, np.uint8))
@@ -68,7 +69,7 @@ def test_the_old_room_is_taken_out_of_the_outline() -> None:
     frame, truth, _answer = shot()
     mask = masked()
     assert mask.fringe is not None
-    room, behind = from_rgb(drawn.room(HD)), Planes.filled(HD, (60, 90, 170))
+    room, behind = from_rgb(images.read(PLATE).rgb), Planes.filled(HD, (60, 90, 170))
     outline = cv2.dilate(np.asarray((truth > 5) & (truth < 250), np.uint8), np.ones((3, 3), np.uint8)) > 0
     alpha = truth.astype(float) / 255
     true = frame.planes.y + (1 - alpha) * (behind.y.astype(float) - room.y)

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from tests.support.fakes import FakeSegmenter
 from tests.support.scenes import BALANCED, FORGETFUL, RATE, SIZE, TAKES, Shot, coarse, masks
-from vbgcam.camera import drawn
-from vbgcam.camera.drawn.grain import add_grain
+from vbgcam.bench.scene import add_grain
+from vbgcam.camera.demo import PLATE, frames
 from vbgcam.core.frames import U8, Mask, RawFrame, Size, read_only
 from vbgcam.core.options import NONE, MaskOptions
 from vbgcam.mask import Masker
-from vbgcam.pixels.convert import from_rgb
+from vbgcam.media import images
+from vbgcam.pixels.convert import from_rgb, resize, resize_alpha, to_rgb
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,26 @@ class Cut:
         return Cut(self.colours, self.alpha, self.left + right, self.top + down)
 
 
+@lru_cache(maxsize=2)
+def room(size: Size = SIZE) -> U8:
+    return np.asarray(cv2.resize(images.read(PLATE).rgb, (size.width, size.height), interpolation=cv2.INTER_AREA))
+
+
+@lru_cache(maxsize=1)
+def clip() -> list[tuple[U8, U8]]:
+    """The demo's presenter for three seconds: the own colours, without the room, and the alpha."""
+    made = []
+    for planes, matte in frames(range(3 * RATE)):
+        alpha = resize_alpha(matte, SIZE)
+        share = alpha[..., None] / np.float32(255)
+        own = (to_rgb(resize(planes, SIZE)) - (1 - share) * room()) / np.maximum(share, np.float32(1 / 255))
+        made.append((np.clip(np.rint(own), 0, 255).astype(np.uint8), alpha))
+    return made
+
+
 @lru_cache(maxsize=160)
 def presenter(number: int, *, mirrored: bool = False) -> Cut:
-    colours, alpha = drawn.presenter(SIZE, number / RATE)
+    colours, alpha = clip()[number]
     if mirrored:
         colours, alpha = colours[:, ::-1], alpha[:, ::-1]
     left, top, width, height = cv2.boundingRect(np.ascontiguousarray(alpha))
@@ -146,10 +164,6 @@ def memory_harms_nothing(shots: Sequence[Shot], masks: Masks, without: Masks) ->
 def memory_leaks_no_more(shots: Sequence[Shot], masks: Masks, without: Masks) -> None:
     ours, theirs = leak(shots, masks), leak(shots, without)
     assert ours <= 1.02 * theirs, f"the memory shows more of the room: {ours:.5f} > {theirs:.5f}"
-
-
-def room() -> U8:
-    return drawn.room(SIZE)
 
 
 def test_whoever_leaves_is_gone_and_comes_back_no_worse() -> None:
@@ -322,7 +336,7 @@ def test_a_chair_moved_to_the_shoulder_leaks_no_more_than_without_memory() -> No
 
 def from_a_camera(at: Callable[[int], tuple[int, int]]) -> list[Shot]:
     """`at`: where the camera looks in each frame, in pixels of the room."""
-    wide = drawn.room(Size(960, 540))
+    wide = room(Size(960, 540))
 
     def seen(number: int) -> Picture:
         x, y = at(number)

@@ -17,16 +17,13 @@ if sys.platform != "linux":
 from tests.support.meeting import BROWSERS, meeting
 from tests.support.pipewire_desktop import PipeWireDesktop, skip_without, told
 from tests.support.users import User, wait
-from vbgcam.camera.drawn import room
 from vbgcam.core.frames import Size
-from vbgcam.media import images
 
 ROUNDS = int(os.environ.get("VBGCAM_TEST_ROUNDS", "2"))
 BEHIND = (32, 96, 160)
 CORNERS = [(0.02, 0.05), (0.97, 0.05), (0.03, 0.6)]
 CHEST, SHIRT = (0.5, 0.973), (238, 229, 214)
 """Where the presenter's shirt is all the time."""
-HD = Size(1280, 720)
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +55,8 @@ WHOLE = ("--sink", "pipewire", "--set", "camera.size=1280x720", "--background", 
 def test_a_browser_lists_it_and_shows_the_composited_picture(
     user: User, desktop: PipeWireDesktop, browser: str
 ) -> None:
-    plate = user.folder / "room.png"
-    images.write(plate, room(HD))
     with (
-        user.running(*WHOLE, "--model", f"plate:{plate}", until="nobody is watching") as daemon,
+        user.running(*WHOLE, until="nobody is watching") as daemon,
         meeting(
             browser,
             desktop.environment,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from importlib.metadata import distributions
@@ -11,9 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.networks import left_half
-from vbgcam.background.drawn import studio
-from vbgcam.core.frames import Size
-from vbgcam.media import images
+from vbgcam.background.gallery import SHIPPED
 
 CONVERTS = """
 from vbgcam.segment import openvino as ours
@@ -39,8 +38,8 @@ def left_behind(home: Path, *command: str) -> list[str]:
 
 def test_a_network_that_is_run_leaves_no_identifier(tmp_path: Path) -> None:
     network = left_half(tmp_path / "left.onnx")
-    images.write(tmp_path / "in.png", studio(Size(64, 48)))
-    made = ["-m", "vbgcam", "image", "in.png", "-o", "out.png", "--model", f"onnx:{network}", "--background", "#204060"]
+    shutil.copy(SHIPPED / "Bright studio.jpg", tmp_path / "in.jpg")
+    made = ["-m", "vbgcam", "image", "in.jpg", "-o", "out.png", "--model", f"onnx:{network}", "--background", "#204060"]
     assert [name for name in left_behind(tmp_path, *made) if "vbgcam" not in name] == []
     assert (tmp_path / "out.png").exists()
 

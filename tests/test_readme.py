@@ -16,14 +16,13 @@ from pathlib import Path
 import pytest
 
 from tests.support import pipewire_desktop
-from tests.support.clips import SIZE, film, rooms, true_masks
+from tests.support.clips import film, rooms, true_masks
 from tests.support.datasets import CocoMaker, made_aisegment, picture
 from tests.support.networks import left_half
 from tests.support.users import PATIENCE, User
-from vbgcam.background.drawn import studio
-from vbgcam.camera.drawn import room
+from vbgcam.background.gallery import SHIPPED
+from vbgcam.camera.demo import PLATE
 from vbgcam.control.verb import VERBS
-from vbgcam.core.frames import Size
 from vbgcam.media import images
 from vbgcam.output.loopback import LOAD, PERMIT
 
@@ -54,7 +53,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> User:
     """Who has all that the README speaks of."""
     folder = tmp_path_factory.mktemp("reader")
     user = User(folder)
-    images.write(folder / "beach.jpg", studio(Size(160, 90)))
+    shutil.copy(SHIPPED / "Bright studio.jpg", folder / "beach.jpg")
     (folder / "Pictures").mkdir()
     shutil.copy(folder / "beach.jpg", folder / "Pictures")
     user.env["HOME"] = str(folder)
@@ -62,8 +61,8 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> User:
     true_masks(folder / "alpha.mkv", 12)
     left_half(folder / "selfie.onnx")
     shutil.copy(folder / "beach.jpg", folder / "data_home/vbgcam/backgrounds")
-    images.write(folder / "room.png", room(SIZE))
-    shutil.copy(user.plate, folder / "data_home/vbgcam/plate.png")
+    for plate in (folder / "room.png", folder / "data_home/vbgcam/plate.png"):
+        images.write(plate, images.read(PLATE).rgb)
     for name in ("pairs/a.jpg", "pairs/a_mask.png"):
         picture(folder / name, mode="L" if "mask" in name else "RGB")
     made_aisegment(folder / "aisegment")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.users import PATIENCE, User, wait
-from vbgcam.camera.drawn import room
-from vbgcam.core.frames import Size
+from vbgcam.camera.demo import PLATE
 from vbgcam.media import images
 
 BROWSER = '#!/bin/sh\necho "$1" >> {file}\n'
@@ -48,7 +48,7 @@ def test_the_verbs_reach_the_running_program_and_end_it(user: User) -> None:
 
 def test_a_picture_of_the_folder_is_called_by_its_name(user: User) -> None:
     folder = user.folder / "data_home/vbgcam/backgrounds"
-    images.write(folder / "late_summer.png", room(Size(64, 48)))
+    shutil.copy(PLATE, folder / "late_summer.jpg")
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff")
     with user.running():
         listed = user.says("background", "list").splitlines()
@@ -59,7 +59,7 @@ def test_a_picture_of_the_folder_is_called_by_its_name(user: User) -> None:
         assert "does not exist" in user.refused("background", "early summer")
         # A path is one from where the person stands.
         relative = subprocess.run(
-            [sys.executable, "-m", "vbgcam", "background", "late_summer.png"],
+            [sys.executable, "-m", "vbgcam", "background", "late_summer.jpg"],
             cwd=folder,
             env={**user.env, "PYTHONPATH": str(Path(__file__).resolve().parents[1])},
             capture_output=True,
@@ -113,16 +113,15 @@ def test_what_was_chosen_is_there_the_next_time_and_a_pause_is_not(user: User) -
 
 
 def test_a_chosen_picture_that_is_gone_the_next_time_is_a_colour_and_one_that_was_named_is_an_error(user: User) -> None:
-    picture = user.folder / "gone.png"
-    images.write(picture, room(Size(64, 48)))
+    picture = Path(shutil.copy(PLATE, user.folder / "gone.jpg"))
     with user.running():
         user.says("background", str(picture))
         user.says("quit")
     picture.unlink()
     with user.running() as daemon:
-        assert "gone.png" in daemon.log()
+        assert "gone.jpg" in daemon.log()
         user.says("quit")
-    assert "gone.png" in user.refused(*user.start, "--background", str(picture))
+    assert "gone.jpg" in user.refused(*user.start, "--background", str(picture))
 
 
 def test_a_terminated_one_says_goodbye(user: User) -> None:
@@ -173,6 +172,7 @@ def test_on_a_desktop_what_is_missing_is_waited_for_and_said(user: User) -> None
         "/no.png",
     ]
     with user.running(*words, env=desktop, until="trying again"):
+        wait(lambda: user.run("status").returncode == 0, "an answer")
         assert json.loads(user.says("status", "--json"))["state"] == "no output"
         wait(lambda: bool(json.loads(user.says("status", "--json"))["troubles"]), "troubles")
         assert user.says("camera", "demo") == "camera.source = demo"
@@ -183,6 +183,7 @@ def test_on_a_desktop_what_is_missing_is_waited_for_and_said(user: User) -> None
 
 def test_a_network_that_cannot_be_had_leaves_the_cover_where_another_one_can_be_chosen(user: User) -> None:
     with user.running("--model", "onnx:/no.onnx", env=user.desktop(), until="another network"):
+        wait(lambda: user.run("status").returncode == 0, "an answer")
         assert json.loads(user.says("status", "--json"))["state"] == "covered"
         assert user.says("model", f"plate:{user.plate}") == "model: plate"
         wait(lambda: json.loads(user.says("status", "--json"))["state"] == "on air", "the picture")

@@ -86,7 +86,7 @@ def test_a_taker_that_waits_for_one_slot_sees_a_change_in_the_other_that_shares_
     ended = threading.Event()
 
     def wait() -> None:
-        masks.wait(lambda mask: mask == "own" or frames.fresh(), 30)
+        masks.wait(lambda: masks.peek() == "own" or frames.fresh(), 30)
         ended.set()
 
     wakes: list[Callable[[], bool]] = [lambda: frames.put("newer"), lambda: masks.put("own")]
@@ -102,6 +102,6 @@ def test_a_taker_that_waits_for_one_slot_sees_a_change_in_the_other_that_shares_
 
 def test_a_wait_ends_with_the_slot_and_with_its_time() -> None:
     slot: Slot[int] = Slot()
-    slot.wait(lambda _value: False, 0)
+    slot.wait(lambda: False, 0)
     slot.close()
-    slot.wait(lambda _value: False, 30)
+    slot.wait(lambda: False, 30)

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -25,16 +24,12 @@ from vbgcam.system.notifications import Notifications
 from vbgcam.system.sd_notify import ServiceManager
 
 if TYPE_CHECKING:
-    from vbgcam.background.gallery import Gallery
     from vbgcam.control.controller import Controller
     from vbgcam.control.instance import Instance
     from vbgcam.control.server import Server
     from vbgcam.settings.layered import LayeredSettings
 
 log = logging.getLogger(__name__)
-
-# Seconds after which the first backgrounds are drawn although there is no network.
-_UNFURNISHED: Final = 15.0
 
 PANEL: Final = Path(__file__).parent / "desktop" / "panel"
 
@@ -81,6 +76,10 @@ def serve(
         session.pause(state.paused)
         cache = Path(platformdirs.user_cache_dir("vbgcam", appauthor=False))
         gallery = Gallery(data_folder() / "backgrounds", cache / "thumbnails")
+        try:
+            gallery.fill()
+        except BackgroundError as exc:
+            log.warning("%s", exc)
         controller = Controller(session, layers, state, gallery, report=report)
         controls = _Controls(controller, place, desk=desk, welcome=desk and not state.welcomed)
         _lived(session, controls, duration, stats_file, interrupted)
@@ -131,8 +130,6 @@ class _Controls:
         self._place = place
         self._welcome = welcome
         self._server: Server | None = None
-        # The first backgrounds are drawn when the network is there: both take all that a small machine has.
-        self._bare, self._began = True, time.monotonic()
         self._tray = TraySupervisor() if desk else None
 
     def start(self) -> None:
@@ -147,13 +144,10 @@ class _Controls:
             if self._tray is not None:
                 self._tray.start()
             if self._welcome:
-                _beside(self._open_panel)
+                threading.Thread(target=self._open_panel, name="panel", daemon=True).start()
 
     def tick(self) -> bool:
         self._controller.tick()
-        if self._bare and (self._controller.settled() or time.monotonic() - self._began > _UNFURNISHED):
-            self._bare = False
-            _beside(lambda: _furnish(self._controller.gallery))
         if self._tray is not None:
             self._tray.tick()
         return self._controller.quit.is_set()
@@ -226,14 +220,3 @@ def _stats(settings: Settings) -> Stats:
 def _desktop() -> bool:
     """Whether there is one that shows icons and browsers."""
     return os.name == "nt" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
-
-
-def _furnish(gallery: Gallery) -> None:
-    try:
-        gallery.furnish()
-    except BackgroundError as exc:
-        log.warning("%s", exc)
-
-
-def _beside(work: Callable[[], None]) -> None:
-    threading.Thread(target=work, name="follower", daemon=True).start()

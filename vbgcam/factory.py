@@ -26,6 +26,8 @@ from vbgcam.settings.schema import Settings, data_folder
 
 # Sinks that may vanish and come back.
 _DEVICES: Final = ("auto", "virtualcam", "pipewire", "both")
+# Seconds that a video's last packets and its index may take.
+_FINISH: Final = 60.0
 
 
 def options(settings: Settings, *, live: bool = False) -> Options:
@@ -124,6 +126,8 @@ def plan(settings: Settings, *, waits: bool = False) -> Plan:
         unload_after=settings.model.unload_after_s or math.inf,
         comes_back=source_spec.kind in ("camera", "demo") and sink.kind in _DEVICES,
         waits=waits,
+        unread=sink.kind == "null",
+        finish=_FINISH if sink.kind == "file" else 0.0,
     )
 
 

@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from vbgcam.camera.drawn import room
-from vbgcam.core.frames import Size
-from vbgcam.media import images
+from vbgcam.camera.demo import PLATE
 
 PATIENCE = 60.0
 
@@ -29,9 +27,8 @@ class User:
             self.env[f"XDG_{name}"] = str(place)
         self.env.pop("DISPLAY", None)
         self.env.pop("WAYLAND_DISPLAY", None)
-        self.plate = folder / "plate.png"
-        images.write(self.plate, room(Size(320, 240)))
-        # The drawn ones take their time, and are tested elsewhere.
+        self.plate = PLATE
+        # Nobody's backgrounds but those that a test puts there.
         (folder / "data_home/vbgcam/backgrounds").mkdir(parents=True)
 
     @property

@@ -99,7 +99,9 @@ class Runs:
     _machine: Future[Machine] | None = None
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        if not self.config.option.collectonly and not why_not():
+        """Boots at once, beside the host's tests. One of several workers that share the tests boots when it comes to
+        a file of the guest's: each of them has collected all."""
+        if not self.config.option.collectonly and not hasattr(self.config, "workerinput") and not why_not():
             for item in session.items:
                 if _in_guest(item):
                     self._outcome(item)

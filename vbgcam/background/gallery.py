@@ -14,24 +14,22 @@ import hashlib
 import io
 import logging
 import os
-import re
 import shlex
 import shutil
 import stat
 import threading
 import time
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-import filelock
 from PIL import Image
 
-from vbgcam.background.drawn import DRAWN
+from vbgcam.background import filenames
+from vbgcam.background.filenames import KINDS, Kind
 from vbgcam.background.files import open_file
 from vbgcam.core.errors import BackgroundError, MediaError
 from vbgcam.core.frames import Size
@@ -41,50 +39,13 @@ from vbgcam.pixels.convert import to_rgb
 
 log = logging.getLogger(__name__)
 
-Kind = Literal["picture", "film"]
-
 THUMBNAIL: Final = Size(320, 180)
 
 MAX_BYTES: Final = 256 * 2**20
 """What is taken in at most; a larger film may still be put into the folder by hand."""
 
-_FURNISHED: Final = Size(1920, 1080)
-
-# Formats by what their files begin with: where, what, and the suffixes that fit, the usual one first. It only decides
-# what a file is called; whether it can be read, and as what, its decoder says.
-_FORMATS: Final[tuple[tuple[int, bytes, Kind, tuple[str, ...]], ...]] = (
-    (0, b"\xff\xd8\xff", "picture", (".jpg", ".jpeg", ".jpe", ".jfif")),
-    (0, b"\x89PNG", "picture", (".png", ".apng")),
-    (8, b"WEBP", "picture", (".webp",)),
-    (0, b"GIF8", "picture", (".gif",)),
-    (0, b"II*\0", "picture", (".tif", ".tiff")),
-    (0, b"MM\0*", "picture", (".tif", ".tiff")),
-    (4, b"ftypavi", "picture", (".avif",)),
-    (4, b"ftyphe", "picture", (".heic", ".heif")),
-    (4, b"ftypmif1", "picture", (".heic", ".heif", ".avif")),
-    (0, b"BM", "picture", (".bmp",)),
-    (0, b"P", "picture", (".ppm", ".pgm", ".pbm", ".pnm")),
-    (4, b"ftyp", "film", (".mp4", ".m4v", ".mov", ".3gp")),
-    (4, b"moov", "film", (".mov", ".mp4")),
-    (0, b"\x1aE\xdf\xa3", "film", (".mkv", ".webm")),
-    (8, b"AVI ", "film", (".avi",)),
-    (0, b"OggS", "film", (".ogv", ".ogg")),
-    (0, b"FLV", "film", (".flv",)),
-    (0, b"0&\xb2u", "film", (".wmv", ".asf")),
-    (0, b"\0\0\1", "film", (".mpg", ".mpeg")),
-    (0, b"G", "film", (".ts", ".m2ts", ".mts")),
-)
-_KINDS: Final[dict[str, Kind]] = {suffix: kind for _, _, kind, suffixes in _FORMATS for suffix in suffixes}
-"""Which files of the folder are listed at all."""
-
-# Encrypted home folders (eCryptfs) hold names of 143 bytes; a number may come behind.
-_NAME: Final = 100
-_NAME_BYTES: Final = 136
-_FORBIDDEN: Final = '<>:"|?*'  # in Windows' file names
-_RESERVED: Final = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
-
-_PATIENT: Final = 120
-"""Seconds that another program may take to furnish the folder; it takes 3."""
+SHIPPED: Final = Path(__file__).parent / "pictures"
+"""The backgrounds that come with the program, 1920x1080; `packaging/art` drew them."""
 
 # Thumbnails on the disk: 8 to 20 kB each.
 _KEPT: Final = 5000
@@ -99,43 +60,35 @@ class Entry:
     name: str
     path: Path
     kind: Kind
-    broken: str
+    broken: str = ""
 
     @property
     def label(self) -> str:
         """The name for people: "late_summer-2.jpg" is "late summer 2"."""
-        return _label(self.name)
+        return filenames.label(self.name)
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """A file of the folder as it is now. `size`: bytes. `changed`: the inode's time, ns: new rights change it, too.
-    `lost`: why a link leads to no file, or empty."""
+class _File:
+    """A file of the folder as it is now. `stamp`: its length in bytes, and when it and its inode changed, ns (new
+    rights change the latter alone). `lost`: why a link leads to no file, or empty."""
 
     name: str
     path: Path
-    size: int
-    mtime: int
-    changed: int
+    stamp: tuple[int, int, int]
     lost: str
 
-    @property
-    def stamp(self) -> tuple[int, int, int]:
-        return self.size, self.mtime, self.changed
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    kind: Kind
-    broken: str = ""
+    def entry(self, kind: Kind | None = None, broken: str = "") -> Entry:
+        """`kind`: as its suffix says where None."""
+        return Entry(self.name, self.path, kind or KINDS[self.path.suffix.lower()], broken)
 
 
 class Gallery:
     """Any thread may call any of it.
 
-    `_lock` guards `_known`. `_decoding` is held while a file is decoded, one at a time: a picture of 120 megapixels
-    takes half a gigabyte meanwhile, and a browser asks for six thumbnails at once. `_changing` is held while something
-    is put into the folder. Within another only `_lock` is taken."""
+    `_lock` guards `_known`, the entries of files that were judged, with the stamps they had. `_decoding` is held while
+    a file is decoded, one at a time: a picture of 120 megapixels takes half a gigabyte meanwhile, and a browser asks
+    for six thumbnails at once. `_adding` is held while a free name is looked for and taken."""
 
     def __init__(self, folder: Path, cache: Path, *, patience: float = 0.5) -> None:
         """`folder`: the person's pictures. `cache`: a folder of the thumbnails' own. Neither need be there yet.
@@ -144,56 +97,70 @@ class Gallery:
         self._cache: Final = cache
         self._patience = patience
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[tuple[int, int, int], _Verdict]] = {}
+        self._known: dict[str, tuple[tuple[int, int, int], Entry]] = {}
         self._decoding = threading.Lock()
-        self._changing = threading.Lock()
+        self._adding = threading.Lock()
+
+    def fill(self) -> None:
+        """Where there is no folder yet: makes it, with copies of the backgrounds that come with the program, whole or
+        not at all. Once it is there nothing is ever added to it: what a person removes does not come back. Called at
+        the start, when no other program does. Raises BackgroundError."""
+        if os.path.lexists(self.folder):
+            return
+        part = self.folder.with_name(f".{self.folder.name}.vbgcam-part")
+        shutil.rmtree(part, ignore_errors=True)  # of a start that was killed
+        with _translated(f"the folder of backgrounds {self.folder} cannot be made", self.folder.parent):
+            try:
+                part.mkdir(parents=True)
+                for picture in SHIPPED.iterdir():
+                    shutil.copyfile(picture, part / picture.name)
+                part.rename(self.folder)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
 
     def entries(self) -> list[Entry]:
         """What is in the folder now, by label; nothing where there is no folder. A new folder with very many files is
         judged over several calls: until then a file counts as whole, and its thumbnail tells. Raises BackgroundError
         where the folder cannot be read."""
-        found = sorted(self._found(), key=lambda one: (_natural(_label(one.name)), one.name))
-        names = {one.name for one in found}
+        files = sorted(self._files(), key=lambda file: filenames.order(file.name))
         with self._lock:
-            for gone in self._known.keys() - names:
+            for gone in self._known.keys() - {file.name for file in files}:
                 del self._known[gone]
         entries: list[Entry] = []
         until: float | None = None
-        for one in found:
-            verdict = self._verdict(one)
-            if verdict is None and (until is None or time.monotonic() < until):
-                verdict = self._judged(one)
+        for file in files:
+            entry = self._judged(file)
+            if entry is None and (until is None or time.monotonic() < until):
+                with self._decoding:
+                    entry = self._judged(file) or self._judge(file)[0]
                 # From here: what is loaded for the first picture alone may take longer than all of them.
                 until = time.monotonic() + self._patience if until is None else until
-            if verdict is None:
-                verdict = _Verdict(_KINDS[one.path.suffix.lower()])
-            if verdict.broken and not os.path.lexists(one.path):
-                continue  # deleted before it could be read
-            entries.append(Entry(one.name, one.path, verdict.kind, verdict.broken))
+            entry = entry or file.entry()
+            if not entry.broken or os.path.lexists(file.path):  # else deleted before it could be read
+                entries.append(entry)
         return entries
 
     def thumbnail(self, name: str) -> bytes:
         """A JPEG file of 320x180, filled; of a film what it shows after a second. Raises BackgroundError where there is
         no such background or it cannot be read."""
-        one = self._find(name)
-        image = self._kept(one)
+        file = self._find(name)
+        image = self._kept(file)
         if image is None:
             with self._decoding:
-                image = self._kept(one)  # while this thread waited another may have made it
+                image = self._kept(file)  # while this thread waited another may have made it
                 if image is None:
-                    known = self._remembered(one)
-                    if known is not None and known.broken:
-                        raise BackgroundError(known.broken)
-                    verdict, image = self._look(one)
-        if image is None:
-            raise BackgroundError(verdict.broken)
+                    entry = self._judged(file)
+                    if entry is None or not entry.broken:
+                        entry, image = self._judge(file)
+                    if image is None:
+                        raise BackgroundError(entry.broken)
         return image
 
     def add(self, name: str, data: Path) -> Entry:
         """Takes in a copy of the file `data` under `name`, or one like it that is safe and free. Raises BackgroundError
         where it is no picture or film that can be read, is too large, or there is no room; then nothing is added."""
-        called = images.shown(Path(_safe(name, "")))
-        with _told(f"{called} cannot be taken in", self.folder):
+        called = images.shown(Path(filenames.safe(name, "")))
+        with _translated(f"{called} cannot be taken in", self.folder):
             size = data.stat().st_size
             if size > MAX_BYTES:
                 raise BackgroundError(
@@ -202,83 +169,45 @@ class Gallery:
                 )
             with self._decoding:
                 kind, image = _taken(data, called)
-            suffixes = _suffixes(data, kind)
-            with self._changing:
-                if not os.path.lexists(self.folder):
-                    self._furnish()
-                target = self.folder / _free(self.folder, _safe(name, suffixes[0], suffixes))
+            suffixes = filenames.suffixes(data, kind)
+            with self._adding:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                target = self.folder / filenames.free(self.folder, filenames.safe(name, suffixes[0], suffixes))
                 with whole(target) as part:
                     shutil.copyfile(data, part)
-        one = self._find(target.name)
-        verdict = _Verdict(kind)
-        self._remember(one, verdict)
-        self._keep(one, verdict, image)
-        return Entry(one.name, one.path, kind, "")
+        file = self._find(target.name)
+        self._keep(file, kind, image)
+        return self._remember(file, file.entry(kind))
 
     def remove(self, name: str) -> None:
         """Deletes the background's file; of a link the link. Raises BackgroundError where there is no such background
         or it may not be deleted."""
-        one = self._find(name)
-        with _told(f"{images.shown(Path(name))} cannot be removed", self.folder):
-            one.path.unlink()
+        file = self._find(name)
+        with _translated(f"{images.shown(Path(name))} cannot be removed", self.folder):
+            file.path.unlink()
         with self._lock:
             self._known.pop(name, None)
         with suppress(OSError):
-            for old in self._cache.glob(f"{_key(one.path)}-*.jpg"):
+            for old in self._cache.glob(f"{_key(file.path)}-*.jpg"):
                 old.unlink()
 
-    def furnish(self) -> None:
-        """Where there is no folder yet: makes it, with the backgrounds that the program draws itself. Takes some
-        seconds, for which `add` waits. The folder appears with all of them or, when the program is killed, not at all;
-        once it is there nothing is ever added to it. Raises BackgroundError."""
-        if os.path.lexists(self.folder):
-            return
-        with self._changing:
-            self._furnish()
+    def _files(self, name: str | None = None) -> list[_File]:
+        """The files that are listed, or the one of that name, in no order."""
+        with _translated(f"the folder of backgrounds {self.folder} cannot be read", self.folder):
+            try:
+                with os.scandir(self.folder) as items:
+                    listed = [self._listed(item) for item in items if name in (None, item.name)]
+            except FileNotFoundError:
+                return []
+        return [file for file in listed if file is not None]
 
-    def _furnish(self) -> None:
-        assert self._changing.locked()
-        parent = self.folder.parent
-        part = parent / f".{self.folder.name}.vbgcam-part"
-        with _told(f"the folder of backgrounds {self.folder} cannot be made", parent):
-            parent.mkdir(parents=True, exist_ok=True)
-            # While this is held the part of another program can only be left over.
-            with filelock.FileLock(parent / f".{self.folder.name}.vbgcam-lock", _PATIENT):
-                if os.path.lexists(self.folder):
-                    return
-                shutil.rmtree(part, ignore_errors=True)
-                try:
-                    part.mkdir()
-                    for label, draw in DRAWN.items():
-                        images.write(part / f"{label}.jpg", draw(_FURNISHED))
-                    part.rename(self.folder)
-                except OSError:
-                    if not os.path.lexists(self.folder):  # else somebody made one meanwhile, with something in it
-                        raise
-                finally:
-                    shutil.rmtree(part, ignore_errors=True)
+    def _find(self, name: str) -> _File:
+        for file in self._files(name):
+            return file
+        raise BackgroundError(f"there is no background {images.shown(Path(name))!r} in {self.folder}")
 
-    def _found(self) -> list[_Found]:
-        """The files that are listed, in no order."""
-        return [one for item in self._items() if (one := self._listed(item)) is not None]
-
-    def _find(self, name: str) -> _Found:
-        one = next((self._listed(item) for item in self._items() if item.name == name), None)
-        if one is None:
-            raise BackgroundError(f"there is no background {images.shown(Path(name))!r} in {self.folder}")
-        return one
-
-    def _items(self) -> list[os.DirEntry[str]]:
-        try:
-            with os.scandir(self.folder) as items:
-                return list(items)
-        except FileNotFoundError:
-            return []
-        except OSError as exc:
-            raise self._unreadable(exc) from exc
-
-    def _listed(self, item: os.DirEntry[str]) -> _Found | None:
-        if item.name.startswith(".") or Path(item.name).suffix.lower() not in _KINDS or not _is_text(item.name):
+    def _listed(self, item: os.DirEntry[str]) -> _File | None:
+        if item.name.startswith(".") or Path(item.name).suffix.lower() not in KINDS or not filenames.is_text(item.name):
             return None
         lost = ""
         try:
@@ -288,77 +217,65 @@ class Gallery:
                 status = item.stat(follow_symlinks=False)
             except FileNotFoundError:
                 return None  # deleted just now
-            except OSError as problem:
-                raise self._unreadable(problem) from problem
             lost = exc.strerror or str(exc)
         if not (lost or stat.S_ISREG(status.st_mode)):
             return None
-        path = self.folder / item.name
-        return _Found(item.name, path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, lost)
+        stamp = status.st_size, status.st_mtime_ns, status.st_ctime_ns
+        return _File(item.name, self.folder / item.name, stamp, lost)
 
-    def _unreadable(self, exc: OSError) -> BackgroundError:
-        return _error(f"the folder of backgrounds {self.folder} cannot be read", self.folder, exc)
-
-    def _verdict(self, one: _Found) -> _Verdict | None:
+    def _judged(self, file: _File) -> Entry | None:
         """What is known of the file without decoding it."""
-        verdict = self._remembered(one)
-        if verdict is None and os.access(one.path, os.R_OK):
-            kind = next((kind for kind in _BOTH if self._place(one, kind).exists()), None)
-            if kind is not None:
-                self._remember(one, verdict := _Verdict(kind))
-        return verdict
-
-    def _remembered(self, one: _Found) -> _Verdict | None:
         with self._lock:
-            stamp, verdict = self._known.get(one.name, (None, None))
-        return verdict if stamp == one.stamp else None
+            stamp, entry = self._known.get(file.name, (None, None))
+        if stamp == file.stamp:
+            return entry
+        if os.access(file.path, os.R_OK):
+            for kind in _BOTH:
+                if self._place(file, kind).exists():
+                    return self._remember(file, file.entry(kind))
+        return None
 
-    def _judged(self, one: _Found) -> _Verdict:
-        with self._decoding:
-            return self._verdict(one) or self._look(one)[0]
-
-    def _look(self, one: _Found) -> tuple[_Verdict, bytes | None]:
+    def _judge(self, file: _File) -> tuple[Entry, bytes | None]:
         """Decodes the file; the thumbnail is None where it is broken."""
         assert self._decoding.locked()
-        image = None
-        called = images.shown(Path(one.name))
+        called = images.shown(Path(file.name))
         try:
-            if one.lost:
-                raise BackgroundError(f"{called} is a link that leads to no file ({one.lost})", fix="remove it")
-            kind, image = _examined(one.path, called)
-            verdict = _Verdict(kind)
-            self._keep(one, verdict, image)
+            if file.lost:
+                raise BackgroundError(f"{called} is a link that leads to no file ({file.lost})", fix="remove it")
+            kind, image = _examined(file.path, called)
         except BackgroundError as exc:
-            verdict = _Verdict(_KINDS[one.path.suffix.lower()], str(exc))
-        self._remember(one, verdict)
-        return verdict, image
+            return self._remember(file, file.entry(broken=str(exc))), None
+        self._keep(file, kind, image)
+        return self._remember(file, file.entry(kind)), image
 
-    def _remember(self, one: _Found, verdict: _Verdict) -> None:
+    def _remember(self, file: _File, entry: Entry) -> Entry:
         with self._lock:
-            self._known[one.name] = one.stamp, verdict
+            self._known[file.name] = file.stamp, entry
+        return entry
 
-    def _place(self, one: _Found, kind: Kind) -> Path:
-        return self._cache / f"{_key(one.path)}-{one.size}-{one.mtime}-{kind}.jpg"
+    def _place(self, file: _File, kind: Kind) -> Path:
+        size, changed, _ = file.stamp
+        return self._cache / f"{_key(file.path)}-{size}-{changed}-{kind}.jpg"
 
-    def _kept(self, one: _Found) -> bytes | None:
+    def _kept(self, file: _File) -> bytes | None:
         """The thumbnail from the disk, where there is a whole one."""
         for kind in _BOTH:
-            place = self._place(one, kind)
+            place = self._place(file, kind)
             with suppress(OSError, MediaError):
                 if place.exists() and images.read(place).size == THUMBNAIL:
                     return place.read_bytes()
         return None
 
-    def _keep(self, one: _Found, verdict: _Verdict, image: bytes) -> None:
+    def _keep(self, file: _File, kind: Kind, image: bytes) -> None:
         """Writes the thumbnail, and removes older ones of that file and the oldest of too many. Without a disk for it
         the gallery still works."""
-        place = self._place(one, verdict.kind)
+        place = self._place(file, kind)
         try:
             self._cache.mkdir(parents=True, exist_ok=True)
             with whole(place) as part:
                 part.write_bytes(image)
             kept = [path for path in self._cache.iterdir() if path.suffix == ".jpg" and not path.name.startswith(".")]
-            stale = [path for path in kept if path.name.startswith(f"{_key(one.path)}-") and path != place]
+            stale = [path for path in kept if path.name.startswith(f"{_key(file.path)}-") and path != place]
             if len(kept) > _KEPT:
                 stale += sorted(kept, key=lambda path: path.stat().st_mtime_ns)[: len(kept) - _KEPT]
             for path in stale:
@@ -393,7 +310,7 @@ def _taken(path: Path, called: str) -> tuple[Kind, bytes]:
     try:
         return _examined(path, called)
     except BackgroundError as exc:
-        if _is_picture(path) or _KINDS.get(Path(called).suffix.lower()) == "film":
+        if _is_picture(path) or KINDS.get(Path(called).suffix.lower()) == "film":
             raise
         raise BackgroundError(
             f"{called} is no picture and no film that can be read",
@@ -409,88 +326,22 @@ def _is_picture(path: Path) -> bool:
         return True
 
 
-def _suffixes(path: Path, kind: Kind) -> tuple[str, ...]:
-    """Those that fit what the file is, the usual one first. For a film of another format any film's."""
-    with path.open("rb") as file:
-        head = file.read(16)
-    for at, magic, _, suffixes in _FORMATS:
-        if head.startswith(magic, at):
-            return suffixes
-    return (".mp4", *(suffix for suffix, its in _KINDS.items() if its == kind))
-
-
-def _safe(name: str, suffix: str, fitting: tuple[str, ...] = ()) -> str:
-    """A file name like the one that is asked for, for every system; it ends in `suffix` or keeps its `fitting` one."""
-    name = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
-    name = "".join(" " if c in _FORBIDDEN or unicodedata.category(c)[0] in "CZ" else c for c in name)
-    given = Path(name.strip()).suffix
-    stem = name.strip()
-    if given.lower() in _KINDS:
-        stem = stem[: -len(given)]
-        suffix = given.lower() if given.lower() in fitting or not suffix else suffix
-    stem = " ".join(stem.split()).strip(". ") or "background"
-    if _RESERVED.match(stem):
-        stem = f"background {stem}"
-    return _shortened(stem, suffix) + suffix
-
-
-def _shortened(stem: str, end: str) -> str:
-    """As much of it as leaves room for the end."""
-    stem = stem[: _NAME - len(end)]
-    return stem.encode()[: _NAME_BYTES - len(end)].decode(errors="ignore").rstrip(". ")
-
-
-def _free(folder: Path, name: str) -> str:
-    """The name, or with the first number that no file of the folder has."""
-    stem, suffix = Path(name).stem, Path(name).suffix
-    number = 1
-    while os.path.lexists(folder / name):
-        number += 1
-        end = f" {number}{suffix}"
-        name = _shortened(stem, end) + end
-    return name
-
-
-def _label(name: str) -> str:
-    stem = "".join(c if c.isprintable() else " " for c in Path(name).stem)
-    return re.sub(r"[\s_-]+", " ", stem).strip() or name
-
-
-def _natural(label: str) -> list[tuple[int, str]]:
-    """What sorts "beach 2" before "beach 10": pairs of a number and the text after it."""
-    parts = re.split(r"([0-9]+)", label.casefold())
-    return [(-1, parts[0]), *((int(number), text) for number, text in zip(parts[1::2], parts[2::2], strict=True))]
-
-
 def _key(path: Path) -> str:
     """A thumbnail's name begins with it; the same cache may serve several folders."""
     return hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:32]
 
 
-def _is_text(name: str) -> bool:
-    """Whether a name can stand in a configuration file and in an address; on Linux it may be any bytes."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 @contextmanager
-def _told(what: str, folder: Path) -> Iterator[None]:
+def _translated(what: str, folder: Path) -> Iterator[None]:
     """What the file system refuses, as one line."""
     try:
         yield
     except MediaError as exc:
         raise BackgroundError(exc.message, fix=exc.fix) from exc
     except OSError as exc:
-        raise _error(what, folder, exc) from exc
-
-
-def _error(what: str, folder: Path, exc: OSError) -> BackgroundError:
-    place = shlex.quote(str(folder))
-    if isinstance(exc, PermissionError):
-        fix = f"chmod u+rwx {place}"
-    else:
-        fix = f"make room: df -h {place} shows how much there is" if exc.errno in (ENOSPC, EDQUOT) else ""
-    return BackgroundError(f"{what}: {exc.strerror or exc}", fix=fix)
+        place = shlex.quote(str(folder))
+        if isinstance(exc, PermissionError):
+            fix = f"chmod u+rwx {place}"
+        else:
+            fix = f"make room: df -h {place} shows how much there is" if exc.errno in (ENOSPC, EDQUOT) else ""
+        raise BackgroundError(f"{what}: {exc.strerror or exc}", fix=fix) from exc

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from vbgcam.background.drawn import hills
 from vbgcam.background.still import Still
 from vbgcam.bench import scene
 from vbgcam.bench.base import SIZES, Check, Figures, label
@@ -26,7 +25,6 @@ from vbgcam.segment import FixedInput, Probability, Progress, Segmenter
 
 RATES: Final = ((SIZES["720p"], 30), (SIZES["1080p"], 30), (SIZES["1080p"], 60), (SIZES["4K"], 30))
 
-_DRAWN: Final = Size(1280, 720)
 # Seconds that the chain gets to come on air: the blend is loaded, the network built.
 _START: Final = 60.0
 # Seconds on air that do not count: buffers are allocated, pages touched, the pairing found.
@@ -111,7 +109,7 @@ def stand_in(masks_a_second: float) -> Build:
 def measure(size: Size, fps: int, build: Build, seconds: float, check: Check, *, sync: SyncMode = "auto") -> Figures:
     """`live.NAME` of the figures. `dropped`, `fps` and `cpu_percent` (100 is one core) are of the measured seconds;
     the latencies, from a frame's arrival to the end of its write, of all frames on air. Raises ModelError."""
-    backdrop = Still.picture(hills(_DRAWN), size)
+    backdrop = Still(scene.backdrop(size))
     stats = Stats()
     source = Replay(scene.frames(size), fps)
     session = Session(

@@ -8,11 +8,11 @@ from typing import Final
 import cv2
 import numpy as np
 
-from vbgcam.background.drawn import hills
-from vbgcam.camera import drawn
-from vbgcam.camera.drawn.grain import add_grain
+from vbgcam.background.gallery import SHIPPED
+from vbgcam.camera import demo
 from vbgcam.core.frames import U8, Backdrop, Mask, Planes, RawFrame, Size, read_only
 from vbgcam.mask.plain import full_size
+from vbgcam.media import images
 from vbgcam.pixels import convert
 from vbgcam.pixels.workframe import work_size
 from vbgcam.segment import Probability
@@ -20,9 +20,11 @@ from vbgcam.segment import Probability
 NETWORK: Final = Size(256, 256)
 """The input of the network whose work is left out in `stages`."""
 
-_DRAWN: Final = Size(1280, 720)  # drawn once and resized: the room takes 2 s at 4K
 _QUALITY: Final = 85  # 0.6 MB a frame at 1080p, about what webcams send
-_MOMENTS: Final = (1.0, 1.2, 1.4, 1.6)
+_MOMENTS: Final = range(30, 49, 6)  # of the clip: from 1.0 to 1.6 s
+# The noise of a good webcam by daylight: sigma 1.3 of 255 in luma, 0.9 in chroma, each of the full range.
+_LUMA_NOISE: Final = 1.3 * 219 / 255
+_CHROMA_NOISE: Final = 0.9 * 224 / 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,10 @@ class Scene:
 def scene(size: Size) -> Scene:
     """`size`: even sides."""
     planes = frames(size, 1)[0]
-    alpha = convert.resize_alpha(drawn.presenter(_DRAWN, _MOMENTS[0])[1], work_size(size))
+    alpha = convert.resize_alpha(_first_alpha(), work_size(size))
     rgb = convert.to_rgb(planes)
     bgr = np.ascontiguousarray(rgb[..., ::-1])
-    behind = np.asarray(cv2.resize(hills(_DRAWN), (size.width, size.height)), np.uint8)
+    behind = backdrop(size)
     return Scene(
         frame=RawFrame(planes, 0.0),
         mask=full_size(alpha, RawFrame(planes, 0.0), 0.0),
@@ -64,38 +66,51 @@ def scene(size: Size) -> Scene:
         i420=planes.data.copy(),
         mjpg=_jpeg(bgr),
         bgr=bgr,
-        behind=Backdrop(convert.from_rgb(behind).frozen()),
-        behind_bgr=np.ascontiguousarray(behind[..., ::-1]),
+        behind=Backdrop(behind),
+        behind_bgr=np.ascontiguousarray(convert.to_rgb(behind)[..., ::-1]),
     )
+
+
+def backdrop(size: Size) -> Planes:
+    """A picture to stand before, read-only."""
+    return convert.fit(convert.from_rgb(images.read(SHIPPED / "Hills at dusk.jpg").rgb), size).frozen()
 
 
 def truth() -> Probability:
     """The first moment's alpha at the size of `NETWORK`, 0 to 1."""
-    alpha = convert.resize_alpha(drawn.presenter(_DRAWN, _MOMENTS[0])[1], NETWORK)
-    return alpha.astype(np.float32) / np.float32(255)
+    return convert.resize_alpha(_first_alpha(), NETWORK).astype(np.float32) / np.float32(255)
 
 
 def frames(size: Size, count: int = len(_MOMENTS)) -> list[Planes]:
     """A few moments of the presenter, each with noise of its own, read-only."""
-    made = []
-    for number, seconds in enumerate(_MOMENTS[:count]):
-        planes = convert.resize(convert.from_rgb(drawn.frame(_DRAWN, seconds)), size)
-        noisy = Planes(size, planes.data.copy())
-        add_grain(noisy, number)
-        made.append(noisy.frozen())
-    return made
+    return [_noisy(planes, size, number) for number, (planes, _) in enumerate(demo.frames(_MOMENTS[:count]))]
 
 
 def moving(size: Size, count: int = 16) -> list[tuple[Planes, U8]]:
     """The presenter at 30 frames a second, each with noise of its own, and the alpha at the size of `NETWORK`."""
-    made = []
-    for number in range(count):
-        seconds = 1 + number / 30
-        planes = convert.resize(convert.from_rgb(drawn.frame(_DRAWN, seconds)), size)
-        noisy = Planes(size, planes.data.copy())
-        add_grain(noisy, number)
-        made.append((noisy.frozen(), read_only(convert.resize_alpha(drawn.presenter(_DRAWN, seconds)[1], NETWORK))))
-    return made
+    return [
+        (_noisy(planes, size, number), read_only(convert.resize_alpha(alpha, NETWORK)))
+        for number, (planes, alpha) in enumerate(demo.frames(range(30, 30 + count)))
+    ]
+
+
+def add_grain(planes: Planes, number: int) -> None:
+    """A camera's noise onto the planes themselves; the same for the same size and frame number."""
+    random = np.random.default_rng(number)
+    for plane, sigma in ((planes.y, _LUMA_NOISE), (planes.u, _CHROMA_NOISE), (planes.v, _CHROMA_NOISE)):
+        noise = random.standard_normal(plane.shape, np.float32) * np.float32(sigma)
+        np.copyto(plane, np.clip(np.rint(plane + noise), 0, 255), casting="unsafe")
+
+
+def _first_alpha() -> U8:
+    return demo.frames(_MOMENTS[:1])[0][1]
+
+
+def _noisy(planes: Planes, size: Size, number: int) -> Planes:
+    resized = convert.resize(planes, size)
+    noisy = Planes(size, resized.data.copy())
+    add_grain(noisy, number)
+    return noisy.frozen()
 
 
 def there_and_back(number: int, count: int) -> int:

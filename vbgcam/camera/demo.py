@@ -1,4 +1,7 @@
-"""A camera that needs no camera: the drawn presenter at the pace of a real one."""
+"""A camera that needs no camera: a clip of a drawn presenter, again and again, at the pace of a real one.
+
+`packaging/art` drew the clip, its empty room and its alpha.
+"""
 
 from __future__ import annotations
 
@@ -6,63 +9,37 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from vbgcam.camera.base import Captured, Negotiated
-from vbgcam.camera.drawn import MARGIN, Patch, frame, moving, room
-from vbgcam.camera.drawn.grain import add_grain
-from vbgcam.core.frames import PlanePool, Planes, Size
-from vbgcam.pixels import convert
+from vbgcam.camera.file import FileSource
+from vbgcam.core.frames import U8, Planes, Size
+from vbgcam.media.video_reader import AlphaVideo, VideoReader
+from vbgcam.pixels.convert import fit
 
 LABEL: Final = "drawn presenter"
 
-_SEAM: Final = MARGIN // 2
-"""Pixels at the rim of a patch whose chroma a conversion of the patch alone gets wrong: a bicubic filter that halves
-reaches 4 pixels. The rim shows the room, which is there already."""
+_FOLDER: Final = Path(__file__).parent / "presenter"
+CLIP: Final = _FOLDER / "clip.mp4"
+"""1280x720, 30 frames a second, 12.5 s; its end leads to its beginning."""
+ALPHA: Final = _FOLDER / "alpha.mp4"
+"""The presenter's alpha in each frame of the clip: see `AlphaVideo`."""
+PLATE: Final = _FOLDER / "plate.jpg"
+"""The clip's room with nobody in it."""
 
 
-class DemoCamera:
-    """The planes of each frame, as a webcam with a little noise sends them. One thread owns it.
-
-    A frame at 1280x720 takes 8 ms on one core: 1.5 for the presenter's shapes, 3 to fill them, 1.5 for light and edges,
-    2 for the conversion of the part that moves."""
-
-    def __init__(self, size: Size, *, noise: bool = True) -> None:
-        self.size: Final = size
-        self._noise = noise
-        self._pool = PlanePool()
-        self._room = convert.from_rgb(room(size))
-
-    def frame(self, seconds: float, number: int) -> Planes:
-        """The presenter at that time, read-only; `number` chooses the noise. Without noise it is, to the digit,
-        `pixels.from_rgb(drawn.frame(size, seconds))`."""
-        out = self._pool.take(self.size)
-        if self.size == self.size.even:
-            np.copyto(out.data, self._room.data)
-            _paste(moving(self.size, seconds), out)
-        else:  # libswscale spreads the chroma of an odd side over all of it: a part converted alone would not fit in
-            np.copyto(out.data, convert.from_rgb(frame(self.size, seconds)).data)
-        if self._noise:
-            add_grain(out, number)
-        return out.frozen()
-
-
-def _paste(patch: Patch, onto: Planes) -> None:
-    part, whole = convert.from_rgb(patch.pixels), onto.size
-    right, bottom = patch.left + part.size.width, patch.top + part.size.height
-    rows = slice(patch.top and patch.top + _SEAM, bottom if bottom == whole.height else bottom - _SEAM)
-    columns = slice(patch.left and patch.left + _SEAM, right if right == whole.width else right - _SEAM)
-    for target, source, share in ((onto.y, part.y, 1), (onto.u, part.u, 2), (onto.v, part.v, 2)):
-        y, x = patch.top // share, patch.left // share
-        top, bottom, left, right = (edge // share for edge in (rows.start, rows.stop, columns.start, columns.stop))
-        target[top:bottom, left:right] = source[top - y : bottom - y, left - x : right - x]
+def frames(numbers: range) -> list[tuple[Planes, U8]]:
+    """Frames of the clip, read-only, and the presenter's alpha in each: uint8, (720, 1280)."""
+    with VideoReader(CLIP) as clip, AlphaVideo(ALPHA) as alpha:
+        both = islice(zip(clip, alpha, strict=True), numbers.start, numbers.stop, numbers.step)
+        return [(frame.planes, matte.planes.y) for frame, matte in both]
 
 
 class DemoSource:
-    """The presenter, from the greeting on, at `fps`. Frame n is due n periods after `open`; one that is not asked for
-    before the next is due is left out.
+    """Implements `camera.Source`. The clip, filled into `size`, at `fps`. Frame n is due n periods after `open`; one
+    that is not asked for before the next is due is left out.
 
     `clock` and `wait` (of an event, for at most so many seconds; True where it is set) are there for tests."""
 
@@ -73,45 +50,52 @@ class DemoSource:
         size: Size,
         fps: float,
         *,
-        noise: bool = True,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
     ) -> None:
-        self._size, self._fps, self._noise = size, fps, noise
+        self._size, self._fps = size, fps
         self._clock, self._wait = clock, wait
+        self._clip = FileSource(CLIP, loop=True, paced=False)
         self._closed = threading.Event()
         self._closed.set()
-        self._camera: DemoCamera | None = None
-        self._start = 0.0
-        self._next = 0
-        self._dropped = 0
+        self._start = self._rate = self._ahead = 0.0
+        self._next = self._dropped = 0
+        self._planes: Planes | None = None
 
     def expected(self) -> Negotiated:
         """Exactly what `open` gives."""
         return Negotiated(LABEL, self._size, self._fps)
 
     def open(self) -> Negotiated:
-        """Draws the room (0.2 s at 1280x720) before the clock starts."""
-        if self._camera is None:
-            self._camera = DemoCamera(self._size, noise=self._noise)
-            self._camera.frame(0.0, 0)
+        """Raises CameraError where the clip is gone."""
+        self._rate = self._clip.open().fps
+        self._ahead = 1.0  # the first frame of the clip is the first to be read
         self._next = self._dropped = 0
         self._closed.clear()
         self._start = self._clock()
         return self.expected()
 
     def read(self) -> Captured | None:
-        """None after `close`, also when that comes while this waits."""
-        if self._camera is None or self._closed.is_set():
+        """None after `close`, also when that comes while this waits. Raises CameraError."""
+        if self._closed.is_set():
             return None
-        newest = math.floor((self._clock() - self._start) * self._fps)
-        if newest > self._next:
-            self._dropped += newest - self._next
-            self._next = newest
-        number, self._next = self._next, self._next + 1
-        # Drawn ahead of its time, so that the work does not show as delay.
-        planes = self._camera.frame(number / self._fps, number)
-        remaining = self._start + number / self._fps - self._clock()
+        late = max(0, math.floor((self._clock() - self._start) * self._fps) - self._next)
+        self._dropped += late
+        self._next += late
+        # Read ahead of its time, so that the work does not show as delay. After a long stop the clip goes on where it
+        # was, rather than to be read through.
+        self._ahead += min(late / self._fps, 1.0) * self._rate
+        while self._ahead >= 1:
+            captured = self._clip.read()
+            if captured is None:
+                return None
+            self._planes = captured.planes
+            self._ahead -= 1
+        assert self._planes is not None
+        planes = fit(self._planes, self._size).frozen()
+        remaining = self._start + self._next / self._fps - self._clock()
+        self._ahead += self._rate / self._fps
+        self._next += 1
         if self._wait(self._closed, max(0.0, remaining)):
             return None
         return Captured(planes, self._clock())
@@ -121,3 +105,4 @@ class DemoSource:
 
     def close(self) -> None:
         self._closed.set()
+        self._clip.close()

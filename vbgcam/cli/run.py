@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import signal
-import tempfile
 from argparse import Namespace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from vbgcam import app, factory
 from vbgcam.cli.arguments import overrides_of, settings_of
 from vbgcam.cli.signals import INTERRUPTED, Interruption, Verb
 from vbgcam.cli.terminal import command, progress, say
 from vbgcam.core.errors import OutputError
+from vbgcam.core.frames import RawFrame, Size
 from vbgcam.live.stats import Stats
+
+if TYPE_CHECKING:
+    from vbgcam.render.composer import Behind
 
 # Seconds that the demo's chain gets to come on air; a second, unless the blend has to be compiled first.
 _DEMO_START: Final = 30.0
+# The frame of its clip that the demo's picture shows, 1.6 s after the beginning.
+_GREETING: Final = range(48, 49)
+CAPTIONS: Final = ("What the camera sees", "What the others see")
 
 
 def run(arguments: Namespace, interruption: Interruption) -> int:
@@ -45,8 +51,8 @@ def _report() -> str:
 
 def demo(arguments: Namespace, interruption: Interruption) -> int:
     """The live chain on the drawn presenter: a film, and a picture of before and after."""
-    from vbgcam.cli.demo import before_after, demo_files
-    from vbgcam.segment.plate import CleanPlate
+    from vbgcam.background.gallery import SHIPPED
+    from vbgcam.camera.demo import PLATE
 
     folder: Path = arguments.output
     film, sheet = folder / "vbgcam-demo.mp4", folder / "vbgcam-demo.png"
@@ -54,34 +60,45 @@ def demo(arguments: Namespace, interruption: Interruption) -> int:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise OutputError(f"{folder}: no films can be put there: {exc.strerror}") from exc
-    with tempfile.TemporaryDirectory(prefix="vbgcam-demo-") as temporary:
-        size = factory.wanted(settings_of(arguments)).size
-        files = demo_files(Path(temporary), size)
-        if arguments.background is None:
-            arguments.background = str(files.background)
-        settings = settings_of(
-            arguments, camera_source="demo", model_name=f"plate:{files.plate}", output_sink=f"file:{film}"
-        )
-        with progress("filming the presenter") as show:
+    if arguments.background is None:
+        arguments.background = str(SHIPPED / "Hills at dusk.jpg")
+    settings = settings_of(arguments, camera_source="demo", model_name=f"plate:{PLATE}", output_sink=f"file:{film}")
+    with progress("filming the presenter") as show:
 
-            def tick(stats: Stats) -> bool:
-                """The cover of the first moment is no part of the film's length."""
-                seconds = stats.on_air()
-                show(min(seconds, arguments.duration), arguments.duration, f"{stats.composed()} frames composed")
-                return seconds >= float(arguments.duration)
+        def tick(stats: Stats) -> bool:
+            """The cover of the first moment is no part of the film's length."""
+            seconds = stats.on_air()
+            show(min(seconds, arguments.duration), arguments.duration, f"{stats.composed()} frames composed")
+            return seconds >= float(arguments.duration)
 
-            app.run(settings, arguments.duration + _DEMO_START, arguments.stats, interruption, tick)
-        if interruption.is_set():
-            return INTERRUPTED
-        options = factory.render_options(settings)
-        if not options.plain:
-            behind = options.blur or factory.background_opener(settings)(size).at(0.0)
-            before_after(CleanPlate.load(files.plate), behind, size, 1.6, sheet)
+        app.run(settings, arguments.duration + _DEMO_START, arguments.stats, interruption, tick)
+    if interruption.is_set():
+        return INTERRUPTED
+    options = factory.render_options(settings)
+    if not options.plain:
+        size = factory.wanted(settings).size
+        before_after(options.blur or factory.background_opener(settings)(size).at(0.0), size, sheet)
     say(f"Made {film}{'' if options.plain else f' and {sheet}'}: a drawn presenter, filmed, cut out, composed.")
     me = command()
     say(f"The same chain on you: `{me} devices` lists your cameras, `{me} run --background PICTURE` starts it;")
     say(f'then choose "VBG Camera" in your call. `{me} --help` shows the rest.')
     return 0
+
+
+def before_after(behind: Behind, size: Size, path: Path) -> None:
+    """One moment of the demo before and after, side by side. `behind`: of that size. Raises ModelError, MediaError."""
+    from vbgcam.camera.demo import PLATE, frames
+    from vbgcam.mask import Masker
+    from vbgcam.media import images
+    from vbgcam.pixels import convert
+    from vbgcam.render.composer import Composer
+    from vbgcam.report.sheet import sheet
+    from vbgcam.segment.plate import CleanPlate
+
+    ((planes, _),) = frames(_GREETING)
+    frame = RawFrame(convert.fit(planes, size).frozen(), 0.0)
+    shown = Composer(size).compose(frame, Masker(CleanPlate.load(PLATE)).mask(frame), behind)
+    images.write(path, sheet([convert.to_rgb(frame.planes), convert.to_rgb(shown.planes)], CAPTIONS))
 
 
 VERBS: Final[dict[str, Verb]] = {"run": run, "demo": demo}

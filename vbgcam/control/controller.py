@@ -296,7 +296,7 @@ class Controller:
         return enough
 
     def shot(self, after: int, width: int, *, mask: bool = False) -> Shot | None:
-        shown = self._session.shown()
+        shown = self._session.last_sent()
         if shown is None or shown.number <= after:
             return None
         whole = shown.frame.size
@@ -311,7 +311,7 @@ class Controller:
         return Shot(shown.number, _encoded(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG]))
 
     def snapshot(self) -> bytes:
-        shown = self._session.shown()
+        shown = self._session.last_sent()
         if shown is None:
             raise ControlError("nothing is on air yet", fix="`vbgcam status` says why")
         return _encoded(".png", cv2.cvtColor(to_rgb(shown.frame.planes), cv2.COLOR_RGB2BGR), [])
@@ -338,10 +338,6 @@ class Controller:
             ]
             self._looked = time.monotonic(), names
         return names
-
-    def settled(self) -> bool:
-        """Whether a network is there."""
-        return bool(self._stats.get("device"))
 
     # What it does by itself
 

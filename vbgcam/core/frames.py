@@ -51,10 +51,12 @@ class Size:
 
     @property
     def pixels(self) -> int:
+        """Of the luma plane."""
         return self.width * self.height
 
     @property
     def i420_bytes(self) -> int:
+        """Bytes of one picture in I420 layout."""
         return self.pixels + 2 * self.chroma.pixels
 
     @property
@@ -99,6 +101,7 @@ class Planes:
 
     @classmethod
     def filled(cls, size: Size, yuv: tuple[int, int, int]) -> Planes:
+        """Writable planes of one colour, each value 0 to 255."""
         planes = cls.empty(size)
         planes.y[:], planes.u[:], planes.v[:] = yuv
         return planes
@@ -140,8 +143,8 @@ _IDLE: Final = _holders([np.empty(1, np.uint8)], 0)
 @dataclass(frozen=True, slots=True)
 class RawFrame:
     """A camera's picture. `captured_at`: seconds on the monotonic clock, stamped once, at capture; for files read
-    offline, seconds from the start of the film. `epoch` counts how often the source was opened: a mask of another epoch
-    shows another scene. `number` counts the frames of one epoch from 0."""
+    offline, seconds from the start of the video. `epoch` counts how often the source was opened: a mask of another
+    epoch shows another scene. `number` counts the frames of one epoch from 0."""
 
     planes: Planes
     captured_at: float
@@ -150,6 +153,7 @@ class RawFrame:
 
     @property
     def size(self) -> Size:
+        """In pixels."""
         return self.planes.size
 
 
@@ -164,6 +168,7 @@ class Fringe:
     columns: NDArray[np.int32]
 
     def mirrored(self, width: int) -> Fringe:
+        """Of the flipped frame, which is so many pixels wide."""
         columns = np.ascontiguousarray(width - self.columns[::-1], np.int32)
         apart = np.ascontiguousarray(self.apart[:, ::-1])
         for array in (columns, apart):
@@ -186,6 +191,7 @@ class Mask:
 
     @property
     def size(self) -> Size:
+        """The frame's, in pixels."""
         return Size(self.alpha.shape[1], self.alpha.shape[0])
 
 
@@ -201,14 +207,17 @@ class Prediction:
 
     @property
     def captured_at(self) -> float:
+        """The frame's."""
         return self.frame.captured_at
 
     @property
     def epoch(self) -> int:
+        """The frame's."""
         return self.frame.epoch
 
     @property
     def size(self) -> Size:
+        """The frame's, in pixels."""
         return self.frame.size
 
 
@@ -220,6 +229,7 @@ class Backdrop:
 
     @property
     def size(self) -> Size:
+        """In pixels."""
         return self.planes.size
 
 
@@ -250,6 +260,7 @@ class SafeFrame:
 
     @property
     def size(self) -> Size:
+        """In pixels."""
         return self.planes.size
 
 

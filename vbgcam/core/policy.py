@@ -42,11 +42,15 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Cover:
+    """The background alone goes out."""
+
     why: Why
 
 
 @dataclass(frozen=True, slots=True)
 class Compose:
+    """The frame goes out, with the mask that is made of the prediction."""
+
     frame: RawFrame
     mask: Prediction
 

@@ -27,7 +27,14 @@ class Series:
         self._count = 0
         self._max = 0.0
 
+    def copy(self) -> Series:
+        """As it is now: what takes long is computed from a copy, without the lock."""
+        copy = Series.__new__(Series)
+        copy._values, copy._count, copy._max = self._values[: self._count].copy(), self._count, self._max
+        return copy
+
     def add(self, seconds: float) -> None:
+        """One more measurement."""
         self._values[self._count % _WINDOW] = seconds * 1000
         self._count += 1
         self._max = max(self._max, seconds * 1000)
@@ -43,7 +50,7 @@ class Series:
 
 
 class Stats:
-    """Written by the workers, read by anyone; one lock guards it all."""
+    """Written by the workers, read by anyone; one lock guards it all, and is held for copies at the longest."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -90,11 +97,13 @@ class Stats:
             self._inference = Series()
 
     def captured(self, dropped: int = 0) -> None:
+        """A frame came from the camera; so many before it were never composed."""
         with self._lock:
             self._frames["captured"] += 1
             self._frames["dropped"] += dropped
 
     def dropped(self, count: int) -> None:
+        """So many frames were lost in the camera."""
         with self._lock:
             self._frames["dropped"] += count
 
@@ -117,6 +126,7 @@ class Stats:
             self._newest.append((at, latency, max(0.0, mask_age)))
 
     def inferred(self, seconds: float) -> None:
+        """A mask took so long."""
         with self._lock:
             self._inference.add(seconds)
 
@@ -149,7 +159,8 @@ class Stats:
     def inference_ms(self) -> float | None:
         """The median of the newest masks; None where there was none."""
         with self._lock:
-            return self._inference.percentiles(tail=False)["p50"]
+            times = self._inference.copy()
+        return times.percentiles(tail=False)["p50"]
 
     def get(self, name: str) -> Any:
         """One fact."""
@@ -169,18 +180,19 @@ class Stats:
     def snapshot(self) -> dict[str, Any]:
         """What `--stats` and `status --json` hold."""
         with self._lock:
-            recent = self._sent_at
-            span = recent[-1] - recent[0] if len(recent) > 1 else 0.0
-            return {
-                **self._facts,
-                "fps": round((len(recent) - 1) / span, 2) if span else 0.0,
-                "frames": dict(self._frames),
-                "mask_age_ms": self._mask_age.percentiles(),
-                "added_latency_ms": self._latency.percentiles(),
-                "inference_ms": self._inference.percentiles(tail=False),
-                "rss_mb": rss_mb(),
-                "uptime_s": round(time.monotonic() - self._started, 2),
-            }
+            facts, frames, recent = dict(self._facts), dict(self._frames), list(self._sent_at)
+            mask_age, latency, inference = (each.copy() for each in (self._mask_age, self._latency, self._inference))
+        span = recent[-1] - recent[0] if recent else 0.0
+        return {
+            **facts,
+            "fps": round((len(recent) - 1) / span, 2) if span else 0.0,
+            "frames": frames,
+            "mask_age_ms": mask_age.percentiles(),
+            "added_latency_ms": latency.percentiles(),
+            "inference_ms": inference.percentiles(tail=False),
+            "rss_mb": rss_mb(),
+            "uptime_s": round(time.monotonic() - self._started, 2),
+        }
 
 
 def rss_mb() -> float | None:

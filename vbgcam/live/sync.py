@@ -5,7 +5,7 @@
     newest   the frame goes out at once with the newest mask
 
 A mask that is one frame old costs .025 mean error for a man who dances, as much as a network's input of 144 lines costs
-against one without end (see `workingpoint`). So masks that can be had in time are waited for.
+against one without end (see `input_size`). So masks that can be had in time are waited for.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Final, Literal
 
 from vbgcam.core.options import SyncMode
 
-How = Literal["exact", "newest"]
+Sync = Literal["exact", "newest"]
+"""How frames and masks are paired."""
 
 LONGEST: Final = 0.045
 """Seconds of added delay that still count as good lip sync (ITU-R BT.1359)."""
@@ -37,13 +38,14 @@ def patience(period: float, compose: float) -> float:
     return max(0.0, min(LONGEST, _SHARE * period - compose))
 
 
-class Pairing:
-    """`holds`: how frames and masks are paired now. "auto" begins with "newest", and changes to "exact" when nine of
+class Synchronizer:
+    """`mode`: how frames and masks are paired now. "auto" begins with "newest", and changes to "exact" when nine of
     ten masks of the last second came well within the patience; back when more than a tenth came too late. A network
     on the edge would change all the time: after each short stay twice as many good masks are asked for."""
 
     def __init__(self, asked: SyncMode) -> None:
-        self.holds: How = "exact" if asked == "exact" else "newest"
+        """`asked`: the setting."""
+        self.mode: Sync = "exact" if asked == "exact" else "newest"
         self.asked: Final = asked
         self._auto = asked == "auto"
         self._ready: deque[float] = deque(maxlen=_WINDOW)
@@ -52,13 +54,13 @@ class Pairing:
         self._stayed = 0
 
     def ready(self, seconds: float, within: float) -> bool:
-        """A mask was ready so many seconds after its frame's capture, `within` being the patience. True where `holds`
+        """A mask was ready so many seconds after its frame's capture, `within` being the patience. True where `mode`
         has changed. What is not a number was not in time."""
         if not self._auto:
             return False
         self._ready.append(seconds if math.isfinite(seconds) else math.inf)
         self._stayed += 1
-        if self.holds == "exact":
+        if self.mode == "exact":
             if self._later_than(within) <= _LATE:
                 return False
             self._needed = min(_MOST_GOOD, 2 * self._needed + _WINDOW) if self._stayed < _SHORT_STAY else 1
@@ -70,7 +72,7 @@ class Pairing:
     def _later_than(self, seconds: float) -> int:
         return sum(not ready <= seconds for ready in self._ready)
 
-    def _change(self, how: How) -> bool:
-        self.holds, self._good, self._stayed = how, 0, 0
+    def _change(self, mode: Sync) -> bool:
+        self.mode, self._good, self._stayed = mode, 0, 0
         self._ready.clear()
         return True

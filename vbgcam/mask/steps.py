@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 import cv2
@@ -112,10 +112,9 @@ class AtWorkingSize:
             self._prediction, self._network = prediction, resized(alpha, size)
             self._seen = now if draft.is_own else work_frame(prediction.frame, size)
         alpha = self._network
-        region = region_around(alpha) if draft.last_alpha is None else region_around(alpha, draft.last_alpha)
-        return replace(
-            draft, now=now, network=alpha, seen=self._seen, is_new=is_new, alpha=alpha, carried=alpha, region=region
-        )
+        region = region_around(alpha, draft.last_alpha)
+        draft = replace(draft, now=now, network=alpha, seen=self._seen, is_new=is_new)
+        return replace(draft, alpha=alpha, carried=alpha, region=region)
 
 
 class CarryByFlow:
@@ -145,8 +144,7 @@ class CarryByFlow:
         alpha = flow.carried(draft.network, draft.region)
         if too_far(flow.moved_by(alpha)):
             return None
-        region = region_around(alpha) if draft.last_alpha is None else region_around(alpha, draft.last_alpha)
-        return replace(draft, alpha=alpha, carried=alpha, region=region)
+        return replace(draft, alpha=alpha, carried=alpha, region=region_around(alpha, draft.last_alpha))
 
 
 def crop(draft: Draft) -> Draft:
@@ -266,28 +264,23 @@ def uncrop(draft: Draft) -> Draft:
     return replace(draft, alpha=read_only(alpha))
 
 
-def plain_mask(draft: Draft) -> Draft:
-    """The prediction itself at the frame's size."""
-    return replace(draft, mask=full_size(draft.prediction.alpha, draft.frame, draft.prediction.captured_at))
+def plain_mask(draft: Draft, *, hard: bool = False) -> Draft:
+    """The prediction itself at the frame's size; `hard`: of a label mask, which stays binary."""
+    prediction = draft.prediction
+    return replace(draft, mask=full_size(prediction.alpha, draft.frame, prediction.captured_at, hard=hard))
 
 
-def hard_mask(draft: Draft) -> Draft:
-    """Likewise, of a label mask, which stays binary."""
-    mask = full_size(draft.prediction.alpha, draft.frame, draft.prediction.captured_at, hard=True)
-    return replace(draft, mask=mask)
+hard_mask = partial(plain_mask, hard=True)
 
 
-def stretched_mask(draft: Draft) -> Draft:
-    """The alpha at the frame's size, linearly between."""
-    mask = full_size(draft.alpha, draft.frame, draft.prediction.captured_at, region=draft.region)
-    return replace(draft, mask=mask)
-
-
-def refined_mask(draft: Draft) -> Draft:
-    """The alpha at the frame's size; at the outline by the frame's own pixels."""
+def full_mask(draft: Draft, *, refined: bool = False) -> Draft:
+    """The alpha at the frame's size; `refined`: at the outline by the frame's own pixels."""
+    outline = draft.outline if refined else None
     at = draft.prediction.captured_at
-    mask = full_size(draft.alpha, draft.frame, at, region=draft.region, outline=draft.outline)
-    return replace(draft, mask=mask)
+    return replace(draft, mask=full_size(draft.alpha, draft.frame, at, region=draft.region, outline=outline))
+
+
+refined_mask = partial(full_mask, refined=True)
 
 
 def find_fringe(draft: Draft) -> Draft:

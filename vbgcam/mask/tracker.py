@@ -22,12 +22,12 @@ from vbgcam.mask.steps import (
     doubt,
     find_fringe,
     find_outline,
+    full_mask,
     hard_mask,
     plain_mask,
     refine_edges,
     refined_mask,
     remove_specks,
-    stretched_mask,
     uncrop,
 )
 from vbgcam.pixels.workframe import WorkFrame
@@ -64,7 +64,7 @@ class MaskTracker:
             (uncrop, True, refine),
             (self._room.learn, room, room),
             (refined_mask, refine, refine),
-            (stretched_mask, not refine, False),
+            (full_mask, not refine, False),
             (plain_mask, False, not refine),
             (find_fringe, foreground, foreground and refine),
         )

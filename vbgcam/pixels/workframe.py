@@ -52,18 +52,18 @@ def cropped(plane: U8, region: Region) -> U8:
     return read_only(np.ascontiguousarray(plane[region]))
 
 
-def region_around(*alphas: U8) -> Region | None:
-    """The region to be worked on: where the person is in any of these (uint8, at the working size), with a margin that
-    they may move in, in whole cells of 8 pixels. None where nobody is."""
+def region_around(alpha: U8, other: U8 | None = None) -> Region | None:
+    """The region to be worked on: where the person is in either of these (uint8, at the working size), with a margin
+    that they may move in, in whole cells of 8 pixels. None where nobody is."""
     boxes = []
-    for alpha in alphas:
-        left, top, width, height = cv2.boundingRect(cv2.threshold(alpha, _SOMEBODY, 255, cv2.THRESH_BINARY)[1])
+    for plane in (alpha,) if other is None else (alpha, other):
+        left, top, width, height = cv2.boundingRect(cv2.threshold(plane, _SOMEBODY, 255, cv2.THRESH_BINARY)[1])
         if width:
             boxes.append((left, top, left + width, top + height))
     if not boxes:
         return None
     lefts, tops, rights, bottoms = zip(*boxes, strict=True)
-    height, width = alphas[0].shape
+    height, width = alpha.shape
     return _with_margin(min(tops), max(bottoms), height), _with_margin(min(lefts), max(rights), width)
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
 from vbgcam.core.errors import ModelError
+from vbgcam.system.process_wide import ProcessWide
 
 ROOM: Final = 2 << 30
 """Bytes beside the file's own."""
@@ -21,8 +21,25 @@ ROOM: Final = 2 << 30
 # The file's bytes are read, parsed, copied into tensors and brought into the order that the processor likes.
 _COPIES: Final = 4
 
-# The limit is the whole process's: one at a time sets it and takes it back.
-_alone: Final = threading.Lock()
+# The process's limits as they were before the first holder came; changed by `_limit` alone, which runs once at a time.
+_usual: Final[list[tuple[int, int]]] = []
+
+
+def _limit(allowances: Collection[int]) -> None:
+    """The limit for what is used now and what is allowed beside it."""
+    import resource
+
+    if not _usual:
+        _usual.append(resource.getrlimit(resource.RLIMIT_DATA))
+    soft, hard = _usual[0]
+    if allowances:
+        limits = [_data() + sum(allowances), *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
+        resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
+    else:
+        resource.setrlimit(resource.RLIMIT_DATA, _usual.pop())
+
+
+_memory: Final = ProcessWide(_limit)
 
 
 @contextlib.contextmanager
@@ -34,21 +51,11 @@ def bounded(file: Path) -> Iterator[None]:
     if sys.platform != "linux":
         yield
         return
-    import resource
-
-    with _alone:
-        before, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        limit = _data() + ROOM + _COPIES * file.stat().st_size
-        for other in (before, hard):
-            if other != resource.RLIM_INFINITY:
-                limit = min(limit, other)
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+    with _memory.hold(ROOM + _COPIES * file.stat().st_size):
         try:
             yield
         except MemoryError as exc:
             raise ModelError(f"{file} wants far more memory than a network of its size") from exc
-        finally:
-            resource.setrlimit(resource.RLIMIT_DATA, (before, hard))
 
 
 def _data() -> int:

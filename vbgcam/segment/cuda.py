@@ -1,18 +1,16 @@
 """Where a torchvision network runs on an NVIDIA GPU: half precision, channels last, one CUDA graph for each input size.
 
-**Which half.** fp16, because bf16's eight bits lose the mask. With weights and layers' outputs rounded and sums in
-float32, as tensor cores have it, a trained DeepLab for Pascal VOC's 21 classes moves the person's probability, over 9
-photos at 257x257, by at most 0.160 in bf16 and 0.029 in fp16 (8 of the 9 within 0.02), by 0.093 and 0.013 at the 99.9th
-percentile. Two thirds of it is the weights' rounding. fp16 ends at 65504; activations of these networks stay below 100.
+**Which half.** fp16, because bf16's eight bits lose the mask: over 9 photos at 257x257 a trained DeepLab for Pascal
+VOC's 21 classes moves the person's probability by at most 0.160 in bf16 and 0.029 in fp16 (weights and layers' outputs
+rounded, sums in float32, as tensor cores have it). fp16 ends at 65504; activations of these networks stay below 100.
 Should a network's own not, or the GPU's fp16 be broken, the engine goes on in float32, said once in the log.
 Normalisation and all that follows the logits are in float32: `Person` sees to that.
 
 **What is done to the network**, on a copy: batch normalisation is folded into the convolutions, in float32; then what
 follows a convolution in a ResNet (bias, the shortcut's addition, ReLU) is done by cuDNN's own fused kernel. As 241
-kernels of their own these steps move 5.0 GB for fcn_resnet101 at 924x520, a millisecond at the 4.8 TB/s of an H200,
-whose floor for the convolutions is 0.8; fused they move 1.0. Each fused convolution is compared with the plain one
-while a size is prepared, and is done plainly where cuDNN has none or a different answer. torch.compile fuses much the
-same, but compiles for a minute and needs a C compiler where the program runs. Nothing here was timed on a GPU yet.
+kernels of their own these steps move 5.0 GB for fcn_resnet101 at 924x520, fused 1.0. Each fused convolution is compared
+with the plain one while a size is prepared, and is done plainly where cuDNN has none or a different answer.
+torch.compile fuses much the same, but compiles for a minute and needs a C compiler where the program runs.
 
 **Threads.** `prepare` may be called by any thread while another runs `run`; a thread of the engine's own does it. What
 is relied on, of torch's notes on CUDA graphs and of its source:
@@ -20,14 +18,12 @@ is relied on, of torch's notes on CUDA graphs and of its source:
 - Only one capture in a process at a time, and no other CUDA work meanwhile: `_using` is held by `run` for a picture and
   by a capture for the moment that it records, not while a size warms up.
 - A capture in "thread_local" mode fails for what its own thread does, not for what threads outside this engine do.
-- cuDNN's plans, benchmarked or not, are cached for each thread, the first one found stays, and all die with the thread.
-  So one thread warms up, benchmarking from its first convolution on, and captures; it lives as long as the graphs,
-  which may need what the plans had compiled.
+- cuDNN's plans are cached for each thread, the first one found stays, and all die with the thread. So one thread warms
+  up, benchmarking from its first convolution on, and captures; it lives as long as the graphs.
 - Graphs may share one memory pool where no two replay at once and nobody needs the answer of one after the replay of
   another: `run` replays on one stream and copies each answer out before it returns.
 
-`torch.backends.cudnn.benchmark`, a switch of the whole process, is on during a warm-up and then as it was. Nothing else
-that others feel is set.
+`torch.backends.cudnn.benchmark`, a switch of the whole process, is on during a warm-up and then as it was.
 """
 
 from __future__ import annotations
@@ -141,7 +137,7 @@ class CudaEngine:
         if self._person is None:  # one thread may close while another prepares
             raise ModelError(f"the network on {self.device} is closed")
         if self.lost:
-            raise ModelError(f"{self.device} is lost", fix=_MEND_LOST)
+            raise ModelError(f"{self.device} is lost", fix=_LOST_FIX)
 
     def _work(self, do: Callable[..., None], *args: object) -> None:
         try:
@@ -271,7 +267,7 @@ class CudaEngine:
                 fix="set model.size smaller, or choose another model",
             )
         if self._is_lost():
-            return ModelError(f"{self.device} is lost: {one_line(exc)}", fix=_MEND_LOST)
+            return ModelError(f"{self.device} is lost: {one_line(exc)}", fix=_LOST_FIX)
         return ModelError(f"the network failed on {self.device}{at}: {one_line(exc)}")
 
     def _is_lost(self) -> bool:
@@ -287,7 +283,7 @@ class CudaEngine:
         return True
 
 
-_MEND_LOST: Final = 'restart vbgcam, or set model.device to "cpu"'
+_LOST_FIX: Final = 'restart vbgcam, or set model.device to "cpu"'
 _PRECISIONS: Final = {torch.float16: "fp16", torch.float32: "fp32"}
 
 

@@ -60,7 +60,7 @@ class OpenVinoEngine:
 
     def __init__(self, model: openvino.Model, threads: int, *, hard: bool = False) -> None:
         """`model`: uint8 (1, height, width, 3), both open, to log-odds (rows, columns); `hard`: to a label mask of the
-        input's size (see `person.Grid`)."""
+        input's size (see `person.Convertible`)."""
         self._model = model
         self._hard = hard
         self._core = openvino.Core()

@@ -59,9 +59,11 @@ class ServiceManager:
             self._send(f"STATUS={text}")
 
     def stopping(self) -> None:
+        """The program is about to end."""
         self._send("STOPPING=1")
 
     def close(self) -> None:
+        """Nothing is sent after it."""
         if self._socket is not None:
             self._socket.close()
 

@@ -1,11 +1,12 @@
-"""The compositor: the worker that sends a picture for each frame of the camera.
+"""The compositor: the worker that sends a picture for each frame of the camera. Each round is one decision, one picture
+and one send.
 
-A frame may wait for its own mask, within limits (`pairing`); whatever the network does, it goes out before the next one
-is due. A source that waits for its reader has no next one that is due: its frames wait for their masks, and for the
+A frame may wait for its own mask, within limits (`sync`); whatever the network does, it goes out before the next one is
+due. A source that waits for its reader has no next one that is due: its frames wait for their masks, and for the
 network to load, since nothing is lost by it.
 
-What is to be shown (`scene`) is looked up anew for each picture. After a camera was opened anew, its last picture stays
-until there is a mask of the new ones, a second at most.
+What is to be shown, and by which network, is looked up once for each round. After a camera was opened anew, its last
+picture stays until there is a mask of the new ones, a second at most.
 """
 
 from __future__ import annotations
@@ -20,18 +21,14 @@ import numpy as np
 
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Mask, Prediction, RawFrame, SafeFrame, read_only
-from vbgcam.core.options import RenderOptions
 from vbgcam.core.policy import Compose, Cover, Decision, Situation, Why, decide
 from vbgcam.live import pace
-from vbgcam.live.slots import Slot
-from vbgcam.live.state import ChainState, Shown
+from vbgcam.live.state import ChainState, NetworkState, SceneSnapshot, SentPicture
 from vbgcam.live.stats import Stats
 from vbgcam.live.sync import patience
-from vbgcam.live.workers.background import SceneSnapshot
-from vbgcam.live.workers.readers import Always
 from vbgcam.mask import MaskTracker
 from vbgcam.mask.plain import full_size
-from vbgcam.output import Output
+from vbgcam.output import AlwaysRead, Output
 from vbgcam.render.composer import Composer
 
 log = logging.getLogger(__name__)
@@ -43,10 +40,23 @@ _SLOWER = 1.5
 _STATES = {"": "on air", Why.IDLE: "idle", Why.PAUSED: "paused"}
 
 
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """What a round sends: a frame of the camera with its mask, or a cover and why."""
+
+    safe: SafeFrame
+    why: str = ""
+    frame: RawFrame | None = None
+    mask: Mask | None = None
+
+
 @dataclass(slots=True)
 class Compositor:
-    """Sends a picture for each frame of the camera, and covers at the output's rate while there is none. `missing`: why
-    the output is not open yet."""
+    """Sends a picture for each frame of the camera, and covers at the output's rate, `fps`, while there is none.
+
+    `clocked`: the source does not wait for its reader. `comes_back`: an output that vanishes is opened again; `missing`
+    is why it is not open yet. `on_demand`: a monitor of who reads it is handed over then. `unread`: nobody can read
+    it, and covers go out seldom while the camera is off. All fields are the worker's own."""
 
     output: Output
     composer: Composer
@@ -54,33 +64,34 @@ class Compositor:
     state: ChainState
     stats: Stats
     clocked: bool
-    frames: Slot[RawFrame]
-    masks: Slot[Prediction]
     comes_back: bool = False
     on_demand: bool = False
+    unread: bool = False
     missing: OutputError | None = None
-    newest: RawFrame | None = None
-    failures: int = 0
-    tracker: MaskTracker = field(init=False)
     _scene: SceneSnapshot = field(init=False)
+    _network: NetworkState = field(init=False)
+    _tracker: MaskTracker = field(init=False)
+    _newest: RawFrame | None = None
     _on_air: Compose | None = None
+    _failures: int = 0
+    _why: str | None = None
 
     def __post_init__(self) -> None:
-        self._scene = self.state.scene
-        self.tracker = MaskTracker(self._scene.options.mask)
-        self.composer.options = self._scene.options
+        self._scene, self._network = self.state.scene, self.state.network
+        self._tracker = MaskTracker(self._scene.options.mask)
 
     def run(self) -> None:
+        """The worker, until the session ends; closes the output."""
         try:
             if self.missing is not None:
-                self._wait_for_the_output(self.missing)
+                self._wait_for_output(self.missing)
             while not self.state.stop.is_set():
                 try:
                     self._send_until_stopped()
                 except OutputError as exc:
                     if not self.comes_back:
                         raise
-                    self._wait_for_the_output(exc)
+                    self._wait_for_output(exc)
         except OutputError as exc:
             self.state.fail(exc)
         finally:
@@ -89,18 +100,18 @@ class Compositor:
             except OutputError as exc:
                 self.state.fail(exc)
 
-    def _wait_for_the_output(self, error: OutputError) -> None:
+    def _wait_for_output(self, error: OutputError) -> None:
         """The device has gone (its module was loaded anew, say): it is opened again as soon as that can be, and begins
         with the cover."""
         said = ""
         for wait in itertools.chain(pace.RETRIES, itertools.repeat(pace.RETRIES[-1])):
-            self.state.beat = time.monotonic()
+            self.state.round_began_at = time.monotonic()
             if self.on_demand:
                 self.state.reader_monitors.put(None)
             if str(error) != said:
                 said = str(error)
                 log.warning("%s (trying again)", error)
-            self.state.last_problem = error
+            self.state.report(error)
             self.stats.fact(state="no output", why=str(Why.OUTPUT), problem=str(error))
             try:
                 self.output.close()
@@ -108,9 +119,9 @@ class Compositor:
                     self.state.fail(error)
                     return
                 self.output.open()
-                self.output.send(self.composer.cover(self.state.scene.player.backdrop()), time.monotonic())
+                self.output.send(self.composer.cover(self.state.scene.backdrop()), time.monotonic())
                 if self.on_demand:
-                    self.state.reader_monitors.put(self.output.reader_monitor() or Always())
+                    self.state.reader_monitors.put(self.output.reader_monitor() or AlwaysRead())
             except OutputError as exc:
                 error = exc
                 continue
@@ -119,159 +130,162 @@ class Compositor:
             return
 
     def _send_until_stopped(self) -> None:
-        period = 1 / self.fps
-        due, said = time.monotonic(), ""
-        while not self.state.stop.is_set():
-            self.state.beat = time.monotonic()
-            frame = self._next_frame(max(0.0, due - time.monotonic()))
-            if frame is not None:
-                self.newest = frame
-                self._wait_for_its_mask(frame)
-            elif self.state.source_ended and not self.frames.fresh():
-                self.state.stop.set()
-            if self.state.stop.is_set():
+        state, period, due = self.state, 1 / self.fps, time.monotonic()
+        self._why = None
+        while not state.stop.is_set():
+            state.round_began_at = time.monotonic()
+            fresh = self._next_frame(max(0.0, due - time.monotonic()))
+            if fresh is not None:
+                self._newest = fresh
+                self._wait_for_its_mask(fresh)
+            elif state.source_ended and not state.to_compose.fresh():
+                state.halt()
+            if state.stop.is_set():
                 return
+            started = time.monotonic()
             self._look_up()
-            said = self._send(frame, said)
-            self.state.rounds += 1
-            if frame is not None and not self.clocked:
-                self.frames.done()
+            decision = self._decide(started)
+            picture = self._compose(decision) if isinstance(decision, Compose) else self._cover(decision.why)
+            self._send(picture, started, fresh)
             now = time.monotonic()
-            if frame is not None:
-                due = now + self._next_at_last(period)
-            else:
+            if fresh is None:
                 due = max(due + (pace.IDLE_PERIOD if self._idle() else period), now)
-
-    def _next_at_last(self, period: float) -> float:
-        """Seconds until something goes out, whatever the camera does. One that gives frames is the clock, and this
-        matters only when it stalls; one that is slower than the output has its pictures doubled."""
-        return period if self.state.period > _SLOWER * period else max(pace.STALLED, 3 * period)
+            else:
+                if not self.clocked:
+                    state.to_compose.done()
+                # What goes out then, whatever the camera does. One that gives frames is the clock, and this matters
+                # only when it stalls; one that is slower than the output has its pictures doubled.
+                due = now + (period if state.period > _SLOWER * period else max(pace.STALLED, 3 * period))
 
     def _idle(self) -> bool:
-        return self.state.camera_trouble is Why.IDLE and not self.state.demand.read
-
-    def _look_up(self) -> None:
-        """What is to be shown from now on."""
-        before, self._scene = self._scene, self.state.scene
-        self.composer.options = self._scene.options
-        if before.options.mask != self._scene.options.mask:
-            self.tracker = MaskTracker(self._scene.options.mask)
+        return self.state.camera_trouble is Why.IDLE and (self.unread or not self.state.demand.read)
 
     def _next_frame(self, timeout: float) -> RawFrame | None:
         """A source that waits for its reader waits until its frame is out, and with its first one for the network."""
+        frames = self.state.to_compose
         if self.clocked:
-            return self.frames.take(timeout)
+            return frames.take(timeout)
         if self._loading():
             self.state.stop.wait(timeout)
             timeout = 0.0
-        return None if self._loading() else self.frames.take(timeout, done=False)
+        return None if self._loading() else frames.take(timeout, done=False)
 
     def _loading(self) -> bool:
-        return self._network_trouble(self.state.scene.options) is Why.LOADING
-
-    def _network_trouble(self, options: RenderOptions) -> Why | None:
-        """What keeps masks from coming, where they are needed."""
-        return None if options.plain else self.state.model_trouble
+        return self.state.network.trouble is Why.LOADING and not self.state.scene.options.plain
 
     def _wait_for_its_mask(self, frame: RawFrame) -> None:
         """Where frames and masks are paired exactly: until the frame's own mask is there, or a newer frame or mask, or
-        the frame's patience is at its end, or the network failed."""
+        the frame's patience is at its end, the network failed or somebody paused."""
         state = self.state
-        if state.paired != "exact" or state.model_trouble is not None or state.scene.options.plain:
+        if state.network.sync != "exact" or state.scene.options.plain:
             return
-        now = time.monotonic()
-        until = frame.captured_at + patience(state.period, state.compose) if self.clocked else now + pace.UNHURRIED
 
-        def enough(mask: Prediction | None) -> bool:
-            own = mask is not None and mask.epoch == frame.epoch and mask.captured_at >= frame.captured_at
-            return own or (self.clocked and self.frames.fresh()) or state.model_trouble is not None
+        def enough() -> bool:
+            network = state.network  # another one may take over meanwhile
+            prediction = network.predictions.peek()
+            own = (
+                prediction is not None
+                and prediction.epoch == frame.epoch
+                and prediction.captured_at >= frame.captured_at
+            )
+            newer = self.clocked and state.to_compose.fresh()
+            return own or newer or network.trouble is not None or state.demand.paused
 
-        self.masks.wait(enough, max(0.0, until - now))
+        left = frame.captured_at + patience(state.period, state.compose_seconds) - time.monotonic()
+        state.to_compose.wait(enough, max(0.0, left) if self.clocked else pace.UNHURRIED)
 
-    def _send(self, fresh: RawFrame | None, said: str) -> str:
-        """The newest frame, which is `fresh` unless the camera has stalled, or the cover."""
-        started = time.monotonic()
-        decision = self._decided(started)
-        made = self._composed(decision) if isinstance(decision, Compose) else None
-        if isinstance(made, tuple):
-            frame, mask, picture = made
-            self.output.send(picture, time.monotonic())
-            now = time.monotonic()
-            self.state.compose += _NEW_SHARE * (now - started - self.state.compose)
-            latency = now - frame.captured_at if frame is fresh else None
-            self.stats.sent(now, latency, frame.captured_at - mask.captured_at)
-            why = ""
-        else:
-            picture, mask = self.composer.cover(self._scene.player.backdrop()), None
-            self.output.send(picture, time.monotonic())
-            self.stats.sent(time.monotonic(), None, None)
-            why = str(decision.why if isinstance(decision, Cover) else made)
-            self._on_air = None
-        before = self.state.shown
-        self.state.shown = Shown(before.number + 1 if before else 1, picture, mask, self._scene.options.mirror)
-        if why != said:
-            log.info("on the cover: %s" if why else "on air%s", why)
-            if not why:
-                self.stats.fact(problem="")
-            self.stats.fact(state=_STATES.get(why, "covered"), why=why)
-        return why
+    def _look_up(self) -> None:
+        """What is to be shown in this round, and by which network."""
+        before, self._scene, self._network = self._scene, self.state.scene, self.state.network
+        self.composer.options = self._scene.options
+        if before.options.mask != self._scene.options.mask:
+            self._tracker = MaskTracker(self._scene.options.mask)
 
-    def _decided(self, now: float) -> Decision:
+    def _decide(self, now: float) -> Decision:
         state, options = self.state, self._scene.options
-        trouble = state.camera_trouble or self._network_trouble(options)
-        if trouble is Why.IDLE and state.wanted.is_set():
+        # What keeps masks from coming matters where they are needed.
+        trouble = state.camera_trouble or (None if options.plain else self._network.trouble)
+        if trouble is Why.IDLE and state.demand.on:
             trouble = Why.STARTING  # the camera is about to be opened
-        seen = self.masks.peek()
+        prediction = self._network.predictions.peek()
         if options.plain:
-            seen = None if self.newest is None else _all_of(self.newest)
-        elif seen is not None and self.newest is not None and _follows(seen.frame, self.newest):
+            prediction = None if self._newest is None else _everything(self._newest)
+        elif prediction is not None and self._newest is not None and _follows(prediction.frame, self._newest):
             # The network had it first: never an earlier frame by its mask, which may show where somebody was.
-            self.newest = seen.frame
+            self._newest = prediction.frame
         # A frame that waited for its reader is not stale.
         limits = options.max_mask_age, options.max_frame_age if self.clocked else math.inf
-        situation = Situation(self.newest, seen, trouble, paused=state.demand.paused)
-        decision = decide(situation, now, *limits)
+        paused = state.demand.paused
+        decision = decide(Situation(self._newest, prediction, trouble, paused), now, *limits)
         if decision == Cover(Why.OTHER_EPOCH) and self._on_air is not None and not options.plain:
-            stays = Situation(self._on_air.frame, self._on_air.mask, trouble, paused=state.demand.paused)
-            if isinstance(still := decide(stays, now, *limits), Compose):
-                return still
+            before = Situation(self._on_air.frame, self._on_air.mask, trouble, paused)
+            if isinstance(stays := decide(before, now, *limits), Compose):
+                return stays
         return decision
 
-    def _composed(self, decision: Compose) -> tuple[RawFrame, Mask, SafeFrame] | Why:
-        """The picture, or why there is none."""
+    def _compose(self, decision: Compose) -> _Picture:
+        """The frame with its mask, or the cover where that cannot be made."""
+        frame, options = decision.frame, self._scene.options
         try:
             mask = self._mask(decision)
             if mask is None:
-                return Why.TOO_FAR
-            made = decision.frame, mask, self.composer.compose(decision.frame, mask, self._scene.behind())
+                return self._cover(Why.TOO_FAR)
+            safe = self.composer.compose(frame, mask, options.blur or self._scene.backdrop())
         except Exception as exc:  # whatever it is: the cover goes out, and the call goes on
-            self.failures += 1
-            if self.failures == 1:
+            self._failures += 1
+            if self._failures == 1:
                 log.warning("a frame could not be composed (%s)", " ".join(str(exc).split())[:160])
                 log.debug("composing failed", exc_info=True)
-            if self.failures > pace.GIVE_UP:
+            if self._failures > pace.GIVE_UP:
                 raise
-            self.tracker.reset()
-            return Why.ERROR
-        self.failures = 0
-        self._on_air = None if self._scene.options.plain else decision
-        return made
+            self._tracker.reset()
+            return self._cover(Why.ERROR)
+        self._failures = 0
+        self._on_air = None if options.plain else decision
+        return _Picture(safe, "", frame, mask)
 
     def _mask(self, decision: Compose) -> Mask | None:
         """The mask of the frame that is shown; the network is told where it has the person."""
-        tracker, frame = self.tracker, decision.frame
+        frame = decision.frame
         if self._scene.options.plain:
             return full_size(decision.mask.alpha, frame, frame.captured_at)
-        mask = tracker.mask(frame, decision.mask)
-        if self.state.looks is not None:
-            self.state.looks.update_roi(frame.epoch, tracker.box, elsewhere=tracker.elsewhere)
+        mask = self._tracker.mask(frame, decision.mask)
+        roi = self._network.roi
+        if roi is not None:
+            roi.update_roi(frame.epoch, self._tracker.box, elsewhere=self._tracker.elsewhere)
         return mask
+
+    def _cover(self, why: Why) -> _Picture:
+        self._on_air = None
+        return _Picture(self.composer.cover(self._scene.backdrop()), str(why))
+
+    def _send(self, picture: _Picture, started: float, fresh: RawFrame | None) -> None:
+        """`fresh`: the frame that came in this round; where the camera has stalled, an earlier one goes out again."""
+        state, frame, mask = self.state, picture.frame, picture.mask
+        self.output.send(picture.safe, time.monotonic())
+        now = time.monotonic()
+        if frame is not None and mask is not None:
+            state.compose_seconds += _NEW_SHARE * (now - started - state.compose_seconds)
+            latency = now - frame.captured_at if frame is fresh else None
+            self.stats.sent(now, latency, frame.captured_at - mask.captured_at)
+        else:
+            self.stats.sent(now, None, None)
+            if (pause := state.demand.pause) is not None:
+                pause.set()
+        number = state.last_sent.number + 1 if state.last_sent is not None else 1
+        state.last_sent = SentPicture(number, picture.safe, mask, self._scene.options.mirror)
+        if picture.why != self._why:
+            self._why = picture.why
+            log.info("on the cover: %s" if picture.why else "on air%s", picture.why)
+            if not picture.why:
+                self.stats.fact(problem="")
+            self.stats.fact(state=_STATES.get(picture.why, "covered"), why=picture.why)
 
 
 def _follows(frame: RawFrame, other: RawFrame) -> bool:
     return frame.epoch == other.epoch and frame.number > other.number
 
 
-def _all_of(frame: RawFrame) -> Prediction:
+def _everything(frame: RawFrame) -> Prediction:
     """The room as it is: everything is shown. Made only where a person asked for it by name."""
     return Prediction(frame, read_only(np.full((1, 1), 255, np.uint8)), exact=True)

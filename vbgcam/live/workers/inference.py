@@ -1,4 +1,4 @@
-"""The inference worker: a network, built and built anew, and what it sees in the newest frame.
+"""The inference worker: a network, built and built anew, and what it predicts for the newest frame.
 
 One that was chosen while another works is built beside it and looks at one frame before it takes the other's place, so
 that masks go on meanwhile. Where it cannot be built, the other one stays.
@@ -6,58 +6,58 @@ that masks go on meanwhile. Where it cannot be built, the other one stays.
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import itertools
 import logging
+import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 from vbgcam.core.errors import ModelError, VbgcamError
-from vbgcam.core.frames import Prediction, RawFrame
-from vbgcam.core.options import MaskOptions, RenderOptions, SyncMode
+from vbgcam.core.frames import RawFrame
+from vbgcam.core.options import MaskOptions, SyncMode
 from vbgcam.core.policy import Why
 from vbgcam.live import pace
 from vbgcam.live.input_size import InputSizeController, in_words
-from vbgcam.live.slots import Slot
-from vbgcam.live.state import ChainState
+from vbgcam.live.state import ChainState, NetworkState
 from vbgcam.live.stats import Stats
-from vbgcam.live.sync import RESERVE, Pairing, patience
+from vbgcam.live.sync import RESERVE, Synchronizer, patience
 from vbgcam.mask import RoiSegmenter
 from vbgcam.mask import warm_up as warm_up_mask
 from vbgcam.render.composer import warm_up as warm_up_compose
 from vbgcam.segment import Progress, Segmenter
+from vbgcam.system.process_wide import ProcessWide
 
 log = logging.getLogger(__name__)
 
 # Times that a network is built anew before a lighter one takes its place.
 _BUILDS = 2
 # Frames in a row that a network may fail at before it is built anew.
-_TROUBLES = 3
-# Bytes of a download after which it is told.
-_TOLD = 500_000
-# Seconds between two looks at whether masks are needed again.
-_SLICE = 0.05
-_PAIRED = {"exact": "each frame goes out with its own mask", "newest": "each frame takes the newest mask"}
+_FAILURES_IN_A_ROW = 3
+# Bytes of a download after which it is reported.
+_REPORTED = 500_000
+_SYNC_IN_WORDS = {"exact": "each frame goes out with its own mask", "newest": "each frame takes the newest mask"}
 
 
 class StopRequested(Exception):  # noqa: N818  # it is no error
     """Breaks off a download when the session ends."""
 
 
-@contextlib.contextmanager
-def without_garbage_collection() -> Iterator[None]:
-    """Without garbage collection, and what was made meanwhile is never looked through again. While torch is imported,
-    half a million objects, the collector stopped all threads for 30 to 130 ms, four or five times; later it would for
-    150 ms each time. None of it is garbage."""
-    gc.disable()
-    try:
-        yield
-    finally:
+def _collect_or_not(holders: Collection[None]) -> None:
+    if holders:
+        gc.disable()
+    else:
         gc.freeze()
         gc.enable()
+
+
+# While held no garbage is collected, and what was made meanwhile is never looked through again. While torch is
+# imported, half a million objects, the collector stopped all threads for 30 to 130 ms, four or five times; later it
+# would for 150 ms each time. None of it is garbage.
+garbage_collection_paused: Final = ProcessWide(_collect_or_not)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,50 +71,74 @@ class Network:
     size_auto: bool = False
 
 
+class Owner(Protocol):
+    """Who knows which network counts; any of their threads may call it."""
+
+    def take_over(self, inference: Inference) -> bool:
+        """A candidate is ready. Whether it is still the one that was chosen last: then it counts from now on."""
+
+    def refuse(self, inference: Inference, error: str) -> None:
+        """A candidate was chosen, and cannot be had."""
+
+    def report_loading(self, inference: Inference, loading: object) -> None:
+        """What is being loaded; None when that is over."""
+
+    def report(self, inference: Inference, error: VbgcamError | None = None, **facts: object) -> None:
+        """What the figures are to say, and the error that brings the cover, where this network counts."""
+
+
 @dataclass(slots=True)
 class Inference:
-    """Builds the network, then makes masks of the newest frame, again and again. `unload_after`: seconds without
-    anybody watching after which the network's memory is given back. `takes_over`, where another network works: called
-    once this one is ready, and says whether it still is to be; until then it touches nothing of the board, and where it
-    cannot be had, `stays_out` is told why. `loads` is told what is being loaded, None when that is over. `may_fail`:
-    one that cannot be had leaves the cover on air, and does not end the session; it is `lost` then."""
+    """Builds the network, then predicts the newest frame's mask, again and again. Its thread alone writes `own` and all
+    other fields but `retired`, which the owner sets, once and for good, when another one has taken its place.
+
+    `exact`: the source waits for its reader, so that nothing is lost by waiting for a frame's own mask. `unload_after`:
+    seconds without demand after which the network's memory is given back. `may_fail`: one that cannot be had leaves the
+    cover on air, and does not end the session; it is `lost` then. `candidate`: another network works until this one is
+    ready. `thread`: the identity of its thread, once that runs."""
 
     network: Network
+    owner: Owner
+    state: ChainState
+    own: NetworkState
+    stats: Stats
     unload_after: float
     exact: bool
-    state: ChainState
-    stats: Stats
-    frames: Slot[RawFrame]
-    masks: Slot[Prediction]
-    loads: Callable[[Inference, object], None]
-    stays_out: Callable[[Inference, str], None]
-    takes_over: Callable[[Inference], bool] | None = None
-    may_fail: bool = False
-    retired: threading.Event = field(default_factory=threading.Event)
-    failures: int = 0
+    may_fail: bool
+    candidate: bool = False
+    retired: bool = False
     lost: bool = False
-    pairing: Pairing = field(init=False)
+    thread: int = 0
+    _builds_failed: int = 0
     _hindered: str = ""
+    _sync: Synchronizer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.pairing = Pairing(self._asked())
+        self._sync = Synchronizer(self._sync_mode())
+
+    def retire(self) -> None:
+        """Another one has taken its place: it takes no frame any more, and ends. Any thread."""
+        self.retired = True
+        self.state.wake()
 
     def run(self) -> None:
-        if self.takes_over is None:
-            self._paired()
+        """The worker, until the session ends, it is retired or its network cannot be had."""
+        self.thread = threading.get_ident()
+        if not self.candidate:
+            self._apply_sync()
         try:
             while not self._ended():
-                if self._one():
+                if self._life_of_one():
                     self._wait_unloaded()
         except StopRequested:
             return
         except Exception as exc:
-            if self.retired.is_set():
+            if self.retired:
                 log.debug("a network that is not needed any more has ended", exc_info=True)
-            elif self.takes_over is not None:
+            elif self.candidate:
                 error = _as_model_error(exc)
                 log.warning("%s (the network stays as it is)", error)
-                self.stays_out(self, str(error))
+                self.owner.refuse(self, str(error))
             elif isinstance(exc, ModelError) and self.may_fail:
                 self.lost = True
                 self._failed(exc)
@@ -124,36 +148,34 @@ class Inference:
             else:
                 raise
         finally:
-            self._unhindered()
-            self.loads(self, None)
+            self.own.call = None
+            self.stats.fixed(self._hindered)
+            self.owner.report_loading(self, None)
 
-    def _one(self) -> bool:
+    def _life_of_one(self) -> bool:
         """The life of one network; nothing holds it afterwards. True where nobody has needed it for long."""
         segmenter = self._build()
         if segmenter is None:
             return False
         max_age = self.state.scene.options.max_mask_age
-        sizing = InputSizeController(segmenter, max_age) if self.network.size_auto else None
+        input_size = InputSizeController(segmenter, max_age) if self.network.size_auto else None
         try:
-            if not self._begins(segmenter):
-                return False
-            return self._infer(segmenter, sizing)
+            return self._begins(segmenter) and self._infer(segmenter, input_size)
         finally:
-            if sizing is not None:
-                sizing.end()
+            if input_size is not None:
+                input_size.end()
             segmenter.close()
+            self.own.roi = None
             if not self.state.stop.is_set():  # at the end all of it goes anyway, and the session does not wait for long
-                if self.takes_over is None and not self.retired.is_set():
-                    self.state.looks = None
-                self.state.uncollected_network = True
-                self._tidy_when_idle()
+                self.state.garbage.set()
+                self._collect_garbage()
 
-    def _tidy_when_idle(self) -> None:
+    def _collect_garbage(self) -> None:
         """Gives back what networks that have ended left in circles. It stops all threads for a fifth of a second, so it
         waits until nobody watches."""
-        if not self.state.uncollected_network or self.state.wanted.is_set():
+        if not self.state.garbage.is_set() or self.state.demand.on:
             return
-        self.state.uncollected_network = False
+        self.state.garbage.clear()
         # Frozen when it was built, so that no collection would ever find its circles.
         gc.unfreeze()
         gc.collect()
@@ -161,198 +183,200 @@ class Inference:
         gc.freeze()
 
     def _begins(self, segmenter: Segmenter) -> bool:
-        """It is built; one that was chosen later has to show that it works, and then takes the other's place. False
-        where it is not to any more. Raises what the network does."""
-        if self.takes_over is not None:
-            frame = self.frames.peek()
+        """It is built; a candidate has to show that it works, and then takes the other's place. False where it is not
+        to any more. Raises what the network does."""
+        if self.candidate:
+            frame = self.state.to_segment.peek()
             if frame is not None:
                 # The first frame takes the longest: libraries choose and compile for its size.
+                self.own.call = time.monotonic(), pace.FRAME_HUNG
                 RoiSegmenter(segmenter, roi=False).predict(frame)
                 segmenter.reset()
-            if self.retired.is_set() or not self.takes_over(self):
+                self.own.call = None
+            if self.retired or not self.owner.take_over(self):
                 return False
-            self.takes_over = None
+            self.candidate = False
             self.stats.another_network()
-            self._unhindered()
-            self._paired()
+            self.stats.fixed(self._hindered)
+            self._apply_sync()
         log.info("model: %s on %s", segmenter.name, segmenter.device)
-        self.stats.fact(model=segmenter.name, device=segmenter.device, precision=segmenter.precision)
-        self.loads(self, None)
+        self.owner.report(self, model=segmenter.name, device=segmenter.device, precision=segmenter.precision)
+        self.owner.report_loading(self, None)
         return True
 
-    def _unhindered(self) -> None:
-        """What hindered it is no trouble any more; of the network that works, a picture on air says so."""
-        self.stats.fixed(self._hindered)
-
     def _ended(self) -> bool:
-        """The session has, or another inference stands in this one's place, which must touch the board no more."""
-        return self.state.stop.is_set() or self.retired.is_set()
+        return self.state.stop.is_set() or self.retired
 
     def _failed(self, error: VbgcamError) -> None:
         """The cover is on air until a mask comes again."""
-        self.state.model_trouble = Why.MODEL
-        self.state.last_problem = error
-        self.stats.fact(problem=str(error))
-        self.masks.clear()
+        self.own.trouble = Why.MODEL
+        self.own.predictions.clear()
+        self.owner.report(self, error, problem=str(error))
 
     def _needed(self) -> bool:
-        """Whether masks are: not where the room is shown as it is. Waits while they are not."""
-        while self.state.scene.options.plain and not self._ended():
-            self.state.stop.wait(_SLICE)
-        return not self._ended()
+        """Whether masks are: while the camera is to be on, and the room is not shown as it is."""
+        return self.state.demand.on and not self.state.scene.options.plain
 
     def _build(self) -> Segmenter | None:
-        if self.takes_over is None and not self._needed():
-            return None
-        with without_garbage_collection():
+        """The first one is built although nobody watches yet, but not where the room is shown as it is."""
+        if not self.candidate:
+            self.state.wait(lambda: self.retired or not self.state.scene.options.plain)
+        with garbage_collection_paused.hold(None):
             warm_up_compose()
             warm_up_mask()
-        network = self.network
         for wait in itertools.chain(pace.RETRIES[3:], itertools.repeat(pace.RETRIES[-1])):
             if self._ended():
                 return None
             try:
-                build = network.build
-                if self.failures > _BUILDS and network.lighter is not None:
-                    log.warning("the network fails again and again: a lighter one takes its place")
-                    build = network.lighter
-                self.loads(self, {"model": network.name, "done": None, "total": None})
-                with without_garbage_collection():
-                    return build(self._progress())
+                return self._build_now()
             except ModelError as exc:
-                if not exc.retry or self.retired.is_set():
+                if not exc.retry or self.retired:
                     raise
-                if self.takes_over is None:
-                    self.state.model_trouble = Why.MODEL
-                    self.state.last_problem = exc
-                else:
+                if self.candidate:
                     self._hindered = str(exc)
-                self.stats.fact(problem=str(exc))
-                log.warning("%s (%s; trying again in %.0f s)", exc, self._meanwhile(), wait)
-                if self.state.stop.wait(wait) or self.retired.is_set():
-                    return None
+                    self.stats.fact(problem=str(exc))
+                else:
+                    self._failed(exc)
+                meanwhile = "the network stays as it is" if self.candidate else "on the cover"
+                log.warning("%s (%s; trying again in %.0f s)", exc, meanwhile, wait)
+                self.state.wait(lambda: self.retired, wait)
+            finally:
+                self.own.call = None
         return None
 
-    def _meanwhile(self) -> str:
-        return "on the cover" if self.takes_over is None else "the network stays as it is"
+    def _build_now(self) -> Segmenter:
+        build = self.network.build
+        if self._builds_failed > _BUILDS and self.network.lighter is not None:
+            log.warning("the network fails again and again: a lighter one takes its place")
+            build = self.network.lighter
+        self.owner.report_loading(self, {"model": self.network.name, "done": None, "total": None})
+        self.own.call = time.monotonic(), pace.BUILD_HUNG
+        with garbage_collection_paused.hold(None):
+            return build(self._progress())
 
-    def _asked(self) -> SyncMode:
+    def _sync_mode(self) -> SyncMode:
         """A source that waits for its reader loses nothing by it."""
-        asked = self.state.scene.options.sync
-        return "exact" if asked == "auto" and self.exact else asked
+        mode = self.state.scene.options.sync
+        return "exact" if mode == "auto" and self.exact else mode
 
-    def _infer(self, segmenter: Segmenter, sizing: InputSizeController | None) -> bool:
+    def _infer(self, segmenter: Segmenter, input_size: InputSizeController | None) -> bool:
         """Until the end, or the network has to be built anew (False), or nobody has needed it for long (True)."""
-        epoch, troubles = -1, 0
-        seen: object = None
-        options = self.state.scene.options
-        looks = self.state.looks = RoiSegmenter(segmenter, roi=_crops(options.mask))
+        state, own = self.state, self.own
+        epoch, failures, crop = -1, 0, False
+        roi: RoiSegmenter | None = None
+        reported: object = None
         used = time.monotonic()
         while not self._ended():
-            before, options = options, self.state.scene.options
-            if _crops(options.mask) != _crops(before.mask):
-                looks = self.state.looks = RoiSegmenter(segmenter, roi=_crops(options.mask))
-            if self.pairing.asked != self._asked():
-                self.pairing = Pairing(self._asked())
-                self._paired()
-            frame = self._frame(options, first=epoch < 0)
-            if self._ended():
-                return False
-            if frame is None:
-                self._tidy_when_idle()
-                if self.state.wanted.is_set() and not options.plain:
-                    used = time.monotonic()
-                elif time.monotonic() - used > self.unload_after:
+            options = state.scene.options
+            if roi is None or crop != _crops(options.mask):
+                crop = _crops(options.mask)
+                roi = own.roi = RoiSegmenter(segmenter, roi=crop)
+            if self._sync.asked != self._sync_mode():
+                self._sync = Synchronizer(self._sync_mode())
+                self._apply_sync()
+            if not self._needed():
+                self._collect_garbage()
+                if time.monotonic() - used > self.unload_after:
                     return True
+                left = None if math.isinf(self.unload_after) else used + self.unload_after - time.monotonic()
+                state.wait(lambda: self.retired or self._needed(), left)
+                continue
+            frame = self._next_frame(first=epoch < 0)
+            used = time.monotonic()
+            if frame is None:
                 continue
             if frame.epoch != epoch:
-                looks.reset()
+                roi.reset()
                 epoch = frame.epoch
-            started = self.state.inferring_since = time.monotonic()
             try:
-                mask = looks.predict(frame)
+                self._predict(roi, frame)
             except Exception as exc:  # whatever a network's library raises: it is as broken as by its own errors
-                if self.retired.is_set():
-                    return False
-                troubles += 1
-                if self._hopeless(exc, troubles):
+                failures += 1
+                if self.retired or self._hopeless(exc, failures):
                     return False
                 continue
-            finally:
-                if not self.retired.is_set():
-                    self.state.inferring_since = None
-            if self.retired.is_set():
+            if self.retired:
                 return False
-            troubles = self.failures = 0
-            self.state.model_trouble = None
-            self.masks.put(mask)
+            failures = self._builds_failed = 0
             now = time.monotonic()
-            self.stats.inferred(now - started)
-            if seen != (seen := (segmenter.input, segmenter.device, segmenter.precision)):
-                self.stats.fact(input=in_words(seen[0]), device=seen[1], precision=seen[2])
-            within = patience(self.state.period, self.state.compose)
-            if self.pairing.ready(now - frame.captured_at, within):
-                self._paired()
-            if sizing is not None:
-                sizing.measured(frame.size, now, now - started, self._budget(within))
+            if reported != (reported := (segmenter.input, segmenter.device, segmenter.precision)):
+                self.owner.report(self, input=in_words(reported[0]), device=reported[1], precision=reported[2])
+            within = patience(state.period, state.compose_seconds)
+            if self._sync.ready(now - frame.captured_at, within):
+                self._apply_sync()
+            if input_size is not None:
+                # In time for its own frame, or, where none is waited for, for the next.
+                budget = RESERVE * (within if self._sync.asked != "newest" else state.period)
+                input_size.measured(frame.size, now, now - used, budget)
         return False
 
-    def _frame(self, options: RenderOptions, *, first: bool) -> RawFrame | None:
-        """The next one to look at; None where there is none yet, or none is looked at."""
-        if options.plain:
-            self.state.stop.wait(_SLICE)
-            return None
-        frame = self.frames.take(0.1)
-        if frame is None and first and self.exact:
-            # The network before may have taken it, and until it is out its source gives no other.
-            return self.frames.peek()
-        return frame
+    def _predict(self, roi: RoiSegmenter, frame: RawFrame) -> None:
+        """Publishes the frame's prediction; raises what the network does."""
+        started = time.monotonic()
+        self.own.call = started, pace.FRAME_HUNG
+        try:
+            prediction = roi.predict(frame)
+        finally:
+            self.own.call = None
+        if self.retired:
+            return
+        self.own.trouble = None
+        self.own.predictions.put(prediction)
+        self.stats.inferred(time.monotonic() - started)
 
-    def _hopeless(self, exc: Exception, troubles: int) -> bool:
-        """The network failed, `troubles` times in a row. True where it has to be built anew: after a while, for one
-        that fails at once must not be built in a circle. Raises the error where that was done too often."""
-        self._failed(_as_model_error(exc))
-        if troubles == 1:
-            log.warning("%s", self.state.last_problem)
-        if troubles < _TROUBLES:
+    def _next_frame(self, *, first: bool) -> RawFrame | None:
+        """Waits for it; None where it is not wanted any more."""
+        frames = self.state.to_segment
+        if first and self.exact and not frames.fresh():
+            # The network before may have taken it, and until it is out its source gives no other.
+            frame = frames.peek()
+            if frame is not None:
+                return frame
+        return frames.take(None, unless=lambda: self._ended() or not self._needed())
+
+    def _hopeless(self, exc: Exception, failures: int) -> bool:
+        """The network failed, so many times in a row. True where it has to be built anew: after a while, for one that
+        fails at once must not be built in a circle. Raises the error where that was done too often."""
+        error = _as_model_error(exc)
+        self._failed(error)
+        if failures == 1:
+            log.warning("%s", error)
+        if failures < _FAILURES_IN_A_ROW:
             return False
-        self.failures += 1
-        if self.failures > pace.GIVE_UP:
-            raise _as_model_error(exc) from exc
-        self.state.stop.wait(pace.RETRIES[min(self.failures, len(pace.RETRIES)) - 1])
+        self._builds_failed += 1
+        if self._builds_failed > pace.GIVE_UP:
+            raise error from exc
+        self.state.wait(lambda: self.retired, pace.RETRIES[min(self._builds_failed, len(pace.RETRIES)) - 1])
         return True
 
     def _wait_unloaded(self) -> None:
         """Until somebody watches, or the session ends."""
-        self.state.model_trouble = Why.LOADING
-        self.masks.clear()
+        self.own.trouble = Why.LOADING
+        self.own.predictions.clear()
         log.info("the network is unloaded: nobody has needed it for %.0f s", self.unload_after)
-        while not self._ended() and not self.state.wanted.wait(0.1):
-            pass
+        self.state.wait(lambda: self.retired or self.state.demand.on)
 
-    def _paired(self) -> None:
-        if self.state.paired != self.pairing.holds:
-            log.info("pairing: %s", _PAIRED[self.pairing.holds])
-        self.state.paired = self.pairing.holds
-        self.stats.fact(pairing=self.pairing.holds)
-
-    def _budget(self, within: float) -> float:
-        """Seconds in which a mask should be ready: for its own frame, or, where none is waited for, for the next."""
-        return RESERVE * (within if self.pairing.asked != "newest" else self.state.period)
+    def _apply_sync(self) -> None:
+        if self.own.sync != self._sync.mode:
+            log.info("pairing: %s", _SYNC_IN_WORDS[self._sync.mode])
+        self.own.sync = self._sync.mode
+        self.owner.report(self, pairing=self._sync.mode)
 
     def _progress(self) -> Progress:
-        said, told = -1, -_TOLD
+        """Called from within a build, in this thread."""
+        logged, reported = -1, -_REPORTED
 
         def progress(done: int, total: int) -> None:
-            nonlocal said, told
+            nonlocal logged, reported
             if self._ended():
                 raise StopRequested
+            self.own.call = time.monotonic(), pace.BUILD_HUNG
             tenth = done * 10 // total if total else 0
-            if done - told > _TOLD or done == total:
-                told = done
-                self.loads(self, {"model": self.network.name, "done": done, "total": total})
-            if tenth != said:
-                said = tenth
+            if done - reported > _REPORTED or done == total:
+                reported = done
+                self.owner.report_loading(self, {"model": self.network.name, "done": done, "total": total})
+            if tenth != logged:
+                logged = tenth
                 log.info("fetching the weights: %d of %d MB", done // 10**6, total // 10**6)
 
         return progress

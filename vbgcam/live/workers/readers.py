@@ -1,8 +1,10 @@
-"""The watch, which tells whether anybody reads the output."""
+"""The reader watch: turns the camera off while nobody reads the output."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import queue
 import time
 from dataclasses import dataclass
 
@@ -14,57 +16,47 @@ from vbgcam.output import ReaderMonitor
 log = logging.getLogger(__name__)
 
 
-class Always:
-    """Where nobody can tell: an audience that is always there. See `vbgcam.output.ReaderMonitor`."""
-
-    def watched(self, timeout: float) -> bool:
-        time.sleep(timeout)
-        return True
-
-    def close(self) -> None:
-        """There is nothing to release."""
-
-
 @dataclass(slots=True)
 class ReaderWatch:
-    """Whether anybody watches: while nobody does, or there is no output at all, the camera is off. It alone uses and
-    closes what the compositor lays on the board for it."""
+    """While nobody reads, or there is no output at all, the camera is off. Its thread alone uses and closes the
+    monitors that the compositor puts into `ChainState.reader_monitors`."""
 
     state: ChainState
     stats: Stats
-    reader_monitor: ReaderMonitor | None = None
+    _monitor: ReaderMonitor | None = None
 
     def run(self) -> None:
-        left: float | None = None
+        """The worker, until the session ends."""
+        unread_since: float | None = None
         while not self.state.stop.is_set():
-            self._take()
-            if self.reader_monitor is None:
-                self.state.stop.wait(pace.LINGER / 10)
-            if self.reader_monitor is not None and self.reader_monitor.watched(pace.IDLE_PERIOD):
-                left = None
+            self._take(pace.LINGER if self._monitor is None else 0.0)
+            if self._monitor is not None and self._monitor.watched(pace.IDLE_PERIOD):
+                unread_since = None
                 self._tell(True)
-            elif left is None:
-                left = time.monotonic()
-            elif time.monotonic() - left >= pace.LINGER:
+            elif unread_since is None:
+                unread_since = time.monotonic()
+            elif time.monotonic() - unread_since >= pace.LINGER:
                 self._tell(False)
 
     def end(self) -> None:
-        """After `run` and the compositor have ended: closes whatever was laid there."""
-        self._take()
-        if self.reader_monitor is not None:
-            self.reader_monitor.close()
+        """After `run` and the compositor have ended: closes whatever is left. Any thread."""
+        self._take(0.0)
+        if self._monitor is not None:
+            self._monitor.close()
 
-    def _take(self) -> None:
-        """The newest; those before it are over."""
-        while not self.state.reader_monitors.empty():
-            if self.reader_monitor is not None:
-                self.reader_monitor.close()
-            self.reader_monitor = self.state.reader_monitors.get()
+    def _take(self, timeout: float) -> None:
+        """The newest monitor, waiting for one up to `timeout` seconds; those before it are over."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                newest = self.state.reader_monitors.get(timeout > 0, timeout or None)
+                if self._monitor is not None:
+                    self._monitor.close()
+                self._monitor, timeout = newest, 0.0
 
     def _tell(self, watched: bool) -> None:
         if watched == self.state.demand.read:
             return
         if watched:
             log.info("somebody is watching")
-        self.state.demand.reads(watched)
+        self.state.demand.set_read(watched)
         self.stats.fact(watched=watched)

@@ -1,4 +1,4 @@
-"""The presenter of the drawn demo: what they do at a time (`pose`) and the shapes that show it (`figure`).
+"""The presenter of the demo: what they do at a time (`pose`) and the shapes that show it (`figure`).
 
 Both are pure. Lengths are in heights of the picture, x from its middle to the right, y from its top down, as on a
 picture that is as wide as high; the package puts them on a picture of any size. Left and right are the viewer's.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, fields
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vbgcam.camera.drawn.shapes import (
+from art.presenter.shapes import (
     Colour,
     Move,
     Points,
@@ -95,9 +95,32 @@ class Pose:
     right: Arm
 
 
+LENGTH: Final = 12.5
+"""Seconds after which all begins again: a greeting, then a gesture of either hand."""
+
+_JOIN: Final = 1.0
+"""Seconds before that in which the presenter goes over into what would have come before the greeting."""
+
+
 def pose(seconds: float) -> Pose:
-    """What the presenter does at that time: greets in the first seconds, then talks on and on. Everything is a
-    continuous function of time."""
+    """What the presenter does at that time, a continuous function of it, from the end to the beginning too."""
+    seconds %= LENGTH
+    share = _ease((seconds - LENGTH + _JOIN) / _JOIN)
+    return _pose(seconds) if share == 0 else _between_poses(_pose(seconds), _pose(seconds - LENGTH), share)
+
+
+def _between_poses(one: Any, other: Any, share: float) -> Any:
+    """Each number of a pose, of its arms and its pairs."""
+    if isinstance(one, float):
+        return one + share * (other - one)
+    if isinstance(one, tuple):
+        return tuple(_between_poses(a, b, share) for a, b in zip(one, other, strict=True))
+    mixed = (_between_poses(getattr(one, field.name), getattr(other, field.name), share) for field in fields(one))
+    return type(one)(*mixed)
+
+
+def _pose(seconds: float) -> Pose:
+    """Greets in the first seconds, then talks on and on."""
     talk = _talk(seconds)
     wave = _bump(seconds % 31.0, 0.2, 3.1, 0.75)
     right = wave + _bump(seconds % 9.5, 5.1, 8.3, 0.85) * (1 - wave)

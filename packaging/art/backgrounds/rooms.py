@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from vbgcam.background.drawn.brush import (
+from art.backgrounds.brush import (
     Colour,
     Field,
     blend,

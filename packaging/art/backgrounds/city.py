@@ -7,7 +7,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from vbgcam.background.drawn.brush import Colour, Field, blend, coarse, grown, places, ramp, rounded, soft, softened
+from art.backgrounds.brush import Colour, Field, blend, coarse, grown, places, ramp, rounded, soft, softened
 from vbgcam.core.frames import U8, Size
 
 _BLUE_HOUR: Final = (

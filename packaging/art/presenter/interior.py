@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vbgcam.camera.drawn.shapes import (
+from art.presenter.shapes import (
     Colour,
     Move,
     Points,

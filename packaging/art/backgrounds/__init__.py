@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from vbgcam.background.drawn.abstract import aurora, paper
-from vbgcam.background.drawn.city import city
-from vbgcam.background.drawn.landscapes import forest, hills
-from vbgcam.background.drawn.rooms import library, studio
+from art.backgrounds.abstract import aurora, paper
+from art.backgrounds.city import city
+from art.backgrounds.landscapes import forest, hills
+from art.backgrounds.rooms import library, studio
 from vbgcam.core.frames import U8, Size
 
 DRAWN: Final[dict[str, Callable[[Size], U8]]] = {

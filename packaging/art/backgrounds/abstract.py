@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from vbgcam.background.drawn.brush import Colour, Field, blend, coarse, grown, places, ramp, rounded, soft
+from art.backgrounds.brush import Colour, Field, blend, coarse, grown, places, ramp, rounded, soft
 from vbgcam.core.frames import U8, Size
 
 _NIGHT: Final = (
