@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, Literal, NamedTuple
@@ -54,36 +54,11 @@ def parse_lists(sizes: str | None, only: str | None) -> tuple[tuple[Size, ...], 
     return tuple(wanted), families
 
 
-@dataclass(frozen=True, slots=True)
-class _Depth:
-    """`seconds`: of the steps at each size, of whole frames at each, of each input of a network, of each live run."""
-
-    families: tuple[str, ...]
-    sizes: tuple[Size, ...]
-    rates: tuple[tuple[Size, int], ...]
-    networks: tuple[str, ...]
-    inputs: tuple[Size, ...]
-    seconds: Mapping[str, float]
-
-
-_HD: Final = SIZES["1080p"]
+# Of the steps at each size, of whole frames at each, of each input of a network, of each live run.
+_SECONDS: Final = {"stages": 10.0, "frame": 3.0, "inference": 3.0, "live": 5.0}
+_TIMES: Final = {"quick": 0.4, "usual": 1.0, "full": 3.0}
 _INPUTS: Final = (Size(256, 256), Size(256, 144), Size(512, 288))
-_USUAL: Final = _Depth(
-    FAMILIES, tuple(SIZES.values()), live.RATES, inference.SEEDED, _INPUTS,
-    {"stages": 10, "frame": 3, "inference": 3, "live": 5},
-)  # fmt: skip
-_DEPTHS: Final = {
-    "quick": _Depth(
-        FAMILIES[:-1], (_HD,), ((_HD, 30),), inference.SEEDED[1:], _INPUTS[:1],
-        {"stages": 4, "frame": 1, "inference": 2, "live": 2},
-    ),
-    "usual": _USUAL,
-    "full": replace(
-        _USUAL,
-        inputs=(*_INPUTS, Size(924, 520)),
-        seconds={"stages": 30, "frame": 10, "inference": 12, "live": 20},
-    ),
-}  # fmt: skip
+_LARGEST: Final = Size(924, 520)
 
 
 def bench(request: Request, check: Check, progress: Callable[[int, int, str], None]) -> Figures:
@@ -99,7 +74,7 @@ def bench(request: Request, check: Check, progress: Callable[[int, int, str], No
             "mask_fps": request.mask_fps if request.model is None else None,
         },
     }
-    wanted = request.only or _DEPTHS[request.depth].families
+    wanted = request.only or (FAMILIES[:-1] if request.depth == "quick" else FAMILIES)
     steps = [step for step in _steps(request) if step.family in wanted]
     for number, step in enumerate(steps, 1):
         check()
@@ -120,11 +95,14 @@ class _Step(NamedTuple):
 
 def _steps(request: Request) -> Iterator[_Step]:
     """In the order in which they are measured."""
-    depth, model, options = _DEPTHS[request.depth], request.model, replace(request.options, live=True)
-    seconds, rates = depth.seconds, depth.rates
+    quick, model, options = request.depth == "quick", request.model, replace(request.options, live=True)
+    seconds = {family: _TIMES[request.depth] * value for family, value in _SECONDS.items()}
+    rates: Iterable[tuple[Size, int]] = ((SIZES["1080p"], 30),) if quick else live.RATES
     if request.sizes:
-        rates = tuple(itertools.product(request.sizes, (30,) if request.depth == "quick" else (30, 60)))
-    sizes = [(label(size), size) for size in request.sizes or depth.sizes]
+        rates = itertools.product(request.sizes, (30,) if quick else (30, 60))
+    wanted = request.sizes or ((SIZES["1080p"],) if quick else SIZES.values())
+    sizes = [(label(size), size) for size in wanted]
+    inputs = _INPUTS[:1] if quick else (*_INPUTS, _LARGEST) if request.depth == "full" else _INPUTS
     for name, size in sizes:
         yield _Step("stages", name, f"steps at {name}", partial(stages.measure, size, seconds["stages"]))
     for name, size in sizes:
@@ -132,8 +110,8 @@ def _steps(request: Request) -> Iterator[_Step]:
     network = partial(open_segmenter, model, options) if model else partial(inference.seeded_segmenter, request.options)
     for name, size in sizes:
         yield _Step("frame", name, f"whole frames at {name}", partial(frame.measure, size, network, seconds["frame"]))
-    for name in depth.networks:
-        measure = partial(inference.seeded, name, depth.inputs, request.options, seconds["inference"])
+    for name in inference.SEEDED[1:] if quick else inference.SEEDED:
+        measure = partial(inference.seeded, name, inputs, request.options, seconds["inference"])
         yield _Step("inference", name, name, measure)
     if model is not None:
         measure = partial(inference.given, model, options, seconds["inference"])

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
 from vbgcam.bench.base import Figures
 from vbgcam.bench.masks import WAYS
@@ -18,10 +18,10 @@ from vbgcam.report.tables import Table
 _BEHIND: Final = {"image": "a picture", "blur": "the room blurred", "balanced": "a picture, all steps"}
 
 
-def show(figures: Figures, stream: TextIO | None = None) -> None:
-    """The tables on the terminal; `stream`: None is stdout."""
+def show(figures: Figures) -> None:
+    """The tables on the terminal."""
     made = (table for table, _chart in _tables(figures))
-    tables.show(f"vbgcam {figures['version']}, bench", _machine(figures), made, stream=stream)
+    tables.show(f"vbgcam {figures['version']}, bench", _machine(figures), made)
 
 
 def html(figures: Figures) -> str:

@@ -37,8 +37,8 @@ PRESET: Final = 520
 
 
 class CocoSet:
-    """`folder`: holds annotations/instances_NAME.json and NAME/, val2017 where there are several. `names`: of the
-    images, in the order of their numbers, as torchvision goes. Raises MediaError, also where pycocotools is missing."""
+    """`folder`: holds annotations/instances_val2017.json and val2017/. `names`: of the images, in the order of their
+    numbers, as torchvision goes. Raises MediaError, also where pycocotools is missing."""
 
     kind = "coco"
     left_out: tuple[LeftOut, ...] = ()
@@ -49,7 +49,11 @@ class CocoSet:
         except ImportError as exc:
             raise MediaError("COCO's annotations need pycocotools", fix="pip install 'vbgcam[eval]'") from exc
         self.folder: Final = folder
-        annotations, self._images = self.files = _files(folder)
+        annotations, self._images = self.files = folder / "annotations" / "instances_val2017.json", folder / "val2017"
+        for path in (folder, *self.files):
+            if not path.exists():
+                fix = "give the folder that holds annotations/instances_val2017.json and val2017/"
+                raise MediaError(f"{path}: there is no such {'file' if path.suffix else 'folder'}", fix=fix)
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # it reports its progress there
                 self._coco = COCO(annotations)
@@ -123,19 +127,3 @@ def alone(table: Table, one: int) -> Table:
     right = table[one, one]
     missed, extra = table[one].sum() - right, table[:, one].sum() - right
     return np.array([[table.sum() - right - missed - extra, extra], [missed, right]], np.int64)
-
-
-def _files(folder: Path) -> tuple[Path, Path]:
-    """The annotations and the folder of the images."""
-    if not folder.is_dir():
-        raise MediaError(f"{folder}: there is no such folder")
-    found = {path.stem.removeprefix("instances_"): path for path in (folder / "annotations").glob("instances_*.json")}
-    name = "val2017" if "val2017" in found else next(iter(found), "")
-    if not name or (len(found) > 1 and name != "val2017"):
-        raise MediaError(
-            f"{folder}: {'no' if not found else 'several'} annotations/instances_NAME.json, no val2017",
-            fix="give the folder that holds annotations/instances_val2017.json and val2017/",
-        )
-    if not (folder / name).is_dir():
-        raise MediaError(f"{folder}: the images' folder {name}/ is missing")
-    return found[name], folder / name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, TextIO
+from typing import Final
 
 from vbgcam.evaluate.base import Results
 from vbgcam.report import tables
@@ -61,13 +61,13 @@ def measures(results: Results) -> Iterator[tuple[Measure, float]]:
             yield measure, value
 
 
-def show(results: Results, stream: TextIO | None = None) -> None:
-    """The table on the terminal; `stream`: None is stdout."""
+def show(results: Results) -> None:
+    """The table on the terminal."""
     left_out = [f"left out: {item['why']}" for item in results["left_out"]]
     if len(left_out) > _LEFT_OUT:
         left_out[_LEFT_OUT:] = [f"left out: {len(left_out) - _LEFT_OUT} more"]
     title = f"{results['model']} on {' and '.join(results['data'])}"
-    tables.show(title, about(results), [table(results)], left_out, stream)
+    tables.show(title, about(results), [table(results)], left_out)
 
 
 def table(results: Results) -> Table:

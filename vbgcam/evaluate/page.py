@@ -36,14 +36,13 @@ def pages(results: Results, compare: Compare, target: Path) -> dict[Path, str]:
     """The page's text, and where there are pictures that of the one to rate them by eye, by their files. Raises
     MediaError."""
     beside = target.with_stem(f"{target.stem}-rating")
-    made = {target: html(results, compare, beside.name)}
+    made = {target: _html(results, compare, beside.name)}
     if results["items"]:
-        made[beside] = rating(results, compare)
+        made[beside] = _rating(results, compare)
     return made
 
 
-def html(results: Results, compare: Compare, rating_name: str) -> str:
-    """The page's text. `rating_name`: the other page's file."""
+def _html(results: Results, compare: Compare, rating_name: str) -> str:
     title = f"{Path(results['model']).name} on {' and '.join(Path(path).name for path in results['data'])}"
     items = results["items"]
     tiles = (
@@ -71,7 +70,7 @@ def html(results: Results, compare: Compare, rating_name: str) -> str:
     return kit.document(f"vbgcam eval: {title}", "\n".join(parts))
 
 
-def rating(results: Results, compare: Compare) -> str:
+def _rating(results: Results, compare: Compare) -> str:
     """The survey's text: pictures made with the model's masks and with the true ones, in random order, marked 1 to 5,
     and nobody is told which is which before the end. Its answers stay in the browser, under a key that belongs to these
     results."""

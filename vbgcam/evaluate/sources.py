@@ -1,11 +1,17 @@
-"""The kinds of data: how each is predicted and scored, and what its results say besides the items' figures."""
+"""The kinds of data: how each is predicted and scored, and what its results say besides the items' figures.
+
+`kind`, `data`: as in the results. `files`: what is read; together with `more` it says what the figures depend on.
+`count`: of items, None where nobody knows. `left_out`: what is known to be missing after all items were there.
+
+`items` gives all, in order, predicted and scored; those that are `done` only where a later one needs it, and without
+their figures. `mask`: the kept mask of one that is done. `results`: what is said of all items that could be scored.
+`originals`: the frames of some items, ascending, and their true alphas. All raise ModelError and MediaError.
+"""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -26,34 +32,7 @@ _PERSON: Final = coco.VOC_NAMES.index("person")
 _HALF: Final = 128
 
 
-class Source(ABC):
-    """A set of pictures or a clip, with the model whose masks of it are scored. `kind`, `data`: as in the results.
-    `files`: what is read; together with `more` it says what the figures depend on. `count`: of items, None where nobody
-    knows. `left_out`: what is known to be missing after all items were there."""
-
-    kind: str
-    data: Sequence[Path]
-    files: Sequence[Path]
-    more: Mapping[str, Any]
-    count: int | None
-    model: Segmenter | Labeller
-    left_out: Sequence[LeftOut] = ()
-
-    @abstractmethod
-    def items(self, done: frozenset[int], mask: Callable[[int], U8 | None]) -> Iterator[Item]:
-        """All, in order, predicted and scored; those that are `done` only where a later one needs it, and without their
-        figures. `mask`: the kept mask of one that is done. Raises ModelError, MediaError."""
-
-    @abstractmethod
-    def results(self, items: Sequence[Item]) -> Results:
-        """What is said of all items that could be scored."""
-
-    @abstractmethod
-    def originals(self, numbers: Sequence[int]) -> Iterator[tuple[RawFrame, U8]]:
-        """The frames of these items, ascending, and their true alphas. Raises MediaError."""
-
-
-class ClipSource(Source):
+class ClipSource:
     """A clip's frames. `mask_fps`: masks a second, None for one of each frame."""
 
     kind = "clip"
@@ -63,6 +42,7 @@ class ClipSource(Source):
         self.more = {"mask_fps": str(mask_fps) if mask_fps else None}
         self.count = clip.count
         self.model = self._segmenter = model
+        self.left_out: list[LeftOut] = []
         self._options, self._clip, self._mask_fps = request.options, clip, mask_fps
 
     def items(self, done: frozenset[int], mask: Callable[[int], U8 | None]) -> Iterator[Item]:
@@ -108,7 +88,7 @@ class ClipSource(Source):
                 return
 
 
-class PairsSource(Source):
+class PairsSource:
     """Pictures with masks, each a scene of its own. `limit`: the first so many."""
 
     def __init__(
@@ -199,6 +179,9 @@ class CocoSource(PairsSource):
         # Nobody is where pixels do not count, in the mask and in the truth.
         alpha = np.where(truth == coco.IGNORED, np.uint8(0), alpha)
         return found | score(alpha, self._true_alpha(truth))._asdict(), alpha
+
+
+Source = ClipSource | PairsSource
 
 
 def _means(items: Sequence[Item]) -> dict[str, Any]:
