@@ -163,6 +163,9 @@ def reloaded(driver: Any) -> None:
 def test_a_rating_goes_by_keys_is_kept_over_a_reload_and_ends_with_means_and_a_histogram(
     tmp_path: Path, mode: str
 ) -> None:
+    from selenium.common.exceptions import StaleElementReferenceException
+    from selenium.webdriver.support.wait import WebDriverWait
+
     written(of_pairs(6), tmp_path / "r.html")
     address = (tmp_path / "r-rating.html").as_uri()
     with chromium(tmp_path / "profile") as driver:
@@ -194,10 +197,11 @@ def test_a_rating_goes_by_keys_is_kept_over_a_reload_and_ends_with_means_and_a_h
         key = driver.execute_script("return Object.keys(localStorage)[0]")
         other.write_text(json.dumps({"key": key, "marks": [[0, 4], [1, 5]]}))
         driver.find_element("id", "others").send_keys(str(other))
-        assert "(7 ratings)" in driver.find_element("id", "of-model").text
+        wait = WebDriverWait(driver, 60, ignored_exceptions=[StaleElementReferenceException])
+        wait.until(lambda page: "(7 ratings)" in page.find_element("id", "of-model").text)
         other.write_text("{}")
         driver.find_element("id", "others").send_keys(str(other))
-        assert "holds no ratings" in driver.find_element("id", "trouble").text
+        wait.until(lambda page: "holds no ratings" in page.find_element("id", "trouble").text)
         driver.find_element("id", "again").click()
         assert driver.find_element("id", "singles").is_displayed()
         assert troubles(driver) == []

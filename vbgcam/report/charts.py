@@ -67,7 +67,7 @@ def lines(items: Sequence[Mapping[str, Any]], keys: Sequence[str], titles: Seque
         [part[0]["frame"], round(part[0]["time"], 3), *(_mean([item[key] for item in part]) for key in keys)]
         for part in parts
     ]
-    top = _round_up(max((value for point in points for value in point[2:] if value is not None), default=1.0))
+    top = max((value for point in points for value in point[2:] if value is not None), default=0) or 1.0
     across = (_RIGHT - _LEFT) / max(1, len(points) - 1)
     drawn = ""
     for number in range(len(keys)):
@@ -80,7 +80,7 @@ def lines(items: Sequence[Mapping[str, Any]], keys: Sequence[str], titles: Seque
         drawn += f'<path class="line{" two" if number else ""}" d="{path}"/>'
     for part in (0, 0.5, 1):
         y = _TOP + _PLOT * (1 - part)
-        drawn += _line(_LEFT, y, _RIGHT, y) + _text(f"{top * part:g}", _LEFT - 6, y + 4, "end")
+        drawn += _line(_LEFT, y, _RIGHT, y) + _text(f"{top * part:.3g}", _LEFT - 6, y + 4, "end")
     drawn += _text(f"{points[0][1]:.1f} s", _LEFT, _HEIGHT - 6) + _text(
         f"{points[-1][1]:.1f} s", _RIGHT, _HEIGHT - 6, "end"
     )
@@ -108,11 +108,3 @@ def _text(words: str, x: float, y: float, anchor: str = "start", kind: str = "so
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return round(sum(known) / len(known), 4) if known else None
-
-
-def _round_up(value: float) -> float:
-    """The next of 1, 2, 5 times a power of ten."""
-    if value <= 0:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1, 2, 5, 10) if step * power >= value * (1 - 1e-9))
