@@ -232,16 +232,6 @@ def test_kept_masks_are_refused_where_a_camera_is_filmed(tmp_path: Path, capsys:
     assert "for eval and bench alone" in capsys.readouterr().err
 
 
-def test_a_running_evaluation_is_not_begun_twice(
-    tmp_path: Path, clip_files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    taken = {"clip": [str(path) for path in clip_files]}
-    monkeypatch.setattr(run, "key", lambda *_: taken)
-    with Journal(tmp_path / "journals", taken):
-        assert call("--clip", *clip_files, "--model", "chroma") == 1
-    assert "running already" in capsys.readouterr().err
-
-
 SELFIE, DEEPLAB = "onnx:models/selfie_segmentation_256.onnx", "onnx:models/deeplabv3_voc21_257.onnx"
 TRUTH = "truth:clips/room_static_alpha.mkv"
 BARE = ["--set", "mask.preset=none"]

@@ -105,7 +105,7 @@ def largest_part(above: NDArray[np.bool_]) -> NDArray[np.bool_]:
         grown = np.where(above, np.max(sides, axis=0), 0)
         if np.array_equal(grown, labels):
             counts = np.bincount(labels.ravel(), weights=above.ravel())
-            return above & (labels == counts.argmax())
+            return np.asarray(above & (labels == counts.argmax()))
         labels = grown
 
 
