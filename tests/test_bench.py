@@ -253,14 +253,15 @@ def test_all_mistakes_of_a_request_are_said_at_once(capsys: pytest.CaptureFixtur
     assert "did you mean 'stages'" in lines[2]
 
 
-def test_only_what_was_requested_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    progress: list[tuple[int, int, str]] = []
+def test_only_what_was_requested_is_measured(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "vbgcam.bench")
     request = Request("quick", (TINY,), ("masks", "live"), seconds=0.1, mask_fps=20.0)
     monkeypatch.setattr(masks, "measure", lambda *_: {"none": {}})
-    found = bench(request, unchecked, lambda *now: progress.append(now))
+    found = bench(request, unchecked)
     assert set(found) == {*ALWAYS, "masks", "live"}
     assert "20 masks a second" in found["live"]["128x96@30"]["model"]
-    assert [now[:2] for now in progress] == [(1, 2), (2, 2)]
+    steps = [record.getMessage()[-8:] for record in caplog.records if record.name == "vbgcam.bench.run"]
+    assert steps == ["(1 of 2)", "(2 of 2)"]
     json.dumps(found)
 
 
