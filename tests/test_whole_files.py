@@ -58,7 +58,7 @@ class Work:
     def parts(self) -> list[Path]:
         """What is not whole yet, and does not say that it is."""
         paths = self.folder.iterdir() if self.folder.is_dir() else ()
-        return [path for path in paths if PART.fullmatch(path.name) or path.suffix == ".part"]
+        return [path for path in paths if PART.fullmatch(path.name) or path.suffix in (".part", ".lock")]
 
 
 def film_work(folder: Path, _server: Server) -> Work:
