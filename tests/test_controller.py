@@ -26,9 +26,9 @@ from vbgcam.control import controller as controlling
 from vbgcam.control.controller import Controller
 from vbgcam.core.errors import ConfigError, ModelError, VbgcamError
 from vbgcam.live import pace
-from vbgcam.live.session import Plan, Session
+from vbgcam.live.plan import Network, Plan
+from vbgcam.live.session import Session
 from vbgcam.live.stats import Stats
-from vbgcam.live.workers.inference import Network
 from vbgcam.media import images
 from vbgcam.pixels.convert import color_yuv
 from vbgcam.segment import Progress, Segmenter

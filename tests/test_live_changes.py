@@ -43,10 +43,10 @@ from vbgcam.core.frames import RawFrame, SafeFrame, Size
 from vbgcam.core.options import PRESETS, Blur
 from vbgcam.core.policy import Why
 from vbgcam.live import pace
+from vbgcam.live.plan import Network
 from vbgcam.live.session import Session
 from vbgcam.live.stats import Stats
 from vbgcam.live.workers import inference
-from vbgcam.live.workers.inference import Network
 from vbgcam.segment import Progress, Segmenter
 
 __all__ = ["quick", "warm"]  # fixtures

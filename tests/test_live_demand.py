@@ -27,7 +27,8 @@ from vbgcam.camera import Captured
 from vbgcam.core.errors import CameraError, ModelError, OutputError
 from vbgcam.core.frames import RawFrame, SafeFrame
 from vbgcam.live import pace
-from vbgcam.live.session import Plan, Session
+from vbgcam.live.plan import Plan
+from vbgcam.live.session import Session
 from vbgcam.live.stats import Stats
 from vbgcam.live.workers import compositor
 from vbgcam.segment import Probability, Progress, Segmenter

@@ -25,9 +25,9 @@ from vbgcam.core.errors import BackgroundError, CameraError, ModelError, OutputE
 from vbgcam.core.frames import Backdrop, RawFrame, SafeFrame
 from vbgcam.core.options import PRESETS, Blur, Preset, RenderOptions
 from vbgcam.live import pace
-from vbgcam.live.session import Plan, Session
+from vbgcam.live.plan import Network, Plan
+from vbgcam.live.session import Session
 from vbgcam.live.stats import Stats
-from vbgcam.live.workers.inference import Network
 from vbgcam.segment import Probability, Progress, Segmenter
 
 # Seconds in which a sequence that does not end has come to a standstill.

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.fakes import SIZE, FakeBackground, FakeOutput, FakeSegmenter, FakeSource, room_with_person
+from tests.support.fakes import FakeBackground, FakeOutput, FakeSegmenter, FakeSource, room_with_person
 from tests.support.live import (
     PATIENCE,
     Stage,
@@ -35,13 +35,12 @@ from vbgcam.core.frames import Prediction, RawFrame, read_only
 from vbgcam.core.options import RenderOptions
 from vbgcam.core.policy import Compose, Why
 from vbgcam.live import pace
+from vbgcam.live.plan import Network
 from vbgcam.live.session import Session
 from vbgcam.live.slots import Slot
 from vbgcam.live.state import ChainState
 from vbgcam.live.stats import Stats
 from vbgcam.live.workers.compositor import Compositor
-from vbgcam.live.workers.inference import Network
-from vbgcam.render.composer import Composer
 from vbgcam.segment import Progress, Segmenter
 from vbgcam.segment.bounded import bounded
 from vbgcam.system.process_wide import ProcessWide, abandon
@@ -76,7 +75,7 @@ class Leaving:
 def test_a_network_that_leaves_while_a_frame_is_composed_costs_no_cover() -> None:
     state = ChainState(1 / 30, RenderOptions())
     state.scene = replace(state.scene, backdrop=lambda: FakeBackground().at(0.0))
-    compositor = Compositor(FakeOutput(), Composer(SIZE), 30.0, state, Stats(), clocked=True)
+    compositor = Compositor(plan(FakeSource(), FakeOutput()), state, Stats())
     leaving = compositor._network = Leaving()  # type: ignore[assignment]
     frame = RawFrame(room_with_person(0).frozen(), 0.0, epoch=7)
     picture = compositor._compose(Compose(frame, Prediction(frame, read_only(np.zeros((4, 4), np.uint8)))))

@@ -17,9 +17,9 @@ from vbgcam.camera import Captured
 from vbgcam.core.frames import Backdrop, Planes, RawFrame, SafeFrame, Size
 from vbgcam.core.options import Blur, RenderOptions, SyncMode
 from vbgcam.live import pace
-from vbgcam.live.session import Plan, Session
+from vbgcam.live.plan import Network, Plan
+from vbgcam.live.session import Session
 from vbgcam.live.stats import Stats
-from vbgcam.live.workers.inference import Network
 from vbgcam.mask import warm_up as warm_up_mask
 from vbgcam.render.composer import warm_up as warm_up_compose
 from vbgcam.segment import Progress, Segmenter
