@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.fakes import SIZE, FakeSegmenter, FakeSource
-from tests.support.live import PATIENCE, Watched, warm
+from tests.support.live import PATIENCE, Watched
 from tests.support.strategies import JSON, VERBS
 from vbgcam import factory
 from vbgcam.background.gallery import Gallery
@@ -35,9 +35,6 @@ from vbgcam.segment import Progress, Segmenter
 from vbgcam.settings.layered import LayeredSettings
 from vbgcam.settings.schema import Settings
 from vbgcam.settings.state import RememberedState
-
-__all__ = ["warm"]  # a fixture
-pytestmark = pytest.mark.usefixtures("warm")
 
 RED, BLUE, GREEN = (200, 30, 30), (30, 30, 200), (30, 200, 30)
 

@@ -175,16 +175,14 @@ class Compositor:
             self._send(picture, started, fresh)
             now = time.monotonic()
             if fresh is None:
-                due = max(due + (pace.IDLE_PERIOD if self._idle() else period), now)
+                idle = state.camera_trouble is Why.IDLE and (self.plan.unread or not state.demand.read)
+                due = max(due + (pace.IDLE_PERIOD if idle else period), now)
             else:
                 if not self.plan.clocked:
                     state.to_compose.done()
                 # What goes out then, whatever the camera does. One that gives frames is the clock, and this matters
                 # only when it stalls; one that is slower than the output has its pictures doubled.
                 due = now + (period if state.period > _SLOWER * period else max(pace.STALLED, 3 * period))
-
-    def _idle(self) -> bool:
-        return self.state.camera_trouble is Why.IDLE and (self.plan.unread or not self.state.demand.read)
 
     def _next_frame(self, timeout: float) -> RawFrame | None:
         """A source that waits for its reader waits until its frame is out, and with its first one for the network."""
@@ -236,7 +234,12 @@ class Compositor:
         prediction = self._network.predictions.peek()
         if options.plain:
             prediction = None if self._newest is None else _everything(self._newest)
-        elif prediction is not None and self._newest is not None and _follows(prediction.frame, self._newest):
+        elif (
+            prediction is not None
+            and self._newest is not None
+            and prediction.epoch == self._newest.epoch
+            and prediction.frame.number > self._newest.number
+        ):
             # The network had it first: never an earlier frame by its mask, which may show where somebody was.
             self._newest = prediction.frame
         # A frame that waited for its reader is not stale.
@@ -306,10 +309,6 @@ class Compositor:
             if not picture.why:
                 self.stats.fact(problem="")
             self.stats.fact(state=_STATES.get(picture.why, "covered"), why=picture.why)
-
-
-def _follows(frame: RawFrame, other: RawFrame) -> bool:
-    return frame.epoch == other.epoch and frame.number > other.number
 
 
 def _everything(frame: RawFrame) -> Prediction:

@@ -25,9 +25,7 @@ from vbgcam.live.plan import Network, Plan
 from vbgcam.live.state import ChainState, NetworkState
 from vbgcam.live.stats import Stats
 from vbgcam.live.sync import RESERVE, Synchronizer, patience
-from vbgcam.mask import RoiSegmenter
-from vbgcam.mask import warm_up as warm_up_mask
-from vbgcam.render.composer import warm_up as warm_up_compose
+from vbgcam.mask import RoiSegmenter, warm_up
 from vbgcam.segment import Progress, Segmenter
 from vbgcam.system.process_wide import ProcessWide
 
@@ -207,8 +205,7 @@ class Inference:
         if not self.candidate:
             self.state.wait(lambda: self.retired or not self.state.scene.options.plain)
         with garbage_collection_paused.hold(None):
-            warm_up_compose()
-            warm_up_mask()
+            warm_up()
         for wait in pace.retries(3):
             if self._ended():
                 return None
