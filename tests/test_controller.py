@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.fakes import SIZE, FakeSegmenter, FakeSource
-from tests.support.live import PATIENCE, Watched, warm
+from tests.support.live import PATIENCE, Watched
 from tests.support.strategies import JSON, VERBS
 from vbgcam import factory
 from vbgcam.background.gallery import Gallery
@@ -26,18 +26,15 @@ from vbgcam.control import controller as controlling
 from vbgcam.control.controller import Controller
 from vbgcam.core.errors import ConfigError, ModelError, VbgcamError
 from vbgcam.live import pace
-from vbgcam.live.session import Plan, Session
+from vbgcam.live.plan import Network, Plan
+from vbgcam.live.session import Session
 from vbgcam.live.stats import Stats
-from vbgcam.live.workers.inference import Network
 from vbgcam.media import images
 from vbgcam.pixels.convert import color_yuv
 from vbgcam.segment import Progress, Segmenter
 from vbgcam.settings.layered import LayeredSettings
 from vbgcam.settings.schema import Settings
 from vbgcam.settings.state import RememberedState
-
-__all__ = ["warm"]  # a fixture
-pytestmark = pytest.mark.usefixtures("warm")
 
 RED, BLUE, GREEN = (200, 30, 30), (30, 30, 200), (30, 200, 30)
 
