@@ -43,6 +43,8 @@ def test_a_label_is_the_readable_name(name: str, label: str) -> None:
         ("beach.html", "beach.html.png"),
         ("", "background.png"),
         ("...", "background.png"),
+        ("con.png", "background con.png"),
+        ("LPT1.tar.png", "background LPT1.tar.png"),
         ("a\0b\nc\x1b[31md\u202e.png", "a b c [31md.png"),
         ('w<h>a"t|?*:.png', "w h a t.png"),
         ("cafe\u0301.png", "café.png"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
@@ -265,6 +266,17 @@ def test_a_film_loops_at_its_own_rate_at_the_outputs_size(tmp_path: Path) -> Non
 
 def test_a_film_of_one_frame_is_a_still(tmp_path: Path) -> None:
     assert isinstance(open_file(film_file(tmp_path / "a.mkv", count=1), SIZE), Still)
+
+
+def test_damage_in_a_film_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = film_file(tmp_path / "a.mkv", count=40)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    film = open_file(path, SIZE, exact=True)
+    with caplog.at_level(logging.WARNING):
+        for tick in range(200):
+            film.at(tick / 10)
+    film.close()
+    assert sum("damaged frames are left out" in record.getMessage() for record in caplog.records) == 1
 
 
 def test_a_picture_stands_upright_and_on_black(tmp_path: Path) -> None:

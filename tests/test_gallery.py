@@ -279,6 +279,21 @@ def test_a_changed_file_leaves_no_old_thumbnail_behind(gallery: Gallery, folder:
     assert len(list(cache.iterdir())) == 1
 
 
+def test_the_cache_is_bounded_and_the_newest_stay(
+    folder: Path, cache: Path, gallery: Gallery, monkeypatch: pytest.MonkeyPatch, decoded: list[str]
+) -> None:
+    monkeypatch.setattr(module, "_KEPT", 3)
+    for number in range(6):
+        picture(folder / f"{number}.png")
+        gallery.thumbnail(f"{number}.png")
+        for kept in cache.iterdir():  # the clock of a file system is too coarse to tell them apart
+            os.utime(kept, ns=(0, kept.stat().st_mtime_ns - 10**9))
+    assert len(list(cache.iterdir())) == 3
+    decoded.clear()
+    gallery.thumbnail("5.png")
+    assert decoded == []
+
+
 def test_without_a_place_for_thumbnails_the_gallery_still_works(folder: Path, tmp_path: Path) -> None:
     picture(folder / "a.png", GREEN)
     (tmp_path / "cache").write_text("a file is in the way")

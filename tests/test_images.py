@@ -118,11 +118,18 @@ def test_sixteen_bits_are_scaled_and_not_clipped(tmp_path: Path, suffix: str) ->
     assert off(images.read(tmp_path / f"color{suffix}").rgb, np.round(color / 257).astype(np.uint8)) <= 1
 
 
-def test_gray_of_thirty_two_bits_is_scaled_to_its_white(tmp_path: Path) -> None:
-    gray = (np.linspace(0, 1, 48).reshape(6, 8) * 65535).astype("i4")
+@pytest.mark.parametrize(("white", "dtype"), [(1.0, "f4"), (255.0, "f4"), (65535.0, "f4"), (65535, "i4")])
+def test_gray_of_thirty_two_bits_is_scaled_to_its_white(tmp_path: Path, white: float, dtype: str) -> None:
+    gray = (np.linspace(0, 1, 48).reshape(6, 8) * white).astype(dtype)
     Image.fromarray(gray).save(tmp_path / "deep.tif")
     expected = np.round(np.linspace(0, 255, 48)).reshape(6, 8).astype(np.uint8)
     assert off(images.read(tmp_path / "deep.tif").rgb[..., 1], expected) <= 1
+
+
+def test_a_float_that_is_no_number_is_black(tmp_path: Path) -> None:
+    gray = np.array([[np.nan, np.inf, 0.5, 1.0]], np.float32)
+    Image.fromarray(gray).save(tmp_path / "deep.tif")
+    assert images.read(tmp_path / "deep.tif").rgb[0, :, 0].tolist() == [0, 0, 128, 255]
 
 
 def test_a_bilevel_and_a_gray_picture_become_rgb(tmp_path: Path) -> None:
@@ -393,6 +400,16 @@ def _reads_or_says_why(path: Path) -> None:
         assert "\n" not in said
 
 
+def test_a_damaged_picture_leaves_stderr_to_the_one_who_asked(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.tif"
+    for cut in range(0, len(WHOLE["tif"]), 97):
+        path.write_bytes(WHOLE["tif"][:cut] + bytes(64) + WHOLE["tif"][cut + 64 :])
+        _reads_or_says_why(path)
+    assert capfd.readouterr() == ("", "")
+
+
 # Writing.
 
 
@@ -448,7 +465,7 @@ def test_a_missing_folder_names_the_command(tmp_path: Path) -> None:
 
 def test_a_folder_of_that_name_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "a.png").mkdir()
-    assert "directory" in refused(lambda: images.write(tmp_path / "a.png", smooth()))
+    assert "a folder" in refused(lambda: images.write(tmp_path / "a.png", smooth()))
 
 
 def test_a_full_disk_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
@@ -466,6 +483,16 @@ def test_a_full_disk_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> N
     assert "cannot be written: File too large" in line
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_a_file_that_is_replaced_keeps_its_permissions_and_a_link_its_place(tmp_path: Path) -> None:
+    images.write(tmp_path / "real.png", smooth())
+    (tmp_path / "real.png").chmod(0o640)
+    (tmp_path / "link.png").symlink_to("real.png")
+    images.write(tmp_path / "link.png", smooth(8, 8))
+    assert (tmp_path / "link.png").is_symlink()
+    assert (tmp_path / "real.png").stat().st_mode & 0o777 == 0o640
+    assert images.read(tmp_path / "real.png").size == Size(8, 8)
 
 
 def test_no_metadata_travels_into_what_is_written(tmp_path: Path) -> None:

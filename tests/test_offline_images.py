@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,39 @@ def test_the_cut_out_has_the_pictures_own_pixels_and_nothing_of_the_room(tmp_pat
     assert np.array_equal(cut[..., 3], alpha)
     assert (alpha == 0).any()
     assert np.array_equal(cut[..., :3], np.where(alpha[..., None] > 0, photo(), 0))
+
+
+def test_hard_is_the_sum_of_person_and_background_by_a_mask_and_its_inverse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    composed: list[Planes] = []
+
+    def keep(planes: Planes) -> U8:
+        composed.append(planes)
+        return to_rgb(planes)
+
+    monkeypatch.setattr(images, "to_rgb", keep)
+    # A label mask at a fifth of the size: the classic method enlarges it by the nearest pixel.
+    label = np.random.default_rng(2).integers(0, 2, (6, 8)).astype(np.float32)
+    source = save(tmp_path / "in.png")
+    segmenter = FakeSegmenter(wrong=lambda _frame: label)
+    images.convert(
+        [source],
+        tmp_path / "a.png",
+        segmenter,
+        RenderOptions(mask=MaskOptions(hard=True)),
+        behind,
+        mask_out=tmp_path / "m.png",
+    )
+    mask = pixels(tmp_path / "m.png")[..., 0]
+    assert np.array_equal(mask, label.repeat(5, 0).repeat(5, 1) * 255)
+    frame, (out,) = from_rgb(photo()), composed
+    inverse = 255 - mask
+    assert np.array_equal(out.y, frame.y * (mask // 255) + BEHIND[0] * (inverse // 255))
+    even = mask.reshape(15, 2, 20, 2).transpose(0, 2, 1, 3).reshape(15, 20, 4)
+    for plane, own, other in ((out.u, frame.u, BEHIND[1]), (out.v, frame.v, BEHIND[2])):
+        assert np.array_equal(plane[even.min(-1) == 255], own[even.min(-1) == 255])
+        assert (plane[even.max(-1) == 0] == other).all()
 
 
 def test_the_pictures_own_transparency_multiplies_the_mask(tmp_path: Path) -> None:
@@ -369,3 +403,42 @@ def test_when_it_is_to_stop_no_further_picture_is_begun(tmp_path: Path) -> None:
     ends = images.convert(sources, tmp_path / "out", segmenter, *LOOK, stop=lambda: segmenter.calls >= 2)
     assert [end.source for end in ends] == sources[:2]
     assert names(tmp_path / "out") == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("name", ["grace_hopper", "nik_0160"])
+def test_a_real_photograph_gets_a_mask_near_the_one_made_by_hand_or_by_a_stronger_network(
+    tmp_path: Path, testdata: Path, name: str
+) -> None:
+    pytest.importorskip("onnxruntime")
+    from vbgcam.background import open_background
+    from vbgcam.core.specs import BackgroundSpec, ModelSpec
+    from vbgcam.segment import Options, open_segmenter
+
+    model = testdata / "models" / "selfie_segmentation_256.onnx"
+    segmenter = open_segmenter(ModelSpec.parse(f"onnx:{model}"), Options(device="cpu"))
+    wall = BackgroundSpec("file", path=testdata / "backgrounds" / "crissy_field.jpg")
+    source = testdata / "photos" / f"{name}.jpg"
+    try:
+        (end,) = images.convert(
+            [source],
+            tmp_path / f"{name}.png",
+            segmenter,
+            RenderOptions(),
+            partial(open_background, wall),
+            mask_out=tmp_path / f"{name}_mask.png",
+            cutout=tmp_path / f"{name}_cut.png",
+        )
+    finally:
+        segmenter.close()
+    assert end.error is None
+    found, expected = (
+        pixels(tmp_path / f"{name}_mask.png")[..., 0],
+        pixels(testdata / "photos" / f"{name}_mask.png")[..., 0],
+    )
+    both = np.minimum(found, expected).sum() / np.maximum(found, expected).sum()
+    assert both > 0.8
+    result, own = pixels(tmp_path / f"{name}.png"), files.read(source)
+    assert own.size == Size(result.shape[1], result.shape[0])
+    sure = (found == 255) & (expected == 255)
+    assert np.abs(result - own.rgb)[sure].mean() < 4
+    assert np.abs(result - own.rgb)[(found == 0) & (expected == 0)].mean() > 20

@@ -212,12 +212,22 @@ def test_frames_that_cannot_be_decoded_are_left_out_and_counted(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
-def test_a_film_that_breaks_off_gives_what_there_is(tmp_path: Path, name: str) -> None:
+def test_a_film_that_breaks_off_gives_what_there_is_and_counts_the_rest(tmp_path: Path, name: str) -> None:
     path = film(tmp_path / name, rooms(120), options={"g": "10"}, faststart=name.endswith("mp4"), sound="aac")
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with VideoReader(path) as opened:
         good = len(list(opened))
         assert 20 < good < 110
+        assert good + opened.left_out == pytest.approx(120, abs=3)
+
+
+def test_whole_films_count_nothing_as_left_out(tmp_path: Path) -> None:
+    for name, sound in (("a.mp4", "aac"), ("b.mkv", "libopus"), ("c.ts", "mp2"), ("d.mp4", "")):
+        path = film(tmp_path / name, rooms(70), sound=sound)
+        with VideoReader(path) as opened:
+            assert len(list(opened)) == 70, name
+            assert opened.left_out == 0, name
+            assert opened.audio == bool(sound)
 
 
 def test_a_film_that_changes_its_size_is_fitted_to_its_first_frame(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ KINDS: Final[dict[str, Kind]] = {
 _NAME: Final = 100
 _NAME_BYTES: Final = 136
 _FORBIDDEN: Final = '<>:"|?*'  # in Windows' file names
+_RESERVED: Final = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
 
 
 def safe(name: str, usual: str) -> str:
@@ -33,6 +34,8 @@ def safe(name: str, usual: str) -> str:
     if suffix.lower() in KINDS:
         name, usual = name[: -len(suffix)], suffix.lower()
     stem = " ".join(name.split()).strip(". ") or "background"
+    if _RESERVED.match(stem):
+        stem = f"background {stem}"
     return _shortened(stem, usual) + usual
 
 

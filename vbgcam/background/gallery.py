@@ -47,7 +47,9 @@ MAX_BYTES: Final = 256 * 2**20
 SHIPPED: Final = Path(__file__).parent / "pictures"
 """The backgrounds that come with the program, 1920x1080; `packaging/art` drew them."""
 
-_QUALITY: Final = 85  # of the thumbnails, 8 to 20 kB each
+# Thumbnails on the disk: 8 to 20 kB each.
+_KEPT: Final = 5000
+_QUALITY: Final = 85
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,15 +255,19 @@ class Gallery:
         return None
 
     def _keep(self, file: _File, kind: Kind, image: bytes) -> None:
-        """Writes the thumbnail, and removes older ones of that file. Without a disk for it the gallery still works."""
+        """Writes the thumbnail, and removes older ones of that file and the oldest of too many. Without a disk for it
+        the gallery still works."""
         place = self._place(file, kind)
         try:
             self._cache.mkdir(parents=True, exist_ok=True)
             with whole(place) as part:
                 part.write_bytes(image)
-            for path in self._cache.glob(f"{_key(file.path)}-*.jpg"):
-                if path != place:
-                    path.unlink(missing_ok=True)
+            kept = list(self._cache.glob("[!.]*.jpg"))
+            stale = [path for path in kept if path.name.startswith(f"{_key(file.path)}-") and path != place]
+            if len(kept) > _KEPT:
+                stale += sorted(kept, key=lambda path: path.stat().st_mtime_ns)[:-_KEPT]
+            for path in stale:
+                path.unlink(missing_ok=True)
         except OSError as exc:
             log.info("thumbnails cannot be kept in %s: %s", self._cache, exc.strerror or exc)
 

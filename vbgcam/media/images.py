@@ -7,6 +7,7 @@ over, so this adapter turns every error of theirs into one MediaError, and their
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import io
 import logging
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, _imaging
 
 from vbgcam.core.errors import MediaError
 from vbgcam.core.frames import U8, Size, read_only
@@ -180,10 +181,12 @@ def write(path: Path, pixels: U8, alpha: U8 | None = None) -> None:
         raise MediaError(f"{shown(path)}: {what} cannot be written", fix=f"use one of {', '.join(SUFFIXES)}")
     if alpha is not None:
         pixels = np.dstack((pixels, alpha))
+    target = Path(os.path.realpath(path))
     try:
+        mode = _permissions(target)
         encoded = io.BytesIO()  # not the file itself: Pillow's encoders hide the reason why a write to it failed
         Image.fromarray(pixels).save(encoded, form, **_OPTIONS[form])
-        with whole(Path(os.path.realpath(path))) as part:
+        with whole(target, mode=mode) as part:
             part.write_bytes(encoded.getbuffer())
     except MemoryError as exc:
         raise MediaError(f"{shown(path)} needs more memory than there is to be written") from exc
@@ -192,6 +195,18 @@ def write(path: Path, pixels: U8, alpha: U8 | None = None) -> None:
         raise MediaError(problem, fix=make_folder(Path(shown(path.parent)))) from exc
     except (OSError, ValueError) as exc:  # ValueError: Pillow's, where the format cannot hold the picture
         raise MediaError(f"{shown(path)} cannot be written: {getattr(exc, 'strerror', None) or exc}") from exc
+
+
+def _silence_libtiff() -> None:
+    """libtiff writes each flaw of a file to the process's stderr, unless a program sets its handler; Pillow sets none.
+    Pillow's extension leads to the libtiff that it was linked with, where that is a shared library."""
+    with suppress(OSError, AttributeError):
+        handler = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler
+        handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+        handler(None)
+
+
+_silence_libtiff()
 
 
 class _NotAnImageError(MediaError):
@@ -283,7 +298,7 @@ def _duration(duration: object) -> Fraction:
 def _decoded(image: Image.Image) -> DecodedImage:
     profile = image.info.get("icc_profile")
     alpha = None
-    if image.mode.startswith("I"):
+    if image.mode.startswith("I") or image.mode == "F":
         image = Image.fromarray(_eight_bits(np.asarray(image)))
     elif image.has_transparency_data:
         full = image.convert("RGBA")
@@ -296,7 +311,12 @@ def _decoded(image: Image.Image) -> DecodedImage:
 
 
 def _eight_bits(deep: np.ndarray) -> U8:
-    """Gray of 16 or 32 bits, (height, width), as uint8. Pillow's own conversion clips at 255."""
+    """Gray of 16 or 32 bits or floats, (height, width), as uint8. Pillow's own conversion clips at 255."""
+    if deep.dtype.kind == "f":
+        deep = np.nan_to_num(deep, nan=0.0, posinf=0.0, neginf=0.0)
+        peak = float(deep.max())
+        white = next((white for white in (1.0, 255.0, 65535.0) if peak <= white), peak)
+        return np.asarray(np.clip(deep * (255 / white) + 0.5, 0, 255), np.uint8)
     white = 65535 if int(deep.max()) <= 65535 else 2**31 - 1
     return np.asarray((np.maximum(deep, 0).astype(np.uint64) * 255 + white // 2) // white, np.uint8)
 
@@ -334,3 +354,14 @@ def _through(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Ima
     converted = ImageCms.applyTransform(image, transform)
     assert converted is not None  # None is for a conversion in place
     return converted
+
+
+def _permissions(target: Path) -> int | None:
+    """The permission bits of a file that will be replaced; None where there is none. OSError where it may not be."""
+    if not target.exists():
+        return None
+    if not target.is_file():
+        raise OSError("a folder or a device has that name")
+    if not os.access(target, os.W_OK):
+        raise OSError("the file that is there is write-protected")
+    return target.stat().st_mode & 0o777

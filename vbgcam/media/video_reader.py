@@ -26,7 +26,6 @@ from typing import Final, Self, cast
 import av
 import numpy as np
 from av.container import InputContainer
-from av.packet import Packet
 from av.stream import Disposition
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, VideoReformatter
 from av.video.stream import VideoStream
@@ -190,7 +189,7 @@ class VideoReader:
         assert self._container is not None
         self.left_out = 0
         self._last: int | None = None
-        self._frames = self._decoded(self._container.demux(self._stream))
+        self._frames = self._decoded(self._container)
 
     def _decode(self) -> TimedFrame | None:
         """The next good frame."""
@@ -216,15 +215,21 @@ class VideoReader:
             return TimedFrame(planes.frozen(), tick * self.time_base, duration * self.time_base)
         return None
 
-    def _decoded(self, packets: Iterator[Packet[VideoStream]]) -> Iterator[av.VideoFrame]:
+    def _decoded(self, container: InputContainer) -> Iterator[av.VideoFrame]:
+        packets = container.demux()  # all streams: the sound's times tell whether the file breaks off
+        end = Fraction(0)
         while True:
             try:
                 packet = next(packets, None)
             except (av.FFmpegError, IndexError) as exc:  # PyAV's index, at the end, where a stream came in halfway
                 log.debug("%s cannot be read on: %s", self.path, exc)
-                return
+                break
             if packet is None:
-                return
+                break
+            if packet.dts is not None and packet.time_base:
+                end = max(end, (packet.dts + (packet.duration or 0)) * packet.time_base)
+            if packet.stream.index != self._stream.index:
+                continue
             if not packet.size and packet.dts is not None:  # "as before", in AVI; to the decoder it would mean the end
                 continue
             try:
@@ -232,6 +237,12 @@ class VideoReader:
             except av.FFmpegError as exc:
                 log.debug("%s: damaged at %s: %s", self.path, packet.pts, exc)
                 self.left_out += 1
+        # A video that ends more than a second before its file says so was cut off; sound that goes on is no such case,
+        # nor is a file that ends a little early because its length was rounded.
+        if container.duration:
+            missing = (container.duration + (container.start_time or 0)) * _US - end
+            if missing > 1:
+                self.left_out += round(missing * self.rate)
 
     def _display(self, frame: av.VideoFrame) -> Orientation:
         """How the picture is to be turned. PyAV's side data and its frame hold each other until the garbage collector

@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 _IN_MP4: Final = frozenset({"aac", "mp3", "mp3float", "ac3", "eac3", "alac", "flac", "opus", "dca"})
 """FFmpeg's names of the decoders of what common players read in an MP4. (An MP4 cannot tell MP2 from MP3.)"""
 
+_HEADED: Final = frozenset({"opus", "flac", "alac", "vorbis"})
+"""Those that no container takes without the codec's header, which a damaged file may have lost."""
+
 _AAC_RATES: Final = (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000)
 _AAC_LAYOUTS: Final = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
 _BITS_PER_CHANNEL: Final = 80_000
@@ -92,8 +95,9 @@ class Sound:
             log.warning("%s: a sound track in an unknown format is left out", self._path)
             return None
         mp4 = self._writer.container.format.name == "mp4"
+        headless = codec.name in _HEADED and not codec.extradata
         try:
-            if not mp4 or codec.name in _IN_MP4:
+            if not headless and (not mp4 or codec.name in _IN_MP4):
                 out = self._writer.container.add_stream_from_template(stream)
                 return _CopiedTrack(out, _ticks(self._offset, stream), self._leap)
         except ValueError as exc:  # what PyAV says where the format has no place for the codec
