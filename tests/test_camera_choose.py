@@ -69,14 +69,6 @@ def test_a_raw_rate_that_its_usb_port_cannot_carry_is_not_believed() -> None:
     assert taken(camera(mode("YUYV", HD, 30), bus=12), wanted="yuyv") == ("YUYV", HD, 30)
 
 
-def test_a_slow_mode_says_which_size_would_be_faster() -> None:
-    slow = camera(mode("YUYV", HD, 12.5), mode("YUYV", VGA, 25), mode("YUYV", Size(640, 360), 30))
-    choice = best_mode(slow, Requested(HD, 30.0))
-    assert (choice.mode.size, choice.fps, choice.faster) == (HD, 12.5, Size(640, 360))
-    assert best_mode(slow, Requested(HD, 12.5)).faster is None
-    assert best_mode(camera(mode("YUYV", HD, 12.5)), Requested(HD, 30.0)).faster is None
-
-
 @pytest.mark.parametrize(
     ("offered", "expected"),
     [
@@ -144,7 +136,6 @@ def test_whatever_a_camera_offers_the_choice_is_one_of_its_modes_and_none_is_bet
         assert choice.mode.format in RAW or not any(reaches(one) and one.format in RAW for one in rivals)
     else:
         assert choice.fps == max(one.rates[0] for one in rivals)
-        assert choice.faster is None or choice.faster in [one.size for one in usable if reaches(one)]
 
 
 FRONT = camera(name="Integrated Camera", path="/dev/video0", stable="usb-Chicony_Camera_01-video-index0")

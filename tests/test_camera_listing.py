@@ -15,7 +15,6 @@ from types import SimpleNamespace
 import cv2
 import pytest
 
-from vbgcam.camera import listing
 from vbgcam.camera.base import CameraInfo, Mode
 from vbgcam.camera.listing import as_json, camera_at, cameras, describe, offers
 from vbgcam.core.errors import CameraError
@@ -36,10 +35,6 @@ class Machine:
     modes: dict[str, tuple[Mode, ...]] = field(default_factory=dict)
     refuses: dict[str, int] = field(default_factory=dict)
     opened: list[str] = field(default_factory=list)
-
-    @property
-    def links(self) -> Path:
-        return self.root / "v4l"
 
     @property
     def sysfs(self) -> Path:
@@ -83,7 +78,6 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     nodes = v4l2.nodes
     monkeypatch.setattr(v4l2, "nodes", lambda: nodes(machine.sysfs))
     monkeypatch.setattr(v4l2, "SYSFS", machine.sysfs)
-    monkeypatch.setattr(listing, "LINKS", machine.links)
     monkeypatch.setattr(v4l2, "opened", machine.open)
     monkeypatch.setattr(
         v4l2,
@@ -110,12 +104,9 @@ def test_a_webcam_is_named_as_udev_would_even_where_udev_does_not_run(machine: M
 
 
 @on_linux
-def test_udevs_own_name_comes_first(machine: Machine) -> None:
-    machine.usb(0, "1-2", "Cam", product="Cam")
-    (machine.links / "by-id").mkdir(parents=True)
-    (machine.links / "by-id" / "usb-Real_Name-video-index0").symlink_to("/dev/video0")
-    (machine.links / "by-id" / "usb-Other-video-index0").symlink_to("/dev/video4")
-    assert cameras()[0].id == "usb-Real_Name-video-index0"
+def test_a_webcam_without_a_makers_name_is_named_by_its_number(machine: Machine) -> None:
+    machine.usb(0, "1-2", "C920", idVendor="046d", product="HD Pro  Webcam C920", serial="AB")
+    assert cameras()[0].id == "usb-046d_HD_Pro_Webcam_C920_AB-video-index0"
 
 
 @on_linux
@@ -140,7 +131,7 @@ def test_virtual_cameras_are_not_even_opened_where_none_is_meant(machine: Machin
     assert [camera.name for camera in cameras(virtual=False)] == ["Cam"]
     assert machine.opened == ["video2"]
     assert [(camera.name, camera.virtual, camera.id) for camera in cameras()] == [
-        ("Cam", False, "usb-Cam-video-index0"),
+        ("Cam", False, "usb-0525_Cam-video-index0"),
         ("VBG Camera", True, ""),
     ]
 

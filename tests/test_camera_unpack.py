@@ -54,7 +54,7 @@ def packed(fourcc: str, y: U8, u: U8, v: U8) -> U8:
     return rows.reshape(y.shape[0], -1)
 
 
-@given(sizes, paddings, seeds, st.sampled_from(["YUYV", "YVYU", "UYVY"]))
+@given(sizes, paddings, seeds, st.sampled_from(["YUYV", "UYVY"]))
 def test_packed_formats_keep_their_luma_and_share_chroma_between_two_lines(
     size: Size, padding: int, seed: int, fourcc: str
 ) -> None:
@@ -67,12 +67,12 @@ def test_packed_formats_keep_their_luma_and_share_chroma_between_two_lines(
         assert np.abs(plane - mean).max() <= 0.5
 
 
-@given(sizes, paddings, seeds, st.sampled_from(["YU12", "YV12", "NV12", "NV21"]))
+@given(sizes, paddings, seeds, st.sampled_from(["YU12", "YV12", "NV12"]))
 def test_planar_formats_arrive_to_the_byte(size: Size, padding: int, seed: int, fourcc: str) -> None:
     y, half = noise(seed, size.height, size.width), (size.height // 2, size.width // 2)
     u, v = noise(seed + 1, *half), noise(seed + 2, *half)
-    first, second = (v, u) if fourcc in ("YV12", "NV21") else (u, v)
-    if fourcc.startswith("NV"):
+    first, second = (v, u) if fourcc == "YV12" else (u, v)
+    if fourcc == "NV12":
         chroma = [padded(np.dstack([first, second]).reshape(half[0], -1), padding)]
     else:
         chroma = [padded(plane, padding // 2) for plane in (first, second)]
@@ -87,14 +87,14 @@ def as_bytes(fourcc: str, rgb: U8) -> U8:
     height, width = rgb.shape[:2]
     red, green, blue = (int(value) for value in rgb[0, 0])
     y, u, v = (np.uint8(value) for value in color_yuv((red, green, blue)))
-    if fourcc in ("BGR3", "RGB3"):
-        return np.ascontiguousarray(rgb[..., ::-1] if fourcc == "BGR3" else rgb).reshape(-1)
-    if fourcc in ("YUYV", "YVYU", "UYVY"):
+    if fourcc == "BGR3":
+        return np.ascontiguousarray(rgb[..., ::-1]).reshape(-1)
+    if fourcc in ("YUYV", "UYVY"):
         chroma = height, width // 2
         return packed(fourcc, np.full((height, width), y), np.full(chroma, u), np.full(chroma, v)).reshape(-1)
     quarter = height * width // 4
     parts = {"Y": np.full(height * width, y), "U": np.full(quarter, u), "V": np.full(quarter, v)}
-    order = {"YU12": "UV", "YV12": "VU", "NV12": "UV", "NV21": "VU"}[fourcc]
+    order = "VU" if fourcc == "YV12" else "UV"
     chroma_bytes = np.stack([parts[letter] for letter in order], axis=int(fourcc.startswith("NV"))).reshape(-1)
     return np.concatenate([parts["Y"], chroma_bytes])
 

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -17,8 +16,6 @@ import pytest
 
 if sys.platform != "linux":
     pytest.skip("video devices of Linux", allow_module_level=True)
-
-import grp
 
 from vbgcam.camera import Requested, listing, v4l2_camera, v4l2_modes
 from vbgcam.camera.base import CameraInfo, Layout, Mode, StreamError
@@ -130,7 +127,7 @@ def opened(number: int = 0) -> object:
 
 def stream(*due: float) -> V4l2Stream:
     Capture.plug_in(*due)
-    return V4l2Stream("/dev/video0", Choice(MODE, 30.0), "")
+    return V4l2Stream("/dev/video0", Choice(MODE, 30.0))
 
 
 def test_the_cameras_own_bytes_are_asked_for_in_the_chosen_mode() -> None:
@@ -198,16 +195,8 @@ def test_an_unplugged_camera_is_broken_at_once(fault: str, text: str) -> None:
 def test_a_camera_that_does_not_open_or_refuses_its_settings_is_broken_and_released(fault: str, value: bool) -> None:
     setattr(Capture, fault, value)
     with pytest.raises(StreamError):
-        V4l2Stream("/dev/video0", Choice(MODE, 30.0), "")
+        V4l2Stream("/dev/video0", Choice(MODE, 30.0))
     assert Capture.made[0].released == (fault != "opens")
-
-
-def test_a_slow_size_is_noted_with_the_faster_one() -> None:
-    camera = CameraInfo(
-        "Cam", "/dev/video0", "", "", (Mode("YUYV", HD, (10.0,)), Mode("YUYV", Size(640, 360), (30.0,)))
-    )
-    note = V4l2Backend().start(camera, Requested(HD)).note
-    assert note == "Cam gives 1280x720 at 10 frames a second at most; 640x360 would be faster (camera.size)"
 
 
 def test_what_is_expected_is_known_without_opencv() -> None:
@@ -236,7 +225,6 @@ def test_why_a_camera_does_not_start_is_said_in_one_line(
     number: int, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(v4l2, "holders", lambda path: HOLDERS)
-    monkeypatch.setattr(v4l2_camera, "_group", lambda path: "video")
 
     def try_start(fd: int) -> None:
         raise OSError(number, os.strerror(number))
@@ -274,20 +262,7 @@ def test_a_camera_without_permission_is_refused_before_opencv_is_asked() -> None
     assert Capture.made == []
 
 
-def test_the_group_of_the_device_is_named_unless_udev_left_it_to_root(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for group, said in (("webcams", "webcams"), ("root", "video")):
-        monkeypatch.setattr(grp, "getgrgid", lambda number, name=group: SimpleNamespace(gr_name=name))
-        assert v4l2_camera._group(str(tmp_path)) == said
-    monkeypatch.undo()
-    assert v4l2_camera._group(str(tmp_path / "gone")) == "video"
-
-
-def test_a_path_that_is_no_camera_says_what_it_is_or_lists_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_that_is_no_camera_lists_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "camera_at", lambda path: None)
-    monkeypatch.setattr(v4l2, "nodes", lambda: [v4l2.Node(Path("/dev/video10"), "VBG Camera")])
-    with pytest.raises(CameraError, match=r"/dev/video10 gives no pictures: .* that nobody feeds"):
-        V4l2Backend().at("/dev/video10")
     with pytest.raises(CameraError, match=r'no camera at /dev/video5; cameras here: "Other" \(/dev/video2\)'):
         V4l2Backend().at("/dev/video5")

@@ -102,36 +102,20 @@ def test_writers_make_a_device_busy_and_readers_do_not(
 
 
 FEEDS = "the virtual camera VBG Camera (/dev/video10) is in use by"
+ASK = f"sudo fuser -v /dev/video10 names it; if it names nobody: {RELOAD}"
 
 
 @pytest.mark.parametrize(
-    ("holders", "user", "text"),
+    ("holders", "text"),
     [
-        ([READER, WRITER], 0, f"{FEEDS} obs (pid 80); end that program: kill 80"),
-        ([READER], 0, f"{FEEDS} zoom (pid 900); end that program: kill 900"),
-        (
-            [READER, Holder(901, "ffmpeg")],
-            0,
-            f"{FEEDS} zoom (pid 900), ffmpeg (pid 901); end the one that feeds it",
-        ),
-        (
-            [],
-            0,
-            "the virtual camera VBG Camera (/dev/video10) takes no writer although nobody has it open; "
-            f"v4l2-ctl -d /dev/video10 -c keep_format=0, or {RELOAD}",
-        ),
-        (
-            [],
-            1000,
-            f"{FEEDS} a program of another user; sudo fuser -v /dev/video10 names it; if it names nobody: {RELOAD}",
-        ),
+        ([READER, WRITER], "obs (pid 80); end that program: kill 80"),
+        ([READER], "zoom (pid 900); end that program: kill 900"),
+        ([READER, Holder(901, "ffmpeg")], f"zoom (pid 900), ffmpeg (pid 901); {ASK}"),
+        ([], f"a program of another user; {ASK}"),
     ],
 )
-def test_who_feeds_a_busy_device_is_named_as_well_as_it_can_be_known(
-    holders: list[Holder], user: int, text: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: user)
-    assert refusal("", device(10, "VBG Camera", TAKEN, *holders)) == text
+def test_who_feeds_a_busy_device_is_named_as_well_as_it_can_be_known(holders: list[Holder], text: str) -> None:
+    assert refusal("", device(10, "VBG Camera", TAKEN, *holders)) == f"{FEEDS} {text}"
 
 
 def touch(root: Path, path: str, text: str = "") -> None:
@@ -161,11 +145,8 @@ def test_each_way_to_have_no_device_has_its_own_line(tmp_path: Path, monkeypatch
     assert str(absent(tmp_path)) == f"the kernel module v4l2loopback is loaded but has no device; {RELOAD}"
 
 
-def test_the_version_is_the_modules_own_or_else_the_one_that_was_built(tmp_path: Path) -> None:
+def test_the_version_is_the_modules_own(tmp_path: Path) -> None:
     assert module_version(tmp_path) == ""
-    (tmp_path / f"var/lib/dkms/v4l2loopback/0.12.7/{RELEASE}").mkdir(parents=True)
-    (tmp_path / "var/lib/dkms/v4l2loopback/0.13.1/some-other-kernel").mkdir(parents=True)
-    assert module_version(tmp_path) == "0.12.7"
     touch(tmp_path, "sys/module/v4l2loopback/version", "0.15.0\n")
     assert module_version(tmp_path) == "0.15.0"
 
@@ -253,7 +234,7 @@ def driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Driver:
             driver.writer = None
 
     monkeypatch.setattr("pyvirtualcam.Camera", Camera)
-    monkeypatch.setattr(loopback, "_descriptors", lambda _path: {7} if driver.writer else set())
+    monkeypatch.setattr(loopback, "_descriptor", lambda _path: 7)
     return driver
 
 

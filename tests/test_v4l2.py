@@ -61,33 +61,25 @@ def test_a_machine_without_video_devices_has_no_nodes(tmp_path: Path) -> None:
     assert v4l2.nodes(tmp_path / "none") == []
 
 
-def process(root: Path, pid: int, name: str, fds: dict[int, tuple[str, int]]) -> None:
-    folder = root / str(pid)
-    (folder / "fd").mkdir(parents=True)
-    (folder / "fdinfo").mkdir()
-    (folder / "comm").write_text(name + "\n")
-    for number, (target, flags) in fds.items():
-        (folder / "fd" / str(number)).symlink_to(target)
-        (folder / "fdinfo" / str(number)).write_text(f"pos:\t0\nflags:\t0{flags:o}\nmnt_id:\t12\n")
-
-
 def test_holders_are_the_processes_with_the_node_open_and_a_writer_is_told_from_readers(tmp_path: Path) -> None:
-    node = "/dev/video10"
-    process(tmp_path, 900, "zoom", {5: (node, os.O_RDWR | os.O_NONBLOCK)})
-    process(tmp_path, 80, "python 3", {1: ("/dev/null", os.O_WRONLY), 7: (node, os.O_WRONLY | os.O_SYNC)})
-    process(tmp_path, 81, "bash", {0: ("/dev/pts/1", os.O_RDWR), 3: ("/dev/video1", os.O_WRONLY)})
-    (tmp_path / "82").mkdir()  # another user's
+    node = tmp_path / "node"
+    node.touch()
+    with node.open("r+"), (tmp_path / "other").open("w"):
+        [reader] = v4l2.holders(node)
+        assert (reader.pid, reader.write_only, str(reader).endswith(f"(pid {os.getpid()})")) == (
+            os.getpid(),
+            False,
+            True,
+        )
+        with node.open("w"):
+            assert [(holder.pid, holder.write_only) for holder in v4l2.holders(node)] == [(os.getpid(), True)]
+    assert v4l2.holders(node) == []
+
+
+def test_a_process_that_may_not_be_asked_or_has_ended_holds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "82").mkdir()
     (tmp_path / "self").mkdir()
-    found = v4l2.holders(Path(node), tmp_path)
-    assert found == [v4l2.Holder(80, "python 3", write_only=True), v4l2.Holder(900, "zoom")]
-    assert [str(holder) for holder in found] == ["python 3 (pid 80)", "zoom (pid 900)"]
-
-
-def test_this_process_is_found_too(tmp_path: Path) -> None:
-    target = tmp_path / "node"
-    with target.open("w"):
-        assert [(holder.pid, holder.write_only) for holder in v4l2.holders(target)] == [(os.getpid(), True)]
-    assert v4l2.holders(target) == []
+    assert v4l2.holders("/dev/video10", tmp_path) == []
 
 
 def test_a_capability_is_the_nodes_own_not_its_whole_devices(kernel: Callable[[Answer], list[int]]) -> None:

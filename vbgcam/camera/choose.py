@@ -14,14 +14,14 @@ from vbgcam.core.frames import Size
 from vbgcam.core.specs import nearest
 
 # From the cheapest to turn into planes to the dearest (see `unpack`); all of them are cheaper than JPEG.
-RAW: Final = ("YU12", "YV12", "NV12", "NV21", "YUYV", "YVYU", "UYVY", "BGR3", "RGB3")
+RAW: Final = ("YU12", "YV12", "NV12", "YUYV", "UYVY", "BGR3")
 JPEG: Final = ("MJPG", "JPEG")
 # An infrared camera: taken only where it has nothing else.
 GREY: Final = ("GREY",)
 READABLE: Final = (*RAW, *JPEG, *GREY)
 
 # Bytes of one pixel, for what a picture takes on its way.
-_BYTES: Final = {"YU12": 1.5, "YV12": 1.5, "NV12": 1.5, "NV21": 1.5, "BGR3": 3.0, "RGB3": 3.0, "GREY": 1.0}
+_BYTES: Final = {"YU12": 1.5, "YV12": 1.5, "NV12": 1.5, "BGR3": 3.0, "GREY": 1.0}
 # Of USB's bits this part arrives as pictures: 40 MB/s at high speed. Some cameras list raw rates beyond it.
 _BUS_BYTES: Final = 1e6 / 12
 
@@ -33,12 +33,10 @@ _SETTING: Final = {"mjpg": JPEG, "yuyv": ("YUYV",)}
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`fps`: what is asked for in this mode. `faster`: the nearest size that reaches the wanted rate, where this one
-    does not."""
+    """`fps`: what is asked for in this mode."""
 
     mode: Mode
     fps: float
-    faster: Size | None = None
 
 
 def by_index(number: int, cameras: Sequence[CameraInfo]) -> CameraInfo:
@@ -94,11 +92,7 @@ def best_mode(camera: CameraInfo, wanted: Requested) -> Choice:
         raise _no_format(camera, wanted.format)
     usable = [mode for mode in usable if mode.format not in GREY] or usable
     usable = [_carried(mode, camera.bus) for mode in usable]
-    choice = _in_size(usable, _nearest_size(usable, wanted.size), wanted.fps)
-    if _reaches(choice.mode, wanted.fps):
-        return choice
-    fast = [mode for mode in usable if _reaches(mode, wanted.fps)]
-    return Choice(choice.mode, choice.fps, _nearest_size(fast, wanted.size) if fast else None)
+    return _in_size(usable, _nearest_size(usable, wanted.size), wanted.fps)
 
 
 def _carried(mode: Mode, bus: int) -> Mode:
@@ -110,9 +104,9 @@ def _carried(mode: Mode, bus: int) -> Mode:
 
 
 def _in_size(modes: Sequence[Mode], size: Size, fps: float) -> Choice:
-    def rank(mode: Mode) -> tuple[bool, float, int]:
-        reaches = _reaches(mode, fps)
-        return not reaches, 0.0 if reaches else -mode.rates[0], READABLE.index(mode.format)
+    def rank(mode: Mode) -> tuple[float, int]:
+        fast_enough = not mode.rates or mode.rates[0] >= fps - _SAME_RATE
+        return -math.inf if fast_enough else -mode.rates[0], READABLE.index(mode.format)
 
     mode = min((mode for mode in modes if mode.size == size), key=rank)
     enough = [rate for rate in mode.rates if rate >= fps - _SAME_RATE]
@@ -129,10 +123,6 @@ def _nearest_size(modes: Sequence[Mode], size: Size) -> Size:
     return min((mode.size for mode in modes), key=distance)
 
 
-def _reaches(mode: Mode, fps: float) -> bool:
-    return not mode.rates or mode.rates[0] >= fps - _SAME_RATE
-
-
 def _not_found(what: str, cameras: Sequence[CameraInfo]) -> CameraError:
     fix = "`vbgcam devices` says more" if cameras else "plug one in, or see `vbgcam demo`, which needs none"
     return CameraError(f"{what}; {listed(cameras)}", fix=fix)
@@ -141,10 +131,8 @@ def _not_found(what: str, cameras: Sequence[CameraInfo]) -> CameraError:
 def _no_format(camera: CameraInfo, asked: str) -> CameraError:
     given = offers(camera) or "nothing that it names"
     if asked == "auto":
-        return CameraError(
-            f"{camera} gives no format that vbgcam reads; it gives {given}",
-            fix=f"formats that are read: {', '.join((*RAW, *JPEG, *GREY))}",
-        )
+        message = f"{camera} gives no format that vbgcam reads; it gives {given}"
+        return CameraError(message, fix=f"formats that are read: {', '.join(READABLE)}")
     return CameraError(
         f"{camera} does not give the format {asked!r} of camera.format; it gives {given}",
         fix='camera.format = "auto" takes the best of these',

@@ -22,8 +22,6 @@ from vbgcam.core.frames import Size
 if TYPE_CHECKING:
     from vbgcam.system.v4l2 import Node
 
-LINKS: Final = Path("/dev/v4l")
-
 
 def cameras(*, virtual: bool = True) -> list[CameraInfo]:
     """In the order of their numbers. A device that gives no pictures just now (a webcam's second node, a virtual
@@ -123,7 +121,7 @@ def _inspect(node: Node, *, virtual: bool) -> CameraInfo | None:
         problem = exc.errno
     usb = _usb(place)
     bus = _number(usb, "speed") if usb is not None else 0
-    stable = "" if made_up else _stable_id(node.path, place)
+    stable = "" if made_up else _stable_id(place)
     return CameraInfo(node.label, str(node.path), stable, driver, modes, made_up, problem, bus)
 
 
@@ -145,17 +143,15 @@ def _attribute(place: Path, name: str) -> str:
         return ""
 
 
-def _stable_id(path: Path, place: Path) -> str:
-    """The name that udev gives the device in /dev/v4l/by-id. Where udev does not run (a container), the same is made
-    from what a USB device says of itself; other cameras are named by their place on their bus."""
-    for link in sorted((LINKS / "by-id").glob("*")):
-        if link.resolve() == path:
-            return link.name
+def _stable_id(place: Path) -> str:
+    """The name that udev gives the device in /dev/v4l/by-id, made as udev makes it, since that does not run in a
+    container; cameras that are not USB's are named by their place on their bus."""
     suffix = f"-video-index{_number(place, 'index')}"
     usb = _usb(place)
     if usb is not None:
-        names = [_attribute(usb, name) for name in ("manufacturer", "product", "serial")]
-        words = [re.sub(r"[^A-Za-z0-9#+\-.:=@_]", "_", name) for name in names if name]
+        texts = ("manufacturer", "idVendor"), ("product", "idProduct"), ("serial", "")
+        names = [_attribute(usb, name) or (number and _attribute(usb, number)) for name, number in texts]
+        words = [re.sub(r"\s+|[^A-Za-z0-9#+\-.:=@_]", "_", name) for name in names if name]
         return f"usb-{'_'.join(words)}{suffix}"
     device = (place / "device").resolve()
     return f"{(device / 'subsystem').resolve().name}-{device.name}{suffix}"

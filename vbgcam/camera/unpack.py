@@ -143,23 +143,20 @@ def _i420(rows: U8, out: Planes, u: int = 0) -> None:
     np.copyto(out.v, chroma[1 - u, :, : width // 2])
 
 
-def _nv12(rows: U8, out: Planes, u_first: bool = True) -> None:
+def _nv12(rows: U8, out: Planes) -> None:
     from vbgcam.pixels import kernels
 
     height, width = out.y.shape
     np.copyto(out.y, rows[:height, :width])
-    pairs = _words(rows[height:], width, "<u2")
-    kernels.split_pairs(pairs, *((out.u, out.v) if u_first else (out.v, out.u)))
+    kernels.split_pairs(_words(rows[height:], width, "<u2"), out.u, out.v)
 
 
-def _yuyv(rows: U8, out: Planes, luma_first: bool = True, u_first: bool = True) -> None:
+def _yuyv(rows: U8, out: Planes, luma_first: bool = True) -> None:
     """Two lines share the mean of their chroma."""
     from vbgcam.pixels import kernels
 
     length = out.size.width * 2
-    kernels.packed_422(
-        _words(rows, length, "<u2"), _words(rows, length, "<u4"), luma_first, u_first, out.y, out.u, out.v
-    )
+    kernels.packed_422(_words(rows, length, "<u2"), _words(rows, length, "<u4"), luma_first, out.y, out.u, out.v)
 
 
 def _words(rows: U8, length: int, kind: str) -> NDArray[Any]:
@@ -173,10 +170,10 @@ def _words(rows: U8, length: int, kind: str) -> NDArray[Any]:
     return words
 
 
-def _bgr(rows: U8, out: Planes, code: int = cv2.COLOR_BGR2YUV_I420) -> None:
+def _bgr(rows: U8, out: Planes) -> None:
     height, width = out.y.shape
     picture = rows[:, : width * 3].reshape(height, width, 3)
-    cv2.cvtColor(picture, code, dst=out.data.reshape(height * 3 // 2, width))
+    cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420, dst=out.data.reshape(height * 3 // 2, width))
 
 
 def _grey(rows: U8, out: Planes) -> None:
@@ -190,14 +187,11 @@ _FILL: Final[dict[str, Callable[[U8, Planes], None]]] = {
     "YU12": _i420,
     "YV12": lambda rows, out: _i420(rows, out, u=1),
     "NV12": _nv12,
-    "NV21": lambda rows, out: _nv12(rows, out, u_first=False),
     "YUYV": _yuyv,
-    "YVYU": lambda rows, out: _yuyv(rows, out, u_first=False),
     "UYVY": lambda rows, out: _yuyv(rows, out, luma_first=False),
     "BGR3": _bgr,
-    "RGB3": lambda rows, out: _bgr(rows, out, cv2.COLOR_RGB2YUV_I420),
     "GREY": _grey,
 }
-_PLANAR: Final = ("YU12", "YV12", "NV12", "NV21")
-_OWN_COLORS: Final = ("BGR3", "RGB3", "GREY")
-_BYTES: Final = {"YUYV": 2, "YVYU": 2, "UYVY": 2, "BGR3": 3, "RGB3": 3}
+_PLANAR: Final = ("YU12", "YV12", "NV12")
+_OWN_COLORS: Final = ("BGR3", "GREY")
+_BYTES: Final = {"YUYV": 2, "UYVY": 2, "BGR3": 3}

@@ -14,12 +14,10 @@ How OpenCV 5 behaves here, as measured on a webcam:
 from __future__ import annotations
 
 import errno
-import grp
 import logging
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 import cv2
@@ -48,28 +46,16 @@ class V4l2Backend:
 
     def at(self, path: str) -> CameraInfo:
         camera = listing.camera_at(path)
-        if camera is not None:
-            return camera
-        if Path(path).resolve() in [node.path for node in v4l2.nodes()]:
-            raise CameraError(
-                f"{path} gives no pictures: it is a webcam's second device, or a virtual camera that nobody feeds",
-                fix=listing.listed(self.cameras()),
-            )
-        raise choose.no_camera_at(path, self.cameras())
+        if camera is None:
+            raise choose.no_camera_at(path, self.cameras())
+        return camera
 
     def expected(self, camera: CameraInfo, wanted: Requested) -> Negotiated:
         choice = self._choice(camera, wanted)
         return Negotiated(camera.name, choice.mode.size, choice.fps, choice.mode.format)
 
     def start(self, camera: CameraInfo, wanted: Requested) -> Stream:
-        choice = self._choice(camera, wanted)
-        note = ""
-        if choice.faster:
-            note = (
-                f"{camera.name} gives {choice.mode.size} at {choice.fps:.4g} frames a second at most; "
-                f"{choice.faster} would be faster (camera.size)"
-            )
-        return V4l2Stream(camera.path, choice, note)
+        return V4l2Stream(camera.path, self._choice(camera, wanted))
 
     def refusal(self, camera: CameraInfo) -> CameraError:
         return self._answer(camera, v4l2_modes.try_start) or CameraError(
@@ -105,7 +91,7 @@ class V4l2Backend:
             message, fix = f"is gone: it was unplugged; {listing.listed(self.cameras())}", "plug it in again"
         elif number in (errno.EACCES, errno.EPERM):
             message = "may not be opened: no permission"
-            fix = f"run `sudo usermod -aG {_group(camera.path)} $USER` and log in again"
+            fix = "run `sudo usermod -aG video $USER` and log in again"
         elif number == errno.EBUSY:
             others = [str(holder) for holder in v4l2.holders(camera.path) if holder.pid != os.getpid()]
             by = ", ".join(others) or "another program"
@@ -122,9 +108,9 @@ class V4l2Backend:
 class V4l2Stream:
     """A `Stream`. Raises StreamError where OpenCV cannot open or set up the camera."""
 
-    def __init__(self, path: str, choice: choose.Choice, note: str) -> None:
+    def __init__(self, path: str, choice: choose.Choice) -> None:
         self.skipped = 0
-        self.note = note
+        self.note = ""
         # Its lines would stand between ours; what matters of them is said in our own words.
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self._capture = cv2.VideoCapture(path, cv2.CAP_V4L2)
@@ -191,12 +177,3 @@ class V4l2Stream:
         code = int(self._capture.get(cv2.CAP_PROP_FOURCC))
         width, height = (int(self._capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
         return Layout(code.to_bytes(4, "little").decode("ascii", errors="replace"), Size(width, height))
-
-
-def _group(path: str) -> str:
-    """The group that may open the device: "video" on every distribution, if udev has done its work."""
-    try:
-        name = grp.getgrgid(Path(path).stat().st_gid).gr_name
-    except (OSError, KeyError):  # the device is gone, or its group has no name
-        return "video"
-    return name if name != "root" else "video"

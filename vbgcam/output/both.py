@@ -73,8 +73,8 @@ class Both:
 
 
 class _Member:
-    """One of the outputs, for the compositor's thread. `there`: it is open. `error`: why it is not. While `_opening` is
-    at work, its thread alone uses the output."""
+    """One of the outputs, for the compositor's thread. `there`: it is open. `error`: why it is not. While `_opening`,
+    a thread of its own opens the output, and alone uses it until `_done`."""
 
     def __init__(self, output: Output, again: float) -> None:
         self.output = output
@@ -82,11 +82,16 @@ class _Member:
         self.error: OutputError | None = None
         self._again = again
         self._due = 0.0
-        self._opening: _Opening | None = None
-        self._said = ""
+        self._logged = ""
+        self._opening = False
+        self._lock = threading.Lock()
+        # By _lock: what the thread opens is to be closed at once; it is over, and what came of it.
+        self._abandoned = False
+        self._done = False
+        self._failure: OutputError | None = None
 
     def open(self) -> None:
-        if self._opening is not None:
+        if self._opening:
             return  # it hangs since the last time
         try:
             self.output.open()
@@ -117,76 +122,62 @@ class _Member:
             return None
 
     def close(self) -> None:
-        if self._opening is not None:
-            self._opening.abandon()
-        elif self.there:
+        if self.there:
             self.output.close()
         self.there = False
+        with self._lock:
+            self._abandoned = self._opening
+            if self._done:
+                self._give_up()
 
     def _come(self) -> None:
         self.there, self.error = True, None
-        if self._said:
+        if self._logged:
             log.info("%s is there again", self.output.name)
-            self._said = ""
+            self._logged = ""
 
     def _missing(self, error: OutputError) -> None:
         if self.there:
             self.output.close()
         self.there, self.error = False, error
         self._due = time.monotonic() + self._again
-        if str(error) != self._said:
-            self._said = str(error)
+        if str(error) != self._logged:
+            self._logged = str(error)
             log.warning("%s (trying again)", error)
 
     def _back(self) -> bool:
         """Whether it is there again; begins to open it when that is due."""
-        if self._opening is None:
-            if time.monotonic() >= self._due:
-                self._opening = _Opening(self.output)
-        elif self._opening.over.is_set():
-            error, self._opening = self._opening.error, None
-            if error is None:
+        with self._lock:
+            done, failure = self._done, self._failure
+        if not self._opening and time.monotonic() >= self._due:
+            self._opening, self._abandoned = True, False
+            threading.Thread(target=self._open_apart, name="opening", daemon=True).start()
+        elif done:
+            self._opening = self._done = False
+            if failure is None:
                 self._come()
-                return True
-            self._missing(error)
-        return False
+            else:
+                self._missing(failure)
+        return self.there
 
-
-class _Opening:
-    """Opens an output in a thread of its own. `over`: the thread is done with it, with `error` or without."""
-
-    def __init__(self, output: Output) -> None:
-        self._output = output
-        self._lock = threading.Lock()
-        # By _lock:
-        self._abandoned = False
-        self.over = threading.Event()
-        self.error: OutputError | None = None
-        threading.Thread(target=self._run, name="opening", daemon=True).start()
-
-    def abandon(self) -> None:
-        """What it opens, or has opened, is closed, and counts as an error."""
-        with self._lock:
-            self._abandoned = True
-            if self.over.is_set():
-                self._shut()
-
-    def _run(self) -> None:
+    def _open_apart(self) -> None:
+        failure = None
         try:
-            self._output.open()
+            self.output.open()
         except OutputError as exc:
-            self.error = exc
+            failure = exc
         except Exception as exc:  # whatever it is, it must not vanish with the thread
-            self.error = OutputError(f"{self._output.name} cannot be opened ({' '.join(str(exc).split())})")
+            failure = OutputError(f"{self.output.name} cannot be opened ({' '.join(str(exc).split())})")
         with self._lock:
+            self._failure = failure
             if self._abandoned:
-                self._shut()
-            self.over.set()
+                self._give_up()
+            self._done = True
 
-    def _shut(self) -> None:
-        if self.error is None:
-            self._output.close()
-            self.error = OutputError(f"{self._output.name} came too late")
+    def _give_up(self) -> None:
+        if self._failure is None:
+            self.output.close()
+            self._failure = OutputError(f"{self.output.name} came too late")
 
 
 class _AnyReader:

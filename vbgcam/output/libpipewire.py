@@ -108,7 +108,6 @@ _Pods = c.POINTER(c.c_void_p)
 _CALLS: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "pw_init": (None, (c.c_void_p, c.c_void_p)),
     "pw_log_set_level": (None, (c.c_int,)),
-    "pw_get_library_version": (c.c_char_p, ()),
     "pw_thread_loop_new": (c.c_void_p, (c.c_char_p, c.c_void_p)),
     "pw_thread_loop_get_loop": (c.c_void_p, (c.c_void_p,)),
     "pw_thread_loop_start": (c.c_int, (c.c_void_p,)),

@@ -20,9 +20,7 @@ Linux only: imported by `virtualcam` there.
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
-import os
 import platform
 from collections.abc import Sequence
 from contextlib import suppress
@@ -73,11 +71,6 @@ class Loopback:
     def writers(self) -> tuple[v4l2.Holder, ...]:
         """Who has it open as pyvirtualcam does."""
         return tuple(holder for holder in self.holders if holder.write_only)
-
-    @property
-    def suspects(self) -> tuple[v4l2.Holder, ...]:
-        """Who may be feeding a busy device: those who write to it, else whoever has it open."""
-        return self.writers or self.holders
 
     @property
     def lost(self) -> bool:
@@ -145,24 +138,15 @@ def _unusable(devices: Sequence[Loopback]) -> OutputError:
     denied = [device for device in devices if device.state == "no permission"]
     if denied:
         return OutputError(f"no permission to write to the virtual camera {denied[0]}", fix=PERMIT)
-    said = "; ".join(f"the virtual camera {device} is in use by {_names(device.suspects)}" for device in devices)
-    first = devices[0]
-    if len(first.suspects) > 1 and not first.writers:
-        return OutputError(said, fix="end the one that feeds it")
-    if first.suspects:
-        return OutputError(said, fix=f"end that program: kill {_pids(first.suspects)}")
-    if os.geteuid() == 0:  # who sees every process and finds none
-        said = f"the virtual camera {first} takes no writer although nobody has it open"
-        return OutputError(said, fix=f"v4l2-ctl -d {first.node.path} -c keep_format=0, or {RELOAD}")
-    return OutputError(said, fix=f"sudo fuser -v {first.node.path} names it; if it names nobody: {RELOAD}")
-
-
-def _names(holders: Sequence[v4l2.Holder]) -> str:
-    return ", ".join(map(str, holders)) or "a program of another user"
-
-
-def _pids(holders: Sequence[v4l2.Holder]) -> str:
-    return " ".join(str(holder.pid) for holder in holders)
+    users = [", ".join(map(str, device.writers or device.holders)) for device in devices]
+    said = "; ".join(
+        f"the virtual camera {device} is in use by {names or 'a program of another user'}"
+        for device, names in zip(devices, users, strict=True)
+    )
+    path, suspects = devices[0].node.path, devices[0].writers or devices[0].holders
+    if len(suspects) == 1:
+        return OutputError(said, fix=f"end that program: kill {suspects[0].pid}")
+    return OutputError(said, fix=f"sudo fuser -v {path} names it; if it names nobody: {RELOAD}")
 
 
 Absence = Literal["no device", "not loaded", "another kernel", "not built", "not installed"]
@@ -204,12 +188,11 @@ def absent(root: Path = Path("/"), release: str = "") -> OutputError:
 
 
 def module_version(root: Path = Path("/")) -> str:
-    """Such as "0.12.7", as the module says or else DKMS, which built it; "" where neither does."""
+    """Such as "0.12.7"; "" where the loaded module does not say."""
     try:
         return (root / "sys/module/v4l2loopback/version").read_text().strip()
     except OSError:
-        built = (root / "var/lib/dkms/v4l2loopback").glob(f"*/{platform.release()}")
-        return next((folder.parent.name for folder in built), "")
+        return ""
 
 
 def revive(device: Loopback) -> None:
@@ -244,7 +227,6 @@ class LoopbackDevice:
         self.label = str(device)
         path = self._path = device.node.path
         self._warned = False
-        before = _descriptors(path)
         i420 = pyvirtualcam.PixelFormat.I420
         try:
             self._camera = pyvirtualcam.Camera(
@@ -253,10 +235,7 @@ class LoopbackDevice:
         except RuntimeError as exc:
             raise _refusal(device, size, exc) from exc
         try:
-            opened = _descriptors(path) - before
-            if not opened:
-                raise OutputError(f"the virtual camera {device} is open but not in /proc/self/fd", fix="mount /proc")
-            self._fd = opened.pop()
+            self._fd = _descriptor(path)
             self._prepare(device, size, fps)
         except BaseException:
             self._camera.close()
@@ -321,17 +300,12 @@ def _start(fd: int) -> None:
             raise
 
 
-def _descriptors(path: Path) -> set[int]:
-    """This process's descriptors of the node that are for writing alone: pyvirtualcam's."""
-    found = set()
-    for entry in Path("/proc/self/fd").iterdir():
-        try:
-            number = int(entry.name)
-            if str(entry.readlink()) == str(path) and fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
-                found.add(number)
-        except OSError:  # closed meanwhile, such as the one of this listing
-            continue
-    return found
+def _descriptor(path: Path) -> int:
+    """The one that this process has of the node for writing alone: pyvirtualcam's. Raises OutputError."""
+    for fd, write_only in v4l2.descriptors(Path("/proc/self"), path):
+        if write_only:
+            return fd
+    raise OutputError(f"the virtual camera {path} is open but not in /proc/self/fd", fix="mount /proc")
 
 
 def _refusal(device: Loopback, size: Size, exc: RuntimeError) -> OutputError:
@@ -352,8 +326,8 @@ def _refusal(device: Loopback, size: Size, exc: RuntimeError) -> OutputError:
 def _other_format(device: Loopback, size: Size, took: v4l2.Format | None) -> OutputError:
     readers = [holder for holder in v4l2.holders(device.node.path) if not holder.write_only]
     held = f"{took.size} {took.fourcc}" if took else "another format"
-    by = f" by {_names(readers)}" if readers else ""
-    fix = f"v4l2-ctl -d {device.node.path} -c keep_format=0, or {RELOAD}"
+    by, fix = "", f"v4l2-ctl -d {device.node.path} -c keep_format=0, or {RELOAD}"
     if readers:
-        fix = f"close the camera there, or: kill {_pids(readers)}"
+        by = f" by {', '.join(map(str, readers))}"
+        fix = f"close the camera there, or: kill {' '.join(str(reader.pid) for reader in readers)}"
     return OutputError(f"the virtual camera {device} is kept at {held}{by} and cannot become {size}", fix=fix)

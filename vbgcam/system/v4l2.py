@@ -15,11 +15,12 @@ import fcntl
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
+from stat import S_IRUSR, S_IWUSR
 from typing import Final
 
 from vbgcam.core.frames import U8, Size
@@ -136,30 +137,23 @@ def holders(path: Path | str, proc: Path = PROC) -> list[Holder]:
         if not process.name.isdecimal():
             continue
         try:
-            fds = [entry.name for entry in (process / "fd").iterdir() if _target(entry) == str(path)]
-            modes = [mode for fd in fds if (mode := _mode(process / "fdinfo" / fd)) is not None]
+            modes = [write_only for _fd, write_only in descriptors(process, path)]
             if modes:
                 name = (process / "comm").read_text(errors="replace").rstrip("\n")
-                found.append(Holder(int(process.name), name, os.O_WRONLY in modes))
+                found.append(Holder(int(process.name), name, any(modes)))
         except OSError:  # it has ended meanwhile, or it is another user's
             continue
     return sorted(found, key=lambda holder: holder.pid)
 
 
-def _target(entry: Path) -> str:
-    try:
-        return str(entry.readlink())
-    except OSError:  # closed meanwhile, as in this process the descriptor of the listing itself
-        return ""
-
-
-def _mode(info: Path) -> int | None:
-    """The access mode in /proc/PID/fdinfo/N, whose `flags` are octal; None where it was closed meanwhile."""
-    try:
-        flags = [line for line in info.read_text().splitlines() if line.startswith("flags:")]
-    except FileNotFoundError:
-        return None
-    return int(flags[0].split()[1], 8) & os.O_ACCMODE if flags else None
+def descriptors(process: Path, path: Path | str) -> Iterator[tuple[int, bool]]:
+    """A process's descriptors of the node, and whether each is for writing alone: the permissions of the link in
+    /proc/PID/fd are the access mode (proc(5)). Raises OSError where the process may not be asked, or has ended."""
+    for entry in (process / "fd").iterdir():
+        with suppress(OSError):  # closed meanwhile, as in this process the descriptor of the listing itself
+            if str(entry.readlink()) == str(path):
+                mode = entry.lstat().st_mode
+                yield int(entry.name), bool(mode & S_IWUSR) and not mode & S_IRUSR
 
 
 @contextmanager
