@@ -180,14 +180,6 @@ def test_a_camera_is_described_in_lines() -> None:
     ]
 
 
-def test_formats_of_the_same_sizes_and_rates_are_described_once() -> None:
-    modes = tuple(Mode(f"F{number:03}", VGA, (30.0,)) for number in range(60))
-    lines = describe(CameraInfo("Grabber", "/dev/video0", "", "", modes, virtual=True))
-    assert lines[0] == '"Grabber" (/dev/video0) - virtual'
-    assert max(map(len, lines)) <= 100
-    assert lines.count("    640x480    30") == 1
-
-
 def test_the_description_for_programs_is_json() -> None:
     assert json.loads(json.dumps(as_json(CAMERA))) == {
         "name": "Cam",
@@ -244,6 +236,7 @@ def test_on_windows_a_camera_of_both_backends_is_one(monkeypatch: pytest.MonkeyP
     assert webcam.id.startswith(usb)
     assert (obs.opens, obs.virtual, str(obs)) == (((1, cv2.CAP_DSHOW),), True, '"OBS Virtual Camera"')
     assert cameras(virtual=False) == [webcam]
+    assert camera_at(webcam.path.upper()) == webcam
 
 
 def test_on_macos_cameras_of_one_kind_are_told_apart_by_their_ids(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -260,9 +260,3 @@ def test_a_camera_without_permission_is_refused_before_opencv_is_asked() -> None
         with pytest.raises(CameraError, match="no permission; run `sudo usermod -aG"):
             ask(camera, Requested(HD))
     assert Capture.made == []
-
-
-def test_a_path_that_is_no_camera_lists_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "camera_at", lambda path: None)
-    with pytest.raises(CameraError, match=r'no camera at /dev/video5; cameras here: "Other" \(/dev/video2\)'):
-        V4l2Backend().at("/dev/video5")

@@ -38,7 +38,7 @@ def device(number: int, label: str, caps: int | None, *holders: Holder, refused:
     node = Node(Path(f"/dev/video{number}"), label)
     if caps is None:
         return Loopback(node, None, refused, holders)
-    return Loopback(node, Capability("v4l2 loopback", label, "", "6.1.5", caps), holders=holders)
+    return Loopback(node, Capability("v4l2 loopback", caps), holders=holders)
 
 
 def refusal(target: str, *devices: Loopback) -> str:
@@ -175,7 +175,7 @@ class Driver:
     def capability(self, _fd: int) -> Capability:
         if self.gone:
             raise OSError(errno.ENODEV, "No such device")
-        return Capability("v4l2 loopback", "VBG Camera", "", "", self.caps)
+        return Capability("v4l2 loopback", self.caps)
 
     @contextmanager
     def opened(self, _path: Path) -> Iterator[int]:
@@ -300,7 +300,6 @@ VGA = Size(640, 480)
 @pytest.mark.parametrize(
     ("like", "refusal", "text"),
     [
-        ({"caps": LOST, "modern": True}, "", f"{NAME} takes no writer any more; {RELOAD}"),
         (
             {"kept": Format(VGA, "YUYV"), "readers": [READER]},
             "",
@@ -349,7 +348,7 @@ def test_somebody_who_was_faster_is_named(driver: Driver) -> None:
 def test_a_device_with_both_capabilities_is_worth_one_warning(
     driver: Driver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    both = Capability("v4l2 loopback", "VBG Camera", "", "", CAP_CAPTURE | CAP_OUTPUT)
+    both = Capability("v4l2 loopback", CAP_CAPTURE | CAP_OUTPUT)
     monkeypatch.setattr(v4l2, "capability", lambda _fd: both)
     output = opened()
     output.send(FRAME, 0.0)
@@ -371,7 +370,7 @@ def test_devices_are_listed_with_their_state_and_users(driver: Driver) -> None:
 
 
 def test_a_camera_of_another_driver_is_no_virtual_camera(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(v4l2, "query", lambda _path: Capability("uvcvideo", "Webcam", "", "", CAP_CAPTURE))
+    monkeypatch.setattr(v4l2, "query", lambda _path: Capability("uvcvideo", CAP_CAPTURE))
     assert virtual_cameras() == []
     assert driver.log == []
 

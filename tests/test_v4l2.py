@@ -91,7 +91,7 @@ def test_a_capability_is_the_nodes_own_not_its_whole_devices(kernel: Callable[[A
     requests = kernel(answer)
     capability = v4l2.capability(0)
     assert requests == [0x80685600]  # VIDIOC_QUERYCAP
-    assert capability == v4l2.Capability("uvcvideo", "A Camera", "usb-0000:00:14.0-6", "6.1.5", 0x0080_0000)
+    assert capability == v4l2.Capability("uvcvideo", 0x0080_0000)
     assert not capability.captures
     assert not capability.outputs
 

@@ -11,13 +11,12 @@ import os
 import platform
 import re
 from collections.abc import Iterable
+from itertools import groupby
 from pathlib import Path
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
 from vbgcam.camera.base import CameraInfo, Mode
 from vbgcam.core.errors import CameraError
-from vbgcam.core.frames import Size
 
 if TYPE_CHECKING:
     from vbgcam.system.v4l2 import Node
@@ -36,11 +35,13 @@ def cameras(*, virtual: bool = True) -> list[CameraInfo]:
 
 
 def camera_at(path: str) -> CameraInfo | None:
-    """The camera behind a path such as /dev/video2 or a link to it, virtual or not; None where there is none. Linux."""
-    from vbgcam.system import v4l2
+    """The camera behind a path such as /dev/video2 or a link to it, virtual or not; None where there is none."""
+    if platform.system() == "Linux":
+        from vbgcam.system import v4l2
 
-    real = Path(path).resolve()
-    return next((_inspect(node, virtual=True) for node in v4l2.nodes() if node.path == real), None)
+        real = Path(path).resolve()
+        return next((_inspect(node, virtual=True) for node in v4l2.nodes() if node.path == real), None)
+    return next((camera for camera in cameras() if camera.path.casefold() == path.casefold()), None)
 
 
 def describe(camera: CameraInfo) -> list[str]:
@@ -50,14 +51,9 @@ def describe(camera: CameraInfo) -> list[str]:
         lines.append(f"  id {camera.id}")
     if camera.problem:
         lines.append(f"  its modes are unknown: {os.strerror(camera.problem)}")
-    tables: dict[tuple[tuple[Size, tuple[float, ...]], ...], list[str]] = {}
-    for name in dict.fromkeys(mode.format for mode in camera.modes):
-        table = tuple((mode.size, mode.rates) for mode in camera.modes if mode.format == name)
-        tables.setdefault(table, []).append(name)  # many formats have the same sizes and rates: said once
-    for table, names in tables.items():
-        lines += wrap(", ".join(names), 100, initial_indent="  ", subsequent_indent="  ")
-        for size, rates in table:
-            lines.append(f"    {size!s:<10} {' '.join(f'{rate:.4g}' for rate in rates)}".rstrip())
+    for name, modes in groupby(camera.modes, key=lambda mode: mode.format):
+        lines.append(f"  {name}")
+        lines += (f"    {mode.size!s:<10} {' '.join(f'{rate:.4g}' for rate in mode.rates)}".rstrip() for mode in modes)
     return lines
 
 

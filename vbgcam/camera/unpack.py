@@ -66,7 +66,7 @@ _ODD: Final = 30
 # BT.601 from full to limited range: Y 0..255 to 16..235, chroma's 255 steps to 224 around 128.
 _LUMA: Final = 219 / 255
 _CHROMA: Final = 224 / 255
-# The same in 1/65536 and 1/256, for `loops.scale`; the half rounds.
+# The same in 1/65536 and 1/256, for `kernels.scale`; the half rounds.
 _LUMA_STEP: Final = round(65536 * _LUMA)
 _LUMA_ZERO: Final = 16 * 256 + 128
 _CHROMA_STEP: Final = round(65536 * _CHROMA)
@@ -78,7 +78,7 @@ class _Jpeg:
         self._size = size
         self._pool = PlanePool()
         self._reformatter = VideoReformatter()
-        self._damaged_at_start: int | None = 0
+        self._good, self._damaged = False, 0
         self._decoder = _decoder("explode")
 
     def planes(self, data: U8) -> Planes | None:
@@ -87,19 +87,14 @@ class _Jpeg:
             frames = self._decoder.decode(av.Packet(data.tobytes())) if data.size else []
         except FFmpegError:
             frames = []
-        if len(frames) != 1 or (frames[0].width, frames[0].height) != (self._size.width, self._size.height):
-            self._forgive()
-            return None
-        self._damaged_at_start = None
-        return self._limited(frames[0]).frozen()
-
-    def _forgive(self) -> None:
-        if self._damaged_at_start is None:
-            return
-        self._damaged_at_start += 1
-        if self._damaged_at_start == _ODD:
+        if len(frames) == 1 and (frames[0].width, frames[0].height) == (self._size.width, self._size.height):
+            self._good = True
+            return self._limited(frames[0]).frozen()
+        self._damaged += 1
+        if self._damaged == _ODD and not self._good:
             log.info("the camera's JPEG pictures are all faulty; they are shown as far as they can be read")
             self._decoder = _decoder("ignore_err")
+        return None
 
     def _limited(self, frame: av.VideoFrame) -> Planes:
         halves = {"yuvj420p": 1, "yuvj422p": 2}.get(frame.format.name)

@@ -41,15 +41,6 @@ _AT_ONCE: Final = 0.001
 class V4l2Backend:
     """A `Backend`."""
 
-    def cameras(self) -> list[CameraInfo]:
-        return listing.cameras(virtual=False)
-
-    def at(self, path: str) -> CameraInfo:
-        camera = listing.camera_at(path)
-        if camera is None:
-            raise choose.no_camera_at(path, self.cameras())
-        return camera
-
     def expected(self, camera: CameraInfo, wanted: Requested) -> Negotiated:
         choice = self._choice(camera, wanted)
         return Negotiated(camera.name, choice.mode.size, choice.fps, choice.mode.format)
@@ -87,15 +78,16 @@ class V4l2Backend:
 
     def _translated(self, camera: CameraInfo, number: int) -> CameraError:
         """What an errno means."""
+        here = listing.listed(listing.cameras(virtual=False))
         if number in v4l2.GONE:
-            message, fix = f"is gone: it was unplugged; {listing.listed(self.cameras())}", "plug it in again"
+            message, fix = f"is gone: it was unplugged; {here}", "plug it in again"
         elif number in (errno.EACCES, errno.EPERM):
             message = "may not be opened: no permission"
             fix = "run `sudo usermod -aG video $USER` and log in again"
         elif number == errno.EBUSY:
             others = [str(holder) for holder in v4l2.holders(camera.path) if holder.pid != os.getpid()]
             by = ", ".join(others) or "another program"
-            message = f"is busy: {by} uses it; {listing.listed(self.cameras())}"
+            message = f"is busy: {by} uses it; {here}"
             fix = "close that program or choose another camera"
         elif number == errno.ENOSPC:
             message = "gets no room on its USB bus, which other devices fill"

@@ -195,27 +195,16 @@ def module_version(root: Path = Path("/")) -> str:
         return ""
 
 
-def revive(device: Loopback) -> None:
-    """Makes a lost device announce OUTPUT again. Raises OutputError."""
-    try:
-        with v4l2.opened(device.node.path) as fd:
-            _start(fd)
-        again = v4l2.query(device.node.path)
-    except OSError as exc:
-        raise OutputError(f"the virtual camera {device} cannot be revived ({exc.strerror})", fix=RELOAD) from exc
-    if not again.outputs:
-        raise OutputError(f"the virtual camera {device} takes no writer any more", fix=RELOAD)
-    log.info("revived %s, which its last writer had left unusable", device)
-
-
 def open_loopback(target: str, size: Size, fps: float) -> LoopbackDevice:
     """The device that is meant (see `choose`), ready to be written to. Raises OutputError."""
     devices = loopbacks()
     if not devices:
         raise absent()
     device = choose(target, devices)
-    if device.lost:
-        revive(device)
+    if device.lost:  # what cannot be revived does not open
+        with suppress(OSError), v4l2.opened(device.node.path) as fd:
+            _start(fd)
+            log.info("revived %s, which its last writer had left unusable", device)
     return LoopbackDevice(device, size, fps)
 
 
@@ -236,13 +225,6 @@ class LoopbackDevice:
             raise _refusal(device, size, exc) from exc
         try:
             self._fd = _descriptor(path)
-            self._prepare(device, size, fps)
-        except BaseException:
-            self._camera.close()
-            raise
-
-    def _prepare(self, device: Loopback, size: Size, fps: float) -> None:
-        try:
             took = v4l2.get_format(self._fd, v4l2.OUTPUT)
             if took != v4l2.Format(size, "YU12"):
                 self._camera.close()  # so that those who are still there are the readers
@@ -251,7 +233,11 @@ class LoopbackDevice:
             log.debug("%s: I420 %s at %g fps", self.label, size, rate)
             _start(self._fd)
         except OSError as exc:
+            self._camera.close()
             raise OutputError(f"the virtual camera {device} cannot be set up ({exc.strerror})", fix=RELOAD) from exc
+        except BaseException:
+            self._camera.close()
+            raise
 
     def send(self, planes: Planes, at: float) -> None:
         """Writes the picture at once. Raises OutputError."""

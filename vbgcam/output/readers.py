@@ -18,7 +18,6 @@ import os
 import select
 import struct
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -91,11 +90,9 @@ class UsageEventMonitor:
 class OpenFileMonitor:
     """By a look at who has the node open, when somebody opened or closed it. See `vbgcam.output.ReaderMonitor`."""
 
-    def __init__(
-        self, path: Path, holders: Callable[[Path], list[v4l2.Holder]] = v4l2.holders, apart: float = _APART
-    ) -> None:
+    def __init__(self, path: Path) -> None:
         """Raises OSError."""
-        self._path, self._holders, self._apart = path, holders, apart
+        self._path = path
         libc = ctypes.CDLL(None, use_errno=True)
         self._fd = libc.inotify_init1(_IN_NONBLOCK | _IN_CLOEXEC)
         kinds = _IN_OPEN | _IN_CLOSE_WRITE | _IN_CLOSE_NOWRITE
@@ -131,7 +128,7 @@ class OpenFileMonitor:
         for _ in range(0 if self._watched else _LOOKS - 1):
             if not there:
                 break
-            time.sleep(self._apart)
+            time.sleep(_APART)
             there &= self._readers()
         self._watched, self._looked = bool(there), time.monotonic()
         return self._watched
@@ -142,7 +139,7 @@ class OpenFileMonitor:
 
     def _readers(self) -> set[int]:
         me = os.getpid()
-        return {holder.pid for holder in self._holders(self._path) if not holder.write_only and holder.pid != me}
+        return {holder.pid for holder in v4l2.holders(self._path) if not holder.write_only and holder.pid != me}
 
     def _happened(self, timeout: float) -> bool:
         if not self._poll.poll(1000 * timeout):

@@ -78,14 +78,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """What a driver says of a node. `version` is the kernel's in most drivers. `caps` are the node's own where the
-    driver tells them apart from its whole device's: a webcam has a second node for metadata, which gives no pictures.
-    """
+    """What a driver says of a node. `caps` are the node's own where the driver tells them from its whole device's: a
+    webcam has a second node for metadata, which gives no pictures."""
 
     driver: str
-    card: str
-    bus: str
-    version: str
     caps: int
 
     @property
@@ -175,14 +171,9 @@ def query(path: Path | str) -> Capability:
 def capability(fd: int) -> Capability:
     """What the driver says of itself and of this node. Raises OSError."""
     reply = exchange(fd, Ioctl.QUERYCAP, bytes(104))
-    driver, card, bus, version, caps, device_caps = struct.unpack_from("16s32s32s3I", reply)
-    return Capability(
-        driver=_text(driver),
-        card=_text(card),
-        bus=_text(bus),
-        version=f"{version >> 16}.{version >> 8 & 255}.{version & 255}",
-        caps=device_caps if caps & CAP_DEVICE_CAPS else caps,
-    )
+    driver, caps, device_caps = struct.unpack_from("16s68x2I", reply)
+    name = driver.partition(b"\0")[0].decode(errors="replace")
+    return Capability(name, device_caps if caps & CAP_DEVICE_CAPS else caps)
 
 
 def get_format(fd: int, kind: int) -> Format | None:
@@ -249,7 +240,3 @@ def exchange(fd: int, ioctl: Ioctl, payload: bytes) -> bytes:
 def _rate(parameters: bytes) -> float:
     numerator, denominator = struct.unpack_from("II", parameters, 12)
     return float(denominator / numerator) if numerator else 0.0
-
-
-def _text(field: bytes) -> str:
-    return field.partition(b"\0")[0].decode(errors="replace")
