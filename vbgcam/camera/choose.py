@@ -47,7 +47,7 @@ def by_index(number: int, cameras: Sequence[CameraInfo]) -> CameraInfo:
             return camera
     if number < len(cameras):
         return cameras[number]
-    raise _not_found(f"there is no camera {number}", cameras)
+    raise not_found(f"there is no camera {number}", cameras)
 
 
 def by_name(text: str, cameras: Sequence[CameraInfo]) -> CameraInfo:
@@ -65,7 +65,7 @@ def by_name(text: str, cameras: Sequence[CameraInfo]) -> CameraInfo:
             names = ", ".join(f"{camera} id {camera.id}" for camera in found)
             raise CameraError(f"{text!r} may be any of {names}", fix="name the one you mean by its id or path")
     close = nearest(text, [name for camera in cameras for name in (camera.name, camera.id) if name])
-    raise _not_found(f"there is no camera called {text!r}{close}", cameras)
+    raise not_found(f"there is no camera called {text!r}{close}", cameras)
 
 
 def twins(known: CameraInfo, cameras: Sequence[CameraInfo]) -> frozenset[str]:
@@ -77,10 +77,6 @@ def same_camera(known: CameraInfo, others: frozenset[str], cameras: Sequence[Cam
     """The one with the id of a camera that was seen before, and none of its `twins`; of two, the one at its path."""
     same = [camera for camera in cameras if camera.id == known.id and camera.path not in others]
     return min(same, key=lambda camera: camera.path != known.path, default=None)
-
-
-def no_camera_at(path: str, cameras: Sequence[CameraInfo]) -> CameraError:
-    return _not_found(f"there is no camera at {path}", cameras)
 
 
 def best_mode(camera: CameraInfo, wanted: Requested) -> Choice:
@@ -123,7 +119,8 @@ def _nearest_size(modes: Sequence[Mode], size: Size) -> Size:
     return min((mode.size for mode in modes), key=distance)
 
 
-def _not_found(what: str, cameras: Sequence[CameraInfo]) -> CameraError:
+def not_found(what: str, cameras: Sequence[CameraInfo]) -> CameraError:
+    """`what` is wrong, with the cameras that there are."""
     fix = "`vbgcam devices` says more" if cameras else "plug one in, or see `vbgcam demo`, which needs none"
     return CameraError(f"{what}; {listed(cameras)}", fix=fix)
 

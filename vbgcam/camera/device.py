@@ -146,7 +146,7 @@ class DeviceSource:
             path = str(Path(target).expanduser())
             found = listing.camera_at(path)
             if found is None:
-                raise choose.no_camera_at(path, listing.cameras(virtual=False))
+                raise choose.not_found(f"there is no camera at {path}", listing.cameras(virtual=False))
             return found
         cameras = listing.cameras(virtual=False)
         if not target.isdecimal():

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Final
 
@@ -73,8 +74,8 @@ class Both:
 
 
 class _Member:
-    """One of the outputs, for the compositor's thread. `there`: it is open. `error`: why it is not. While `_opening`,
-    a thread of its own opens the output, and alone uses it until `_done`."""
+    """One of the outputs, for the compositor's thread. `there`: it is open. `error`: why it is not. While `_thread` is
+    alive, it opens the output and alone uses it; what comes of it is `_opening`, unless that is called off."""
 
     def __init__(self, output: Output, again: float) -> None:
         self.output = output
@@ -83,15 +84,11 @@ class _Member:
         self._again = again
         self._due = 0.0
         self._logged = ""
-        self._opening = False
-        self._lock = threading.Lock()
-        # By _lock: what the thread opens is to be closed at once; it is over, and what came of it.
-        self._abandoned = False
-        self._done = False
-        self._failure: OutputError | None = None
+        self._thread = threading.Thread()
+        self._opening: Future[OutputError | None] | None = None
 
     def open(self) -> None:
-        if self._opening:
+        if self._thread.is_alive():
             return  # it hangs since the last time
         try:
             self.output.open()
@@ -122,13 +119,11 @@ class _Member:
             return None
 
     def close(self) -> None:
-        if self.there:
+        opening, self._opening = self._opening, None
+        opened = opening is not None and not opening.cancel() and opening.result() is None
+        if self.there or opened:
             self.output.close()
         self.there = False
-        with self._lock:
-            self._abandoned = self._opening
-            if self._done:
-                self._give_up()
 
     def _come(self) -> None:
         self.there, self.error = True, None
@@ -147,37 +142,35 @@ class _Member:
 
     def _back(self) -> bool:
         """Whether it is there again; begins to open it when that is due."""
-        with self._lock:
-            done, failure = self._done, self._failure
-        if not self._opening and time.monotonic() >= self._due:
-            self._opening, self._abandoned = True, False
-            threading.Thread(target=self._open_apart, name="opening", daemon=True).start()
-        elif done:
-            self._opening = self._done = False
-            if failure is None:
+        if self._thread.is_alive():
+            return False
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            error = opening.result()
+            if error is None:
                 self._come()
             else:
-                self._missing(failure)
+                self._missing(error)
+        elif time.monotonic() >= self._due:
+            opening = self._opening = Future()
+            self._thread = threading.Thread(target=_open, args=(self.output, opening), name="opening", daemon=True)
+            self._thread.start()
         return self.there
 
-    def _open_apart(self) -> None:
-        failure = None
-        try:
-            self.output.open()
-        except OutputError as exc:
-            failure = exc
-        except Exception as exc:  # whatever it is, it must not vanish with the thread
-            failure = OutputError(f"{self.output.name} cannot be opened ({' '.join(str(exc).split())})")
-        with self._lock:
-            self._failure = failure
-            if self._abandoned:
-                self._give_up()
-            self._done = True
 
-    def _give_up(self) -> None:
-        if self._failure is None:
-            self.output.close()
-            self._failure = OutputError(f"{self.output.name} came too late")
+def _open(output: Output, opening: Future[OutputError | None]) -> None:
+    """In a thread of its own. What nobody waits for any more is closed again."""
+    error = None
+    try:
+        output.open()
+    except OutputError as exc:
+        error = exc
+    except Exception as exc:  # whatever it is, it must not vanish with the thread
+        error = OutputError(f"{output.name} cannot be opened ({' '.join(str(exc).split())})")
+    if opening.set_running_or_notify_cancel():
+        opening.set_result(error)
+    elif error is None:
+        output.close()
 
 
 class _AnyReader:

@@ -222,13 +222,13 @@ class LoopbackDevice:
                 size.width, size.height, fps, fmt=i420, device=str(path), backend="v4l2loopback"
             )
         except RuntimeError as exc:
-            raise _refusal(device, size, exc) from exc
+            raise _refusal(device, size, None, str(exc)) from exc
         try:
             self._fd = _descriptor(path)
             took = v4l2.get_format(self._fd, v4l2.OUTPUT)
             if took != v4l2.Format(size, "YU12"):
                 self._camera.close()  # so that those who are still there are the readers
-                raise _other_format(device, size, took)
+                raise _refusal(device, size, took, "the driver keeps its format")
             rate = v4l2.set_rate(self._fd, v4l2.OUTPUT, fps)
             log.debug("%s: I420 %s at %g fps", self.label, size, rate)
             _start(self._fd)
@@ -294,26 +294,22 @@ def _descriptor(path: Path) -> int:
     raise OutputError(f"the virtual camera {path} is open but not in /proc/self/fd", fix="mount /proc")
 
 
-def _refusal(device: Loopback, size: Size, exc: RuntimeError) -> OutputError:
-    """What pyvirtualcam's error means, by a second look: somebody else was faster, or a reader holds another format."""
+def _refusal(device: Loopback, size: Size, took: v4l2.Format | None, reason: str) -> OutputError:
+    """Why it did not open, by a second look: somebody else was faster, or it is kept at another format (`took`)."""
     now = inspect(device.node)
     if now is None:
         return OutputError(f"the virtual camera {device} is gone", fix=LOAD)
     if now.state != "free":
         return _unusable([now])
-    took = None
-    with suppress(OSError), v4l2.opened(device.node.path) as fd:
-        took = v4l2.get_format(fd, v4l2.OUTPUT)
-    if now.holders and took not in (None, v4l2.Format(size, "YU12")):
-        return _other_format(now, size, took)
-    return OutputError(f"the virtual camera {device} cannot be opened ({exc})", fix=RELOAD)
-
-
-def _other_format(device: Loopback, size: Size, took: v4l2.Format | None) -> OutputError:
-    readers = [holder for holder in v4l2.holders(device.node.path) if not holder.write_only]
-    held = f"{took.size} {took.fourcc}" if took else "another format"
-    by, fix = "", f"v4l2-ctl -d {device.node.path} -c keep_format=0, or {RELOAD}"
+    readers, path = now.holders, device.node.path
+    if took is None and readers:
+        with suppress(OSError), v4l2.opened(path) as fd:
+            took = v4l2.get_format(fd, v4l2.OUTPUT)
+    if took in (None, v4l2.Format(size, "YU12")):
+        return OutputError(f"the virtual camera {device} cannot be opened ({reason})", fix=RELOAD)
+    by, fix = "", f"v4l2-ctl -d {path} -c keep_format=0, or {RELOAD}"
     if readers:
         by = f" by {', '.join(map(str, readers))}"
         fix = f"close the camera there, or: kill {' '.join(str(reader.pid) for reader in readers)}"
+    held = f"{took.size} {took.fourcc}"
     return OutputError(f"the virtual camera {device} is kept at {held}{by} and cannot become {size}", fix=fix)
