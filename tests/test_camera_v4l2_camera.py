@@ -17,11 +17,10 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("video devices of Linux", allow_module_level=True)
 
-from vbgcam.camera import Requested, listing, v4l2_camera, v4l2_modes
+from vbgcam.camera import listing, v4l2_camera, v4l2_modes
 from vbgcam.camera.base import CameraInfo, Layout, Mode, StreamError
 from vbgcam.camera.choose import Choice
 from vbgcam.camera.v4l2_camera import V4l2Backend, V4l2Stream
-from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import Size
 from vbgcam.system import v4l2
 
@@ -199,12 +198,6 @@ def test_a_camera_that_does_not_open_or_refuses_its_settings_is_broken_and_relea
     assert Capture.made[0].released == (fault != "opens")
 
 
-def test_what_is_expected_is_known_without_opencv() -> None:
-    got = V4l2Backend().expected(CAMERA, Requested(HD))
-    assert (got.label, got.size, got.fps, got.format) == ("Cam", HD, 30.0, "YUYV")
-    assert Capture.made == []
-
-
 HOLDERS = [v4l2.Holder(4711, "cheese"), v4l2.Holder(os.getpid(), "vbgcam")]
 
 REASONS = {
@@ -235,13 +228,6 @@ def test_why_a_camera_does_not_start_is_said_in_one_line(
     assert str(V4l2Backend().refusal(CAMERA)) == text
 
 
-def test_a_camera_held_by_someone_whom_one_may_not_see_is_busy_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(v4l2, "holders", lambda path: HOLDERS[1:])
-    monkeypatch.setattr(v4l2, "opened", opened(errno.EBUSY))
-    for error in (V4l2Backend().refusal(CAMERA), V4l2Backend().in_use(CAMERA)):
-        assert "is busy: another program uses it" in str(error)
-
-
 def test_a_camera_that_starts_but_sends_nothing_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(v4l2_modes, "try_start", lambda fd: None)
     assert "starts but sends no usable picture" in str(V4l2Backend().refusal(CAMERA))
@@ -252,11 +238,3 @@ def test_a_camera_that_was_lost_is_gone_or_has_failed(monkeypatch: pytest.Monkey
     assert "has stopped" in str(V4l2Backend().loss(CAMERA))
     monkeypatch.setattr(v4l2, "opened", opened(errno.ENOENT))
     assert "is gone: it was unplugged" in str(V4l2Backend().loss(CAMERA))
-
-
-def test_a_camera_without_permission_is_refused_before_opencv_is_asked() -> None:
-    camera = CameraInfo("Cam", "/dev/video0", "", "", problem=errno.EACCES)
-    for ask in (V4l2Backend().expected, V4l2Backend().start):
-        with pytest.raises(CameraError, match="no permission; run `sudo usermod -aG"):
-            ask(camera, Requested(HD))
-    assert Capture.made == []

@@ -70,13 +70,6 @@ def test_the_device_that_is_meant_is_found_by_name_or_path_else_the_first_free_o
     assert "VBG Camera (/dev/video10) is in use by obs (pid 80)" in refusal("", OTHER, busy)
 
 
-def test_a_name_or_path_must_fit_exactly() -> None:
-    there = "there is VBG Camera (/dev/video10), OBS Virtual Camera (/dev/video4)"
-    assert refusal("obs", OURS, OTHER) == f"there is no virtual camera named 'obs'; {there}"
-    assert refusal("/dev/null", OURS, OTHER) == f"virtual camera /dev/null is no v4l2loopback device; {there}"
-    assert refusal("/dev/none", OURS, OTHER) == f"virtual camera /dev/none does not exist; {there}"
-
-
 @pytest.mark.parametrize(
     ("caps", "holders", "refused", "state"),
     [
@@ -92,13 +85,7 @@ def test_a_name_or_path_must_fit_exactly() -> None:
 def test_writers_make_a_device_busy_and_readers_do_not(
     caps: int | None, holders: list[Holder], refused: int, state: str
 ) -> None:
-    found = device(10, "VBG Camera", caps, *holders, refused=refused)
-    assert found.state == state
-    if state == "no permission":
-        assert refusal("", found) == (
-            "no permission to write to the virtual camera VBG Camera (/dev/video10); "
-            "sudo usermod -aG video $USER, then log in again"
-        )
+    assert device(10, "VBG Camera", caps, *holders, refused=refused).state == state
 
 
 FEEDS = "the virtual camera VBG Camera (/dev/video10) is in use by"
@@ -263,12 +250,6 @@ def test_a_device_is_opened_started_fed_stopped_and_closed_in_this_order(driver:
     assert driver.frames[0].shape == (SIZE.i420_bytes,)
 
 
-def test_a_lost_device_is_revived_before_it_is_opened(driver: Driver) -> None:
-    driver.caps = LOST
-    opened().close()
-    assert driver.log[:3] == ["open", "on 2", "close"]
-
-
 NAME = "the virtual camera VBG Camera (/dev/video10)"
 
 
@@ -301,18 +282,6 @@ VGA = Size(640, 480)
     ("like", "refusal", "text"),
     [
         (
-            {"kept": Format(VGA, "YUYV"), "readers": [READER]},
-            "",
-            f"{NAME} is kept at 640x480 YUYV by zoom (pid 900) and cannot become 64x48; "
-            "close the camera there, or: kill 900",
-        ),
-        (
-            {"kept": Format(VGA, "YU12")},
-            "",
-            f"{NAME} is kept at 640x480 YU12 and cannot become 64x48; "
-            f"v4l2-ctl -d /dev/video10 -c keep_format=0, or {RELOAD}",
-        ),
-        (
             {"kept": Format(VGA, "YU12"), "readers": [READER]},
             "could not be configured: Device or resource busy",
             f"{NAME} is kept at 640x480 YU12 by zoom (pid 900) and cannot become 64x48; "
@@ -343,19 +312,6 @@ def test_somebody_who_was_faster_is_named(driver: Driver) -> None:
 
     driver.refuse = refuse
     assert "is in use by obs (pid 80)" in open_error()
-
-
-def test_a_device_with_both_capabilities_is_worth_one_warning(
-    driver: Driver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    both = Capability("v4l2 loopback", CAP_CAPTURE | CAP_OUTPUT)
-    monkeypatch.setattr(v4l2, "capability", lambda _fd: both)
-    output = opened()
-    output.send(FRAME, 0.0)
-    output.send(FRAME, 0.1)
-    assert [record.getMessage() for record in caplog.records] == [
-        f"VBG Camera (/dev/video10) lacks exclusive_caps=1: Chrome and Zoom will not list it; {RELOAD}"
-    ]
 
 
 def test_devices_are_listed_with_their_state_and_users(driver: Driver) -> None:

@@ -57,10 +57,6 @@ def test_nodes_come_in_the_order_of_their_numbers_with_their_labels(tmp_path: Pa
     ]
 
 
-def test_a_machine_without_video_devices_has_no_nodes(tmp_path: Path) -> None:
-    assert v4l2.nodes(tmp_path / "none") == []
-
-
 def test_holders_are_the_processes_with_the_node_open_and_a_writer_is_told_from_readers(tmp_path: Path) -> None:
     node = tmp_path / "node"
     node.touch()
@@ -74,12 +70,6 @@ def test_holders_are_the_processes_with_the_node_open_and_a_writer_is_told_from_
         with node.open("w"):
             assert [(holder.pid, holder.write_only) for holder in v4l2.holders(node)] == [(os.getpid(), True)]
     assert v4l2.holders(node) == []
-
-
-def test_a_process_that_may_not_be_asked_or_has_ended_holds_nothing(tmp_path: Path) -> None:
-    (tmp_path / "82").mkdir()
-    (tmp_path / "self").mkdir()
-    assert v4l2.holders("/dev/video10", tmp_path) == []
 
 
 def test_a_capability_is_the_nodes_own_not_its_whole_devices(kernel: Callable[[Answer], list[int]]) -> None:
@@ -109,37 +99,6 @@ def test_a_format_is_read_and_none_where_nothing_is_agreed_yet(kernel: Callable[
     assert requests == [0xC0D05604]  # VIDIOC_G_FMT
     kernel(lambda _request, _buffer: None)
     assert v4l2.get_format(0, v4l2.OUTPUT) is None
-
-
-@pytest.mark.parametrize(("fps", "interval"), [(30.0, (1, 30)), (12.5, (2, 25)), (29.97, (100, 2997)), (0.5, (2, 1))])
-def test_a_rate_is_asked_for_as_an_interval(
-    kernel: Callable[[Answer], list[int]], fps: float, interval: tuple[int, int]
-) -> None:
-    asked = []
-
-    def answer(_request: int, buffer: bytearray) -> None:
-        asked.append(struct.unpack_from("I8xII", buffer))
-
-    requests = kernel(answer)
-    assert v4l2.set_rate(0, v4l2.OUTPUT, fps) == pytest.approx(fps, rel=1e-4)
-    assert requests == [0xC0CC5616]  # VIDIOC_S_PARM
-    (kind, numerator, denominator) = asked[0]
-    assert kind == v4l2.OUTPUT
-    assert denominator / numerator == pytest.approx(interval[1] / interval[0], rel=1e-4)
-
-
-def test_a_driver_that_knows_no_rate_gives_zero(kernel: Callable[[Answer], list[int]]) -> None:
-    kernel(lambda _request, _buffer: None)
-    assert v4l2.get_rate(0, v4l2.CAPTURE) == 0.0
-
-
-def test_streaming_is_started_and_stopped_by_the_right_requests(kernel: Callable[[Answer], list[int]]) -> None:
-    kinds = []
-    requests = kernel(lambda _request, buffer: kinds.append(struct.unpack("i", buffer)[0]))
-    v4l2.stream_on(0, v4l2.OUTPUT)
-    v4l2.stream_off(0, v4l2.OUTPUT)
-    assert requests == [0x40045612, 0x40045613]
-    assert kinds == [v4l2.OUTPUT, v4l2.OUTPUT]
 
 
 def test_a_signal_does_not_break_a_request_off_and_other_errors_stay_os_errors(
