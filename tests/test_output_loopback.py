@@ -150,7 +150,6 @@ class Driver:
     refuse: Callable[[], None] = lambda: None
     gone: bool = False
     deaf: bool = False
-    room: int | None = None
     log: list[str] = field(default_factory=list)
     writer: Path | None = None
     frames: list[U8] = field(default_factory=list)
@@ -186,13 +185,12 @@ class Driver:
     def stream_off(self, _fd: int, kind: int) -> None:
         self.log.append(f"off {kind}")
 
-    def write(self, _fd: int, frame: U8) -> int:
+    def write(self, _fd: int, frame: U8) -> None:
         if self.gone:
             raise OSError(errno.ENODEV, "No such device")
         self.frames.append(frame)
         if not self.deaf:
             self.caps = CAP_CAPTURE
-        return frame.size if self.room is None else min(self.room, frame.size)
 
     def holders(self, _path: Path) -> list[Holder]:
         return [*self.readers, *([Holder(os.getpid(), "vbgcam", write_only=True)] if self.writer else [])]
@@ -258,7 +256,6 @@ NAME = "the virtual camera VBG Camera (/dev/video10)"
     [
         ({"gone": True}, f"{NAME} is gone (No such device); {LOAD}"),
         ({"modern": True, "deaf": True, "caps": CAP_OUTPUT}, f"{NAME} takes no frames; {RELOAD}"),
-        ({"room": 100}, f"{NAME} cuts the frames short; {RELOAD}"),
     ],
 )
 def test_a_frame_that_does_not_arrive_whole_is_an_output_error(

@@ -156,9 +156,7 @@ def _yuyv(rows: U8, out: Planes, luma_first: bool = True) -> None:
 
 def _words(rows: U8, length: int, kind: str) -> NDArray[Any]:
     """The first `length` bytes of each line, as the loops take them: aligned, read-only words."""
-    if rows.shape[1] % 4:
-        rows = rows[:, :length]
-    words = np.ascontiguousarray(rows).view(kind)
+    words = np.ascontiguousarray(rows[:, :length]).view(kind)
     if not words.flags.aligned:
         words = words.copy()
     words.flags.writeable = False

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes as c
 import functools
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -169,9 +168,9 @@ def pods(said: Sequence[bytes]) -> tuple[Any, int]:
     return array, len(kept)
 
 
-def pod_at(address: int, head: int, longest: int) -> bytes:
-    """A pod that the library points at. Raises ValueError where its body is longer than `longest` bytes."""
-    length = int.from_bytes(c.string_at(address, 4), sys.byteorder)
-    if length > longest:
+def pod_at(address: int) -> bytes:
+    """A pod that the library points at. Raises ValueError where it is longer than any format, which has 500 bytes."""
+    length = c.c_uint32.from_address(address).value
+    if length > 1 << 16:
         raise ValueError(f"a pod of {length} bytes")
-    return c.string_at(address, head + length)
+    return c.string_at(address, 8 + length)

@@ -18,8 +18,6 @@ from vbgcam.core.frames import Size
 
 HEAD: Final = 8
 """Bytes before a pod's body."""
-LONGEST: Final = 1 << 16
-"""Bytes of a pod's body that are read at most. A format has less than 500."""
 
 # SPA_TYPE_*, and how a choice is meant.
 _ID, _INT, _RECTANGLE, _FRACTION, _OBJECT, _CHOICE = 3, 4, 10, 11, 15, 19
