@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.desks import until
+from tests.support.control_fakes import until
 from tests.support.desktop import ROOT, skip_without
 from vbgcam.core.errors import VbgcamError
 from vbgcam.desktop import autostart

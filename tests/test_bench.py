@@ -7,6 +7,7 @@ import itertools
 import json
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,29 +16,16 @@ import numpy as np
 import pytest
 
 from tests.support.networks import left_half
-from vbgcam.bench import (
-    FAMILIES,
-    SIZES,
-    inference,
-    label,
-    live,
-    masks,
-    parse_size,
-    scene,
-    stages,
-    tables,
-    timing,
-)
+from vbgcam.bench import FAMILIES, SIZES, inference, label, live, masks, parse_size, scene, stages, tables, timing
 from vbgcam.bench.run import Request, bench
 from vbgcam.bench.scene import NETWORK, Scene
-from vbgcam.bench.sink import MemorySink
-from vbgcam.bench.timing import Timing, interleaved
+from vbgcam.bench.timing import interleaved
 from vbgcam.cli.main import main
 from vbgcam.core.frames import U8, Planes, Size
 from vbgcam.pixels import convert
 from vbgcam.segment import Options
-from vbgcam.system.machine import PACKAGES, describe
 
+Plain = Callable[[dict[str, Any]], str]
 SIZE = Size(640, 360)
 TINY = Size(128, 96)
 
@@ -66,7 +54,7 @@ FIGURES: dict[str, Any] = {
         "python": "3.11.7",
         "packages": {"numpy": "2.4.6", "openvino": None},
     },
-    "settings": {"depth": "usual", "model": "", "mask_fps": 5.0, "write": "memfd"},
+    "settings": {"depth": "usual", "model": "", "mask_fps": 5.0},
     "stages": {
         "1080p": {
             name: row(ms, naive_ms=other, naive_cpu_ms=other, memcpy_ms=0.25)
@@ -163,14 +151,6 @@ def test_both_blurs_show_the_person_and_soften_the_room(seen: Scene) -> None:
         assert roughness(picture) < roughness(before) / 2
 
 
-def test_the_sink_keeps_the_newest_frame_alone(seen: Scene) -> None:
-    with MemorySink() as sink:
-        sink.write(Planes.filled(SIZE, (1, 2, 3)))
-        sink.write(seen.frame.planes)
-        sink._file.seek(0)
-        assert sink._file.read() == seen.i420.tobytes()
-
-
 # Measuring
 
 
@@ -188,14 +168,14 @@ def test_works_take_turns_and_their_figure_is_the_median_without_the_first_round
 
     took = interleaved({name: partial(run, name) for name in seconds}, 0.0, unchecked, least=3)
     assert "".join(order) == "ab" * 4
-    assert took == {"a": Timing(3.0, 6.0, 3), "b": Timing(2.0, 4.0, 3)}
+    assert took == {"a": {"ms": 3.0, "cpu_ms": 6.0, "runs": 3}, "b": {"ms": 2.0, "cpu_ms": 4.0, "runs": 3}}
 
 
 def test_rounds_end_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = itertools.count(step=0.4)
     monkeypatch.setattr(timing, "perf_counter", lambda: next(seconds))
     # Each round asks for the time three times.
-    assert interleaved({"a": lambda: None}, 5.5, unchecked, least=1)["a"].runs == 5
+    assert interleaved({"a": lambda: None}, 5.5, unchecked, least=1)["a"]["runs"] == 5
 
 
 def test_measuring_breaks_off_between_two_works() -> None:
@@ -223,7 +203,7 @@ def test_every_stage_has_words_and_figures() -> None:
 def test_the_engine_is_measured_beside_torchvisions_own_network() -> None:
     found = inference.seeded("lraspp_mobilenet_v3_large", (Size(96, 64),), Options(device="cpu"), 0.0, unchecked)
     row = found["64x96"]
-    assert {"ms", "eager_fp32_ms", "max_abs_diff", "max_abs_diff_engine", "precision", "cpu_ms", "engine"} <= set(row)
+    assert {"ms", "eager_fp32_ms", "max_abs_diff", "precision", "cpu_ms", "engine"} <= set(row)
     assert 0 <= row["max_abs_diff"] <= 0.05
     assert row["runs"] == 3
 
@@ -273,14 +253,6 @@ def test_a_replay_that_nobody_reads_in_time_has_lost_frames(monkeypatch: pytest.
     assert source.read() is None
 
 
-def test_the_machine_is_described_without_heavy_imports() -> None:
-    about = describe()
-    assert about["cores"] >= 1
-    assert about["cpu"]
-    assert set(about["packages"]) == set(PACKAGES)
-    assert about["packages"]["numpy"] == np.__version__
-
-
 # Sizes and requests
 
 
@@ -316,13 +288,16 @@ def test_only_what_was_requested_is_measured(monkeypatch: pytest.MonkeyPatch) ->
 # The report
 
 
-def plain(figures: dict[str, Any]) -> str:
-    stream = io.StringIO()
-    tables.show(figures, stream)
-    return stream.getvalue()
+@pytest.fixture
+def plain(capsys: pytest.CaptureFixture[str]) -> Plain:
+    def shown(figures: dict[str, Any]) -> str:
+        tables.show(figures)
+        return capsys.readouterr().out
+
+    return shown
 
 
-def test_the_table_says_every_figure_plainly() -> None:
+def test_the_table_says_every_figure_plainly(plain: Plain) -> None:
     text = plain(FIGURES)
     assert "\x1b" not in text
     assert max(map(len, text.splitlines())) <= 120
@@ -339,25 +314,25 @@ def test_the_table_says_every_figure_plainly() -> None:
     assert "GPU: none" in text
 
 
-def test_a_busy_machine_is_said() -> None:
+def test_a_busy_machine_is_said(plain: Plain) -> None:
     assert "busy at the start" in plain(FIGURES)
     idle = {**FIGURES, "machine": {**FIGURES["machine"], "load": 0.1}}
     assert "busy" not in plain(idle)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_report_of_one_family_alone_is_whole(family: str) -> None:
+def test_a_report_of_one_family_alone_is_whole(plain: Plain, family: str) -> None:
     alone = {key: FIGURES[key] for key in (*ALWAYS, family)}
     assert plain(alone).count("─") > 10
     assert "<h2>" in tables.html(alone)
 
 
-def test_a_terminal_of_ascii_alone_is_no_trouble() -> None:
-    raw = io.BytesIO()
-    stream = io.TextIOWrapper(raw, encoding="ascii")
-    tables.show(FIGURES, stream)
-    stream.flush()
-    assert b"blend with a picture" in raw.getvalue()
+def test_a_terminal_of_ascii_alone_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr("sys.stdout", stream)
+    tables.show(FIGURES)
+    stream.seek(0)
+    assert "blend with a picture" in stream.read()
 
 
 def test_the_page_has_its_tables_and_charts() -> None:
@@ -395,14 +370,3 @@ def test_an_interrupted_bench_writes_nothing(tmp_path: Path, monkeypatch: pytest
     target = tmp_path / "b.json"
     assert main(["bench", "--quick", "--size", "64x48", "--only", "stages", "--json", str(target)]) == 130
     assert not list(tmp_path.iterdir())
-
-
-def test_a_file_that_cannot_be_written_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(stages, "measure", lambda *_: FIGURES["stages"]["1080p"])
-    target = tmp_path / "nowhere" / "b.json"
-    assert main(["bench", "--quick", "--only", "stages", "--json", str(target)]) == 1
-    line = capsys.readouterr().err.splitlines()[-1]
-    assert str(target) in line
-    assert f"mkdir -p {target.parent}" in line

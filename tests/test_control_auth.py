@@ -181,14 +181,14 @@ def test_who_listens_is_found() -> None:
         row("0100007F:9CBC", "00000000:0000", "0A", 1002),
         row("0100007F:9CBB", "00000000:0000", "0A", 1000),
     ]
-    assert auth.listener(lines, ("127.0.0.1", PORT)) == 1000
-    assert auth.listener(lines, ("127.0.0.1", PORT + 2)) is None
+    assert auth.owner(lines, ("127.0.0.1", PORT)) == 1000
+    assert auth.owner(lines, ("127.0.0.1", PORT + 2)) is None
 
 
 @given(st.lists(st.one_of(st.text(alphabet="0123456789ABCDEF: -"), st.text())))
 def test_no_line_trips_the_reader_up(lines: list[str]) -> None:
     assert auth.owner(lines, ("127.0.0.1", 1), ("127.0.0.1", 2)) is None
-    assert auth.listener(lines, ("127.0.0.1", 1)) is None
+    assert auth.owner(lines, ("127.0.0.1", 1)) is None
 
 
 @contextmanager
@@ -201,16 +201,16 @@ def connected(family: socket.AddressFamily) -> Iterator[tuple[socket.socket, soc
             yield client, accepted, port
 
 
-@pytest.mark.skipif(not auth.told(), reason="this system does not tell whose a socket is")
+@pytest.mark.skipif(not auth.knows_owners(), reason="this system does not tell whose a socket is")
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
 def test_the_kernel_says_whose_a_connection_is(family: socket.AddressFamily) -> None:
     try:
         with connected(family) as (client, accepted, port):
             peer = accepted.getpeername()
             assert auth.owner(auth.sockets(), peer, ("127.0.0.1", port)) == os.geteuid()
-            assert auth.listener(auth.sockets(), ("127.0.0.1", port)) == os.geteuid()
+            assert auth.owner(auth.sockets(), ("127.0.0.1", port)) == os.geteuid()
             client.close()
             assert auth.owner(auth.sockets(), peer, ("127.0.0.1", port)) is None
     except OSError as exc:
         pytest.skip(f"no {family.name} here: {exc}")
-    assert auth.listener(auth.sockets(), ("127.0.0.1", port)) is None
+    assert auth.owner(auth.sockets(), ("127.0.0.1", port)) is None

@@ -12,11 +12,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.support.desks import controlled, until
+from tests.support.control_fakes import PATIENCE, controlled, started, until
 from vbgcam.control import auth
 from vbgcam.control import client as module
 from vbgcam.control.client import Client
@@ -32,7 +33,7 @@ Say = Callable[[socket.socket], None]
 def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """A program of its own, below `folder`, with everything but a camera."""
     (folder / "run").mkdir(mode=0o700, exist_ok=True)
-    command = [sys.executable, "-m", "tests.support.desks", str(folder)]
+    command = [sys.executable, "-m", "tests.support.control_fakes", str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=TOP) as process:
         try:
             assert process.stdout is not None
@@ -42,7 +43,7 @@ def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
             if process.poll() is None:
                 if sys.platform != "win32":
                     process.send_signal(signal.SIGCONT)
-                process.communicate("", timeout=20)
+                process.communicate("", timeout=PATIENCE)
 
 
 def client_of(folder: Path) -> Client:
@@ -62,7 +63,7 @@ def silent(pid: int) -> str:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Instance]:
+def instance(tmp_path: Path) -> Iterator[Instance]:
     """Held by this process."""
     (tmp_path / "run").mkdir(mode=0o700)
     with Instance(tmp_path / "run" / "vbgcam") as held:
@@ -70,8 +71,8 @@ def place(tmp_path: Path) -> Iterator[Instance]:
 
 
 @contextmanager
-def strange(place: Instance, say: Say) -> Iterator[Client]:
-    """A program that runs at `place` and answers with what `say` does with each connection."""
+def strange(instance: Instance, say: Say) -> Iterator[Client]:
+    """A program that runs at `instance` and answers with what `say` does with each connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -83,46 +84,42 @@ def strange(place: Instance, say: Say) -> Iterator[Client]:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        place.announce(listener.getsockname()[1])
+        instance.announce(listener.getsockname()[1])
         try:
-            yield Client(Instance(place.folder))
+            yield Client(Instance(instance.folder))
         finally:
             listener.shutdown(socket.SHUT_RDWR)
-            thread.join(20)
+            thread.join(PATIENCE)
 
 
 def test_every_question_is_answered(tmp_path: Path) -> None:
     with controlled(tmp_path) as it:
-        assert it.client.status() == it.desk.status()
+        assert it.client.status() == it.api.status()
         assert it.client.status(after=0)["revision"] == 1
         assert it.client.status(after=1, wait=0)["revision"] == 1
-        assert it.client.choices() == it.desk.choices()
+        assert it.client.choices() == it.api.choices()
         assert it.client.do({"do": "background", "to": "#102030"}) == "background: #102030"
-        assert it.client.snapshot() == it.desk.snapshot()
-        assert it.client.report() == it.desk.text
+        assert it.client.snapshot() == it.api.snapshot()
+        assert it.client.report() == it.api.text
         assert it.client.open().startswith(f"http://127.0.0.1:{it.server.port}/#")
-        assert Client.find(it.place).status()["revision"] == 2
+        assert Client.find(it.instance).status()["revision"] == 2
 
 
 def test_a_change_is_waited_for(tmp_path: Path) -> None:
     with controlled(tmp_path) as it:
-        asked = it.desk.called.get("revision", 0)
+        asked = it.api.called.get("revision", 0)
 
-        def change() -> None:
-            until(lambda: it.desk.called.get("revision", 0) > asked)
-            it.desk.change(state="covered")
-
-        thread = threading.Thread(target=change)
-        thread.start()
-        told = it.client.status(after=1)
-        thread.join(20)
-        assert (told["revision"], told["state"]) == (2, "covered")
+        answer = started(lambda: it.client.status(after=1))
+        until(lambda: it.api.called.get("revision", 0) > asked)
+        it.api.change(state="covered")
+        status = answer.result(PATIENCE)
+        assert (status["revision"], status["state"]) == (2, "covered")
 
 
 def test_a_refused_command_raises_the_programs_own_line(tmp_path: Path) -> None:
     with controlled(tmp_path) as it:
         assert line(lambda: it.client.do({"do": "nothing"})) == "no such command"
-        it.desk.errors["snapshot"] = ControlError("nothing has been sent yet", fix="wait a moment")
+        it.api.errors["snapshot"] = ControlError("nothing has been sent yet", fix="wait a moment")
         assert line(it.client.snapshot) == "nothing has been sent yet; wait a moment"
         with pytest.raises(ConfigError) as refused:
             it.client.do({"do": "set", "settings": {"a.b": 1, "c.d": 2}})
@@ -131,7 +128,7 @@ def test_a_refused_command_raises_the_programs_own_line(tmp_path: Path) -> None:
 
 def test_an_error_of_the_programs_own_is_said_without_its_words(tmp_path: Path) -> None:
     with controlled(tmp_path) as it:
-        it.desk.errors["report"] = ValueError("secret")
+        it.api.errors["report"] = ValueError("secret")
         said = line(it.client.report)
         assert said.startswith("vbgcam met an error of its own; ")
         assert said.endswith("vbgcam.log says more")
@@ -159,21 +156,13 @@ def test_an_upload_that_cannot_be_is_said(tmp_path: Path) -> None:
         with large.open("wb") as stream:
             stream.truncate(auth.UPLOAD + 1)
         assert line(lambda: it.client.upload(large)) == f"{large}: is too large for the gallery, which takes 256 MiB"
-        assert it.desk.gallery.begun == 0
+        assert it.api.gallery.begun == 0
 
 
 def test_many_threads_ask_at_once(tmp_path: Path) -> None:
     with controlled(tmp_path) as it:
-        said: list[str] = []
-        threads = [
-            threading.Thread(target=lambda n=n: said.append(it.client.do({"do": "model", "to": str(n)})))
-            for n in range(20)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(20)
-        assert sorted(said) == sorted(f"model: {n}" for n in range(20))
+        answers = [started(partial(it.client.do, {"do": "model", "to": str(n)})) for n in range(20)]
+        assert [answer.result(PATIENCE) for answer in answers] == [f"model: {n}" for n in range(20)]
 
 
 def test_where_nothing_runs_it_is_said(tmp_path: Path) -> None:
@@ -191,7 +180,7 @@ def test_a_program_that_was_killed_is_said_to_be(tmp_path: Path) -> None:
         client = client_of(tmp_path)
         assert client.do({"do": "pause"}) == "paused"
         process.kill()
-        process.wait(20)
+        process.wait(PATIENCE)
         said = f"vbgcam is not running: it was ended by force (process {process.pid}); `vbgcam run` starts it"
         assert line(client.status) == said
     with running(tmp_path):  # and the client goes on where it was
@@ -218,14 +207,14 @@ def test_a_program_that_quits_answers_first(tmp_path: Path) -> None:
     with running(tmp_path) as process:
         client = client_of(tmp_path)
         assert client.do({"do": "quit"}) == "vbgcam ends"
-        process.wait(20)
+        process.wait(PATIENCE)
         assert line(client.status) == "vbgcam is not running; `vbgcam run` starts it"
 
 
 def test_a_second_program_names_the_first(tmp_path: Path) -> None:
     with running(tmp_path) as process:
         second = subprocess.run(
-            [sys.executable, "-m", "tests.support.desks", str(tmp_path)],
+            [sys.executable, "-m", "tests.support.control_fakes", str(tmp_path)],
             capture_output=True,
             text=True,
             cwd=TOP,
@@ -235,8 +224,8 @@ def test_a_second_program_names_the_first(tmp_path: Path) -> None:
         assert client_of(tmp_path).status()["pid"] == process.pid
 
 
-def test_a_program_that_has_not_begun_to_listen_is_starting(place: Instance) -> None:
-    assert line(Client(Instance(place.folder)).status) == "vbgcam is starting; ask again in a moment"
+def test_a_program_that_has_not_begun_to_listen_is_starting(instance: Instance) -> None:
+    assert line(Client(Instance(instance.folder)).status) == "vbgcam is starting; ask again in a moment"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="nothing stops a process there")
@@ -247,11 +236,19 @@ def test_a_program_that_hangs_is_said_to(tmp_path: Path, monkeypatch: pytest.Mon
         assert line(client_of(tmp_path).status) == silent(process.pid)
 
 
-def test_a_port_at_which_nobody_listens_is_said(place: Instance) -> None:
+def test_a_port_at_which_nobody_listens_is_said(instance: Instance) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    place.announce(port)
-    assert line(Client(Instance(place.folder)).status) == silent(os.getpid())
+    instance.announce(port)
+    assert line(Client(Instance(instance.folder)).status) == silent(os.getpid())
+
+
+def answering(answer: bytes) -> Say:
+    def say(connection: socket.socket) -> None:
+        connection.recv(1 << 16)
+        connection.sendall(answer)
+
+    return say
 
 
 @pytest.mark.parametrize(
@@ -265,40 +262,32 @@ def test_a_port_at_which_nobody_listens_is_said(place: Instance) -> None:
         b"HTTP/1.1 200 OK\r\nA: " + b"b" * 100_000 + b"\r\n\r\n",
     ],
 )
-def test_an_answer_that_is_none_is_no_answer(place: Instance, answer: bytes) -> None:
-    def say(connection: socket.socket) -> None:
-        connection.recv(1 << 16)
-        connection.sendall(answer)
-
-    with strange(place, say) as client:
+def test_an_answer_that_is_none_is_no_answer(instance: Instance, answer: bytes) -> None:
+    with strange(instance, answering(answer)) as client:
         assert line(client.status) == silent(os.getpid())
 
 
-@pytest.mark.parametrize("told", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"said": '])
-def test_an_answer_that_makes_no_sense_is_said(place: Instance, told: bytes) -> None:
-    def say(connection: socket.socket) -> None:
-        connection.recv(1 << 16)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(told), told))
-
-    with strange(place, say) as client:
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"said": '])
+def test_an_answer_that_makes_no_sense_is_said(instance: Instance, body: bytes) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    with strange(instance, answering(answer)) as client:
         said = "vbgcam gives an answer that makes no sense; start it again"
         assert line(client.status) == said
         assert line(lambda: client.do({"do": "pause"})) == said
         assert line(client.open) == said
 
 
-@pytest.mark.parametrize("told", [b"", b"{", b"[]", b"null", b'{"error": 1}', b'{"error": "", "problems": 1}'])
-def test_a_refusal_without_words_is_said_by_its_number(place: Instance, told: bytes) -> None:
-    def say(connection: socket.socket) -> None:
-        connection.recv(1 << 16)
-        connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n%s" % (len(told), told))
-
-    with strange(place, say) as client:
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"error": 1}', b'{"error": "", "problems": 1}'])
+def test_a_refusal_without_words_is_said_by_its_number(instance: Instance, body: bytes) -> None:
+    answer = b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    with strange(instance, answering(answer)) as client:
         assert line(client.status) == "vbgcam refuses this (403 Forbidden)"
 
 
 @pytest.mark.parametrize("reads", [True, False])
-def test_a_program_that_refuses_before_it_has_read_all_is_heard(place: Instance, tmp_path: Path, reads: bool) -> None:
+def test_a_program_that_refuses_before_it_has_read_all_is_heard(
+    instance: Instance, tmp_path: Path, reads: bool
+) -> None:
     film = tmp_path / "film.mp4"
     with film.open("wb") as stream:
         stream.truncate(50_000_000)
@@ -309,21 +298,21 @@ def test_a_program_that_refuses_before_it_has_read_all_is_heard(place: Instance,
         while reads and connection.recv(1 << 16):
             pass
 
-    with strange(place, say) as client:
+    with strange(instance, say) as client:
         assert line(lambda: client.upload(film)) == "too large"
 
 
-def test_the_token_goes_to_the_running_program_alone(place: Instance) -> None:
+def test_the_token_goes_to_the_running_program_alone(instance: Instance) -> None:
     heard: list[bytes] = []
 
     def say(connection: socket.socket) -> None:
         heard.append(connection.recv(1 << 16))
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 
-    with strange(place, say) as client:
+    with strange(instance, say) as client:
         assert client.status() == {}
-        assert f"\r\nAuthorization: Bearer {place.token}\r\n".encode() in heard[0]
-        place.retire()
+        assert f"\r\nAuthorization: Bearer {instance.token}\r\n".encode() in heard[0]
+        instance.retire()
         assert line(client.status).startswith("vbgcam is ending")
     assert len(heard) == 1
 

@@ -8,27 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.strategies import JSON, VERBS
 from vbgcam.control import commands
 from vbgcam.core.errors import ControlError
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=12,
-)
-VERBS = st.sampled_from(
-    ["set", "background", "blur", "model", "camera", "preset", "mirror", "pause", "toggle", "quit", "welcomed"]
-)
 
 
 @pytest.mark.parametrize(
     ("raw", "parsed"),
     [
-        ({"do": "background", "to": "next"}, commands.Show(do="background", to="next")),
+        ({"do": "background", "to": "next"}, commands.SetBackground(do="background", to="next")),
         ({"do": "blur", "to": 1}, commands.Blur(do="blur", to=1.0)),
         ({"do": "mirror"}, commands.Mirror(do="mirror", to=None)),
         ({"do": "mirror", "to": False}, commands.Mirror(do="mirror", to=False)),
-        ({"do": "pause"}, commands.Plain(do="pause")),
+        ({"do": "pause"}, commands.Simple(do="pause")),
         ({"do": "set", "settings": {"a.b": 1}}, commands.Set(do="set", settings={"a.b": 1})),
     ],
 )
@@ -47,6 +39,7 @@ def test_commands_are_understood(raw: dict[str, Any], parsed: commands.Command) 
         ({"do": "background"}, "background: to required"),
         ({"do": "background", "to": "x" * 5000}, "background: to String should have at most 4096"),
         ({"do": "pause", "now": True}, "pause: now "),
+        ({"do": "pause", "now\nthen": True}, "pause: now then "),
         ({"do": "mirror", "to": "yes"}, "mirror: to should be a valid boolean"),
         ({"do": "set", "settings": {}}, "set: settings "),
         ({"do": "set", "settings": {"a.b": [1]}}, "set: settings.a.b"),

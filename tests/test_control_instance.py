@@ -12,12 +12,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.control_fakes import PATIENCE, started
 from vbgcam.control import auth
 from vbgcam.control import instance as module
 from vbgcam.control.client import Client
@@ -29,14 +31,14 @@ NOBODY = 65534
 HOLDER = """
 import sys
 from pathlib import Path
-from vbgcam.control.instance import Place
-place = Place(Path(sys.argv[1]))
-place.hold()
+from vbgcam.control.instance import Instance
+instance = Instance(Path(sys.argv[1]))
+instance.hold()
 if int(sys.argv[2]):
-    place.announce(int(sys.argv[2]))
+    instance.announce(int(sys.argv[2]))
 print("ready", flush=True)
 sys.stdin.read()
-place.release()
+instance.release()
 """
 
 needs_root = pytest.mark.skipif(
@@ -62,14 +64,14 @@ def holder(folder: Path, port: int = 0) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             if process.poll() is None:
-                process.communicate("", timeout=20)
+                process.communicate("", timeout=PATIENCE)
 
 
 def killed(folder: Path, port: int = 0) -> int:
     """The number of a process that was the running program there, and was ended by force."""
     with holder(folder, port) as process:
         process.kill()
-        process.wait(20)
+        process.wait(PATIENCE)
         return process.pid
 
 
@@ -91,10 +93,10 @@ def test_the_place_is_the_users_runtime_folder(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_running_program_is_found(folder: Path) -> None:
-    with Instance(folder) as place:
-        place.announce(40123)
+    with Instance(folder) as instance:
+        instance.announce(40123)
         found = Instance(folder).find()
-        assert (found.port, found.token, found.pid) == (40123, place.token, os.getpid())
+        assert (found.port, found.token, found.pid) == (40123, instance.token, os.getpid())
         assert len(found.token) >= 43
 
 
@@ -102,8 +104,8 @@ def test_the_running_program_is_found(folder: Path) -> None:
 def test_the_token_is_its_owners_alone(folder: Path) -> None:
     before = os.umask(0)
     try:
-        with Instance(folder) as place:
-            place.announce(40123)
+        with Instance(folder) as instance:
+            instance.announce(40123)
             assert mode(folder) == mode(folder.parent) == 0o700
             assert {path.name: mode(path) for path in folder.iterdir()} == {"control.json": 0o600, "vbgcam.lock": 0o600}
     finally:
@@ -122,28 +124,21 @@ def test_a_second_start_names_the_first(folder: Path) -> None:
 
 def test_of_many_that_start_at_once_one_runs(folder: Path) -> None:
     folder.parent.mkdir(parents=True)
-    places = [Instance(folder) for _ in range(8)]
-    ends: list[str] = []
-    gate = threading.Barrier(len(places))
+    instances = [Instance(folder) for _ in range(8)]
+    gate = threading.Barrier(len(instances))
 
-    def start(place: Instance) -> None:
-        gate.wait(10)
+    def start(instance: Instance) -> str:
+        gate.wait(PATIENCE)
         try:
-            place.hold()
-            ends.append("")
+            instance.hold()
         except ControlError as exc:
-            ends.append(exc.message)
+            return exc.message
+        return ""
 
-    threads = [threading.Thread(target=start, args=(place,)) for place in places]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    ends.sort()
+    ends = sorted(end.result(PATIENCE) for end in [started(partial(start, instance)) for instance in instances])
     assert [end.startswith("vbgcam runs already") for end in ends] == [False] + [True] * 7
-    assert len(ends) == len(places)
-    for place in places:
-        place.release()
+    for instance in instances:
+        instance.release()
 
 
 def test_who_asks_does_not_keep_it_from_starting(folder: Path) -> None:
@@ -159,31 +154,26 @@ def test_who_asks_does_not_keep_it_from_starting(folder: Path) -> None:
             except ControlError as exc:
                 lines.add(exc.message)
 
-    threads = [threading.Thread(target=ask) for _ in range(4)]
-    for thread in threads:
-        thread.start()
+    asking = [started(ask) for _ in range(4)]
     try:
         for _ in range(20):
-            with Instance(folder) as place:
-                place.announce(40123)
+            with Instance(folder) as instance:
+                instance.announce(40123)
     finally:
         stop.set()
-        for thread in threads:
-            thread.join(20)
+        for each in asking:
+            each.result(PATIENCE)
     assert lines <= {"vbgcam is not running", "vbgcam is starting", "vbgcam is ending"}
 
 
-def test_where_nothing_ever_ran_nothing_runs(folder: Path) -> None:
+@pytest.mark.parametrize("ran", [False, True])
+def test_what_never_ran_or_has_ended_is_not_running(folder: Path, ran: bool) -> None:
+    if ran:
+        with Instance(folder) as instance:
+            instance.announce(40123)
     with pytest.raises(ControlError, match=r"^vbgcam is not running; `vbgcam run` starts it$"):
         Instance(folder).find()
-    assert not folder.parent.exists()
-
-
-def test_what_has_ended_is_not_running(folder: Path) -> None:
-    with Instance(folder) as place:
-        place.announce(40123)
-    with pytest.raises(ControlError, match=r"^vbgcam is not running; `vbgcam run` starts it$"):
-        Instance(folder).find()
+    assert folder.parent.exists() == ran
 
 
 def test_what_was_killed_is_not_running_whatever_its_files_say(folder: Path) -> None:
@@ -197,21 +187,21 @@ def test_what_was_killed_is_not_running_whatever_its_files_say(folder: Path) -> 
 def test_after_a_kill_it_starts_again_with_the_same_port_and_token(folder: Path) -> None:
     killed(folder, 40123)
     token = written(folder)["token"]
-    with Instance(folder) as place:
-        assert (place.port, place.token) == (40123, token)
-        place.announce(40123)
+    with Instance(folder) as instance:
+        assert (instance.port, instance.token) == (40123, token)
+        instance.announce(40123)
         assert Instance(folder).find().token == token
 
 
 def test_what_is_held_but_not_announced_is_starting(folder: Path) -> None:
-    with Instance(folder) as place:
+    with Instance(folder) as instance:
         with pytest.raises(ControlError, match=r"^vbgcam is starting; ask again in a moment$"):
             Instance(folder).find()
         (folder / "control.json").unlink()
         with pytest.raises(ControlError, match=r"^vbgcam is starting"):
             Instance(folder).find()
-        place.announce(40123)
-        place.retire()
+        instance.announce(40123)
+        instance.retire()
         with pytest.raises(ControlError, match=r"^vbgcam is ending"):
             Instance(folder).find()
 
@@ -227,50 +217,51 @@ def test_what_an_earlier_run_wrote_is_not_believed_while_the_next_one_starts(fol
 
 
 def test_the_token_lasts_as_long_as_the_port(folder: Path) -> None:
-    with Instance(folder) as place:
-        place.announce(40123)
-        first = place.token
-    with Instance(folder) as place:
-        place.announce(40123)
-        assert place.token == first
-        place.announce(40124)
-        assert place.token != first
-        assert Instance(folder).find().token == place.token
+    with Instance(folder) as instance:
+        instance.announce(40123)
+        first = instance.token
+    with Instance(folder) as instance:
+        instance.announce(40123)
+        assert instance.token == first
+        instance.announce(40124)
+        assert instance.token != first
+        assert Instance(folder).find().token == instance.token
 
 
 @posix
-@pytest.mark.parametrize("bits", [0o640, 0o604, 0o660])
-def test_a_token_that_others_could_read_is_not_taken_over(folder: Path, bits: int) -> None:
-    with Instance(folder) as place:
-        place.announce(40123)
-        first = place.token
+@pytest.mark.parametrize(
+    ("bits", "owner"), [(0o640, -1), (0o604, -1), (0o660, -1), pytest.param(0o600, NOBODY, marks=needs_root)]
+)
+def test_a_token_that_others_could_read_or_chose_is_not_taken_over(folder: Path, bits: int, owner: int) -> None:
+    with Instance(folder) as instance:
+        instance.announce(40123)
+        first = instance.token
     (folder / "control.json").chmod(bits)
-    with Instance(folder) as place:
-        assert place.token != first
+    os.chown(folder / "control.json", owner, -1)
+    with Instance(folder) as instance:
+        assert instance.token != first
         assert mode(folder / "control.json") == 0o600
-
-
-@needs_root
-def test_a_token_that_another_user_chose_is_not_taken_over(folder: Path) -> None:
-    with Instance(folder) as place:
-        first = place.token
-    os.chown(folder / "control.json", NOBODY, -1)
-    with Instance(folder) as place:
-        assert place.token != first
 
 
 @posix
 def test_a_link_in_place_of_the_control_file_is_not_followed(folder: Path, tmp_path: Path) -> None:
-    with Instance(folder) as place:
-        first = place.token
+    with Instance(folder) as instance:
+        first = instance.token
     elsewhere = tmp_path / "elsewhere.json"
     (folder / "control.json").rename(elsewhere)
     (folder / "control.json").symlink_to(elsewhere)
     before = elsewhere.read_bytes()
-    with Instance(folder) as place:
-        assert place.token != first
+    with Instance(folder) as instance:
+        assert instance.token != first
     assert elsewhere.read_bytes() == before
     assert not (folder / "control.json").is_symlink()
+
+
+def refused(folder: Path, line: str) -> None:
+    for ask in (Instance(folder).hold, Instance(folder).find):
+        with pytest.raises(ControlError) as said:
+            ask()
+        assert str(said.value) == line
 
 
 @posix
@@ -278,50 +269,33 @@ def test_a_folder_that_is_not_the_users_alone_is_refused(folder: Path, tmp_path:
     folder.parent.mkdir()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir(mode=0o700)
-
-    def refused(line: str) -> None:
-        for ask in (Instance(folder).hold, Instance(folder).find):
-            with pytest.raises(ControlError) as said:
-                ask()
-            assert str(said.value) == line
-
-    folder.symlink_to(elsewhere)
-    refused(f"{folder} is a link, where vbgcam's own folder should be; rm {folder}")
-    folder.unlink()
-    folder.mkdir()
-    folder.chmod(0o750)
-    refused(f"{folder} is open to other users; chmod 700 {folder}")
-    folder.chmod(0o700)
-    folder.parent.chmod(0o777)
-    refused(f"{folder.parent} is in other users' hands; set XDG_RUNTIME_DIR to a folder of your own")
-    folder.parent.chmod(0o1777)
-    Instance(folder).hold()
-    assert not list(elsewhere.iterdir())
-
-
-def test_a_file_in_place_of_the_folder_is_refused(folder: Path) -> None:
-    folder.parent.mkdir()
     folder.touch()
     with pytest.raises(ControlError, match=r"is not a folder, where vbgcam's own folder should be; rm "):
         Instance(folder).hold()
+    folder.unlink()
+    folder.symlink_to(elsewhere)
+    refused(folder, f"{folder} is a link, where vbgcam's own folder should be; rm {folder}")
+    folder.unlink()
+    folder.mkdir()
+    folder.chmod(0o750)
+    refused(folder, f"{folder} is open to other users; chmod 700 {folder}")
+    folder.chmod(0o700)
+    folder.parent.chmod(0o777)
+    refused(folder, f"{folder.parent} is in other users' hands; set XDG_RUNTIME_DIR to a folder of your own")
+    folder.parent.chmod(0o1777)
+    Instance(folder).hold()
+    assert not list(elsewhere.iterdir())
 
 
 @needs_root
 def test_another_users_folder_is_refused(folder: Path) -> None:
     folder.mkdir(parents=True, mode=0o700)
     os.chown(folder, NOBODY, -1)
-    for ask in (Instance(folder).hold, Instance(folder).find):
-        with pytest.raises(ControlError) as said:
-            ask()
-        assert str(said.value) == f"{folder} belongs to another user (uid {NOBODY}); sudo rm -r {folder}"
+    refused(folder, f"{folder} belongs to another user (uid {NOBODY}); sudo rm -r {folder}")
     os.chown(folder, 0, -1)
     os.chown(folder.parent, NOBODY, -1)
     with pytest.raises(ControlError, match=r"is in other users' hands"):
         Instance(folder).hold()
-
-
-@needs_root
-def test_a_folder_that_cannot_be_made_is_said() -> None:
     with pytest.raises(ControlError, match=r"set XDG_RUNTIME_DIR$"):
         Instance(Path("/proc/nowhere/vbgcam")).hold()
 
@@ -350,29 +324,29 @@ def test_no_control_file_trips_anybody_up(tmp_path: Path, content: bytes) -> Non
     (folder / "control.json").write_bytes(content)
     with pytest.raises(ControlError, match=r"^vbgcam is not running"):
         Instance(folder).find()
-    with Instance(folder) as place:
-        assert place.token.isascii()
-        assert len(place.token) >= 32
-        assert 0 <= place.port < 65536
+    with Instance(folder) as instance:
+        assert instance.token.isascii()
+        assert len(instance.token) >= 32
+        assert 0 <= instance.port < 65536
 
 
 def test_what_clears_old_files_away_finds_none(folder: Path) -> None:
-    with Instance(folder) as place:
+    with Instance(folder) as instance:
         for path in folder.iterdir():
             os.utime(path, (0, 0))
-        place.touch()
+        instance.touch()
         assert all(path.stat().st_mtime > 1e9 for path in folder.iterdir())
 
 
-def test_a_stranger_at_the_port_of_one_that_was_killed_is_not_told_the_token(folder: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as stranger:
-        killed(folder, stranger.getsockname()[1])
+def test_a_other_at_the_port_of_one_that_was_killed_is_not_told_the_token(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        killed(folder, other.getsockname()[1])
         with pytest.raises(ControlError, match=r"^vbgcam is not running: it was ended by force"):
             Client(Instance(folder)).status()
-        assert select.select([stranger], [], [], 0)[0] == []
+        assert select.select([other], [], [], 0)[0] == []
 
 
-@pytest.mark.skipif(not auth.told(), reason="this system does not tell who listens")
+@pytest.mark.skipif(not auth.knows_owners(), reason="this system does not tell who listens")
 @needs_root
 def test_another_user_at_the_port_is_not_told_the_token(folder: Path) -> None:
     """As it is when the program runs and its port is somebody else's."""
@@ -390,13 +364,13 @@ except BlockingIOError:
     print("nobody came", flush=True)
 """
     command = [sys.executable, "-c", listening]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as stranger:
-        assert stranger.stdout is not None
-        with holder(folder, int(stranger.stdout.readline())) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        with holder(folder, int(other.stdout.readline())) as process:
             with pytest.raises(ControlError) as said:
                 Client(Instance(folder)).status()
             assert str(said.value) == (f"vbgcam does not answer (process {process.pid}); `kill {process.pid}` ends it")
-        assert stranger.communicate("\n", timeout=20)[0] == "nobody came\n"
+        assert other.communicate("\n", timeout=PATIENCE)[0] == "nobody came\n"
 
 
 def test_a_process_that_is_gone_is_known_to_be(folder: Path) -> None:
@@ -405,15 +379,12 @@ def test_a_process_that_is_gone_is_known_to_be(folder: Path) -> None:
     assert module._lives(os.getpid())
 
 
-def test_a_holder_that_is_told_to_end_says_goodbye(folder: Path) -> None:
-    with holder(folder, 40123):
-        pass
-    assert written(folder)["state"] == "ended"
-
-
-def test_a_terminated_holder_leaves_no_lock(folder: Path) -> None:
+@pytest.mark.parametrize("terminated", [False, True])
+def test_a_holder_that_ended_leaves_no_lock(folder: Path, terminated: bool) -> None:
     with holder(folder, 40123) as process:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
-    with Instance(folder) as place:
-        assert place.port == 40123
+        if terminated:
+            process.send_signal(signal.SIGTERM)
+            process.wait(PATIENCE)
+    assert written(folder)["state"] == ("running" if terminated else "ended")
+    with Instance(folder) as instance:
+        assert instance.port == 40123

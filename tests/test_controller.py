@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.fakes import SIZE, FakeSegmenter, FakeSource
-from tests.support.live import Watched
-from tests.test_control_commands import JSON, VERBS
+from tests.support.live import PATIENCE, Watched, warm
+from tests.support.strategies import JSON, VERBS
 from vbgcam import factory
 from vbgcam.background.gallery import Gallery
 from vbgcam.control import controller as controlling
@@ -36,11 +36,13 @@ from vbgcam.settings.layered import LayeredSettings
 from vbgcam.settings.schema import Settings
 from vbgcam.settings.state import RememberedState
 
-PATIENCE = 30.0
+__all__ = ["warm"]  # a fixture
+pytestmark = pytest.mark.usefixtures("warm")
+
 RED, BLUE, GREEN = (200, 30, 30), (30, 30, 200), (30, 200, 30)
 
 
-class ControlApi:
+class Running:
     """A running controller, and what is on air."""
 
     def __init__(
@@ -69,14 +71,14 @@ class ControlApi:
         self.session.pause(self.state.paused)
         self.controller = Controller(self.session, layers, self.state, self.gallery, report=lambda: "all is well")
 
-    def __enter__(self) -> ControlApi:
+    def __enter__(self) -> Running:
         self.session.start()
         self.output.more(3)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.controller.close()
-        assert self.session.stop()
+        assert self.session.stop(), [thread.name for thread in threading.enumerate()]
 
     def do(self, verb: str, to: object = ..., **more: object) -> str:
         return self.controller.do({"do": verb, **({} if to is ... else {"to": to}), **more})
@@ -127,37 +129,37 @@ def _made(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[ControlApi]:
+def running(tmp_path: Path) -> Iterator[Running]:
     for name, colour in (("blue.png", BLUE), ("green.png", GREEN), ("red.png", RED)):
         picture(tmp_path / "backgrounds" / name, colour)
-    with ControlApi(tmp_path) as desk:
-        yield desk
+    with Running(tmp_path) as running:
+        yield running
 
 
-def test_a_background_is_named_by_its_path_its_name_or_its_place_in_the_row(desk: ControlApi) -> None:
-    assert desk.do("background", str(desk.gallery.folder / "red.png")) == "background: red"
-    desk.shows(RED)
-    assert desk.do("background", "Blue") == "background: blue"
-    desk.shows(BLUE)
-    assert desk.do("background", "next") == "background: green"
-    desk.shows(GREEN)
-    desk.do("background", "next")
-    assert desk.do("background", "next") == "background: blue"
-    assert desk.do("background", "previous") == "background: red"
-    desk.shows(RED)
-    assert desk.do("background", "#3b4a57") == "background: slate"
-    assert desk.do("blur", 0.3) == "background: blur 0.3"
-    assert desk.setting("background.show") == "blur:0.3"
+def test_a_background_is_named_by_its_path_its_name_or_its_place_in_the_row(running: Running) -> None:
+    assert running.do("background", str(running.gallery.folder / "red.png")) == "background: red"
+    running.shows(RED)
+    assert running.do("background", "Blue") == "background: blue"
+    running.shows(BLUE)
+    assert running.do("background", "next") == "background: green"
+    running.shows(GREEN)
+    running.do("background", "next")
+    assert running.do("background", "next") == "background: blue"
+    assert running.do("background", "previous") == "background: red"
+    running.shows(RED)
+    assert running.do("background", "#3b4a57") == "background: slate"
+    assert running.do("blur", 0.3) == "background: blur 0.3"
+    assert running.setting("background.show") == "blur:0.3"
 
 
-def test_a_broken_picture_is_left_out_of_the_row_and_refused(desk: ControlApi) -> None:
-    (desk.gallery.folder / "cyan.png").write_bytes(b"\x89PNG\r\n")
-    desk.do("background", "blue")
-    assert desk.do("background", "next") == "background: green"
+def test_a_broken_picture_is_left_out_of_the_row_and_refused(running: Running) -> None:
+    (running.gallery.folder / "cyan.png").write_bytes(b"\x89PNG\r\n")
+    running.do("background", "blue")
+    assert running.do("background", "next") == "background: green"
     with pytest.raises(VbgcamError, match=r"cyan\.png"):
-        desk.do("background", str(desk.gallery.folder / "cyan.png"))
-    assert desk.setting("background.show") == str(desk.gallery.folder / "green.png")
-    desk.shows(GREEN)
+        running.do("background", str(running.gallery.folder / "cyan.png"))
+    assert running.setting("background.show") == str(running.gallery.folder / "green.png")
+    running.shows(GREEN)
 
 
 @pytest.mark.parametrize(
@@ -177,96 +179,96 @@ def test_a_broken_picture_is_left_out_of_the_row_and_refused(desk: ControlApi) -
         {"do": "set", "settings": {"output.mirror": True, "mask.max_age_ms": -1.0}},
     ],
 )
-def test_what_cannot_be_done_changes_nothing(desk: ControlApi, command: dict[str, Any]) -> None:
-    before = desk.controller.status()["settings"]
+def test_what_cannot_be_done_changes_nothing(running: Running, command: dict[str, Any]) -> None:
+    before = running.controller.status()["settings"]
     with pytest.raises(VbgcamError) as refused:
-        desk.controller.do(command)
+        running.controller.do(command)
     assert str(refused.value)
-    desk.controller.tick()
-    assert desk.controller.status()["settings"] == before
-    assert desk.controller.status()["state"] != "stopped"
+    running.controller.tick()
+    assert running.controller.status()["settings"] == before
+    assert running.controller.status()["state"] != "stopped"
 
 
-def test_all_mistakes_are_named(desk: ControlApi) -> None:
+def test_all_mistakes_are_named(running: Running) -> None:
     with pytest.raises(ConfigError) as refused:
-        desk.do("set", settings={"mask.prest": "fine", "output.mirror": 3})
+        running.do("set", settings={"mask.prest": "fine", "output.mirror": 3})
     assert len(refused.value.problems) == 2
 
 
-def test_a_pause_is_toggled_and_remembered_after_a_crash_but_not_after_an_orderly_end(desk: ControlApi) -> None:
-    assert desk.do("toggle").startswith("paused")
-    assert desk.controller.status()["paused"]
-    assert RememberedState(desk.folder / "state.json").paused, "as after a kill"
-    assert desk.do("toggle") == "resumed"
-    desk.do("pause")
-    desk.controller.close()
-    assert not RememberedState(desk.folder / "state.json").paused
+def test_a_pause_is_toggled_and_remembered_after_a_crash_but_not_after_an_orderly_end(running: Running) -> None:
+    assert running.do("toggle").startswith("paused")
+    assert running.controller.status()["paused"]
+    assert RememberedState(running.folder / "state.json").paused, "as after a kill"
+    assert running.do("toggle") == "resumed"
+    running.do("pause")
+    running.controller.close()
+    assert not RememberedState(running.folder / "state.json").paused
 
 
 def test_a_start_after_a_crash_while_paused_shows_nobody(tmp_path: Path) -> None:
     state = RememberedState(tmp_path / "state.json")
     state.paused = True
     state.save(at_once=True)
-    with ControlApi(tmp_path) as desk:
-        desk.output.more(10)
-        assert all(desk.output.kinds)
-        assert desk.controller.status()["state"] == "paused"
+    with Running(tmp_path) as running:
+        running.output.more(10)
+        assert all(running.output.kinds)
+        assert running.controller.status()["state"] == "paused"
 
 
-def test_a_mirror_goes_the_other_way(desk: ControlApi) -> None:
-    assert desk.do("mirror") == "output.mirror = on"
-    assert desk.do("mirror") == "output.mirror = off"
-    assert desk.do("mirror", True) == "output.mirror = on"
-    assert desk.setting("output.mirror") is True
+def test_a_mirror_goes_the_other_way(running: Running) -> None:
+    assert running.do("mirror") == "output.mirror = on"
+    assert running.do("mirror") == "output.mirror = off"
+    assert running.do("mirror", True) == "output.mirror = on"
+    assert running.setting("output.mirror") is True
 
 
-def test_another_network_is_answered_for_and_one_that_cannot_be_had_is_not_kept(desk: ControlApi) -> None:
-    assert desk.do("model", "chroma") == "model: chroma"
+def test_another_network_is_answered_for_and_one_that_cannot_be_had_is_not_kept(running: Running) -> None:
+    assert running.do("model", "chroma") == "model: chroma"
     with pytest.raises(VbgcamError, match=r"onnx:gone\.onnx is not there; make one"):
-        desk.do("model", "onnx:gone.onnx")
-    desk.until(lambda: desk.setting("model.name") == "chroma")
-    troubles = desk.controller.status()["troubles"]
+        running.do("model", "onnx:gone.onnx")
+    running.until(lambda: running.setting("model.name") == "chroma")
+    troubles = running.controller.status()["troubles"]
     assert (troubles[0]["what"], troubles[0]["fix"]) == ("onnx:gone.onnx is not there", "make one")
-    desk.state.save(at_once=True)
-    kept = (desk.folder / "state.json").read_text()
+    running.state.save(at_once=True)
+    kept = (running.folder / "state.json").read_text()
     assert "gone" not in kept
     assert "chroma" in kept, "the choice before it"
 
 
-def test_who_chose_a_network_hears_that_it_is_refused_although_the_program_saw_it_first(desk: ControlApi) -> None:
+def test_who_chose_a_network_hears_that_it_is_refused_although_the_program_saw_it_first(running: Running) -> None:
     over = threading.Event()
 
     def tick() -> None:
         while not over.is_set():
-            desk.controller.tick()
+            running.controller.tick()
 
     ticking = threading.Thread(target=tick)
     ticking.start()
     try:
         for _ in range(10):
             with pytest.raises(VbgcamError, match=r"onnx:gone\.onnx is not there"):
-                desk.do("model", "onnx:gone.onnx")
+                running.do("model", "onnx:gone.onnx")
     finally:
         over.set()
         ticking.join()
 
 
 def test_a_refused_network_is_forgotten_and_what_was_in_force_is_not_taken_for_a_choice(tmp_path: Path) -> None:
-    with ControlApi(tmp_path, model__name="chroma") as desk:
+    with Running(tmp_path, model__name="chroma") as running:
         with pytest.raises(VbgcamError):
-            desk.do("set", settings={"model.name": "onnx:gone.onnx", "output.mirror": True})
-        assert desk.setting("model.name") == "chroma"
-        assert desk.setting("output.mirror") is True
-        desk.state.save(at_once=True)
+            running.do("set", settings={"model.name": "onnx:gone.onnx", "output.mirror": True})
+        assert running.setting("model.name") == "chroma"
+        assert running.setting("output.mirror") is True
+        running.state.save(at_once=True)
         assert RememberedState(tmp_path / "state.json").choices(Settings()) == {"output.mirror": True}
 
 
-def test_a_network_of_the_file_that_is_refused_is_tried_again_at_the_next_start(desk: ControlApi) -> None:
-    desk.edit('[model]\nname = "onnx:gone.onnx"\n')
-    desk.until(lambda: "gone" in str(desk.controller.status()["troubles"]))
-    assert desk.setting("model.name") == "auto"
-    desk.state.save(at_once=True)
-    layers = LayeredSettings(desk.config, {}, RememberedState(desk.folder / "state.json"))
+def test_a_network_of_the_file_that_is_refused_is_tried_again_at_the_next_start(running: Running) -> None:
+    running.edit('[model]\nname = "onnx:gone.onnx"\n')
+    running.until(lambda: "gone" in str(running.controller.status()["troubles"]))
+    assert running.setting("model.name") == "auto"
+    running.state.save(at_once=True)
+    layers = LayeredSettings(running.config, {}, RememberedState(running.folder / "state.json"))
     assert layers.settings.model.name == "onnx:gone.onnx"
 
 
@@ -288,134 +290,134 @@ def test_a_refused_network_is_not_kept_where_the_first_one_begins_meanwhile(
 
     monkeypatch.setattr(factory, "network", network)
     monkeypatch.setattr(controlling, "_ANSWER", 0.0)
-    with ControlApi(tmp_path) as desk:
-        assert "is being loaded" in desk.do("model", "chroma")
+    with Running(tmp_path) as running:
+        assert "is being loaded" in running.do("model", "chroma")
         first.set()
-        desk.until(lambda: desk.output.composed > 3)
-        desk.controller.tick()
+        running.until(lambda: running.output.composed > 3)
+        running.controller.tick()
         second.set()
-        desk.until(lambda: bool(desk.controller.status()["troubles"]))
-        assert desk.setting("model.name") == "auto"
+        running.until(lambda: bool(running.controller.status()["troubles"]))
+        assert running.setting("model.name") == "auto"
 
 
 def test_a_network_that_could_not_be_had_is_built_anew_when_it_is_chosen_again(tmp_path: Path) -> None:
-    with ControlApi(tmp_path, waits=True, model__name="onnx:gone.onnx") as desk:
-        desk.until(lambda: not desk.session.has_network)
+    with Running(tmp_path, waits=True, model__name="onnx:gone.onnx") as running:
+        running.until(lambda: not running.session.has_network)
         with pytest.raises(VbgcamError, match="is not there"):
-            desk.do("model", "onnx:gone.onnx")
-        assert desk.do("model", "chroma") == "model: chroma"
-        assert desk.do("model", "chroma") == "model.name = chroma"
+            running.do("model", "onnx:gone.onnx")
+        assert running.do("model", "chroma") == "model: chroma"
+        assert running.do("model", "chroma") == "model.name = chroma"
 
 
 def test_a_film_that_waits_for_its_reader_is_not_left(tmp_path: Path) -> None:
     with (
-        ControlApi(tmp_path, source=FakeSource(itertools.repeat(True), period=0.001, clocked=False)) as desk,
+        Running(tmp_path, source=FakeSource(itertools.repeat(True), period=0.001, clocked=False)) as running,
         pytest.raises(ConfigError, match="to its end"),
     ):
-        desk.do("camera", "demo")
+        running.do("camera", "demo")
 
 
-def test_another_camera_is_filmed_and_its_size_asked_for(desk: ControlApi) -> None:
-    assert desk.do("camera", "demo") == "camera.source = demo"
-    desk.until(lambda: desk.controller.status()["source_size"] == "1280x720")
-    desk.do("set", settings={"camera.size": "320x240"})
-    desk.until(lambda: desk.controller.status()["source_size"] == "320x240")
-    assert desk.controller.status()["source"] == "demo"
-    assert desk.output.sizes == {SIZE}
+def test_another_camera_is_filmed_and_its_size_asked_for(running: Running) -> None:
+    assert running.do("camera", "demo") == "camera.source = demo"
+    running.until(lambda: running.controller.status()["source_size"] == "1280x720")
+    running.do("set", settings={"camera.size": "320x240"})
+    running.until(lambda: running.controller.status()["source_size"] == "320x240")
+    assert running.controller.status()["source"] == "demo"
+    assert running.output.sizes == {SIZE}
 
 
-def test_an_edit_of_the_file_is_followed_and_its_comments_stay(desk: ControlApi) -> None:
+def test_an_edit_of_the_file_is_followed_and_its_comments_stay(running: Running) -> None:
     text = '# mine\n[background]\nshow = "#c81e1e"  # red\n'
-    desk.edit(text)
-    desk.until(lambda: desk.setting("background.show") == "#c81e1e")
-    desk.shows(RED)
-    desk.do("background", "blue")
-    assert desk.config.read_text() == text
+    running.edit(text)
+    running.until(lambda: running.setting("background.show") == "#c81e1e")
+    running.shows(RED)
+    running.do("background", "blue")
+    assert running.config.read_text() == text
 
 
-def test_a_broken_edit_keeps_the_last_good_settings_and_says_so_until_it_is_fixed(desk: ControlApi) -> None:
-    desk.do("background", "red")
-    desk.edit("[background\n")
-    desk.until(lambda: bool(desk.controller.status()["config"]["problems"]))
-    status = desk.controller.status()
-    assert str(desk.config) in status["config"]["problems"][0]
-    assert str(desk.config) in status["troubles"][0]["what"]
-    desk.shows(RED)
-    desk.edit('[background]\nshow = "/no/such/picture.png"\n')
-    desk.until(lambda: "picture" in str(desk.controller.status()["config"]["problems"]))
-    desk.shows(RED)
-    desk.edit('[background]\nshow = "#1e1ec8"\n')
-    desk.until(lambda: not desk.controller.status()["config"]["problems"])
-    desk.shows(BLUE)
+def test_a_broken_edit_keeps_the_last_good_settings_and_says_so_until_it_is_fixed(running: Running) -> None:
+    running.do("background", "red")
+    running.edit("[background\n")
+    running.until(lambda: bool(running.controller.status()["config"]["problems"]))
+    status = running.controller.status()
+    assert str(running.config) in status["config"]["problems"][0]
+    assert str(running.config) in status["troubles"][0]["what"]
+    running.shows(RED)
+    running.edit('[background]\nshow = "/no/such/picture.png"\n')
+    running.until(lambda: "picture" in str(running.controller.status()["config"]["problems"]))
+    running.shows(RED)
+    running.edit('[background]\nshow = "#1e1ec8"\n')
+    running.until(lambda: not running.controller.status()["config"]["problems"])
+    running.shows(BLUE)
 
 
-def test_kept_masks_of_a_clip_are_refused_from_the_file_too(desk: ControlApi) -> None:
+def test_kept_masks_of_a_clip_are_refused_from_the_file_too(running: Running) -> None:
     """They would show the room."""
     asked: list[Network] = []
 
     def think(network: Network) -> None:
         asked.append(network)
 
-    desk.session.set_network = think  # type: ignore[method-assign]
-    desk.edit('[model]\nname = "truth:masks.mkv"\n')
-    desk.until(lambda: "kept masks" in str(desk.controller.status()["config"]["problems"]))
+    running.session.set_network = think  # type: ignore[method-assign]
+    running.edit('[model]\nname = "truth:masks.mkv"\n')
+    running.until(lambda: "kept masks" in str(running.controller.status()["config"]["problems"]))
     assert not asked
-    assert desk.setting("model.name") == "auto"
+    assert running.setting("model.name") == "auto"
 
 
 def test_a_setting_of_the_start_is_accepted_from_the_file_and_changes_nothing_now(
-    desk: ControlApi, caplog: pytest.LogCaptureFixture
+    running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
-    desk.edit('[output]\nsize = "320x240"\nmirror = true\n')
+    running.edit('[output]\nsize = "320x240"\nmirror = true\n')
     with caplog.at_level("INFO"):
-        desk.until(lambda: desk.setting("output.mirror") is True)
+        running.until(lambda: running.setting("output.mirror") is True)
     assert "output.size takes effect at the next start" in caplog.text
-    assert desk.output.sizes == {SIZE}
+    assert running.output.sizes == {SIZE}
 
 
-def test_what_was_chosen_is_there_after_a_restart(tmp_path: Path, desk: ControlApi) -> None:
-    desk.do("background", "green")
-    desk.do("preset", "fast")
-    desk.state.save(at_once=True)
-    with ControlApi(tmp_path) as again:
+def test_what_was_chosen_is_there_after_a_restart(tmp_path: Path, running: Running) -> None:
+    running.do("background", "green")
+    running.do("preset", "fast")
+    running.state.save(at_once=True)
+    with Running(tmp_path) as again:
         again.shows(GREEN)
         assert again.setting("mask.preset") == "fast"
 
 
-def test_each_change_wakes_who_listens_and_figures_do_not(desk: ControlApi) -> None:
-    desk.output.wait(lambda: desk.output.composed > 3)
+def test_each_change_wakes_who_listens_and_figures_do_not(running: Running) -> None:
+    running.output.wait(lambda: running.output.composed > 3)
     woken = threading.Event()
-    desk.do("set", settings={"mask.pairing": "newest"})
-    desk.until(lambda: desk.session.stats.get("pairing") == "newest")
-    enough = desk.controller.listen(woken.set)
-    before = desk.controller.revision()
-    desk.do("background", "red")
+    running.do("set", settings={"mask.pairing": "newest"})
+    running.until(lambda: running.session.stats.get("pairing") == "newest")
+    enough = running.controller.listen(woken.set)
+    before = running.controller.revision()
+    running.do("background", "red")
     assert woken.is_set()
-    assert desk.controller.revision() > before
+    assert running.controller.revision() > before
     enough()
     woken.clear()
-    desk.do("background", "blue")
+    running.do("background", "blue")
     assert not woken.is_set()
-    rest = desk.controller.revision()
-    desk.output.more(5)
-    assert desk.controller.revision() == rest
+    rest = running.controller.revision()
+    running.output.more(5)
+    assert running.controller.revision() == rest
 
 
-def test_a_trouble_is_kept_after_it_is_over(desk: ControlApi) -> None:
-    desk.session.stats.fact(problem="the cat sits on it; take it away")
-    desk.controller.tick()
-    assert desk.controller.status()["troubles"][0] | {"at": 0} == {
+def test_a_trouble_is_kept_after_it_is_over(running: Running) -> None:
+    running.session.stats.fact(problem="the cat sits on it; take it away")
+    running.controller.tick()
+    assert running.controller.status()["troubles"][0] | {"at": 0} == {
         "at": 0,
         "what": "the cat sits on it",
         "fix": "take it away",
         "now": True,
     }
-    desk.output.composes(3)
-    desk.session.stats.fact(problem="")
-    before = desk.controller.revision()
-    desk.controller.tick()
-    assert desk.controller.status()["troubles"][0]["now"] is False
-    assert desk.controller.revision() > before, "who watches the status hears of it"
+    running.output.composes(3)
+    running.session.stats.fact(problem="")
+    before = running.controller.revision()
+    running.controller.tick()
+    assert running.controller.status()["troubles"][0]["now"] is False
+    assert running.controller.revision() > before, "who watches the status hears of it"
 
 
 def decoded(image: bytes) -> np.ndarray[Any, Any]:
@@ -425,31 +427,31 @@ def decoded(image: bytes) -> np.ndarray[Any, Any]:
     return picture
 
 
-def test_the_preview_is_what_went_out_or_its_mask(desk: ControlApi) -> None:
-    desk.do("background", "red")
-    desk.shows(RED)
-    desk.output.wait(lambda: not desk.output.kinds[-1])
-    shot = desk.controller.shot(0, 32)
-    assert shot is not None
-    shown = decoded(shot.image)
+def test_the_preview_is_what_went_out_or_its_mask(running: Running) -> None:
+    running.do("background", "red")
+    running.shows(RED)
+    running.output.wait(lambda: not running.output.kinds[-1])
+    preview = running.controller.preview(0, 32)
+    assert preview is not None
+    shown = decoded(preview.image)
     assert shown.shape == (24, 32, 3)
     assert np.abs(shown[0, 0, ::-1].astype(int) - RED).max() < 30
-    assert desk.controller.shot(10**9, 32) is None
-    mask = desk.controller.shot(0, 640, mask=True)
+    assert running.controller.preview(10**9, 32) is None
+    mask = running.controller.preview(0, 640, mask=True)
     assert mask is not None
     alpha = decoded(mask.image)
     assert alpha.shape[:2] == (SIZE.height, SIZE.width)
     assert alpha.max() > 240
     assert alpha.min() < 15
-    assert decoded(desk.controller.snapshot()).shape == (SIZE.height, SIZE.width, 3)
+    assert decoded(running.controller.snapshot()).shape == (SIZE.height, SIZE.width, 3)
 
 
-def test_the_previews_mask_is_mirrored_with_the_picture(desk: ControlApi) -> None:
-    desk.do("background", "red")
-    desk.do("mirror", True)
-    desk.shows(RED)
-    desk.output.composes(3)
-    picture, mask = desk.controller.shot(0, 640), desk.controller.shot(0, 640, mask=True)
+def test_the_previews_mask_is_mirrored_with_the_picture(running: Running) -> None:
+    running.do("background", "red")
+    running.do("mirror", True)
+    running.shows(RED)
+    running.output.composes(3)
+    picture, mask = running.controller.preview(0, 640), running.controller.preview(0, 640, mask=True)
     assert picture is not None
     assert mask is not None
     alpha = decoded(mask.image)[..., 0] > 127
@@ -457,9 +459,9 @@ def test_the_previews_mask_is_mirrored_with_the_picture(desk: ControlApi) -> Non
     assert np.mean(alpha == person) > 0.97
 
 
-def test_pickers_are_told_what_there_is(desk: ControlApi) -> None:
-    desk.do("background", "red")
-    choices = desk.controller.choices()
+def test_pickers_are_told_what_there_is(running: Running) -> None:
+    running.do("background", "red")
+    choices = running.controller.choices()
     assert [entry["label"] for entry in choices["backgrounds"]] == ["blue", "green", "red"]
     assert {"spec", "name", "label", "kind", "broken", "removable"} == choices["backgrounds"][0].keys()
     models = {entry["spec"]: entry for entry in choices["models"]}
@@ -469,41 +471,41 @@ def test_pickers_are_told_what_there_is(desk: ControlApi) -> None:
     assert choices["virtual"]["there"]
 
 
-def test_who_wants_an_end_gets_one(desk: ControlApi) -> None:
-    assert not desk.controller.quit.is_set()
-    desk.do("quit")
-    assert desk.controller.quit.is_set()
-    assert desk.controller.report() == "all is well"
+def test_who_wants_an_end_gets_one(running: Running) -> None:
+    assert not running.controller.quit.is_set()
+    running.do("quit")
+    assert running.controller.quit.is_set()
+    assert running.controller.report() == "all is well"
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.text(max_size=8), JSON, max_size=3), st.none() | VERBS, JSON)
 def test_whatever_is_asked_is_done_or_refused_in_one_line(
-    desk: ControlApi, raw: dict[str, Any], verb: str | None, to: object
+    running: Running, raw: dict[str, Any], verb: str | None, to: object
 ) -> None:
     said: list[str] = []
     try:
-        said.append(desk.controller.do(raw | {"do": verb, "to": to} if verb else raw))
+        said.append(running.controller.do(raw | {"do": verb, "to": to} if verb else raw))
     except ConfigError as exc:
         said += exc.problems
     except VbgcamError as exc:
         said.append(str(exc))
     assert said
-    assert not desk.session.ended()
-    assert desk.output.leaks == 0 or desk.setting("background.show") != "#3b4a57"
+    assert not running.session.ended()
+    assert running.output.leaks == 0 or running.setting("background.show") != "#3b4a57"
 
 
-def test_changes_from_all_sides_at_once_leave_one_good_state(desk: ControlApi) -> None:
+def test_changes_from_all_sides_at_once_leave_one_good_state(running: Running) -> None:
     """Eight people at eight panels."""
     wrong: list[Exception] = []
 
     def person(number: int) -> None:
         try:
             for turn in range(12):
-                desk.do("background", ("red", "green", "blue")[(number + turn) % 3])
-                desk.do("mirror")
-                desk.do("preset", ("fast", "none")[turn % 2])
-                desk.controller.status()
+                running.do("background", ("red", "green", "blue")[(number + turn) % 3])
+                running.do("mirror")
+                running.do("preset", ("fast", "none")[turn % 2])
+                running.controller.status()
         except Exception as exc:  # whatever it is, the test has to see it
             wrong.append(exc)
 
@@ -513,9 +515,10 @@ def test_changes_from_all_sides_at_once_leave_one_good_state(desk: ControlApi) -
     for thread in people:
         thread.join()
     assert not wrong
-    shown = desk.setting("background.show")
-    desk.shows({"red.png": RED, "green.png": GREEN, "blue.png": BLUE}[Path(str(shown)).name])
-    assert desk.output.leaks == 0
+    shown = running.setting("background.show")
+    running.shows({"red.png": RED, "green.png": GREEN, "blue.png": BLUE}[Path(str(shown)).name])
+    assert running.output.leaks == 0
     assert (
-        replace(factory.render_options(Settings.model_validate(desk.controller.status()["settings"]))).mirror is False
+        replace(factory.render_options(Settings.model_validate(running.controller.status()["settings"]))).mirror
+        is False
     )

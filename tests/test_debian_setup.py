@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.users import wait
 from vbgcam import __version__
-from vbgcam.doctor.own import pip
+from vbgcam.doctor.installation import pip
 
 TOP = Path(__file__).resolve().parents[1]
 DEBIAN = TOP / "packaging" / "debian"

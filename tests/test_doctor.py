@@ -14,7 +14,7 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("most of what is looked at is Linux's", allow_module_level=True)
 
-from tests.support.worlds import RELEASE, WEBCAM, World, device, first, healthy, the
+from tests.support.machines import RELEASE, WEBCAM, World, device, first, healthy, nvidia, smi, the
 from vbgcam.camera.base import CameraInfo
 from vbgcam.core.errors import CameraError
 from vbgcam.output.loopback import LOAD, RELOAD
@@ -23,7 +23,6 @@ from vbgcam.system.v4l2 import CAP_CAPTURE, CAP_OUTPUT, Holder
 
 LRASPP = "lraspp_mobilenet_v3_large"
 SECURE_BOOT = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
-SMI = "| NVIDIA-SMI 550.163  Driver Version: 550.163  CUDA Version: 12.4 |"
 SHOWS_IT = "nothing shows tray icons here: vbgcam's would be invisible"
 
 
@@ -78,18 +77,6 @@ def damaged_weights(world: World) -> None:
 def no_tray(world: World) -> None:
     world.answer("busctl --user call org.freedesktop.DBus", "b false")
     world.write("usr/share/dbus-1/services/org.freedesktop.portal.Desktop.service")
-
-
-def nvidia(world: World, asked: str = "cuda") -> World:
-    world.write("sys/bus/pci/devices/0000:01:00.0/vendor", "0x10de\n")
-    world.write("sys/bus/pci/devices/0000:01:00.0/class", "0x030000\n")
-    return world.settings(f'[model]\ndevice = "{asked}"\n')
-
-
-def smi(world: World) -> World:
-    nvidia(world)
-    world.answer("nvidia-smi", SMI)
-    return world.answer("nvidia-smi --query-gpu", "RTX 3060, 550.163")
 
 
 BUSY = CameraError('"Webcam" (/dev/video0) is busy: zoom (pid 812) uses it', fix="close that program")

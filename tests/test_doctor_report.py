@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.worlds import World, healthy
+from tests.support.machines import World, healthy
 from vbgcam.doctor.report import log_lines, mask, write
 
 SERIAL = "A1B2C3D4 E5"

@@ -15,13 +15,12 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("most of what is looked at is Linux's", allow_module_level=True)
 
-from tests.support.worlds import World, device, first, healthy, the
-from tests.test_doctor import nvidia, smi
+from tests.support.machines import World, device, first, healthy, nvidia, smi, the
 from vbgcam.cli.main import main
 from vbgcam.core.errors import ModelError
 from vbgcam.doctor.examine import examine
-from vbgcam.doctor.machine import Machine, Said, run
-from vbgcam.doctor.show import as_json, show
+from vbgcam.doctor.machine import CommandResult, Machine, run
+from vbgcam.doctor.printing import as_json, show
 from vbgcam.system.v4l2 import CAP_CAPTURE, Holder
 
 PIPEWIRE = "pipewire\nCompiled with libpipewire {0}\nLinked with libpipewire {0}"
@@ -183,19 +182,19 @@ def test_on_windows_and_macos_there_is_no_talk_of_kernel_modules(world: World) -
 
 
 def test_a_command_that_is_missing_fails_or_hangs_has_said_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run("no-such-program-anywhere") == Said(None)
-    assert run("sh", "-c", "echo no; exit 3") == Said(3, "no")
-    assert run("sh", "-c", "echo yes") == Said(0, "yes")
+    assert run("no-such-program-anywhere") == CommandResult(None)
+    assert run("sh", "-c", "echo no; exit 3") == CommandResult(3, "no")
+    assert run("sh", "-c", "echo yes") == CommandResult(0, "yes")
     monkeypatch.setattr("vbgcam.doctor.machine._PATIENCE", 0.05)
-    assert run("sh", "-c", "exec sleep 60") == Said(None, late=True)
+    assert run("sh", "-c", "exec sleep 60") == CommandResult(None, late=True)
 
 
 def test_a_session_bus_that_hangs_is_asked_once(world: World) -> None:
     asked = []
 
-    def hangs(*command: str) -> Said:
+    def hangs(*command: str) -> CommandResult:
         asked.append(command[0])
-        return Said(None, late=True)
+        return CommandResult(None, late=True)
 
     world.change(run=hangs)
     assert world.machine.bus_has("org.kde.StatusNotifierWatcher") is None

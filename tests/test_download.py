@@ -81,25 +81,16 @@ def test_a_broken_connection_is_taken_up_where_it_broke_off(server: Server, tmp_
         assert ranges[1:] == ["bytes=300000-", "bytes=700000-"]
 
 
-def test_what_an_earlier_run_kept_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
-    part(tmp_path).write_bytes(CONTENT[:1_000_000])
+@pytest.mark.parametrize(("kept", "ranges"), [(1_000_000, True), (len(CONTENT), True), (500_000, False)])
+def test_what_an_earlier_run_kept_is_fetched_again_only_from_a_server_without_ranges(
+    server: Server, tmp_path: Path, kept: int, ranges: bool
+) -> None:
+    part(tmp_path).write_bytes(CONTENT[:kept])
+    server.script = [Act(ranges=ranges)]
     download(job(server, tmp_path))
-    assert server.asked == [("/weights.pth", "bytes=1000000-")]
+    assert server.asked == [("/weights.pth", f"bytes={kept}-")]
+    assert job(server, tmp_path).target.read_bytes() == CONTENT
     assert names(tmp_path) == ["weights.pth"]
-
-
-def test_a_complete_part_file_needs_no_further_byte(server: Server, tmp_path: Path) -> None:
-    part(tmp_path).write_bytes(CONTENT)
-    download(job(server, tmp_path))
-    assert job(server, tmp_path).target.read_bytes() == CONTENT
-    assert len(server.asked) == 1
-
-
-def test_a_server_that_knows_no_ranges_is_read_from_the_start(server: Server, tmp_path: Path) -> None:
-    part(tmp_path).write_bytes(CONTENT[:500_000])
-    server.script = [Act(ranges=False)]
-    download(job(server, tmp_path))
-    assert job(server, tmp_path).target.read_bytes() == CONTENT
 
 
 def test_another_part_than_the_one_asked_for_is_not_joined_to_the_first(server: Server, tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,8 @@ from vbgcam.core.options import Blur, RenderOptions
 from vbgcam.evaluate import Request, Results, run
 from vbgcam.evaluate.clip import Clip
 from vbgcam.evaluate.journal import Journal
-from vbgcam.evaluate.run import Evaluation
 from vbgcam.evaluate.sets import pairs
-from vbgcam.evaluate.sources import ClipSource, CocoSource, PairsSource
+from vbgcam.evaluate.sources import ClipSource, CocoSource, PairsSource, Source
 
 REQUEST = Request({"mask": {}}, RenderOptions(blur=Blur(0.5)), FakeBackground, command="vbgcam eval")
 
@@ -56,9 +55,15 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def broken_off(evaluate: Callable[[Callable[[], bool]], Evaluation | None], after: int) -> None:
-    calls = iter(range(10**9))
-    assert evaluate(lambda: next(calls) >= after) is None
+def evaluated(source: Source, folder: Path, after: int | None = None) -> Results:
+    """`after`: it is broken off before this item."""
+    calls = itertools.count()
+    with Journal(folder, run.key(REQUEST, source)) as journal:
+        results = run.evaluate(REQUEST, source, journal, stop=lambda: next(calls) == after)
+        assert (results is None) == (after is not None)
+        if results is not None:
+            journal.remove()
+    return results or {}
 
 
 def overlap(one: int, other: int) -> float:
@@ -69,12 +74,6 @@ def overlap(one: int, other: int) -> float:
     return float(masks_.all(0).sum() / masks_.any(0).sum())
 
 
-def closed(found: Evaluation | None) -> Results:
-    assert found is not None
-    found.journal.remove()
-    return found.results
-
-
 @pytest.mark.parametrize("mask_fps", [None, 5, 30])
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_a_clip_that_was_broken_off_and_gone_on_with_gives_the_same(
@@ -82,15 +81,15 @@ def test_a_clip_that_was_broken_off_and_gone_on_with_gives_the_same(
 ) -> None:
     rate = Fraction(mask_fps) if mask_fps else None
 
-    def evaluate(folder: str, stop: Callable[[], bool] = lambda: False) -> Evaluation | None:
+    def evaluate(folder: str, after: int | None = None) -> Results:
         with Clip(*clip_files) as clip:
             source = ClipSource(REQUEST, clip, FakeSegmenter(recurrent=recurrent), rate)
-            return run.evaluate(REQUEST, source, tmp_path / folder, stop=stop)
+            return evaluated(source, tmp_path / folder, after)
 
-    at_once = closed(evaluate("at once"))
+    at_once = evaluate("at once")
     for after in (1, 17, 33):
-        broken_off(lambda stop: evaluate("in parts", stop), after)
-    in_parts = closed(evaluate("in parts"))
+        evaluate("in parts", after)
+    in_parts = evaluate("in parts")
     assert json.dumps(in_parts) == json.dumps(at_once)
     assert at_once["scored"] + at_once["without_mask"] == at_once["frames"] == 40
     # Masks of frames that late, over the truth of now: of five a second, those of frame 0, 6, 12, ... from frame 6 on.
@@ -106,22 +105,18 @@ def test_what_fails_on_the_way_is_gone_on_with_too(tmp_path: Path, clip_files: t
 
     with Clip(*clip_files) as clip:
         with pytest.raises(ModelError):
-            run.evaluate(REQUEST, ClipSource(REQUEST, clip, FakeSegmenter(before=fail)), tmp_path)
+            evaluated(ClipSource(REQUEST, clip, FakeSegmenter(before=fail)), tmp_path)
         segmenter = FakeSegmenter()
-        resumed = run.evaluate(REQUEST, ClipSource(REQUEST, clip, segmenter), tmp_path)
+        resumed = evaluated(ClipSource(REQUEST, clip, segmenter), tmp_path)
     assert segmenter.calls == 40 - 21
-    assert closed(resumed)["iou"] == 1
+    assert resumed["iou"] == 1
 
 
 def test_pictures_that_cannot_be_scored_are_named_and_the_rest_goes_on(tmp_path: Path, photos: Path) -> None:
-    def evaluate(stop: Callable[[], bool] = lambda: False) -> Evaluation | None:
-        wrong = np.zeros((4, 4), np.float32)
-        wrong[:, :2] = 1
-        source = PairsSource(REQUEST, pairs(photos), FakeSegmenter(wrong=lambda _frame: wrong))
-        return run.evaluate(REQUEST, source, tmp_path / "j", stop=stop)
-
-    broken_off(evaluate, 2)
-    results = closed(evaluate())
+    left = np.repeat(np.array([[1, 1, 0, 0]], np.float32), 4, 0)
+    source = PairsSource(REQUEST, pairs(photos), FakeSegmenter(wrong=lambda _frame: left))
+    evaluated(source, tmp_path / "j", after=2)
+    results = evaluated(source, tmp_path / "j")
     assert [item["name"] for item in results["items"]] == ["a", "b"]
     assert results["images"] == 2
     assert results["iou"] > 0.95
@@ -138,7 +133,7 @@ def test_a_set_of_which_nothing_can_be_scored_is_an_error(tmp_path: Path, photos
     for name in ("a", "b"):
         (photos / f"{name}.jpg").write_bytes(b"no picture")
     with pytest.raises(MediaError, match="not one picture could be scored"):
-        run.evaluate(REQUEST, PairsSource(REQUEST, pairs(photos), FakeSegmenter()), tmp_path / "j")
+        evaluated(PairsSource(REQUEST, pairs(photos), FakeSegmenter()), tmp_path / "j")
     assert list((tmp_path / "j").iterdir()) == []
 
 
@@ -162,11 +157,9 @@ class FakeLabeller:
 def test_coco_gives_the_plain_implementations_table_also_in_parts(tmp_path: Path, maker: CocoMaker) -> None:
     data = maker.write()
 
-    def evaluate(stop: Callable[[], bool] = lambda: False, limit: int | None = None) -> Evaluation | None:
-        return run.evaluate(REQUEST, CocoSource(REQUEST, data, FakeLabeller(), limit), tmp_path / "j", stop=stop)
-
-    broken_off(evaluate, 2)
-    results = closed(evaluate())
+    source = CocoSource(REQUEST, data, FakeLabeller())
+    evaluated(source, tmp_path / "j", after=2)
+    results = evaluated(source, tmp_path / "j")
     table = np.array(counted(maker), float)
     assert results["confusion"] == table.tolist()
     assert results["images"] == 5
@@ -174,13 +167,13 @@ def test_coco_gives_the_plain_implementations_table_also_in_parts(tmp_path: Path
     person = table[15, 15] / (table[15].sum() + table[:, 15].sum() - table[15, 15])
     assert results["person_iou"] == pytest.approx(person, rel=1e-14)
     assert results["miou"] is None
-    assert closed(evaluate(limit=1))["images"] == 1
+    assert evaluated(CocoSource(REQUEST, data, FakeLabeller(), 1), tmp_path / "j")["images"] == 1
 
 
 def test_a_model_that_knows_the_person_alone_gets_the_persons_figures(tmp_path: Path, maker: CocoMaker) -> None:
     (maker.folder / "val2017" / f"{86:012}.jpg").unlink()
     everybody = FakeSegmenter(wrong=lambda _frame: np.ones((2, 2), np.float32))
-    results = closed(run.evaluate(REQUEST, CocoSource(REQUEST, maker.write(), everybody), tmp_path / "j"))
+    results = evaluated(CocoSource(REQUEST, maker.write(), everybody), tmp_path / "j")
     (_, extra), (missed, right) = results["confusion"]
     assert missed == 0
     assert results["person_iou"] == pytest.approx(right / (right + extra))
@@ -242,16 +235,11 @@ def test_kept_masks_are_refused_where_a_camera_is_filmed(tmp_path: Path, capsys:
 def test_a_running_evaluation_is_not_begun_twice(
     tmp_path: Path, clip_files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    held: list[Journal] = []
-
-    def hold(*arguments: Any, **more: Any) -> Journal:
-        held.append(Journal(*arguments, **more))
-        return Journal(*arguments, **more)
-
-    monkeypatch.setattr(run, "Journal", hold)
-    assert call("--clip", *clip_files, "--model", "chroma") == 1
+    taken = {"clip": [str(path) for path in clip_files]}
+    monkeypatch.setattr(run, "key", lambda *_: taken)
+    with Journal(tmp_path / "journals", taken):
+        assert call("--clip", *clip_files, "--model", "chroma") == 1
     assert "running already" in capsys.readouterr().err
-    held[0].close()
 
 
 SELFIE, DEEPLAB = "onnx:models/selfie_segmentation_256.onnx", "onnx:models/deeplabv3_voc21_257.onnx"

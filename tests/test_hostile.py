@@ -249,7 +249,7 @@ def test_a_small_network_that_wants_gigabytes_is_refused(when: str, tmp_path: Pa
 
 
 def test_a_network_that_never_answers_is_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_files, "_FIRST", 0.3)
+    monkeypatch.setattr(onnx_files, "_FIRST_S", 0.3)
     body = helper.make_graph(
         [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Add", ["held", "one"], ["next"])],
         "body",

@@ -24,11 +24,9 @@ def test_what_was_added_is_there_again_in_the_order_of_the_data(tmp_path: Path) 
     with Journal(tmp_path, KEY) as journal:
         journal.add(Item(3, "three", {"iou": 1 / 3}, MASK))
         journal.add(Item(1, "one", {"why": "no mask"}))
-        journal.note("device", "cpu")
     with Journal(tmp_path, KEY) as journal:
         assert list(journal.items()) == [Item(1, "one", {"why": "no mask"}), Item(3, "three", {"iou": 1 / 3})]
         assert journal.numbers == {1, 3}
-        assert journal.notes() == {"device": "cpu"}
         kept = journal.mask(3)
         assert kept is not None
         assert np.array_equal(kept, MASK)
@@ -59,7 +57,7 @@ def test_what_nobody_went_on_with_for_a_month_is_forgotten(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == [paths[1]]
 
 
-def test_what_was_committed_survives_a_kill(tmp_path: Path) -> None:
+def test_what_was_added_survives_a_kill(tmp_path: Path) -> None:
     script = f"""
 import os, signal
 from pathlib import Path
@@ -67,8 +65,6 @@ from vbgcam.evaluate.base import Item
 from vbgcam.evaluate.journal import Journal
 journal = Journal(Path({str(tmp_path)!r}), {KEY!r})
 journal.add(Item(0, "kept", {{}}))
-journal.commit()
-journal.add(Item(1, "lost", {{}}))
 os.kill(os.getpid(), signal.SIGKILL)
 """
     process = subprocess.run([sys.executable, "-c", script], check=False)

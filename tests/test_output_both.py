@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.support.desks import until
+from tests.support.control_fakes import until
 from tests.support.frames import plain
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Planes, SafeFrame, Size

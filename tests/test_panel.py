@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,10 @@ import pytest
 
 import vbgcam.desktop
 from tests.support.browser import chromium
-from tests.support.desks import Controlled, FakeDesk, FakeEntry, FakeGallery, controlled, until
-from vbgcam.control import Shot
+from tests.support.control_fakes import Controlled, FakeControl, FakeGallery, controlled, until
+from tests.support.panel_page import PanelPage
+from vbgcam.background.gallery import Entry
+from vbgcam.control import PreviewImage
 from vbgcam.core.errors import ConfigError, ControlError
 
 PANEL = Path(vbgcam.desktop.__file__).parent / "panel"
@@ -32,123 +32,82 @@ SPACE, TAB, DOWN, RIGHT, HOME, END, ENTER, ESCAPE, DELETE = (
 MODPROBE = 'sudo modprobe v4l2loopback video_nr=10 card_label="VBG Camera" exclusive_caps=1'
 
 
-class Presenter(FakeDesk):
+class Presenter(FakeControl):
     """Its frames move: a bar goes over a picture whose colour is the background's. Its status is of the settings that
     the program really has."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.gallery = Gallery(self.folder)
-        self.told["settings"]["mask"] = {
+        self.values["settings"]["mask"] = {
             **dict.fromkeys(("crop", "memory", "motion", "time", "edges", "colours"), "preset"),
             "preset": "balanced", "max_age_ms": 500.0, "pairing": "auto",
         }  # fmt: skip
-        self.told |= {"readers": ["zoom"], "troubles": []}
+        self.values |= {"readers": ["zoom"], "troubles": []}
         self.began = time.monotonic()
 
-    def shot(self, after: int, width: int, *, mask: bool = False) -> Shot | None:
+    def preview(self, after: int, width: int, *, mask: bool = False) -> PreviewImage | None:
         number = int(12 * (time.monotonic() - self.began))
         if number <= after:
             return None
         height = width * 9 // 16
-        red = sum(self.told["settings"]["background"]["show"].encode()) % 120
+        red = sum(self.values["settings"]["background"]["show"].encode()) % 120
         image = np.full((height, width, 3), 255 if mask else (200, 120, red), np.uint8)
         left = number * 31 % (width - 40)
         image[height // 3 :, left : left + 40] = 0 if mask else 240
-        return Shot(number, cv2.imencode(".jpg", image)[1].tobytes())
+        return PreviewImage(number, cv2.imencode(".jpg", image)[1].tobytes())
 
     def _carry_out(self, command: Mapping[str, Any]) -> str:
         what, to = command["do"], command.get("to")
         if what == "preset":
-            self.told["settings"]["mask"]["preset"] = to
+            self.values["settings"]["mask"]["preset"] = to
         if what in {"camera", "model"}:
-            for one in self.offered[f"{what}s"]:
+            for one in self.offers[f"{what}s"]:
                 one["now"] = one["spec"] == to
         return super()._carry_out(command)
 
     def shows(self) -> str:
-        return str(self.told["settings"]["background"]["show"])
+        return str(self.values["settings"]["background"]["show"])
 
 
 class Gallery(FakeGallery):
     """A file that is called broken is a picture that cannot be read."""
 
-    def entries(self) -> list[FakeEntry]:
+    def entries(self) -> list[Entry]:
         return [
-            FakeEntry(entry.name, entry.path, broken="it ends in the middle" if "broken" in entry.name else "")
+            replace(entry, broken="it ends in the middle" if "broken" in entry.name else "")
             for entry in super().entries()
         ]
 
 
-@dataclass
-class Page:
-    """The panel as a person has it before them."""
+class Page(PanelPage):
+    """Of a program that is a fake."""
 
-    driver: Any
-    running: Controlled
-    desk: Presenter
-    messages: list[dict[str, Any]] = field(default_factory=list)
+    def __init__(self, driver: Any, running: Controlled, api: Presenter) -> None:
+        super().__init__(driver, running.client, f"127.0.0.1:{running.server.port}/")
+        self.running = running
+        self.api = api
 
-    def find(self, css: str) -> Any:
-        """The only element of that selector, once it is there and can be seen."""
-        found: list[Any] = []
-
-        def there() -> bool:
-            found[:] = [one for one in self.driver.find_elements("css selector", css) if one.is_displayed()]
-            return bool(found)
-
-        until(there)
-        assert len(found) == 1, f"{len(found)} of {css}"
-        return found[0]
+    def open(self) -> None:
+        super().open()
+        self.wait("document.querySelectorAll('#colours [role=radio]').length")
 
     def text(self, css: str) -> str:
         """What the first element of that selector says; in one step, for the page may change between two."""
         return str(self.script("return document.querySelector(arguments[0]).innerText.trim()", css))
-
-    def click(self, css: str) -> None:
-        element = self.find(css)
-        self.script("arguments[0].scrollIntoView({block: 'center'})", element)
-        element.click()
 
     def press(self, *keys: str) -> None:
         from selenium.webdriver import ActionChains
 
         ActionChains(self.driver).send_keys(*keys).perform()
 
-    def script(self, script: str, *arguments: Any) -> Any:
-        return self.driver.execute_script(script, *arguments)
-
-    def wait(self, script: str, *arguments: Any) -> None:
-        """Until the script's value is true."""
-        until(lambda: bool(self.script(f"return {script}", *arguments)))
-
     def checked(self, group: str) -> list[str]:
         """The values of a group that are chosen."""
         found = self.driver.find_elements("css selector", f"{group} [role=radio][aria-checked=true]")
         return [one.get_attribute("data-value") for one in found]
 
-    def picture(self) -> Any:
-        """The preview as it is on the page, BGR."""
-        address = self.script("return document.getElementById('picture').toDataURL('image/png')")
-        data = base64.b64decode(address.partition(",")[2])
-        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-
-    def moves(self) -> None:
-        """Waits for another picture in the preview."""
-        first = self.picture()
-        until(lambda: not np.array_equal(first, self.picture()))
-
-    def slide(self, selector: str, *values: float) -> None:
-        """As a finger does: one value after the other, in one go."""
-        slider = self.find(selector)
-        for value in values:
-            self.script(
-                "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('input', {bubbles: true}))",
-                slider, value,
-            )  # fmt: skip
-
     def done(self, what: str) -> list[dict[str, Any]]:
-        return [command for command in self.desk.done if command["do"] == what]
+        return [command for command in self.api.done if command["do"] == what]
 
     def said(self) -> str:
         """What is read out to who does not see the page."""
@@ -156,31 +115,6 @@ class Page:
 
     def toasts(self) -> str:
         return self.text("#toasts")
-
-    def open(self) -> None:
-        self.driver.get(self.running.client.open())
-        self.find("#desk")
-        self.wait("document.getElementById('waiting').hidden")
-        self.wait("document.querySelectorAll('#colours [role=radio]').length")
-
-    def network(self, method: str) -> list[dict[str, Any]]:
-        """What Chromium tells of the page's requests, from its opening on."""
-        self.messages += [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        return [each["params"] for each in self.messages if each["method"] == f"Network.{method}"]
-
-    def alone(self, *expected: str) -> None:
-        """Nothing was asked of anything but the server, and the console is empty but for lines with `expected`, each of
-        which is there."""
-        asked = [told["request"]["url"] for told in self.network("requestWillBeSent")]
-        asked += [told["url"] for told in self.network("webSocketCreated")]
-        own = f"127.0.0.1:{self.running.server.port}/"
-        assert [
-            url for url in asked if not url.startswith((f"http://{own}", f"ws://{own}", f"blob:http://{own}"))
-        ] == []
-        lines = [entry["message"] for entry in self.driver.get_log("browser")]
-        assert [line for line in lines if not any(word in line for word in expected)] == []
-        for word in expected:
-            assert any(word in line for line in lines), word
 
 
 @pytest.fixture(scope="module")
@@ -202,55 +136,59 @@ def sized(driver: Any, size: tuple[int, int], **more: Any) -> Iterator[None]:
 
 @contextmanager
 def panel(
-    driver: Any, folder: Path, desk: Presenter | None = None, *, opened: bool = True, noise: tuple[str, ...] = ()
+    driver: Any, folder: Path, api: Presenter | None = None, *, opened: bool = True, noise: tuple[str, ...] = ()
 ) -> Iterator[Page]:
     """The panel, open; at its end everything that it asked for and said is looked at. `noise`: what Chromium itself
     writes into the console, for a request that was refused on purpose."""
-    desk = desk or Presenter(folder / "gallery")
-    with controlled(folder, desk, PANEL) as running, sized(driver, DESKTOP):
-        page = Page(driver, running, desk)
-        driver.get("about:blank")
-        for log in ("performance", "browser"):
-            driver.get_log(log)
+    api = api or Presenter(folder / "gallery")
+    with controlled(folder, api, PANEL) as running, sized(driver, DESKTOP):
+        page = Page(driver, running, api)
         if opened:
             page.open()
         yield page
         # What a page asks for after this is none of the test's, and none of the next one's.
-        page.alone(*noise)
+        lines = page.alone(*noise)
+        assert all(any(word in line for line in lines) for word in noise)
         driver.get("about:blank")
 
 
+@pytest.fixture
+def page(browser: Any, tmp_path: Path) -> Iterator[Page]:
+    """The panel of a program without pictures, open."""
+    with panel(browser, tmp_path) as opened:
+        yield opened
+
+
 def pictures(folder: Path, *names: str) -> Presenter:
-    """A desk with these in its gallery."""
+    """A program with these in its gallery."""
     (folder / "gallery").mkdir()
     for name in names:
         (folder / "gallery" / name).write_bytes(b"a picture")
     return Presenter(folder / "gallery")
 
 
-def test_a_code_lets_the_panel_in_and_leaves_the_address(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        assert browser.current_url == f"http://127.0.0.1:{page.running.server.port}/"
-        assert page.text("#lamp-word") == "On air"
-        assert browser.title == "On air \N{EN DASH} VBG Camera"
-        browser.refresh()
-        page.find("#desk")
-        page.moves()
+def test_a_code_lets_the_panel_in_and_leaves_the_address(page: Page) -> None:
+    assert page.driver.current_url == f"http://127.0.0.1:{page.running.server.port}/"
+    assert page.text("#lamp-word") == "On air"
+    assert page.driver.title == "On air \N{EN DASH} VBG Camera"
+    page.driver.refresh()
+    page.find("#main")
+    page.moves()
 
 
 def test_without_a_key_the_panel_says_how_it_is_opened(browser: Any, tmp_path: Path) -> None:
     with panel(browser, tmp_path, opened=False) as page:
         browser.get(f"http://127.0.0.1:{page.running.server.port}/")
         assert "vbgcam panel" in page.find("#closed").text
-        assert not browser.find_element("id", "desk").is_displayed()
-        assert page.desk.called.get("status") is None
+        assert not browser.find_element("id", "main").is_displayed()
+        assert page.api.called.get("status") is None
 
 
 def test_a_code_that_was_used_opens_nothing(browser: Any, tmp_path: Path) -> None:
     with panel(browser, tmp_path, opened=False, noise=("401",)) as page:
         url = page.running.client.open()
         browser.get(url)
-        page.find("#desk")
+        page.find("#main")
         page.script("sessionStorage.clear()")
         browser.get("about:blank")
         browser.get(url)
@@ -258,96 +196,90 @@ def test_a_code_that_was_used_opens_nothing(browser: Any, tmp_path: Path) -> Non
         assert "#" not in browser.current_url
 
 
-def test_a_new_code_in_the_same_tab_opens_it_again(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.script("sessionStorage.clear()")
-        browser.get(page.running.client.open())  # only the part behind the # differs: no browser loads that anew
-        until(lambda: page.script("return sessionStorage.length") == 1)
-        page.find("#desk")
+def test_a_new_code_in_the_same_tab_opens_it_again(page: Page) -> None:
+    page.script("sessionStorage.clear()")
+    page.driver.get(page.running.client.open())  # only the part behind the # differs: no browser loads that anew
+    until(lambda: page.script("return sessionStorage.length") == 1)
+    page.find("#main")
 
 
-def test_the_preview_moves_and_shows_what_is_sent(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.moves()
-        page.moves()
-        blue, green, _ = page.picture()[2, 2]
-        assert abs(int(blue) - 200) < 6
-        assert abs(int(green) - 120) < 6
+def test_the_preview_moves_and_shows_what_is_sent(page: Page) -> None:
+    page.moves()
+    page.moves()
+    blue, green, _ = page.picture()[2, 2]
+    assert abs(int(blue) - 200) < 6
+    assert abs(int(green) - 120) < 6
 
 
 def test_a_radio_moves_when_the_status_says_so_and_not_before(browser: Any, tmp_path: Path) -> None:
     with panel(browser, tmp_path, pictures(tmp_path, "beach.jpg", "forest.jpg")) as page:
         before = page.checked("#backgrounds")
-        page.desk.carry_out = lambda command: "will be done"
-        gate = page.desk.gates["do"] = threading.Event()
+        page.api.carry_out = lambda command: "will be done"
+        gate = page.api.gates["do"] = threading.Event()
         page.click("#pictures [title='beach.jpg']")
         spec = str(tmp_path / "gallery" / "beach.jpg")
-        until(lambda: page.desk.called.get("do") == 1)
+        until(lambda: page.api.called.get("do") == 1)
         assert page.find("#pictures [title='beach.jpg']").get_attribute("aria-busy") == "true"
         assert page.checked("#backgrounds") == before
         gate.set()
         until(lambda: page.done("background") == [{"do": "background", "to": spec}])
         page.wait("!document.querySelector('[aria-busy=true]')")
         assert page.checked("#backgrounds") == before
-        page.desk.told["settings"]["background"]["show"] = spec
-        page.desk.change()
+        page.api.values["settings"]["background"]["show"] = spec
+        page.api.change()
         until(lambda: page.checked("#backgrounds") == [spec])
 
 
-def test_a_chosen_background_is_seen_in_the_preview(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.click("#colours [aria-label=Sand]")
-        until(lambda: page.desk.shows() == "#d9cfc1")
-        red = sum(b"#d9cfc1") % 120
-        until(lambda: abs(int(page.picture()[2, 2, 2]) - red) < 6)
-        until(lambda: page.checked("#backgrounds") == ["#d9cfc1"])
+def test_a_chosen_background_is_seen_in_the_preview(page: Page) -> None:
+    page.click("#colours [aria-label=Sand]")
+    until(lambda: page.api.shows() == "#d9cfc1")
+    red = sum(b"#d9cfc1") % 120
+    until(lambda: abs(int(page.picture()[2, 2, 2]) - red) < 6)
+    until(lambda: page.checked("#backgrounds") == ["#d9cfc1"])
 
 
-def test_a_file_that_was_chosen_is_added_and_shown(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        assert page.text("#pictures") == "Add a picture or a film"
-        (tmp_path / "beach.jpg").write_bytes(b"a picture")
-        browser.find_element("id", "files").send_keys(str(tmp_path / "beach.jpg"))
-        spec = str(tmp_path / "gallery" / "beach.jpg")
-        until(lambda: page.desk.shows() == spec)
-        until(lambda: page.checked("#backgrounds") == [spec])
-        image = page.find("#pictures [title='beach.jpg'] img")
-        assert image.get_attribute("src").startswith("blob:")
-        assert image.get_property("naturalWidth") == 320
+def test_a_file_that_was_chosen_is_added_and_shown(page: Page, tmp_path: Path) -> None:
+    assert page.text("#pictures") == "Add a picture or a film"
+    (tmp_path / "beach.jpg").write_bytes(b"a picture")
+    page.driver.find_element("id", "files").send_keys(str(tmp_path / "beach.jpg"))
+    spec = str(tmp_path / "gallery" / "beach.jpg")
+    until(lambda: page.api.shows() == spec)
+    until(lambda: page.checked("#backgrounds") == [spec])
+    image = page.find("#pictures [title='beach.jpg'] img")
+    assert image.get_attribute("src").startswith("blob:")
+    assert image.get_property("naturalWidth") == 320
 
 
-def test_several_files_that_were_dropped_are_added_and_none_is_shown(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        before = page.desk.shows()
-        page.script(
-            """
-            window.held = new DataTransfer();
-            for (const name of ["one.jpg", "two.mp4"]) held.items.add(new File(["a picture"], name));
-            window.drag = (kind) => document.body.dispatchEvent(
-                new DragEvent(kind, {dataTransfer: held, bubbles: true, cancelable: true}));
-            drag("dragenter");
-            """
-        )
-        assert page.find("#drop").is_displayed()
-        assert page.script("return drag('dragover')") is False  # else the browser would leave the page for the file
-        assert page.script("return drag('drop')") is False
-        assert not browser.find_element("id", "drop").is_displayed()
-        until(lambda: page.text("#pictures").split() == ["one", "two", "Add"])
-        assert page.desk.shows() == before
-        assert {path.name for path in (tmp_path / "gallery").iterdir()} == {"one.jpg", "two.mp4"}
+def test_several_files_that_were_dropped_are_added_and_none_is_shown(page: Page, tmp_path: Path) -> None:
+    before = page.api.shows()
+    page.script(
+        """
+        window.held = new DataTransfer();
+        for (const name of ["one.jpg", "two.mp4"]) held.items.add(new File(["a picture"], name));
+        window.drag = (kind) => document.body.dispatchEvent(
+            new DragEvent(kind, {dataTransfer: held, bubbles: true, cancelable: true}));
+        drag("dragenter");
+        """
+    )
+    assert page.find("#drop").is_displayed()
+    assert page.script("return drag('dragover')") is False  # else the browser would leave the page for the file
+    assert page.script("return drag('drop')") is False
+    assert not page.driver.find_element("id", "drop").is_displayed()
+    until(lambda: page.text("#pictures").split() == ["one", "two", "Add"])
+    assert page.api.shows() == before
+    assert {path.name for path in (tmp_path / "gallery").iterdir()} == {"one.jpg", "two.mp4"}
 
 
-def test_a_pasted_picture_is_added_under_a_name_of_its_time_and_shown(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.script(
-            """
-            const held = new DataTransfer();
-            held.items.add(new File(["a picture"], "image.png", {type: "image/png"}));
-            document.body.dispatchEvent(new ClipboardEvent("paste", {clipboardData: held, bubbles: true}));
-            """
-        )
-        until(lambda: "pasted 20" in page.desk.shows())
-        until(lambda: page.checked("#backgrounds") == [page.desk.shows()])
+def test_a_pasted_picture_is_added_under_a_name_of_its_time_and_shown(page: Page) -> None:
+    page.script(
+        """
+        const held = new DataTransfer();
+        held.items.add(new File(["a picture"], "image.png", {type: "image/png"}));
+        document.body.dispatchEvent(new ClipboardEvent("paste", {clipboardData: held, bubbles: true}));
+        """
+    )
+    until(lambda: "pasted 20" in page.api.shows())
+    until(lambda: page.checked("#backgrounds") == [page.api.shows()])
 
 
 def test_what_is_no_picture_is_refused_in_words(browser: Any, tmp_path: Path) -> None:
@@ -373,11 +305,11 @@ def test_names_of_files_are_text_whatever_they_say(browser: Any, tmp_path: Path)
     with panel(browser, tmp_path, pictures(tmp_path, name)) as page:
         assert page.find("#pictures [role=radio] .name").text == Path(name).stem
         page.click("#pictures [role=radio]")
-        until(lambda: page.desk.shows().endswith(name))
+        until(lambda: page.api.shows().endswith(name))
         page.click("#pictures .remove")
         assert Path(name).stem in page.find("#confirm").text
         page.click("#confirm-no")
-        page.desk.change(
+        page.api.change(
             readers=["<b>zoom</b>"], why=name, state="covered",
             troubles=[{"at": time.time(), "what": name, "fix": name, "now": True}],
             config={"path": name, "problems": [name]},
@@ -388,30 +320,28 @@ def test_names_of_files_are_text_whatever_they_say(browser: Any, tmp_path: Path)
         assert browser.title == "Covered \N{EN DASH} VBG Camera"
 
 
-def test_a_slider_sends_the_newest_value_and_one_at_a_time(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        gate = page.desk.gates["do"] = threading.Event()
-        page.slide("#blur", 0.2)
-        until(lambda: page.desk.called.get("do") == 1)
-        page.slide("#blur", 0.3, 0.4, 0.5, 0.9)
-        page.desk.change(readers=["meet"])
-        until(lambda: page.text("#readers") == "meet")
-        assert page.text("#blur-value") == "0.90"  # what the status says of it is older than what the finger does
-        gate.set()
-        until(lambda: page.desk.shows() == "blur:0.9")
-        assert page.done("blur") == [{"do": "blur", "to": 0.2}, {"do": "blur", "to": 0.9}]
-        until(lambda: page.checked("#backgrounds") == ["blur:0.9"])
-        assert page.find("#blurs [aria-checked=true]").text == "Own"
-        red = sum(b"blur:0.9") % 120
-        until(lambda: abs(int(page.picture()[2, 2, 2]) - red) < 6)
+def test_a_slider_sends_the_newest_value_and_one_at_a_time(page: Page) -> None:
+    gate = page.api.gates["do"] = threading.Event()
+    page.slide("#blur", 0.2)
+    until(lambda: page.api.called.get("do") == 1)
+    page.slide("#blur", 0.3, 0.4, 0.5, 0.9)
+    page.api.change(readers=["meet"])
+    until(lambda: page.text("#readers") == "meet")
+    assert page.text("#blur-value") == "0.90"  # what the status says of it is older than what the finger does
+    gate.set()
+    until(lambda: page.api.shows() == "blur:0.9")
+    assert page.done("blur") == [{"do": "blur", "to": 0.2}, {"do": "blur", "to": 0.9}]
+    until(lambda: page.checked("#backgrounds") == ["blur:0.9"])
+    assert page.find("#blurs [aria-checked=true]").text == "Own"
+    red = sum(b"blur:0.9") % 120
+    until(lambda: abs(int(page.picture()[2, 2, 2]) - red) < 6)
 
 
-def test_a_slider_follows_what_somebody_else_sets(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.running.client.do({"do": "blur", "to": 0.35})
-        until(lambda: page.text("#blur-value") == "0.35")
-        page.running.client.do({"do": "set", "settings": {"mask.max_age_ms": 4000.0}})
-        until(lambda: page.text("#age-value") == "4000 ms")
+def test_a_slider_follows_what_somebody_else_sets(page: Page) -> None:
+    page.running.client.do({"do": "blur", "to": 0.35})
+    until(lambda: page.text("#blur-value") == "0.35")
+    page.running.client.do({"do": "set", "settings": {"mask.max_age_ms": 4000.0}})
+    until(lambda: page.text("#age-value") == "4000 ms")
 
 
 def test_a_value_that_is_refused_goes_back_and_says_why(browser: Any, tmp_path: Path) -> None:
@@ -420,22 +350,22 @@ def test_a_value_that_is_refused_goes_back_and_says_why(browser: Any, tmp_path: 
         def no(command: Mapping[str, Any]) -> str:
             raise ConfigError(["background.light_wrap: not today"])
 
-        page.desk.carry_out = no
+        page.api.carry_out = no
         page.slide("#light", 0.8)
         until(lambda: "not today" in page.toasts())
         until(lambda: page.text("#light-value") == "0.30")
         choose(page, "#fit", "stretch")
         until(lambda: page.find("#fit").get_property("value") == "cover")
-        page.desk.carry_out = None
+        page.api.carry_out = None
         page.slide("#light", 0.6)
-        until(lambda: page.desk.told["settings"]["background"]["light_wrap"] == 0.6)
+        until(lambda: page.api.values["settings"]["background"]["light_wrap"] == 0.6)
         choose(page, "#fit", "stretch")
         until(lambda: page.toasts() == "")
 
 
 def test_every_setting_goes_its_way(browser: Any, tmp_path: Path) -> None:
     with panel(browser, tmp_path, pictures(tmp_path, "beach.jpg")) as page:
-        settings = page.desk.told["settings"]
+        settings = page.api.values["settings"]
         page.click("#presets [data-value=fast]")
         until(lambda: page.checked("#presets") == ["fast"])
         page.slide("#age", 700)
@@ -466,111 +396,105 @@ def choose(page: Page, selector: str, value: str) -> None:
     Select(page.find(selector)).select_by_value(value)
 
 
-def test_a_colour_of_ones_own_becomes_a_choice(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.script(
-            """
-            const input = document.getElementById("colour");
-            for (const value of ["#111111", "#222222", "#aabbcc"]) {
-              input.value = value; input.dispatchEvent(new Event("input", {bubbles: true}));
-            }
-            """
-        )
-        until(lambda: page.desk.shows() == "#aabbcc")
-        assert page.done("background") == [{"do": "background", "to": "#aabbcc"}]
-        until(lambda: page.checked("#backgrounds") == ["#aabbcc"])
-        page.click("#colours [aria-label=Slate]")
-        until(lambda: page.checked("#backgrounds") == ["#3b4a57"])
-        page.click("#colours [data-value='#aabbcc']")
-        until(lambda: page.desk.shows() == "#aabbcc")
+def test_a_colour_of_ones_own_becomes_a_choice(page: Page) -> None:
+    page.script(
+        """
+        const input = document.getElementById("colour");
+        for (const value of ["#111111", "#222222", "#aabbcc"]) {
+          input.value = value; input.dispatchEvent(new Event("input", {bubbles: true}));
+        }
+        """
+    )
+    until(lambda: page.api.shows() == "#aabbcc")
+    assert page.done("background") == [{"do": "background", "to": "#aabbcc"}]
+    until(lambda: page.checked("#backgrounds") == ["#aabbcc"])
+    page.click("#colours [aria-label=Slate]")
+    until(lambda: page.checked("#backgrounds") == ["#3b4a57"])
+    page.click("#colours [data-value='#aabbcc']")
+    until(lambda: page.api.shows() == "#aabbcc")
 
 
-def test_a_picture_from_elsewhere_is_among_the_choices(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.running.client.do({"do": "background", "to": "/elsewhere/sea.jpg"})
-        until(lambda: page.checked("#backgrounds") == ["/elsewhere/sea.jpg"])
-        assert page.find("#pictures [aria-checked=true]").text == "sea.jpg"
+def test_a_picture_from_elsewhere_is_among_the_choices(page: Page) -> None:
+    page.running.client.do({"do": "background", "to": "/elsewhere/sea.jpg"})
+    until(lambda: page.checked("#backgrounds") == ["/elsewhere/sea.jpg"])
+    assert page.find("#pictures [aria-checked=true]").text == "sea.jpg"
 
 
-def test_pause_and_go_on(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.click("#pause")
-        until(lambda: page.text("#lamp-word") == "Paused")
-        assert page.find("#pause").text == "Go on"
-        assert "background alone" in page.text("#sentence-note")
-        page.click("#pause")
-        until(lambda: page.text("#lamp-word") == "On air")
-        assert [command["do"] for command in page.desk.done] == ["pause", "resume"]
-        until(lambda: "On air. Others see you" in page.said())
+def test_pause_and_go_on(page: Page) -> None:
+    page.click("#pause")
+    until(lambda: page.text("#lamp-word") == "Paused")
+    assert page.find("#pause").text == "Go on"
+    assert "background alone" in page.text("#sentence-note")
+    page.click("#pause")
+    until(lambda: page.text("#lamp-word") == "On air")
+    assert [command["do"] for command in page.api.done] == ["pause", "resume"]
+    until(lambda: "On air. Others see you" in page.said())
 
 
-def test_the_mask_is_shown_for_as_long_as_it_is_held(browser: Any, tmp_path: Path) -> None:
+def test_the_mask_is_shown_for_as_long_as_it_is_held(page: Page) -> None:
     from selenium.webdriver import ActionChains
 
     def masked() -> bool:
         blue, _, red = (int(part) for part in page.picture()[2, 2])
         return blue > 250 and red > 250
 
-    with panel(browser, tmp_path) as page:
-        button = page.find("#mask")
-        ActionChains(browser).click_and_hold(button).perform()
-        until(masked)
-        assert page.text("#caption").startswith("The mask")
-        ActionChains(browser).move_by_offset(-300, -200).release().perform()
-        until(lambda: not masked())
-        page.script("arguments[0].focus()", button)
-        ActionChains(browser).key_down(SPACE).perform()
-        until(masked)
-        ActionChains(browser).key_up(SPACE).perform()
-        until(lambda: not masked())
-        assert page.text("#caption") == "What others see"
-        page.script("arguments[0].click()", button)  # as a screen reader does, which cannot hold
-        until(masked)
-        page.script("arguments[0].click()", button)
-        until(lambda: not masked())
+    button = page.find("#mask")
+    ActionChains(page.driver).click_and_hold(button).perform()
+    until(masked)
+    assert page.text("#caption").startswith("The mask")
+    ActionChains(page.driver).move_by_offset(-300, -200).release().perform()
+    until(lambda: not masked())
+    page.script("arguments[0].focus()", button)
+    ActionChains(page.driver).key_down(SPACE).perform()
+    until(masked)
+    ActionChains(page.driver).key_up(SPACE).perform()
+    until(lambda: not masked())
+    assert page.text("#caption") == "What others see"
+    page.script("arguments[0].click()", button)  # as a screen reader does, which cannot hold
+    until(masked)
+    page.script("arguments[0].click()", button)
+    until(lambda: not masked())
 
 
-def test_show_me_is_taken_back_with_the_page_and_while_nobody_sees_it(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.desk.change(state="idle", readers=[], watched=False)
-        until(lambda: page.text("#lamp-word") == "Camera off")
-        page.click("#see")
-        until(lambda: page.desk.lookers == 1)
-        assert page.find("#see").get_attribute("aria-checked") == "true"
-        assert page.text("#readers") == "this page"
-        hide = """
-            Object.defineProperty(document, "hidden", {value: arguments[0], configurable: true});
-            document.dispatchEvent(new Event("visibilitychange"));
-        """
-        page.script(hide, True)
-        until(lambda: page.desk.lookers == 0)
-        page.desk.change(state="covered")  # a tab that nobody sees asks now and then
-        until(lambda: page.text("#lamp-word") == "Covered")
-        page.desk.change(state="idle")
-        page.script(hide, False)
-        until(lambda: page.text("#lamp-word") == "Camera off")
-        until(lambda: page.desk.lookers == 1)
-        told = [each["response"]["payloadData"] for each in page.network("webSocketFrameSent")]
-        assert [each for each in told if "pause" in each] == ['{"pause":true}', '{"pause":false}']
-        page.alone()
-        browser.get("about:blank")
-        until(lambda: page.desk.lookers == 0)
+def test_show_me_is_taken_back_with_the_page_and_while_nobody_sees_it(page: Page) -> None:
+    page.api.change(state="idle", readers=[], watched=False)
+    until(lambda: page.text("#lamp-word") == "Camera off")
+    page.click("#see")
+    until(lambda: page.api.watchers == 1)
+    assert page.find("#see").get_attribute("aria-checked") == "true"
+    assert page.text("#readers") == "this page"
+    hide = """
+        Object.defineProperty(document, "hidden", {value: arguments[0], configurable: true});
+        document.dispatchEvent(new Event("visibilitychange"));
+    """
+    page.script(hide, True)
+    until(lambda: page.api.watchers == 0)
+    page.api.change(state="covered")  # a tab that nobody sees asks now and then
+    until(lambda: page.text("#lamp-word") == "Covered")
+    page.api.change(state="idle")
+    page.script(hide, False)
+    until(lambda: page.text("#lamp-word") == "Camera off")
+    until(lambda: page.api.watchers == 1)
+    told = [each["response"]["payloadData"] for each in page.network("webSocketFrameSent")]
+    assert [each for each in told if "pause" in each] == ['{"pause":true}', '{"pause":false}']
+    page.alone()
+    page.driver.get("about:blank")
+    until(lambda: page.api.watchers == 0)
 
 
-def test_the_room_as_it_is_takes_two_steps_and_one_to_hide_it(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        before = page.desk.shows()
-        values = page.script("return [...document.querySelectorAll('[role=radio]')].map((one) => one.dataset.value)")
-        assert "none" not in values
-        assert not browser.find_element("id", "show-room").is_displayed()
-        page.click("#as-it-is summary")
-        page.click("#show-room")
-        until(lambda: page.desk.shows() == "none")
-        assert "Your room is shown" in page.find("#plain").text
-        assert page.checked("#backgrounds") == []
-        page.click("#hide-room")
-        until(lambda: page.desk.shows() == before)
-        until(lambda: not browser.find_element("id", "plain").is_displayed())
+def test_the_room_as_it_is_takes_two_steps_and_one_to_hide_it(page: Page) -> None:
+    before = page.api.shows()
+    values = page.script("return [...document.querySelectorAll('[role=radio]')].map((one) => one.dataset.value)")
+    assert "none" not in values
+    assert not page.driver.find_element("id", "show-room").is_displayed()
+    page.click("#as-it-is summary")
+    page.click("#show-room")
+    until(lambda: page.api.shows() == "none")
+    assert "Your room is shown" in page.find("#plain").text
+    assert page.checked("#backgrounds") == []
+    page.click("#hide-room")
+    until(lambda: page.api.shows() == before)
+    until(lambda: not page.driver.find_element("id", "plain").is_displayed())
 
 
 def test_a_picture_is_removed_after_it_was_asked(browser: Any, tmp_path: Path) -> None:
@@ -617,17 +541,17 @@ def test_a_background_is_chosen_with_keys_alone(browser: Any, tmp_path: Path) ->
         outline = "return getComputedStyle(document.activeElement.querySelector('.thumb')).outlineStyle"
         assert page.script(outline) == "solid"
         page.press(SPACE)
-        until(lambda: page.desk.shows().endswith("forest.jpg"))
-        until(lambda: page.checked("#backgrounds") == [page.desk.shows()])
-        assert page.script(focused) == page.desk.shows()
+        until(lambda: page.api.shows().endswith("forest.jpg"))
+        until(lambda: page.checked("#backgrounds") == [page.api.shows()])
+        assert page.script(focused) == page.api.shows()
 
 
 def test_the_first_start_ticks_its_steps_off_and_ends(browser: Any, tmp_path: Path) -> None:
-    desk = Presenter(tmp_path / "gallery")
-    cameras = desk.offered["cameras"]
-    desk.offered |= {"cameras": [], "virtual": {"there": False, "name": "VBG Camera", "fix": MODPROBE}}
-    desk.offered["models"][0]["here"] = False
-    desk.told |= {
+    api = Presenter(tmp_path / "gallery")
+    cameras = api.offers["cameras"]
+    api.offers |= {"cameras": [], "virtual": {"there": False, "name": "VBG Camera", "fix": MODPROBE}}
+    api.offers["models"][0]["here"] = False
+    api.values |= {
         "welcomed": False, "state": "covered", "why": "the model is loading",
         "loading": {"model": "lraspp_mobilenet_v3_large", "done": 1_000_000, "total": 13_100_000},
     }  # fmt: skip
@@ -636,7 +560,7 @@ def test_the_first_start_ticks_its_steps_off_and_ends(browser: Any, tmp_path: Pa
         found = browser.find_elements("css selector", "#steps > li")
         return [one.get_attribute("class") for one in found]
 
-    with panel(browser, tmp_path, desk, opened=False) as page:
+    with panel(browser, tmp_path, api, opened=False) as page:
         browser.get(page.running.client.open())
         assert page.find("#welcome h2").text == "Welcome"
         until(lambda: steps() == ["missing", "missing", "busy"])
@@ -644,15 +568,15 @@ def test_the_first_start_ticks_its_steps_off_and_ends(browser: Any, tmp_path: Pa
         assert MODPROBE in page.text("#step-virtual")
         assert "1.0 of 13 MB" in page.text("#step-model")
         assert page.find("#welcomed").text == "Go on without"
-        desk.change(loading={"model": "lraspp_mobilenet_v3_large", "done": 12_000_000, "total": 13_100_000})
+        api.change(loading={"model": "lraspp_mobilenet_v3_large", "done": 12_000_000, "total": 13_100_000})
         until(lambda: "12 of 13 MB" in page.text("#step-model"))
         assert page.find("#step-model progress").get_property("position") > 0.9
-        desk.offered["cameras"] = cameras  # plugged in: no revision tells of it
+        api.offers["cameras"] = cameras  # plugged in: no revision tells of it
         until(lambda: steps()[0] == "done")
-        desk.offered["virtual"] = {"there": True, "name": "VBG Camera", "fix": ""}
+        api.offers["virtual"] = {"there": True, "name": "VBG Camera", "fix": ""}
         until(lambda: steps()[1] == "done")
-        desk.offered["models"][0]["here"] = True
-        desk.change(loading=None, state="idle", why="")
+        api.offers["models"][0]["here"] = True
+        api.change(loading=None, state="idle", why="")
         until(lambda: steps() == ["done", "done", "done"])
         assert "Choose “VBG Camera” in your call" in page.text("#ending")
         assert page.find("#welcomed").text == "To the backgrounds"
@@ -665,91 +589,85 @@ def test_the_first_start_ticks_its_steps_off_and_ends(browser: Any, tmp_path: Pa
         page.find("#settings")
 
 
-def test_a_trouble_stands_beside_the_picture_and_its_fix_can_be_copied(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        assert page.text("#troubles") == "Nothing went wrong."
-        trouble = {"at": time.time(), "what": "there is no virtual camera", "fix": MODPROBE, "now": True}
-        page.desk.change(state="no output", why="there is no virtual camera", troubles=[trouble])
-        until(lambda: "there is no virtual camera" in page.text("#notices"))
-        assert page.text("#lamp-word") == "No output"
-        copied = "return document.querySelector('#notices .copy').dataset.copied"
-        page.script("document.addEventListener('copy', () => { window.kept = String(getSelection()) })")
-        page.script("navigator.clipboard.writeText = async (text) => { window.kept = text }")
-        page.click("#notices .copy")
-        until(lambda: page.script("return window.kept") == MODPROBE)
-        assert page.script(copied) == "yes"
-        page.script("navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed'))")
-        page.script("window.kept = ''")
-        page.click("#troubles .copy")
-        until(lambda: page.script("return window.kept") == MODPROBE)
-        page.desk.change(state="on air", why="", troubles=[trouble | {"now": False}])
-        until(lambda: not page.driver.find_elements("css selector", "#notices > *"))
-        assert MODPROBE in page.text("#troubles")
+def test_a_trouble_stands_beside_the_picture_and_its_fix_can_be_copied(page: Page) -> None:
+    assert page.text("#troubles") == "Nothing went wrong."
+    trouble = {"at": time.time(), "what": "there is no virtual camera", "fix": MODPROBE, "now": True}
+    page.api.change(state="no output", why="there is no virtual camera", troubles=[trouble])
+    until(lambda: "there is no virtual camera" in page.text("#notices"))
+    assert page.text("#lamp-word") == "No output"
+    copied = "return document.querySelector('#notices .copy').dataset.copied"
+    page.script("document.addEventListener('copy', () => { window.kept = String(getSelection()) })")
+    page.script("navigator.clipboard.writeText = async (text) => { window.kept = text }")
+    page.click("#notices .copy")
+    until(lambda: page.script("return window.kept") == MODPROBE)
+    assert page.script(copied) == "yes"
+    page.script("navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed'))")
+    page.script("window.kept = ''")
+    page.click("#troubles .copy")
+    until(lambda: page.script("return window.kept") == MODPROBE)
+    page.api.change(state="on air", why="", troubles=[trouble | {"now": False}])
+    until(lambda: not page.driver.find_elements("css selector", "#notices > *"))
+    assert MODPROBE in page.text("#troubles")
 
 
-def test_the_diagnosis_is_copied_and_the_picture_saved(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.script("navigator.clipboard.writeText = async (text) => { window.kept = text }")
-        page.click("#diagnosis")
-        until(lambda: page.script("return window.kept") == page.desk.text)
-        page.script("HTMLAnchorElement.prototype.click = function () { window.saved = [this.download, this.href] }")
-        page.click("#snapshot")
-        until(lambda: page.script("return window.saved") is not None)
-        name, address = page.script("return window.saved")
-        assert name == "vbgcam.png"
-        assert address.startswith("blob:")
-        assert page.desk.called["snapshot"] == 1
+def test_the_diagnosis_is_copied_and_the_picture_saved(page: Page) -> None:
+    page.script("navigator.clipboard.writeText = async (text) => { window.kept = text }")
+    page.click("#diagnosis")
+    until(lambda: page.script("return window.kept") == page.api.text)
+    page.script("HTMLAnchorElement.prototype.click = function () { window.saved = [this.download, this.href] }")
+    page.click("#snapshot")
+    until(lambda: page.script("return window.saved") is not None)
+    name, address = page.script("return window.saved")
+    assert name == "vbgcam.png"
+    assert address.startswith("blob:")
+    assert page.api.called["snapshot"] == 1
 
 
-def test_mistakes_in_the_settings_file_are_told(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        assert not browser.find_element("id", "config").is_displayed()
-        page.desk.change(
-            config={"path": "/home/me/config.toml", "problems": ["mask.crop: 'maybe'", "no section 'camra'"]}
-        )
-        lines = page.find("#config").text.splitlines()
-        assert lines[-2:] == ["mask.crop: 'maybe'", "no section 'camra'"]
-        page.desk.change(config={"path": "/home/me/config.toml", "problems": []})
-        until(lambda: not browser.find_element("id", "config").is_displayed())
+def test_mistakes_in_the_settings_file_are_told(page: Page) -> None:
+    assert not page.driver.find_element("id", "config").is_displayed()
+    page.api.change(config={"path": "/home/me/config.toml", "problems": ["mask.crop: 'maybe'", "no section 'camra'"]})
+    lines = page.find("#config").text.splitlines()
+    assert lines[-2:] == ["mask.crop: 'maybe'", "no section 'camra'"]
+    page.api.change(config={"path": "/home/me/config.toml", "problems": []})
+    until(lambda: not page.driver.find_element("id", "config").is_displayed())
 
 
-def test_the_charts_and_the_readers_are_told_in_words_too(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.desk.told["live"] = {"fps": 24.6, "mask_age_ms": None, "added_latency_ms": 7.26}
-        until(lambda: page.text("#figure-fps b") == "25" and page.text("#figure-latency b") == "7.3")
-        assert page.text("#figure-age b") == "\N{EN DASH}"
-        page.desk.told["live"] = {"fps": 30.0, "mask_age_ms": 41.0, "added_latency_ms": 9.0}
-        until(lambda: page.text("#figure-age b") == "41")
-        spoken = page.script("return document.querySelector('#figure-latency .unseen').textContent")
-        assert spoken.startswith("In the last minute from")
-        until(lambda: page.script("return document.querySelector('#figure-fps .line').getAttribute('d')") != "")
-        page.desk.change(readers=["zoom", "firefox"])
-        until(lambda: page.text("#readers").split() == ["zoom", "firefox"])
-        assert page.text("#sentence-note") == "zoom and firefox read this picture."
-        page.desk.change(readers=[], watched=True)
-        until(lambda: "cannot be named" in page.text("#readers"))
-        page.desk.change(watched=False)
-        until(lambda: page.text("#readers") == "nobody")
+def test_the_charts_and_the_readers_are_told_in_words_too(page: Page) -> None:
+    page.api.values["live"] = {"fps": 24.6, "mask_age_ms": None, "added_latency_ms": 7.26}
+    until(lambda: page.text("#figure-fps b") == "25" and page.text("#figure-latency b") == "7.3")
+    assert page.text("#figure-age b") == "\N{EN DASH}"
+    page.api.values["live"] = {"fps": 30.0, "mask_age_ms": 41.0, "added_latency_ms": 9.0}
+    until(lambda: page.text("#figure-age b") == "41")
+    spoken = page.script("return document.querySelector('#figure-latency .unseen').textContent")
+    assert spoken.startswith("In the last minute from")
+    until(lambda: page.script("return document.querySelector('#figure-fps .line').getAttribute('d')") != "")
+    page.api.change(readers=["zoom", "firefox"])
+    until(lambda: page.text("#readers").split() == ["zoom", "firefox"])
+    assert page.text("#sentence-note") == "zoom and firefox read this picture."
+    page.api.change(readers=[], watched=True)
+    until(lambda: "cannot be named" in page.text("#readers"))
+    page.api.change(watched=False)
+    until(lambda: page.text("#readers") == "nobody")
 
 
 def test_a_daemon_that_was_started_again_is_found_by_itself(browser: Any, tmp_path: Path) -> None:
     with panel(browser, tmp_path, noise=("net::ERR_",)) as page:
         page.click("#see")
-        until(lambda: page.desk.lookers == 1)
+        until(lambda: page.api.watchers == 1)
         page.script("document.getElementById('pause').focus()")
         page.running.server.stop()
         assert "vbgcam is not running" in page.find("#lost").text
         assert page.text("#lamp-word") == "Not running"
         page.wait("document.getElementById('settings').inert")
         assert page.toasts() == ""
-        page.desk.told |= {"pid": 4242, "version": "9.9"}
-        page.desk._revision = 0  # another program begins to count anew
+        page.api.values |= {"pid": 4242, "version": "9.9"}
+        page.api._revision = 0  # another program begins to count anew
         page.running.server.start()
         until(lambda: not browser.find_element("id", "lost").is_displayed())
         page.moves()
         assert page.text("#version") == "vbgcam 9.9"
         assert page.script("return document.activeElement.id") == "pause"
-        assert page.desk.lookers == 0  # the camera does not go on again by itself
+        assert page.api.watchers == 0  # the camera does not go on again by itself
         assert page.find("#see").get_attribute("aria-checked") == "false"
         page.click("#pause")
         until(lambda: page.text("#lamp-word") == "Paused")
@@ -771,26 +689,25 @@ def test_light_and_dark_are_the_systems_or_the_persons(browser: Any, tmp_path: P
         page.click("#theme label:nth-of-type(2)")
         assert page.script(paper) == light
         browser.refresh()
-        page.find("#desk")
+        page.find("#main")
         assert page.script(paper) == light
         page.click("#theme label:nth-of-type(1)")
         assert page.script(paper) == dark
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
-def test_quitting_is_asked_for(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path) as page:
-        page.click("#quit")
-        page.click("#confirm-no")
-        assert page.done("quit") == []
-        page.click("#quit")
-        page.click("#confirm-yes")
-        until(page.desk.quit.is_set)
+def test_quitting_is_asked_for(page: Page) -> None:
+    page.click("#quit")
+    page.click("#confirm-no")
+    assert page.done("quit") == []
+    page.click("#quit")
+    page.click("#confirm-yes")
+    until(page.api.quit.is_set)
 
 
 def test_a_failure_of_the_program_is_said_in_its_words(browser: Any, tmp_path: Path) -> None:
     with panel(browser, tmp_path, noise=("400",)) as page:
-        page.desk.errors["snapshot"] = ControlError("nothing has been sent yet", fix="wait a moment")
+        page.api.errors["snapshot"] = ControlError("nothing has been sent yet", fix="wait a moment")
         page.click("#snapshot")
         until(lambda: "nothing has been sent yet" in page.toasts())
 
@@ -798,8 +715,8 @@ def test_a_failure_of_the_program_is_said_in_its_words(browser: Any, tmp_path: P
 def test_on_a_phone_nothing_is_wider_than_the_screen_and_the_picture_stays_in_sight(
     browser: Any, tmp_path: Path
 ) -> None:
-    desk = pictures(tmp_path, "a very long name of a picture, with words.jpg")
-    with panel(browser, tmp_path, desk) as page, sized(browser, PHONE):
+    api = pictures(tmp_path, "a very long name of a picture, with words.jpg")
+    with panel(browser, tmp_path, api) as page, sized(browser, PHONE):
         page.wait("innerWidth === 390")
         assert page.script("return document.scrollingElement.scrollWidth") <= 390
         page.script("document.getElementById('h-model').scrollIntoView()")
@@ -809,8 +726,8 @@ def test_on_a_phone_nothing_is_wider_than_the_screen_and_the_picture_stays_in_si
         assert top == 0
         heading = page.script("return document.getElementById('h-model').getBoundingClientRect().top")
         assert bottom <= heading  # what is scrolled to is not under it
-        page.desk.told["settings"]["background"]["show"] = "none"
-        page.desk.change(troubles=[{"at": time.time(), "what": "x" * 200, "fix": "y" * 200, "now": True}])
+        page.api.values["settings"]["background"]["show"] = "none"
+        page.api.change(troubles=[{"at": time.time(), "what": "x" * 200, "fix": "y" * 200, "now": True}])
         page.find("#notices .notice")
         assert page.script("return document.scrollingElement.scrollWidth") <= 390
 
@@ -830,11 +747,11 @@ def nameless(driver: Any) -> tuple[int, list[str]]:
 
 
 def test_every_control_has_a_name_for_who_does_not_see_it(browser: Any, tmp_path: Path) -> None:
-    desk = pictures(tmp_path, "beach.jpg", "broken.jpg")
-    desk.told["troubles"] = [{"at": time.time(), "what": "lost", "fix": MODPROBE, "now": True}]
-    desk.told["loading"] = {"model": "fcn_resnet101", "done": None, "total": None}
-    desk.told["config"]["problems"] = ["a mistake"]
-    with panel(browser, tmp_path, desk) as page:
+    api = pictures(tmp_path, "beach.jpg", "broken.jpg")
+    api.values["troubles"] = [{"at": time.time(), "what": "lost", "fix": MODPROBE, "now": True}]
+    api.values["loading"] = {"model": "fcn_resnet101", "done": None, "total": None}
+    api.values["config"]["problems"] = ["a mistake"]
+    with panel(browser, tmp_path, api) as page:
         page.script("for (const one of document.querySelectorAll('details')) one.open = true")
         page.script("document.querySelector('#pictures .remove').click()")
         page.find("#confirm")
@@ -842,7 +759,7 @@ def test_every_control_has_a_name_for_who_does_not_see_it(browser: Any, tmp_path
         assert count > 40
         assert without == []
         page.press(ESCAPE)
-        page.desk.change(welcomed=False)
+        page.api.change(welcomed=False)
         page.find("#welcome")
         count, without = nameless(browser)
         assert count > 10
@@ -860,16 +777,16 @@ def test_radios_say_their_state_and_only_one_of_a_group_is_a_stop_for_tab(browse
 
 @pytest.mark.parametrize("state", ["starting", "on air", "covered", "idle", "paused", "no output", "stopped", "new"])
 def test_every_state_is_said_in_a_sentence(browser: Any, tmp_path: Path, state: str) -> None:
-    desk = Presenter(tmp_path / "gallery")
-    desk.told |= {
+    api = Presenter(tmp_path / "gallery")
+    api.values |= {
         "state": state,
         "why": "the model is loading",
         "readers": [],
-        "live": dict.fromkeys(desk.told["live"]),
+        "live": dict.fromkeys(api.values["live"]),
     }
     for figure in ("source_format", "source_size", "source_fps", "inference_ms", "mask_age_ms", "rss_mb"):
-        desk.told[figure] = None
-    with panel(browser, tmp_path, desk) as page:
+        api.values[figure] = None
+    with panel(browser, tmp_path, api) as page:
         assert page.text("#lamp-word")
         assert page.text("#sentence").endswith(".")
         assert "undefined" not in page.text("body")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import time
@@ -19,18 +18,18 @@ from vbgcam.evaluate import Results
 from vbgcam.evaluate.base import Comparison
 from vbgcam.evaluate.coco import VOC_NAMES
 from vbgcam.evaluate.figures import show
-from vbgcam.evaluate.metrics import NAMES
+from vbgcam.evaluate.metrics import Score
 from vbgcam.evaluate.page import chosen, error, pages
 from vbgcam.report.charts import Bar, bars
 
 
 def item(name: str, iou: float, **more: object) -> dict[str, Any]:
-    return {"name": name, **dict.fromkeys(NAMES, 0.25), "dtssd": None, **more, "iou": iou}
+    return {"name": name, **dict.fromkeys(Score._fields, 0.25), "dtssd": None, **more, "iou": iou}
 
 
 def of_pairs(count: int) -> Results:
     items = [item(f"picture <{number}>", number / count) for number in range(count)]
-    means = dict.fromkeys(NAMES, 0.25) | {"dtssd": None}
+    means = dict.fromkeys(Score._fields, 0.25) | {"dtssd": None}
     papers = {"mad": 250.0, "mse": 250.0, "grad": 0.25, "conn": 0.25, "dtssd": None}
     return {
         "kind": "pairs", "data": ["a & b"], "model": "onnx:net.onnx", "device": "cpu", "precision": "fp32",
@@ -244,10 +243,11 @@ def test_what_is_shown_of_the_room_is_red_and_what_is_hidden_of_the_person_blue(
 
 
 @pytest.mark.parametrize("results", [of_pairs(5), of_a_clip(9), of_coco()], ids=lambda it: it["kind"])
-def test_the_table_in_the_terminal_says_each_figure_in_words(results: Results) -> None:
-    stream = io.StringIO()
-    show(results, stream)
-    text = stream.getvalue()
+def test_the_table_in_the_terminal_says_each_figure_in_words(
+    results: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show(results)
+    text = capsys.readouterr().out
     assert results["model"] in text
     words = ["person's IoU", "75.0 %"] if results["kind"] == "coco" else ["IoU", "25.0 %", "250.00", "of the room"]
     for word in (*words, *(left_out["why"] for left_out in results["left_out"])):

@@ -46,6 +46,12 @@ def test_the_verbs_reach_the_running_program_and_end_it(user: User) -> None:
         assert daemon.ends() == 0
 
 
+def test_at_the_first_start_there_are_backgrounds_to_choose_from(user: User) -> None:
+    (user.folder / "data_home/vbgcam/backgrounds").rmdir()
+    with user.running():
+        assert user.says("background", "list").splitlines()[:2] == ["  Bright studio", "  City lights"]
+
+
 def test_a_picture_of_the_folder_is_called_by_its_name(user: User) -> None:
     folder = user.folder / "data_home/vbgcam/backgrounds"
     shutil.copy(PLATE, folder / "late_summer.jpg")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.datasets import made_aisegment, picture
 from vbgcam.core.errors import MediaError
-from vbgcam.evaluate.sets import Listing, aisegment, pairs, read
+from vbgcam.evaluate.sets import PictureSet, aisegment, pairs
 
 
 def test_a_mask_belongs_to_the_picture_of_its_name(tmp_path: Path) -> None:
@@ -18,8 +18,8 @@ def test_a_mask_belongs_to_the_picture_of_its_name(tmp_path: Path) -> None:
         picture(tmp_path / name)
     (tmp_path / "notes.txt").write_text("")
     found = pairs(tmp_path)
-    assert [pair.name for pair in found.pairs] == ["b", "deep/a"]
-    assert found.pairs[0].mask == tmp_path / "b_mask.png"
+    assert found.names == ["b", "deep/a"]
+    assert found.files[:2] == [tmp_path / "b.jpg", tmp_path / "b_mask.png"]
     assert [item.why for item in found.left_out] == [
         f"{tmp_path / 'alone.jpg'} has no mask",
         f"{tmp_path / 'orphan_mask.png'} is a mask without its picture",
@@ -30,18 +30,18 @@ def test_pictures_and_masks_may_have_folders_of_their_own(tmp_path: Path) -> Non
     for name in ("images/x.jpg", "images/s/y.jpg", "masks/x.png", "masks/s/y_mask.png", "images/z.jpg"):
         picture(tmp_path / name)
     found = pairs(tmp_path)
-    assert [pair.name for pair in found.pairs] == ["s/y", "x"]
+    assert found.names == ["s/y", "x"]
     assert [item.name for item in found.left_out] == ["z"]
 
 
 def test_aisegment_keeps_the_mask_in_the_mattings_alpha(tmp_path: Path) -> None:
     found = aisegment(made_aisegment(tmp_path))
-    assert [pair.name for pair in found.pairs] == [
+    assert found.names == [
         "1803151818/00000000/1803151818-00000000",
         "1803151818/00000000/1803151818-00000001",
         "1803201916/00000000/1803201916-00000000",
     ]
-    rgb, truth = read(found.pairs[0])
+    rgb, truth = found.read(0)
     assert rgb.shape == (8, 12, 3)
     assert truth[2, 3] == 200
     assert np.count_nonzero(truth) == 1
@@ -53,7 +53,7 @@ def test_a_matting_without_its_picture_and_hidden_files_of_the_archive(tmp_path:
     (clips / "1803151818-00000001.jpg").unlink()
     picture(clips / ".hidden.jpg")
     found = aisegment(tmp_path)
-    assert len(found.pairs) == 2
+    assert len(found.names) == 2
     assert [item.name for item in found.left_out] == ["1803151818/00000000/1803151818-00000001"]
 
 
@@ -70,11 +70,11 @@ def test_a_mask_of_another_size_and_a_coloured_one_are_refused(
     picture(tmp_path / "a.jpg")
     picture(tmp_path / "a_mask.png", size, mode, value)
     with pytest.raises(MediaError, match=words):
-        read(pairs(tmp_path).pairs[0])
+        pairs(tmp_path).read(0)
 
 
 @pytest.mark.parametrize("look", [pairs, aisegment])
-def test_what_holds_no_pair_is_said_in_one_line(tmp_path: Path, look: Callable[[Path], Listing]) -> None:
+def test_what_holds_no_pair_is_said_in_one_line(tmp_path: Path, look: Callable[[Path], PictureSet]) -> None:
     with pytest.raises(MediaError, match="no such folder"):
         look(tmp_path / "nowhere")
     with pytest.raises(MediaError, match=r"holds no clip_img/|not one picture with its mask"):

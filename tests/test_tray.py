@@ -1,4 +1,4 @@
-"""tray: the real icon on a real session bus and a real X server, the real server and client; a desk that is a fake."""
+"""tray: the real icon on a real session bus and a real X server, the real server and client; a api that is a fake."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
-from tests.support.desks import Controlled, controlled, picture, until
+from tests.support.control_fakes import Controlled, controlled, picture, until
 from tests.support.desktop import ROOT, Desktop, Finger, Host, skip_without
 from vbgcam.core.errors import BackgroundError
 from vbgcam.desktop import icons
@@ -88,11 +88,11 @@ class World:
         return finger
 
     def done(self) -> list[dict[str, object]]:
-        return self.program.desk.done
+        return self.program.api.done
 
     def picture(self, name: str, number: int) -> Path:
         """Puts one into the gallery."""
-        folder = self.program.desk.gallery.folder
+        folder = self.program.api.gallery.folder
         folder.mkdir(exist_ok=True)
         (folder / name).write_bytes(picture(number, 320))
         return folder / name
@@ -115,6 +115,13 @@ def world(bare: World) -> World:
     return bare
 
 
+@pytest.fixture
+def host(world: World) -> Host:
+    """Shows the icon of a tray."""
+    world.tray()
+    return world.shown()
+
+
 def _end(process: Process) -> None:
     process.kill()
     process.communicate()
@@ -130,9 +137,7 @@ def same(one: Image.Image, other: Image.Image) -> bool:
     return one.size == other.size and not ImageChops.difference(one.convert("RGB"), other.convert("RGB")).getbbox()
 
 
-def test_the_menu_says_how_it_is_and_offers_what_there_is(world: World) -> None:
-    world.tray()
-    host = world.shown()
+def test_the_menu_says_how_it_is_and_offers_what_there_is(world: World, host: Host) -> None:
     assert host.icon["title"] == "VBG Camera: On air: zoom"
     assert host.labels() == [
         "On air: zoom",
@@ -193,14 +198,12 @@ def test_backgrounds_have_pictures_beside_their_marks(world: World) -> None:
     assert slate.convert("RGB").getpixel((24, 24)) == (0x3B, 0x4A, 0x57)
     assert host.entry("Background", "beach")["mark"] == "radio"
     world.picture("dunes.jpg", 4)
-    world.program.desk.change()
+    world.program.api.change()
     until(lambda: "dunes" in host.labels("Background"))
     until(lambda: host.thumbnail("Background", "dunes") is not None)
 
 
-def test_the_icon_has_a_face_for_each_state(world: World) -> None:
-    world.tray()
-    host = world.shown()
+def test_the_icon_has_a_face_for_each_state(world: World, host: Host) -> None:
     assert same(host.picture(), icons.face("on air", 48))
     trouble = {"at": 0, "what": "the camera is gone", "fix": "plug it in again", "now": True}
     seen: list[tuple[dict[str, object], icons.Face, str]] = [
@@ -210,14 +213,12 @@ def test_the_icon_has_a_face_for_each_state(world: World) -> None:
         ({"state": "paused", "paused": True}, "paused", "Paused: others see the background alone"),
     ]
     for change, face, line in seen:
-        world.program.desk.change(**change)
+        world.program.api.change(**change)
         until(lambda: host.labels()[:1] == [line] and same(host.picture(), icons.face(face, 48)))  # noqa: B023
         until(lambda: host.icon["title"] == f"VBG Camera: {line}")  # noqa: B023
 
 
-def test_pause_goes_on_and_off(world: World) -> None:
-    world.tray()
-    host = world.shown()
+def test_pause_goes_on_and_off(world: World, host: Host) -> None:
     host.click("Pause")
     until(lambda: same(host.picture(), icons.face("paused", 48)) and host.entry("Pause")["on"])
     host.click("Pause")
@@ -225,9 +226,7 @@ def test_pause_goes_on_and_off(world: World) -> None:
     assert world.done() == [{"do": "pause"}, {"do": "resume"}]
 
 
-def test_the_other_entries_send_their_commands(world: World) -> None:
-    world.tray()
-    host = world.shown()
+def test_the_other_entries_send_their_commands(world: World, host: Host) -> None:
     for path in (
         ("Mirror",),
         ("Camera", "A drawn presenter"),
@@ -248,7 +247,7 @@ def test_the_other_entries_send_their_commands(world: World) -> None:
 
 
 def test_what_is_refused_is_told(world: World) -> None:
-    world.program.desk.errors["do"] = BackgroundError("beach.jpg: is broken", fix="choose another one")
+    world.program.api.errors["do"] = BackgroundError("beach.jpg: is broken", fix="choose another one")
     tray = world.tray()
     host = world.shown()
     host.click("Background", "Blur")
@@ -262,18 +261,18 @@ def test_the_panel_is_opened_in_the_browser(world: World) -> None:
     world.tray()
     world.shown().click("Open panel")
     until(said.exists)
-    assert said.read_text().startswith(f"http://127.0.0.1:{world.program.place.port}/#")
+    assert said.read_text().startswith(f"http://127.0.0.1:{world.program.instance.port}/#")
 
 
 def test_the_diagnosis_and_a_fix_go_to_the_clipboard(world: World) -> None:
     trouble = {"at": 0, "what": "no module", "fix": "sudo modprobe v4l2loopback", "now": True}
-    world.program.desk.change(troubles=[trouble])
+    world.program.api.change(troubles=[trouble])
     world.tray()
     host = world.shown()
     host.click("Copy: sudo modprobe v4l2loopback")
     until(lambda: clipboard(world) == "sudo modprobe v4l2loopback")
     host.click("Copy diagnosis")
-    until(lambda: clipboard(world) == world.program.desk.text)
+    until(lambda: clipboard(world) == world.program.api.text)
     assert host.notes == ["The diagnosis is on the clipboard."]
 
 
@@ -288,9 +287,7 @@ def clipboard(world: World) -> str:
     return subprocess.run(asked, env=world.desktop.environment, capture_output=True, text=True, check=True).stdout
 
 
-def test_the_start_at_login_is_switched_in_the_menu(world: World) -> None:
-    world.tray()
-    host = world.shown()
+def test_the_start_at_login_is_switched_in_the_menu(world: World, host: Host) -> None:
     entry = world.desktop.folder / "config" / "autostart" / "vbgcam.desktop"
     host.click("Start at login")
     until(lambda: host.entry("Start at login")["on"])
@@ -307,7 +304,7 @@ def test_a_picture_is_added_and_shown(world: World) -> None:
     host = world.shown()
     host.click("Background", "Add pictures...")
     until(lambda: host.marked("Background") == ["beach"])
-    gallery = world.program.desk.gallery
+    gallery = world.program.api.gallery
     assert (gallery.folder / "beach.jpg").read_bytes() == path.read_bytes()
 
 
@@ -318,19 +315,19 @@ def test_a_person_who_adds_nothing_changes_nothing(world: World) -> None:
     host.click("Background", "Add pictures...")
     host.click("Mirror")
     until(lambda: world.done() == [{"do": "mirror", "to": True}])
-    assert not world.program.desk.gallery.seen
+    assert not world.program.api.gallery.seen
 
 
 def test_a_panel_that_comes_late_shows_the_icon(world: World) -> None:
     world.tray()
-    until(lambda: world.program.desk.called.get("choices", 0) > 0, 20)
+    until(lambda: world.program.api.called.get("choices", 0) > 0, 20)
     world.shown()
 
 
 def test_a_panel_that_dies_and_comes_back_shows_the_icon_again(world: World) -> None:
     tray = world.tray()
     world.shown().kill()
-    world.program.desk.change(state="idle")
+    world.program.api.change(state="idle")
     host = world.shown()
     until(lambda: host.labels()[0] == "Idle: nobody is watching" and same(host.picture(), icons.face("idle", 48)))
     host.click("Pause")
@@ -348,37 +345,35 @@ def test_the_icon_ends_with_the_program(world: World, panel: bool) -> None:
     assert ended(tray)[0] == DONE
     if panel:
         until(lambda: not host.icons)
-    assert not (world.program.place.folder / "tray").exists()
+    assert not (world.program.instance.folder / "tray").exists()
 
 
 def test_the_icon_ends_where_another_program_has_been_started(world: World) -> None:
     tray = world.tray()
     world.shown()
-    world.program.desk.change(pid=os.getpid() + 1)
+    world.program.api.change(pid=os.getpid() + 1)
     assert ended(tray)[0] == DONE
 
 
-def test_there_is_no_second_icon(world: World) -> None:
-    world.tray()
-    host = world.shown()
+def test_there_is_no_second_icon(world: World, host: Host) -> None:
     code, text = ended(world.tray())
     assert (code, "there is one already" in text) == (AGAIN, True)
     assert len(host.icons) == 1
     assert same(host.picture(), icons.face("on air", 48))
 
 
-def test_a_keeper_brings_it_back_after_the_display_was_lost(world: World) -> None:
-    keeper = TraySupervisor(command(), world.desktop.environment)
-    world.stack.callback(keeper.stop)
+def test_a_supervisor_brings_it_back_after_the_display_was_lost(world: World) -> None:
+    supervisor = TraySupervisor(command(), world.desktop.environment)
+    world.stack.callback(supervisor.stop)
 
     def kept(condition: Callable[[], bool]) -> Callable[[], bool]:
         def ask() -> bool:
-            keeper.tick()
+            supervisor.tick()
             return condition()
 
         return ask
 
-    keeper.start()
+    supervisor.start()
     host = world.host()
     until(kept(lambda: "Quit" in host.labels()), 20)
     world.desktop.screen_off()
@@ -386,7 +381,7 @@ def test_a_keeper_brings_it_back_after_the_display_was_lost(world: World) -> Non
     world.desktop.screen_on()
     assert world.program.client.status()["state"] == "on air"
     until(kept(lambda: "Quit" in host.labels()), 60)
-    keeper.stop()
+    supervisor.stop()
     until(lambda: not host.icons)
 
 
@@ -399,7 +394,7 @@ def test_without_gtk_the_package_is_named_and_a_click_opens_the_panel(bare: Worl
     until(lambda: icons.ACCENT in finger.colours(32))
     finger.click(8, 8)
     until(said.exists)
-    assert said.read_text().startswith(f"http://127.0.0.1:{bare.program.place.port}/#")
+    assert said.read_text().startswith(f"http://127.0.0.1:{bare.program.instance.port}/#")
     bare.program.server.stop()
     code, text = ended(tray)
     assert code == DONE
@@ -410,7 +405,7 @@ def test_without_gtk_the_package_is_named_and_a_click_opens_the_panel(bare: Worl
 
 def test_without_gtk_the_icon_finds_a_panel_that_comes_late(bare: World) -> None:
     tray = bare.tray(WITHOUT_GTK)
-    until(lambda: bare.program.desk.called.get("choices", 0) > 0, 20)
+    until(lambda: bare.program.api.called.get("choices", 0) > 0, 20)
     finger = bare.finger()
     finger.panel()
     until(finger.dock)
@@ -473,7 +468,7 @@ def test_it_ends_when_it_is_told_whatever_was_to_be_done_then(world: World) -> N
 
 
 def test_without_a_program_there_is_nothing_to_show(bare: World) -> None:
-    bare.program.place.release()
+    bare.program.instance.release()
     process = bare.tray("import logging")
     assert "vbgcam is not running" in ended(process)[1]
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.support import desks
+from tests.support import control_fakes as fakes
 from vbgcam.desktop import menu
-from vbgcam.desktop.menu import LINE, Copy, Entry, Swatch, Thumbnail
+from vbgcam.desktop.menu import SEPARATOR, Copy, MenuItem, Swatch, Thumbnail
 
 
 def status(**told: Any) -> dict[str, Any]:
-    return desks.status() | {"revision": 1} | told
+    return fakes.status() | {"revision": 1} | told
 
 
 def showing(background: str) -> dict[str, Any]:
@@ -33,16 +33,16 @@ def picture(name: str, broken: str = "") -> dict[str, Any]:
     return {"spec": path, "name": name, "label": label, "kind": "picture", "broken": broken, "removable": True}
 
 
-def below(label: str, told: dict[str, Any], **offered: Any) -> tuple[Entry, ...]:
-    choices = desks.choices() | offered
-    return next(entry.entries for entry in menu.tree(told, choices, autostart=False) if entry.label == label)
+def below(label: str, told: dict[str, Any], **offered: Any) -> tuple[MenuItem, ...]:
+    choices = fakes.choices() | offered
+    return next(entry.items for entry in menu.menu_items(told, choices, autostart=False) if entry.label == label)
 
 
-def labels(entries: tuple[Entry, ...]) -> list[str]:
-    return ["---" if entry == LINE else entry.label for entry in entries]
+def labels(entries: tuple[MenuItem, ...]) -> list[str]:
+    return ["---" if entry == SEPARATOR else entry.label for entry in entries]
 
 
-def marked(entries: tuple[Entry, ...]) -> list[str]:
+def marked(entries: tuple[MenuItem, ...]) -> list[str]:
     return [entry.label for entry in entries if entry.checked]
 
 
@@ -70,26 +70,26 @@ def test_each_state_has_its_face_and_its_line(told: dict[str, Any], face: str, l
 
 def test_a_trouble_stands_with_its_fix_to_copy() -> None:
     told = status(troubles=[trouble("no module", "sudo modprobe v4l2loopback")])
-    first, second, third, *_ = menu.tree(told, desks.choices(), autostart=False)
-    assert first == Entry("Trouble: no module")
-    assert second == Entry("Copy: sudo modprobe v4l2loopback", Copy("sudo modprobe v4l2loopback"))
-    assert third == LINE
+    first, second, third, *_ = menu.menu_items(told, fakes.choices(), autostart=False)
+    assert first == MenuItem("Trouble: no module")
+    assert second == MenuItem("Copy: sudo modprobe v4l2loopback", Copy("sudo modprobe v4l2loopback"))
+    assert third == SEPARATOR
 
 
 def test_without_a_virtual_camera_its_fix_is_offered() -> None:
-    choices = desks.choices() | {"virtual": {"there": False, "name": "VBG Camera", "fix": "sudo apt install it"}}
-    assert menu.tree(status(state="no output"), choices, autostart=False)[1].action == Copy("sudo apt install it")
+    choices = fakes.choices() | {"virtual": {"there": False, "name": "VBG Camera", "fix": "sudo apt install it"}}
+    assert menu.menu_items(status(state="no output"), choices, autostart=False)[1].action == Copy("sudo apt install it")
 
 
 def test_while_it_is_paused_troubles_do_not_matter() -> None:
     told = status(paused=True, troubles=[trouble("no module", "sudo modprobe v4l2loopback")])
-    assert menu.tree(told, desks.choices(), autostart=False)[1] == LINE
+    assert menu.menu_items(told, fakes.choices(), autostart=False)[1] == SEPARATOR
 
 
 def test_marks_and_commands_follow_the_state() -> None:
     told = status(paused=True)
     told["settings"]["output"]["mirror"] = True
-    found = {entry.label: entry for entry in menu.tree(told, desks.choices(), autostart=True)}
+    found = {entry.label: entry for entry in menu.menu_items(told, fakes.choices(), autostart=True)}
     assert (found["Pause"].checked, found["Pause"].action) == (True, {"do": "resume"})
     assert (found["Mirror"].checked, found["Mirror"].action) == (True, {"do": "mirror", "to": False})
     assert found["Start at login"].checked
@@ -181,7 +181,7 @@ def test_a_network_that_is_being_fetched_is_told() -> None:
 
 def test_of_an_automatic_choice_and_what_it_came_to_one_has_the_mark() -> None:
     automatic = {"spec": "auto", "label": "Automatic", "cost": "the best for this machine", "here": True, "now": True}
-    models = [automatic, *desks.choices()["models"]]
+    models = [automatic, *fakes.choices()["models"]]
     told = status()
     entries = below("Model", told, models=models)
     assert marked(entries) == ["Automatic (the best for this machine)"]
@@ -206,19 +206,19 @@ def test_lines_stand_between_groups_alone() -> None:
     """pystray drops others, and then its menu is not this one."""
     for told in (status(), showing("none"), status(loading={"model": "a", "done": None, "total": None})):
         for nothing in ("backgrounds", "blurs", "colours", "cameras", "models", "presets"):
-            for entries in _levels(menu.tree(told, desks.choices() | {nothing: []}, autostart=False)):
-                lines = [entry == LINE for entry in entries]
+            for entries in _levels(menu.menu_items(told, fakes.choices() | {nothing: []}, autostart=False)):
+                lines = [entry == SEPARATOR for entry in entries]
                 assert not lines[0]
                 assert not lines[-1]
                 assert not any(one and two for one, two in itertools.pairwise(lines))
 
 
-def _levels(entries: tuple[Entry, ...]) -> list[tuple[Entry, ...]]:
-    return [entries, *(level for entry in entries if entry.entries for level in _levels(entry.entries))]
+def _levels(entries: tuple[MenuItem, ...]) -> list[tuple[MenuItem, ...]]:
+    return [entries, *(level for entry in entries if entry.items for level in _levels(entry.items))]
 
 
 def test_the_same_state_is_the_same_menu() -> None:
     """A menu is made anew only where it differs; one that is open would close."""
-    one = menu.tree(status(fps=29.0), desks.choices(), autostart=False)
-    assert one == menu.tree(status(fps=31.0, revision=2), desks.choices(), autostart=False)
-    assert one != menu.tree(status(), desks.choices(), autostart=True)
+    one = menu.menu_items(status(fps=29.0), fakes.choices(), autostart=False)
+    assert one == menu.menu_items(status(fps=31.0, revision=2), fakes.choices(), autostart=False)
+    assert one != menu.menu_items(status(), fakes.choices(), autostart=True)

@@ -1,4 +1,4 @@
-"""keeper: the tray's process as the running program sees it, with programs that stand for it and a clock to set."""
+"""tray_supervisor: the tray's process as the running program sees it; programs stand for it, and a clock is set."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Self
 
 import pytest
 
-from tests.support.desks import until
+from tests.support.control_fakes import until
 from vbgcam.desktop.tray_supervisor import AGAIN, DONE, NEVER, TraySupervisor, display_answers
 
 if sys.platform != "linux":
@@ -20,7 +21,8 @@ if sys.platform != "linux":
 
 
 class Tray:
-    """A keeper of a program that notes each of its starts and then does what `code` says. Its display is a socket."""
+    """A supervisor of a program that notes each of its starts and then does what `code` says. Its display is a socket,
+    which is there, and it is started, while the block lasts."""
 
     def __init__(self, folder: Path, code: str = "sys.exit(1)") -> None:
         self.seconds = 0.0
@@ -30,7 +32,16 @@ class Tray:
         self._listener: socket.socket | None = None
         self.environment = {"XDG_RUNTIME_DIR": str(folder), "WAYLAND_DISPLAY": "wayland-0"}
         program = f"import os, signal, sys, time\nopen({str(self.starts)!r}, 'a').write(f'{{os.getpid()}}\\n')\n{code}"
-        self.keeper = TraySupervisor([sys.executable, "-c", program], self.environment, lambda: self.seconds)
+        self.supervisor = TraySupervisor([sys.executable, "-c", program], self.environment, lambda: self.seconds)
+
+    def __enter__(self) -> Self:
+        self.display_on()
+        self.supervisor.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.supervisor.stop()
+        self.display_off()
 
     def display_on(self) -> None:
         self._listener = socket.socket(socket.AF_UNIX)
@@ -50,15 +61,15 @@ class Tray:
     def after(self, seconds: float) -> int:
         """How often it was started by then."""
         self.seconds += seconds
-        self.keeper.tick()
+        self.supervisor.tick()
         return len(self.pids)
 
     def ended(self, count: int) -> None:
-        """Waits until the start of that number has ended, and the keeper knows."""
+        """Waits until the start of that number has ended, and the supervisor knows."""
 
         def known() -> bool:
-            self.keeper.tick()
-            return self.keeper._child is None
+            self.supervisor.tick()
+            return self.supervisor._child is None
 
         until(lambda: len(self.pids) == count)
         until(known)
@@ -70,94 +81,78 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_is_started_again_after_longer_and_longer_pauses(folder: Path) -> None:
-    tray = Tray(folder)
-    tray.display_on()
-    tray.keeper.start()
-    tray.ended(1)
-    for number, pause in enumerate((1, 2, 5, 10, 30, 30), 1):
-        assert tray.after(pause - 0.1) == number
-        tray.after(0.1)
-        tray.ended(number + 1)
-    tray.keeper.stop()
-    tray.display_off()
-    assert tray.after(1000) == 7
+    with Tray(folder) as tray:
+        tray.ended(1)
+        for number, pause in enumerate((1, 2, 5, 10, 30, 30), 1):
+            assert tray.after(pause - 0.1) == number
+            tray.after(0.1)
+            tray.ended(number + 1)
+        tray.supervisor.stop()
+        tray.display_off()
+        assert tray.after(1000) == 7
 
 
 def test_one_that_was_well_is_started_again_at_once(folder: Path) -> None:
-    tray = Tray(folder, f"sys.exit({DONE}) if os.path.exists({str(folder / 'well')!r}) else time.sleep(1000)")
-    tray.display_on()
-    tray.keeper.start()
-    for number in range(1, 4):
-        until(lambda: len(tray.pids) == number)  # noqa: B023
-        tray.seconds += 100
-        os.kill(tray.pids[-1], signal.SIGKILL)
-        tray.ended(number)
-        assert tray.after(0.9) == number
-        tray.after(0.1)
-    until(lambda: len(tray.pids) == 4)
-    tray.keeper.stop()
-    tray.display_off()
+    with Tray(folder, f"sys.exit({DONE}) if os.path.exists({str(folder / 'well')!r}) else time.sleep(1000)") as tray:
+        for number in range(1, 4):
+            until(lambda: len(tray.pids) == number)  # noqa: B023
+            tray.seconds += 100
+            os.kill(tray.pids[-1], signal.SIGKILL)
+            tray.ended(number)
+            assert tray.after(0.9) == number
+            tray.after(0.1)
+        until(lambda: len(tray.pids) == 4)
 
 
 def test_where_there_can_be_no_icon_it_is_not_tried_again(folder: Path) -> None:
-    tray = Tray(folder, f"sys.exit({NEVER})")
-    tray.display_on()
-    tray.keeper.start()
-    tray.ended(1)
-    assert tray.after(1000) == 1
-    tray.keeper.stop()
-    tray.display_off()
+    with Tray(folder, f"sys.exit({NEVER})") as tray:
+        tray.ended(1)
+        assert tray.after(1000) == 1
 
 
 def test_without_a_desktop_nothing_is_started(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     tray = Tray(folder)
     tray.environment.clear()
     with caplog.at_level(logging.DEBUG):
-        tray.keeper.start()
+        tray.supervisor.start()
         assert tray.after(1000) == 0
-        tray.keeper.stop()
+        tray.supervisor.stop()
     assert caplog.messages == ["no tray icon: no desktop session"]
     assert caplog.records[0].levelno == logging.DEBUG
 
 
 def test_a_display_that_comes_back_has_its_icon_again(folder: Path) -> None:
-    tray = Tray(folder, "time.sleep(1000)")
-    tray.display_on()
-    tray.keeper.start()
-    until(lambda: len(tray.pids) == 1)
-    tray.display_off()
-    os.kill(tray.pids[0], signal.SIGKILL)
-    tray.ended(1)
-    assert tray.after(100) == 1
-    assert tray.after(100) == 1
-    tray.display_on()
-    tray.after(30)
-    until(lambda: len(tray.pids) == 2)
-    tray.keeper.stop()
-    tray.display_off()
+    with Tray(folder, "time.sleep(1000)") as tray:
+        until(lambda: len(tray.pids) == 1)
+        tray.display_off()
+        os.kill(tray.pids[0], signal.SIGKILL)
+        tray.ended(1)
+        assert tray.after(100) == 1
+        assert tray.after(100) == 1
+        tray.display_on()
+        tray.after(30)
+        until(lambda: len(tray.pids) == 2)
 
 
 def test_it_ends_with_the_program_by_force_where_it_must(folder: Path) -> None:
     deaf = folder / "deaf"
-    tray = Tray(folder, f"signal.signal(signal.SIGTERM, signal.SIG_IGN); open({str(deaf)!r}, 'w'); time.sleep(1000)")
-    tray.display_on()
-    tray.keeper.start()
-    until(deaf.exists)
-    child = tray.keeper._child
-    assert child is not None
-    tray.keeper.stop()
-    assert child.returncode == -signal.SIGKILL
-    tray.keeper.stop()  # a second time is nothing
-    tray.display_off()
+    code = f"signal.signal(signal.SIGTERM, signal.SIG_IGN); open({str(deaf)!r}, 'w'); time.sleep(1000)"
+    with Tray(folder, code) as tray:
+        until(deaf.exists)
+        child = tray.supervisor._child
+        assert child is not None
+        tray.supervisor.stop()
+        assert child.returncode == -signal.SIGKILL
+        tray.supervisor.stop()  # a second time is nothing
 
 
 def test_a_program_that_is_not_there_is_no_trouble(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     tray = Tray(folder)
     tray.display_on()
-    keeper = TraySupervisor(["/nowhere/vbgcam"], tray.environment, lambda: tray.seconds)
-    keeper.start()
+    supervisor = TraySupervisor(["/nowhere/vbgcam"], tray.environment, lambda: tray.seconds)
+    supervisor.start()
     tray.seconds = 1000
-    keeper.tick()
+    supervisor.tick()
     assert caplog.messages == ["no tray icon: /nowhere/vbgcam: No such file or directory"]
     tray.display_off()
 
@@ -170,13 +165,13 @@ def test_what_it_says_is_told_once_and_what_its_libraries_say_goes_to_the_log(
     )
     tray.display_on()
     with caplog.at_level(logging.DEBUG):
-        tray.keeper.start()
+        tray.supervisor.start()
         tray.ended(1)
         until(lambda: caplog.messages.count("tray: (x:1): Gtk-WARNING **: hm") == 1)
         tray.after(1)
         tray.ended(2)
         until(lambda: caplog.messages.count("tray: (x:1): Gtk-WARNING **: hm") == 2)
-    tray.keeper.stop()
+    tray.supervisor.stop()
     tray.display_off()
     told = [record.levelno for record in caplog.records if record.getMessage() == "tray: warning: it has no menu"]
     assert told == [logging.INFO, logging.DEBUG]
@@ -184,13 +179,9 @@ def test_what_it_says_is_told_once_and_what_its_libraries_say_goes_to_the_log(
 
 
 def test_ctrl_c_in_the_terminal_is_not_for_it(folder: Path) -> None:
-    tray = Tray(folder, "time.sleep(1000)")
-    tray.display_on()
-    tray.keeper.start()
-    until(lambda: len(tray.pids) == 1)
-    assert os.getpgid(tray.pids[0]) == tray.pids[0]
-    tray.keeper.stop()
-    tray.display_off()
+    with Tray(folder, "time.sleep(1000)") as tray:
+        until(lambda: len(tray.pids) == 1)
+        assert os.getpgid(tray.pids[0]) == tray.pids[0]
 
 
 def test_a_display_is_asked_where_it_should_be(folder: Path) -> None:
@@ -210,7 +201,7 @@ def test_a_display_is_asked_where_it_should_be(folder: Path) -> None:
     assert display_answers({"DISPLAY": "elsewhere:10.0"})  # nobody knows without waiting
 
 
-def test_the_keeper_is_light() -> None:
+def test_the_supervisor_is_light() -> None:
     """It is part of the running program, whose memory GTK and the icon are kept out of."""
     code = "import sys, vbgcam.desktop.tray_supervisor; print(*{'pystray', 'gi', 'PIL', 'aiohttp'} & set(sys.modules))"
     assert not subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()

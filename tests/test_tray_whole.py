@@ -8,16 +8,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
 from tests.support.desktop import Desktop, skip_without
 from tests.support.users import User, wait
-from vbgcam.control.client import Client
-from vbgcam.control.instance import Instance
 from vbgcam.media import images
 
 if sys.platform != "linux":
@@ -46,15 +42,8 @@ def user(tmp_path: Path, desktop: Desktop) -> User:
     return user
 
 
-def seen(client: Client) -> Any:
-    """What others see, RGB."""
-    bgr = cv2.imdecode(np.frombuffer(client.snapshot(), np.uint8), cv2.IMREAD_COLOR)
-    assert bgr is not None
-    return bgr[:, :, ::-1].astype(int)
-
-
 def test_a_day_with_the_icon(user: User, desktop: Desktop) -> None:
-    client = Client(Instance(user.folder / "runtime_dir" / "vbgcam"))
+    client = user.client
     with user.running() as daemon:
         with desktop.host() as host:
             wait(lambda: "Quit" in host.labels(), "the icon")
@@ -62,13 +51,13 @@ def test_a_day_with_the_icon(user: User, desktop: Desktop) -> None:
             assert "red" in host.labels("Background")
 
             host.click("Background", "red")
-            wait(lambda: bool(np.abs(seen(client)[:8, :8] - RED).max() < 12), "red behind the person")
+            wait(lambda: bool(np.abs(user.seen()[:8, :8] - RED).max() < 12), "red behind the person")
             wait(lambda: host.marked("Background") == ["red"], "its mark")
-            assert np.abs(seen(client) - RED).max() > 60, "somebody is there"
+            assert np.abs(user.seen() - RED).max() > 60, "somebody is there"
 
             host.click("Pause")
             wait(lambda: host.labels()[0].startswith("Paused"), "paused")
-            assert np.abs(seen(client) - RED).max() < 12, "the background alone"
+            assert np.abs(user.seen() - RED).max() < 12, "the background alone"
             host.click("Pause")
             wait(lambda: host.labels()[0].startswith("On air"), "on air again")
             host.kill()
@@ -84,7 +73,7 @@ def test_a_day_with_the_icon(user: User, desktop: Desktop) -> None:
 
 
 def test_the_picture_goes_on_when_the_display_goes_away(user: User, desktop: Desktop) -> None:
-    client = Client(Instance(user.folder / "runtime_dir" / "vbgcam"))
+    client = user.client
     with user.running() as daemon, desktop.host() as host:
         wait(lambda: "Quit" in host.labels(), "the icon")
         desktop.screen_off()

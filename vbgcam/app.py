@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import platformdirs
 
@@ -41,10 +42,10 @@ def run(
     interrupted: threading.Event,
     tick: Callable[[Stats], bool] = lambda _stats: False,
 ) -> None:
-    """The live chain alone, from start to end. `tick`, called about ten times a second, may end it too. Raises
+    """The live chain alone, from start to end. `tick`, called a few times a second, may end it too. Raises
     what made the run fail; the figures are written in any case."""
     session = Session(plan(settings), _stats(settings))
-    _lived(session, _Alone(lambda: tick(session.stats)), duration, stats_file, interrupted)
+    _live(session, duration, stats_file, interrupted, lambda: tick(session.stats))
 
 
 def serve(
@@ -82,7 +83,7 @@ def serve(
             log.warning("%s", exc)
         controller = Controller(session, layers, state, gallery, report=report)
         controls = _Controls(controller, place, desk=desk, welcome=desk and not state.welcomed)
-        _lived(session, controls, duration, stats_file, interrupted)
+        _live(session, duration, stats_file, interrupted, controls.tick, controls=controls)
 
 
 def _planned(layers: LayeredSettings, *, waits: bool) -> Plan:
@@ -98,30 +99,6 @@ def _planned(layers: LayeredSettings, *, waits: bool) -> Plan:
         return plan(layers.settings, waits=waits)
 
 
-class _Around(Protocol):
-    """What goes along with a session. `tick`, about ten times a second, may end it by True."""
-
-    def start(self) -> None: ...
-
-    def tick(self) -> bool: ...
-
-    def stop(self, *, orderly: bool) -> None:
-        """`orderly`: the run ends because it should, not because something failed."""
-
-
-class _Alone:
-    """Nothing but a look now and then."""
-
-    def __init__(self, tick: Callable[[], bool]) -> None:
-        self.tick = tick
-
-    def start(self) -> None:
-        """There is nothing to start."""
-
-    def stop(self, *, orderly: bool) -> None:
-        """There is nothing to stop."""
-
-
 class _Controls:
     """What controls the session. It comes after the first picture, and the picture goes on whatever becomes of it."""
 
@@ -130,6 +107,7 @@ class _Controls:
         self._place = place
         self._welcome = welcome
         self._server: Server | None = None
+        self.orderly = False  # whether the run ends because it should, not because something failed
         self._tray = TraySupervisor() if desk else None
 
     def start(self) -> None:
@@ -152,12 +130,12 @@ class _Controls:
             self._tray.tick()
         return self._controller.quit.is_set()
 
-    def stop(self, *, orderly: bool) -> None:
+    def stop(self) -> None:
         if self._tray is not None:
             self._tray.stop()
         if self._server is not None:
             self._server.stop()
-        self._controller.close(orderly=orderly)
+        self._controller.close(orderly=self.orderly)
 
     def _open_panel(self) -> None:
         from vbgcam.control.client import Client
@@ -168,42 +146,41 @@ class _Controls:
             log.warning("%s", exc)
 
 
-def _lived(
+def _live(
     session: Session,
-    around: _Around,
     duration: float | None,
     stats_file: Path | None,
     interrupted: threading.Event,
+    tick: Callable[[], bool],
+    *,
+    controls: _Controls | None = None,
 ) -> None:
-    """From start to end."""
-    stats, orderly = session.stats, False
-    service, notices = ServiceManager(), Notifications()
+    """From start to end. `tick`: may end it by True."""
+    stats, service, notices = session.stats, ServiceManager(), Notifications()
 
     def ticked() -> bool:
         if session.alive():
             service.alive()
         service.status(stats.in_words())
         notices.tell(stats.problem())
-        return around.tick()
+        return tick()
 
-    try:
+    with contextlib.ExitStack() as ends:  # from the last to the first, whatever fails
+        if stats_file is not None:
+            ends.callback(write_stats, stats_file, stats)
+        ends.callback(notices.close)
+        ends.callback(service.close)
+        ends.callback(session.stop)  # threads that a library holds are left behind (see `cli.program`)
+        if controls is not None:
+            ends.callback(controls.stop)
+        ends.callback(service.stopping)
         session.start()
         service.ready()
-        around.start()
+        if controls is not None:
+            controls.start()
         session.wait(duration, interrupted, ticked)
-        orderly = not session.failed
-    finally:
-        service.stopping()
-        try:
-            around.stop(orderly=orderly)
-        finally:
-            try:
-                session.stop()  # threads that a library holds are left behind (see `cli.program`)
-            finally:
-                service.close()
-                notices.close()
-                if stats_file is not None:
-                    write_stats(stats_file, stats)
+        if controls is not None:
+            controls.orderly = not session.failed
 
 
 def write_stats(path: Path, stats: Stats) -> None:

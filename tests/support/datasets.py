@@ -76,9 +76,9 @@ class CocoMaker:
             target[inside == 1] = CATEGORIES.index(category)
             target[taken] = 255
 
-    def write(self, name: str = "val2017") -> CocoSet:
+    def write(self) -> CocoSet:
         data = {"images": self.images, "annotations": self.annotations}
-        (self.folder / "annotations" / f"instances_{name}.json").write_text(json.dumps(data))
+        (self.folder / "annotations" / "instances_val2017.json").write_text(json.dumps(data))
         return CocoSet(self.folder)
 
 

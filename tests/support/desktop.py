@@ -23,7 +23,7 @@ from typing import Any, Final, Self
 import pytest
 from PIL import Image
 
-from tests.support.desks import until
+from tests.support.control_fakes import until
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -153,7 +153,7 @@ class Desktop:
 
 
 class Host:
-    """`tests.support.tray_host`. `icons`: what it shows; `notes`: what it was told to tell the person."""
+    """`tests.support.tray_host`. `icons`: what it shows; `notes`: its notifications."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         command = [sys.executable, "-m", "tests.support.tray_host"]
@@ -162,10 +162,10 @@ class Host:
         )
         self.icons: list[dict[str, Any]] = []
         self.notes: list[str] = []
-        self._told = threading.Event()
+        self._shown = threading.Event()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
-        if not self._told.wait(20):
+        if not self._shown.wait(20):
             self.kill()
             pytest.fail("the tray's host does not start")
 
@@ -231,7 +231,7 @@ class Host:
         for line in self._process.stdout:
             shown = json.loads(line)
             self.icons, self.notes = shown["icons"], shown["notes"]
-            self._told.set()
+            self._shown.set()
         self.icons = []
 
 

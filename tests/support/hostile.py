@@ -355,7 +355,6 @@ def journal_cases(folder: Path) -> tuple[Read, Case]:
 
     question = {"model": "none"}
     with Journal(folder, question) as journal:
-        journal.note("fps", 30)
         for number in range(6):
             mask = np.full((20, 30), 40 * number, np.uint8)
             journal.add(Item(number, f"picture {number}", {"iou": 0.5}, mask))
@@ -368,7 +367,6 @@ def journal_cases(folder: Path) -> tuple[Read, Case]:
     def read(path: Path) -> None:
         del path
         with Journal(folder, question) as opened:
-            opened.notes()
             for item in opened.items():
                 opened.mask(item.number)
             opened.add(Item(len(opened.numbers), "one more", {}))

@@ -9,8 +9,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
 
 from vbgcam.camera.demo import PLATE
+from vbgcam.control.client import Client
+from vbgcam.control.instance import Instance
+from vbgcam.core.errors import ControlError
 
 PATIENCE = 60.0
 
@@ -30,6 +37,23 @@ class User:
         self.plate = PLATE
         # Nobody's backgrounds but those that a test puts there.
         (folder / "data_home/vbgcam/backgrounds").mkdir(parents=True)
+
+    @property
+    def client(self) -> Client:
+        return Client(Instance(self.folder / "runtime_dir" / "vbgcam"))
+
+    def seen(self) -> Any:
+        """What others see, RGB."""
+        bgr = cv2.imdecode(np.frombuffer(self.client.snapshot(), np.uint8), cv2.IMREAD_COLOR)
+        assert bgr is not None
+        return bgr[:, :, ::-1].astype(int)
+
+    def _reachable(self) -> bool:
+        try:
+            Client.find(Instance(self.folder / "runtime_dir" / "vbgcam"))
+        except ControlError:
+            return False
+        return True
 
     @property
     def start(self) -> list[str]:
@@ -72,6 +96,7 @@ class User:
         try:
             wait(lambda: until in daemon.log() or process.poll() is not None, until)
             assert until in daemon.log(), daemon.log()
+            wait(lambda: self._reachable() or process.poll() is not None, "its port")
             yield daemon
         finally:
             process.kill()

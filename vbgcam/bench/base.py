@@ -37,11 +37,12 @@ def label(size: Size) -> str:
 
 
 def parse_size(text: str) -> Size:
-    """The reverse of `label`; ValueError on anything else."""
+    """The reverse of `label`; ValueError on anything else, and on odd sides."""
     known = {name.lower(): size for name, size in SIZES.items()}
-    if text.lower() in known:
-        return known[text.lower()]
     try:
-        return Size.parse(text)
+        size = known.get(text.lower()) or Size.parse(text)
     except ValueError as exc:
         raise ValueError(f"{text!r} is none of {', '.join(SIZES)}, nor a size like 640x360") from exc
+    if size != size.even:
+        raise ValueError(f"{text}: a camera's picture has even sides")
+    return size

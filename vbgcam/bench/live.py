@@ -3,11 +3,10 @@ finished ones go nowhere. Everything between is the real session with its thread
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from vbgcam.background.still import Still
@@ -16,7 +15,7 @@ from vbgcam.bench.base import SIZES, Check, Figures, label
 from vbgcam.camera import Captured, Negotiated
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Planes, RawFrame, Size
-from vbgcam.core.options import RenderOptions, SyncMode
+from vbgcam.core.options import RenderOptions
 from vbgcam.live.session import Plan, Session
 from vbgcam.live.stats import Stats
 from vbgcam.live.workers.inference import Network
@@ -87,12 +86,6 @@ class StandIn(FixedInput):
         time.sleep(self._seconds)
         return self._probability
 
-    def reset(self) -> None:
-        """Each frame stands for itself."""
-
-    def close(self) -> None:
-        """Holds nothing."""
-
 
 def name(size: Size, fps: int) -> str:
     """`1080p30`, `4K30`, else `640x360@30`."""
@@ -106,7 +99,7 @@ def stand_in(masks_a_second: float) -> Build:
     return lambda _progress: StandIn(probability, 1 / masks_a_second)
 
 
-def measure(size: Size, fps: int, build: Build, seconds: float, check: Check, *, sync: SyncMode = "auto") -> Figures:
+def measure(size: Size, fps: int, build: Build, seconds: float, check: Check) -> Figures:
     """`live.NAME` of the figures. `dropped`, `fps` and `cpu_percent` (100 is one core) are of the measured seconds;
     the latencies, from a frame's arrival to the end of its write, of all frames on air. Raises ModelError."""
     backdrop = Still(scene.backdrop(size))
@@ -118,7 +111,7 @@ def measure(size: Size, fps: int, build: Build, seconds: float, check: Check, *,
             output=NullOutput(),
             background=backdrop,
             network=Network("", build),
-            options=RenderOptions(max_mask_age=_MASK_AGE, sync=sync),
+            options=RenderOptions(max_mask_age=_MASK_AGE),
             size=size,
             fps=fps,
         ),
@@ -131,15 +124,19 @@ def measure(size: Size, fps: int, build: Build, seconds: float, check: Check, *,
         frames["dropped"] += source.dropped()
         return time.monotonic(), time.process_time(), frames
 
-    with _quiet():
-        try:
-            session.start()
-            _wait(session, _START, lambda: stats.on_air() >= _SETTLE, check)
-            began, cpu_before, before = now()
-            _wait(session, seconds, lambda: False, check)
-            ended, cpu_after, after = now()
-        finally:
-            session.stop()
+    log = logging.getLogger("vbgcam")
+    level = log.level
+    if level > logging.DEBUG:  # the chain's news ("on air") would stand between the steps
+        log.setLevel(logging.WARNING)
+    try:
+        session.start()
+        _wait(session, _START, lambda: stats.on_air() >= _SETTLE, check)
+        began, cpu_before, before = now()
+        _wait(session, seconds, lambda: False, check)
+        ended, cpu_after, after = now()
+    finally:
+        session.stop()
+        log.setLevel(level)
     shown = stats.snapshot()
     if not stats.composed():
         raise OutputError(f"live at {name(size, fps)}: nobody was on air within {_START:.0f} s ({shown['why']})")
@@ -165,16 +162,3 @@ def _wait(session: Session, seconds: float, enough: Callable[[], bool], check: C
         return enough()
 
     session.wait(seconds, threading.Event(), tick)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The chain's news ("on air") would stand between the figures."""
-    log = logging.getLogger("vbgcam")
-    before = log.level
-    if before > logging.DEBUG:
-        log.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        log.setLevel(before)

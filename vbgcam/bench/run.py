@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, Literal, NamedTuple
 
 from vbgcam import __version__
-from vbgcam.bench import frame, inference, live, masks, sink, stages, start
+from vbgcam.bench import frame, inference, live, masks, stages, start
 from vbgcam.bench.base import FAMILIES, SIZES, Check, Figures, label, parse_size
 from vbgcam.core.errors import ConfigError
 from vbgcam.core.frames import Size
 from vbgcam.core.specs import ModelSpec, nearest
 from vbgcam.segment import Options, open_segmenter
 from vbgcam.system import machine
-
-Progress = Callable[[int, int, str], None]
-"""Called before each step with its number from 1, how many there are, and what is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +43,6 @@ def parse_lists(sizes: str | None, only: str | None) -> tuple[tuple[Size, ...], 
             wanted.append(parse_size(text.strip()))
         except ValueError as exc:
             problems.append(f"--size {exc}")
-            continue
-        if wanted[-1] != wanted[-1].even:
-            problems.append(f"--size {text.strip()}: a camera's picture has even sides")
     families = tuple(dict.fromkeys(part.strip() for part in only.split(","))) if only else ()
     problems += [
         f"--only {name!r} is none of {', '.join(FAMILIES)}{nearest(name, FAMILIES)}"
@@ -60,43 +54,16 @@ def parse_lists(sizes: str | None, only: str | None) -> tuple[tuple[Size, ...], 
     return tuple(wanted), families
 
 
-class _Seconds(NamedTuple):
-    """For each size, each input of a network, each live run."""
-
-    stages: float
-    frame: float
-    inference: float
-    live: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Depth:
-    families: tuple[str, ...]
-    sizes: tuple[Size, ...]
-    rates: tuple[tuple[Size, int], ...]
-    networks: tuple[str, ...]
-    inputs: tuple[Size, ...]
-    seconds: _Seconds
-
-
-_HD: Final = SIZES["1080p"]
+# Of the steps at each size, of whole frames at each, of each input of a network, of each live run.
+_SECONDS: Final = {"stages": 10.0, "frame": 3.0, "inference": 3.0, "live": 5.0}
+_TIMES: Final = {"quick": 0.4, "usual": 1.0, "full": 3.0}
 _INPUTS: Final = (Size(256, 256), Size(256, 144), Size(512, 288))
-_USUAL: Final = _Depth(FAMILIES, tuple(SIZES.values()), live.RATES, inference.SEEDED, _INPUTS, _Seconds(10, 3, 3, 5))
-_DEPTHS: Final = {
-    "quick": _Depth(FAMILIES[:-1], (_HD,), ((_HD, 30),), inference.SEEDED[1:], _INPUTS[:1], _Seconds(4, 1, 2, 2)),
-    "usual": _USUAL,
-    "full": replace(_USUAL, inputs=(*_INPUTS, Size(924, 520)), seconds=_Seconds(30, 10, 12, 20)),
-}
+_LARGEST: Final = Size(924, 520)
 
 
-def bench(request: Request, check: Check, progress: Progress) -> Figures:
-    """All figures that were asked for. Raises ModelError; what `check` raises goes through."""
-    depth = _DEPTHS[request.depth]
-    if request.sizes:
-        rates = itertools.product(request.sizes, (30,) if request.depth == "quick" else (30, 60))
-        depth = replace(depth, sizes=request.sizes, rates=tuple(rates))
-    if request.seconds is not None:
-        depth = replace(depth, seconds=depth.seconds._replace(live=request.seconds))
+def bench(request: Request, check: Check, progress: Callable[[int, int, str], None]) -> Figures:
+    """All figures that were asked for. `progress` is called before each step with its number from 1, how many there
+    are, and what is measured. Raises ModelError; what `check` raises goes through."""
     figures: Figures = {
         "version": __version__,
         "measured_at": round(time.time()),
@@ -105,11 +72,10 @@ def bench(request: Request, check: Check, progress: Progress) -> Figures:
             "depth": request.depth,
             "model": str(request.model or ""),
             "mask_fps": request.mask_fps if request.model is None else None,
-            "write": sink.NAME,
         },
     }
-    wanted = request.only or depth.families
-    steps = [step for step in _steps(request, depth) if step.family in wanted]
+    wanted = request.only or (FAMILIES[:-1] if request.depth == "quick" else FAMILIES)
+    steps = [step for step in _steps(request) if step.family in wanted]
     for number, step in enumerate(steps, 1):
         check()
         progress(number, len(steps), step.words)
@@ -127,25 +93,33 @@ class _Step(NamedTuple):
     measure: Callable[[Check], Figures]
 
 
-def _steps(request: Request, depth: _Depth) -> Iterator[_Step]:
+def _steps(request: Request) -> Iterator[_Step]:
     """In the order in which they are measured."""
-    model, options, seconds = request.model, replace(request.options, live=True), depth.seconds
-    sizes = [(label(size), size) for size in depth.sizes]
+    quick, model, options = request.depth == "quick", request.model, replace(request.options, live=True)
+    seconds = {family: _TIMES[request.depth] * value for family, value in _SECONDS.items()}
+    rates: Iterable[tuple[Size, int]] = ((SIZES["1080p"], 30),) if quick else live.RATES
+    if request.sizes:
+        rates = itertools.product(request.sizes, (30,) if quick else (30, 60))
+    wanted = request.sizes or ((SIZES["1080p"],) if quick else SIZES.values())
+    sizes = [(label(size), size) for size in wanted]
+    inputs = _INPUTS[:1] if quick else (*_INPUTS, _LARGEST) if request.depth == "full" else _INPUTS
     for name, size in sizes:
-        yield _Step("stages", name, f"steps at {name}", partial(stages.measure, size, seconds.stages))
+        yield _Step("stages", name, f"steps at {name}", partial(stages.measure, size, seconds["stages"]))
     for name, size in sizes:
-        yield _Step("masks", name, f"the mask's steps at {name}", partial(masks.measure, size, seconds.stages))
+        yield _Step("masks", name, f"the mask's steps at {name}", partial(masks.measure, size, seconds["stages"]))
     network = partial(open_segmenter, model, options) if model else partial(inference.seeded_segmenter, request.options)
     for name, size in sizes:
-        yield _Step("frame", name, f"whole frames at {name}", partial(frame.measure, size, network, seconds.frame))
-    for name in depth.networks:
-        measure = partial(inference.seeded, name, depth.inputs, request.options, seconds.inference)
+        yield _Step("frame", name, f"whole frames at {name}", partial(frame.measure, size, network, seconds["frame"]))
+    for name in inference.SEEDED[1:] if quick else inference.SEEDED:
+        measure = partial(inference.seeded, name, inputs, request.options, seconds["inference"])
         yield _Step("inference", name, name, measure)
     if model is not None:
-        yield _Step("inference", str(model), str(model), partial(inference.given, model, options, seconds.inference))
+        measure = partial(inference.given, model, options, seconds["inference"])
+        yield _Step("inference", str(model), str(model), measure)
     build = partial(open_segmenter, model, options) if model else live.stand_in(request.mask_fps)
-    for size, fps in depth.rates:
+    for size, fps in rates:
         name = live.name(size, fps)
-        yield _Step("live", name, f"live at {name}", partial(live.measure, size, fps, build, seconds.live))
+        measure = partial(live.measure, size, fps, build, request.seconds or seconds["live"])
+        yield _Step("live", name, f"live at {name}", measure)
     # Without a model there are no weights to wait for.
     yield _Step("start", "", "the start", partial(start.measure, model or ModelSpec("chroma")))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -86,12 +88,18 @@ def frames(size: Size, count: int = len(_MOMENTS)) -> list[Planes]:
     return [_noisy(planes, size, number) for number, (planes, _) in enumerate(demo.frames(_MOMENTS[:count]))]
 
 
-def moving(size: Size, count: int = 16) -> list[tuple[Planes, U8]]:
+def shots(size: Size) -> list[tuple[Planes, U8]]:
     """The presenter at 30 frames a second, each with noise of its own, and the alpha at the size of `NETWORK`."""
     return [
         (_noisy(planes, size, number), read_only(convert.resize_alpha(alpha, NETWORK)))
-        for number, (planes, alpha) in enumerate(demo.frames(range(30, 30 + count)))
+        for number, (planes, alpha) in enumerate(demo.frames(range(30, 46)))
     ]
+
+
+def moving(made: Sequence[tuple[Planes, U8]]) -> Iterator[tuple[RawFrame, U8]]:
+    """These shots without end, there and back so that nothing jumps."""
+    for number, (planes, alpha) in enumerate(itertools.cycle([*made, *made[-2:0:-1]])):
+        yield RawFrame(planes, number / 30, 0, number), alpha
 
 
 def add_grain(planes: Planes, number: int) -> None:
@@ -111,12 +119,6 @@ def _noisy(planes: Planes, size: Size, number: int) -> Planes:
     noisy = Planes(size, resized.data.copy())
     add_grain(noisy, number)
     return noisy.frozen()
-
-
-def there_and_back(number: int, count: int) -> int:
-    """Which of `count` frames of a film is shown as the one of that number, so that nothing jumps at its ends."""
-    place = number % (2 * count - 2)
-    return min(place, 2 * count - 2 - place)
 
 
 def _yuyv(planes: Planes) -> U8:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Final, TextIO
+from pathlib import Path
+from typing import Final
 
 from vbgcam.bench.base import Figures
 from vbgcam.bench.masks import WAYS
@@ -17,10 +18,10 @@ from vbgcam.report.tables import Table
 _BEHIND: Final = {"image": "a picture", "blur": "the room blurred", "balanced": "a picture, all steps"}
 
 
-def show(figures: Figures, stream: TextIO | None = None) -> None:
-    """The tables on the terminal; `stream`: None is stdout."""
+def show(figures: Figures) -> None:
+    """The tables on the terminal."""
     made = (table for table, _chart in _tables(figures))
-    tables.show(f"vbgcam {figures['version']}, bench", _machine(figures), made, stream=stream)
+    tables.show(f"vbgcam {figures['version']}, bench", _machine(figures), made)
 
 
 def html(figures: Figures) -> str:
@@ -79,14 +80,11 @@ def _frame(frame: Figures) -> Table:
     ]
     first = next(iter(frame.values()))
     network = _short(first["model"]) + (f" at {first['input']}" if first["input"] else "")
-    return Table(
-        "A whole frame, network included",
-        ("size", "behind it", "ms", "CPU ms"),
-        rows,
+    note = (
         "From planes in memory to the written frame; masks as the network gives them, or with all that `balanced` does "
-        f"to them. Network: {network}.",
-        words=(0, 1),
+        f"to them. Network: {network}."
     )
+    return Table("A whole frame, network included", ("size", "behind it", "ms", "CPU ms"), rows, note, words=(0, 1))
 
 
 def _live(live: Figures) -> Table:
@@ -102,43 +100,46 @@ def _live(live: Figures) -> Table:
         for name, row in live.items()
     ]
     network = _short(next(iter(live.values()))["model"])
-    return Table(
-        "The live chain",
-        ("live", "fps", "dropped", "added p50", "p95", "max ms", "mask age p95", "CPU"),
-        rows,
-        f"Added: a frame's arrival to the end of its write. CPU: 100 % is one core. Network: {network}.",
-    )
+    note = f"Added: a frame's arrival to the end of its write. CPU: 100 % is one core. Network: {network}."
+    head = ("live", "fps", "dropped", "added p50", "p95", "max ms", "mask age p95", "CPU")
+    return Table("The live chain", head, rows, note)
 
 
 def _stages(size: str, stages: Figures) -> tuple[Table, str]:
-    title, copy = f"Steps at {size}", next(iter(stages.values()))["memcpy_ms"]
-    note = f"Naive: BGR and floats. A copy of one I420 frame: {_ms(copy)} ms."
-    rows, chart = [], []
-    for name, row in stages.items():
-        ours, other = row["ms"], row["naive_ms"]
-        rows.append((TITLES[name], _ms(ours), _ms(row["cpu_ms"]), _ms(other), _times(other, ours)))
-        chart.append(_bar(TITLES[name], ours, other, strong=name.startswith("frame")))
-    table = Table(title, ("step", "ms", "CPU ms", "naive ms", "faster"), rows, note)
-    return table, _legend("the naive way") + bars(title, chart, (f"a copy, {_ms(copy)} ms", copy))
+    copy = next(iter(stages.values()))["memcpy_ms"]
+    table = Table(
+        f"Steps at {size}",
+        ("step", "ms", "CPU ms", "naive ms", "faster"),
+        [(TITLES[name], *_compared(row, "naive_ms")) for name, row in stages.items()],
+        f"Naive: BGR and floats. A copy of one I420 frame: {_ms(copy)} ms.",
+    )
+    chart = [_bar(TITLES[name], row["ms"], row["naive_ms"]) for name, row in stages.items()]
+    return table, _legend("the naive way") + bars(table.title, chart, (f"a copy, {_ms(copy)} ms", copy))
 
 
 def _inference(inference: Figures) -> tuple[Table, str]:
-    title, note = "The network", "Eager: torchvision's own network in fp32, same weights, same run."
-    rows, chart = [], []
-    for model, sizes in inference.items():
-        name = _short(model)
-        for size, row in sizes.items():
-            ours, other = row["ms"], row["eager_fp32_ms"]
-            times = _ms(ours), _ms(row["cpu_ms"]), _ms(other), _times(other, ours)
-            rows.append((name, size, *times, row["precision"]))
-            chart.append(_bar(f"{name.removesuffix('.onnx').split('_mobilenet')[0]} {size}", ours, other))
-    head = ("model", "HxW", "ms", "CPU ms", "eager ms", "faster", "precision")
-    return Table(title, head, rows, note, words=(0, 1)), _legend("eager fp32") + bars(title, chart)
+    found = [(_short(model), size, row) for model, sizes in inference.items() for size, row in sizes.items()]
+    table = Table(
+        "The network",
+        ("model", "HxW", "ms", "CPU ms", "eager ms", "faster", "precision"),
+        [(name, size, *_compared(row, "eager_fp32_ms"), row["precision"]) for name, size, row in found],
+        "Eager: torchvision's own network in fp32, same weights, same run.",
+        words=(0, 1),
+    )
+    chart = [
+        _bar(f"{name.removesuffix('.onnx').split('_mobilenet')[0]} {size}", row["ms"], row["eager_fp32_ms"])
+        for name, size, row in found
+    ]
+    return table, _legend("eager fp32") + bars(table.title, chart)
 
 
-def _bar(label: str, ours: float, other: float | None, *, strong: bool = False) -> Bar:
-    note = f"{_ms(ours)} ms" + (f" vs {_ms(other)}, {_times(other, ours)}" if other else "")
-    return Bar(label, ours, other, note, strong)
+def _compared(row: Figures, other: str) -> tuple[str, ...]:
+    """Our wall and CPU time, the other way's, and how many times faster ours is."""
+    return _ms(row["ms"]), _ms(row["cpu_ms"]), _ms(row[other]), _times(row[other], row["ms"])
+
+
+def _bar(label: str, ours: float, other: float | None) -> Bar:
+    return Bar(label, ours, other, f"{_ms(ours)} ms" + (f" vs {_ms(other)}, {_times(other, ours)}" if other else ""))
 
 
 def _legend(other: str) -> str:
@@ -163,4 +164,4 @@ def _times(over: float | None, under: float) -> str:
 def _short(model: str) -> str:
     """A model without the folder that it lies in."""
     kind, colon, path = model.partition(":")
-    return f"{kind}{colon}{path.replace(chr(92), '/').rpartition('/')[2]}" if colon else model
+    return f"{kind}{colon}{Path(path).name}" if colon else model

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from time import perf_counter, process_time
 from typing import Final
 
-from vbgcam.bench.base import Check
+from vbgcam.bench.base import Check, Figures
 
 Work = Callable[[], object]
 
@@ -20,24 +19,11 @@ _LEAST: Final = 3
 _MOST: Final = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Medians. `cpu_ms`: processor time of the whole process, so that work spread over threads counts in full."""
-
-    ms: float
-    cpu_ms: float
-    runs: int
-
-
-def interleaved(
-    works: Mapping[str, Work],
-    seconds: float,
-    check: Check,
-    *,
-    least: int = _LEAST,
-) -> dict[str, Timing]:
+def interleaved(works: Mapping[str, Work], seconds: float, check: Check, *, least: int = _LEAST) -> dict[str, Figures]:
     """Runs all works round after round, for about so many seconds, after one round that does not count (caches,
-    compiled parts, first allocations). `least`: so many rounds in any case. `check` is called before each run."""
+    compiled parts, first allocations). `least`: so many rounds in any case. `check` is called before each run. For each
+    work the medians `ms` and `cpu_ms` (processor time of the whole process, so that work spread over threads counts in
+    full), and `runs`."""
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
     for work in works.values():
         check()
@@ -51,9 +37,11 @@ def interleaved(
             cpu, wall = process_time(), perf_counter()
             work()
             taken[name].append((perf_counter() - wall, process_time() - cpu))
-    return {name: _timing(runs) for name, runs in taken.items()}
-
-
-def _timing(runs: list[tuple[float, float]]) -> Timing:
-    wall, cpu = zip(*runs, strict=True)
-    return Timing(round(1000 * statistics.median(wall), 4), round(1000 * statistics.median(cpu), 4), len(runs))
+    return {
+        name: {
+            "ms": round(1000 * statistics.median(wall for wall, _ in runs), 4),
+            "cpu_ms": round(1000 * statistics.median(cpu for _, cpu in runs), 4),
+            "runs": len(runs),
+        }
+        for name, runs in taken.items()
+    }

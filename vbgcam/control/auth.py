@@ -1,7 +1,7 @@
-"""Who may talk to the running program. Decisions alone, but for `sockets`: texts in, an answer out; `server` acts.
+"""Who may talk to the running program. Pure decisions, but for `sockets`; `server` acts on them.
 
 A loopback port can be reached by every program of every user of the machine, and by every page in a browser. So four
-things must hold, and each is enough to refuse: the other end is a program of the same user (Linux tells), the request
+things must hold, and each is enough to refuse: the other end is a program of the same user (Linux knows), the request
 was meant for this port (a name that was rebound to 127.0.0.1 gives itself away in `Host`), no other page sent it
 (`Origin`, `Sec-Fetch-Site`), and it knows the token, which lies in a file that its owner alone can read.
 """
@@ -14,7 +14,6 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
@@ -47,7 +46,7 @@ def refusal(port: int, *, hosts: Sequence[str], origins: Sequence[str], sites: S
 
 
 def same(given: str, token: str) -> bool:
-    """In a time that does not tell how far they agree."""
+    """Compares in a time that does not depend on how far they agree."""
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), token.encode("utf-8", "surrogatepass"))
 
 
@@ -84,19 +83,7 @@ class Codes:
             return bool(known)
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """Of a table of sockets: addresses and state as they are written there. `inode` is 0 where no program has the
-    socket any more; the kernel then says that it is root's."""
-
-    local: str
-    remote: str
-    state: str
-    uid: int
-    inode: int
-
-
-def told() -> bool:
+def knows_owners() -> bool:
     """Whether this system says whose a socket is: Linux does."""
     return _TABLES[0].exists()
 
@@ -113,44 +100,25 @@ def sockets() -> Iterator[str]:
             continue
 
 
-def owner(lines: Iterable[str], local: Address, remote: Address) -> int | None:
-    """The user whose program has the connected socket with these two IPv4 addresses, `local` being its own; None where
-    there is none, or nobody has it any more. `lines`: of `sockets`."""
-    ends = _written(local), _written(remote)
-    for row in _rows(lines):
-        if row.inode and row.local in ends[0] and row.remote in ends[1]:
-            return row.uid
-    return None
-
-
-def listener(lines: Iterable[str], local: Address) -> int | None:
-    """The user whose program listens at this IPv4 address; None where nobody does."""
-    ends = _written(local)
-    for row in _rows(lines):
-        if row.inode and row.state == _LISTENS and row.local in ends:
-            return row.uid
-    return None
-
-
-def _written(address: Address) -> frozenset[str]:
-    """As IPv4, and as the IPv6 address that stands for it. The kernel writes words of 32 bits in the machine's
-    order."""
-    host, port = address
-    four = socket.inet_aton(host)
-    words = b"\0" * 8, b"\0\0\xff\xff", four
-    six = "".join(_hex(word[at : at + 4]) for word in words for at in range(0, len(word), 4))
-    return frozenset((f"{_hex(four)}:{port:04X}", f"{six}:{port:04X}"))
-
-
-def _hex(word: bytes) -> str:
-    return f"{int.from_bytes(word, sys.byteorder):08X}"
-
-
-def _rows(lines: Iterable[str]) -> Iterator[_Row]:
+def owner(lines: Iterable[str], local: Address, remote: Address | None = None) -> int | None:
+    """The user whose program has the socket with this IPv4 address as its own, connected to `remote`, or, without it,
+    listening; None where there is none, or nobody has it any more. `lines`: of `sockets`."""
+    own, other = _in_proc_format(local), _in_proc_format(remote) if remote else ()
     for line in lines:
         parts = line.split()
-        try:
-            row = _Row(parts[1], parts[2], parts[3], int(parts[7]), int(parts[9]))
-        except (IndexError, ValueError):  # a title, or a kernel that writes them another way
+        if len(parts) < 10 or parts[1] not in own or not (parts[2] in other if remote else parts[3] == _LISTENS):
             continue
-        yield row
+        uid, inode = parts[7], parts[9]
+        # Inode 0: no program has the socket any more; the kernel then says that it is root's.
+        if uid.isdecimal() and inode.strip("0"):
+            return int(uid)
+    return None
+
+
+def _in_proc_format(address: Address) -> frozenset[str]:
+    """An IPv4 address, and the IPv6 address that stands for it, as /proc/net/tcp has them: words of 32 bits in the
+    machine's byte order."""
+    host, port = address
+    four = socket.inet_aton(host)
+    words = [f"{int.from_bytes(word, sys.byteorder):08X}" for word in (b"\0" * 4, b"\0" * 4, b"\0\0\xff\xff", four)]
+    return frozenset((f"{words[-1]}:{port:04X}", f"{''.join(words)}:{port:04X}"))

@@ -17,16 +17,22 @@ T = TypeVar("T")
 
 
 class BlockingCalls:
-    """Calls that may block, each in a thread of its own, `most` at once; others wait for their turn. The threads are
-    daemons: one that hangs in a driver does not keep the program from ending, as an executor's would."""
+    """Runs calls that may block, each in a thread of its own, `most` at once; others wait for their turn.
+
+    Made and called in the event loop's thread, which owns the semaphore and the futures; a call's own thread touches
+    neither and only hands its result to the loop. The threads are daemons: one that hangs in a driver does not keep the
+    program from ending, as an executor's would.
+    """
 
     def __init__(self, most: int) -> None:
         self._free = asyncio.Semaphore(most)
         self._loop = asyncio.get_running_loop()
 
     async def __call__(self, work: Callable[[], T]) -> T:
-        """What it returns, or raises. Where the caller is cancelled it goes on, and its end is awaited by nobody."""
+        """Returns or raises what `work` does. Where the caller is cancelled, `work` goes on, and keeps its place among
+        the `most` until it has ended."""
         await self._free.acquire()
+        # The error is carried as a value: a future does not take StopIteration.
         done: asyncio.Future[tuple[T | None, BaseException | None]] = self._loop.create_future()
 
         def ended(result: T | None, error: BaseException | None) -> None:

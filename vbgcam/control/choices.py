@@ -1,4 +1,4 @@
-"""What a person can choose from: cameras, networks, presets, what is behind them. The same lists for tray and panel."""
+"""What a person can choose from: backgrounds, cameras, networks, presets. The same lists for tray and panel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from vbgcam import factory
 from vbgcam.background.gallery import Gallery
-from vbgcam.camera.base import CameraInfo
 from vbgcam.camera.listing import cameras
 from vbgcam.core.errors import BackgroundError, CameraError
 from vbgcam.core.options import PRESETS, Preset
@@ -37,7 +36,7 @@ _SIZES: Final = 12
 
 
 def backgrounds(gallery: Gallery) -> list[dict[str, Any]]:
-    """The gallery's; none where its folder cannot be read, which the log says."""
+    """The gallery's; none, and a warning in the log, where its folder cannot be read."""
     try:
         entries = gallery.entries()
     except BackgroundError as exc:
@@ -45,44 +44,38 @@ def backgrounds(gallery: Gallery) -> list[dict[str, Any]]:
         return []
     return [
         {
+            **{name: getattr(entry, name) for name in ("name", "label", "kind", "broken")},
             "spec": str(entry.path),
-            "name": entry.name,
-            "label": entry.label,
-            "kind": entry.kind,
-            "broken": entry.broken,
             "removable": True,
         }
         for entry in entries
     ]
 
 
-def filmed(source: str, now: str) -> list[dict[str, Any]]:
-    """Cameras. `source`: the spec in force; `now`: the name of what gives pictures, "" where nothing does."""
+def camera_choices(source: str, in_use: str) -> list[dict[str, Any]]:
+    """`source`: the spec in force; `in_use`: the name of the camera that is open, "" where none is."""
     try:
         found = [camera for camera in cameras(virtual=False) if not camera.virtual]
     except CameraError as exc:
         log.warning("%s", exc)
         found = []
+    specs = [f"camera:{camera.id or camera.path or camera.name}" for camera in found]
     return [
         {
-            "spec": _spec(camera),
+            "spec": spec,
             "label": camera.name,
             "sizes": list(dict.fromkeys(str(mode.size) for mode in camera.modes))[:_SIZES],
-            "now": source == _spec(camera) or (bool(now) and camera.name == now),
+            "now": source == spec or (bool(in_use) and camera.name == in_use),
         }
-        for camera in found
+        for spec, camera in zip(specs, found, strict=True)
     ]
 
 
-def _spec(camera: CameraInfo) -> str:
-    return f"camera:{camera.id or camera.path or camera.name}"
-
-
 def networks(settings: Settings, working: str, masks: Mapping[str, float]) -> list[dict[str, Any]]:
-    """`working`: the one that does; `masks`: milliseconds of a mask that were measured here, by the network's name."""
-    asked = settings.model.name
+    """`working`: the one in use; `masks`: milliseconds of a mask that were measured here, by the network's name."""
+    chosen = settings.model.name
     return [
-        {"spec": spec, "label": label, "cost": cost, "here": here, "now": spec == asked or spec == working != asked}
+        {"spec": spec, "label": label, "cost": cost, "here": here, "now": spec in (chosen, working)}
         for spec, label, cost, here in _networks(settings, masks)
     ]
 
@@ -105,9 +98,9 @@ def _networks(settings: Settings, masks: Mapping[str, float]) -> Iterator[tuple[
     there = (data_folder() / "plate.png").exists()
     yield "plate", "Empty room", "no network; " + ("as you took it" if there else "take it with `vbgcam plate`"), there
     yield "chroma", "Green screen", "no network", True
-    asked = ModelSpec.parse(settings.model.name)
-    if asked.kind in ("onnx", "plate", "chroma") and asked.path is not None:
-        yield settings.model.name, asked.path.stem, cost(settings.model.name, "from a file"), asked.path.exists()
+    spec = ModelSpec.parse(settings.model.name)
+    if spec.kind in ("onnx", "plate", "chroma") and spec.path is not None:
+        yield settings.model.name, spec.path.stem, cost(settings.model.name, "from a file"), spec.path.exists()
 
 
 _LABELS: Final = {

@@ -1,11 +1,12 @@
-"""Who asks the running program for something: the verbs of the command line, hotkeys and the tray.
+"""Sends requests to the running program: for the verbs of the command line, hotkeys and the tray.
 
 Of the standard library alone, so that `vbgcam status` answers at once. Each call looks anew where the program runs: it
-may have been started again since the last one, at another port, and its token is told to nobody else.
+may have been started again since the last one, at another port, and its token goes to nobody else.
 """
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -15,7 +16,7 @@ from typing import Any, BinaryIO, Final
 from urllib.parse import quote
 
 from vbgcam.control import auth
-from vbgcam.control.instance import HOST, Control, Instance, other_user
+from vbgcam.control.instance import HOST, ControlFile, Instance, other_user
 from vbgcam.core.errors import ConfigError, ControlError
 from vbgcam.system.logfile import log_path
 
@@ -29,19 +30,19 @@ class Client:
     """Any thread. Every method raises ControlError where the program does not run, does not answer or refuses, and
     ConfigError where settings are wrong; its text is the line for the person."""
 
-    def __init__(self, place: Instance | None = None) -> None:
-        self._place = Instance() if place is None else place
+    def __init__(self, instance: Instance | None = None) -> None:
+        self._instance = Instance() if instance is None else instance
 
     @classmethod
-    def find(cls, place: Instance | None = None) -> Client:
+    def find(cls, instance: Instance | None = None) -> Client:
         """Raises ControlError where nothing runs."""
-        client = cls(place)
-        client._place.find()
+        client = cls(instance)
+        client._instance.find()
         return client
 
     def status(self, after: int | None = None, wait: float = 25.0) -> dict[str, Any]:
-        """How it is. `after`: a revision; the answer comes when it is another one, or after `wait` seconds, at most
-        25."""
+        """The program's status. `after`: a revision; the answer comes when it is another one, or after `wait` seconds,
+        at most 25."""
         if after is None:
             return _object(self._call("GET", "/api/status"))
         whole = max(0, min(25, round(wait)))
@@ -52,26 +53,26 @@ class Client:
         return _object(self._call("GET", "/api/choices", seconds=_LONG))
 
     def do(self, command: Mapping[str, Any]) -> str:
-        """One command; the line that says what was done."""
-        return self._word("said", "/api/do", json.dumps(command).encode(), seconds=_LONG)
+        """Carries out one command; returns the line that says what was done."""
+        return self._post("said", "/api/do", json.dumps(command).encode())
 
     def thumbnail(self, name: str) -> bytes:
         """A JPEG file's bytes. `name`: of the gallery."""
         return self._call("GET", f"/api/gallery/{_quoted(name)}/thumbnail", seconds=_LONG)
 
     def upload(self, path: Path) -> str:
-        """Takes a picture or film into the gallery; its spec there. A file of at most 256 MiB."""
+        """Adds a picture or film to the gallery and returns its spec there. A file of at most 256 MiB."""
         try:
             with path.open("rb") as stream:
                 size = os.fstat(stream.fileno()).st_size
                 if size > auth.UPLOAD:
                     raise ControlError(f"{path}: is too large for the gallery, which takes {auth.UPLOAD >> 20} MiB")
-                return self._word("spec", f"/api/gallery?name={_quoted(path.name)}", stream, seconds=_LONG, size=size)
+                return self._post("spec", f"/api/gallery?name={_quoted(path.name)}", stream, size)
         except OSError as exc:
             raise ControlError(f"{path}: {exc.strerror or exc}") from exc
 
     def remove(self, name: str) -> None:
-        """Takes it out of the gallery."""
+        """Removes it from the gallery."""
         self._call("DELETE", f"/api/gallery/{_quoted(name)}")
 
     def snapshot(self) -> bytes:
@@ -84,34 +85,27 @@ class Client:
 
     def open(self) -> str:
         """An address that opens the panel, once, within a minute."""
-        return self._word("url", "/api/open")
+        return self._post("url", "/api/open")
 
-    def _word(
-        self,
-        key: str,
-        target: str,
-        body: bytes | BinaryIO | None = None,
-        *,
-        seconds: float | None = None,
-        size: int | None = None,
-    ) -> str:
-        word = _object(self._call("POST", target, body, seconds=seconds, size=size)).get(key)
-        if not isinstance(word, str):
+    def _post(self, key: str, target: str, body: bytes | BinaryIO | None = None, size: int | None = None) -> str:
+        """The text under that key of the answer."""
+        value = _object(self._call("POST", target, body, size, seconds=_LONG if body else _ANSWER)).get(key)
+        if not isinstance(value, str):
             raise _nonsense()
-        return word
+        return value
 
     def _call(
         self,
         method: str,
         target: str,
         body: bytes | BinaryIO | None = None,
+        size: int | None = None,
         *,
         seconds: float | None = None,
-        size: int | None = None,
     ) -> bytes:
-        control = self._place.find()
+        control = self._instance.find()
         if other_user(control):
-            raise self._silent(control)
+            raise self._no_answer(control)
         headers = {"Authorization": f"Bearer {control.token}"}
         if size is not None:
             headers["Content-Length"] = str(size)
@@ -119,26 +113,22 @@ class Client:
         try:
             connection.connect()
             connection.sock.settimeout(_ANSWER if seconds is None else seconds)
-            try:
+            with contextlib.suppress(ConnectionError):  # it may have refused before it had read all
                 connection.request(method, target, body, headers)
-            except ConnectionError:
-                # It may have said why before it stopped to listen.
-                response = connection.getresponse()
-            else:
-                response = connection.getresponse()
-            status, told = response.status, response.read()
+            response = connection.getresponse()
+            status, content = response.status, response.read()
         except (OSError, http.client.HTTPException) as exc:
-            raise self._silent(control) from exc
+            raise self._no_answer(control) from exc
         finally:
             connection.close()
         if status != http.HTTPStatus.OK:
-            raise _refused(status, told)
-        return told
+            raise _refused(status, content)
+        return content
 
-    def _silent(self, control: Control) -> ControlError:
+    def _no_answer(self, control: ControlFile) -> ControlError:
         """Why nothing came: it has ended meanwhile, or it hangs."""
         try:
-            self._place.find(doubtful=True)
+            self._instance.find(doubtful=True)
         except ControlError as exc:
             return exc
         return ControlError(f"vbgcam does not answer (process {control.pid})", fix=f"`kill {control.pid}` ends it")
@@ -152,9 +142,9 @@ def _nonsense() -> ControlError:
     return ControlError("vbgcam gives an answer that makes no sense", fix="start it again")
 
 
-def _object(told: bytes) -> dict[str, Any]:
+def _object(content: bytes) -> dict[str, Any]:
     try:
-        answer = json.loads(told)
+        answer = json.loads(content)
     except (ValueError, RecursionError) as exc:
         raise _nonsense() from exc
     if not isinstance(answer, dict):
@@ -162,9 +152,9 @@ def _object(told: bytes) -> dict[str, Any]:
     return answer
 
 
-def _refused(status: int, told: bytes) -> ControlError | ConfigError:
+def _refused(status: int, content: bytes) -> ControlError | ConfigError:
     try:
-        answer = _object(told)
+        answer = _object(content)
         error, problems = str(answer["error"]), [str(each) for each in answer["problems"]]
     except (ControlError, LookupError, TypeError):
         error, problems = "", []

@@ -4,7 +4,7 @@ ControlError that says what is wrong with it."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -26,8 +26,8 @@ class Set(_Command):
     settings: dict[str, bool | int | float | str] = Field(min_length=1, max_length=64)
 
 
-class Show(_Command):
-    """What stands behind: a spec, or the gallery's next or previous picture."""
+class SetBackground(_Command):
+    """`to`: a spec, or "next" or "previous" of the gallery."""
 
     do: Literal["background"]
     to: _Text
@@ -46,34 +46,32 @@ class Choose(_Command):
 
 
 class Mirror(_Command):
-    """None: the other way."""
+    """`to`: None toggles."""
 
     do: Literal["mirror"]
     to: bool | None = None
 
 
-class Plain(_Command):
+class Simple(_Command):
     do: Literal["pause", "resume", "toggle", "quit", "welcomed"]
 
 
-Command = Set | Show | Blur | Choose | Mirror | Plain
+Command = Set | SetBackground | Blur | Choose | Mirror | Simple
 
 _ADAPTER: Final[TypeAdapter[Command]] = TypeAdapter(Annotated[Command, Field(discriminator="do")])
-_VERBS: Final = (
-    "set", "background", "blur", "model", "camera", "preset", "mirror", "pause", "resume", "toggle", "quit", "welcomed",
-)  # fmt: skip
+_VERBS: Final = [verb for kind in get_args(Command) for verb in get_args(kind.model_fields["do"].annotation)]
 
 
 def parse(raw: Mapping[str, object]) -> Command:
     """Raises ControlError."""
     verb = raw.get("do")
     if verb not in _VERBS:
-        close = nearest(verb, list(_VERBS)) if isinstance(verb, str) else ""
+        close = nearest(verb, _VERBS) if isinstance(verb, str) else ""
         raise ControlError(f"there is no command {toml_reader.shortened(verb)}{close}")
     try:
         return _ADAPTER.validate_python(dict(raw))
     except ValidationError as exc:
         error = exc.errors()[0]
-        where = ".".join(str(part) for part in error["loc"][1:]) or "it"
+        where = " ".join(".".join(str(part) for part in error["loc"][1:]).split()) or "it"  # a name may be any text
         said = error["msg"].removeprefix("Input ").removeprefix("Field ")
         raise ControlError(f"{verb}: {where} {said}, not {toml_reader.shortened(error['input'])}"[:600]) from exc

@@ -1,4 +1,4 @@
-"""One client's connection: whose it is, how long it may idle, and how little is said of what it does wrong."""
+"""One client's connection: whose it is, how long it may idle, and how little is logged of what it does wrong."""
 
 from __future__ import annotations
 
@@ -19,53 +19,47 @@ log = logging.getLogger(__name__)
 
 _LINE: Final = 8190  # bytes of the request's first line, and of a header
 _CONNECTIONS: Final = 64
-# Of other users' programs, which are refused: enough to do so, too few to be in the way.
-_STRANGERS: Final = 8
-# Seconds: for a request's head, from the connection or the last answer on; for a client that takes nothing of what it
-# asked for; for the rest of a body that nobody wants, since who still sends it would not hear why, otherwise.
+# Of other users' programs: enough to refuse them, too few to be in the way.
+_OTHER_USERS: Final = 8
+# Seconds: for a request's head, from the connection or the last answer on; for a client that reads nothing of its
+# answer; for the rest of a refused body, since a client that still sends would not hear why.
 _HEAD: Final = 15.0
 _TAKING: Final = 10.0
 _LINGER: Final = 1.0
 
 
-class Refusals:
-    """Says in the log, and not too often, that a request was refused."""
+class Connections:
+    """How many are open, of this user's programs and of others', and what was refused to them. The loop's thread."""
 
     def __init__(self) -> None:
         self._rates = Rates(time.monotonic)
+        self._open = {True: 0, False: 0}  # by whether they are another user's
 
-    def say(self, why: str) -> None:
-        """`why`: a word of this program."""
+    def add(self, other_user: bool) -> bool:
+        """Whether there is room for one more; one that was let in is removed in the end."""
+        if self._open[other_user] >= (_OTHER_USERS if other_user else _CONNECTIONS):
+            self.refused("too many connections")
+            return False
+        self._open[other_user] += 1
+        return True
+
+    def remove(self, other_user: bool) -> None:
+        self._open[other_user] -= 1
+
+    def refused(self, why: str) -> None:
+        """Logs, and not too often, that a request was refused. `why`: a word of this program."""
         more = self._rates.more((__name__, logging.DEBUG, why))
         if more is not None:
             log.debug("a request was refused (%s)%s", why, f"; {more} more like this before" if more else "")
 
 
-class Door:
-    """How many are connected: this user's programs, and strangers. The loop's thread."""
-
-    def __init__(self) -> None:
-        self.refusals = Refusals()
-        self._counts = {True: 0, False: 0}
-
-    def enter(self, stranger: bool) -> bool:
-        """Whether there is room for one more; who was let in leaves."""
-        if self._counts[stranger] >= (_STRANGERS if stranger else _CONNECTIONS):
-            self.refusals.say("too many connections")
-            return False
-        self._counts[stranger] += 1
-        return True
-
-    def leave(self, stranger: bool) -> None:
-        self._counts[stranger] -= 1
-
-
 class Connection(web.RequestHandler):
-    """One client's. `stranger`: another user's. A client that sends nothing, or takes nothing, is dropped."""
+    """One client's. `other_user`: whether it is another user's. A client that sends nothing, or reads nothing, is
+    dropped. The loop's thread."""
 
-    __slots__ = ("_door", "_inside", "_late", "_stuck", "stranger")
+    __slots__ = ("_connections", "_counted", "_late", "_stuck", "other_user")
 
-    def __init__(self, door: Door, manager: web.Server, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, connections: Connections, manager: web.Server, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
             manager,
             loop=loop,
@@ -76,39 +70,39 @@ class Connection(web.RequestHandler):
             lingering_time=_LINGER,
             auto_decompress=False,
         )
-        self._door = door
+        self._connections = connections
         self._late: asyncio.TimerHandle | None = None
         self._stuck: asyncio.TimerHandle | None = None
-        self._inside = False
-        self.stranger = False
+        self._counted = False
+        self.other_user = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.stranger = _other_user(transport)
-        self._inside = self._door.enter(self.stranger)
-        if self._inside:
-            self.ends()
+        self.other_user = _other_user(transport)
+        self._counted = self._connections.add(self.other_user)
+        if self._counted:
+            self.answered()
         else:
             self._abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        if self._inside:
-            self._inside = False
-            self._door.leave(self.stranger)
+        if self._counted:
+            self._counted = False
+            self._connections.remove(self.other_user)
         for timer in (self._late, self._stuck):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
 
-    def begins(self) -> None:
-        """A request's head is here."""
+    def requested(self) -> None:
+        """A request's head has come."""
         if self._late is not None:
             self._late.cancel()
 
-    def ends(self) -> None:
-        """The next head must come in time, and the answer before it must be taken."""
-        self.begins()
-        if self._inside:
+    def answered(self) -> None:
+        """The next head must come in time, and the answer before it must be read."""
+        self.requested()
+        if self._counted:
             self._late = self._loop.call_later(_HEAD, self._abort)
 
     def pause_writing(self) -> None:
@@ -131,9 +125,9 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """What could not be read as a request, mostly; its words are neither given back nor logged."""
+        """Mostly of what could not be parsed as a request: its text is neither given back nor logged."""
         if isinstance(exc, HttpProcessingError):
-            self._door.refusals.say("malformed")
+            self._connections.refused("malformed")
         else:
             log.error("a request failed", exc_info=exc)
         if request.writer.output_size > 0:
@@ -144,8 +138,8 @@ class Connection(web.RequestHandler):
 
 
 def _other_user(transport: asyncio.BaseTransport) -> bool:
-    """Whether the other end is another user's; False where the system does not tell."""
-    if not auth.told():
+    """Whether the other end is another user's; False where the system does not know."""
+    if not auth.knows_owners():
         return False
     peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
     if not peer or not own:
@@ -157,11 +151,11 @@ def _other_user(transport: asyncio.BaseTransport) -> bool:
     return True
 
 
-class _NoWords(logging.Filter):
+class _HidesRequests(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
-# aiohttp's own, which would write out what a malformed request says (3.11: after an upgrade that was declined).
+# aiohttp's own logger would write out the text of a malformed request (3.11: after an upgrade that was declined).
 _http_log: Final = logging.getLogger(f"{__name__}.http")
-_http_log.addFilter(_NoWords())
+_http_log.addFilter(_HidesRequests())

@@ -1,9 +1,8 @@
 """Where the running program is found, and why there is only one of it.
 
-In the user's runtime folder lie a lock, which the running program holds and the operating system takes back however it
-ends, and `control.json`: where it listens and the token that lets in. The file stays when the program ends, so that a
-panel that is open goes on after a restart; what it says holds only while the lock is held, and everybody looks at the
-lock first.
+In the user's runtime folder are a lock, which the running program holds and the system releases however it ends, and
+`control.json`: where it listens and the token that lets in. The file stays when the program ends, so that a panel that
+is open goes on after a restart; it holds only while the lock is held, and everybody looks at the lock first.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import secrets
 import shlex
 import stat
@@ -19,8 +19,7 @@ import sys
 import warnings
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Literal
+from typing import Final, Literal, TypeGuard, get_args
 
 import platformdirs
 from filelock import FileLock, Timeout
@@ -43,8 +42,8 @@ State = Literal["starting", "running", "ended"]
 
 
 @dataclass(frozen=True, slots=True)
-class Control:
-    """What `control.json` says. `port`: the last one, 0 where there was none yet."""
+class ControlFile:
+    """What is in `control.json`. `port`: the last one, 0 where there was none yet."""
 
     state: State
     port: int
@@ -71,7 +70,7 @@ class Instance:
         """`folder`: another than the user's runtime folder, for tests. Raises ControlError as `runtime_folder` does."""
         self.folder: Final = runtime_folder() if folder is None else folder
         self._lock: FileLock | None = None
-        self._control = Control("starting", 0, "", os.getpid())
+        self._control = ControlFile("starting", 0, "", os.getpid())
 
     @property
     def token(self) -> str:
@@ -86,7 +85,7 @@ class Instance:
     def hold(self) -> None:
         """From now on this is the running program. Raises ControlError where another one runs, or where the folder is
         not the user's own."""
-        _own(self.folder)
+        _check_folder(self.folder)
         lock = _lock(self.folder)
         if not _take(lock, _SURE):
             before = _read(self.folder / _CONTROL)
@@ -97,8 +96,8 @@ class Instance:
         self._lock = lock
         # A token that others could have read, or that is somebody else's, is not taken over.
         before = _read(self.folder / _CONTROL)
-        self._control = Control(
-            "starting", before.port if before else 0, before.token if before else _new_token(), os.getpid()
+        self._control = ControlFile(
+            "starting", before.port if before else 0, before.token if before else secrets.token_urlsafe(32), os.getpid()
         )
         try:
             self._write()
@@ -107,72 +106,64 @@ class Instance:
             raise
 
     def announce(self, port: int) -> None:
-        """The running program listens there now. Another port than the last brings a new token: a stranger may sit at
-        the old one and be told the old token by a page that is still open."""
-        token = self.token if port == self.port or not self.port else _new_token()
+        """The running program listens there now. Another port than the last brings a new token: another program may
+        listen at the old one, and get the old token from a page that is still open."""
+        token = self.token if port == self.port or not self.port else secrets.token_urlsafe(32)
         self._control = replace(self._control, state="running", port=port, token=token)
         self._write()
 
     def retire(self) -> None:
-        """It does not listen any more. What is there to go on after a restart stays in the file."""
+        """It does not listen any more; port and token stay in the file."""
         self._control = replace(self._control, state="ended")
-        with contextlib.suppress(ControlError):  # a full disk: then it was ended by force, for others
+        with contextlib.suppress(ControlError):  # a full disk: others will say that it was killed
             self._write()
 
     def touch(self) -> None:
-        """Now and then, so that nothing that clears old files away takes them for old (systemd-tmpfiles: ten days)."""
+        """To be called now and then, or the files are cleared away as old ones (systemd-tmpfiles: after ten days)."""
         for name in (_LOCK, _CONTROL):
             with contextlib.suppress(OSError):
                 os.utime(self.folder / name)
 
     def release(self) -> None:
-        """Says goodbye. Where it is not held nothing happens."""
+        """Where it is not held nothing happens."""
         lock, self._lock = self._lock, None
-        if lock is None:
-            return
-        self.retire()
-        lock.release(force=True)
+        if lock is not None:
+            self.retire()
+            lock.release(force=True)
 
     def __enter__(self) -> Instance:
         self.hold()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()
 
-    def find(self, *, doubtful: bool = False) -> Control:
-        """Where the running program is. Raises ControlError where none runs or it is not ready, and says which.
-        `doubtful`: it has just fallen silent; one that was killed loses its connections a little before its lock."""
+    def find(self, *, doubtful: bool = False) -> ControlFile:
+        """Where the running program is. Raises ControlError, which says whether none runs or it is not ready.
+        `doubtful`: it just did not answer; one that was killed loses its connections a little before its lock."""
         if not self.folder.is_dir():
             raise _not_running(None)
-        _own(self.folder, make=False)
+        _check_folder(self.folder, make=False)
         control = _read(self.folder / _CONTROL)
-        if (
-            self._held(_SURE if doubtful else 0)
-            and control is not None
-            and control.state == "running"
-            and _lives(control.pid)
-        ):
+        if _runs(control):
+            self._require_held(_SURE if doubtful else 0)
             return control
-        if not self._held(_SURE):
-            raise _not_running(control)
+        self._require_held(_SURE)
         control = _read(self.folder / _CONTROL)  # it may have got ready meanwhile
-        if control is None or control.state != "running" or not _lives(control.pid):
-            ends = control is not None and control.state == "ended"
-            raise ControlError(f"vbgcam is {'ending' if ends else 'starting'}", fix="ask again in a moment")
-        return control
+        if _runs(control):
+            return control
+        ends = control is not None and control.state == "ended"
+        raise ControlError(f"vbgcam is {'ending' if ends else 'starting'}", fix="ask again in a moment")
 
-    def _held(self, seconds: float) -> bool:
-        """Whether somebody holds the lock for longer than that."""
+    def _require_held(self, seconds: float) -> None:
+        """Raises ControlError where nobody holds the lock for longer than that."""
         if not (self.folder / _LOCK).exists():
-            return False
+            raise _not_running(_read(self.folder / _CONTROL))
         lock = _lock(self.folder)
-        if not _take(lock, seconds):
-            return True
-        lock.release(force=True)
-        return False
+        if _take(lock, seconds):
+            left = _read(self.folder / _CONTROL)  # while it is held nobody starts, and nobody ends
+            lock.release(force=True)
+            raise _not_running(left)
 
     def _write(self) -> None:
         target = self.folder / _CONTROL
@@ -197,19 +188,15 @@ def _take(lock: FileLock, seconds: float) -> bool:
     return True
 
 
-def _not_running(control: Control | None) -> ControlError:
+def _not_running(control: ControlFile | None) -> ControlError:
     fix = "`vbgcam run` starts it"
     if control is None or control.state == "ended":
         return ControlError("vbgcam is not running", fix=fix)
     return ControlError(f"vbgcam is not running: it was ended by force (process {control.pid})", fix=fix)
 
 
-def _new_token() -> str:
-    return secrets.token_urlsafe(32)
-
-
-def _own(folder: Path, *, make: bool = True) -> None:
-    """Raises ControlError where the folder is not the user's alone. What lies in it can be trusted then."""
+def _check_folder(folder: Path, *, make: bool = True) -> None:
+    """Raises ControlError where the folder is not the user's alone; else what lies in it can be trusted."""
     quoted = shlex.quote(str(folder))
     try:
         if make:
@@ -237,7 +224,7 @@ def _own(folder: Path, *, make: bool = True) -> None:
         )
 
 
-def _read(path: Path) -> Control | None:
+def _read(path: Path) -> ControlFile | None:
     """None where it is missing, damaged, or not the user's alone."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
@@ -246,23 +233,25 @@ def _read(path: Path) -> Control | None:
             mine = sys.platform == "win32" or (found.st_uid == os.geteuid() and not found.st_mode & 0o077)
             if not stat.S_ISREG(found.st_mode) or not mine:
                 return None
-            told = json.loads(stream.read(_LARGEST))
-        control = Control(told["state"], told["port"], told["token"], told["pid"], told["version"])
+            values = json.loads(stream.read(_LARGEST))
+        control = ControlFile(values["state"], values["port"], values["token"], values["pid"], values["version"])
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return None
     right = (
-        control.state in {"starting", "running", "ended"}
+        control.state in get_args(State)
         and type(control.port) is int
         and 0 <= control.port < 1 << 16
         and isinstance(control.token, str)
-        and len(control.token) >= 32
-        and control.token.isascii()
-        and control.token.isprintable()
+        and re.fullmatch(r"[!-~]{32,}", control.token)
         and type(control.pid) is int
         and 0 < control.pid < 1 << 31
         and isinstance(control.version, str)
     )
     return control if right else None
+
+
+def _runs(control: ControlFile | None) -> TypeGuard[ControlFile]:
+    return control is not None and control.state == "running" and _lives(control.pid)
 
 
 def _lives(pid: int) -> bool:
@@ -276,7 +265,7 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def other_user(control: Control) -> bool:
+def other_user(control: ControlFile) -> bool:
     """Whether somebody else than this user listens where the running program should, or nobody; False where the system
-    does not tell."""
-    return auth.told() and auth.listener(auth.sockets(), (HOST, control.port)) != os.geteuid()
+    does not know."""
+    return auth.knows_owners() and auth.owner(auth.sockets(), (HOST, control.port)) != os.geteuid()

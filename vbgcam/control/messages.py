@@ -30,14 +30,16 @@ HEADERS: Final = {
 # Seconds for a command.
 _SENDING: Final = 10.0
 _CHUNK: Final = 1 << 20
-# A command is a name and settings of lists: three levels, and some to spare.
+# Levels of objects and lists: a command has three.
 _DEEP: Final = 8
-_DIGITS: Final = 18
+# Beyond this a JSON number means different things to different readers.
+_LARGEST: Final = 10**18
+_LATE: Final = "a body that does not come"
 
 
 class Refused(Exception):  # noqa: N818  # it is no error of ours
-    """`status`: HTTP's. `why`: for the log, and made of nothing that the client sent. `error`: the line for the person,
-    where one may see it; without, the answer is empty."""
+    """A request is refused. `status`: HTTP's. `why`: for the log, and made of nothing that the client sent. `error`:
+    the line for the person; without one the answer is empty."""
 
     def __init__(self, status: int, why: str, *, error: str = "", headers: Mapping[str, str] | None = None) -> None:
         super().__init__(why)
@@ -46,33 +48,30 @@ class Refused(Exception):  # noqa: N818  # it is no error of ours
 
 def plain(status: int, body: bytes = b"", kind: str = "") -> web.Response:
     """An answer. `kind`: the content's type."""
-    headers = dict(HEADERS)
-    if kind:
-        headers["Content-Type"] = kind
-    return web.Response(status=status, body=body, headers=headers)
+    return web.Response(status=status, body=body, headers=HEADERS | ({"Content-Type": kind} if kind else {}))
 
 
-def as_json(told: Mapping[str, Any], status: int = 200) -> web.Response:
-    """Raises TypeError and ValueError as `json.dumps`."""
-    return plain(status, json.dumps(told, allow_nan=False).encode(), "application/json")
+def as_json(values: Mapping[str, Any], status: int = 200) -> web.Response:
+    """Numbers that are not finite become null: no JSON reader takes NaN. Raises TypeError as `json.dumps`."""
+    return plain(status, json.dumps(_finite(values)).encode(), "application/json")
 
 
-def finite(told: Any) -> Any:
-    """Figures that are none become null: no JSON reader takes NaN."""
-    if isinstance(told, float):
-        return told if math.isfinite(told) else None
-    if isinstance(told, Mapping):
-        return {key: finite(value) for key, value in told.items()}
-    if isinstance(told, list | tuple):
-        return [finite(value) for value in told]
-    return told
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return value
 
 
 async def read_pieces(request: web.BaseRequest, most: int, patience: float) -> AsyncIterator[bytes]:
-    """The body, some megabyte at a time, of at most `most` bytes. `patience`: seconds for what the client sends next.
-    Raises Refused."""
+    """The body, about a megabyte at a time, of at most `most` bytes. `patience`: seconds for what the client sends
+    next. Raises Refused."""
+    too_large = Refused(413, "too large", error="too large")
     if (request.content_length or 0) > most:
-        raise _too_large()
+        raise too_large
     left, piece = most, bytearray()
     try:
         while True:
@@ -80,7 +79,7 @@ async def read_pieces(request: web.BaseRequest, most: int, patience: float) -> A
                 got = await request.content.readany()
             left -= len(got)
             if left < 0:
-                raise _too_large()
+                raise too_large
             piece += got
             if len(piece) >= _CHUNK or (piece and not got):
                 yield bytes(piece)
@@ -88,40 +87,51 @@ async def read_pieces(request: web.BaseRequest, most: int, patience: float) -> A
             if not got:
                 return
     except TimeoutError as exc:
-        raise _late() from exc
+        raise Refused(408, _LATE) from exc
     except (web.RequestPayloadError, ConnectionError) as exc:
         raise Refused(400, "body") from exc
 
 
 async def read_command(request: web.BaseRequest) -> dict[str, Any]:
-    """The body of a request that is a JSON object. Raises Refused."""
+    """The body of a request, a JSON object. Raises Refused."""
     try:
         async with asyncio.timeout(_SENDING):  # for all of it, however many pieces it comes in
-            body = b"".join([piece async for piece in read_pieces(request, auth.BODY, _SENDING)])
-        return read_object(body.decode())
+            return read_object(b"".join([piece async for piece in read_pieces(request, auth.BODY, _SENDING)]))
     except TimeoutError as exc:
-        raise _late() from exc
-    except UnicodeDecodeError as exc:
-        raise _malformed() from exc
+        raise Refused(408, _LATE) from exc
 
 
 def read_object(text: object) -> dict[str, Any]:
-    """A text that is a JSON object. Raises Refused for anything else, and for what would trip up those who read it."""
-    if not isinstance(text, str):
-        raise _malformed()
+    """A JSON object. Raises Refused for anything else, and for values that the rest of the program could stumble
+    over."""
+    malformed = Refused(400, "json", error="not a JSON object that makes sense here")
     try:
-        told = json.loads(text, parse_constant=_no_number, parse_int=_integer, parse_float=_float)
-    except (ValueError, RecursionError) as exc:
-        raise _malformed() from exc
-    if not isinstance(told, dict) or not _sound(told, _DEEP):
-        raise _malformed()
-    return told
+        value = json.loads(text.decode() if isinstance(text, bytes) else text)  # type: ignore[arg-type]
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise malformed from exc
+    if not isinstance(value, dict) or not _acceptable(value, _DEEP):
+        raise malformed
+    return value
+
+
+def _acceptable(value: object, depth: int) -> bool:
+    """Not too deep, no numbers without a value, no text that cannot be a file's name or a setting (a zero byte, half a
+    character)."""
+    if isinstance(value, str):
+        return not re.search("[\0\ud800-\udfff]", value)
+    if isinstance(value, int | float):
+        return abs(value) < _LARGEST if isinstance(value, int) else math.isfinite(value)
+    if isinstance(value, dict):
+        return depth > 0 and all(_acceptable(key, 0) and _acceptable(each, depth - 1) for key, each in value.items())
+    if isinstance(value, list):
+        return depth > 0 and all(_acceptable(each, depth - 1) for each in value)
+    return True
 
 
 def read_query(request: web.BaseRequest, *known: str) -> dict[str, str]:
-    """What stands behind the question mark. Raises Refused for what is not known there, or stands there twice."""
+    """The query's values by name. Raises Refused where a name is unknown or stands there twice."""
     try:
-        told = parse_qs(
+        values = parse_qs(
             request.raw_path.partition("?")[2],
             keep_blank_values=True,
             strict_parsing="?" in request.raw_path,
@@ -130,9 +140,9 @@ def read_query(request: web.BaseRequest, *known: str) -> dict[str, str]:
         )
     except ValueError as exc:
         raise Refused(400, "query") from exc
-    if not told.keys() <= {*known} or any(len(values) > 1 for values in told.values()):
+    if not values.keys() <= {*known} or any(len(each) > 1 for each in values.values()):
         raise Refused(400, "query")
-    return {key: values[0] for key, values in told.items()}
+    return {key: each[0] for key, each in values.items()}
 
 
 def read_number(text: str) -> int:
@@ -152,43 +162,3 @@ def read_name(text: str, *, quoted: bool = True) -> str:
     if name in {"", ".", ".."} or any(each in name for each in "/\\\0") or size > 255:
         raise Refused(400, "name", error="not a file's name")
     return name
-
-
-def _too_large() -> Refused:
-    return Refused(413, "too large", error="too large")
-
-
-def _late() -> Refused:
-    return Refused(408, "a body that does not come")
-
-
-def _malformed() -> Refused:
-    return Refused(400, "json", error="not a JSON object that makes sense here")
-
-
-def _no_number(name: str) -> float:
-    raise ValueError(name)
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > _DIGITS:
-        raise ValueError(digits)
-    return int(digits)
-
-
-def _float(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise ValueError(digits)
-    return number
-
-
-def _sound(told: object, depth: int) -> bool:
-    """Neither deep nor with texts that no file's name and no setting can be: a zero byte, half a character."""
-    if isinstance(told, str):
-        return not re.search("[\0\ud800-\udfff]", told)
-    if isinstance(told, dict):
-        return depth > 0 and all(_sound(key, 0) and _sound(value, depth - 1) for key, value in told.items())
-    if isinstance(told, list):
-        return depth > 0 and all(_sound(value, depth - 1) for value in told)
-    return True

@@ -1,4 +1,4 @@
-"""The preview: one client that looks at the output over a websocket, at its own pace."""
+"""The preview: one client that sees the output over a websocket, at its own pace."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from vbgcam.control.api import ControlApi
 from vbgcam.control.blocking import BlockingCalls
-from vbgcam.control.connection import Refusals
+from vbgcam.control.connection import Connections
 from vbgcam.control.messages import Refused, read_object
 
 log = logging.getLogger(__name__)
@@ -24,27 +24,29 @@ _PER_SECOND: Final = 12
 
 
 class Preview:
-    """Pictures out, wishes in. The newest picture goes out when the one before was taken, so that a slow page is behind
-    by one at most."""
+    """Pictures out, the client's messages in. The newest picture is sent when the client has drawn the one before, so
+    that a slow page is behind by one at most. The loop's thread."""
 
-    def __init__(self, api: ControlApi, looks: BlockingCalls, socket_: web.WebSocketResponse, width: int) -> None:
-        self._socket = socket_
+    def __init__(self, api: ControlApi, calls: BlockingCalls, websocket: web.WebSocketResponse, width: int) -> None:
+        self._websocket = websocket
         self._api = api
-        self._looks = looks
+        self._calls = calls
         self._width = width
         self._mask = False
         self._after = -1
-        self._wanted = asyncio.Event()  # the last picture was taken, and the page is to be seen
-        self._wanted.set()
-        self._taken = True
+        self._drawn = True
         self._paused = False
-        self._seeing = self._told = False  # what the client wants, and what the desk knows of it
-        self._asked = asyncio.Event()
-        self._telling: asyncio.Task[None] | None = None
+        self._due = asyncio.Event()  # set while the last picture was drawn, and the page is not hidden
+        self._due.set()
+        # Whether the client wants to see itself, and what was last said of that to ControlApi.
+        self._watching = self._reported = False
+        self._watching_changed = asyncio.Event()
+        self._reporting: asyncio.Task[None] | None = None
 
-    async def run(self, stopping: asyncio.Event, refusals: Refusals) -> None:
-        """Until one side ends it, or the server. `closed_by_client` is still to be called."""
-        tasks = [asyncio.ensure_future(each) for each in (self._listen(), self._show(), self._tell(), stopping.wait())]
+    async def run(self, stopping: asyncio.Event, connections: Connections) -> None:
+        """Until one side ends it, or the server. `stop_watching` is to be called afterwards."""
+        work = self._receive(), self._send(), self._report(), stopping.wait()
+        tasks = [asyncio.ensure_future(each) for each in work]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -54,27 +56,27 @@ class Preview:
         code = WSCloseCode.GOING_AWAY if stopping.is_set() else WSCloseCode.OK
         for error in ended:
             if isinstance(error, Refused):
-                refusals.say(error.why)
+                connections.refused(error.why)
                 code = WSCloseCode.POLICY_VIOLATION
             elif isinstance(error, Exception) and not isinstance(error, ConnectionError | TimeoutError):
                 log.error("a preview failed", exc_info=error)
                 code = WSCloseCode.INTERNAL_ERROR
-        await closed(self._socket, code)
+        await closed(self._websocket, code)
 
-    async def _listen(self) -> None:
-        """What the client says. Raises Refused where it makes no sense."""
-        async for message in self._socket:
+    async def _receive(self) -> None:
+        """The client's messages. Raises Refused where one makes no sense."""
+        async for message in self._websocket:
             if message.type is not WSMsgType.TEXT:
                 raise Refused(400, "a message that is no text")
-            for what, value in read_object(message.data).items():
+            for key, value in read_object(message.data).items():
                 if not isinstance(value, bool):
                     raise Refused(400, "message")
-                self._said(what, value)
+                self._received(key, value)
 
-    def _said(self, what: str, value: bool) -> None:
-        match what:
+    def _received(self, key: str, value: bool) -> None:
+        match key:
             case "got":
-                self._taken = self._taken or value
+                self._drawn = self._drawn or value
             case "pause":
                 self._paused = value
             case "mask":
@@ -82,54 +84,54 @@ class Preview:
                     # The newest frame once more, in its other shape: nothing new comes while nobody reads the camera.
                     self._mask, self._after = value, -1
             case "see":
-                self._seeing = value
-                self._asked.set()
+                self._watching = value
+                self._watching_changed.set()
             case _:
                 raise Refused(400, "message")
-        if self._taken and not self._paused:
-            self._wanted.set()
+        if self._drawn and not self._paused:
+            self._due.set()
         else:
-            self._wanted.clear()
+            self._due.clear()
 
-    async def _show(self) -> None:
-        """Pictures, each when it is new and the one before was taken."""
+    async def _send(self) -> None:
+        """Pictures, each when it is new and the one before was drawn."""
         loop = asyncio.get_running_loop()
-        due = loop.time()
+        next_ = loop.time()
         while True:
-            await asyncio.sleep(due - loop.time())
-            await self._wanted.wait()
-            due = max(due, loop.time() - 1 / _PER_SECOND) + 1 / _PER_SECOND
+            await asyncio.sleep(next_ - loop.time())
+            await self._due.wait()
+            next_ = max(next_, loop.time() - 1 / _PER_SECOND) + 1 / _PER_SECOND
             mask, after = self._mask, self._after
-            shot = await self._looks(partial(self._api.shot, after, self._width, mask=mask))
-            if shot is None or (mask, after) != (self._mask, self._after) or self._paused:
+            image = await self._calls(partial(self._api.preview, after, self._width, mask=mask))
+            if image is None or (mask, after) != (self._mask, self._after) or self._paused:
                 continue
-            self._after = shot.number
-            self._taken = False
-            self._wanted.clear()
-            await self._socket.send_bytes(shot.image)
+            self._after = image.number
+            self._drawn = False
+            self._due.clear()
+            await self._websocket.send_bytes(image.image)
 
-    async def _tell(self) -> None:
-        """The desk hears who wants to be seen."""
+    async def _report(self) -> None:
+        """Says to ControlApi whether the client wants to see itself."""
         while True:
-            await self._asked.wait()
-            self._asked.clear()
-            while self._told != self._seeing:
-                self._telling = asyncio.ensure_future(self._hear(self._seeing))
-                await asyncio.shield(self._telling)
+            await self._watching_changed.wait()
+            self._watching_changed.clear()
+            while self._reported != self._watching:
+                self._reporting = asyncio.ensure_future(self._watch(self._watching))
+                await asyncio.shield(self._reporting)
 
-    async def closed_by_client(self) -> None:
-        """Who has gone does not look any more."""
-        if self._telling is not None:
-            await asyncio.wait({self._telling})
-        if self._told:
-            await self._hear(False)
+    async def stop_watching(self) -> None:
+        """A client that has gone does not watch any more."""
+        if self._reporting is not None:
+            await asyncio.wait({self._reporting})
+        if self._reported:
+            await self._watch(False)
 
-    async def _hear(self, begins: bool) -> None:
-        await self._looks(partial(self._api.looking, begins))
-        self._told = begins
+    async def _watch(self, watching: bool) -> None:
+        await self._calls(partial(self._api.watch_preview, watching))
+        self._reported = watching
 
 
-async def closed(socket_: web.WebSocketResponse, code: WSCloseCode) -> None:
-    """However the other side takes it."""
+async def closed(websocket: web.WebSocketResponse, code: WSCloseCode) -> None:
+    """Closes it, in whatever state the other side is."""
     with contextlib.suppress(ConnectionError, TimeoutError, RuntimeError):
-        await socket_.close(code=code)
+        await websocket.close(code=code)

@@ -1,5 +1,5 @@
-"""The verbs that talk to the running program: what a hotkey is bound to. They import nothing heavy, so that a key acts
-at once."""
+"""The verbs that talk to the running program, which a hotkey may be bound to. They import nothing heavy, so that they
+act at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ def _done(command: dict[str, Any]) -> int:
 
 
 def status(arguments: Namespace, interruption: Interruption) -> int:
-    """How the running program is."""
+    """The running program's status."""
     client = Client.find()
     if not arguments.watch:
         now = client.status()
@@ -46,7 +46,7 @@ def status(arguments: Namespace, interruption: Interruption) -> int:
 
 
 def background(arguments: Namespace, _interruption: Interruption) -> int:
-    """What stands behind: chosen, or listed."""
+    """Chooses a background, or lists them."""
     if arguments.to != "list":
         return _done({"do": "background", "to": _from_here(arguments.to)})
     client = Client.find()
@@ -64,7 +64,7 @@ def background(arguments: Namespace, _interruption: Interruption) -> int:
 
 
 def _from_here(text: str) -> str:
-    """A path as the running program finds it, which stands in another folder."""
+    """A background's spec, for the running program, whose working folder is another: a path becomes an absolute one."""
     if text in ("next", "previous", "none", "blur") or text.startswith(("#", "blur:")):
         return text
     path = Path(text).expanduser()
@@ -72,10 +72,9 @@ def _from_here(text: str) -> str:
 
 
 def _source_from_here(text: str) -> str:
-    if not text.startswith("file:"):
-        return text
-    path, mark, options = text.removeprefix("file:").partition("?")
-    return f"file:{Path(path).expanduser().absolute()}{mark}{options}"
+    kind, _, rest = text.partition(":")
+    path, mark, options = rest.partition("?")
+    return f"file:{Path(path).expanduser().absolute()}{mark}{options}" if kind == "file" and rest else text
 
 
 def _model_from_here(text: str) -> str:
@@ -85,7 +84,7 @@ def _model_from_here(text: str) -> str:
 
 
 def snapshot(arguments: Namespace, _interruption: Interruption) -> int:
-    """The picture that others see."""
+    """Saves the picture that others see."""
     from vbgcam.media.atomic import write_whole
 
     write_whole(arguments.output, Client.find().snapshot(), "the picture")
@@ -94,30 +93,29 @@ def snapshot(arguments: Namespace, _interruption: Interruption) -> int:
 
 
 def panel(arguments: Namespace, _interruption: Interruption) -> int:
-    """The control panel, in the browser."""
+    """Opens the control panel in the browser."""
     from vbgcam.desktop.opening import browse
 
     address = Client.find().open()
-    if not arguments.print:
-        try:
+    try:
+        if not arguments.print:
             browse(address)
-        except VbgcamError as exc:
-            log.warning("%s", exc)
-        else:
             return 0
+    except VbgcamError as exc:
+        log.warning("%s", exc)
     say(address)
     return 0
 
 
 def tray(_arguments: Namespace, _interruption: Interruption) -> int:
-    """The icon of the running program."""
+    """Shows the icon of the running program."""
     from vbgcam.desktop.tray import run
 
     return run(Client.find())
 
 
 def change(arguments: Namespace, _interruption: Interruption) -> int:
-    """Settings of the running program, by name."""
+    """Changes settings of the running program, by name."""
     values: dict[str, Any] = {}
     for name, text in assignments(arguments.pairs, "set", "mask.preset=fine").items():
         try:
@@ -129,16 +127,16 @@ def change(arguments: Namespace, _interruption: Interruption) -> int:
 
 def _lines(now: dict[str, Any]) -> Iterator[str]:
     """The status for people."""
+    settings, frames = now["settings"], now["frames"]
     yield _state(now)
     rate = f" at {now['live']['fps']:g} frames a second" if now["live"]["fps"] else ""
     yield f"  output      {now['sink']}, {now['size']}{rate}"
-    filmed = [now.get("source_name") or now["settings"]["camera"]["source"]]
+    camera = now.get("source_name") or settings["camera"]["source"]
     if now.get("source_size"):
-        filmed.append(
-            f"{now['source_size']} {now.get('source_format', '')} at {now['source_fps']:g}".replace("  ", " ")
-        )
-    yield f"  camera      {', '.join(filmed)}"
-    yield f"  background  {now['settings']['background']['show']}"
+        words = (now["source_size"], now.get("source_format"), f"at {now['source_fps']:g}")
+        camera += f", {' '.join(filter(None, words))}"
+    yield f"  camera      {camera}"
+    yield f"  background  {settings['background']['show']}"
     network = [f"{now['model']} on {now['device']}" if now["device"] else now["model"]]
     if now["input"]:
         network.append(f"input {now['input']}")
@@ -149,12 +147,9 @@ def _lines(now: dict[str, Any]) -> Iterator[str]:
         done, total = now["loading"]["done"], now["loading"]["total"]
         part = f", {done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else ""
         yield f"  loading     {now['loading']['model']}{part}"
-    frames = now["frames"]
-    late = now["added_latency_ms"]["p50"]
-    yield (
-        f"  frames      {frames['sent']} sent, {frames['dropped']} dropped, {frames['covered']} covers"
-        + (f"; {late:g} ms added (median)" if late is not None else "")
-    )
+    delay = now["added_latency_ms"]["p50"]
+    added = f"; {delay:g} ms added (median)" if delay is not None else ""
+    yield f"  frames      {frames['sent']} sent, {frames['dropped']} dropped, {frames['covered']} covers{added}"
     if now["readers"]:
         yield f"  read by     {', '.join(now['readers'])}"
     for trouble in now["troubles"]:
@@ -181,23 +176,20 @@ def _line(now: dict[str, Any]) -> str:
     return "  ".join(words)
 
 
-def _plain(verb: str) -> Verb:
-    return lambda _arguments, _interruption: _done({"do": verb})
+def _sends(command: Callable[[Namespace], dict[str, Any]]) -> Verb:
+    return lambda arguments, _interruption: _done(command(arguments))
 
 
 VERBS: Final[dict[str, Verb]] = {
     "status": status,
     "background": background,
-    "blur": lambda arguments, _: _done({"do": "blur", "to": arguments.to}),
-    "model": lambda arguments, _: _done({"do": "model", "to": _model_from_here(arguments.to)}),
-    "camera": lambda arguments, _: _done({"do": "camera", "to": _source_from_here(arguments.to)}),
-    "preset": lambda arguments, _: _done({"do": "preset", "to": arguments.to}),
-    "mirror": lambda arguments, _: _done({"do": "mirror", "to": {"on": True, "off": False}.get(arguments.to)}),
+    "blur": _sends(lambda arguments: {"do": "blur", "to": arguments.to}),
+    "model": _sends(lambda arguments: {"do": "model", "to": _model_from_here(arguments.to)}),
+    "camera": _sends(lambda arguments: {"do": "camera", "to": _source_from_here(arguments.to)}),
+    "preset": _sends(lambda arguments: {"do": "preset", "to": arguments.to}),
+    "mirror": _sends(lambda arguments: {"do": "mirror", "to": {"on": True, "off": False}.get(arguments.to)}),
     "set": change,
-    "pause": _plain("pause"),
-    "resume": _plain("resume"),
-    "toggle": _plain("toggle"),
-    "quit": _plain("quit"),
+    **{verb: _sends(lambda arguments: {"do": arguments.verb}) for verb in ("pause", "resume", "toggle", "quit")},
     "snapshot": snapshot,
     "panel": panel,
     "tray": tray,

@@ -142,9 +142,9 @@ _IDLE: Final = _holders([np.empty(1, np.uint8)], 0)
 
 @dataclass(frozen=True, slots=True)
 class RawFrame:
-    """A camera's picture. `captured_at`: seconds on the monotonic clock, stamped once, at capture; for files read
-    offline, seconds from the start of the video. `epoch` counts how often the source was opened: a mask of another
-    epoch shows another scene. `number` counts the frames of one epoch from 0."""
+    """A camera's picture. `captured_at`: seconds on the monotonic clock, stamped once, at capture; in files
+    read offline, seconds from the start. `epoch` counts how often the source was opened: a mask of another epoch
+    shows another scene. `number` counts the frames of one epoch from 0."""
 
     planes: Planes
     captured_at: float
@@ -160,20 +160,20 @@ class RawFrame:
 @dataclass(frozen=True, slots=True)
 class Fringe:
     """By how much the person's colours at their outline differ from those of the room around, which are mixed into the
-    outline's pixels. `apart`: float32 (cells down, cells across, 3) of y, u, v, 0 where there is no outline;
-    `rows`, `columns`: int32, where the cells begin, and the last one ends, in pixels. All read-only."""
+    outline's pixels. `foreground_minus_background`: float32 (cells down, cells across, 3) of y, u, v, 0 where there
+    is no outline; `rows`, `columns`: int32, where the cells begin, and the last one ends, in pixels. All read-only."""
 
-    apart: NDArray[np.float32]
+    foreground_minus_background: NDArray[np.float32]
     rows: NDArray[np.int32]
     columns: NDArray[np.int32]
 
     def mirrored(self, width: int) -> Fringe:
         """Of the flipped frame, which is so many pixels wide."""
         columns = np.ascontiguousarray(width - self.columns[::-1], np.int32)
-        apart = np.ascontiguousarray(self.apart[:, ::-1])
-        for array in (columns, apart):
+        difference = np.ascontiguousarray(self.foreground_minus_background[:, ::-1])
+        for array in (columns, difference):
             array.flags.writeable = False
-        return Fringe(apart, self.rows, columns)
+        return Fringe(difference, self.rows, columns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ holds for this user alone and shows, and can be switched off, where the platform
 
 from __future__ import annotations
 
+import contextlib
 import os
 import plistlib
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 from xml.parsers.expat import ExpatError
@@ -27,7 +28,7 @@ _APPROVED: Final = r"Software\Microsoft\Windows\CurrentVersion\Explorer\StartupA
 
 
 class Autostart(Protocol):
-    """Raises VbgcamError where the system refuses."""
+    """`enable` and `disable` raise VbgcamError where the system refuses."""
 
     def enabled(self) -> bool: ...
 
@@ -96,22 +97,20 @@ class DesktopEntry:
         if any(path.exists() for path in self._others):
             self._write("Hidden=true")
             return
-        try:
+        with _refusals(self._path):
             self._path.unlink(missing_ok=True)
-        except OSError as exc:
-            raise _refused(self._path, exc) from exc
 
     def _write(self, *lines: str) -> None:
         head = "[Desktop Entry]", "Type=Application", "Name=VBG Camera"
-        try:
+        with _refusals(self._path):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with whole(self._path) as part:
                 part.write_text("\n".join((*head, *lines, "")), "utf-8")
-        except OSError as exc:
-            raise _refused(self._path, exc) from exc
 
 
 class RunKey:
+    """A value of the registry's key of what Windows starts."""
+
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
 
@@ -124,17 +123,13 @@ class RunKey:
             return False
 
     def enable(self, command: Sequence[str]) -> None:
-        try:
+        with _refusals(_RUN):
             self._registry.write(_RUN, _VALUE, subprocess.list2cmdline(command))
             self._registry.remove(_APPROVED, _VALUE)
-        except OSError as exc:
-            raise _refused(_RUN, exc) from exc
 
     def disable(self) -> None:
-        try:
+        with _refusals(_RUN):
             self._registry.remove(_RUN, _VALUE)
-        except OSError as exc:
-            raise _refused(_RUN, exc) from exc
 
 
 class LaunchAgent:
@@ -145,25 +140,21 @@ class LaunchAgent:
 
     def enabled(self) -> bool:
         try:
-            told = plistlib.loads(self._path.read_bytes())
+            agent = plistlib.loads(self._path.read_bytes())
         except (OSError, ValueError, plistlib.InvalidFileException, ExpatError):
             return False
-        return isinstance(told, dict) and bool(told.get("RunAtLoad")) and not told.get("Disabled")
+        return isinstance(agent, dict) and bool(agent.get("RunAtLoad")) and not agent.get("Disabled")
 
     def enable(self, command: Sequence[str]) -> None:
         agent = {"Label": "vbgcam", "ProgramArguments": [*command], "RunAtLoad": True, "ProcessType": "Interactive"}
-        try:
+        with _refusals(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with whole(self._path) as part:
                 part.write_bytes(plistlib.dumps(agent))
-        except OSError as exc:
-            raise _refused(self._path, exc) from exc
 
     def disable(self) -> None:
-        try:
+        with _refusals(self._path):
             self._path.unlink(missing_ok=True)
-        except OSError as exc:
-            raise _refused(self._path, exc) from exc
 
 
 class _Winreg:
@@ -185,12 +176,9 @@ class _Winreg:
             self._winreg.SetValueEx(opened, name, 0, self._winreg.REG_SZ, text)
 
     def remove(self, key: str, name: str) -> None:
-        access = self._winreg.KEY_SET_VALUE
-        try:
-            with self._winreg.OpenKey(self._winreg.HKEY_CURRENT_USER, key, 0, access) as opened:
-                self._winreg.DeleteValue(opened, name)
-        except FileNotFoundError:
-            pass
+        hive, access = self._winreg.HKEY_CURRENT_USER, self._winreg.KEY_SET_VALUE
+        with contextlib.suppress(FileNotFoundError), self._winreg.OpenKey(hive, key, 0, access) as opened:
+            self._winreg.DeleteValue(opened, name)
 
 
 def _quoted(word: str) -> str:
@@ -214,5 +202,9 @@ def _keys(text: str) -> dict[str, str]:
     return keys
 
 
-def _refused(where: Path | str, exc: OSError) -> VbgcamError:
-    return VbgcamError(f"{where}: the start at login cannot be changed: {exc.strerror or exc}")
+@contextlib.contextmanager
+def _refusals(where: Path | str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise VbgcamError(f"{where}: the start at login cannot be changed: {exc.strerror or exc}") from exc

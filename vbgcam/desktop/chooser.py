@@ -1,4 +1,4 @@
-"""Asks for pictures and films on the disk, with GTK's own dialog."""
+"""Chooses pictures and films on the disk, with GTK's own dialog."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ _KINDS: Final = ("image/*", "video/*")
 
 
 def dialog(chosen: Callable[[Sequence[Path]], None]) -> Any:
-    """Shown at once; `chosen` is called once, with nothing where the person thinks better of it. In GTK's thread. The
-    answer is a Gtk.Window."""
+    """A Gtk.Window, shown at once; `chosen` is called once, with nothing where the person cancels. In GTK's thread."""
     gtk, glib = module("Gtk"), module("GLib")
     window = gtk.FileChooserDialog(title=TITLE, action=gtk.FileChooserAction.OPEN, select_multiple=True)
     window.add_button("Cancel", gtk.ResponseType.CANCEL)
@@ -36,5 +35,5 @@ def dialog(chosen: Callable[[Sequence[Path]], None]) -> Any:
         chosen(paths)
 
     window.connect("response", answered)
-    window.track()
+    window.present()
     return window

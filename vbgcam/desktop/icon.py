@@ -1,13 +1,12 @@
 """pystray's icon, and what its backends lack.
 
-GTK: its menus know no pictures. What the desktop is sent is libdbusmenu's copy of the menu, though, and that has a
-place for one beside each entry's mark; it is filled in there. Without the library's description for Python
-(DbusmenuGtk3) the menu is the same without pictures.
+GTK: its menus know no pictures. The desktop gets libdbusmenu's copy of the menu, though, which has a place for one
+beside each item's mark; it is filled in there. Without the library's description for Python (DbusmenuGtk3) the menu is
+the same without pictures.
 
-Plain X11: its window never asks for clicks, so none would arrive; and where no panel is there when it starts, it never
-looks for one again.
+Plain X11: its window never asks for clicks, so none would arrive.
 
-Neither has an interface for it, so methods of pystray's own are overridden; its releases come years apart.
+pystray has no interface for either, so its own methods are overridden; its releases come years apart.
 """
 
 from __future__ import annotations
@@ -29,22 +28,22 @@ PICTURE: Final = "picture"
 """The attribute of a menu's item that says which picture stands beside it."""
 
 
-class Illustrated:
-    """An icon whose menu can have pictures: PNG files' bytes, for what its items' PICTURE says."""
+class IconWithPictures:
+    """An icon whose menu can have pictures: PNG files' bytes, by its items' PICTURE."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._pictures: Mapping[Any, bytes] = {}
         self._menu_handle: Any = getattr(self, "_menu_handle", None)
 
-    def illustrate(self, pictures: Mapping[Any, bytes]) -> None:
+    def set_pictures(self, pictures: Mapping[Any, bytes]) -> None:
         """The menu has these from now on. Any thread."""
         self._pictures = pictures
-        module("GLib").idle_add(self._illustrate)
+        module("GLib").idle_add(self._show_pictures)
 
-    def _illustrate(self) -> None:
+    def _show_pictures(self) -> None:
         if self._menu_handle is not None:
-            _illustrate(self._menu_handle, self._pictures)
+            _set_pictures(self._menu_handle, self._pictures)
 
 
 def icon_class(toolkit: Toolkit) -> type[pystray.Icon]:
@@ -54,22 +53,22 @@ def icon_class(toolkit: Toolkit) -> type[pystray.Icon]:
     if toolkit.backend == "xorg":
         x = importlib.import_module("Xlib.X")  # no type hints
 
-        class OfX11(pystray.Icon):
+        class X11Icon(pystray.Icon):
             def _create_window(self) -> Any:
                 window = super()._create_window()
                 window.change_attributes(event_mask=x.ExposureMask | x.StructureNotifyMask | x.ButtonPressMask)
                 return window
 
             def _mark_ready(self) -> None:
-                # Others are woken by this, and what they call looks at `_thread`, which is set too late for that.
+                # This wakes other threads, whose calls read `_thread`, which pystray sets too late for that.
                 self._thread = threading.current_thread()
                 super()._mark_ready()
 
-        return OfX11
+        return X11Icon
 
     if toolkit.gtk:
 
-        class OfGtk(Illustrated, pystray.Icon):
+        class GtkIcon(IconWithPictures, pystray.Icon):
             def _create_menu_item(self, descriptor: pystray.MenuItem) -> Any:
                 item = super()._create_menu_item(descriptor)
                 setattr(item, PICTURE, getattr(descriptor, PICTURE, None))
@@ -77,37 +76,34 @@ def icon_class(toolkit: Toolkit) -> type[pystray.Icon]:
 
             def update_menu(self) -> None:
                 super().update_menu()
-                # pystray has it made by the main loop, too; what is idle is done in this order.
-                self.illustrate(self._pictures)
+                # pystray leaves the menu to the main loop, too, which does what is idle in this order.
+                self.set_pictures(self._pictures)
 
-        return OfGtk
+        return GtkIcon
     return pystray.Icon
 
 
-def docked(icon: pystray.Icon, toolkit: Toolkit) -> bool:
-    """Whether a panel has taken it, as far as can be told; X11's asks for one each time that its picture is set."""
+def in_panel(icon: pystray.Icon, toolkit: Toolkit) -> bool:
+    """Whether a panel shows it, as far as is known; X11's is looked for each time that the icon's image is set."""
     return toolkit.backend != "xorg" or icon._systray_manager is not None
 
 
-def hush() -> None:
-    """What pystray says of its troubles, with tracebacks, goes to the log's file alone."""
-    logging.getLogger("pystray").addHandler(_Quietly())
+class PystrayLog(logging.Handler):
+    """For pystray's logger: its messages, with tracebacks, go to the log's file alone."""
 
-
-class _Quietly(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         log.debug("pystray: %s", record.getMessage(), exc_info=record.exc_info)
 
 
-def _illustrate(menu: Any, pictures: Mapping[object, bytes]) -> None:
-    """In GTK's thread, after the desktop was told of `menu`, a Gtk.Menu."""
+def _set_pictures(menu: Any, pictures: Mapping[object, bytes]) -> None:
+    """In GTK's thread, after the desktop has got `menu`, a Gtk.Menu."""
     try:
         cached = module("DbusmenuGtk3", "0.4").gtk_parse_get_cached_item
     except ImportError:
         return
     for item in menu.get_children():
         if item.get_submenu() is not None:
-            _illustrate(item.get_submenu(), pictures)
+            _set_pictures(item.get_submenu(), pictures)
         elif png := pictures.get(getattr(item, PICTURE, None)):
             copy = cached(item)
             if copy is not None:

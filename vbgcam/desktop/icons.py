@@ -1,7 +1,7 @@
 """The tray icon's faces and the program's own icon, drawn: no file to find, and crisp at every size.
 
-A tile with a person in it, readable on light and dark panels alike, since no desktop says which it has. Each face has a
-shape of its own: colour is never the only difference. Edges lie on whole pixels of the size asked for.
+A tile with a person in it, readable on light and dark panels, since no desktop says which it has. Each face has a shape
+of its own: colour is never the only difference. Edges are on whole pixels.
 """
 
 from __future__ import annotations

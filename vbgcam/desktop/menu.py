@@ -1,7 +1,5 @@
-"""What the tray shows, decided from the program's status and choices alone: no icon, no toolkit, no threads.
-
-The tree that `tree` makes is a value: where it equals the last one, nothing on the screen has to be touched.
-"""
+"""What the tray shows, decided from the program's status and choices alone: no icon, no toolkit, no threads. A menu is
+a value: where it equals the last one, nothing on the screen has to be touched."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from vbgcam.desktop.icons import Face
 
 # Pictures that the menu offers: it must fit on a screen. The panel has them all.
 _MOST: Final = 30
-# Characters of an entry, and of a network's, which says what it costs.
+# Characters of an item, and of a network's, which says what it costs.
 _LONGEST: Final = 60
 _LONGER: Final = 100
 
@@ -48,9 +46,9 @@ Picture = Thumbnail | Swatch
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class MenuItem:
     """`checked`: None where it has no mark. `radio`: the mark is one of several. `default`: what a click on the icon
-    itself does. With `entries` it opens another menu, and does nothing else."""
+    itself does. With `items` it opens another menu, and does nothing else."""
 
     label: str
     action: Action | None = None
@@ -58,19 +56,18 @@ class Entry:
     radio: bool = False
     default: bool = False
     picture: Picture | None = None
-    entries: tuple[Entry, ...] = ()
+    items: tuple[MenuItem, ...] = ()
 
     @property
     def enabled(self) -> bool:
-        return self.action is not None or bool(self.entries)
+        return self.action is not None or bool(self.items)
 
 
-LINE: Final = Entry("")
-"""Separates two groups."""
+SEPARATOR: Final = MenuItem("")
 
 
 def face(status: Mapping[str, Any]) -> Face:
-    """Which of the icon's faces."""
+    """The icon's face for this status."""
     if status["paused"]:
         return "paused"
     if status["state"] == "no output" or _trouble(status):
@@ -79,7 +76,7 @@ def face(status: Mapping[str, Any]) -> Face:
 
 
 def headline(status: Mapping[str, Any]) -> str:
-    """How it is, in one line."""
+    """The status in one line."""
     state, trouble = status["state"], _trouble(status)
     if status["paused"]:
         return "Paused: others see the background alone"
@@ -97,80 +94,76 @@ def headline(status: Mapping[str, Any]) -> str:
     return str(state).capitalize()
 
 
-def tree(status: Mapping[str, Any], choices: Mapping[str, Any], autostart: bool) -> tuple[Entry, ...]:
+def menu_items(status: Mapping[str, Any], choices: Mapping[str, Any], autostart: bool) -> tuple[MenuItem, ...]:
     """The whole menu. `autostart`: whether it starts at login."""
     paused, mirror = bool(status["paused"]), bool(status["settings"]["output"]["mirror"])
     return (
-        Entry(headline(status)),
+        MenuItem(headline(status)),
         *_fix(status, choices),
-        LINE,
-        Entry("Background", entries=tuple(_backgrounds(status, choices))),
-        Entry("Camera", entries=tuple(_cameras(status, choices))),
-        Entry("Model", entries=tuple(_models(status, choices))),
-        Entry("Mask preset", entries=tuple(_presets(status, choices))),
-        Entry("Mirror", {"do": "mirror", "to": not mirror}, checked=mirror),
-        Entry("Pause", {"do": "resume" if paused else "pause"}, checked=paused),
-        LINE,
-        Entry("Open panel", "panel", default=True),
-        Entry("Copy diagnosis", "report"),
-        Entry("Start at login", "autostart", checked=autostart),
-        LINE,
-        Entry("Quit", {"do": "quit"}),
+        SEPARATOR,
+        MenuItem("Background", items=tuple(_backgrounds(status, choices))),
+        MenuItem("Camera", items=tuple(_cameras(status, choices))),
+        MenuItem("Model", items=tuple(_models(status, choices))),
+        MenuItem("Mask preset", items=tuple(_presets(status, choices))),
+        MenuItem("Mirror", {"do": "mirror", "to": not mirror}, checked=mirror),
+        MenuItem("Pause", {"do": "resume" if paused else "pause"}, checked=paused),
+        SEPARATOR,
+        MenuItem("Open panel", "panel", default=True),
+        MenuItem("Copy diagnosis", "report"),
+        MenuItem("Start at login", "autostart", checked=autostart),
+        SEPARATOR,
+        MenuItem("Quit", {"do": "quit"}),
     )
 
 
 def _trouble(status: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The newest of those that are not over."""
+    """The newest that is not over."""
     return next((trouble for trouble in status["troubles"] if trouble["now"]), None)
 
 
-def _fix(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[Entry]:
+def _fix(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[MenuItem]:
     if status["paused"]:
         return
     trouble = _trouble(status)
     fix = trouble["fix"] if trouble else choices["virtual"]["fix"] if status["state"] == "no output" else ""
     if fix:
-        yield Entry(_short(f"Copy: {fix}"), Copy(fix))
+        yield MenuItem(_short(f"Copy: {fix}"), Copy(fix))
 
 
-def _backgrounds(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[Entry]:
-    now = _background(status["settings"]["background"]["show"])
-    files = [each for each in choices["backgrounds"] if _background(each["spec"]) == now]
-    files += [each for each in choices["backgrounds"] if _background(each["spec"]) != now]
-    shown = {each["name"] for each in files[:_MOST]}
+def _choice(command: str, to: str, label: str, checked: bool, picture: Picture | None = None) -> MenuItem:
+    """One of several."""
+    return MenuItem(_short(label), {"do": command, "to": to}, checked, radio=True, picture=picture)
+
+
+def _backgrounds(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[MenuItem]:
+    show = status["settings"]["background"]["show"]
+    now = _background(show)
+
+    def item(choice: Mapping[str, Any], picture: Picture | None = None) -> MenuItem:
+        checked = _background(choice["spec"]) == now
+        if choice.get("broken"):
+            return MenuItem(_short(f"{choice['label']} (broken: {choice['broken']})"), None, checked, radio=True)
+        return _choice("background", choice["spec"], choice["label"], checked, picture)
+
+    files = sorted(choices["backgrounds"], key=lambda each: _background(each["spec"]) != now)
+    offered = {each["name"] for each in files[:_MOST]}
     groups = [
-        [_file(each, now) for each in choices["backgrounds"] if each["name"] in shown],
-        [_drawn(each, now) for each in choices["blurs"]],
-        [_drawn(each, now, Swatch(each["spec"])) for each in choices["colours"]],
+        [item(each, Thumbnail(each["name"])) for each in choices["backgrounds"] if each["name"] in offered],
+        [item(each) for each in choices["blurs"]],
+        [item(each, Swatch(each["spec"])) for each in choices["colours"]],
     ]
     if len(files) > _MOST:
-        groups[0].append(Entry(f"{len(files) - _MOST} more in the panel", "panel"))
-    if not any(entry.checked for group in groups for entry in group):
-        yield Entry(_named(now), {"do": "background", "to": status["settings"]["background"]["show"]}, True, radio=True)
-        yield LINE
-    for group in groups:
-        if group:
-            yield from group
-            yield LINE
-    yield Entry("Add pictures...", "add")
-
-
-def _file(choice: Mapping[str, Any], now: object) -> Entry:
-    checked = _background(choice["spec"]) == now
-    if choice["broken"]:
-        return Entry(_short(f"{choice['label']} (broken: {choice['broken']})"), None, checked, radio=True)
-    picture = Thumbnail(choice["name"])
-    return Entry(_short(choice["label"]), {"do": "background", "to": choice["spec"]}, checked, True, picture=picture)
-
-
-def _drawn(choice: Mapping[str, Any], now: object, picture: Swatch | None = None) -> Entry:
-    command = {"do": "background", "to": choice["spec"]}
-    checked = _background(choice["spec"]) == now
-    return Entry(_short(choice["label"]), command, checked, radio=True, picture=picture)
+        groups[0].append(MenuItem(f"{len(files) - _MOST} more in the panel", "panel"))
+    if not any(each.checked for group in groups for each in group):
+        groups.insert(0, [_choice("background", show, _named(now), True)])
+    for group in filter(None, groups):
+        yield from group
+        yield SEPARATOR
+    yield MenuItem("Add pictures...", "add")
 
 
 def _background(text: str) -> BackgroundSpec | str:
-    """The same for every way to write it."""
+    """Equal for every way to write it."""
     try:
         return BackgroundSpec.parse(text)
     except ValueError:
@@ -178,7 +171,7 @@ def _background(text: str) -> BackgroundSpec | str:
 
 
 def _named(now: BackgroundSpec | str) -> str:
-    """Of a background that nobody offers."""
+    """The label of a background that is none of the choices."""
     if isinstance(now, str):
         return _short(now)
     if now.kind == "none":
@@ -188,43 +181,41 @@ def _named(now: BackgroundSpec | str) -> str:
     return _short(now.path.stem if now.kind == "file" else f"Colour {now}")
 
 
-def _cameras(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[Entry]:
+def _cameras(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[MenuItem]:
     cameras = choices["cameras"]
     if not any(camera["now"] for camera in cameras):
         source = str(status["settings"]["camera"]["source"])
-        yield Entry(_short(source), {"do": "camera", "to": source}, True, radio=True)
+        yield _choice("camera", source, source, True)
     for camera in cameras:
-        command = {"do": "camera", "to": camera["spec"]}
-        yield Entry(_short(camera["label"]), command, bool(camera["now"]), radio=True)
+        yield _choice("camera", camera["spec"], camera["label"], bool(camera["now"]))
 
 
-def _models(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[Entry]:
-    loading = status.get("loading")
-    if loading:
-        yield Entry(_short(f"Getting {loading['model']} ready"))
-        yield LINE
-    models, asked = choices["models"], str(status["settings"]["model"]["name"])
-    # With "auto" two are in use: what was chosen, and what that came to. One alone can have the mark.
-    chosen = any(model["spec"] == asked for model in models)
-    if not chosen and not any(model["now"] for model in models):
-        yield Entry(_short(asked), {"do": "model", "to": asked}, True, radio=True)
+def _models(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[MenuItem]:
+    if status.get("loading"):
+        yield MenuItem(_short(f"Getting {status['loading']['model']} ready"))
+        yield SEPARATOR
+    models, chosen = choices["models"], str(status["settings"]["model"]["name"])
+    # With "auto" two are in use: what was chosen, and what that came to. Only one can have the mark.
+    offered = any(model["spec"] == chosen for model in models)
+    if not offered and not any(model["now"] for model in models):
+        yield _choice("model", chosen, chosen, True)
     for model in models:
-        checked = model["spec"] == asked if chosen else bool(model["now"])
-        notes = [
+        checked = model["spec"] == chosen if offered else bool(model["now"])
+        notes = (
             model["cost"],
             "" if model["here"] else "not here yet",
             "in use" if model["now"] and not checked else "",
-        ]
-        told = "; ".join(filter(None, notes))
-        label = _short(f"{model['label']} ({told})" if told else model["label"], _LONGER)
-        yield Entry(label, {"do": "model", "to": model["spec"]}, checked, radio=True)
+        )
+        note = "; ".join(filter(None, notes))
+        label = _short(f"{model['label']} ({note})" if note else model["label"], _LONGER)
+        yield MenuItem(label, {"do": "model", "to": model["spec"]}, checked, radio=True)
 
 
-def _presets(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[Entry]:
+def _presets(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[MenuItem]:
     now = status["settings"]["mask"].get("preset")
     for preset in choices["presets"]:
         label = f"{preset['label']} ({preset['cost']})" if preset["cost"] else preset["label"]
-        yield Entry(_short(label), {"do": "preset", "to": preset["name"]}, preset["name"] == now, radio=True)
+        yield _choice("preset", preset["name"], label, preset["name"] == now)
 
 
 def _short(text: str, longest: int = _LONGEST) -> str:

@@ -12,7 +12,7 @@ from PIL import Image, ImageColor, ImageOps
 from vbgcam.control.client import Client
 from vbgcam.core.errors import VbgcamError
 from vbgcam.desktop import icons
-from vbgcam.desktop.menu import Entry, Picture, Swatch
+from vbgcam.desktop.menu import MenuItem, Picture, Swatch
 
 log = logging.getLogger(__name__)
 
@@ -21,15 +21,15 @@ _SIZE: Final = 48
 
 
 class Thumbnails:
-    """One thread at a time. `ready`: PNG files' bytes of what the menu shows now."""
+    """One thread at a time. `ready`: PNG files' bytes for what the menu shows now; replaced as a whole."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self.ready: dict[Picture, bytes] = {}
 
-    def collect(self, entries: Iterable[Entry]) -> bool:
-        """Makes those that are new and forgets those that are not needed any more; whether there are new ones."""
-        wanted = {entry.picture for entry in _all(entries) if entry.picture is not None}
+    def collect(self, items: Iterable[MenuItem]) -> bool:
+        """Makes those that are new and drops those that are not needed any more; returns whether there are new ones."""
+        wanted = {item.picture for item in _all(items) if item.picture is not None}
         before = self.ready
         made = {picture: before[picture] if picture in before else self._made(picture) for picture in wanted}
         self.ready = {picture: png for picture, png in made.items() if png}
@@ -47,10 +47,10 @@ class Thumbnails:
             return b""
 
 
-def _all(entries: Iterable[Entry]) -> Iterator[Entry]:
-    for entry in entries:
-        yield entry
-        yield from _all(entry.entries)
+def _all(items: Iterable[MenuItem]) -> Iterator[MenuItem]:
+    for item in items:
+        yield item
+        yield from _all(item.items)
 
 
 def _png(image: Image.Image) -> bytes:

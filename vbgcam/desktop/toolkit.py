@@ -39,7 +39,7 @@ _INDICATORS: Final = ("AyatanaAppIndicator3", "AppIndicator3")
 @dataclass(frozen=True, slots=True)
 class Toolkit:
     """`backend`: pystray's, "" where none can work. `lacks`: why it is not the best one, and the command that fixes
-    it; "" where it is."""
+    that; "" where it is."""
 
     backend: str
     lacks: str = ""
@@ -66,8 +66,8 @@ class NoDisplay(Exception):  # noqa: N818  # it says what there is not
 
 
 def prepare(environment: MutableMapping[str, str] = os.environ, folders: Sequence[str] | None = None) -> Toolkit:
-    """Finds out, and tells pystray, which must not have been imported yet. `folders`: in place of FOLDERS. Raises
-    NoDisplay."""
+    """Chooses a backend and sets it for pystray, which must not have been imported yet. `folders`: instead of FOLDERS.
+    Raises NoDisplay."""
     places = FOLDERS if folders is None else folders
     toolkit = Toolkit(sys.platform) if sys.platform in ("win32", "darwin") else _linux(environment, places)
     if toolkit.backend:

@@ -1,12 +1,11 @@
-"""The tray icon: how the camera is, at a glance, and its settings in a menu. A process of its own, a client of
-`control`.
+"""The tray icon: the camera's state and, in a menu, its settings. A process of its own, a client of `control`.
 
 GTK ends the process whose display goes away, and it takes 40 MB and the interpreter's lock; neither may happen to the
-process that makes the picture. So the running program starts this one, and anew when it has ended (`keeper`), and this
-one ends when that program does.
+process that makes the picture. So the running program starts this one, again when it has ended (`tray_supervisor`), and
+this one ends when that program does.
 
-Three threads. The main one is pystray's. One waits for what changes and shows it. One does what was clicked, in that
-order: the menu never waits for it. The last two never keep the process from ending.
+Three threads. The main one is pystray's. One waits for changes and shows them. One does what was clicked, in order: the
+menu never waits for it. The last two never keep the process from ending.
 """
 
 from __future__ import annotations
@@ -33,8 +32,8 @@ from vbgcam.control.client import Client
 from vbgcam.control.instance import runtime_folder
 from vbgcam.core.errors import VbgcamError
 from vbgcam.desktop import autostart, chooser, clipboard, icons, menu, opening, toolkit
-from vbgcam.desktop.icon import PICTURE, Illustrated, docked, hush, icon_class
-from vbgcam.desktop.menu import LINE, Action, Copy, Entry
+from vbgcam.desktop.icon import PICTURE, IconWithPictures, PystrayLog, icon_class, in_panel
+from vbgcam.desktop.menu import SEPARATOR, Action, Copy, MenuItem
 from vbgcam.desktop.thumbnails import Thumbnails
 from vbgcam.desktop.toolkit import Toolkit, module
 from vbgcam.desktop.tray_supervisor import AGAIN, DONE, NEVER
@@ -53,22 +52,22 @@ NAME: Final = "VBG Camera"
 _SIZE: Final = 48
 # Panels without transparency are X11's, most of them dark.
 _GROUND: Final = (49, 54, 59)
-# Seconds. What a picker offers may change without a word, as when a picture is put into the folder.
+# Seconds. Choices may change without a new revision, as when a picture is put into the folder.
 _STALE: Final = 60.0
-# Seconds before a program that did not answer is asked once more; if it does not then, it counts as gone.
-_ONCE_MORE: Final = 1.0
+# Seconds before the second request to a program that did not answer; if that fails too, it counts as gone.
+_RETRY: Final = 1.0
 # Seconds that the panel gets to let the icon go.
 _GRACE: Final = 3.0
-# Seconds for a change to come, and, where X11's panel has still to come, which tells nobody of it.
+# Seconds to wait for a change, and for X11's panel, which does not announce itself.
 _WAIT: Final = 25.0
-_DOCK: Final = 5.0
+_PANEL: Final = 5.0
 
 
 def run(client: Client) -> int:
     """Until the running program ends, or the display goes away. For the main thread of a process that does nothing
-    else. DONE, AGAIN or NEVER, of `keeper`. Raises ControlError where nothing runs."""
+    else. Returns DONE, AGAIN or NEVER, of `tray_supervisor`. Raises ControlError where nothing runs."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):  # there is nothing to put away
+        if hasattr(signal, name):  # there is nothing to clean up
             signal.signal(getattr(signal, name), signal.SIG_DFL)
     status = client.status()
     try:
@@ -77,15 +76,12 @@ def run(client: Client) -> int:
             log.warning("no tray icon: %s", kit.lacks)
             return NEVER
         kind = icon_class(kit)
-    except ImportError as exc:
-        log.warning("no tray icon: %s", exc)
-        return NEVER
     except Exception as exc:  # NoDisplay, and Xlib's many
         log.warning("no tray icon: %s", exc)
-        return AGAIN
+        return NEVER if isinstance(exc, ImportError) else AGAIN
     if kit.lacks:
         log.warning("%s: %s", "the tray icon is plain" if kind.HAS_MENU else "the tray icon has no menu", kit.lacks)
-    hush()
+    logging.getLogger("pystray").addHandler(PystrayLog())
     with _only_one() as alone:
         if not alone:
             log.warning("no second tray icon: there is one already")
@@ -97,20 +93,21 @@ class _Tray:
     def __init__(self, client: Client, kit: Toolkit, kind: type[pystray.Icon], status: Mapping[str, Any]) -> None:
         self._client = client
         self._kit = kit
-        self._status = status
-        self._choices: Mapping[str, Any] = {}
         self._autostart = autostart.here()
         self._thumbnails = Thumbnails(client)
         self._todo: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._ready = threading.Event()
         self._over = threading.Event()
-        # Both other threads show things, one at a time; it guards the next two.
+        # Replaced as a whole by the thread that waits for changes.
+        self._status = status
+        self._choices: Mapping[str, Any] = {}
+        # Held by whichever of the two other threads shows something; guards the next two, and the thumbnails.
         self._showing = threading.Lock()
-        self._look: object = None
-        self._tree: object = None
+        self._shown_face: object = None
+        self._shown_items: object = None
         self._dialog: Any = None  # GTK's thread's
         # GTK's older icon can be clicked before the menu is known.
-        first = self._menu([Entry("Open panel", "panel", default=True)])
+        first = self._menu([MenuItem("Open panel", "panel", default=True)])
         self._icon = kind("vbgcam", self._image(menu.face(status)), NAME, first)
 
     def run(self) -> int:
@@ -118,7 +115,7 @@ class _Tray:
             threading.Thread(target=work, name=work.__name__.strip("_"), daemon=True).start()
         try:
             self._icon.run(setup=lambda _: self._ready.set())
-        except Exception as exc:  # without a notification service it raises when it is told to stop
+        except Exception as exc:  # without a notification service it raises when it is stopped
             log.log(logging.DEBUG if self._over.is_set() else logging.WARNING, "the tray icon ended: %s", exc)
         if not self._ready.is_set():  # pystray's own thread would wait for ever
             logging.shutdown()
@@ -141,58 +138,61 @@ class _Tray:
     def _follow(self) -> None:
         """Until the program is gone. Another one that was started meanwhile has an icon of its own."""
         status: Mapping[str, Any] | None = self._status
-        revision, asked = None, 0.0
+        revision, read = None, 0.0
         while status is not None and status["pid"] == self._status["pid"]:
-            if status["revision"] != revision or time.monotonic() - asked > _STALE:
-                choices = _patiently(self._client.choices)
+            if status["revision"] != revision or time.monotonic() - read > _STALE:
+                choices = _answer(self._client.choices)
                 if choices is None:
                     return
-                self._choices, asked = choices, time.monotonic()
+                self._choices, read = choices, time.monotonic()
             self._status, revision = status, status["revision"]
             self._show()
-            wait = _WAIT if docked(self._icon, self._kit) else _DOCK
-            status = _patiently(partial(self._client.status, revision, wait))
+            wait = _WAIT if in_panel(self._icon, self._kit) else _PANEL
+            status = _answer(partial(self._client.status, revision, wait))
 
     def _show(self) -> None:
         with self._showing:
-            look, title = menu.face(self._status), f"{NAME}: {menu.headline(self._status)}"
-            if look != self._look or not docked(self._icon, self._kit):
-                self._look = look
-                _on_screen(partial(setattr, self._icon, "icon", self._image(look)))
-            _on_screen(partial(setattr, self._icon, "title", title))
-            tree = menu.tree(self._status, self._choices, self._autostart.enabled())
-            if tree != self._tree:
-                self._tree = tree
-                _on_screen(partial(setattr, self._icon, "menu", self._menu(tree)))
-            _on_screen(partial(setattr, self._icon, "visible", True))
-            if isinstance(self._icon, Illustrated) and self._thumbnails.collect(tree):  # which takes longer
-                self._icon.illustrate(self._thumbnails.ready)
+            face, title = menu.face(self._status), f"{NAME}: {menu.headline(self._status)}"
+            if face != self._shown_face or not in_panel(self._icon, self._kit):
+                self._shown_face = face
+                self._set("icon", self._image(face))
+            self._set("title", title)
+            items = menu.menu_items(self._status, self._choices, self._autostart.enabled())
+            if items != self._shown_items:
+                self._shown_items = items
+                self._set("menu", self._menu(items))
+            self._set("visible", True)
+            if isinstance(self._icon, IconWithPictures) and self._thumbnails.collect(items):  # which takes longer
+                self._icon.set_pictures(self._thumbnails.ready)
 
-    def _menu(self, entries: Iterable[Entry]) -> pystray.Menu:
+    def _set(self, attribute: str, value: object) -> None:
+        _in_ui_thread(partial(setattr, self._icon, attribute, value))
+
+    def _menu(self, items: Iterable[MenuItem]) -> pystray.Menu:
         import pystray
 
-        return pystray.Menu(*map(self._item, entries))
+        return pystray.Menu(*map(self._item, items))
 
-    def _item(self, entry: Entry) -> pystray.MenuItem:
+    def _item(self, item: MenuItem) -> pystray.MenuItem:
         import pystray
 
-        if entry == LINE:
+        if item == SEPARATOR:
             return pystray.Menu.SEPARATOR
-        checked, action = entry.checked, entry.action
-        item = pystray.MenuItem(
-            # Windows takes & for the sign before the letter that chooses an entry.
-            entry.label.replace("&", "&&") if sys.platform == "win32" else entry.label,
-            self._menu(entry.entries) if entry.entries else lambda: self._todo.put(partial(self._do, action)),
+        checked, action = item.checked, item.action
+        made = pystray.MenuItem(
+            # Windows takes & for the sign before the letter that chooses an item.
+            item.label.replace("&", "&&") if sys.platform == "win32" else item.label,
+            self._menu(item.items) if item.items else lambda: self._todo.put(partial(self._do, action)),
             checked=None if checked is None else lambda _: checked,
-            radio=entry.radio,
-            default=entry.default,
-            enabled=entry.enabled,
+            radio=item.radio,
+            default=item.default,
+            enabled=item.enabled,
         )
-        setattr(item, PICTURE, entry.picture)
-        return item
+        setattr(made, PICTURE, item.picture)
+        return made
 
-    def _image(self, look: icons.Face) -> Image.Image:
-        image = icons.face(look, _SIZE)
+    def _image(self, face: icons.Face) -> Image.Image:
+        image = icons.face(face, _SIZE)
         return icons.opaque(image, _GROUND) if self._kit.backend == "xorg" else image
 
     def _work(self) -> None:
@@ -202,27 +202,27 @@ class _Tray:
                 task()
             except VbgcamError as exc:
                 log.warning("%s", exc)
-                self._tell(str(exc))
+                self._notify(str(exc))
             except Exception as exc:
                 log.error("internal error: %s", exc, exc_info=True)
 
     def _do(self, action: Action | None) -> None:
-        """What was clicked."""
+        """Does what was clicked."""
         if isinstance(action, Mapping):
             self._client.do(action)
         elif isinstance(action, Copy):
             clipboard.copy(action.text, self._kit)
         elif action == "report":
             clipboard.copy(self._client.report(), self._kit)
-            self._tell("The diagnosis is on the clipboard.")
+            self._notify("The diagnosis is on the clipboard.")
         elif action == "autostart":
-            self._switch_autostart()
+            self._toggle_autostart()
         elif action == "add" and self._kit.gtk:
             module("GLib").idle_add(self._choose)
         elif action in {"panel", "add"}:  # the panel takes files, too
             opening.browse(self._client.open())
 
-    def _switch_autostart(self) -> None:
+    def _toggle_autostart(self) -> None:
         try:
             if self._autostart.enabled():
                 self._autostart.disable()
@@ -234,7 +234,7 @@ class _Tray:
     def _choose(self) -> None:
         """Files for the gallery. In GTK's thread."""
         if self._dialog is not None:
-            self._dialog.track()
+            self._dialog.present()
             return
         self._dialog = chooser.dialog(self._chosen)
 
@@ -245,30 +245,30 @@ class _Tray:
             self._todo.put(partial(self._add, paths))
 
     def _add(self, paths: Sequence[Path]) -> None:
-        """One picture is shown at once: who adds it wants it."""
+        """A single picture is shown at once."""
         specs = [self._client.upload(path) for path in paths]
         if len(specs) == 1:
             self._client.do({"do": "background", "to": specs[0]})
 
-    def _tell(self, text: str) -> None:
+    def _notify(self, text: str) -> None:
         if self._icon.HAS_NOTIFICATION:
-            _on_screen(partial(self._icon.notify, text, NAME))
+            _in_ui_thread(partial(self._icon.notify, text, NAME))
 
 
-def _patiently(ask: Callable[[], T]) -> T | None:
-    """None where the program is gone, or does not answer for long."""
+def _answer(ask: Callable[[], T]) -> T | None:
+    """None where the program is gone, or does not answer twice."""
     for last in (False, True):
         try:
             return ask()
         except VbgcamError as exc:
             log.debug("the running program: %s", exc)
             if not last:
-                time.sleep(_ONCE_MORE)
+                time.sleep(_RETRY)
     return None
 
 
-def _on_screen(change: Callable[[], object]) -> None:
-    """macOS allows it in the main thread alone; elsewhere pystray sees to it."""
+def _in_ui_thread(change: Callable[[], object]) -> None:
+    """macOS requires the main thread; elsewhere pystray sees to it."""
     if sys.platform == "darwin":
         importlib.import_module("PyObjCTools.AppHelper").callAfter(change)
     else:
@@ -277,7 +277,7 @@ def _on_screen(change: Callable[[], object]) -> None:
 
 @contextlib.contextmanager
 def _only_one() -> Iterator[bool]:
-    """Whether there is no other icon of this user's. pystray hands pictures to the panel as temporary files, and leaves
+    """Whether there is no other icon of this user's. pystray gives images to the panel as temporary files, and leaves
     them where it is killed: they go into a folder that the next one clears."""
     folder = runtime_folder()
     lock = FileLock(folder / "tray.lock", mode=0o600)

@@ -1,7 +1,5 @@
-"""Starts the tray icon's process, and anew when it has ended. The running program's side of `tray`.
-
-Nothing that happens there may matter here: the icon's process is asked for nothing and waited for only at the end.
-"""
+"""Starts the tray icon's process, and again when it has ended: the running program's side of `tray`. Whatever happens
+there does not matter here: the process is waited for only at the end."""
 
 from __future__ import annotations
 
@@ -25,15 +23,15 @@ NEVER: Final = 3
 """There can be no icon here."""
 
 _PAUSES: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
-# An icon that stood so long was well: what ends it then is something new.
-_WELL: Final = 60.0
+# Seconds: an icon that ran for so long worked, and its end is a new failure.
+_WORKED: Final = 60.0
 _END: Final = 2.0
-_LINES: Final = 50  # of one kind, of which each is told once
+_LINES: Final = 50  # messages of the icon, each logged once
 _OURS: Final = "vbgcam: "
 
 
 class TraySupervisor:
-    """One thread's. No method raises, and `tick` never waits."""
+    """One thread's, but for `_logged`. No method raises, and `tick` never waits."""
 
     def __init__(
         self,
@@ -47,13 +45,13 @@ class TraySupervisor:
         self._clock = clock
         self._child: subprocess.Popen[str] | None = None
         self._relay: threading.Thread | None = None
-        self._said: Final[set[str]] = set()
+        self._logged: Final[set[str]] = set()  # the relay thread's
         self._wanted = False
         self._tries = 0
         self._began = self._next = 0.0
 
     def start(self) -> None:
-        """From now on there is an icon, where there can be one."""
+        """Shows the icon from now on, where there can be one."""
         if sys.platform == "linux" and not any(map(self._environment.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
             log.debug("no tray icon: no desktop session")
             return
@@ -74,7 +72,7 @@ class TraySupervisor:
             self._after(code)
 
     def stop(self) -> None:
-        """Ends the icon: within two seconds, or by force."""
+        """Ends the icon, within two seconds or by a kill."""
         self._wanted = False
         child, self._child = self._child, None
         if child is None:
@@ -100,7 +98,7 @@ class TraySupervisor:
                 stderr=subprocess.PIPE,
                 encoding="utf-8",
                 errors="backslashreplace",
-                start_new_session=True,  # Ctrl-C in our terminal is for us
+                start_new_session=True,  # Ctrl-C in the terminal is for the running program
             )
         except OSError as exc:
             log.warning("no tray icon: %s: %s", self._command[0], exc.strerror or exc)
@@ -115,7 +113,7 @@ class TraySupervisor:
         if code == NEVER:
             self._wanted = False
             return
-        if self._clock() - self._began >= _WELL:
+        if self._clock() - self._began >= _WORKED:
             self._tries = 0
         pause = _PAUSES[min(self._tries, len(_PAUSES) - 1)]
         self._tries += 1
@@ -123,17 +121,17 @@ class TraySupervisor:
         log.debug("the tray icon ended with %d; again in %g s", code, pause)
 
     def _listen(self, stream: IO[str]) -> None:
-        """In a thread of its own. What the icon says is told once; what its libraries say goes to the log's file."""
+        """In a thread of its own. Logs each message of the icon once; its libraries' go to the log's file alone."""
         with stream:
             for line in map(str.rstrip, stream):
                 text = line.removeprefix(_OURS)
-                new = text != line and text not in self._said and len(self._said) < _LINES
-                self._said.add(text) if new else None
+                new = text != line and text not in self._logged and len(self._logged) < _LINES
+                self._logged.add(text) if new else None
                 log.log(logging.INFO if new else logging.DEBUG, "tray: %s", text)
 
 
 def display_answers(environment: Mapping[str, str]) -> bool:
-    """Whether somebody listens where the display should be; True where that cannot be told without waiting."""
+    """Whether somebody listens where the display should be; True where that cannot be known without waiting."""
     if sys.platform != "linux":
         return True
     wayland, x11 = environment.get("WAYLAND_DISPLAY", ""), environment.get("DISPLAY", "")

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from vbgcam.doctor import cameras, desktop, module, networks, own, virtualcam
+from vbgcam.doctor import cameras, desktop, installation, module, networks, virtualcam
 from vbgcam.doctor.check import Check, note
 from vbgcam.doctor.machine import Machine
 
@@ -34,78 +33,70 @@ class Examination:
 
 def examine(machine: Machine, file: Path | None = None, command: str = "vbgcam") -> Examination:
     """`file`: a config file, None for the user's own. `command`: how this program is called. Raises nothing."""
-    checks = list(_guarded("libraries", partial(own.libraries, machine)))
     settings: list[Settings] = []
 
-    def read() -> Iterator[Check]:
-        found, said = own.settings_file(machine, file)
+    def read_settings() -> Iterator[Check]:
+        found, checks = installation.settings_file(machine, file)
         settings.extend([found] if found is not None else [])
-        yield from said
+        yield from checks
 
-    checks += _guarded("config", read)
-    checks += _guarded("disk", partial(own.disk, machine))
-    for name, look in _families(machine, settings[0] if settings else None):
-        checks += _guarded(name, look)
+    def in_force() -> Settings:
+        """Where the file cannot be read, the others are checked as if all were at their defaults."""
+        from vbgcam.settings.schema import Settings
+
+        return settings[0] if settings else Settings()
+
+    checks = [
+        *_guarded("libraries", lambda: installation.libraries(machine)),
+        *_guarded("config", read_settings),
+        *_guarded("disk", lambda: installation.disk(machine)),
+    ]
+    for name, work in _families(machine, in_force):
+        checks += _guarded(name, work)
     fixed = tuple(replace(check, fix=_OWN.sub(lambda _: command, check.fix)) for check in checks)
     return Examination(fixed, settings[0] if settings else None)
 
 
-Look = Callable[[], Iterable[Check]]
+Work = Callable[[], Iterable[Check]]
 
 
-def _families(machine: Machine, settings: Settings | None) -> Iterator[tuple[str, Look]]:
-    """Where the settings cannot be read, the others are looked at as if all were at their defaults."""
+def _families(machine: Machine, settings: Callable[[], Settings]) -> Iterator[tuple[str, Work]]:
+    def sink() -> str:
+        """The kind of output; for `auto`, which one it comes to."""
+        from vbgcam.core.specs import SinkSpec
 
-    def those() -> Settings:
-        from vbgcam.settings.schema import Settings
-
-        return settings or Settings()
-
-    def to_pipewire() -> bool:
-        """Whether the picture goes there; with `auto`, where the kernel module is not loaded and PipeWire runs."""
-        kind = _sink(those())
+        kind = SinkSpec.parse(settings().output.sink).kind
+        if kind != "auto":
+            return kind
         loaded = (machine.root / "sys/module/v4l2loopback").exists()
-        by_itself = machine.system == "linux" and not loaded and desktop.runs(machine)
-        return kind in ("pipewire", "both") or (kind == "auto" and by_itself)
+        return "pipewire" if machine.system == "linux" and not loaded and desktop.runs(machine) else "virtualcam"
 
-    def if_needed(checks: Iterable[Check]) -> Iterable[Check]:
-        kind = _sink(those())
-        needed = kind in ("virtualcam", "both") or (kind == "auto" and not to_pipewire())
-        return checks if needed else map(_eased, checks)
+    def if_used(checks: Iterable[Check]) -> Iterable[Check]:
+        """What is wrong with a virtual camera that the settings do not use is worth a note only."""
+        for check in checks:
+            used = check.state != "wrong" or sink() in ("virtualcam", "both")
+            yield check if used else replace(check, state="note")
 
     if machine.system == "linux":
-        yield "kernel module", lambda: if_needed(module.check(machine))
-        yield "virtual camera", lambda: if_needed(virtualcam.check(machine, those()))
+        yield "kernel module", lambda: if_used(module.check(machine))
+        yield "virtual camera", lambda: if_used(virtualcam.check(machine, settings()))
     else:
-        yield "virtual camera", lambda: if_needed(virtualcam.elsewhere(machine))
-    yield "camera", lambda: cameras.check(machine, those())
-    yield "weights", lambda: networks.check(machine, those())
-    yield "background", lambda: own.background(those())
+        yield "virtual camera", lambda: if_used(virtualcam.elsewhere(machine))
+    yield "camera", lambda: cameras.check(machine, settings())
+    yield "weights", lambda: networks.check(machine, settings())
+    yield "background", lambda: installation.background(settings())
     if machine.system == "linux":
-        yield "desktop", lambda: desktop.check(machine, shows=to_pipewire())
+        yield "desktop", lambda: desktop.check(machine, needed=sink() in ("pipewire", "both"))
 
 
-def _sink(settings: Settings) -> str:
-    from vbgcam.core.specs import SinkSpec
-
-    return SinkSpec.parse(settings.output.sink).kind
-
-
-def _eased(check: Check) -> Check:
-    """What is wrong with a virtual camera that the settings do not use keeps nobody from working."""
-    return replace(check, state="note") if check.state == "wrong" else check
-
-
-def _guarded(name: str, look: Look) -> list[Check]:
+def _guarded(name: str, work: Work) -> list[Check]:
     """What the check found before it failed, if it does."""
     found: list[Check] = []
     try:
-        found.extend(look())
-    # Whatever a strange machine throws (a driver's odd errno, a half-installed library, a file where a folder should
+        found.extend(work())
+    # Whatever a strange machine raises (a driver's odd errno, a half-installed library, a file where a folder should
     # be) costs one check and never the others: this is the program that is run where nothing works.
     except Exception as exc:
-        said = f"could not be looked at: {type(exc).__name__}: {exc}".rstrip(": ")
-        found.append(
-            note(name, " ".join(said.split()), "please report it with the file of vbgcam doctor --report FILE")
-        )
+        why = " ".join(f"could not be looked at: {type(exc).__name__}: {exc}".rstrip(": ").split())
+        found.append(note(name, why, "please report it with the file of vbgcam doctor --report FILE"))
     return found

@@ -31,9 +31,9 @@ _SYSTEM_PATH: Final = ("/usr/sbin", "/sbin")
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a command wrote. `code` is None where it is not installed, could not be started or took too long; `late`
-    tells the last of these."""
+class CommandResult:
+    """`out`: what a command wrote. `code` is None where it is not installed, could not be started or took too long;
+    `late`: the last of these."""
 
     code: int | None
     out: str = ""
@@ -44,12 +44,12 @@ class Said:
         return self.code == 0
 
 
-def run(*command: str) -> Said:
+def run(*command: str) -> CommandResult:
     """Runs a command for at most three seconds, in English, with no input."""
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_SYSTEM_PATH))
     program = shutil.which(command[0], path=path)
     if program is None:
-        return Said(None)
+        return CommandResult(None)
     try:
         done = subprocess.run(
             [program, *command[1:]],
@@ -63,10 +63,10 @@ def run(*command: str) -> Said:
             env={**os.environ, "LC_ALL": "C"},
         )
     except subprocess.TimeoutExpired:
-        return Said(None, late=True)
+        return CommandResult(None, late=True)
     except OSError:
-        return Said(None)
-    return Said(done.returncode, done.stdout.strip())
+        return CommandResult(None)
+    return CommandResult(done.returncode, done.stdout.strip())
 
 
 def version(package: str) -> str | None:
@@ -179,7 +179,7 @@ class Machine:
     home: Path = field(default_factory=Path.home)
     user: str = field(default_factory=_user)
     groups: frozenset[int] = field(default_factory=_groups)
-    run: Callable[..., Said] = run
+    run: Callable[..., CommandResult] = run
     version: Callable[[str], str | None] = version
     import_error: Callable[[str], str] = import_error
     torch_cuda: Callable[[], str | None] = torch_cuda
@@ -210,25 +210,17 @@ class Machine:
 
     def bus_has(self, name: str) -> bool | None:
         """Whether somebody on the session bus owns that name; None where the bus cannot be asked."""
-        there = "org.freedesktop.DBus"
+        bus = "org.freedesktop.DBus"
         for command in (
-            ("busctl", "--user", "call", there, "/org/freedesktop/DBus", there, "NameHasOwner", "s", name),
-            ("gdbus", "call", "--session", "-d", there, "-o", "/", "-m", f"{there}.NameHasOwner", name),
-            (
-                "dbus-send",
-                "--session",
-                "--print-reply",
-                f"--dest={there}",
-                "/",
-                f"{there}.NameHasOwner",
-                f"string:{name}",
-            ),
+            f"busctl --user call {bus} /org/freedesktop/DBus {bus} NameHasOwner s {name}",
+            f"gdbus call --session -d {bus} -o / -m {bus}.NameHasOwner {name}",
+            f"dbus-send --session --print-reply --dest={bus} / {bus}.NameHasOwner string:{name}",
         ):
-            said = self.run(*command)
-            if said.late:  # nobody answers; the next one would wait as long
+            result = self.run(*command.split())
+            if result.late:  # nobody answers; the next one would wait as long
                 return None
-            if said.good:
-                return "true" in said.out
+            if result.good:
+                return "true" in result.out
         return None
 
     def is_ours(self, pid: int) -> bool:

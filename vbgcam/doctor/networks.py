@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vbgcam.doctor.check import Check, note, ok, wrong
+from vbgcam.doctor.installation import nearest, pip
 from vbgcam.doctor.machine import Machine
-from vbgcam.doctor.own import nearest, pip
 from vbgcam.system import linux_packages
 
 if TYPE_CHECKING:
-    from vbgcam.core.specs import ModelSpec
-    from vbgcam.segment import Options
     from vbgcam.settings.schema import Settings
 
 _NVIDIA: Final = "0x10de"
@@ -27,7 +25,7 @@ def check(machine: Machine, settings: Settings) -> Iterator[Check]:
 
     spec = ModelSpec.parse(settings.model.name)
     if spec.kind not in ("auto", "torchvision"):
-        yield from _other(machine, settings)
+        yield _other(machine, settings)
         return
     gpu, device = _gpu(machine, settings.model.device)
     yield gpu
@@ -36,50 +34,42 @@ def check(machine: Machine, settings: Settings) -> Iterator[Check]:
     yield from _weights(machine, settings, spec.name or (ON_CPU if device == "cpu" else ON_GPU))
 
 
-def _gpu(machine: Machine, asked: str) -> tuple[Check, str]:
-    """Also the device that the network would run on: "cpu", "cuda" or "mps"."""
+def _gpu(machine: Machine, wanted: str) -> tuple[Check, str]:
+    """Also the device that the network would run on: "cpu", "cuda" or "mps". `wanted`: of the settings."""
     from vbgcam.core.errors import ModelError
 
     name = "GPU"
-    if asked == "cpu":
+    if wanted == "cpu":
         return ok(name, "not used: model.device is cpu"), "cpu"
-    said = machine.run("nvidia-smi")
-    driver = (
-        machine.run("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader") if said.good else said
-    )
-    plugged = _plugged(machine)
-    state = wrong if asked == "cuda" else note
-    if plugged and not said.good:
-        instead = "; nouveau holds it" if (machine.root / "sys/module/nouveau").exists() else ""
-        found = f"there is an NVIDIA GPU, but its driver does not run{instead}: the network runs on the CPU"
-        return state(name, found, machine.on_host(linux_packages.install_nvidia())), "cpu"
-    if said.good:
-        card = ", driver ".join(part.strip() for part in driver.out.partition("\n")[0].split(","))
-        cuda = machine.torch_cuda()
-        if cuda is None:
+    broken = wrong if wanted == "cuda" else note
+    driver_fix = machine.on_host(linux_packages.install_nvidia())
+    card, cuda = "", ""
+    smi = machine.run("nvidia-smi")
+    if smi.good:
+        listed = machine.run("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader").out
+        card = ", driver ".join(part.strip() for part in listed.partition("\n")[0].split(","))
+        cuda = machine.torch_cuda() or ""
+        if not cuda:
             found = f"{card}, but torch {machine.version('torch')} is built without CUDA"
-            return state(name, found, pip("--force-reinstall", "torch", "torchvision")), "cpu"
-        able = re.search(r"CUDA Version: *(\d+)", said.out)
+            return broken(name, found, pip("--force-reinstall", "torch", "torchvision")), "cpu"
+        able = re.search(r"CUDA Version: *(\d+)", smi.out)
         # A driver runs every CUDA of its own major version, and none of a newer one.
         if able and int(able[1]) < int(cuda.partition(".")[0]):
-            found = f"{card}: it knows CUDA {able[1]}, and torch is built for {cuda}"
-            return state(name, found, machine.on_host(linux_packages.install_nvidia())), "cpu"
+            return broken(name, f"{card}: it knows CUDA {able[1]}, and torch is built for {cuda}", driver_fix), "cpu"
+    elif _plugged(machine):
+        instead = "; nouveau holds it" if (machine.root / "sys/module/nouveau").exists() else ""
+        found = f"there is an NVIDIA GPU, but its driver does not run{instead}: the network runs on the CPU"
+        return broken(name, found, driver_fix), "cpu"
+    if card or wanted in ("cuda", "mps") or machine.system == "darwin":
         try:
-            device = machine.device(asked)
+            device = machine.device(wanted)
         except ModelError as exc:
             return wrong(name, exc.message, exc.fix), "cpu"
-        if device == "cpu":
+        if card and device == "cpu":
             found = f"{card}: torch {machine.version('torch')} for CUDA {cuda} does not see it"
-            return state(
-                name, found, machine.on_host("sudo modprobe -r nvidia_uvm && sudo modprobe nvidia_uvm")
-            ), device
-        return ok(name, f"{card}; torch for CUDA {cuda}"), device
-    if asked in ("cuda", "mps") or machine.system == "darwin":
-        try:
-            device = machine.device(asked)
-        except ModelError as exc:
-            return wrong(name, exc.message, exc.fix), "cpu"
-        return ok(name, device), device
+            reload = machine.on_host("sudo modprobe -r nvidia_uvm && sudo modprobe nvidia_uvm")
+            return broken(name, found, reload), device
+        return ok(name, f"{card}; torch for CUDA {cuda}" if card else device), device
     openvino = machine.version("openvino")
     if openvino is None:
         return note(name, "none from NVIDIA, and no OpenVINO: torch is 3 times slower on a CPU", pip("openvino")), "cpu"
@@ -133,31 +123,23 @@ def _missing(machine: Machine, path: Path, size: int, name: str) -> Check:
     return note("weights", found, f"vbgcam models fetch {name}")
 
 
-def _other(machine: Machine, settings: Settings) -> Iterator[Check]:
-    """Models that are no network of torchvision's."""
+def _other(machine: Machine, settings: Settings) -> Check:
+    """Of models that are no network of torchvision's."""
     from vbgcam import factory
-    from vbgcam.core.specs import ModelSpec
-
-    spec, options = ModelSpec.parse(settings.model.name), factory.options(settings)
-    if spec.kind == "onnx":
-        yield _onnx(machine, spec, options)
-    elif spec.kind == "plate":
-        path = spec.path or options.folder / "plate.png"
-        if path.exists():
-            yield ok("weights", f"none are needed: the clean plate is {path}")
-        else:
-            yield wrong("weights", f"the clean plate {path} is not there", "vbgcam plate")
-    else:
-        yield ok("weights", f"none are needed for {settings.model.name}")
-
-
-def _onnx(machine: Machine, spec: ModelSpec, options: Options) -> Check:
     from vbgcam.core.errors import ModelError
+    from vbgcam.core.specs import ModelSpec
     from vbgcam.segment.weights import added_onnx
 
+    spec, options = ModelSpec.parse(settings.model.name), factory.options(settings)
+    if spec.kind == "plate":
+        path = spec.path or options.folder / "plate.png"
+        if path.exists():
+            return ok("weights", f"none are needed: the clean plate is {path}")
+        return wrong("weights", f"the clean plate {path} is not there", "vbgcam plate")
+    if spec.kind != "onnx" or spec.path is None:
+        return ok("weights", f"none are needed for {settings.model.name}")
     if machine.version("onnxruntime") is None:
         return wrong("weights", f"{spec} needs onnxruntime, which is not installed", pip("vbgcam[onnx]"))
-    assert spec.path is not None
     try:
         path = added_onnx(spec.path, options)
     except ModelError as exc:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vbgcam import __version__
+from vbgcam.doctor.installation import state_folder
 from vbgcam.doctor.machine import Machine
-from vbgcam.doctor.own import state_folder
-from vbgcam.doctor.show import lines
+from vbgcam.doctor.printing import lines
 
 if TYPE_CHECKING:
     from vbgcam.doctor.examine import Examination

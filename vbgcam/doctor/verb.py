@@ -15,8 +15,8 @@ from vbgcam.cli.signals import Interruption, Verb
 from vbgcam.cli.terminal import command, say
 from vbgcam.doctor.examine import examine
 from vbgcam.doctor.machine import Machine
+from vbgcam.doctor.printing import as_json, show
 from vbgcam.doctor.report import write
-from vbgcam.doctor.show import as_json, show
 
 
 def doctor(arguments: Namespace, _interruption: Interruption) -> int:

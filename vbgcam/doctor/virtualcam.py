@@ -60,11 +60,9 @@ def check(machine: Machine, settings: Settings) -> Iterator[Check]:
         return
     yield from _listed(machine, device, _reload(device.node.label, devices))
     yield ok("permission", f"{device.node.path} may be opened")
-    if device.lost:
-        yield ok("in use", f"{device.node.path} was left unusable by its last writer; `vbgcam run` revives it")
-    else:
-        readers = f", read by {_who(device)}" if device.holders else ""
-        yield ok("in use", f"{device.node.path} is free to be fed{readers}")
+    readers = f", read by {', '.join(map(str, device.holders))}" if device.holders else ""
+    lost = "was left unusable by its last writer; `vbgcam run` revives it"
+    yield ok("in use", f"{device.node.path} {lost if device.lost else f'is free to be fed{readers}'}")
 
 
 def _none(machine: Machine, why: str) -> Iterator[Check]:
@@ -132,7 +130,3 @@ def _reload(name: str, devices: Sequence[Loopback]) -> str:
     command = RELOAD.replace(f'"{DEFAULT_NAME}"', f'"{name}"')
     users = sorted({str(holder) for device in devices for holder in device.holders})
     return f"close {', '.join(users)}, then {command}" if users else command
-
-
-def _who(device: Loopback) -> str:
-    return ", ".join(map(str, device.holders))

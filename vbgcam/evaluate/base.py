@@ -9,17 +9,14 @@ memory does not grow with the data.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from vbgcam.core.frames import U8, RawFrame
+from vbgcam.core.frames import U8
 from vbgcam.core.options import RenderOptions
 from vbgcam.offline.backdrops import OpenBackground
-from vbgcam.segment import Segmenter
-from vbgcam.segment.labels import Labeller
 
 Results = dict[str, Any]
 """What an evaluation found, as `--json` writes it. It holds nothing that differs from one run to the next: no times, no
@@ -41,9 +38,6 @@ Of COCO: `images`, `person_iou`, `person_accuracy` (two classes), and where the 
 occur), `pixel_accuracy`, `class_iou` (by name); `confusion` (rows of the truth, columns of the answer), and `items` as
 above, of the images that show a person. All are fractions.
 """
-
-Progress = Callable[[int, "int | None", str], None]
-"""Called after each picture with how many are done, how many there are and a short note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,39 +65,11 @@ class Item:
     mask: U8 | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
+class LeftOut(NamedTuple):
     """What cannot be scored, and `why`, in one sentence that names the file."""
 
     name: str
     why: str
-
-
-class Source(ABC):
-    """A set of pictures or a clip, with the model whose masks of it are scored. `kind`, `data`: as in the results.
-    `files`: what is read; together with `more` it says what the figures depend on. `count`: of items, None where nobody
-    knows. `left_out`: what is known to be missing after all items were there."""
-
-    kind: str
-    data: Sequence[Path]
-    files: Sequence[Path]
-    more: Mapping[str, Any]
-    count: int | None
-    model: Segmenter | Labeller
-    left_out: Sequence[LeftOut] = ()
-
-    @abstractmethod
-    def items(self, done: frozenset[int], mask: Callable[[int], U8 | None]) -> Iterator[Item]:
-        """All, in order, predicted and scored; those that are `done` only where a later one needs it, and without their
-        figures. `mask`: the kept mask of one that is done. Raises ModelError, MediaError."""
-
-    @abstractmethod
-    def results(self, items: Sequence[Item]) -> Results:
-        """What is said of all items that could be scored."""
-
-    @abstractmethod
-    def originals(self, numbers: Sequence[int]) -> Iterator[tuple[RawFrame, U8]]:
-        """The frames of these items, ascending, and their true alphas. Raises MediaError."""
 
 
 @dataclass(frozen=True, slots=True)

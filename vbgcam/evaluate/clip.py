@@ -124,14 +124,11 @@ class Clip:
             if reader.left_out:
                 self.left_out.append(f"{reader.path} is damaged: {reader.left_out} frames of it are missing")
 
-    def close(self) -> None:
-        self._stack.close()
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        self.close()
+        self._stack.close()
 
 
 def moments(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, TextIO
+from typing import Final
 
 from vbgcam.evaluate.base import Results
 from vbgcam.report import tables
@@ -25,9 +26,9 @@ class Measure:
 
     def text(self, value: float | None) -> str:
         """As people read it."""
-        if self.percent or value is None:
-            return percent(value)
-        return f"{value:#.3g}"
+        if value is None:
+            return "-"
+        return f"{100 * value:.1f} %" if self.percent else f"{value:#.3g}"
 
 
 MEASURES: Final = (
@@ -43,54 +44,43 @@ MEASURES: Final = (
     Measure("conn", "Conn", "parts that hang together with nothing"),
     Measure("dtssd", "dtSSD", "flicker: changes that the truth does not make"),
 )
+_COCO: Final = (
+    Measure("person_iou", "person's IoU", "overlap of what is called a person with the truth", up=True, percent=True),
+    Measure("person_accuracy", "person or not", "of all pixels, those that are right", up=True, percent=True),
+    Measure("miou", "mIoU", "mean over 21 classes, as torchvision counts", up=True, percent=True),
+    Measure("miou_present", "mIoU", "mean over the classes that occur; not all 21 do", up=True, percent=True),
+    Measure("pixel_accuracy", "pixel accuracy", "of all pixels, those of the right class", up=True, percent=True),
+)
 
 
-def percent(value: float | None) -> str:
-    """Of a fraction."""
-    return "-" if value is None else f"{100 * value:.1f} %"
+def measures(results: Results) -> Iterator[tuple[Measure, float]]:
+    """Those that these results have, with their values."""
+    for measure in MEASURES if results["kind"] != "coco" else _COCO:
+        value = results.get(measure.key)
+        if value is not None and not (measure.key == "miou_present" and results["miou"] is not None):
+            yield measure, value
 
 
-def show(results: Results, stream: TextIO | None = None) -> None:
-    """The table on the terminal; `stream`: None is stdout."""
+def show(results: Results) -> None:
+    """The table on the terminal."""
     left_out = [f"left out: {item['why']}" for item in results["left_out"]]
     if len(left_out) > _LEFT_OUT:
         left_out[_LEFT_OUT:] = [f"left out: {len(left_out) - _LEFT_OUT} more"]
     title = f"{results['model']} on {' and '.join(results['data'])}"
-    tables.show(title, about(results), [table(results)], left_out, stream)
+    tables.show(title, about(results), [table(results)], left_out)
 
 
 def table(results: Results) -> Table:
     """All figures of the whole."""
-    if results["kind"] == "coco":
-        figures = [(f"{title} ↑", figure, meaning) for title, figure, meaning in coco_figures(results)]
-        return Table("Measures", ("measure", "here", "what it says"), figures, words=(0, 2), key="here")
-    papers = results["papers"] or {}
+    papers = results.get("papers")
     rows = []
-    for measure in MEASURES:
-        value, scaled = results[measure.key], papers.get(measure.key)
-        if value is not None:
-            arrow = "↑" if measure.up else "↓"
-            in_papers = "" if scaled is None else f"{scaled:.2f}"
-            rows.append((f"{measure.title} {arrow}", measure.text(value), in_papers, measure.meaning))
-    note = "Means over all that was scored. Papers on video matting print MAD and MSE times 1000."
-    head = ("measure", "here", "in papers", "what it says")
-    return Table("Measures", head, rows, note, words=(0, 3), key="here")
-
-
-def coco_figures(results: Results) -> list[tuple[str, str, str]]:
-    """Title, figure and meaning of each; more is better."""
-    figures = [
-        ("person's IoU", results["person_iou"], "overlap of what is called a person with the truth"),
-        ("person or not", results["person_accuracy"], "of all pixels, those that are right"),
-    ]
-    if "miou" in results:
-        whole_set = results["miou"] is not None
-        meaning = "21 classes, as torchvision counts" if whole_set else "the classes that occur; not all 21 do"
-        figures += [
-            ("mIoU", results["miou" if whole_set else "miou_present"], f"mean over {meaning}"),
-            ("pixel accuracy", results["pixel_accuracy"], "of all pixels, those of the right class"),
-        ]
-    return [(title, percent(value), meaning) for title, value, meaning in figures]
+    for measure, value in measures(results):
+        in_papers = [f"{papers[measure.key]:.2f}" if measure.key in papers else ""] if papers else []
+        arrow = "↑" if measure.up else "↓"
+        rows.append((f"{measure.title} {arrow}", measure.text(value), *in_papers, measure.meaning))
+    head = ("measure", "here", *(["in papers"] if papers else []), "what it says")
+    note = "Means over all that was scored. Papers on video matting print MAD and MSE times 1000." if papers else ""
+    return Table("Measures", head, rows, note, words=(0, len(head) - 1), key="here")
 
 
 def about(results: Results) -> list[str]:

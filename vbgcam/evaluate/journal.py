@@ -1,7 +1,8 @@
 """What an evaluation has found so far, on disk: it survives whatever breaks the evaluation off, and holds the masks, so
 that memory does not grow with the data.
 
-SQLite, since what it has said to be written is there whole, or not at all.
+SQLite with a write-ahead log: each item is there whole or not at all, also after a kill, and adding one does not wait
+for the disk.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from vbgcam.evaluate.base import Item
 
 # Seconds after which nobody resumes an evaluation any more. One of 506 frames of 640x360 took 12 MB.
 _OLD: Final = 30 * 86400
-# Seconds of work that may be lost; each commit waits for the disk.
-_COMMIT: Final = 2.0
-_TABLES: Final = (
+_PREPARE: Final = (
+    "PRAGMA locking_mode = EXCLUSIVE",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
     "CREATE TABLE IF NOT EXISTS items (number INTEGER PRIMARY KEY, name TEXT NOT NULL, found TEXT NOT NULL, mask BLOB)",
-    "CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
 )
 
 
@@ -44,20 +45,18 @@ class Journal:
 
     def __init__(self, folder: Path, key: Mapping[str, Any]) -> None:
         """`key`: all that the results depend on, as JSON can hold it."""
-        text = json.dumps(key, sort_keys=True)
-        self.path: Final = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.sqlite"
+        name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+        self.path: Final = folder / f"{name}.sqlite"
         with self._translated(), contextlib.ExitStack() as stack:
             folder.mkdir(parents=True, exist_ok=True)
-            for path in folder.glob("*.sqlite"):
-                if path != self.path and time.time() - path.stat().st_mtime > _OLD:
+            for path in folder.glob("*.sqlite*"):
+                if not path.name.startswith(name) and time.time() - path.stat().st_mtime > _OLD:
                     path.unlink(missing_ok=True)
-            # `isolation_level=None`: transactions begin where it says so below.
             self._base = sqlite3.connect(self.path, timeout=0.5, isolation_level=None)
             stack.callback(self._base.close)
-            for statement in ("PRAGMA locking_mode = EXCLUSIVE", "BEGIN EXCLUSIVE", *_TABLES):
+            for statement in _PREPARE:
                 self._base.execute(statement)
             stack.pop_all()
-        self._committed = time.monotonic()
 
     @property
     def numbers(self) -> frozenset[int]:
@@ -73,15 +72,6 @@ class Journal:
         with self._translated():
             values = (item.number, item.name, json.dumps(item.found), mask)
             self._base.execute("INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?)", values)
-        if time.monotonic() - self._committed > _COMMIT:
-            self.commit()
-
-    def commit(self) -> None:
-        """What was added is on disk from here on."""
-        with self._translated():
-            self._base.execute("COMMIT")
-            self._base.execute("BEGIN EXCLUSIVE")
-        self._committed = time.monotonic()
 
     def items(self) -> Iterator[Item]:
         """In the order of the data, without their masks."""
@@ -100,24 +90,8 @@ class Journal:
                 raise ValueError("no mask")
             return np.asarray(mask, np.uint8)
 
-    def note(self, name: str, value: object) -> None:
-        """Keeps something that is true of the whole, as JSON can hold it."""
-        with self._translated():
-            self._base.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
-
-    def notes(self) -> dict[str, Any]:
-        """All that was noted."""
-        with self._translated():
-            return {name: json.loads(value) for name, value in self._base.execute("SELECT name, value FROM facts")}
-
-    def close(self) -> None:
-        """It can be resumed."""
-        with contextlib.suppress(sqlite3.Error, ValueError):
-            self._base.execute("COMMIT")
-        self._base.close()
-
     def remove(self) -> None:
-        """The results are kept elsewhere."""
+        """Closes it for good: the results are kept elsewhere."""
         self._base.close()
         with contextlib.suppress(OSError):
             self.path.unlink()
@@ -126,19 +100,19 @@ class Journal:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        self.close()
+        """It can be resumed."""
+        self._base.close()
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
         """Errors of the disk, and of a file in which something else stands by now."""
         try:
             yield
-        except sqlite3.OperationalError as exc:
-            if getattr(exc, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+        except (sqlite3.OperationalError, OSError) as exc:
+            if isinstance(exc, sqlite3.Error) and exc.sqlite_errorcode == sqlite3.SQLITE_BUSY:
                 raise OutputError("this evaluation is running already", fix="wait for it, or stop it") from exc
-            raise OutputError(f"{self.path}: what is found cannot be kept there: {exc}") from exc
-        except OSError as exc:
-            raise OutputError(f"{self.path}: what is found cannot be kept there: {exc.strerror or exc}") from exc
+            why = exc.strerror if isinstance(exc, OSError) else exc
+            raise OutputError(f"{self.path}: what is found cannot be kept there: {why}") from exc
         except (sqlite3.Error, ValueError, TypeError, cv2.error) as exc:
             fix = f"remove it: rm '{self.path}'"
             raise OutputError(f"{self.path}: what was found so far is damaged", fix=fix) from exc

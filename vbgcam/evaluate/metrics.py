@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -31,8 +30,7 @@ _LEVELS: Final = 10
 _THETA: Final = 0.15 * 255
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(NamedTuple):
     """One picture's, or the mean of many.
 
     `iou`: of what is at least half the person, intersection over union; 1 where both are empty.
@@ -57,8 +55,6 @@ class Score:
     leak: float
     loss: float
 
-
-NAMES: Final = tuple(field.name for field in fields(Score))
 
 PAPERS: Final = {"mad": 1e3, "mse": 1e3, "grad": 1.0, "conn": 1.0, "dtssd": 1.0}
 """What the video matting papers print is the score times this (Lin et al., Robust High-Resolution Video Matting, WACV
@@ -95,14 +91,16 @@ def mean(scores: Iterable[Score]) -> Score | None:
     if not rows:
         return None
     changes = [row.dtssd for row in rows if row.dtssd is not None]
-    means = {name: math.fsum(getattr(row, name) for row in rows) / len(rows) for name in NAMES if name != "dtssd"}
+    means = {
+        name: math.fsum(getattr(row, name) for row in rows) / len(rows) for name in Score._fields if name != "dtssd"
+    }
     return Score(**means, dtssd=math.fsum(changes) / len(changes) if changes else None)
 
 
 def in_papers(found: Score) -> dict[str, float | None]:
     """In the scalings that the papers print."""
-    values = {name: getattr(found, name) for name in PAPERS}
-    return {name: None if value is None else value * PAPERS[name] for name, value in values.items()}
+    values = found._asdict()
+    return {name: None if values[name] is None else values[name] * factor for name, factor in PAPERS.items()}
 
 
 def _iou(ours: U8, true: U8) -> float:
@@ -155,13 +153,7 @@ _BELL, _SLOPE = _kernels()
 def _conn(alpha: U8, truth: U8) -> float:
     """Up to which level each pixel hangs together with the largest part that both alphas have in common, and how far
     each of the two rises above that level."""
-    level = np.zeros(alpha.shape, np.float32)
-    common = np.minimum(alpha, truth)
-    left, top, width, height = cv2.boundingRect(common)  # outside of it there is no level but 0
-    if width:
-        inside = slice(top, top + height), slice(left, left + width)
-        level[inside] = _level(common[inside])
-    level *= 255 / _LEVELS
+    level = _level(np.minimum(alpha, truth)) * np.float32(255 / _LEVELS)
     rises = [np.where(above >= _THETA, above, 0) for above in (alpha - level, truth - level)]
     return float(np.abs(rises[0] - rises[1]).sum(dtype=np.float64)) / 255 / 1000
 
@@ -169,18 +161,15 @@ def _conn(alpha: U8, truth: U8) -> float:
 def _level(common: U8) -> Floats:
     """In steps, 0 to 10, how high each pixel hangs together with the largest part of that height."""
     level, connected = np.zeros(common.shape, np.float32), np.ones(common.shape, bool)
-    count, main = -1, connected
+    area = -1
     for step in range(1, _LEVELS + 1):
         above = np.asarray(common >= -(-255 * step // _LEVELS), np.uint8)
-        now = cv2.countNonZero(above)
-        if not now:
-            break
-        if now != count:  # else it is the step before once more, as most are where a mask is sure
-            _, labels = cv2.connectedComponents(above, connectivity=4, ltype=cv2.CV_32S)
-            sizes = np.bincount(labels.ravel())
-            main = labels == 1 + int(sizes[1:].argmax())
-            count = now
-        connected &= main
+        if cv2.countNonZero(above) != area:  # else it is the step before once more, as most are where a mask is sure
+            count, labels, stats, _ = cv2.connectedComponentsWithStats(above, connectivity=4)
+            if count == 1:
+                break
+            area = above.size - int(stats[0, cv2.CC_STAT_AREA])
+            connected &= labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
         level += connected
     return level
 

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, Final
@@ -16,18 +16,17 @@ import numpy as np
 
 from vbgcam.core.frames import U8
 from vbgcam.evaluate.base import Compare, Comparison, Results
-from vbgcam.evaluate.figures import MEASURES, about, coco_figures, percent, table
+from vbgcam.evaluate.figures import MEASURES, about, measures, table
 from vbgcam.report import pages as kit
-from vbgcam.report.charts import histogram, lines
+from vbgcam.report.charts import lines
 from vbgcam.report.tables import Table
 
-_TILES: Final = ("iou", "boundary_f", "leak", "loss", "mad", "dtssd")
+# Of the measures, those that only people who compare papers ask for.
+_NOT_FIRST: Final = ("mse", "grad", "conn")
 # Pictures of each kind: three say more than one, and nine are as many as people look at.
 _SHOWN: Final = 3
 # Seconds between two frames of a clip that are shown: neighbours look alike.
 _APART: Final = 0.5
-# What rounds to less than one percent is not written into its cell.
-_LEAST: Final = 0.005
 # Scenes to rate: two pictures of each are 40 marks, one at a time.
 _SCENES: Final = 20
 _SCENE_WIDTH: Final = 720
@@ -37,25 +36,32 @@ def pages(results: Results, compare: Compare, target: Path) -> dict[Path, str]:
     """The page's text, and where there are pictures that of the one to rate them by eye, by their files. Raises
     MediaError."""
     beside = target.with_stem(f"{target.stem}-rating")
-    made = {target: html(results, compare, beside.name)}
+    made = {target: _html(results, compare, beside.name)}
     if results["items"]:
-        made[beside] = rating(results, compare)
+        made[beside] = _rating(results, compare)
     return made
 
 
-def html(results: Results, compare: Compare, rating_name: str) -> str:
-    """The page's text. `rating_name`: the other page's file."""
+def _html(results: Results, compare: Compare, rating_name: str) -> str:
     title = f"{Path(results['model']).name} on {' and '.join(Path(path).name for path in results['data'])}"
     items = results["items"]
-    parts = [kit.heading(title, about(results))]
-    parts += _coco(results) if results["kind"] == "coco" else [_tiles(results)]
+    tiles = (
+        (f"{measure.title}, {'more' if measure.up else 'less'} is better", measure.text(value), measure.meaning)
+        for measure, value in measures(results)
+        if measure.key not in _NOT_FIRST
+    )
+    parts = [kit.heading(title, about(results)), kit.tiles(tiles)]
     if items:
         parts.append(_pictures(items, compare, rating_name))
     if results["kind"] == "clip" and items:
         parts.append(_over_time(results))
     elif results["kind"] != "coco":
-        spread = histogram([item["iou"] for item in items])
-        parts += [kit.section("How the pictures are spread", "<h3>IoU</h3>", spread), _list(items)]
+        parts.append(_list(items))
+    elif "class_iou" in results:
+        rows = [
+            (name, "-" if value is None else f"{100 * value:.1f} %") for name, value in results["class_iou"].items()
+        ]
+        parts.append(kit.table_section(Table("IoU of each class", ("class", "IoU"), rows, sortable=True)))
     parts.append(kit.table_section(table(results)))
     if left_out := results["left_out"]:
         reasons = (f"<p>{escape(item['why'])}</p>" for item in left_out)
@@ -64,7 +70,7 @@ def html(results: Results, compare: Compare, rating_name: str) -> str:
     return kit.document(f"vbgcam eval: {title}", "\n".join(parts))
 
 
-def rating(results: Results, compare: Compare) -> str:
+def _rating(results: Results, compare: Compare) -> str:
     """The survey's text: pictures made with the model's masks and with the true ones, in random order, marked 1 to 5,
     and nobody is told which is which before the end. Its answers stay in the browser, under a key that belongs to these
     results."""
@@ -93,20 +99,15 @@ def chosen(items: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[int]]]:
     """Places of the best, the worst and those in the middle by IoU; none twice, and of a clip none within half a second
     of another."""
     order = sorted(range(len(items)), key=lambda place: (-items[place]["iou"], place))
-    half = len(order) // 2
-    outwards = [place for pair in itertools.zip_longest(order[half:], order[:half][::-1]) for place in pair]
+    middle = [order[rank] for rank in sorted(range(len(order)), key=lambda rank: abs(rank - len(order) // 2))]
     count = min(_SHOWN, max(1, len(order) // 3))
-    seen: list[int] = []
-    found: dict[str, list[int]] = {}
-    for name, places in (("Best", order), ("Worst", order[::-1]), ("Median", outwards)):
-        mine = found.setdefault(name, [])
+    found: dict[str, list[int]] = {"Best": [], "Median": [], "Worst": []}
+    for name, places in (("Best", order), ("Worst", order[::-1]), ("Median", middle)):
         for place in places:
-            if len(mine) == count:
-                break
-            if place is not None and all(_apart(items[place], items[other]) for other in seen):
-                mine.append(place)
-                seen.append(place)
-    return [(name, found[name]) for name in ("Best", "Median", "Worst") if found[name]]
+            taken = itertools.chain(*found.values())
+            if len(found[name]) < count and all(_apart(items[place], items[other]) for other in taken):
+                found[name].append(place)
+    return [(name, group) for name, group in found.items() if group]
 
 
 def _apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -126,18 +127,6 @@ def error(one: Comparison) -> U8:
     return np.asarray(np.rint(np.clip(out, 0, 255)), np.uint8)
 
 
-def _tiles(results: Results) -> str:
-    return kit.tiles(
-        (
-            f"{measure.title}, {'more' if measure.up else 'less'} is better",
-            measure.text(results[measure.key]),
-            measure.meaning,
-        )
-        for measure in MEASURES
-        if measure.key in _TILES and results[measure.key] is not None
-    )
-
-
 def _pictures(items: Sequence[Mapping[str, Any]], compare: Compare, rating_name: str) -> str:
     groups = chosen(items)
     places = sorted(place for _, group in groups for place in group)
@@ -150,9 +139,7 @@ def _pictures(items: Sequence[Mapping[str, Any]], compare: Compare, rating_name:
     for name, group in groups:
         for place in group:
             item = items[place]
-            figures = (
-                f"IoU {percent(item['iou'])}, boundary F {percent(item['boundary_f'])}, leak {percent(item['leak'])}"
-            )
+            figures = ", ".join(f"{measure.title} {measure.text(item[measure.key])}" for measure in MEASURES[:3])
             content.append(f"<h3>{name}: {escape(item['name'])} <span>{figures}</span></h3>{drawn[place]}")
     return kit.section("Best, median, worst", *content)
 
@@ -188,37 +175,3 @@ def _list(items: Sequence[Mapping[str, Any]]) -> str:
     head = ("picture", *(measure.title for measure in measures))
     rows = [(item["name"], *(measure.text(item[measure.key]) for measure in measures)) for item in items]
     return kit.table_section(Table(f"All {len(items)}", head, rows, sortable=True))
-
-
-def _coco(results: Results) -> Iterator[str]:
-    yield kit.tiles(coco_figures(results))
-    if "class_iou" not in results:
-        return
-    by_class = sorted(results["class_iou"].items(), key=lambda pair: (pair[0] != "person", -(pair[1] or 0)))
-    rows = "".join(
-        f'<span>{name}</span><div class="{"person" if name == "person" else ""}">'
-        f'<i style="width:{100 * (value or 0):.1f}%"></i></div><span>{percent(value)}</span>'
-        for name, value in by_class
-    )
-    yield kit.section("IoU of each class", f'<div class="rows">{rows}</div>')
-    yield _heat(results["confusion"], list(results["class_iou"]))
-
-
-def _heat(confusion: list[list[int]], names: list[str]) -> str:
-    """Rows: the truth."""
-    head = "".join(f'<th scope="col" title="{name}">{name[:3]}</th>' for name in names)
-    rows = []
-    for name, row in zip(names, confusion, strict=True):
-        cells = []
-        for other, count in zip(names, row, strict=True):
-            part = count / max(1, sum(row))
-            cells.append(
-                f'<td style="background:rgb(15 124 116 / {part:.2f})" title="{name} taken for {other}: {count}">'
-                f"{f'{100 * part:.0f}' if part >= _LEAST else ''}</td>"
-            )
-        rows.append(f'<tr><th scope="row">{name}</th>{"".join(cells)}</tr>')
-    return kit.section(
-        "What is taken for what",
-        '<p class="soft">Rows are the truth, columns the answer; percent of the row.</p>',
-        f'<table class="heat"><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>',
-    )

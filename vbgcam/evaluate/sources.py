@@ -1,33 +1,38 @@
-"""The kinds of data: how each is predicted and scored, and what its results say besides the items' figures."""
+"""The kinds of data: how each is predicted and scored, and what its results say besides the items' figures.
+
+`kind`, `data`: as in the results. `files`: what is read; together with `more` it says what the figures depend on.
+`count`: of items, None where nobody knows. `left_out`: what is known to be missing after all items were there.
+
+`items` gives all, in order, predicted and scored; those that are `done` only where a later one needs it, and without
+their figures. `mask`: the kept mask of one that is done. `results`: what is said of all items that could be scored.
+`originals`: the frames of some items, ascending, and their true alphas. All raise ModelError and MediaError.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vbgcam.core.errors import MediaError
 from vbgcam.core.frames import U8, RawFrame
-from vbgcam.evaluate.base import Item, LeftOut, Request, Results, Source
+from vbgcam.evaluate import coco
+from vbgcam.evaluate.base import Item, LeftOut, Request, Results
 from vbgcam.evaluate.clip import Clip, moments
-from vbgcam.evaluate.coco import IGNORED, VOC_NAMES, CocoSet, Confusion, at_preset
-from vbgcam.evaluate.metrics import NAMES, Score, in_papers, mean, score
-from vbgcam.evaluate.sets import Listing, read
+from vbgcam.evaluate.metrics import Score, in_papers, mean, score
+from vbgcam.evaluate.sets import PictureSet
 from vbgcam.mask import Masker
 from vbgcam.pixels.convert import from_rgb
 from vbgcam.segment import Segmenter
 from vbgcam.segment.labels import Labeller
 
-_PERSON: Final = VOC_NAMES.index("person")
+_PERSON: Final = coco.VOC_NAMES.index("person")
 _HALF: Final = 128
 
 
-class ClipSource(Source):
+class ClipSource:
     """A clip's frames. `mask_fps`: masks a second, None for one of each frame."""
 
     kind = "clip"
@@ -36,15 +41,16 @@ class ClipSource(Source):
         self.data = self.files = [clip.video, clip.alpha]
         self.more = {"mask_fps": str(mask_fps) if mask_fps else None}
         self.count = clip.count
-        self.model = model
-        self._request, self._clip, self._segmenter, self._mask_fps = request, clip, model, mask_fps
+        self.model = self._segmenter = model
+        self.left_out: list[LeftOut] = []
+        self._options, self._clip, self._mask_fps = request.options, clip, mask_fps
 
     def items(self, done: frozenset[int], mask: Callable[[int], U8 | None]) -> Iterator[Item]:
         before: tuple[U8, U8] | None = None
         for moment in moments(
             self._clip,
             self._segmenter,
-            self._request.options,
+            self._options,
             mask_fps=self._mask_fps,
             needed=lambda number: number not in done,
         ):
@@ -56,7 +62,7 @@ class ClipSource(Source):
                 found = {"frame": number, "time": moment.time, "mask_age": None, "covered": moment.covered}
                 if moment.mask is not None:
                     found["mask_age"] = round(moment.time - moment.mask.captured_at, 9)
-                    found |= dataclasses.asdict(score(moment.mask.alpha, moment.truth, before))
+                    found |= score(moment.mask.alpha, moment.truth, before)._asdict()
             before = (alpha, moment.truth) if alpha is not None else None
             yield Item(number, f"frame {number}", found, alpha)
         self.left_out = [LeftOut(str(self._clip.video), why) for why in self._clip.left_out]
@@ -82,13 +88,21 @@ class ClipSource(Source):
                 return
 
 
-class _Pictures(Source):
-    """What is common to sets of pictures, each of which is a scene of its own."""
+class PairsSource:
+    """Pictures with masks, each a scene of its own. `limit`: the first so many."""
 
-    def __init__(self, request: Request, names: Sequence[str], model: Segmenter | Labeller) -> None:
-        self.count = len(names)
+    def __init__(
+        self,
+        request: Request,
+        data: PictureSet | coco.CocoSet,
+        model: Segmenter | Labeller,
+        limit: int | None = None,
+    ) -> None:
+        self.kind, self.data, self.files, self.left_out = data.kind, [data.folder], data.files, data.left_out
+        self._names, self._set = data.names[:limit], data
+        self.more = {"limit": limit}
+        self.count = len(self._names)
         self.model = model
-        self._names = names
         self._masker = None if isinstance(model, Labeller) else Masker(model, request.options.mask)
 
     def items(self, done: frozenset[int], mask: Callable[[int], U8 | None]) -> Iterator[Item]:
@@ -98,14 +112,17 @@ class _Pictures(Source):
             alpha = None
             if number not in done:
                 try:
-                    found, alpha = self._scored(*self._read(number))
+                    found, alpha = self._scored(*self._set.read(number))
                 except MediaError as exc:
                     found = {"why": str(exc)}
             yield Item(number, name, found, alpha)
 
+    def results(self, items: Sequence[Item]) -> Results:
+        return {"images": len(items), **_means(items)}
+
     def originals(self, numbers: Sequence[int]) -> Iterator[tuple[RawFrame, U8]]:
         for number in numbers:
-            rgb, truth = self._read(number)
+            rgb, truth = self._set.read(number)
             yield RawFrame(from_rgb(rgb).frozen(), 0.0), self._true_alpha(truth)
 
     def _predicted(self, rgb: U8) -> U8:
@@ -113,103 +130,63 @@ class _Pictures(Source):
         self._masker.reset()
         return self._masker.mask(RawFrame(from_rgb(rgb).frozen(), 0.0)).alpha
 
-    @abstractmethod
-    def _read(self, number: int) -> tuple[U8, U8]:
-        """RGB and the truth as the set has it. Raises MediaError."""
-
-    @abstractmethod
-    def _true_alpha(self, truth: U8) -> U8: ...
-
-    @abstractmethod
-    def _scored(self, rgb: U8, truth: U8) -> tuple[dict[str, Any], U8 | None]:
-        """An item's `found` and `mask`."""
-
-
-class PairsSource(_Pictures):
-    """Pictures with masks. `limit`: the first so many."""
-
-    def __init__(self, request: Request, listing: Listing, model: Segmenter, limit: int | None = None) -> None:
-        self._pairs, self.more = listing.pairs[:limit], {}
-        super().__init__(request, [pair.name for pair in self._pairs], model)
-        self.kind, self.data, self.left_out = listing.kind, [listing.folder], listing.left_out
-        self.files = [path for pair in self._pairs for path in (pair.picture, pair.mask)]
-
-    def results(self, items: Sequence[Item]) -> Results:
-        return {"images": len(items), **_means(items)}
-
-    def _read(self, number: int) -> tuple[U8, U8]:
-        return read(self._pairs[number])
-
     def _true_alpha(self, truth: U8) -> U8:
+        """Of the truth as the set has it."""
         return truth
 
     def _scored(self, rgb: U8, truth: U8) -> tuple[dict[str, Any], U8 | None]:
+        """An item's `found` and `mask`."""
         alpha = self._predicted(rgb)
-        return dataclasses.asdict(score(alpha, truth)), alpha
+        return score(alpha, truth)._asdict(), alpha
 
 
-class CocoSource(_Pictures):
-    """COCO by torchvision's protocol. `model`: of a Segmenter the person alone is scored. `limit`:
-    the first so many images."""
-
-    kind = "coco"
-
-    def __init__(self, request: Request, data: CocoSet, model: Segmenter | Labeller, limit: int | None = None) -> None:
-        super().__init__(request, [image.name for image in data.images[:limit]], model)
-        self.data, self.files = [data.folder], [data.annotations, data.pictures]
-        self.more = {"limit": self.count}
-        self._set = data
-        self._classes = len(VOC_NAMES) if isinstance(model, Labeller) else 2
+class CocoSource(PairsSource):
+    """COCO by torchvision's protocol. Of a model that is no Labeller the person alone is scored."""
 
     def results(self, items: Sequence[Item]) -> Results:
-        total = Confusion(self._classes)
-        for item in items:
-            total.merge(item.found["confusion"])
-        results: Results = {"images": len(items)}
-        if self._classes == 2:
-            results |= {"person_iou": total.class_iou[1], "person_accuracy": total.accuracy}
+        total = np.array([item.found["confusion"] for item in items], np.int64).sum(axis=0)
+        by_class = coco.class_iou(total)
+        if len(by_class) == 2:
+            figures: Results = {"person_iou": by_class[1], "person_accuracy": coco.accuracy(total)}
         else:
-            results |= {
-                "person_iou": total.class_iou[_PERSON],
-                "person_accuracy": total.alone(_PERSON).accuracy,
-                "miou": total.miou,
-                "miou_present": total.miou_present,
-                "pixel_accuracy": total.accuracy,
-                "class_iou": dict(zip(VOC_NAMES, total.class_iou, strict=True)),
+            present = [value for value in by_class if value is not None]
+            mean_iou = float(np.mean(present)) if present else None
+            figures = {
+                "person_iou": by_class[_PERSON],
+                "person_accuracy": coco.accuracy(coco.alone(total, _PERSON)),
+                "miou": mean_iou if len(present) == len(by_class) else None,
+                "miou_present": mean_iou,
+                "pixel_accuracy": coco.accuracy(total),
+                "class_iou": dict(zip(coco.VOC_NAMES, by_class, strict=True)),
             }
-        return {**results, "confusion": total.rows}
-
-    def _read(self, number: int) -> tuple[U8, U8]:
-        return at_preset(*self._set.images[number].read())
+        return {"images": len(items), **figures, "confusion": total.tolist()}
 
     def _true_alpha(self, truth: U8) -> U8:
-        return _all_or_nothing(truth == _PERSON)
+        return np.where(truth == _PERSON, np.uint8(255), np.uint8(0))
 
     def _scored(self, rgb: U8, truth: U8) -> tuple[dict[str, Any], U8 | None]:
-        counts = Confusion(self._classes)
         if isinstance(self.model, Labeller):
             labels = self.model.labels(rgb)
-            counts.update(truth, labels)
-            alpha = _all_or_nothing(labels == _PERSON)
+            table = coco.confusion(truth, labels)
+            alpha = self._true_alpha(labels)
         else:
             alpha = self._predicted(rgb)
-            person = np.where(truth == IGNORED, IGNORED, truth == _PERSON).astype(np.uint8)
-            counts.update(person, np.asarray(alpha >= _HALF, np.uint8))
-        found: dict[str, Any] = {"confusion": counts.rows}
+            person = np.where(truth == coco.IGNORED, coco.IGNORED, truth == _PERSON).astype(np.uint8)
+            table = coco.confusion(person, np.asarray(alpha >= _HALF, np.uint8), 2)
+        found: dict[str, Any] = {"confusion": table.tolist()}
         if not (truth == _PERSON).any():
             return found, None
         # Nobody is where pixels do not count, in the mask and in the truth.
-        alpha = np.where(truth == IGNORED, np.uint8(0), alpha)
-        return found | dataclasses.asdict(score(alpha, self._true_alpha(truth))), alpha
+        alpha = np.where(truth == coco.IGNORED, np.uint8(0), alpha)
+        return found | score(alpha, self._true_alpha(truth))._asdict(), alpha
 
 
-def _all_or_nothing(person: NDArray[np.bool_]) -> U8:
-    return np.where(person, np.uint8(255), np.uint8(0))
+Source = ClipSource | PairsSource
 
 
 def _means(items: Sequence[Item]) -> dict[str, Any]:
     """Of the items' figures; all None where there is none."""
-    found = mean(Score(**{name: item.found[name] for name in NAMES}) for item in items)
+    found = mean(Score(**{name: item.found[name] for name in Score._fields}) for item in items)
     if found is None:
-        return {**dict.fromkeys(NAMES), "papers": None}
-    return {**dataclasses.asdict(found), "papers": in_papers(found)}
+        return {**dict.fromkeys(Score._fields), "papers": None}
+    return {**found._asdict(), "papers": in_papers(found)}

@@ -17,7 +17,7 @@ from vbgcam.cli.terminal import progress, say
 from vbgcam.core.errors import ConfigError
 from vbgcam.core.options import NONE
 from vbgcam.core.specs import ModelSpec
-from vbgcam.evaluate.base import Request, Source
+from vbgcam.evaluate.base import Request
 from vbgcam.media.atomic import make_folder, write_whole
 from vbgcam.segment import Segmenter
 from vbgcam.segment.labels import Labeller, open_labeller
@@ -31,9 +31,9 @@ def evaluate(arguments: Namespace, interruption: Interruption) -> int:
     from vbgcam.evaluate.clip import Clip
     from vbgcam.evaluate.coco import CocoSet
     from vbgcam.evaluate.figures import show
-    from vbgcam.evaluate.journal import usual_folder
+    from vbgcam.evaluate.journal import Journal, usual_folder
     from vbgcam.evaluate.sets import aisegment, pairs
-    from vbgcam.evaluate.sources import ClipSource, CocoSource, PairsSource
+    from vbgcam.evaluate.sources import ClipSource, CocoSource, PairsSource, Source
 
     request, settings = _request(arguments)
     source: Source
@@ -47,29 +47,29 @@ def evaluate(arguments: Namespace, interruption: Interruption) -> int:
             images = CocoSet(arguments.coco)
             source = CocoSource(request, images, _labeller(settings, interruption, stack), arguments.limit)
         else:
-            listing = pairs(arguments.pairs) if arguments.pairs is not None else aisegment(arguments.aisegment)
+            pictures = pairs(arguments.pairs) if arguments.pairs is not None else aisegment(arguments.aisegment)
             model = stack.enter_context(loaded_segmenter(settings, interruption, needed=True))
-            source = PairsSource(request, listing, model, arguments.limit)
+            source = PairsSource(request, pictures, model, arguments.limit)
+        journal = stack.enter_context(Journal(usual_folder(), run.key(request, source)))
         with progress("scoring") as bar:
-            evaluation = run.evaluate(request, source, usual_folder(), bar, interruption.is_set)
-        if evaluation is None:
+            results = run.evaluate(request, source, journal, bar, interruption.is_set)
+        if results is None:
             return INTERRUPTED
-        stack.callback(evaluation.journal.close)
         written: list[Path] = []
         if arguments.json is not None:
-            write_whole(arguments.json, json.dumps(evaluation.results, indent=2) + "\n", "the figures")
+            write_whole(arguments.json, json.dumps(results, indent=2) + "\n", "the figures")
         if arguments.html is not None:
-            pages = page.pages(evaluation.results, evaluation.compare, arguments.html)
+            pages = page.pages(results, run.comparison(request, source, journal), arguments.html)
             for path, text in pages.items():
                 write_whole(path, text, "the figures")
             written += pages
-        show(evaluation.results)
+        show(results)
         if arguments.sheet is not None:
             sheet.write(request, clip, model, arguments.mask_fps, arguments.sheet)
             written.append(arguments.sheet)
         for path in written:
             say(f"Written: {path}")
-        evaluation.journal.remove()
+        journal.remove()
     return 0
 
 
@@ -86,40 +86,31 @@ def _labeller(settings: Settings, interruption: Interruption, stack: contextlib.
 
 def _request(arguments: Namespace) -> tuple[Request, Settings]:
     """What an evaluation's results depend on. Raises ConfigError."""
-    problems = [
-        f"eval: {option} belongs to --clip"
-        for option, value in (
-            ("--alpha", arguments.alpha),
-            ("--mask-fps", arguments.mask_fps),
-            ("--sheet", arguments.sheet),
-        )
-        if value is not None and arguments.clip is None
-    ]
-    if arguments.clip is not None and arguments.limit is not None:
+    given = {name.replace("_", "-"): value for name, value in vars(arguments).items() if value is not None}
+    problems = []
+    if "clip" not in given:
+        problems += [f"eval: --{name} belongs to --clip" for name in ("alpha", "mask-fps", "sheet") if name in given]
+    elif "limit" in given:
         problems.append("eval: --limit belongs to sets of pictures, not to --clip")
-    if arguments.alpha is not None and arguments.model is not None:
+    if "alpha" in given and "model" in given:
         problems.append("eval: --alpha stands in place of --model; give one of them")
     # Said now, and not after hours of work.
     problems += [
-        f"eval: {option} {path}: there is no such folder; {make_folder(path)}"
-        for option, path in (("--json", arguments.json), ("--html", arguments.html), ("--sheet", arguments.sheet))
-        if path is not None and not path.parent.is_dir()
+        f"eval: --{name} {given[name]}: there is no such folder; {make_folder(given[name].parent)}"
+        for name in ("json", "html", "sheet")
+        if name in given and not given[name].parent.is_dir()
     ]
     if problems:
         raise ConfigError(problems)
     settings = settings_of(arguments, **({"model_name": f"truth:{arguments.alpha}"} if arguments.alpha else {}))
     spec = ModelSpec.parse(settings.model.name)
     path = spec.path or (schema.data_folder() / "plate.png" if spec.kind == "plate" else None)
-    name, where = next(
-        (name, value)
-        for name in ("clip", "pairs", "aisegment", "coco")
-        if (value := getattr(arguments, name)) is not None
-    )
-    command = ["vbgcam", "eval", f"--{name}", *map(str, where if name == "clip" else [where]), "--model", str(spec)]
-    command += ["--mask-fps", str(arguments.mask_fps)] if arguments.mask_fps is not None else []
-    command += ["--limit", str(arguments.limit)] if arguments.limit is not None else []
-    command += ["--hard"] if arguments.hard else []
-    command += ["--background", arguments.background] if arguments.background is not None else []
+    command = ["vbgcam", "eval"]
+    given["model"] = spec
+    for name in ("clip", "pairs", "aisegment", "coco", "model", "mask-fps", "limit", "hard", "background"):
+        value = given.get(name, False)
+        if value is not False:
+            command += [f"--{name}", *map(str, value if name == "clip" else [] if value is True else [value])]
     command += [part for pair in arguments.set for part in ("--set", pair)]
     # Masks that are there for each frame are scored as they are.
     options = factory.render_options(settings)

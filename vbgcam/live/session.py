@@ -183,7 +183,9 @@ class Session:
         """The cover, and the camera off. It is on air when this returns, unless the output is held up."""
         pause = self._state.demand.set_paused(paused)
         self._state.to_compose.interrupt()
-        if pause is not None and self._threads and not self.ended():
+        with self._lock:
+            running = bool(self._threads) and not self.ended()
+        if pause is not None and running:
             pause.wait(_PAUSED_WITHIN)
 
     @property

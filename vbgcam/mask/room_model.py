@@ -10,15 +10,15 @@ than the room is the person, as far as the network says that they are near:
 with `limit` above the noise that the room shows in this frame. So a mask that is late or coarse still gives the
 person's own outline. Where the room is not known yet, behind the person, the network's mask stands.
 
-The room is forgotten where it is wrong. Where the network sees it free and a new colour stays, that is learned in place
-of the old one (a chair was moved). Where the whole of it is brighter or of another tint, it is changed alike
-(`segment.light`). Where a part that nothing of this explains does not fit, or its texture has shifted (the camera was
-moved), all is forgotten at once, and the network's masks stand alone until a room has stood still for a while.
+The room is forgotten where it is wrong. Where the network sees it free and a new colour stays, that is learned (a chair
+was moved); where all of it is brighter or of another tint, it is changed alike (`segment.light`); where a part that
+nothing of this explains does not fit, or its texture has shifted (the camera was moved), all is forgotten at once, and
+the network's masks stand alone until a room has stood still for a while.
 
-Beside the person nothing is learned while they stay, and what differs there would be theirs. That room is only as good
-as the room around it: where that changed, at once (a lamp was switched on, a chair stands at their shoulder) or bit by
-bit (the sun on a wall), the room beside them is forgotten with it, and the network's mask stands there. Where it was
-kept, a lamp switched on beside a real person leaked .0050 of the room; now .0008, as without a room model.
+Beside the person nothing is learned while they stay, and what differs there would be theirs. Where the room around
+changed, at once (a lamp, a chair at their shoulder) or bit by bit (the sun on a wall), the room beside them is
+forgotten with it. Where it was kept, a lamp beside a real person leaked .0050 of the room; now .0008, as without a
+room model.
 
 It is never written anywhere, and gone with the session, a pause or another opening of the camera.
 """

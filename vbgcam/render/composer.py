@@ -201,7 +201,7 @@ def _softened(planes: Planes, reach: int) -> Planes:
 def _without_fringe(alpha: U8, fringe: Fringe, out: Planes) -> None:
     from vbgcam.pixels import kernels
 
-    kernels.without_fringe(alpha, fringe.apart, fringe.rows, fringe.columns, out.y, out.u, out.v)
+    kernels.without_fringe(alpha, fringe.foreground_minus_background, fringe.rows, fringe.columns, out.y, out.u, out.v)
 
 
 def _fill_with_mean(planes: Planes, alpha: U8, out: Planes) -> None:

@@ -1,13 +1,12 @@
-"""Charts as SVG: bars on a logarithmic axis, values over time, and how values are spread. Colours are the style's."""
+"""Charts as SVG: bars on a logarithmic axis, and values over time. Colours are the style's."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 _WIDTH: Final = 1000
 _HEIGHT: Final = 170
@@ -15,23 +14,20 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 44, _WIDTH - 8, 12, 22
 _PLOT: Final = _HEIGHT - _TOP - _BOTTOM
 # Points of a line: more than pixels are not to be seen, and an hour's clip has 100,000 frames.
 _POINTS: Final = 900
-_BINS: Final = 20
 # Of the bars: their row's height, and the room for words on both sides.
 _ROW: Final = 34
 _LABELS: Final = 230
 _VALUES: Final = 220
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(NamedTuple):
     """Milliseconds of a step and of what it is compared with, None where there is nothing. `note`: what stands behind
-    the bars. `strong`: a row that sums up."""
+    the bars."""
 
     label: str
     ours: float
     other: float | None
     note: str
-    strong: bool = False
 
 
 def bars(title: str, rows: Sequence[Bar], mark: tuple[str, float] | None = None) -> str:
@@ -50,10 +46,11 @@ def bars(title: str, rows: Sequence[Bar], mark: tuple[str, float] | None = None)
         parts += [_line(place, 26, place, height - 28), _text(f"{10.0**power:g} ms", place, height - 8, "middle")]
     for index, row in enumerate(rows):
         top = 30 + _ROW * index
-        parts.append(_text(row.label, left - 12, top + 20, "end", "strong" if row.strong else "ink"))
+        parts.append(_text(row.label, left - 12, top + 20, "end", "ink"))
         for kind, value, offset, thick in (("other", row.other, 19, 8), ("ours", row.ours, 6, 11)):
             if value is not None:
-                parts.append(_bar(left, top + offset, x(value) - left, thick, kind))
+                box = f'x="{left}" y="{top + offset}" width="{x(value) - left:.1f}" height="{thick}" rx="2"'
+                parts.append(f'<rect class="{kind}" {box}/>')
         parts.append(_text(row.note, x(max(row.ours, row.other or 0)) + 10, top + 20, "start", "ink"))
     if mark:
         place = x(mark[1])
@@ -92,23 +89,6 @@ def lines(items: Sequence[Mapping[str, Any]], keys: Sequence[str], titles: Seque
     return _chart(f"{' and '.join(titles)} over time", _HEIGHT, drawn, values)
 
 
-def histogram(values: Sequence[float]) -> str:
-    """Of fractions, in twenty steps from 0 to 1."""
-    counts = [0] * _BINS
-    for value in values:
-        counts[min(_BINS - 1, int(value * _BINS))] += 1
-    wide = (_RIGHT - _LEFT) / _BINS
-    drawn = _line(_LEFT, _HEIGHT - _BOTTOM, _RIGHT, _HEIGHT - _BOTTOM)
-    for index, count in enumerate(counts):
-        height = _PLOT * count / max(counts)
-        x, y = _LEFT + index * wide, _HEIGHT - _BOTTOM - height
-        drawn += _bar(x + 2, y, wide - 4, height, "ours")
-        drawn += _text(str(count), x + wide / 2, y - 3, "middle") if count else ""
-    for part, anchor in ((0, "start"), (0.25, "middle"), (0.5, "middle"), (0.75, "middle"), (1, "end")):
-        drawn += _text(f"{100 * part:.0f} %", _LEFT + (_RIGHT - _LEFT) * part, _HEIGHT - 6, anchor)
-    return _chart("how many pictures have which value", _HEIGHT, drawn)
-
-
 def _chart(title: str, height: int, content: str, values: object = None) -> str:
     data = "" if values is None else f' data-values="{escape(json.dumps(values))}"'
     return (
@@ -123,10 +103,6 @@ def _line(x1: float, y1: float, x2: float, y2: float, kind: str = "grid") -> str
 
 def _text(words: str, x: float, y: float, anchor: str = "start", kind: str = "soft") -> str:
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
-
-
-def _bar(x: float, y: float, width: float, height: float, kind: str) -> str:
-    return f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="2"/>'
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

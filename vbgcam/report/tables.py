@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Final, TextIO
+from typing import Final
 
 from rich import box
 from rich.console import Console
@@ -68,12 +68,10 @@ def show(
     about: Iterable[str],
     tables: Iterable[Table],
     remarks: Iterable[str] = (),
-    stream: TextIO | None = None,
 ) -> None:
     """Prints the tables below their title and the lines that say what was measured, then the remarks. Plain text of the
-    width that it needs where `stream` (stdout where None) is no terminal."""
-    stream = stream or sys.stdout
-    console = Console(file=stream, width=None if stream.isatty() else _PLAIN_WIDTH, highlight=False)
+    width that it needs where stdout is no terminal."""
+    console = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH, highlight=False)
     console.print(Text(title, "bold"), soft_wrap=True)
     for line in about:
         console.print(Text(line, "dim"))

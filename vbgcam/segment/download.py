@@ -228,9 +228,10 @@ def _locked(part: Path) -> Iterator[BufferedRandom]:
                     with contextlib.suppress(OSError):
                         part.unlink()
     finally:
-        with contextlib.suppress(OSError):  # Windows removes no open file
-            name.unlink(missing_ok=True)
-        lock.release()
+        if lock.is_locked:
+            with contextlib.suppress(OSError):  # Windows removes no open file
+                name.unlink(missing_ok=True)
+            lock.release()
 
 
 class _Broken(Exception):  # noqa: N818  # not an error yet: the download goes on

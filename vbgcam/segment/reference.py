@@ -112,13 +112,6 @@ class Eager:
             return np.asarray(logits.softmax(0)[self._person].cpu().numpy(), np.float32)
 
 
-def same_steps(name: str, network: nn.Module, rgb: U8) -> Probability:
-    """What an engine's answer would be if it computed in exact fp32."""
-    with torch.inference_mode():
-        answer = Person(name, network).eval()(torch.from_numpy(np.array(rgb))[None])
-        return np.asarray(answer.numpy(), np.float32)
-
-
 def engine(name: str, network: nn.Module, options: Options) -> Engine:
     """The one that the live chain takes on this machine (`family.engine` builds them from files), with a network of
     its own. Raises ModelError."""

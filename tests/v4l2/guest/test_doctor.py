@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.worlds import first, the
+from tests.support.machines import first, the
 from tests.v4l2.guest.support.kernel import (
     CAMERA,
     PLAIN_PRODUCER,

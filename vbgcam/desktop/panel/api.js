@@ -31,10 +31,10 @@ const KEY = "vbgcam.token";
 const LARGEST = 256 * 1024 * 1024;
 
 /** The program does not answer. */
-export class Gone extends Error {}
+export class Unreachable extends Error {}
 
 /** It answers, but does not know this page's token. */
-export class Unknown extends Error {}
+export class NotAllowed extends Error {}
 
 /** It said no, in words for the person. */
 export class Refused extends Error {}
@@ -43,19 +43,19 @@ export class Refused extends Error {}
 let token = null;
 
 /** Takes the code from the address, where there is one, and gives it for a token; else the tab's own token from before
- * a reload. Raises Unknown where there is neither, Gone where nobody answers. */
+ * a reload. Raises NotAllowed where there is neither, Unreachable where nobody answers. */
 export async function enter() {
   const code = location.hash.slice(1);
   token = kept();
   if (!code) {
-    if (token === null) throw new Unknown("");
+    if (token === null) throw new NotAllowed("");
     return;
   }
   const answer = await reach("/api/enter", { method: "POST", body: JSON.stringify({ code }) });
   // It opens once: in the address or the history it would only mislead.
   history.replaceState(null, "", location.pathname);
   if (answer.ok) keep((await answer.json()).token);
-  else if (token === null) throw new Unknown("code");
+  else if (token === null) throw new NotAllowed("code");
 }
 
 function kept() {
@@ -82,7 +82,7 @@ async function reach(path, init = {}) {
     return await fetch(path, { ...init, headers: headers(), cache: "no-store", redirect: "error" });
   } catch (error) {
     if (init.signal?.aborted) throw error;
-    throw new Gone();
+    throw new Unreachable();
   }
 }
 
@@ -93,7 +93,7 @@ function headers() {
 
 /** @param {number} status @param {string} text  what the answer held */
 function refusal(status, text) {
-  if (status === 401) return new Unknown("token");
+  if (status === 401) return new NotAllowed("token");
   try {
     const { error, problems = [] } = JSON.parse(text);
     if (error) return new Refused([error, ...problems.filter((/** @type {string} */ line) => line !== error)].join("\n"));
@@ -158,7 +158,7 @@ export function upload(file, name, progress) {
     for (const [header, value] of Object.entries(headers())) request.setRequestHeader(header, value);
     request.setRequestHeader("Content-Type", "application/octet-stream");
     request.upload.onprogress = ({ loaded, total }) => progress(total ? loaded / total : 0);
-    request.onerror = () => reject(new Gone());
+    request.onerror = () => reject(new Unreachable());
     request.onload = () => {
       if (request.status === 200) resolve(JSON.parse(request.responseText));
       else reject(refusal(request.status, request.responseText));

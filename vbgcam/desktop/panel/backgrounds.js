@@ -2,7 +2,7 @@
 // What stands behind you: blurs, colours, and the gallery of pictures and films, to which anything may be added by
 // choosing, dropping or pasting.
 
-import { Gone, Refused, remove, thumbnail, upload } from "./api.js";
+import { Unreachable, Refused, remove, thumbnail, upload } from "./api.js";
 import { announce, arrange, byId, confirmed, element, icon, settle, toast, write } from "./dom.js";
 import { colour, picker, slider } from "./newest.js";
 import { Radios } from "./radios.js";
@@ -69,20 +69,20 @@ export class Backgrounds {
     byId("files").addEventListener("change", () => {
       const files = [...byId("files").files];
       byId("files").value = ""; // the same file again is a change, too
-      this.take(files);
+      this.addFiles(files);
     });
-    this.dropping();
+    this.listenForDrops();
     document.addEventListener("paste", (event) => {
       const files = [...(event.clipboardData?.files ?? [])];
       if (!files.length) return;
       event.preventDefault();
-      this.take(files.map(pasted));
+      this.addFiles(files.map(pasted));
     });
   }
 
-  dropping() {
+  listenForDrops() {
     const veil = byId("drop");
-    const files = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes("Files") && !byId("desk").hidden && !byId("settings").inert;
+    const files = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes("Files") && !byId("main").hidden && !byId("settings").inert;
     document.addEventListener("dragenter", (event) => {
       if (files(event)) veil.hidden = false;
     });
@@ -99,13 +99,13 @@ export class Backgrounds {
       veil.hidden = true;
       if (!event.dataTransfer?.types.includes("Files")) return;
       event.preventDefault();
-      if (files(event)) this.take([...event.dataTransfer.files]);
+      if (files(event)) this.addFiles([...event.dataTransfer.files]);
     });
   }
 
   /** One file that was added is shown at once: that is why it was. Of several, which?
    * @param {File[]} files */
-  async take(files) {
+  async addFiles(files) {
     const added = [];
     for (const file of files) {
       const made = await this.upload(file);
@@ -130,7 +130,7 @@ export class Backgrounds {
       this.drop(made.name); // of an earlier file of that name
       return made;
     } catch (error) {
-      if (error instanceof Gone) toast(`${file.name} was not added: vbgcam does not answer.`, about);
+      if (error instanceof Unreachable) toast(`${file.name} was not added: vbgcam does not answer.`, about);
       else toast(error instanceof Refused ? `${file.name}: ${error.message}` : String(error), about);
       return null;
     } finally {

@@ -86,9 +86,9 @@ export class Figures {
     this.latency.add(live.added_latency_ms);
   }
 
-  /** @param {Status} status @param {boolean} seeing */
-  show(status, seeing) {
-    const names = [...status.readers, ...(seeing ? ["this page"] : [])];
+  /** @param {Status} status @param {boolean} watching */
+  show(status, watching) {
+    const names = [...status.readers, ...(watching ? ["this page"] : [])];
     const words = names.length ? names : [status.watched ? "a program that cannot be named" : "nobody"];
     const list = byId("readers");
     if ([...list.children].map((one) => one.textContent).join("\n") !== words.join("\n")) {

@@ -25,7 +25,7 @@ const WATCH = 2000;
 /** The longest wait for a status that has what was just commanded. */
 const LONGEST = 2000;
 /** Commands whose outcome is read out already: by the slider, the list or the lamp. */
-const TOLD = ["blur", "set", "pause", "resume"];
+const ANNOUNCED = ["blur", "set", "pause", "resume"];
 
 /** @type {Status | null} */
 let status = null;
@@ -48,13 +48,13 @@ async function act(command, about) {
   try {
     const { said, revision } = await api.send(command);
     settle(about);
-    if (said && !TOLD.includes(command.do)) announce(said);
+    if (said && !ANNOUNCED.includes(command.do)) announce(said);
     await reached(revision);
     return true;
   } catch (error) {
-    if (error instanceof api.Unknown) shut(error);
+    if (error instanceof api.NotAllowed) shut(error);
     else if (error instanceof api.Refused) toast(error.message, about);
-    else if (!(error instanceof api.Gone)) throw error; // that it is gone is seen by who follows the status
+    else if (!(error instanceof api.Unreachable)) throw error; // that it is gone is seen by who follows the status
     return false;
   }
 }
@@ -62,18 +62,18 @@ async function act(command, about) {
 /** @param {number} revision */
 function reached(revision) {
   return new Promise((resolve) => {
-    const look = () => {
+    const check = () => {
       if (there && status !== null && status.revision < revision) return;
-      waiting.delete(look);
+      waiting.delete(check);
       clearTimeout(late);
       resolve(undefined);
     };
     const late = setTimeout(() => {
-      waiting.delete(look);
+      waiting.delete(check);
       resolve(undefined);
     }, LONGEST);
-    waiting.add(look);
-    look();
+    waiting.add(check);
+    check();
   });
 }
 
@@ -86,10 +86,10 @@ async function follow() {
       const found = await api.status(document.hidden ? undefined : after);
       after = found.revision;
       if (!there) arrived();
-      take(found);
+      update(found);
       if (document.hidden) await rest(UNSEEN);
     } catch (error) {
-      if (error instanceof api.Unknown) return shut(error);
+      if (error instanceof api.NotAllowed) return shut(error);
       after = undefined;
       if (error instanceof DOMException) continue; // the machine slept; the next answer tells
       if (error instanceof api.Refused) toast(error.message, "status");
@@ -107,7 +107,7 @@ async function beat() {
     try {
       const found = await api.status();
       figures.beat(found.live);
-      take(found);
+      update(found);
       preview.open(); // anew, where the preview ended by itself
     } catch {
       // who follows the status sees it too, and says so
@@ -116,21 +116,21 @@ async function beat() {
 }
 
 /** @param {Status} found */
-function take(found) {
+function update(found) {
   // Two requests are on their way at a time: an answer that was overtaken is old.
   if (status && status.pid === found.pid && found.revision < status.revision) return;
   const before = status;
   status = found;
   show(found);
   if (before && before.state !== found.state) announce(`${byId("lamp-word").textContent}. ${byId("sentence").textContent}`);
-  for (const look of [...waiting]) look();
+  for (const check of [...waiting]) check();
   if (!before || before.revision !== found.revision || before.pid !== found.pid) offerSoon();
 }
 
 /** @param {Status} found */
 function show(found) {
   preview.show(found);
-  figures.show(found, preview.seeing);
+  figures.show(found, preview.watching);
   welcome.show(found, choices);
   backgrounds.show(found);
   settings.show(found);
@@ -152,7 +152,7 @@ async function offer() {
     choices = await api.choices();
   } catch (error) {
     if (error instanceof api.Refused) toast(error.message, "choices");
-    else if (!(error instanceof api.Gone || error instanceof api.Unknown)) throw error; // who follows the status sees it
+    else if (!(error instanceof api.Unreachable || error instanceof api.NotAllowed)) throw error; // who follows the status sees it
     return;
   }
   backgrounds.offer(choices);
@@ -174,7 +174,7 @@ let focused = null;
 function arrived() {
   const again = status !== null;
   there = true;
-  byId("desk").hidden = byId("foot").hidden = false;
+  byId("main").hidden = byId("foot").hidden = false;
   byId("closed").hidden = true;
   byId("lost").hidden = true;
   idle(false);
@@ -185,11 +185,11 @@ function arrived() {
 }
 
 function lost() {
-  for (const look of [...waiting]) look();
+  for (const check of [...waiting]) check();
   if (there === false) return;
   there = false;
   focused = document.activeElement instanceof HTMLElement ? document.activeElement : null;
-  byId("desk").hidden = false;
+  byId("main").hidden = false;
   byId("closed").hidden = true;
   byId("lost").hidden = false;
   byId("waiting").hidden = true;
@@ -213,7 +213,7 @@ function idle(on) {
 function shut(why) {
   there = false;
   preview.close();
-  byId("desk").hidden = byId("foot").hidden = true;
+  byId("main").hidden = byId("foot").hidden = true;
   byId("closed").hidden = false;
   write(byId("closed-why"), why.message === "code" ? "This link was used before, or is older than a minute" : why.message === "token" ? "The key of this page counts no more" : "This page has no key yet");
   document.title = "VBG Camera";
@@ -244,7 +244,7 @@ byId("camera-card").addEventListener("focusin", offerSoon);
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && there) offerSoon();
 });
-byId("see").addEventListener("click", () => status && figures.show(status, preview.seeing));
+byId("see").addEventListener("click", () => status && figures.show(status, preview.watching));
 
 byId("diagnosis").addEventListener("click", async () => {
   const button = byId("diagnosis");
@@ -280,7 +280,7 @@ async function begin() {
       await api.enter();
       break;
     } catch (error) {
-      if (error instanceof api.Unknown) return shut(error);
+      if (error instanceof api.NotAllowed) return shut(error);
       lost();
       await pause(RETRY);
     }

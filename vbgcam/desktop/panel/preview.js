@@ -26,14 +26,14 @@ export class Preview {
     this.context = this.picture.getContext("2d", { alpha: false });
     /** @type {ReturnType<typeof preview> | null} */
     this.socket = null;
-    this.seeing = false;
+    this.watching = false;
     this.masking = false;
     this.paused = false;
     /** @type {Status | null} */
     this.status = null;
-    byId("see").addEventListener("click", () => this.see(!this.seeing));
+    byId("see").addEventListener("click", () => this.see(!this.watching));
     byId("pause").addEventListener("click", () => act({ do: this.paused ? "resume" : "pause" }, "pause"));
-    this.holding(byId("mask"));
+    this.showMaskWhileHeld(byId("mask"));
     document.addEventListener("visibilitychange", () => this.visible());
   }
 
@@ -79,16 +79,16 @@ export class Preview {
     const hidden = document.hidden;
     if (hidden) this.mask(false);
     this.socket?.say({ pause: hidden });
-    if (this.seeing) this.socket?.say({ see: !hidden });
+    if (this.watching) this.socket?.say({ see: !hidden });
   }
 
   /** @param {boolean} on */
   see(on) {
     if (on && !this.socket) return;
-    if (on !== this.seeing) this.socket?.say({ see: on });
-    this.seeing = on;
+    if (on !== this.watching) this.socket?.say({ see: on });
+    this.watching = on;
     byId("see").setAttribute("aria-checked", String(on));
-    if (this.status) this.sentences(this.status);
+    if (this.status) this.describe(this.status);
   }
 
   /** @param {boolean} on */
@@ -102,7 +102,7 @@ export class Preview {
   }
 
   /** @param {HTMLElement} button */
-  holding(button) {
+  showMaskWhileHeld(button) {
     const key = (/** @type {KeyboardEvent} */ event) => event.key === " " || event.key === "Enter";
     const down = () => this.mask(true);
     const up = () => this.mask(false);
@@ -134,9 +134,9 @@ export class Preview {
   show(status) {
     this.status = status;
     this.paused = status.paused;
-    const [word, look] = LAMPS[status.state] ?? [status.state, "off"];
+    const [word, style] = LAMPS[status.state] ?? [status.state, "off"];
     const lamp = byId("lamp");
-    lamp.className = `lamp ${look}`;
+    lamp.className = `lamp ${style}`;
     write(byId("lamp-word"), word);
     document.title = `${word} – VBG Camera`;
     const pause = byId("pause");
@@ -145,24 +145,24 @@ export class Preview {
       pause.replaceChildren(icon(status.paused ? "play" : "pause"), element("span", {}, status.paused ? "Go on" : "Pause"));
       pause.classList.toggle("strong", status.paused);
     }
-    this.sentences(status);
+    this.describe(status);
   }
 
   /** @param {Status} status */
-  sentences(status) {
-    const [sentence, note] = words(status, this.seeing);
+  describe(status) {
+    const [sentence, note] = words(status, this.watching);
     write(byId("sentence"), sentence);
     write(byId("sentence-note"), note);
   }
 }
 
-/** What is going on, and what follows from it. @param {Status} status @param {boolean} seeing @returns {[string, string]} */
-export function words(status, seeing) {
+/** What is going on, and what follows from it. @param {Status} status @param {boolean} watching @returns {[string, string]} */
+export function words(status, watching) {
   const plain = status.settings.background.show === "none";
   switch (status.state) {
     case "on air":
       if (status.readers.length) return [plain ? "Others see you and your room." : "Others see you before your background.", `${listed(status.readers)} read${status.readers.length > 1 ? "" : "s"} this picture.`];
-      if (seeing) return ["Your camera is on for this page.", "It goes off when you turn “Show me” off, or leave the page."];
+      if (watching) return ["Your camera is on for this page.", "It goes off when you turn “Show me” off, or leave the page."];
       return [plain ? "You and your room are on air." : "You are on air.", "This is what every program sees that reads the camera."];
     case "covered":
       return ["Others see the background alone.", status.why ? `${sentence(status.why)}.` : ""];

@@ -13,11 +13,12 @@ from vbgcam.camera.base import CameraInfo, Mode
 from vbgcam.core.frames import Size
 from vbgcam.doctor import Check
 from vbgcam.doctor.examine import Examination, examine
-from vbgcam.doctor.machine import Machine, Said
+from vbgcam.doctor.machine import CommandResult, Machine
 from vbgcam.output.loopback import Loopback
 from vbgcam.system.v4l2 import CAP_OUTPUT, Capability, Holder, Node
 
 RELEASE = "6.1.0-28-amd64"
+SMI = "| NVIDIA-SMI 550.163  Driver Version: 550.163  CUDA Version: 12.4 |"
 WEBCAM = CameraInfo("Webcam", "/dev/video0", "usb-Webcam", "uvcvideo", (Mode("MJPG", Size(1280, 720), (30.0,)),))
 
 
@@ -37,7 +38,7 @@ class World:
 
     folder: Path
     machine: Machine
-    answers: dict[str, Said]
+    answers: dict[str, CommandResult]
 
     def write(self, path: str, text: str | bytes = "", mode: int = 0o644) -> Self:
         place = self.folder / path
@@ -73,7 +74,7 @@ class World:
         return self
 
     def answer(self, command: str, out: str, code: int | None = 0) -> Self:
-        self.answers[command] = Said(code, out)
+        self.answers[command] = CommandResult(code, out)
         return self
 
     def examine(self) -> Examination:
@@ -92,13 +93,13 @@ def healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         ("TORCH_HOME", ".cache/torch"),
     ):
         monkeypatch.setenv(name, str(home / folder))
-    answers: dict[str, Said] = {}
+    answers: dict[str, CommandResult] = {}
 
-    def said(*command: str) -> Said:
+    def said(*command: str) -> CommandResult:
         """The longest beginning of the command that there is an answer for."""
         text = " ".join(command)
         known = [start for start in answers if text.startswith(start)]
-        return answers[max(known, key=len)] if known else Said(None)
+        return answers[max(known, key=len)] if known else CommandResult(None)
 
     machine = Machine(
         root=tmp_path,
@@ -134,6 +135,18 @@ def healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world.answer("busctl --user call org.freedesktop.DBus", "b true")
     world.answer("mokutil --sb-state", "SecureBoot disabled")
     return world
+
+
+def nvidia(world: World, asked: str = "cuda") -> World:
+    world.write("sys/bus/pci/devices/0000:01:00.0/vendor", "0x10de\n")
+    world.write("sys/bus/pci/devices/0000:01:00.0/class", "0x030000\n")
+    return world.settings(f'[model]\ndevice = "{asked}"\n')
+
+
+def smi(world: World) -> World:
+    nvidia(world)
+    world.answer("nvidia-smi", SMI)
+    return world.answer("nvidia-smi --query-gpu", "RTX 3060, 550.163")
 
 
 def first(found: Examination) -> tuple[str, str, str]:

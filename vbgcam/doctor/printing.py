@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from vbgcam import __version__
 
 if TYPE_CHECKING:
-    from vbgcam.doctor.check import Check
     from vbgcam.doctor.examine import Examination
 
 _PLAIN_WIDTH: Final = 120
@@ -17,10 +17,7 @@ _MARKS: Final = {"ok": ("ok", "green"), "note": ("note", "yellow"), "wrong": ("W
 
 def as_json(found: Examination) -> dict[str, Any]:
     """{checks: [{name, state, found, fix}], wrong: N}."""
-    checks = [
-        {"name": check.name, "state": check.state, "found": check.found, "fix": check.fix} for check in found.checks
-    ]
-    return {"checks": checks, "wrong": found.wrong}
+    return {"checks": [asdict(check) for check in found.checks], "wrong": found.wrong}
 
 
 def lines(found: Examination) -> list[str]:
@@ -55,23 +52,18 @@ def show(found: Examination, stream: TextIO | None = None) -> None:
     console.print(table)
     console.print()
     bad = [check for check in found.checks if check.state == "wrong"]
-    for title, checks in (
-        ("To fix, in this order:", bad),
-        ("Worth a look:", [check for check in found.checks if check.state == "note" and check.fix]),
+    notes = [check for check in found.checks if check.state == "note" and check.fix]
+    for title, items in (
+        ("To fix, in this order:", [(f"{number}.", check) for number, check in enumerate(bad, 1)]),
+        ("Worth a look:", [("-", check) for check in notes]),
     ):
-        if checks:
-            console.print(Text(title, "bold"))
-            for number, check in enumerate(checks, 1):
-                _fix(console, check, number if checks is bad else 0)
-            console.print()
+        if not items:
+            continue
+        console.print(Text(title, "bold"))
+        for mark, check in items:
+            console.print(Text(f"  {mark} {check.name}"), soft_wrap=True)
+            # Never folded: a command that is copied must stay one line.
+            console.print(Text(f"     {check.fix}", "cyan"), soft_wrap=True)
+        console.print()
     if not bad:
         console.print(Text("Nothing needs fixing.", "bold green"))
-
-
-def _fix(console: Any, check: Check, number: int) -> None:
-    from rich.text import Text
-
-    head = f"{number}. " if number else "- "
-    console.print(Text(f"  {head}{check.name}"), soft_wrap=True)
-    # Never folded: a command that is copied must stay one line.
-    console.print(Text(f"     {check.fix}", "cyan"), soft_wrap=True)

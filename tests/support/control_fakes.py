@@ -1,9 +1,9 @@
-"""A stand-in for the running program as it is controlled. All of `ControlApi`; misbehaves on demand.
+"""A stand-in for the running program as it is controlled: all of `ControlApi`; misbehaves on demand.
 
-    python -m tests.support.desks FOLDER
+    python -m tests.support.control_fakes FOLDER
 
-is such a program, in the runtime folder FOLDER/run/vbgcam, until it is told to quit or its standard input ends. It says
-"ready" when it can be reached.
+is such a program, in the runtime folder FOLDER/run/vbgcam, until it gets the command quit or its standard input
+ends. It says "ready" when it can be reached.
 """
 
 from __future__ import annotations
@@ -15,23 +15,30 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 
-from vbgcam.control import Shot
+from vbgcam.background.gallery import Entry, Gallery
+from vbgcam.control import PreviewImage
 from vbgcam.control.client import Client
 from vbgcam.control.instance import Instance
 from vbgcam.control.server import Server
 from vbgcam.core.errors import BackgroundError, ConfigError, ControlError
 
+T = TypeVar("T")
+
+PATIENCE = 60.0
+"""Seconds, after which something hangs."""
+
 
 def status() -> dict[str, Any]:
-    """As a program tells it that has been on air for a minute."""
+    """Of a program that has been on air for a minute."""
     spread = {"p50": 31.0, "p95": 40.0, "p99": 44.0, "max": 61.0}
     return {
         "state": "on air",
@@ -121,37 +128,28 @@ def picture(number: int, width: int, *, mask: bool = False) -> bytes:
     return cv2.imencode(".jpg", image)[1].tobytes()
 
 
-@dataclass(frozen=True)
-class FakeEntry:
-    name: str
-    path: Path
-    kind: str = "picture"
-    broken: str = ""
-
-
-class FakeGallery:
+class FakeGallery(Gallery):
     """Any file is a picture to it, but one that is empty or begins with `broken`. `gate`, where given, is waited for
     before one is taken in. `begun`: how many were given; `seen`: the sizes of those that were looked at."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        super().__init__(folder, folder)
         self.gate: threading.Event | None = None
         self.begun = 0
         self.seen: list[int] = []
 
-    def entries(self) -> list[FakeEntry]:
-        if not self.folder.is_dir():
-            return []
-        return [FakeEntry(path.name, path) for path in sorted(self.folder.iterdir())]
+    def entries(self) -> list[Entry]:
+        paths = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
+        return [Entry(path.name, path, "picture", "") for path in paths]
 
     def thumbnail(self, name: str) -> bytes:
         self._path(name)
         return picture(sum(name.encode()), 320)
 
-    def add(self, name: str, data: Path) -> FakeEntry:
+    def add(self, name: str, data: Path) -> Entry:
         self.begun += 1
         if self.gate is not None:
-            self.gate.wait(10)
+            self.gate.wait(PATIENCE)
         self.seen.append(data.stat().st_size)
         with data.open("rb") as stream:
             start = stream.read(6)
@@ -162,7 +160,7 @@ class FakeGallery:
         while target.exists():
             target = target.with_stem(target.stem + "-2")
         shutil.move(data, target)
-        return FakeEntry(target.name, target)
+        return Entry(target.name, target, "picture", "")
 
     def remove(self, name: str) -> None:
         self._path(name).unlink()
@@ -175,17 +173,17 @@ class FakeGallery:
 
 
 @dataclass
-class FakeDesk:
-    """`told`: the status, which a test may change; `offered`: the choices. `done`: the commands that came.
+class FakeControl:
+    """`values`: the status, which a test may change; `offers`: the choices. `done`: the commands that came.
 
-    `errors`: what a method, by its name, raises. `gates`: what a method waits for before it does anything (at most ten
-    seconds). `called`: how often each was called. `lookers`: how many look just now; `looked`: each call of `looking`.
-    `frames`: the number of the newest frame; none with 0. `carry_out`: does a command; None is a simple way that knows
-    all of them and keeps what they change in `told`."""
+    `errors`: what a method, by its name, raises. `gates`: what a method waits for before it does anything. `called`:
+    how often each was called. `watchers`: how many watch the preview just now; `watch_calls`: each call of
+    `watch_preview`. `frames`: the number of the newest frame; none with 0. `carry_out`: does a command; None is a
+    simple way that knows all of them and keeps what they change in `values`."""
 
     folder: Path
-    told: dict[str, Any] = field(default_factory=status)
-    offered: dict[str, Any] = field(default_factory=choices)
+    values: dict[str, Any] = field(default_factory=status)
+    offers: dict[str, Any] = field(default_factory=choices)
     errors: dict[str, Exception] = field(default_factory=dict)
     gates: dict[str, threading.Event] = field(default_factory=dict)
     carry_out: Callable[[Mapping[str, Any]], str] | None = None
@@ -196,8 +194,8 @@ class FakeDesk:
         self.gallery = FakeGallery(self.folder)
         self.done: list[dict[str, Any]] = []
         self.called: dict[str, int] = {}
-        self.looked: list[bool] = []
-        self.lookers = 0
+        self.watch_calls: list[bool] = []
+        self.watchers = 0
         self.quit = threading.Event()
         self.listeners: dict[object, Callable[[], None]] = {}
         self._revision = 1
@@ -206,7 +204,7 @@ class FakeDesk:
     def status(self) -> dict[str, Any]:
         self._begin("status")
         with self._lock:
-            return copy.deepcopy(self.told) | {"revision": self._revision}
+            return copy.deepcopy(self.values) | {"revision": self._revision}
 
     def choices(self) -> dict[str, Any]:
         self._begin("choices")
@@ -221,7 +219,7 @@ class FakeDesk:
             }
             for entry in self.gallery.entries()
         ]
-        return copy.deepcopy(self.offered) | {"backgrounds": shown}
+        return copy.deepcopy(self.offers) | {"backgrounds": shown}
 
     def do(self, command: Mapping[str, Any]) -> str:
         self._begin("do")
@@ -240,12 +238,12 @@ class FakeDesk:
         key = object()
         with self._lock:
             self.listeners[key] = wake
-        return lambda: void(self.listeners.pop(key, None))
+        return lambda: (self.listeners.pop(key, None), None)[1]
 
-    def shot(self, after: int, width: int, *, mask: bool = False) -> Shot | None:
-        self._begin("shot")
+    def preview(self, after: int, width: int, *, mask: bool = False) -> PreviewImage | None:
+        self._begin("preview")
         number = self.frames
-        return Shot(number, picture(number, width, mask=mask)) if number and number > after else None
+        return PreviewImage(number, picture(number, width, mask=mask)) if number and number > after else None
 
     def snapshot(self) -> bytes:
         self._begin("snapshot")
@@ -253,20 +251,20 @@ class FakeDesk:
             raise ControlError("nothing has been sent yet", fix="wait a moment")
         return cv2.imencode(".png", np.zeros((72, 128, 3), np.uint8))[1].tobytes()
 
-    def looking(self, begins: bool) -> None:
-        self._begin("looking")
+    def watch_preview(self, watching: bool) -> None:
+        self._begin("watch_preview")
         with self._lock:
-            self.looked.append(begins)
-            self.lookers += 1 if begins else -1
+            self.watch_calls.append(watching)
+            self.watchers += 1 if watching else -1
 
     def report(self) -> str:
         self._begin("report")
         return self.text
 
-    def change(self, **told: Any) -> None:
+    def change(self, **values: Any) -> None:
         """Something has changed that others see."""
         with self._lock:
-            self.told |= told
+            self.values |= values
             self._revision += 1
             listeners = list(self.listeners.values())
         for wake in listeners:
@@ -276,12 +274,12 @@ class FakeDesk:
         with self._lock:
             self.called[what] = self.called.get(what, 0) + 1
         if what in self.gates:
-            self.gates[what].wait(10)
+            self.gates[what].wait(PATIENCE)
         if what in self.errors:
             raise self.errors[what]
 
     def _carry_out(self, command: Mapping[str, Any]) -> str:
-        settings = self.told["settings"]
+        settings = self.values["settings"]
         match dict(command):
             case {"do": "background", "to": str(to)}:
                 settings["background"]["show"] = to
@@ -301,14 +299,14 @@ class FakeDesk:
                 settings["output"]["mirror"] = not settings["output"]["mirror"] if to is None else to
                 return f"mirror: {'on' if settings['output']['mirror'] else 'off'}"
             case {"do": "pause" | "resume" | "toggle" as what}:
-                paused = not self.told["paused"] if what == "toggle" else what == "pause"
-                self.told |= {"paused": paused, "state": "paused" if paused else "on air"}
+                paused = not self.values["paused"] if what == "toggle" else what == "pause"
+                self.values |= {"paused": paused, "state": "paused" if paused else "on air"}
                 return "paused" if paused else "on air"
             case {"do": "quit"}:
                 self.quit.set()
                 return "vbgcam ends"
             case {"do": "welcomed"}:
-                self.told["welcomed"] = True
+                self.values["welcomed"] = True
                 return "welcome"
             case {"do": "set", "settings": dict(wanted)}:
                 problems = [f"{name}: unknown" for name in wanted if not _known(settings, name)]
@@ -327,34 +325,44 @@ def _known(settings: Mapping[str, Mapping[str, Any]], name: str) -> bool:
     return key in settings.get(section, {})
 
 
-def void(_: object) -> None:
-    """For a callback whose answer nobody wants."""
-
-
 @contextmanager
-def controlled(folder: Path, desk: FakeDesk | None = None, assets: Path | None = None) -> Iterator[Controlled]:
+def controlled(folder: Path, api: FakeControl | None = None, assets: Path | None = None) -> Iterator[Controlled]:
     """A program that runs, with a real server, in a runtime folder below `folder`."""
-    desk = FakeDesk(folder / "gallery") if desk is None else desk
+    api = FakeControl(folder / "gallery") if api is None else api
     (folder / "run").mkdir(mode=0o700, exist_ok=True)
-    place = Instance(folder / "run" / "vbgcam")
-    with place:
-        server = Server(desk, place, folder if assets is None else assets, folder / "uploads")
+    instance = Instance(folder / "run" / "vbgcam")
+    with instance:
+        server = Server(api, instance, folder if assets is None else assets, folder / "uploads")
         server.start()
         try:
-            yield Controlled(desk, place, server, Client(Instance(place.folder)))
+            yield Controlled(api, instance, server, Client(Instance(instance.folder)))
         finally:
             server.stop()
 
 
 @dataclass(frozen=True)
 class Controlled:
-    desk: FakeDesk
-    place: Instance
+    api: FakeControl
+    instance: Instance
     server: Server
     client: Client
 
 
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+def started(work: Callable[[], T]) -> Future[T]:
+    """What it returns, in time: it runs in a thread of its own."""
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as exc:
+            done.set_exception(exc)
+
+    threading.Thread(target=run, daemon=True).start()
+    return done
+
+
+def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Waits for something that another thread or process does. Raises AssertionError where it does not come."""
     end = time.monotonic() + seconds
     while not condition():
@@ -369,10 +377,10 @@ def main(folder: str) -> None:
 
         def until_left_alone() -> None:
             sys.stdin.read()
-            it.desk.quit.set()
+            it.api.quit.set()
 
         threading.Thread(target=until_left_alone, daemon=True).start()
-        it.desk.quit.wait()
+        it.api.quit.wait()
 
 
 if __name__ == "__main__":

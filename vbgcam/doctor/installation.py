@@ -103,35 +103,32 @@ def disk(machine: Machine) -> Iterator[Check]:
     from vbgcam.segment.weights import cache_folder
     from vbgcam.settings import schema
 
-    folders = (
+    free: dict[Path, int] = {}
+    for folder in (
         Path(platformdirs.user_cache_dir("vbgcam", appauthor=False)),
         cache_folder(),
         schema.data_folder(),
         schema.default_path().parent,
         state_folder(),
         Path(tempfile.gettempdir()),
-    )
-    least: tuple[int, Path] | None = None
-    for folder in folders:
+    ):
         place = folder
         try:
             place = nearest(folder)
-            free = machine.free_bytes(place)
+            free[folder] = machine.free_bytes(place)
         except OSError as exc:
             yield wrong("disk", f"{place} cannot be looked at: {exc.strerror}", _take(place))
             return
-        if free < _ROOM:
+        if free[folder] < _ROOM:
             find = f"du -xhd1 {shlex.quote(str(machine.home))} | sort -h | tail"
-            found = f"the disk is full: {free / 1e6:.0f} MB are left for {folder}"
+            found = f"the disk is full: {free[folder] / 1e6:.0f} MB are left for {folder}"
             yield wrong("disk", found, f"{find}, then delete what is not needed")
             return
         if not os.access(place, os.W_OK | os.X_OK):
             yield wrong("disk", f"you may not write to {place}", _take(place))
             return
-        if least is None or free < least[0]:
-            least = (free, folder)
-    if least is not None:
-        yield ok("disk", f"{least[0] / 1e9:.1f} GB free for {least[1]}")
+    least = min(free, key=free.__getitem__)
+    yield ok("disk", f"{free[least] / 1e9:.1f} GB free for {least}")
 
 
 def _take(path: Path) -> str:
