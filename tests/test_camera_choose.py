@@ -26,8 +26,8 @@ def mode(fourcc: str, size: Size, *rates: float) -> Mode:
 
 
 def taken(found: CameraInfo, size: Size = HD, fps: float = 30.0, wanted: str = "auto") -> tuple[str, Size, float]:
-    choice = best_mode(found, Requested(size, fps, wanted))
-    return choice.mode.format, choice.mode.size, choice.fps
+    mode, rate = best_mode(found, Requested(size, fps, wanted))
+    return mode.format, mode.size, rate
 
 
 # A webcam as they are: raw at the full rate only when small.
@@ -119,7 +119,7 @@ def test_whatever_a_camera_offers_the_choice_is_one_of_its_modes_and_none_is_bet
 ) -> None:
     usable = [one for one in offered if one.format in (*RAW, *JPEG)]
     assume(usable)
-    choice = best_mode(camera(*offered), Requested(size, fps))
+    taken, rate = best_mode(camera(*offered), Requested(size, fps))
 
     def distance(one: Mode) -> float:
         return abs(math.log(one.size.width / size.width)) + abs(math.log(one.size.height / size.height))
@@ -127,15 +127,15 @@ def test_whatever_a_camera_offers_the_choice_is_one_of_its_modes_and_none_is_bet
     def reaches(one: Mode) -> bool:
         return not one.rates or one.rates[0] >= fps - 0.5
 
-    assert choice.mode in offered
-    assert distance(choice.mode) <= min(map(distance, usable)) + 1e-6
-    assert choice.fps in choice.mode.rates or (not choice.mode.rates and choice.fps == fps)
-    rivals = [one for one in usable if one.size == choice.mode.size]
+    assert taken in offered
+    assert distance(taken) <= min(map(distance, usable)) + 1e-6
+    assert rate in taken.rates or (not taken.rates and rate == fps)
+    rivals = [one for one in usable if one.size == taken.size]
     if any(reaches(one) for one in rivals):
-        assert reaches(choice.mode)
-        assert choice.mode.format in RAW or not any(reaches(one) and one.format in RAW for one in rivals)
+        assert reaches(taken)
+        assert taken.format in RAW or not any(reaches(one) and one.format in RAW for one in rivals)
     else:
-        assert choice.fps == max(one.rates[0] for one in rivals)
+        assert rate == max(one.rates[0] for one in rivals)
 
 
 FRONT = camera(name="Integrated Camera", path="/dev/video0", stable="usb-Chicony_Camera_01-video-index0")

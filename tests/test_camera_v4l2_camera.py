@@ -19,7 +19,6 @@ if sys.platform != "linux":
 
 from vbgcam.camera import listing, v4l2_camera, v4l2_modes
 from vbgcam.camera.base import CameraInfo, Layout, Mode, StreamError
-from vbgcam.camera.choose import Choice
 from vbgcam.camera.v4l2_camera import V4l2Backend, V4l2Stream
 from vbgcam.core.frames import Size
 from vbgcam.system import v4l2
@@ -126,7 +125,7 @@ def opened(number: int = 0) -> object:
 
 def stream(*due: float) -> V4l2Stream:
     Capture.plug_in(*due)
-    return V4l2Stream("/dev/video0", Choice(MODE, 30.0))
+    return V4l2Stream("/dev/video0", MODE, 30.0)
 
 
 def test_the_cameras_own_bytes_are_asked_for_in_the_chosen_mode() -> None:
@@ -194,7 +193,7 @@ def test_an_unplugged_camera_is_broken_at_once(fault: str, text: str) -> None:
 def test_a_camera_that_does_not_open_or_refuses_its_settings_is_broken_and_released(fault: str, value: bool) -> None:
     setattr(Capture, fault, value)
     with pytest.raises(StreamError):
-        V4l2Stream("/dev/video0", Choice(MODE, 30.0))
+        V4l2Stream("/dev/video0", MODE, 30.0)
     assert Capture.made[0].released == (fault != "opens")
 
 

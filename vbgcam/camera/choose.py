@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from vbgcam.camera.base import CameraInfo, Mode, Requested
@@ -29,14 +29,6 @@ _BUS_BYTES: Final = 1e6 / 12
 _SAME_RATE: Final = 0.5
 
 _SETTING: Final = {"mjpg": JPEG, "yuyv": ("YUYV",)}
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """`fps`: what is asked for in this mode."""
-
-    mode: Mode
-    fps: float
 
 
 def by_index(number: int, cameras: Sequence[CameraInfo]) -> CameraInfo:
@@ -79,9 +71,10 @@ def same_camera(known: CameraInfo, others: frozenset[str], cameras: Sequence[Cam
     return min(same, key=lambda camera: camera.path != known.path, default=None)
 
 
-def best_mode(camera: CameraInfo, wanted: Requested) -> Choice:
-    """The nearest size; of its formats a raw one that reaches the wanted rate, else JPEG that does, else the fastest.
-    `wanted.format` other than "auto" leaves only that format. Raises CameraError where nothing can be used."""
+def best_mode(camera: CameraInfo, wanted: Requested) -> tuple[Mode, float]:
+    """And the rate to ask for in it. The nearest size; of its formats a raw one that reaches the wanted rate, else JPEG
+    that does, else the fastest. `wanted.format` other than "auto" leaves only that format. Raises CameraError where
+    nothing can be used."""
     names = READABLE if wanted.format == "auto" else _SETTING.get(wanted.format, (wanted.format.upper(),))
     usable = [mode for mode in camera.modes if mode.format in names and mode.size == mode.size.even]
     if not usable:
@@ -99,14 +92,14 @@ def _carried(mode: Mode, bus: int) -> Mode:
     return replace(mode, rates=tuple(rate for rate in mode.rates if rate <= limit) or mode.rates[-1:])
 
 
-def _in_size(modes: Sequence[Mode], size: Size, fps: float) -> Choice:
+def _in_size(modes: Sequence[Mode], size: Size, fps: float) -> tuple[Mode, float]:
     def rank(mode: Mode) -> tuple[float, int]:
         fast_enough = not mode.rates or mode.rates[0] >= fps - _SAME_RATE
         return -math.inf if fast_enough else -mode.rates[0], READABLE.index(mode.format)
 
     mode = min((mode for mode in modes if mode.size == size), key=rank)
     enough = [rate for rate in mode.rates if rate >= fps - _SAME_RATE]
-    return Choice(mode, min(enough) if enough else max(mode.rates, default=fps))
+    return mode, min(enough) if enough else max(mode.rates, default=fps)
 
 
 def _nearest_size(modes: Sequence[Mode], size: Size) -> Size:

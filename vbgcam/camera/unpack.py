@@ -40,10 +40,9 @@ def unpacker(layout: Layout) -> Unpacker:
 class _Raw:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._fill = _FILL[layout.fourcc]
-        size, planar = layout.size, layout.fourcc in _PLANAR
-        self._stride = max(layout.stride, size.width * _BYTES.get(layout.fourcc, 1))
-        self._lines = size.height * 3 // 2 if planar else size.height
+        self._fill, pixel, lines = _FORMATS[layout.fourcc]
+        self._stride = max(layout.stride, layout.size.width * pixel)
+        self._lines = int(layout.size.height * lines)
         self._pool = PlanePool()
         self._reformatter = VideoReformatter()
 
@@ -176,15 +175,14 @@ def _grey(rows: U8, out: Planes) -> None:
     out.u[:] = out.v[:] = 128
 
 
-_FILL: Final[dict[str, Callable[[U8, Planes], None]]] = {
-    "YU12": _i420,
-    "YV12": lambda rows, out: _i420(rows, out, u=1),
-    "NV12": _nv12,
-    "YUYV": _yuyv,
-    "UYVY": lambda rows, out: _yuyv(rows, out, luma_first=False),
-    "BGR3": _bgr,
-    "GREY": _grey,
+# How planes are filled, bytes of a pixel in a line, lines for each line of the picture.
+_FORMATS: Final[dict[str, tuple[Callable[[U8, Planes], None], int, float]]] = {
+    "YU12": (_i420, 1, 1.5),
+    "YV12": (lambda rows, out: _i420(rows, out, u=1), 1, 1.5),
+    "NV12": (_nv12, 1, 1.5),
+    "YUYV": (_yuyv, 2, 1),
+    "UYVY": (lambda rows, out: _yuyv(rows, out, luma_first=False), 2, 1),
+    "BGR3": (_bgr, 3, 1),
+    "GREY": (_grey, 1, 1),
 }
-_PLANAR: Final = ("YU12", "YV12", "NV12")
 _OWN_COLORS: Final = ("BGR3", "GREY")
-_BYTES: Final = {"YUYV": 2, "UYVY": 2, "BGR3": 3}

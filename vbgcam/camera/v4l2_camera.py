@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 
 from vbgcam.camera import choose, listing, v4l2_modes
-from vbgcam.camera.base import CameraInfo, Layout, Negotiated, Requested, Stream, StreamError
+from vbgcam.camera.base import CameraInfo, Layout, Mode, Negotiated, Requested, Stream, StreamError
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import U8, Size
 from vbgcam.system import v4l2
@@ -42,11 +42,11 @@ class V4l2Backend:
     """A `Backend`."""
 
     def expected(self, camera: CameraInfo, wanted: Requested) -> Negotiated:
-        choice = self._choice(camera, wanted)
-        return Negotiated(camera.name, choice.mode.size, choice.fps, choice.mode.format)
+        mode, fps = self._choice(camera, wanted)
+        return Negotiated(camera.name, mode.size, fps, mode.format)
 
     def start(self, camera: CameraInfo, wanted: Requested) -> Stream:
-        return V4l2Stream(camera.path, self._choice(camera, wanted))
+        return V4l2Stream(camera.path, *self._choice(camera, wanted))
 
     def refusal(self, camera: CameraInfo) -> CameraError:
         return self._answer(camera, v4l2_modes.try_start) or CameraError(
@@ -71,7 +71,7 @@ class V4l2Backend:
             return self._translated(camera, exc.errno or 0)
         return None
 
-    def _choice(self, camera: CameraInfo, wanted: Requested) -> choose.Choice:
+    def _choice(self, camera: CameraInfo, wanted: Requested) -> tuple[Mode, float]:
         if camera.problem:
             raise self._translated(camera, camera.problem)
         return choose.best_mode(camera, wanted)
@@ -100,7 +100,7 @@ class V4l2Backend:
 class V4l2Stream:
     """A `Stream`. Raises StreamError where OpenCV cannot open or set up the camera."""
 
-    def __init__(self, path: str, choice: choose.Choice) -> None:
+    def __init__(self, path: str, mode: Mode, fps: float) -> None:
         self.skipped = 0
         self.note = ""
         # Its lines would stand between ours; what matters of them is said in our own words.
@@ -109,7 +109,7 @@ class V4l2Stream:
         if not self._capture.isOpened():
             raise StreamError(f"OpenCV does not open {path}")
         try:
-            self._negotiate(path, choice)
+            self._negotiate(path, mode, fps)
         except cv2.error as exc:
             self._capture.release()
             raise StreamError(str(exc)) from exc
@@ -130,23 +130,22 @@ class V4l2Stream:
     def release(self) -> None:
         self._capture.release()
 
-    def _negotiate(self, path: str, choice: choose.Choice) -> None:
-        mode = choice.mode
+    def _negotiate(self, path: str, mode: Mode, fps: float) -> None:
         for key, value in (
             (cv2.CAP_PROP_CONVERT_RGB, 0),  # the camera's own bytes, please
             (cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*mode.format)),
             (cv2.CAP_PROP_FRAME_WIDTH, mode.size.width),
             (cv2.CAP_PROP_FRAME_HEIGHT, mode.size.height),
-            (cv2.CAP_PROP_FPS, choice.fps),
+            (cv2.CAP_PROP_FPS, fps),
         ):
             self._capture.set(key, value)
         self.layout = self._layout(path)
         self.fps = self._capture.get(cv2.CAP_PROP_FPS)
         if not self.fps > 0:
-            self.fps = choice.fps
+            self.fps = fps
         if (self.layout.fourcc, self.layout.size) != (mode.format, mode.size):
             self.note = f"asked for {mode.size} {mode.format}, got {self.layout.size} {self.layout.fourcc}"
-        log.debug("%s: asked for %s at %.4g, got %s at %.4g", path, mode, choice.fps, self.layout, self.fps)
+        log.debug("%s: asked for %s at %.4g, got %s at %.4g", path, mode, fps, self.layout, self.fps)
         self._capture.grab()  # starts the stream; whether there is a picture already does not matter
 
     def _grab(self, seconds: float) -> bool:

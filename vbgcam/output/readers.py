@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import math
 import os
 import select
 import struct
@@ -109,18 +110,16 @@ class OpenFileMonitor:
 
     def watched(self, timeout: float) -> bool:
         """See `ReaderMonitor.watched`."""
-        now = time.monotonic()
-        end, due = now + timeout, self._looked + (_AGAIN if self._watched else float("inf"))
+        end = time.monotonic() + timeout
+        due = self._looked + _AGAIN if self._watched else math.inf
         if not self._stirred:
-            self._stirred = self._happened(max(0.0, min(end, due) - now))
+            self._stirred = self._happened(max(0.0, min(end, due) - time.monotonic()))
         if not self._stirred and time.monotonic() < due:
             return self._watched
-        wait = self._looked + _RARELY - time.monotonic()
-        if wait > 0:
-            if time.monotonic() + wait > end:
-                time.sleep(max(0.0, end - time.monotonic()))
-                return self._watched
-            time.sleep(wait)
+        earliest = self._looked + _RARELY
+        time.sleep(max(0.0, min(end, earliest) - time.monotonic()))
+        if end < earliest:
+            return self._watched
         # What happens from here on is looked at the next time.
         self._happened(0)
         self._stirred = False
