@@ -123,11 +123,6 @@ def test_a_grabber_that_lists_nothing_has_the_mode_that_is_set(driver: Driver, m
     assert list(v4l2_modes.modes(3)) == [Mode("YUYV", HD, (25.0,))]
 
 
-def test_swapped_bytes_have_a_name_of_their_own(driver: Driver) -> None:
-    driver.formats = [fourcc("Y16 "), fourcc("Y16 ") | 1 << 31]
-    assert [mode.format for mode in v4l2_modes.modes(3)] == ["Y16", "Y16-BE"]
-
-
 def test_a_driver_without_end_is_not_asked_for_ever(driver: Driver) -> None:
     driver.formats = [fourcc("YUYV")] * 1000
     driver.sizes = [discrete(640, 480)]

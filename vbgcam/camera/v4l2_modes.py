@@ -87,9 +87,8 @@ _SPACE_240M, _SPACE_709, _SPACE_JPEG, _SPACE_2020, _SPACE_DCI_P3 = 2, 3, 7, 10, 
 
 
 def _name(code: int) -> str:
-    """A pixel format's four characters; the highest bit says that its bytes are swapped."""
-    text = (code & 0x7FFF_FFFF).to_bytes(4, "little").decode("ascii", errors="replace").rstrip()
-    return f"{text}-BE" if code >> 31 else text
+    """A pixel format's four characters, without the highest bit, which says that its bytes are swapped."""
+    return (code & 0x7FFF_FFFF).to_bytes(4, "little").decode("ascii", errors="replace").rstrip()
 
 
 def _formats(fd: int) -> Iterator[int]:

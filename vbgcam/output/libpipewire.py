@@ -82,15 +82,11 @@ class Events(c.Structure):
         ("version", c.c_uint32),
         ("destroy", c.c_void_p),
         ("state_changed", StateChanged),
-        ("control_info", c.c_void_p),
-        ("io_changed", c.c_void_p),
+        ("control_info_and_io_changed", c.c_void_p * 2),
         ("param_changed", ParamChanged),
         ("add_buffer", BufferChanged),
         ("remove_buffer", BufferChanged),
-        ("process", c.c_void_p),
-        ("drained", c.c_void_p),
-        ("command", c.c_void_p),
-        ("trigger_done", c.c_void_p),
+        ("process_drained_command_and_trigger_done", c.c_void_p * 4),
     )
     VERSION: Final = 2
 
