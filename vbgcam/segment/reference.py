@@ -167,16 +167,13 @@ def _settle(network: nn.Module, batch: torch.Tensor) -> None:
     """The running statistics become the batch's own. (DeepLab's pooled branch sees one value for each picture: of a
     single picture there would be no variance.)"""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    before = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the mean of all passes
         norm.train()
     with torch.inference_mode():
         network(batch)
-    for norm, momentum in zip(norms, before, strict=True):
-        norm.momentum = momentum
-        norm.eval()
+    network.eval()
 
 
 def _last_layers(name: str, network: nn.Module) -> list[nn.Conv2d]:
