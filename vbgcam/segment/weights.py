@@ -147,7 +147,7 @@ def ensure(name: str, options: Options, progress: Progress | None = None) -> Pat
 
 
 def fetch_published(name: str, options: Options, progress: Progress | None = None) -> bool:
-    """Puts the published weights into torch.hub's cache, in~file~of a file there whose hash is wrong. False where the
+    """Puts the published weights into torch.hub's cache, instead of a file there whose hash is wrong. False where the
     right file was there already. Raises ModelError as `ensure` does."""
     file = published_file(name, options)
     if file.path.exists() and is_intact(file):
