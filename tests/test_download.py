@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import shutil
 import socket
 import sys
 import tempfile
@@ -91,16 +90,6 @@ def test_what_an_earlier_run_kept_is_fetched_again_only_from_a_server_without_ra
     assert server.asked == [("/weights.pth", f"bytes={kept}-")]
     assert job(server, tmp_path).target.read_bytes() == CONTENT
     assert names(tmp_path) == ["weights.pth"]
-
-
-def test_another_part_than_the_one_asked_for_is_not_joined_to_the_first(server: Server, tmp_path: Path) -> None:
-    part(tmp_path).write_bytes(CONTENT[:500_000])
-    server.script = [Act(shift=7)]
-    with pytest.raises(ModelError, match="another part") as caught:
-        download(job(server, tmp_path))
-    assert caught.value.retry
-    download(job(server, tmp_path))
-    assert job(server, tmp_path).target.read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("old", [b"x" * 400_000, b"x" * len(CONTENT), b"x" * 2_000_000], ids=["short", "same", "long"])
@@ -247,16 +236,6 @@ def test_a_stop_is_heard_while_the_name_is_being_resolved(tmp_path: Path, monkey
             download(job("http://weights.invalid", tmp_path), progress)
     finally:
         done.set()
-
-
-def test_a_disk_that_is_too_small_is_said_before_a_byte_is_written(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=1_000_000))
-    with pytest.raises(ModelError, match="1 MB left, and 1 MB are to come; make room"):
-        download(job(server, tmp_path))
-    assert names(tmp_path) == []
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full, the disk that is always full, is Linux's")

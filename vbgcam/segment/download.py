@@ -13,12 +13,11 @@ import hashlib
 import logging
 import os
 import queue
-import re
-import shutil
 import socket
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -63,7 +62,7 @@ def download(job: Job, progress: Progress | None = None) -> None:
     """Replaces the target when the whole is here and right. `progress` is called with (bytes so far, bytes in all)
     after each piece and at least five times a second, by the caller's thread; what it raises ends the download, and
     what has come stays for the next time. Raises ModelError, with `retry` where waiting may help."""
-    if urlsplit(job.url).scheme not in ("http", "https"):
+    if not job.url.startswith(("http://", "https://")):
         raise ModelError(f"{job.url!r} is no address to fetch from: it begins with neither http:// nor https://")
     log.info("fetching %s", job.url)
     target = job.target
@@ -74,6 +73,8 @@ def download(job: Job, progress: Progress | None = None) -> None:
             _fill(file, job, progress or (lambda _done, _total: None))
             file.close()  # Windows renames no open file
             part.replace(target)
+    except (ValueError, InvalidURL) as exc:
+        raise ModelError(f"{job.url!r} is no address to fetch from: {exc}") from exc
     except OSError as exc:
         # The network's own errors were translated where they were met: what is left is the disk's.
         raise ModelError(
@@ -91,12 +92,14 @@ def file_sha256(path: Path) -> str:
 
 
 def _fill(file: BufferedRandom, job: Job, progress: Progress) -> None:
-    """Completes the part file and checks its hash."""
-    if _receive_all(file, job, progress) and not _digest(file).startswith(job.sha256):
+    """Completes the part file and checks its hash; from the start once more where what was begun is another file's."""
+    resumed = _receive_all(file, job, progress)
+    found = _digest(file)
+    if resumed and not found.startswith(job.sha256):
         log.info("%s was begun with another file; fetching it from the start", job.target.name)
         file.truncate(0)
         _receive_all(file, job, progress)
-    found = _digest(file)
+        found = _digest(file)
     if not found.startswith(job.sha256):
         file.truncate(0)
         raise ModelError(
@@ -108,17 +111,16 @@ def _fill(file: BufferedRandom, job: Job, progress: Progress) -> None:
 def _receive_all(file: BufferedRandom, job: Job, progress: Progress) -> bool:
     """Until the server says that it was all. After a break it goes on at once, as long as each connection brings it
     further than all before. True where something was there already."""
-    resumed = False
     furthest = _size(file)
+    resumed = furthest > 0
     while True:
-        resumed |= _size(file) > 0
         try:
             _receive(file, job, progress)
         except _Broken as exc:
             here = _size(file)
             if here > furthest:
                 log.info("the connection broke off at %.1f MB (%s); going on", here / _MB, exc)
-                furthest = here
+                furthest, resumed = here, True
                 continue
             kept = f" (the first {here / _MB:.0f} MB are kept)" if here >= _MB else ""
             server = urlsplit(job.url).netloc
@@ -130,42 +132,28 @@ def _receive_all(file: BufferedRandom, job: Job, progress: Progress) -> bool:
 
 def _receive(file: BufferedRandom, job: Job, progress: Progress) -> None:
     """One connection's worth. Raises _Broken where it did not last."""
-    offset, total = _size(file), job.size
-    try:
-        answer = _Answer(job.url, offset)
-    except ValueError as exc:
-        raise _no_address(job, exc) from exc
-    try:
+    done, total = _size(file), job.size
+    with closing(_Answer(job.url, done)) as answer:
         try:
-            head = answer.head(partial(progress, offset, total))
+            head = answer.head(partial(progress, done, total))
         except HTTPError as exc:
             exc.close()
-            if exc.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and offset:
+            if exc.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and done:
                 return  # there is no more; the hash says whether what is here is it
-            raise _refused(job, exc.code) from exc
-        except (ValueError, InvalidURL) as exc:
-            raise _no_address(job, exc) from exc
+            busy = exc.code >= HTTPStatus.INTERNAL_SERVER_ERROR or exc.code in {408, 429}  # too slow, too many
+            words = f"{exc.code} {exc.reason}".rstrip()
+            raise ModelError(f"{job.url} was not given: the server says {words}", fix=job.fix, retry=busy) from exc
         if head.headers.get_content_type() == "text/html":
             raise ModelError(
                 f"{job.url} is a web page, not a file", fix="perhaps the network wants a login first", retry=True
             )
-        if offset and not _resumes(head, offset):
-            log.info("%s does not go on at %.1f MB; fetching it from the start", job.url, offset / _MB)
+        if done and head.status != HTTPStatus.PARTIAL_CONTENT:
+            log.info("%s does not go on at %.1f MB; fetching it from the start", job.url, done / _MB)
             file.truncate(0)
-            if head.status == HTTPStatus.PARTIAL_CONTENT:
-                raise _Broken("the server sent another part than the one asked for")
-            offset = 0
+            done = 0
         length = head.headers.get("Content-Length", "")
         if length.isdecimal():
-            total = offset + int(length)
-            folder = job.target.parent
-            free = shutil.disk_usage(folder).free
-            if int(length) > free:
-                raise ModelError(
-                    f"{folder} has {free / _MB:.0f} MB left, and {int(length) / _MB:.0f} MB are to come",
-                    fix="make room or choose another TORCH_HOME",
-                )
-        done = offset
+            total = done + int(length)
         progress(done, total)
         while chunk := answer.chunk(partial(progress, done, total)):
             file.write(chunk)
@@ -177,23 +165,6 @@ def _receive(file: BufferedRandom, job: Job, progress: Progress) -> None:
         file.flush()
         if length and done < total:
             raise _Broken("the connection was closed early")
-    finally:
-        answer.leave()
-
-
-def _no_address(job: Job, exc: Exception) -> ModelError:
-    return ModelError(f"{job.url!r} is no address to fetch from: {exc}")
-
-
-def _resumes(head: HTTPResponse, offset: int) -> bool:
-    start = re.match(r"bytes (\d+)-", head.headers.get("Content-Range", ""))
-    return head.status == HTTPStatus.PARTIAL_CONTENT and start is not None and int(start[1]) == offset
-
-
-def _refused(job: Job, code: int) -> ModelError:
-    words = f"{code} {HTTPStatus(code).phrase}" if code in set(HTTPStatus) else str(code)
-    busy = code >= HTTPStatus.INTERNAL_SERVER_ERROR or code in {408, 429}  # too slow, too many
-    return ModelError(f"{job.url} was not given: the server says {words}", fix=job.fix, retry=busy)
 
 
 def _size(file: BufferedRandom) -> int:
@@ -264,7 +235,7 @@ class _Answer:
         assert isinstance(item, bytes)
         return item
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """Nobody takes the rest."""
         self._left.set()
 
@@ -292,11 +263,11 @@ class _Answer:
             except queue.Empty:
                 tick()
                 continue
-            if isinstance(item, OSError | HTTPException) and not isinstance(item, HTTPError | InvalidURL):
-                raise _Broken(_reason(item)) from item
-            if isinstance(item, BaseException):
-                raise item
-            return item
+            if isinstance(item, HTTPError | InvalidURL) or not isinstance(item, OSError | HTTPException):
+                if isinstance(item, BaseException):
+                    raise item
+                return item
+            raise _Broken(_reason(item)) from item
 
 
 def _reason(exc: BaseException) -> str:
