@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import socket
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.support.server import Act, Server, closed_port, serving
 from vbgcam.core.errors import ModelError
-from vbgcam.segment.download import Job, download, file_sha256
+from vbgcam.segment.download import Job, download
 
 CONTENT = bytes(range(256)) * 5000  # 1.28 MB: five pieces
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -269,17 +268,6 @@ def test_two_programs_do_not_write_the_same_part(server: Server, tmp_path: Path)
     assert part(tmp_path).stat().st_size == 300_000
 
 
-def test_a_body_without_a_length_ends_where_the_connection_ends(server: Server, tmp_path: Path) -> None:
-    server.script = [Act(length=False)]
-    download(job(server, tmp_path))
-    assert job(server, tmp_path).target.read_bytes() == CONTENT
-
-
-def test_the_hash_of_a_folder_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="cannot be read: Is a directory"):
-        file_sha256(tmp_path)
-
-
 SMALL = bytes(range(200)) * 10
 ACTS = st.builds(
     Act,
@@ -324,18 +312,6 @@ def test_whatever_the_server_does_only_the_right_file_comes_to_light(small_serve
                 target.unlink()
         download(job(small_server, folder, sha256))
         assert target.read_bytes() == SMALL
-
-
-def test_what_is_fetched_and_where_it_goes_on_is_told(
-    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    server.script = [Act(stop_after=300_000)]
-    with caplog.at_level(logging.INFO, "vbgcam.segment.download"):
-        download(job(server, tmp_path))
-    assert [record.getMessage() for record in caplog.records] == [
-        f"fetching {server.url}/weights.pth",
-        "the connection broke off at 0.3 MB (the connection was closed early); going on",
-    ]
 
 
 def test_a_stream_without_end_does_not_fill_the_disk(server: Server, tmp_path: Path) -> None:

@@ -30,8 +30,7 @@ import copy
 import itertools
 import logging
 import threading
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -43,7 +42,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import U8, Size
 from vbgcam.segment.base import Probability
-from vbgcam.segment.engine import OutOfMemory, one_line
+from vbgcam.segment.engine import OutOfMemory, network_error, one_line, quiet_torch
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +56,7 @@ class CudaEngine:
 
     def __init__(self, person: nn.Module, device: torch.device) -> None:
         """`person`: a `Person` in float32 on the CPU, which is left as it is. Raises OutOfMemory, ModelError."""
-        # cuDNN's plans that fail while others are tried are for its makers; see also `torchvision`.
-        warnings.filterwarnings("ignore", module=r"(torch|vbgcam\.segment\.cuda)(\.|$)")
+        quiet_torch()  # cuDNN's plans that fail while others are tried are for its makers
         self.device = str(device)
         self.lost = False
         self._device = device
@@ -137,15 +135,19 @@ class CudaEngine:
         if size in self._plans:
             return
         try:
-            with torch.cuda.device(self._device), torch.inference_mode(), _benchmarking():
-                plan = self._prepared(size)
+            plan = self._prepared(size)
         except RuntimeError as exc:
             raise self._failed(size, exc) from exc
         with self._using:
             self._plans[size] = plan
 
-    def _prepared(self, size: Size) -> _Plan:
-        with torch.cuda.stream(self._side):
+    def _prepared(self, size: Size) -> _Plan:  # by itself, since an error's traceback keeps its caller's names alive
+        with (
+            torch.cuda.device(self._device),
+            torch.inference_mode(),
+            torch.backends.cudnn.flags(enabled=True, benchmark=True),
+            torch.cuda.stream(self._side),
+        ):
             plan = _Plan(size, self._device)
             for _ in range(3):
                 self._forward(plan)
@@ -225,19 +227,14 @@ class CudaEngine:
 
     def _failed(self, size: Size | None, exc: RuntimeError) -> ModelError:
         """The error to raise; frees what the failed call held, which its traceback would keep alive."""
-        at = f" at {size}" if size is not None else ""
         if _short_of_memory(exc):
             for item in _chain(exc):
                 item.__traceback__ = None  # clearing its frames would not do: closures of torch's modules hold more
             with contextlib.suppress(RuntimeError):  # the shortage is what is told
                 torch.cuda.empty_cache()
-            return OutOfMemory(
-                f"the memory of {self.device} is too small for the network{at}",
-                fix="set model.size smaller, or choose another model",
-            )
-        if self._is_lost():
+        elif self._is_lost():
             return ModelError(f"{self.device} is lost: {one_line(exc)}", fix=_LOST_FIX)
-        return ModelError(f"the network failed on {self.device}{at}: {one_line(exc)}")
+        return network_error(self.device, size, " ".join(map(str, _chain(exc))))
 
     def _is_lost(self) -> bool:
         """After a launch failure, an illegal access, a fallen-off card every further call fails. One call may fail with
@@ -272,17 +269,6 @@ def _pinned(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
     return torch.empty(shape, dtype=dtype, pin_memory=True)
 
 
-@contextlib.contextmanager
-def _benchmarking() -> Iterator[None]:
-    """A switch of the whole process, put back afterwards; other threads' new shapes are benchmarked meanwhile, too."""
-    before = torch.backends.cudnn.benchmark
-    torch.backends.cudnn.benchmark = True
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.benchmark = before
-
-
 def _fold_normalisation(module: nn.Module) -> None:
     """In place. In all of torchvision's six, a batch normalisation that is the next child after a convolution follows
     it in use, too."""
@@ -305,9 +291,4 @@ def _chain(exc: BaseException) -> list[BaseException]:
 
 
 def _short_of_memory(exc: RuntimeError) -> bool:
-    """torch has a class for its own allocator alone; cuDNN, cuBLAS and the driver say it in words."""
-    return any(
-        isinstance(item, torch.cuda.OutOfMemoryError)
-        or any(word in str(item) for word in ("out of memory", "ALLOC_FAILED"))
-        for item in _chain(exc)
-    )
+    return isinstance(network_error("", None, " ".join(map(str, _chain(exc)))), OutOfMemory)

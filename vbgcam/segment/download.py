@@ -16,10 +16,9 @@ import queue
 import socket
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse, InvalidURL
 from io import BufferedRandom
@@ -133,38 +132,38 @@ def _receive_all(file: BufferedRandom, job: Job, progress: Progress) -> bool:
 def _receive(file: BufferedRandom, job: Job, progress: Progress) -> None:
     """One connection's worth. Raises _Broken where it did not last."""
     done, total = _size(file), job.size
-    with closing(_Answer(job.url, done)) as answer:
-        try:
-            head = answer.head(partial(progress, done, total))
-        except HTTPError as exc:
-            exc.close()
-            if exc.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and done:
-                return  # there is no more; the hash says whether what is here is it
-            busy = exc.code >= HTTPStatus.INTERNAL_SERVER_ERROR or exc.code in {408, 429}  # too slow, too many
-            words = f"{exc.code} {exc.reason}".rstrip()
-            raise ModelError(f"{job.url} was not given: the server says {words}", fix=job.fix, retry=busy) from exc
-        if head.headers.get_content_type() == "text/html":
-            raise ModelError(
-                f"{job.url} is a web page, not a file", fix="perhaps the network wants a login first", retry=True
-            )
-        if done and head.status != HTTPStatus.PARTIAL_CONTENT:
-            log.info("%s does not go on at %.1f MB; fetching it from the start", job.url, done / _MB)
-            file.truncate(0)
-            done = 0
-        length = head.headers.get("Content-Length", "")
-        if length.isdecimal():
-            total = done + int(length)
-        progress(done, total)
-        while chunk := answer.chunk(partial(progress, done, total)):
-            file.write(chunk)
-            done += len(chunk)
-            if done > _FAR_LARGER * job.size + _MB:
-                file.truncate(0)
-                raise ModelError(f"{job.url} is far larger than it should be; nothing of it was kept")
+    length = ""
+    with closing(_answer(job.url, done)) as answer:
+        for item in answer:
+            if isinstance(item, HTTPError):
+                if item.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and done:
+                    return  # there is no more; the hash says whether what is here is it
+                busy = item.code >= HTTPStatus.INTERNAL_SERVER_ERROR or item.code in {408, 429}  # too slow, too many
+                words = f"{item.code} {item.reason}".rstrip()
+                raise ModelError(f"{job.url} was not given: the server says {words}", fix=job.fix, retry=busy)
+            if isinstance(item, HTTPResponse):
+                if item.headers.get_content_type() == "text/html":
+                    raise ModelError(
+                        f"{job.url} is a web page, not a file",
+                        fix="perhaps the network wants a login first",
+                        retry=True,
+                    )
+                if done and item.status != HTTPStatus.PARTIAL_CONTENT:
+                    log.info("%s does not go on at %.1f MB; fetching it from the start", job.url, done / _MB)
+                    file.truncate(0)
+                    done = 0
+                length = item.headers.get("Content-Length", "")
+                total = done + int(length) if length.isdecimal() else total
+            elif item:
+                file.write(item)
+                done += len(item)
+                if done > _FAR_LARGER * job.size + _MB:
+                    file.truncate(0)
+                    raise ModelError(f"{job.url} is far larger than it should be; nothing of it was kept")
             progress(done, total)
-        file.flush()
-        if length and done < total:
-            raise _Broken("the connection was closed early")
+    file.flush()
+    if length and done < total:
+        raise _Broken("the connection was closed early")
 
 
 def _size(file: BufferedRandom) -> int:
@@ -209,65 +208,56 @@ class _Broken(Exception):  # noqa: N818  # not an error yet: the download goes o
     """The connection could not be made or did not last; says why in a few words."""
 
 
-class _Answer:
-    """One HTTP answer, read by a thread of its own: no timeout reaches name resolution, and one that is short enough
-    for a stop request would break off every slow line. Whoever takes the bytes can walk away at any moment; the thread
-    knows nothing but its socket and its queue, which holds back a server that is faster than the disk."""
+def _answer(url: str, offset: int) -> Generator[HTTPResponse | HTTPError | bytes | None]:
+    """Status and headers, then the bytes; None at least five times a second while nothing comes. Raises _Broken, and
+    ValueError or InvalidURL for an address that is none.
 
-    def __init__(self, url: str, offset: int) -> None:
-        self._request = urllib.request.Request(url, headers={"User-Agent": "vbgcam"})
-        if offset:
-            self._request.add_header("Range", f"bytes={offset}-")
-        self._items: queue.Queue[HTTPResponse | bytes | BaseException] = queue.Queue(maxsize=16)
-        self._left = threading.Event()
-        threading.Thread(target=self._read, name="download", daemon=True).start()
+    A thread of its own reads: no timeout reaches name resolution, and one that is short enough for a stop request would
+    break off every slow line. Whoever takes the items can walk away at any moment; the thread knows nothing but its
+    socket and its queue, which holds back a server that is faster than the disk."""
+    request = urllib.request.Request(url, headers={"User-Agent": "vbgcam"})
+    if offset:
+        request.add_header("Range", f"bytes={offset}-")
+    items: queue.Queue[HTTPResponse | bytes | BaseException] = queue.Queue(maxsize=16)
+    left = threading.Event()
 
-    def head(self, tick: Callable[[], None]) -> HTTPResponse:
-        """Status and headers. `tick` is called while they are waited for. Raises _Broken, HTTPError, and
-        ValueError or InvalidURL for an address that is none."""
-        item = self._take(tick)
-        assert isinstance(item, HTTPResponse)
-        return item
-
-    def chunk(self, tick: Callable[[], None]) -> bytes:
-        """The next bytes; none at the end. Raises _Broken."""
-        item = self._take(tick)
-        assert isinstance(item, bytes)
-        return item
-
-    def close(self) -> None:
-        """Nobody takes the rest."""
-        self._left.set()
-
-    def _read(self) -> None:
-        try:
-            with urllib.request.urlopen(self._request, timeout=_PATIENCE) as response:
-                self._put(response)
-                chunk = b"."
-                while chunk and not self._left.is_set():
-                    chunk = response.read1(_CHUNK)
-                    self._put(chunk)
-        except BaseException as exc:  # whatever it is, it is raised where the bytes are waited for
-            self._put(exc)
-
-    def _put(self, item: HTTPResponse | bytes | BaseException) -> None:
-        while not self._left.is_set():
+    def put(item: HTTPResponse | bytes | BaseException) -> None:
+        while not left.is_set():
             with contextlib.suppress(queue.Full):
-                self._items.put(item, timeout=_TICK)
+                items.put(item, timeout=_TICK)
                 return
 
-    def _take(self, tick: Callable[[], None]) -> HTTPResponse | bytes:
+    def read() -> None:
+        try:
+            with urllib.request.urlopen(request, timeout=_PATIENCE) as response:
+                put(response)
+                while not left.is_set() and (chunk := response.read1(_CHUNK)):
+                    put(chunk)
+                put(b"")
+        except HTTPError as exc:
+            exc.close()
+            put(exc)
+        except BaseException as exc:  # whatever it is, it is raised where the bytes are waited for
+            put(exc)
+
+    threading.Thread(target=read, name="download", daemon=True).start()
+    try:
         while True:
             try:
-                item = self._items.get(timeout=_TICK)
+                item = items.get(timeout=_TICK)
             except queue.Empty:
-                tick()
+                yield None
                 continue
-            if isinstance(item, HTTPError | InvalidURL) or not isinstance(item, OSError | HTTPException):
-                if isinstance(item, BaseException):
-                    raise item
-                return item
-            raise _Broken(_reason(item)) from item
+            if isinstance(item, HTTPResponse | HTTPError | bytes):
+                if item == b"":
+                    return
+                yield item
+            elif isinstance(item, OSError | HTTPException) and not isinstance(item, InvalidURL):
+                raise _Broken(_reason(item)) from item
+            else:
+                raise item
+    finally:
+        left.set()
 
 
 def _reason(exc: BaseException) -> str:
