@@ -35,7 +35,8 @@ STANDS_FOR = {
     "FILM": "talk.mp4", "CLIP": "talk.mp4", "TALK.mp4": "talk.mp4", "film.mp4": "talk.mp4", "file:CLIP?loop=1":
     "file:talk.mp4?loop=1", "ALPHA": "alpha.mkv", "ALPHA.mkv": "alpha.mkv", "MASKS.mkv": "alpha.mkv", "truth:ALPHA":
     "truth:alpha.mkv", "M": "onnx:selfie.onnx", "onnx:...": "onnx:selfie.onnx", "fcn_resnet101": "onnx:selfie.onnx",
-    "plate:ROOM.png": "plate:room.png", "PICTURE": "beach.jpg", "B": "beach.jpg", "S": "demo", "FILE.jpg": "sheet.jpg",
+    "plate:ROOM.png": "plate:room.png", "PICTURE": "beach.jpg", "B": "beach.jpg", "X": "beach.jpg", "S": "demo",
+    "FILE.jpg": "sheet.jpg",
     "FILE": "file.txt", "NAME=VALUE": "mask.preset=fast", "OUT.mp4": "out.mp4", "/somewhere": "somewhere",
 }  # fmt: skip
 

@@ -85,8 +85,8 @@ class CocoMaker:
 def coco_set(folder: Path) -> CocoMaker:
     """Several classes, overlaps of one and of two, a crowd, a category that VOC has not, an image with nothing."""
     made = CocoMaker(folder)
-    for number, (width, height) in enumerate(SIZES):
-        made.image(90 - number, width, height)
+    for number, size in enumerate(SIZES):
+        made.image(90 - number, *size)
     made.thing(90, 1, (100, 50, 300, 400))
     made.thing(90, 1, (250, 100, 400, 300))
     made.thing(90, 62, (380, 200, 600, 420))
@@ -104,22 +104,14 @@ def labels_by_colour(rgb: U8) -> U8:
 
 
 def counted(maker: CocoMaker) -> Rows:
-    """The table, pixel by pixel, in pure Python."""
+    """The table, pixel by pixel."""
     table = [[0] * 21 for _ in range(21)]
-    for image in maker.images:
-        name = image["file_name"]
-        picture, target = (
-            Image.open(maker.folder / "val2017" / name).convert("RGB"),
-            Image.fromarray(maker.targets[name]),
-        )
-        width, height = picture.size
-        scale = 520 / min(width, height)
-        size = (520, int(520 * height / width)) if width <= height else (int(520 * width / height), 520)
-        if scale != 1:
-            picture, target = (
-                picture.resize(size, Image.Resampling.BILINEAR),
-                target.resize(size, Image.Resampling.NEAREST),
-            )
+    for name, painted in maker.targets.items():
+        picture, target = Image.open(maker.folder / "val2017" / name).convert("RGB"), Image.fromarray(painted)
+        if min(picture.size) != 520:
+            width, height = (int(520 * side / min(picture.size)) for side in picture.size)
+            picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+            target = target.resize((width, height), Image.Resampling.NEAREST)
         found = labels_by_colour(np.asarray(picture)).ravel().tolist()
         for true, ours in zip(np.asarray(target).ravel().tolist(), found, strict=True):
             if true != 255:

@@ -3,7 +3,6 @@ finished ones go nowhere. Everything between is the real session with its thread
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -124,10 +123,6 @@ def measure(size: Size, fps: int, build: Build, seconds: float, check: Check) ->
         frames["dropped"] += source.dropped()
         return time.monotonic(), time.process_time(), frames
 
-    log = logging.getLogger("vbgcam")
-    level = log.level
-    if level > logging.DEBUG:  # the chain's news ("on air") would stand between the steps
-        log.setLevel(logging.WARNING)
     try:
         session.start()
         _wait(session, _START, lambda: stats.on_air() >= _SETTLE, check)
@@ -136,7 +131,6 @@ def measure(size: Size, fps: int, build: Build, seconds: float, check: Check) ->
         ended, cpu_after, after = now()
     finally:
         session.stop()
-        log.setLevel(level)
     shown = stats.snapshot()
     if not stats.composed():
         raise OutputError(f"live at {name(size, fps)}: nobody was on air within {_START:.0f} s ({shown['why']})")

@@ -12,7 +12,7 @@ from vbgcam.bench.base import Figures
 from vbgcam.bench.masks import WAYS
 from vbgcam.bench.stages import TITLES
 from vbgcam.report import pages, tables
-from vbgcam.report.charts import Bar, bars
+from vbgcam.report.charts import bars
 from vbgcam.report.tables import Table
 
 _BEHIND: Final = {"image": "a picture", "blur": "the room blurred", "balanced": "a picture, all steps"}
@@ -114,7 +114,8 @@ def _stages(size: str, stages: Figures) -> tuple[Table, str]:
         f"Naive: BGR and floats. A copy of one I420 frame: {_ms(copy)} ms.",
     )
     chart = [_bar(TITLES[name], row["ms"], row["naive_ms"]) for name, row in stages.items()]
-    return table, _legend("the naive way") + bars(table.title, chart, (f"a copy, {_ms(copy)} ms", copy))
+    chart.append(_bar("a copy", copy, None))
+    return table, _legend("the naive way") + bars(chart)
 
 
 def _inference(inference: Figures) -> tuple[Table, str]:
@@ -130,7 +131,7 @@ def _inference(inference: Figures) -> tuple[Table, str]:
         _bar(f"{name.removesuffix('.onnx').split('_mobilenet')[0]} {size}", row["ms"], row["eager_fp32_ms"])
         for name, size, row in found
     ]
-    return table, _legend("eager fp32") + bars(table.title, chart)
+    return table, _legend("eager fp32") + bars(chart)
 
 
 def _compared(row: Figures, other: str) -> tuple[str, ...]:
@@ -138,8 +139,8 @@ def _compared(row: Figures, other: str) -> tuple[str, ...]:
     return _ms(row["ms"]), _ms(row["cpu_ms"]), _ms(row[other]), _times(row[other], row["ms"])
 
 
-def _bar(label: str, ours: float, other: float | None) -> Bar:
-    return Bar(label, ours, other, f"{_ms(ours)} ms" + (f" vs {_ms(other)}, {_times(other, ours)}" if other else ""))
+def _bar(words: str, ours: float, other: float | None) -> tuple[str, float, float | None, str]:
+    return words, ours, other, f"{_ms(ours)} ms" + (f" vs {_ms(other)}, {_times(other, ours)}" if other else "")
 
 
 def _legend(other: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from argparse import Namespace
 from typing import Final
 
@@ -12,8 +11,6 @@ from vbgcam.cli.arguments import settings_of
 from vbgcam.cli.signals import Interruption, Verb
 from vbgcam.core.specs import ModelSpec
 from vbgcam.media.atomic import write_whole
-
-log = logging.getLogger(__name__)
 
 
 def bench(arguments: Namespace, interruption: Interruption) -> int:
@@ -37,11 +34,7 @@ def bench(arguments: Namespace, interruption: Interruption) -> int:
         if interruption.is_set():
             raise KeyboardInterrupt
 
-    def progress(number: int, count: int, words: str) -> None:
-        # A line, no bar: a bar's thread, which draws it ten times a second, would be measured, too.
-        log.info("measuring %s (%d of %d)", words, number, count)
-
-    figures = bench(request, check, progress)
+    figures = bench(request, check)
     if arguments.json is not None:
         write_whole(arguments.json, json.dumps(figures, indent=2) + "\n", "the figures")
     if arguments.html is not None:

@@ -53,37 +53,27 @@ class Lag:
         self._make = make
         self._newest: Prediction | None = None
         self._coming: tuple[Fraction, Prediction] | None = None
-        self._seen: tuple[Fraction, RawFrame] | None = None
+        self._before: RawFrame | None = None
 
     def at(self, time: Fraction, frame: RawFrame) -> Prediction | None:
         """The newest mask at `time`, when `frame` comes; times grow. A mask that is ready with a frame is that
         frame's."""
         if self._takes is None:
             return self._make(frame)
-        free = self._finished(time)
-        # Between two frames the network took the one before, if it had not had it yet.
-        while free is not None and free < time and self._seen is not None and self._new(self._seen[1]):
-            self._take(free, self._seen[1])
-            free = self._finished(time)
-        if self._coming is None and self._new(frame):
-            self._take(time, frame)
-        self._seen = time, frame
+        while self._coming is not None and self._coming[0] <= time + _ROUNDED:
+            ready, self._newest = self._coming
+            self._coming = None
+            # Between two frames the network took the one before, if it had not had it yet.
+            if ready < time - _ROUNDED and self._before is not None:
+                self._take(ready, self._takes, self._before)
+        if self._coming is None:
+            self._take(time, self._takes, frame)
+        self._before = frame
         return self._newest
 
-    def _finished(self, time: Fraction) -> Fraction | None:
-        """When the network became free, if it did up to `time`."""
-        if self._coming is None or self._coming[0] > time + _ROUNDED:
-            return None
-        ready, self._newest = self._coming
-        self._coming = None
-        return ready if ready < time - _ROUNDED else time
-
-    def _new(self, frame: RawFrame) -> bool:
-        return self._newest is None or frame.captured_at > self._newest.captured_at
-
-    def _take(self, time: Fraction, frame: RawFrame) -> None:
-        assert self._takes is not None
-        self._coming = time + self._takes, self._make(frame)
+    def _take(self, time: Fraction, takes: Fraction, frame: RawFrame) -> None:
+        if self._newest is None or frame.captured_at > self._newest.captured_at:
+            self._coming = time + takes, self._make(frame)
 
 
 class Clip:

@@ -75,7 +75,8 @@ def table(results: Results) -> Table:
     papers = results.get("papers")
     rows = []
     for measure, value in measures(results):
-        in_papers = [f"{papers[measure.key]:.2f}" if measure.key in papers else ""] if papers else []
+        scaled = papers.get(measure.key) if papers else None
+        in_papers = ["" if scaled is None else f"{scaled:.2f}"] if papers else []
         arrow = "↑" if measure.up else "↓"
         rows.append((f"{measure.title} {arrow}", measure.text(value), *in_papers, measure.meaning))
     head = ("measure", "here", *(["in papers"] if papers else []), "what it says")

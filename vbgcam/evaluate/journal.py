@@ -109,7 +109,7 @@ class Journal:
         try:
             yield
         except (sqlite3.OperationalError, OSError) as exc:
-            if isinstance(exc, sqlite3.Error) and exc.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+            if getattr(exc, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:  # not all have one
                 raise OutputError("this evaluation is running already", fix="wait for it, or stop it") from exc
             why = exc.strerror if isinstance(exc, OSError) else exc
             raise OutputError(f"{self.path}: what is found cannot be kept there: {why}") from exc

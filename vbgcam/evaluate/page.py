@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -61,7 +60,7 @@ def _html(results: Results, compare: Compare, rating_name: str) -> str:
         rows = [
             (name, "-" if value is None else f"{100 * value:.1f} %") for name, value in results["class_iou"].items()
         ]
-        parts.append(kit.table_section(Table("IoU of each class", ("class", "IoU"), rows, sortable=True)))
+        parts.append(kit.table_section(Table("IoU of each class", ("class", "IoU"), rows)))
     parts.append(kit.table_section(table(results)))
     if left_out := results["left_out"]:
         reasons = (f"<p>{escape(item['why'])}</p>" for item in left_out)
@@ -161,12 +160,6 @@ def _over_time(results: Results) -> str:
         titles = [measure.title for measure in MEASURES if measure.key in keys]
         colors = kit.legend(*zip(("ours", "bad"), titles, strict=False))
         content.append(f'<p class="key">{colors}</p>{lines(items, keys, titles)}')
-    if results["mask_fps"]:
-        ages = [item["mask_age"] for item in items]
-        content.append(
-            f'<p class="soft">Masks are {1000 * min(ages):.0f} to {1000 * max(ages):.0f} ms older than their frames, '
-            f"{1000 * statistics.median(ages):.0f} ms in the middle.</p>"
-        )
     return kit.section("Over time", *content)
 
 
@@ -174,4 +167,4 @@ def _list(items: Sequence[Mapping[str, Any]]) -> str:
     measures = [measure for measure in MEASURES if measure.key != "dtssd"]
     head = ("picture", *(measure.title for measure in measures))
     rows = [(item["name"], *(measure.text(item[measure.key]) for measure in measures)) for item in items]
-    return kit.table_section(Table(f"All {len(items)}", head, rows, sortable=True))
+    return kit.table_section(Table(f"All {len(items)}", head, rows))

@@ -43,9 +43,7 @@ def section(title: str, *content: str) -> str:
 
 def table_section(table: Table, chart: str = "") -> str:
     """A table with its title and note; behind a click where there is a chart of it."""
-    content = table.html()
-    if table.sortable:
-        content = f'<div class="long">{content}</div>'
+    content = f'<div class="long">{table.html()}</div>'
     if chart:
         content = f"{chart}<details><summary>figures</summary>{content}</details>"
     note = f'<p class="soft">{escape(table.note)}</p>' if table.note else ""

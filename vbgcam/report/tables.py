@@ -20,8 +20,7 @@ _PLAIN_WIDTH: Final = 120
 @dataclass(frozen=True, slots=True)
 class Table:
     """`head` and each row are of one length. `words`: the columns that are words; the others are figures. `key`: the
-    head of the column that is read first. `note`: what stands below, "" for nothing. `sortable`: on a page, by a click
-    on a column's head."""
+    head of the column that is read first. `note`: what stands below, "" for nothing."""
 
     title: str
     head: tuple[str, ...]
@@ -29,24 +28,20 @@ class Table:
     note: str = ""
     words: tuple[int, ...] = (0,)
     key: str = "ms"
-    sortable: bool = False
 
     def html(self) -> str:
-        """The table as an HTML element, without its title and note."""
-        head = "".join(self._cell("th", column, cell) for column, cell in enumerate(self.head))
+        """The table as an HTML element, without its title and note. A click on a column's head sorts it."""
+        buttons = [f'<button type="button">{escape(cell)}</button>' for cell in self.head]
+        head = "".join(self._cell("th", column, cell) for column, cell in enumerate(buttons))
         rows = "".join(
-            f"<tr>{''.join(self._cell('td', column, cell) for column, cell in enumerate(row))}</tr>\n"
+            f"<tr>{''.join(self._cell('td', column, escape(cell)) for column, cell in enumerate(row))}</tr>\n"
             for row in self.rows
         )
-        kind = ' class="sorted"' if self.sortable else ""
-        return f"<table{kind}><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        return f'<table class="sorted"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
-    def _cell(self, tag: str, column: int, text: str) -> str:
-        kind = "word" if column in self.words else "key" if self.head[column] == self.key else ""
-        content = escape(text)
-        if tag == "th" and self.sortable:
-            content = f'<button type="button">{content}</button>'
-        return f'<{tag} class="{kind}">{content}</{tag}>' if kind else f"<{tag}>{content}</{tag}>"
+    def _cell(self, tag: str, column: int, content: str) -> str:
+        kind = "word" if column in self.words else "key" if self.head[column] == self.key else "figure"
+        return f'<{tag} class="{kind}">{content}</{tag}>'
 
     def rich(self) -> RichTable:
         """The table for rich's console; what a row's first cell repeats is left out."""

@@ -36,7 +36,7 @@ for (const table of document.querySelectorAll("table.sorted")) {
     head.setAttribute("aria-sort", up ? "ascending" : "descending");
     const value = (row) => {
       const text = row.cells[column].textContent;
-      return column === 0 ? text : parseFloat(text);
+      return column === 0 || Number.isNaN(parseFloat(text)) ? text : parseFloat(text);
     };
     const rows = [...table.tBodies[0].rows].sort((a, b) => {
       const [one, other] = [value(a), value(b)];
