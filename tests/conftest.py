@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 from collections.abc import Iterator
@@ -9,6 +10,10 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+
+from tests.support.live import quick
+
+__all__ = ["quick"]  # a fixture
 
 # An example may take as long as a busy machine makes it.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -28,6 +33,13 @@ def testdata() -> Path:
     if not TESTDATA.is_dir():
         pytest.skip("shared/testdata is not beside the checkout: real clips, photos and networks are not tested")
     return TESTDATA
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_loops() -> None:
+    """The compiled loops are there: a cold cache takes 10 s, many times that under load."""
+    for package in ("pixels", "mask", "segment"):
+        importlib.import_module(f"vbgcam.{package}.kernels")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -17,6 +17,8 @@ from vbgcam.control.auth import Codes
 
 PORT = 40123
 OWN = ("127.0.0.1:40123", "localhost:40123")
+MAPPED = "0000000000000000FFFF00000100007F"
+"""127.0.0.1 as an IPv6 address."""
 TITLE = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 
 
@@ -146,43 +148,41 @@ def test_of_many_codes_the_newest_eight_are_kept() -> None:
     assert [codes.take(code) for code in made] == [False] * 12 + [True] * 8
 
 
-@pytest.mark.skipif(sys.byteorder != "little", reason="the rows were written on a machine of the other byte order")
-def test_the_owner_stands_in_the_row_of_the_sockets_own_end() -> None:
-    ours = row("0100007F:9CBB", "0100007F:A000", "01", 1000)
-    theirs = row("0100007F:A000", "0100007F:9CBB", "01", 1001)
-    other = row("0100007F:A001", "0100007F:9CBB", "01", 1002)
-    lines = [TITLE, ours, other, theirs, TITLE]
-    assert auth.owner(lines, ("127.0.0.1", 0xA000), ("127.0.0.1", PORT)) == 1001
-    assert auth.owner(lines, ("127.0.0.1", 0xA001), ("127.0.0.1", PORT)) == 1002
-    assert auth.owner(lines, ("127.0.0.1", 0xA002), ("127.0.0.1", PORT)) is None
-    assert auth.owner(lines, ("127.0.0.2", 0xA000), ("127.0.0.1", PORT)) is None
-    assert auth.owner([], ("127.0.0.1", 0xA000), ("127.0.0.1", PORT)) is None
+TABLE = [
+    TITLE,
+    row("0100007F:9CBB", "0100007F:A000", "01", 1000),  # our own end
+    row("0100007F:A001", "0100007F:9CBB", "01", 1002),
+    row("0100007F:A000", "0100007F:9CBB", "01", 1001),
+    # The kernel says 0, which is root, of one that still has to send its last bytes or only waits for its end.
+    row("0100007F:A003", "0100007F:9CBB", "05", 0, inode=0),
+    row("0100007F:9CBC", "00000000:0000", "0A", 1003),
+    row("0100007F:9CBB", "00000000:0000", "0A", 1000),
+    TITLE,
+    row(f"{MAPPED}:A004", f"{MAPPED}:9CBB", "01", 1004),
+]
 
 
 @pytest.mark.skipif(sys.byteorder != "little", reason="the rows were written on a machine of the other byte order")
-def test_an_ipv4_address_in_ipv6s_clothes_is_found() -> None:
-    mapped = "0000000000000000FFFF00000100007F"
-    lines = [TITLE, TITLE, row(f"{mapped}:A000", f"{mapped}:9CBB", "01", 1001)]
-    assert auth.owner(lines, ("127.0.0.1", 0xA000), ("127.0.0.1", PORT)) == 1001
-
-
-@pytest.mark.skipif(sys.byteorder != "little", reason="the rows were written on a machine of the other byte order")
-def test_a_socket_that_was_let_go_is_nobodys() -> None:
-    """The kernel says 0, which is root, of one that still has to send its last bytes or only waits for its end."""
-    lines = [TITLE, row("0100007F:A000", "0100007F:9CBB", "05", 0, inode=0)]
-    assert auth.owner(lines, ("127.0.0.1", 0xA000), ("127.0.0.1", PORT)) is None
+@pytest.mark.parametrize(
+    ("local", "uid"),
+    [
+        (("127.0.0.1", 0xA000), 1001),
+        (("127.0.0.1", 0xA001), 1002),
+        (("127.0.0.1", 0xA002), None),
+        (("127.0.0.2", 0xA000), None),
+        (("127.0.0.1", 0xA003), None),
+        (("127.0.0.1", 0xA004), 1004),
+    ],
+)
+def test_the_owner_stands_in_the_row_of_the_sockets_own_end(local: auth.Address, uid: int | None) -> None:
+    assert auth.owner(TABLE, local, ("127.0.0.1", PORT)) == uid
 
 
 @pytest.mark.skipif(sys.byteorder != "little", reason="the rows were written on a machine of the other byte order")
 def test_who_listens_is_found() -> None:
-    lines = [
-        TITLE,
-        row("0100007F:9CBB", "0100007F:A000", "01", 1001),
-        row("0100007F:9CBC", "00000000:0000", "0A", 1002),
-        row("0100007F:9CBB", "00000000:0000", "0A", 1000),
-    ]
-    assert auth.owner(lines, ("127.0.0.1", PORT)) == 1000
-    assert auth.owner(lines, ("127.0.0.1", PORT + 2)) is None
+    assert auth.owner(TABLE, ("127.0.0.1", PORT)) == 1000
+    assert auth.owner(TABLE, ("127.0.0.1", PORT + 1)) == 1003
+    assert auth.owner(TABLE, ("127.0.0.1", PORT + 2)) is None
 
 
 @given(st.lists(st.one_of(st.text(alphabet="0123456789ABCDEF: -"), st.text())))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.support.strategies import JSON, VERBS
-from vbgcam.control import commands
+from vbgcam.control import commands, verb
 from vbgcam.core.errors import ControlError
 
 
@@ -50,14 +48,10 @@ def test_what_is_none_of_them_is_named(raw: dict[str, Any], said: str) -> None:
         commands.parse(raw)
 
 
-@given(st.dictionaries(st.text(max_size=8), JSON, max_size=4), st.none() | VERBS, JSON)
-def test_whatever_comes_is_a_command_or_one_line(raw: dict[str, Any], verb: str | None, to: object) -> None:
-    if verb is not None:
-        raw |= {"do": verb, "to": to}
-    said = ""
-    try:
-        commands.parse(raw)
-    except ControlError as exc:
-        said = str(exc)
-    assert "\n" not in said
-    assert len(said) <= 700
+@pytest.mark.parametrize("text", ["next", "none", "blur", "blur:0.7", "#204060", "Beach", "blurry.jpg"])
+def test_a_verb_sends_the_whole_path_of_a_file_that_is_here(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "blurry.jpg").touch()
+    assert verb._from_here(text) == (str(tmp_path / text) if text == "blurry.jpg" else text)

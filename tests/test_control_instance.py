@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import select
-import signal
 import socket
 import subprocess
 import sys
@@ -21,7 +20,6 @@ from hypothesis import strategies as st
 
 from tests.support.control_fakes import PATIENCE, started
 from vbgcam.control import auth
-from vbgcam.control import instance as module
 from vbgcam.control.client import Client
 from vbgcam.control.instance import Instance, runtime_folder
 from vbgcam.core.errors import ControlError
@@ -92,14 +90,6 @@ def test_the_place_is_the_users_runtime_folder(tmp_path: Path, monkeypatch: pyte
     assert runtime_folder() == tmp_path / "vbgcam" == Instance().folder
 
 
-def test_the_running_program_is_found(folder: Path) -> None:
-    with Instance(folder) as instance:
-        instance.announce(40123)
-        found = Instance(folder).find()
-        assert (found.port, found.token, found.pid) == (40123, instance.token, os.getpid())
-        assert len(found.token) >= 43
-
-
 @posix
 def test_the_token_is_its_owners_alone(folder: Path) -> None:
     before = os.umask(0)
@@ -110,16 +100,6 @@ def test_the_token_is_its_owners_alone(folder: Path) -> None:
             assert {path.name: mode(path) for path in folder.iterdir()} == {"control.json": 0o600, "vbgcam.lock": 0o600}
     finally:
         os.umask(before)
-
-
-def test_a_second_start_names_the_first(folder: Path) -> None:
-    with holder(folder, 40123) as first:
-        with pytest.raises(ControlError) as refused:
-            Instance(folder).hold()
-        assert str(refused.value) == (
-            f"vbgcam runs already (process {first.pid}); `vbgcam status` says how it is, `vbgcam quit` ends it"
-        )
-        assert Instance(folder).find().pid == first.pid
 
 
 def test_of_many_that_start_at_once_one_runs(folder: Path) -> None:
@@ -174,14 +154,6 @@ def test_what_never_ran_or_has_ended_is_not_running(folder: Path, ran: bool) -> 
     with pytest.raises(ControlError, match=r"^vbgcam is not running; `vbgcam run` starts it$"):
         Instance(folder).find()
     assert folder.parent.exists() == ran
-
-
-def test_what_was_killed_is_not_running_whatever_its_files_say(folder: Path) -> None:
-    pid = killed(folder, 40123)
-    assert written(folder)["state"] == "running"
-    with pytest.raises(ControlError) as said:
-        Instance(folder).find()
-    assert str(said.value) == (f"vbgcam is not running: it was ended by force (process {pid}); `vbgcam run` starts it")
 
 
 def test_after_a_kill_it_starts_again_with_the_same_port_and_token(folder: Path) -> None:
@@ -330,14 +302,6 @@ def test_no_control_file_trips_anybody_up(tmp_path: Path, content: bytes) -> Non
         assert 0 <= instance.port < 65536
 
 
-def test_what_clears_old_files_away_finds_none(folder: Path) -> None:
-    with Instance(folder) as instance:
-        for path in folder.iterdir():
-            os.utime(path, (0, 0))
-        instance.touch()
-        assert all(path.stat().st_mtime > 1e9 for path in folder.iterdir())
-
-
 def test_a_other_at_the_port_of_one_that_was_killed_is_not_told_the_token(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         killed(folder, other.getsockname()[1])
@@ -371,20 +335,3 @@ except BlockingIOError:
                 Client(Instance(folder)).status()
             assert str(said.value) == (f"vbgcam does not answer (process {process.pid}); `kill {process.pid}` ends it")
         assert other.communicate("\n", timeout=PATIENCE)[0] == "nobody came\n"
-
-
-def test_a_process_that_is_gone_is_known_to_be(folder: Path) -> None:
-    pid = killed(folder)
-    assert not module._lives(pid) or sys.platform == "win32"
-    assert module._lives(os.getpid())
-
-
-@pytest.mark.parametrize("terminated", [False, True])
-def test_a_holder_that_ended_leaves_no_lock(folder: Path, terminated: bool) -> None:
-    with holder(folder, 40123) as process:
-        if terminated:
-            process.send_signal(signal.SIGTERM)
-            process.wait(PATIENCE)
-    assert written(folder)["state"] == ("running" if terminated else "ended")
-    with Instance(folder) as instance:
-        assert instance.port == 40123

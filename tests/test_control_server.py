@@ -296,15 +296,11 @@ def test_a_code_that_was_never_made_is_refused(it: Controlled, body: bytes) -> N
 NO_COMMANDS = [
     b"",
     b"null",
-    b"[]",
-    b'"do"',
     b"{",
     b'{"do": "pause"} x',
     b"\xff\xfe{}",
-    b'{"do": "\xe9"}',
     b'\xef\xbb\xbf{"do": "pause"}',
     b'{"do": NaN}',
-    b'{"do": Infinity}',
     b'{"do": 1e999}',
     b'{"do": ' + b"9" * 19 + b"}",
     b'{"do": -' + b"9" * 5000 + b"}",
@@ -313,7 +309,6 @@ NO_COMMANDS = [
     b'{"do": "a\\u0000b"}',
     b'{"do": ' + b"[" * 9 + b"]" * 9 + b"}",
     b'{"do": ' + b"[" * 30000 + b"]" * 30000 + b"}",
-    b'{"a":' * 10000 + b"1" + b"}" * 10000,
 ]
 
 
@@ -387,10 +382,8 @@ MALFORMED = [
     b"\r\n\r\n\r\n",
     b"hello\r\n\r\n",
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 20 + b"\r\n\r\n",
-    b"GET\r\n\r\n",
     b"GET / HTTP/9.9\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost 127.0.0.1\r\n\r\n",
-    b"GET / HTTP/1.1\r\nA: b\r\n c: d\r\n\r\n",
     b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
     b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
     b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -399,11 +392,9 @@ MALFORMED = [
     b"GET / HTTP/1.1\r\nA: " + b"b" * 9000 + b"\r\n\r\n",
     b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 1000 + b"\r\n",
     b"GET / HTTP/1.1\r\nA\0: b\r\n\r\n",
-    b"G\0T / HTTP/1.1\r\n\r\n",
     b"GET http://127.0.0.1/ HTTP/1.1\r\nHost: evil.example\r\n\r\n",
     b"CONNECT 127.0.0.1:80 HTTP/1.1\r\nHost: 127.0.0.1:80\r\n\r\n",
     b"GET / HTTP/1.0\r\n\r\n",
-    b"GET / HTTP/1.1\r\nAccept: */*\r\n\r\n",
 ]
 
 
@@ -490,24 +481,15 @@ def test_the_panel_is_given_to_who_asks(it: Controlled) -> None:
         "/secret.txt",
         "/deep/panel.css",
         "/../panel/panel.js",
-        "/./panel.js",
-        "/panel.js/",
         "/%2e%2e/panel/panel.js",
         "/%70anel.js",
         "/..%2f..%2f..%2fetc%2fpasswd",
         "/panel.js%00",
-        "/etc/passwd",
         "//panel.js",
-        "/panel.css",
     ],
 )
 def test_nothing_else_is_a_file_of_the_panel(it: Controlled, target: str) -> None:
     assert ask(it, "GET", target).status in {400, 404}
-
-
-def test_a_file_that_changes_later_is_not_read_again(it: Controlled, tmp_path: Path) -> None:
-    (tmp_path / "panel" / "panel.js").write_text("other")
-    assert ask(it, "GET", "/panel.js").body == b"'use strict'"
 
 
 def test_a_program_without_a_panel_can_be_controlled(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -538,26 +520,10 @@ def test_every_answer_keeps_other_pages_out(it: Controlled) -> None:
         assert "aiohttp" not in str(answer.headers)
 
 
-def test_a_status_is_told_as_the_desk_tells_it(it: Controlled) -> None:
-    told = ask(it, "GET", "/api/status")
-    assert told.headers["Content-Type"] == "application/json"
-    assert told.json() == it.api.status()
-
-
 def test_a_figure_that_is_none_becomes_null(it: Controlled) -> None:
     it.api.values |= {"fps": float("nan"), "live": {"fps": float("inf"), "all": [1.0, float("-inf")]}}
     told = ask(it, "GET", "/api/status").json()
     assert (told["fps"], told["live"]) == (None, {"fps": None, "all": [1.0, None]})
-
-
-def test_a_refused_command_says_why_on_one_line(it: Controlled) -> None:
-    it.api.errors["do"] = ControlError("the camera\nis away", fix="plug it in")
-    answer = do(it, b'{"do": "pause"}')
-    assert (answer.status, answer.json()) == (400, {"error": "the camera / is away; plug it in", "problems": []})
-    del it.api.errors["do"]
-    answer = do(it, b'{"do": "set", "settings": {"a.b": 1, "c.d": 2}}')
-    assert answer.status == 400
-    assert answer.json() == {"error": "a.b: unknown / c.d: unknown", "problems": ["a.b: unknown", "c.d: unknown"]}
 
 
 @pytest.mark.parametrize("error", [ValueError(SPY), KeyError(SPY), TimeoutError(SPY), StopIteration(SPY), OSError(SPY)])
@@ -571,14 +537,6 @@ def test_an_error_that_nobody_expected_is_logged_once_and_not_told(
     assert [record.levelname for record in records] == ["ERROR"]
     assert records[0].exc_info
     assert ask(it, "GET", "/api/status").status == 200
-
-
-def test_what_json_does_not_know_is_an_error_of_the_programs_own(
-    it: Controlled, caplog: pytest.LogCaptureFixture
-) -> None:
-    it.api.values["source"] = Path("/dev/video0")
-    assert ask(it, "GET", "/api/status").status == 500
-    assert "is not JSON serializable" in caplog.text
 
 
 def test_a_command_that_takes_long_keeps_nobody_else_waiting(it: Controlled) -> None:
@@ -605,13 +563,9 @@ def test_who_waits_for_a_change_is_woken_by_it(it: Controlled) -> None:
     assert (status["revision"], status["state"]) == (2, "covered")
 
 
-def test_who_knows_an_old_state_is_answered_at_once(it: Controlled) -> None:
-    for after in (0, 2, -1):
-        assert ask(it, "GET", f"/api/status?after={after}").json()["revision"] == 1
-
-
 def test_who_waits_in_vain_is_answered_in_the_end(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert ask(it, "GET", "/api/status?after=1&wait=0").json()["revision"] == 1
+    for query in ("after=1&wait=0", "after=0", "after=2", "after=-1"):
+        assert ask(it, "GET", f"/api/status?{query}").json()["revision"] == 1
     monkeypatch.setattr(module, "WAIT", 0.05)
     assert ask(it, "GET", "/api/status?after=1").json()["revision"] == 1
     assert ask(it, "GET", "/api/status?after=1&wait=999999").json()["revision"] == 1
@@ -657,15 +611,10 @@ def test_a_client_that_never_asks_is_dropped(it: Controlled, monkeypatch: pytest
     assert ask(it, "GET", "/api/status").status == 200
 
 
-def test_a_client_whose_command_does_not_come_is_told_so(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messages, "_SENDING", 0.1)
+def test_a_command_that_does_not_come_or_drips_is_given_up(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "_SENDING", 0.2)
     got = raw(it, head(it, "POST /api/do HTTP/1.1", "Content-Length: 10", "Connection: close") + b'{"do"')
     assert got.startswith(b"HTTP/1.1 408 ")
-    assert it.api.done == []
-
-
-def test_a_command_that_drips_is_given_up(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(messages, "_SENDING", 0.2)
     with connected(it) as client:
         client.sendall(head(it, "POST /api/do HTTP/1.1", "Content-Length: 60000", "Connection: close"))
         with contextlib.suppress(ConnectionError):
@@ -712,27 +661,6 @@ def test_one_connection_serves_many_requests(it: Controlled) -> None:
     with connected(it) as client:
         client.sendall(head(it) * 20 + head(it, "GET / HTTP/1.1", "Connection: close"))
         assert rest(client).count(b"HTTP/1.1 200 OK\r\n") == 21
-
-
-def test_a_background_is_taken_in_and_nothing_is_left_over(it: Controlled, tmp_path: Path) -> None:
-    content = random.Random(1).randbytes(5_000_000)
-    answer = ask(it, "POST", "/api/gallery?name=my%20beach%C3%A9.jpg", content)
-    path = tmp_path / "gallery" / "my beaché.jpg"
-    assert answer.json() == {"name": path.name, "spec": str(path)}
-    assert path.read_bytes() == content
-    thumbnail = ask(it, "GET", "/api/gallery/my%20beach%C3%A9.jpg/thumbnail")
-    assert (thumbnail.headers["Content-Type"], thumbnail.body[:2]) == ("image/jpeg", b"\xff\xd8")
-    assert ask(it, "DELETE", "/api/gallery/my%20beach%C3%A9.jpg").json() == {}
-    assert not path.exists()
-    assert ask(it, "DELETE", "/api/gallery/my%20beach%C3%A9.jpg").status == 400
-    assert list((tmp_path / "uploads").iterdir()) == []
-
-
-def test_what_is_no_background_is_refused_and_nothing_is_left_over(it: Controlled, tmp_path: Path) -> None:
-    for content in (b"", b"broken"):
-        answer = ask(it, "POST", "/api/gallery?name=a.jpg", content)
-        assert (answer.status, answer.json()["error"]) == (400, "a.jpg: is neither a picture nor a film")
-    assert list((tmp_path / "uploads").iterdir()) == []
 
 
 def test_an_upload_lies_in_a_file_that_its_owner_alone_can_read(it: Controlled, tmp_path: Path) -> None:
@@ -936,21 +864,7 @@ def test_the_mask_takes_the_pictures_place_at_once(it: Controlled) -> None:
         assert viewer.shown() == picture(1, 320)
 
 
-def test_a_hidden_page_is_shown_nothing_until_it_is_seen_again(it: Controlled) -> None:
-    with Viewer(it) as viewer:
-        viewer.shown()
-        viewer.say(pause=True)
-        viewer.say(got=True, see=True)
-        until(lambda: it.api.watchers == 1)  # it has heard it
-        asked = it.api.called["preview"]
-        it.api.frames = 2
-        viewer.is_shown_nothing()
-        assert it.api.called["preview"] == asked
-        viewer.say(pause=False)
-        assert viewer.shown() == picture(2, 320)
-
-
-def test_a_page_that_is_hidden_while_a_picture_is_made_is_not_shown_it(it: Controlled) -> None:
+def test_a_page_that_is_hidden_is_shown_nothing_until_it_is_seen_again(it: Controlled) -> None:
     with Viewer(it) as viewer:
         viewer.shown()
         asked = it.api.called["preview"]
@@ -962,7 +876,10 @@ def test_a_page_that_is_hidden_while_a_picture_is_made_is_not_shown_it(it: Contr
         viewer.say(see=True)
         until(lambda: it.api.watchers == 1)  # it has heard it
         gate.set()
-        viewer.is_shown_nothing()
+        viewer.is_shown_nothing()  # not even the one that was being made
+        assert it.api.called["preview"] == asked + 1
+        viewer.say(pause=False)
+        assert viewer.shown() == picture(2, 320)
 
 
 def test_who_wants_to_be_seen_counts_until_they_go(it: Controlled) -> None:
@@ -1025,11 +942,6 @@ def test_a_preview_that_does_not_say_who_it_is_is_refused(it: Controlled, monkey
     monkeypatch.setattr(module, "_HELLO", 0.05)
     with Viewer(it, silent=True) as viewer:
         assert viewer.close_code() == aiohttp.WSCloseCode.POLICY_VIOLATION
-
-
-def test_another_origins_page_gets_no_preview(it: Controlled) -> None:
-    got = raw(it, head(it, "GET /api/preview HTTP/1.1", *UPGRADE, "Origin: http://evil.example", "Connection: close"))
-    assert got.startswith(b"HTTP/1.1 403 ")
 
 
 @pytest.mark.parametrize(
@@ -1189,69 +1101,36 @@ def test_its_files_are_kept_from_getting_old(it: Controlled, tmp_path: Path, mon
     until(lambda: lock.stat().st_mtime > 1e9)
 
 
-FIRST = [
-    b"GET /",
-    b"GET /nowhere",
-    b"HEAD /",
-    b"POST /api/do",
-    b"GET /api/status?after=1&wait=0",
-    b"GET /api/preview",
-    b"POST /api/gallery?name=a.jpg",
-    b"DELETE /api/gallery/a.jpg",
-]
-HEADERS = [
-    b"Content-Length: 2\r\n",
-    b"Content-Length: 99999999999999999999\r\n",
-    b"Transfer-Encoding: chunked\r\n",
-    "\r\n".join((*UPGRADE, "")).encode(),
-    b"Expect: 100-continue\r\n",
-    b"Origin: null\r\n",
-]
-BODIES = [b"", b"{}", b"{", b"2\r\n{}\r\n0\r\n\r\n", b"\x81\x82\0\0\0\0{}", b"\x81\xfe\xff\xff\0\0\0\0"]
-
-
-def composed(chance: random.Random, own: list[bytes]) -> bytes:
-    """A few requests after one another, each of parts that make sense; `own`: the headers that let in."""
-    sent = b""
-    for _ in range(chance.randrange(1, 4)):
-        headers = [each for each in own if chance.random() < 0.9] + chance.sample(HEADERS, chance.randrange(3))
-        sent += chance.choice(FIRST) + b" HTTP/1.1\r\n" + b"".join(headers) + b"\r\n"
-        sent += chance.choice(BODIES)
-    return sent
-
-
-def changed(chance: random.Random, sent: bytearray) -> bytes:
-    """In a few instances."""
-    for _ in range(chance.randrange(1, 6)):
-        at = chance.randrange(len(sent))
-        sent[at : at + chance.choice((0, 0, 1, 9))] = chance.randbytes(chance.randrange(4))
-    return bytes(sent)
-
-
 def test_whatever_is_sent_the_next_request_is_answered(
     it: Controlled, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level(logging.DEBUG, "vbgcam.control")
-    for instance, patience in (
-        (connection, "_HEAD"),
-        (connection, "_LINGER"),
-        (messages, "_SENDING"),
-        (module, "_PIECE"),
-        (module, "_HELLO"),
-    ):
-        monkeypatch.setattr(instance, patience, 0.5)
-    own = [line.encode() + b"\r\n" for line in head(it).decode().split("\r\n")[1:3]]
-    good = head(it, "POST /api/do HTTP/1.1", "Content-Length: 2") + b"{}" + head(it)
+    waits = {connection: ("_HEAD", "_LINGER"), messages: ("_SENDING",), module: ("_PIECE", "_HELLO")}
+    for owner, names in waits.items():
+        for name in names:
+            monkeypatch.setattr(owner, name, 0.5)
+    good = [
+        head(it, "POST /api/do HTTP/1.1", "Content-Length: 2") + b"{}",
+        head(it, "POST /api/gallery?name=a.jpg HTTP/1.1", "Transfer-Encoding: chunked") + b"2\r\n{}\r\n0\r\n\r\n",
+        head(it, "GET /api/status?after=1&wait=0 HTTP/1.1", "Expect: 100-continue"),
+        head(it, "DELETE /api/gallery/a.jpg HTTP/1.1"),
+        head(it, "GET /nowhere HTTP/1.1", "Origin: null"),
+        head(it, "GET /api/preview HTTP/1.1", *UPGRADE) + b"\x81\x82\0\0\0\0{}",
+    ]
 
     def seen(number: int) -> set[bytes]:
+        """What is answered to three requests with a few bytes that differ."""
         chance = random.Random(f"request {number}")
-        sent = composed(chance, own) if number % 2 else changed(chance, bytearray(good))
-        return set(re.findall(rb"HTTP/1\.[01] (\d{3})", raw(it, sent, half=chance.random() < 0.2)))
+        sent = bytearray(b"".join(chance.sample(good, 3)))
+        for _ in range(chance.randrange(6)):
+            at = chance.randrange(len(sent))
+            sent[at : at + chance.choice((0, 0, 1, 9))] = chance.randbytes(chance.randrange(4))
+        return set(re.findall(rb"HTTP/1\.[01] (\d{3})", raw(it, bytes(sent), half=chance.random() < 0.2)))
 
     with ThreadPoolExecutor(48) as clients:
         statuses = set[bytes]().union(*clients.map(seen, range(400)))
-    assert statuses <= {b"101", b"200", b"400", b"401", b"403", b"404", b"405", b"408", b"413", b"415", b"503"}
-    assert {b"200", b"400", b"401", b"403", b"404", b"405"} <= statuses
+    known = {b"100", b"101", b"200", b"400", b"401", b"403", b"404", b"405", b"408", b"413", b"415", b"503"}
+    assert {b"200", b"400", b"403"} <= statuses <= known
     assert ask(it, "GET", "/api/status").status == 200
     quiet(it, caplog)
 

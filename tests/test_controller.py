@@ -7,7 +7,6 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.fakes import SIZE, FakeSegmenter, FakeSource
-from tests.support.live import PATIENCE, Watched, warm
-from tests.support.strategies import JSON, VERBS
+from tests.support.live import PATIENCE, Watched
 from vbgcam import factory
 from vbgcam.background.gallery import Gallery
 from vbgcam.control import controller as controlling
 from vbgcam.control.controller import Controller
 from vbgcam.core.errors import ConfigError, ModelError, VbgcamError
 from vbgcam.live import pace
-from vbgcam.live.session import Plan, Session
+from vbgcam.live.plan import Network, Plan
+from vbgcam.live.session import Session
 from vbgcam.live.stats import Stats
-from vbgcam.live.workers.inference import Network
 from vbgcam.media import images
 from vbgcam.pixels.convert import color_yuv
 from vbgcam.segment import Progress, Segmenter
@@ -36,9 +34,14 @@ from vbgcam.settings.layered import LayeredSettings
 from vbgcam.settings.schema import Settings
 from vbgcam.settings.state import RememberedState
 
-__all__ = ["warm"]  # a fixture
-pytestmark = pytest.mark.usefixtures("warm")
-
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+VERBS = st.sampled_from(
+    ["set", "background", "blur", "model", "camera", "preset", "mirror", "pause", "toggle", "quit", "welcomed"]
+)
 RED, BLUE, GREEN = (200, 30, 30), (30, 30, 200), (30, 200, 30)
 
 
@@ -375,15 +378,6 @@ def test_a_setting_of_the_start_is_accepted_from_the_file_and_changes_nothing_no
     assert running.output.sizes == {SIZE}
 
 
-def test_what_was_chosen_is_there_after_a_restart(tmp_path: Path, running: Running) -> None:
-    running.do("background", "green")
-    running.do("preset", "fast")
-    running.state.save(at_once=True)
-    with Running(tmp_path) as again:
-        again.shows(GREEN)
-        assert again.setting("mask.preset") == "fast"
-
-
 def test_each_change_wakes_who_listens_and_figures_do_not(running: Running) -> None:
     running.output.wait(lambda: running.output.composed > 3)
     woken = threading.Event()
@@ -472,7 +466,8 @@ def test_pickers_are_told_what_there_is(running: Running) -> None:
 
 
 def test_who_wants_an_end_gets_one(running: Running) -> None:
-    assert not running.controller.quit.is_set()
+    running.do("welcomed")
+    assert running.controller.status()["welcomed"]
     running.do("quit")
     assert running.controller.quit.is_set()
     assert running.controller.report() == "all is well"
@@ -491,6 +486,7 @@ def test_whatever_is_asked_is_done_or_refused_in_one_line(
     except VbgcamError as exc:
         said.append(str(exc))
     assert said
+    assert "\n" not in "".join(said)
     assert not running.session.ended()
     assert running.output.leaks == 0 or running.setting("background.show") != "#3b4a57"
 
@@ -518,7 +514,4 @@ def test_changes_from_all_sides_at_once_leave_one_good_state(running: Running) -
     shown = running.setting("background.show")
     running.shows({"red.png": RED, "green.png": GREEN, "blue.png": BLUE}[Path(str(shown)).name])
     assert running.output.leaks == 0
-    assert (
-        replace(factory.render_options(Settings.model_validate(running.controller.status()["settings"]))).mirror
-        is False
-    )
+    assert running.setting("output.mirror") is False

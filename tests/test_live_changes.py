@@ -15,27 +15,21 @@ from typing import NoReturn
 import numpy as np
 import pytest
 
-from tests.support.fakes import (
-    PERSON,
-    SECRET,
-    SIZE,
-    FakeAudience,
-    FakeBackground,
-    FakeSegmenter,
-    FakeSource,
-)
+from tests.support.fakes import PERSON, SECRET, SIZE, FakeAudience, FakeBackground, FakeSegmenter, FakeSource
 from tests.support.live import (
     PATIENCE,
     Colour,
     Dancer,
-    Stage,
     Watched,
+    built_after,
+    chosen,
     fake_source,
+    hold,
     on_air,
     plan,
-    quick,
+    reaches,
+    running,
     threads,
-    warm,
 )
 from vbgcam.camera import Captured, Negotiated
 from vbgcam.core.errors import BackgroundError, CameraError, ModelError, OutputError
@@ -43,13 +37,12 @@ from vbgcam.core.frames import RawFrame, SafeFrame, Size
 from vbgcam.core.options import PRESETS, Blur
 from vbgcam.core.policy import Why
 from vbgcam.live import pace
+from vbgcam.live.plan import Network
 from vbgcam.live.session import Session
 from vbgcam.live.stats import Stats
 from vbgcam.live.workers import inference
-from vbgcam.live.workers.inference import Network
 from vbgcam.segment import Progress, Segmenter
 
-__all__ = ["quick", "warm"]  # fixtures
 pytestmark = pytest.mark.usefixtures("quick")
 
 
@@ -58,47 +51,31 @@ def given(camera: FakeSource, count: int) -> bool:
 
 
 def test_a_background_changes_between_two_pictures_and_none_is_a_cover() -> None:
-    output, first = Watched(), Colour(50)
-    what = replace(plan(fake_source(), output, background=first), options=plan(fake_source(), output).options)
-    with Stage(what) as session:
+    """Each is closed once another is shown or the session ends; one that cannot be shown is, and changes nothing."""
+    output, backgrounds = Watched(), [Colour(50 + 20 * number, moves=number % 2 == 1) for number in range(5)]
+    what = plan(fake_source(), output, background=backgrounds[0])
+    with running(what) as session:
         on_air(output)
         begun = len(output.kinds)
-        for luma in (70, 90, 110, 130):
-            session.set_scene(what.options, Colour(luma))
-            output.shows(luma)
+        for background in backgrounds[1:]:
+            session.set_scene(what.options, background)
+            output.shows(background.luma)
+        broken = FakeBackground(fail=BackgroundError("no picture"), moves=True)
+        with pytest.raises(BackgroundError, match="no picture"):
+            session.set_scene(replace(what.options, mirror=True), broken)
+        assert broken.closed
+        output.more(5)
         assert not any(output.kinds[begun:])
-    assert first.closed
+    assert [background.closed for background in backgrounds] == [True] * 5
     changes = [luma for luma, _ in itertools.groupby(output.seen[begun:])]
     assert [luma for luma in changes if luma != 50] == [70, 90, 110, 130]
     assert output.leaks == 0
 
 
-def test_each_background_is_closed_once_another_is_shown_or_the_session_ends() -> None:
-    output, shown = Watched(), [Colour(50 + 10 * n, moves=n % 2 == 1) for n in range(5)]
-    what = plan(fake_source(), output, background=shown[0])
-    with Stage(what) as session:
-        on_air(output)
-        for background in shown[1:]:
-            session.set_scene(what.options, background)
-            output.shows(background.luma)
-    assert [background.closed for background in shown] == [True] * 5
-
-
-def test_a_background_that_cannot_be_shown_changes_nothing() -> None:
-    output, broken = Watched(), FakeBackground(fail=BackgroundError("no picture"))
-    what = plan(fake_source(), output, background=Colour(50))
-    with Stage(what) as session:
-        on_air(output)
-        with pytest.raises(BackgroundError, match="no picture"):
-            session.set_scene(replace(what.options, mirror=True), broken)
-        output.more(5)
-        assert output.seen[-1] == 50
-
-
 def test_a_mirror_a_blur_and_other_steps_are_taken_from_the_next_picture_on() -> None:
     output = Watched(keep=True)
     what = plan(fake_source(), output, background=Colour(50))
-    with Stage(what) as session:
+    with running(what) as session:
         on_air(output)
         plain = output.frames[-1][: SIZE.pixels].reshape(SIZE.height, SIZE.width)
         session.set_scene(replace(what.options, mirror=True))
@@ -113,10 +90,9 @@ def test_a_mirror_a_blur_and_other_steps_are_taken_from_the_next_picture_on() ->
 
 def test_the_plain_room_is_shown_only_when_asked_for_and_never_after_it() -> None:
     """The network answers nothing while the room is shown as it is; coming back, the cover stands until it has."""
-    output, asked = Watched(), threading.Event()
-    network = FakeSegmenter(before=lambda _frame: asked.set())
-    what = plan(fake_source(), output, background=Colour(50), build=lambda _progress: network)
-    with Stage(what) as session:
+    output, network = Watched(), FakeSegmenter()
+    what = plan(fake_source(), output, background=Colour(50), segmenter=network)
+    with running(what) as session:
         on_air(output)
         session.set_scene(replace(what.options, plain=True))
         output.wait(lambda: output.seen[-1] == SECRET[0])
@@ -128,8 +104,7 @@ def test_the_plain_room_is_shown_only_when_asked_for_and_never_after_it() -> Non
         session.set_scene(what.options)
         output.shows(50)
         leaks = output.leaks
-        on_air_again = output.composed
-        output.wait(lambda: output.composed > on_air_again + 10)
+        output.composes(10)
         assert output.leaks == leaks
 
 
@@ -141,7 +116,7 @@ def test_who_begins_with_the_plain_room_needs_no_network_until_it_is_wanted() ->
         return FakeSegmenter()
 
     what = plan(fake_source(), output, background=Colour(50), build=build)
-    with Stage(replace(what, options=replace(what.options, plain=True))) as session:
+    with running(replace(what, options=replace(what.options, plain=True))) as session:
         output.wait(lambda: output.seen[-1] == SECRET[0])
         output.more(5)
         assert not built.is_set()
@@ -154,12 +129,9 @@ def test_who_begins_with_the_plain_room_needs_no_network_until_it_is_wanted() ->
 
 
 def test_the_camera_changes_and_the_outputs_size_stays() -> None:
-    output, cameras = (
-        Watched(),
-        [fake_source(size=Size(*size)) for size in ((64, 48), (32, 24), (128, 96))],
-    )
+    output, cameras = Watched(), [fake_source(size=Size(*size)) for size in ((64, 48), (32, 24), (128, 96))]
     what = plan(cameras[0], output, background=Colour(50))
-    with Stage(what) as session:
+    with running(what) as session:
         for number, camera in enumerate(cameras[1:], 1):
             on_air(output)
             camera.opened = 10 * number  # the person stands elsewhere
@@ -169,32 +141,33 @@ def test_the_camera_changes_and_the_outputs_size_stays() -> None:
         assert cameras[0].closed
     assert output.sizes == {SIZE}
     assert output.leaks == 0
-    stats = session.stats.snapshot()
-    assert stats["source_size"] == "128x96"
+    assert session.stats.get("source_size") == "128x96"
 
 
 def test_while_the_camera_is_opened_anew_its_last_picture_stays_and_no_cover_goes_out() -> None:
     """The new camera's first mask is waited for: until then the old picture, not the cover, and never the new frame
-    with the old mask."""
-    output, let = Watched(), threading.Event()
-    let.set()
-
-    def before(_frame: RawFrame) -> None:
-        assert let.wait(PATIENCE)
-
-    network = FakeSegmenter(before=before)
-    first, second = fake_source(), fake_source()
+    with the old mask. Its age is no delay."""
+    output, late = Watched(), []
+    segmenter, second = FakeSegmenter(), fake_source()
     second.opened = 5
-    what = plan(first, output, background=Colour(50), build=lambda _progress: network)
-    with Stage(what) as session:
+    with running(plan(fake_source(), output, background=Colour(50), segmenter=segmenter)) as session:
         on_air(output)
         begun = len(output.kinds)
-        let.clear()
+        segmenter.before, _busy, go = hold()
         session.set_camera(second)
         output.wait(lambda: second.number > 3)
         output.more(3)
+        sent = session.stats.sent
+
+        def spy(at: float, latency: float | None, mask_age: float | None) -> None:
+            late.append(latency)
+            sent(at, latency, mask_age)
+
+        session.stats.sent = spy  # type: ignore[method-assign]
+        output.more(5)
+        assert late[:4] == [None] * 4
         assert not any(output.kinds[begun:])
-        let.set()
+        go.set()
         output.composes(10)
     assert output.leaks == 0
 
@@ -202,7 +175,7 @@ def test_while_the_camera_is_opened_anew_its_last_picture_stays_and_no_cover_goe
 def test_a_camera_that_cannot_be_opened_is_covered_and_the_next_choice_is_taken_at_once() -> None:
     output, busy = Watched(), fake_source(open_errors=[CameraError("busy")] * 100_000)
     what = plan(fake_source(), output, background=Colour(50))
-    with Stage(what) as session:
+    with running(what) as session:
         on_air(output)
         session.set_camera(busy)
         output.wait(lambda: output.kinds[-1])
@@ -212,15 +185,21 @@ def test_a_camera_that_cannot_be_opened_is_covered_and_the_next_choice_is_taken_
         assert session.stats.problem() == ""
 
 
-def test_a_film_that_was_chosen_later_and_ends_is_covered_and_the_call_goes_on() -> None:
+def test_a_film_that_was_chosen_later_and_ends_is_covered_and_not_begun_anew_before_somebody_watches_anew() -> None:
     output = Watched()
-    what = plan(fake_source(), output, background=Colour(50), retry=False)
-    with Stage(what) as session:
+    film = FakeSource(itertools.chain([True] * 5, [False], itertools.repeat(True)), period=0.001)
+    with running(plan(fake_source(), output, retry=False)) as session:
         on_air(output)
-        session.set_camera(FakeSource(iter([True] * 5)))
-        output.wait(lambda: output.kinds[-1])
-        assert not session.ended()
-        assert "ended" in session.stats.problem()
+        session.set_camera(film)
+        output.wait(lambda: "ended" in session.stats.problem())
+        output.more(20)
+        assert film.opened == 1
+        assert output.kinds[-1]
+        session.pause(True)
+        reaches(session, lambda: session._state.camera_trouble is Why.IDLE)
+        session.pause(False)
+        output.composes(3)
+        assert film.opened == 2
 
 
 def test_a_faster_camera_gives_no_more_than_the_outputs_rate() -> None:
@@ -235,7 +214,7 @@ def test_a_faster_camera_gives_no_more_than_the_outputs_rate() -> None:
 
     quick = Thousand(itertools.repeat(True), period=0.0005, now=fast.now)
     what = plan(fake_source(), output, background=Colour(50))
-    with Stage(what) as session:  # 200 a second
+    with running(what) as session:  # 200 a second
         on_air(output)
         before = session.stats.snapshot()["frames"]["captured"]
         began = time.monotonic()
@@ -245,50 +224,31 @@ def test_a_faster_camera_gives_no_more_than_the_outputs_rate() -> None:
     assert given < quick.number / 3
 
 
-def test_another_network_takes_over_once_it_is_ready_and_masks_go_on_meanwhile() -> None:
-    output, go = Watched(), threading.Event()
+@pytest.mark.parametrize("when", ["building", "looking"])
+def test_another_network_takes_over_once_it_is_ready_and_masks_go_on_meanwhile(when: str) -> None:
+    """Libraries choose and compile at the first frame: the old network works until that is done."""
+    output, (before, _busy, go) = Watched(), hold()
     old, new = FakeSegmenter(name="old"), FakeSegmenter(name="new")
-
-    def build(_progress: Progress) -> Segmenter:
-        assert go.wait(PATIENCE)
-        return new
-
-    what = plan(fake_source(), output, background=Colour(50), build=lambda _progress: old)
-    with Stage(what) as session:
+    if when == "looking":
+        new.before = before
+    with running(plan(fake_source(), output, segmenter=old)) as session:
         on_air(output)
         begun = len(output.kinds)
-        session.set_network(Network("new", build))
+        session.set_network(Network("new", built_after(go, new)) if when == "building" else chosen(new))
         assert session.stats.get("loading") == {"model": "new", "done": None, "total": None}
+        output.wait(lambda: when == "building" or new.calls > 0)
         calls = old.calls
         output.wait(lambda: old.calls > calls + 5)
         assert not old.closed
         go.set()
-        output.wait(lambda: new.calls > 5 and old.closed)
+        output.wait(lambda: new.calls > 5 and old.closed and len(threads("inference")) == 1)
         assert not any(output.kinds[begun:])
         assert session.stats.get("model") == "new"
         assert session.stats.get("loading") is None
+        # What is left of the old one is not looked through again: torch alone would stop all threads for 150 ms.
+        assert gc.get_freeze_count() > 0
     assert new.closed
     assert output.leaks == 0
-
-
-def test_the_first_look_of_another_network_is_not_waited_for() -> None:
-    """Libraries choose and compile at the first frame: the old network works until that is done."""
-    output, begun, go = Watched(), threading.Event(), threading.Event()
-    old = FakeSegmenter(name="old")
-
-    def before(_frame: RawFrame) -> None:
-        begun.set()
-        assert go.wait(PATIENCE)
-
-    new = FakeSegmenter(name="new", before=before)
-    with Stage(plan(fake_source(), output, build=lambda _progress: old)) as session:
-        on_air(output)
-        session.set_network(Network("new", lambda _progress: new))
-        assert begun.wait(PATIENCE)
-        calls = old.calls
-        output.wait(lambda: old.calls > calls + 5)
-        go.set()
-        output.wait(lambda: new.calls > 5)
 
 
 @pytest.mark.parametrize("when", ["building", "looking"])
@@ -296,9 +256,9 @@ def test_a_network_that_cannot_be_had_leaves_the_old_one_and_says_why(when: str)
     def fail(_: object) -> NoReturn:
         raise ModelError("damaged", fix="get another")
 
-    output = Watched()
-    build = fail if when == "building" else lambda _progress: FakeSegmenter(before=fail)
-    with Stage(plan(fake_source(), output)) as session:
+    output, broken = Watched(), FakeSegmenter(before=fail)
+    build = fail if when == "building" else lambda _progress: broken
+    with running(plan(fake_source(), output)) as session:
         on_air(output)
         begun = len(output.kinds)
         session.set_network(Network("broken", build))
@@ -308,18 +268,16 @@ def test_a_network_that_cannot_be_had_leaves_the_old_one_and_says_why(when: str)
         assert session.stats.get("model") == "fake"
         assert session.stats.get("loading") is None
         assert not any(output.kinds[begun:])
-
-
-def handed(segmenter: FakeSegmenter, _progress: Progress) -> Segmenter:
-    return segmenter
+        assert broken.closed == (when == "looking")
+        assert session._state.network.roi is not None
 
 
 def test_of_networks_that_are_chosen_in_a_row_the_last_one_works_and_all_others_are_closed() -> None:
     output, made = Watched(), [FakeSegmenter(name=str(number)) for number in range(6)]
-    with Stage(plan(fake_source(), output, build=lambda _progress: made[0])) as session:
+    with running(plan(fake_source(), output, segmenter=made[0])) as session:
         on_air(output)
         for segmenter in made[1:]:
-            session.set_network(Network(segmenter.name, partial(handed, segmenter)))
+            session.set_network(chosen(segmenter))
         output.wait(lambda: made[5].calls > 3 and made[0].closed)
         assert session.stats.get("model") == "5"
     # Those that were overtaken while they were built were never begun, or are closed.
@@ -329,7 +287,7 @@ def test_of_networks_that_are_chosen_in_a_row_the_last_one_works_and_all_others_
 
 def test_a_pause_is_on_air_when_it_returns_and_the_camera_is_off() -> None:
     output, camera = Watched(), fake_source()
-    with Stage(plan(camera, output, background=Colour(50))) as session:
+    with running(plan(camera, output, background=Colour(50))) as session:
         on_air(output)
         session.pause(True)
         begun = len(output.kinds)
@@ -360,7 +318,8 @@ def test_who_begins_paused_sees_nobody_and_opens_no_camera() -> None:
 
 def test_who_looks_at_the_preview_turns_the_camera_on_and_off() -> None:
     output, camera = Watched(readers=FakeAudience()), fake_source()
-    with Stage(replace(plan(camera, output), on_demand=True)) as session:
+    with running(replace(plan(camera, output), on_demand=True)) as session:
+        assert session.stats.get("watched") is False
         output.more(3)
         assert not camera.opened
         session.watch_preview(True)
@@ -381,7 +340,7 @@ def test_a_background_is_shown_at_once_although_nobody_reads(monkeypatch: pytest
     output = Watched(readers=reader_monitor)
     monkeypatch.setattr(pace, "IDLE_PERIOD", PATIENCE)
     what = replace(plan(fake_source(), output, background=Colour(50)), on_demand=True)
-    with Stage(what) as session:
+    with running(what) as session:
         output.wait(lambda: session.stats.get("state") == "idle")
         session.set_scene(what.options, Colour(90))
         output.shows(90)
@@ -404,11 +363,10 @@ def test_an_output_that_is_not_there_yet_is_waited_for_where_that_is_wanted() ->
     what = replace(plan(fake_source(), output, background=Colour(50)), comes_back=True)
     with pytest.raises(OutputError, match="no module"):
         Session(what, Stats()).start()
-    with Stage(replace(what, waits=True)) as session:
-        deadline = time.monotonic() + PATIENCE
-        while session.stats.problem() != "no module; modprobe it" and time.monotonic() < deadline:
-            session.wait(0.01, threading.Event())
-        assert session.stats.snapshot()["state"] == "no output"
+    with running(replace(what, waits=True)) as session:
+        reaches(session, lambda: session.stats.problem() == "no module; modprobe it")
+        assert session.stats.get("state") == "no output"
+        assert session._state.reader_monitors.empty()
         output.there = True
         on_air(output)
     assert output.leaks == 0
@@ -416,7 +374,7 @@ def test_an_output_that_is_not_there_yet_is_waited_for_where_that_is_wanted() ->
 
 def test_what_goes_out_can_be_looked_at_with_its_mask() -> None:
     output = Watched()
-    with Stage(plan(fake_source(), output, background=Colour(50))) as session:
+    with running(plan(fake_source(), output, background=Colour(50))) as session:
         on_air(output)
         output.wait(lambda: not output.kinds[-1])
         shown = session.last_sent()
@@ -436,7 +394,7 @@ def test_frames_with_their_own_masks_go_on_through_every_change() -> None:
     output = Watched()
     what = plan(Dancer(itertools.repeat(True), period=0.002), output, background=Colour(50), sync="newest")
     exact = replace(what, options=replace(what.options, sync="exact", max_mask_age=0.0))
-    with Stage(exact) as session:
+    with running(exact) as session:
         on_air(output)
         for number in range(20):
             session.set_scene(replace(exact.options, mirror=number % 2 == 0), Colour(60 + number))
@@ -448,15 +406,11 @@ def test_a_network_that_is_being_loaded_is_told_of_although_the_first_one_begins
     """Else whoever chose it takes it for loaded, and one that cannot be had in the end for had."""
     output, first, second = Watched(), threading.Event(), threading.Event()
 
-    def build(_progress: Progress) -> Segmenter:
-        assert first.wait(PATIENCE)
-        return FakeSegmenter(name="first")
-
     def fail(_progress: Progress) -> Segmenter:
         assert second.wait(PATIENCE)
         raise ModelError("damaged")
 
-    with Stage(plan(fake_source(), output, build=build)) as session:
+    with running(plan(fake_source(), output, build=built_after(first, FakeSegmenter(name="first")))) as session:
         session.set_network(Network("second", fail))
         first.set()
         on_air(output)
@@ -467,20 +421,6 @@ def test_a_network_that_is_being_loaded_is_told_of_although_the_first_one_begins
         assert session.stats.get("loading") is None
 
 
-def test_a_network_that_fails_at_its_first_look_leaves_the_others_looks_alone() -> None:
-    def fail(_frame: RawFrame) -> NoReturn:
-        raise ModelError("damaged")
-
-    output = Watched()
-    with Stage(plan(fake_source(), output)) as session:
-        on_air(output)
-        broken = FakeSegmenter(before=fail)
-        session.set_network(Network("broken", lambda _progress: broken))
-        output.wait(lambda: bool(session.stats.get("refused")))
-        assert broken.closed
-        assert session._state.network.roi is not None
-
-
 def test_a_network_that_was_overtaken_before_its_turn_is_not_built(monkeypatch: pytest.MonkeyPatch) -> None:
     output, go, built = Watched(), threading.Event(), []
 
@@ -488,9 +428,9 @@ def test_a_network_that_was_overtaken_before_its_turn_is_not_built(monkeypatch: 
         built.append(name)
         return FakeSegmenter(name=name)
 
-    with Stage(plan(fake_source(), output)) as session:
+    with running(plan(fake_source(), output)) as session:
         on_air(output)
-        monkeypatch.setattr(inference, "warm_up_mask", lambda: go.wait(PATIENCE))
+        monkeypatch.setattr(inference, "warm_up", lambda: go.wait(PATIENCE))
         for name in ("one", "two", "three"):
             session.set_network(Network(name, partial(build, name)))
         go.set()
@@ -500,13 +440,8 @@ def test_a_network_that_was_overtaken_before_its_turn_is_not_built(monkeypatch: 
 
 def test_how_frames_are_paired_may_change_while_a_network_is_loaded() -> None:
     output, go = Watched(), threading.Event()
-
-    def build(_progress: Progress) -> Segmenter:
-        assert go.wait(PATIENCE)
-        return FakeSegmenter()
-
-    what = plan(fake_source(), output, build=build, sync="newest")
-    with Stage(what) as session:
+    what = plan(fake_source(), output, build=built_after(go), sync="newest")
+    with running(what) as session:
         session.set_scene(replace(what.options, sync="exact"))
         go.set()
         on_air(output)
@@ -523,7 +458,7 @@ def test_what_hinders_a_network_that_was_chosen_is_over_once_it_works() -> None:
         assert go.wait(PATIENCE)
         return FakeSegmenter(name="new")
 
-    with Stage(plan(fake_source(), output)) as session:
+    with running(plan(fake_source(), output)) as session:
         on_air(output)
         session.set_network(Network("new", build))
         output.wait(lambda: session.stats.problem() == "no connection")
@@ -545,85 +480,25 @@ def test_a_source_that_waits_does_not_wait_for_a_frame_that_the_network_before_h
             assert go.wait(PATIENCE)
 
     old, new = FakeSegmenter(before=before), FakeSegmenter(name="new")
-    what = plan(fake_source(clocked=False), output, build=lambda _progress: old)
-    with Stage(what) as session:
+    what = plan(fake_source(clocked=False), output, segmenter=old)
+    with running(what) as session:
         assert busy.wait(PATIENCE)
-        session.set_network(Network("new", lambda _progress: new))
-        deadline = time.monotonic() + PATIENCE
-        while session.stats.get("model") != "new" and time.monotonic() < deadline:
-            session.wait(0.01, threading.Event())
+        session.set_network(chosen(new))
+        reaches(session, lambda: session.stats.get("model") == "new")
         go.set()
         output.composes(5)
     assert output.leaks == 0
 
 
 def test_the_times_of_the_network_before_are_not_those_of_another() -> None:
-    output, go = Watched(), threading.Event()
-
-    def before(_frame: RawFrame) -> None:
-        if new.calls > 1:
-            assert go.wait(PATIENCE)
-
-    new = FakeSegmenter(name="new", before=before)
-    with Stage(plan(fake_source(), output)) as session:
+    output, (before, busy, go) = Watched(), hold(1)
+    with running(plan(fake_source(), output)) as session:
         on_air(output)
         assert session.stats.inference_ms() is not None
-        session.set_network(Network("new", lambda _progress: new))
-        output.wait(lambda: new.calls > 1)
+        session.set_network(chosen(FakeSegmenter(name="new", before=before)))
+        assert busy.wait(PATIENCE)
         assert session.stats.inference_ms() is None
         go.set()
-
-
-def test_what_is_left_of_a_network_is_not_looked_through_again() -> None:
-    """torch alone would stop all threads for 150 ms each time."""
-    output = Watched()
-    with Stage(plan(fake_source(), output)) as session:
-        on_air(output)
-        session.set_network(Network("new", lambda _progress: FakeSegmenter(name="new")))
-        output.wait(lambda: session.stats.get("model") == "new" and len(threads("inference")) == 1)
-        assert gc.get_freeze_count() > 0
-
-
-def test_whether_somebody_reads_is_told_from_the_start() -> None:
-    output = Watched(readers=FakeAudience())
-    with Stage(replace(plan(fake_source(), output), on_demand=True)) as session:
-        assert session.stats.get("watched") is False
-
-
-def test_the_age_of_a_picture_that_stays_is_no_delay() -> None:
-    output, let, late = Watched(), threading.Event(), []
-    let.set()
-
-    def before(_frame: RawFrame) -> None:
-        assert let.wait(PATIENCE)
-
-    first, second = fake_source(), fake_source()
-    second.opened = 5
-    with Stage(plan(first, output, build=lambda _progress: FakeSegmenter(before=before))) as session:
-        on_air(output)
-        let.clear()
-        session.set_camera(second)
-        output.wait(lambda: second.number > 3)
-        output.more(3)
-        sent = session.stats.sent
-
-        def spy(at: float, latency: float | None, mask_age: float | None) -> None:
-            late.append(latency)
-            sent(at, latency, mask_age)
-
-        session.stats.sent = spy  # type: ignore[method-assign]
-        output.more(5)
-        assert late[:4] == [None] * 4
-        let.set()
-        output.composes(3)
-
-
-def test_a_background_that_cannot_be_shown_is_closed() -> None:
-    output, broken = Watched(), FakeBackground(fail=BackgroundError("no picture"), moves=True)
-    what = plan(fake_source(), output)
-    with Stage(what) as session, pytest.raises(BackgroundError):
-        session.set_scene(what.options, broken)
-    assert broken.closed
 
 
 def test_a_moving_background_is_closed_where_the_output_cannot_be_opened() -> None:
@@ -634,26 +509,6 @@ def test_a_moving_background_is_closed_where_the_output_cannot_be_opened() -> No
     with contextlib.suppress(OutputError):
         session.stop()
     assert film.closed
-
-
-def test_a_film_that_was_chosen_later_is_not_begun_anew_before_somebody_watches_anew() -> None:
-    output = Watched()
-    film = FakeSource(itertools.chain([True] * 5, [False], itertools.repeat(True)), period=0.001)
-    with Stage(plan(fake_source(), output)) as session:
-        on_air(output)
-        session.set_camera(film)
-        output.wait(lambda: "ended" in session.stats.problem())
-        output.more(20)
-        assert film.opened == 1
-        assert output.kinds[-1]
-        session.pause(True)
-        output.wait(lambda: session.stats.get("state") == "paused")
-        deadline = time.monotonic() + PATIENCE
-        while session._state.camera_trouble is not Why.IDLE and time.monotonic() < deadline:
-            session.wait(0.01, threading.Event())
-        session.pause(False)
-        output.composes(3)
-        assert film.opened == 2
 
 
 def test_a_film_that_fails_when_another_camera_was_chosen_does_not_end_the_call() -> None:
@@ -668,7 +523,7 @@ def test_a_film_that_fails_when_another_camera_was_chosen_does_not_end_the_call(
             raise CameraError("damaged")
 
     other = fake_source()
-    with Stage(plan(Failing(itertools.repeat(True), period=0.001), output, retry=False)) as session:
+    with running(plan(Failing(itertools.repeat(True), period=0.001), output, retry=False)) as session:
         assert reading.wait(PATIENCE)
         session.set_camera(other)
         go.set()
@@ -679,22 +534,11 @@ def test_a_film_that_fails_when_another_camera_was_chosen_does_not_end_the_call(
 def test_a_camera_that_was_lost_for_a_moment_is_no_trouble_any_more() -> None:
     output = Watched()
     script: Iterator[bool | CameraError] = itertools.chain([True] * 20, [CameraError("lost")], itertools.repeat(True))
-    with Stage(plan(FakeSource(script, period=0.001), output)) as session:
+    with running(plan(FakeSource(script, period=0.001), output)) as session:
         on_air(output)
         output.wait(lambda: session._state.last_problem is not None)
         output.composes(5)
         assert session.stats.problem() == ""
-
-
-def test_an_output_that_is_waited_for_leaves_nothing_behind() -> None:
-    output = Absent()
-    with Stage(replace(plan(fake_source(), output), comes_back=True, waits=True)) as session:
-        deadline = time.monotonic() + PATIENCE
-        while session.stats.get("state") != "no output" and time.monotonic() < deadline:
-            session.wait(0.01, threading.Event())
-        assert session._state.reader_monitors.empty()
-        output.there = True
-        on_air(output)
 
 
 def test_no_frame_is_shown_by_the_mask_of_a_later_one() -> None:

@@ -20,29 +20,25 @@ import numpy as np
 import pytest
 
 from tests.support.fakes import SIZE, FakeAudience, FakeBackground, FakeOutput, FakeSegmenter, FakeSource
+from tests.support.live import PATIENCE
 from vbgcam.camera import Captured, Negotiated
 from vbgcam.core.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
 from vbgcam.core.frames import Backdrop, RawFrame, SafeFrame
 from vbgcam.core.options import PRESETS, Blur, Preset, RenderOptions
 from vbgcam.live import pace
-from vbgcam.live.session import Plan, Session
+from vbgcam.live.plan import Network, Plan
+from vbgcam.live.session import Session
 from vbgcam.live.stats import Stats
-from vbgcam.live.workers.inference import Network
 from vbgcam.segment import Probability, Progress, Segmenter
 
-# Seconds in which a sequence that does not end has come to a standstill.
-STANDSTILL = 60.0
 FRAMES = 25
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quicker(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "RETRIES", (0.0005,) * 6)
     monkeypatch.setattr(pace, "IDLE_PERIOD", 0.001)
-    monkeypatch.setattr(pace, "LINGER", 0.001)
-    monkeypatch.setattr(pace, "TICK", 0.01)
     monkeypatch.setattr(pace, "FRAME_HUNG", 0.02)
-    monkeypatch.setattr(pace, "END", STANDSTILL)
 
 
 @dataclass
@@ -90,7 +86,7 @@ class Wild(FakeSegmenter):
         if what < 0.13:
             return np.zeros((0, 0), np.float32)
         if what < 0.14:
-            self.go.wait(STANDSTILL)
+            self.go.wait(PATIENCE)
         if what < 0.25:
             time.sleep(0.002)
         return super().probability(frame)
@@ -182,27 +178,21 @@ def sequence(number: int) -> str:
     wanted = chance.randint(1, FRAMES)
     output.notify = lambda out: done.set() if len(out.times) >= wanted else None
 
-    def made(chance: random.Random) -> Network:
+    def made(chance: random.Random, *, first: bool = False) -> Network:
         def build(_progress: Progress) -> Segmenter:
             what = parts[1].random()
             if what < 0.2:
-                raise ModelError("the weights cannot be fetched", retry=what < 0.15)
+                raise ModelError("the weights cannot be fetched", retry=first or what < 0.15)
             return Wild(chance=parts[2], go=go)
 
-        return Network("made", build, lambda _progress: FakeSegmenter(name="lighter"))
-
-    def build(_progress: Progress) -> Segmenter:
-        if parts[1].random() < 0.2:
-            raise ModelError("the weights cannot be fetched", retry=True)
-        return Wild(chance=parts[2], go=go)
+        lighter = chance.random() < 0.5 if first else True
+        return Network("made", build, (lambda _progress: FakeSegmenter(name="lighter")) if lighter else None)
 
     plan = Plan(
         source=Camera(chance=parts[3], endless=True, period=0.0005),
         output=output,
         background=Pictures(chance=parts[4], moves=chance.random() < 0.3),
-        network=Network(
-            "made", build, (lambda _progress: FakeSegmenter(name="lighter")) if chance.random() < 0.5 else None
-        ),
+        network=made(chance, first=True),
         options=render_options(chance),
         size=SIZE,
         fps=500.0,
@@ -224,7 +214,7 @@ def sequence(number: int) -> str:
         return False
 
     began = time.monotonic()
-    while not done.is_set() and not session.ended() and time.monotonic() - began < STANDSTILL:
+    while not done.is_set() and not session.ended() and time.monotonic() - began < PATIENCE:
         session.wait(0.003, done, readers_come_and_go)
     stuck = not done.is_set() and not session.ended()
     go.set()

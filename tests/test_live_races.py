@@ -15,38 +15,35 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.fakes import SIZE, FakeBackground, FakeOutput, FakeSegmenter, FakeSource, room_with_person
+from tests.support.fakes import FakeBackground, FakeOutput, FakeSegmenter, FakeSource, room_with_person
 from tests.support.live import (
     PATIENCE,
-    Stage,
     Watched,
-    after,
+    chosen,
     fake_source,
     forever,
     hold,
     on_air,
     plan,
-    quick,
+    reaches,
+    running,
     threads,
-    warm,
 )
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import Prediction, RawFrame, read_only
 from vbgcam.core.options import RenderOptions
 from vbgcam.core.policy import Compose, Why
 from vbgcam.live import pace
+from vbgcam.live.plan import Network
 from vbgcam.live.session import Session
 from vbgcam.live.slots import Slot
 from vbgcam.live.state import ChainState
 from vbgcam.live.stats import Stats
 from vbgcam.live.workers.compositor import Compositor
-from vbgcam.live.workers.inference import Network
-from vbgcam.render.composer import Composer
 from vbgcam.segment import Progress, Segmenter
 from vbgcam.segment.bounded import bounded
 from vbgcam.system.process_wide import ProcessWide, abandon
 
-__all__ = ["quick", "warm"]  # fixtures
 pytestmark = pytest.mark.usefixtures("quick")
 
 
@@ -76,7 +73,7 @@ class Leaving:
 def test_a_network_that_leaves_while_a_frame_is_composed_costs_no_cover() -> None:
     state = ChainState(1 / 30, RenderOptions())
     state.scene = replace(state.scene, backdrop=lambda: FakeBackground().at(0.0))
-    compositor = Compositor(FakeOutput(), Composer(SIZE), 30.0, state, Stats(), clocked=True)
+    compositor = Compositor(plan(FakeSource(), FakeOutput()), state, Stats())
     leaving = compositor._network = Leaving()  # type: ignore[assignment]
     frame = RawFrame(room_with_person(0).frozen(), 0.0, epoch=7)
     picture = compositor._compose(Compose(frame, Prediction(frame, read_only(np.zeros((4, 4), np.uint8)))))
@@ -105,14 +102,13 @@ def test_a_network_that_was_replaced_while_it_waits_for_a_frame_swallows_none() 
     gate, output = threading.Semaphore(10), Watched()
     old, new = FakeSegmenter(name="old"), FakeSegmenter(name="new")
     source = FakeSource(forever(), gate=gate, clocked=False)
-    with Stage(plan(source, output, build=lambda _progress: old)) as session:
-        output.wait(lambda: output.composed >= 10)
-        calls = old.calls
-        session.set_network(Network("new", lambda _progress: new))
+    with running(plan(source, output, segmenter=old)) as session:
+        reaches(session, lambda: output.composed >= 10 and old.calls == 10)
+        session.set_network(chosen(new))
         output.wait(lambda: session.stats.get("model") == "new")
         gate.release(10)
         output.wait(lambda: output.composed >= 20)
-        assert old.calls == calls
+        assert old.calls == 10
     assert output.leaks == 0
 
 
@@ -124,12 +120,11 @@ def test_a_network_that_hung_changes_nothing_of_the_next_one_when_it_comes_back(
     """Neither the clock of the call that the next one is in, nor what keeps its masks from coming."""
     output, (first, hung, come_back), (second, busy, go) = Watched(), hold(), hold()
     networks = iter([FakeSegmenter(before=first), FakeSegmenter(before=second)])
-    stage = Stage(plan(fake_source(), output, build=lambda _progress: next(networks)))
-    with stage as session:
-        stage.until(hung)
+    with running(plan(fake_source(), output, build=lambda _progress: next(networks))) as session:
+        reaches(session, hung.is_set)
         (old,) = threads("inference")
         session._state.network.call = LONG_AGO
-        stage.until(busy)
+        reaches(session, busy.is_set)
         come_back.set()
         ends(old)
         assert session._state.network.call is not None
@@ -158,16 +153,15 @@ def test_a_build_that_hangs_is_left_behind_and_holds_nothing_of_the_process(cand
         with bounded(tmp_path / "network.onnx"):  # nobody waits for the one that hangs
             return FakeSegmenter()
 
-    stage = Stage(plan(fake_source(), output, build=build))
-    with stage as session:
+    with running(plan(fake_source(), output, build=build)) as session:
         if candidate:
             on_air(output)
             session.set_network(Network("late", hanging))
-        stage.until(hangs)
+        reaches(session, hangs.is_set)
         hanging_one = session._networks._candidate or session._networks._current
         assert hanging_one is not None
         hanging_one.own.call = LONG_AGO
-        stage.until(after(output, lambda out: out.composed > 3 and hanging_one.retired))
+        reaches(session, lambda: output.composed > 3 and hanging_one.retired)
         assert ("no answer" in session.stats.get("refused")) == candidate
         assert session.stats.get("model") == "fake"
         assert gc.isenabled()
@@ -233,7 +227,7 @@ def test_a_pause_outlasts_a_picture_that_is_being_sent() -> None:
             assert go.wait(PATIENCE)
 
     output.notify = notify
-    with Stage(plan(fake_source(), output)) as session:
+    with running(plan(fake_source(), output)) as session:
         assert sending.wait(PATIENCE)
         session._state.demand.set_paused(True)  # noone waits for this one
         session.pause(False)
@@ -280,15 +274,15 @@ def test_a_paused_program_whose_output_nobody_reads_hardly_wakes(monkeypatch: py
 
     output = Watched()
     what = plan(fake_source(), output, background=FakeBackground(moves=True))
-    with Stage(replace(what, unread=True, on_demand=True)) as session:
+    with running(replace(what, unread=True, on_demand=True)) as session:
         on_air(output)
         session.pause(True)
-        session.wait(PATIENCE, threading.Event(), lambda: session._state.camera_trouble is Why.IDLE)
+        reaches(session, lambda: session._state.camera_trouble is Why.IDLE)
         output.more(2)
         with monkeypatch.context() as patch:
             patch.setattr(threading.Condition, "wait", wait)
             covers = output.covers + 3
-            session.wait(PATIENCE, threading.Event(), lambda: output.covers > covers)
+            reaches(session, lambda: output.covers > covers)
     rates = {name: 0.0 if None in times else 1 / max(time or 1e-9 for time in times) for name, times in waits.items()}
     assert rates["compositor"] <= 1 / pace.IDLE_PERIOD + 0.1
     assert sum(rates.values()) <= 10, rates

@@ -1,4 +1,4 @@
-"""mask.crop: where the network looks, by networks that find a colour."""
+"""mask.roi: where the network looks, by networks that find a colour."""
 
 from __future__ import annotations
 
@@ -50,13 +50,22 @@ class Finder(FakeSegmenter):
         return self.probability(frame)
 
 
+@pytest.fixture
+def finder() -> Finder:
+    return Finder()
+
+
+@pytest.fixture
+def looks(finder: Finder) -> RoiSegmenter:
+    return RoiSegmenter(finder, roi=True)
+
+
 LEFT: Person = (60, 60, 120, 180)
 RIGHT: Person = (220, 60, 280, 180)
 
 
-def test_the_second_look_is_at_the_person_and_the_mask_is_the_whole_frames() -> None:
-    finder = Finder()
-    prediction = RoiSegmenter(finder, roi=True).predict(frame(0.0, LEFT))
+def test_the_second_look_is_at_the_person_and_the_mask_is_the_whole_frames(finder: Finder, looks: RoiSegmenter) -> None:
+    prediction = looks.predict(frame(0.0, LEFT))
     assert finder.seen[0] == SIZE
     assert finder.seen[1].pixels < SIZE.pixels / 2
     assert prediction.alpha.shape == (SIZE.height, SIZE.width)
@@ -64,69 +73,54 @@ def test_the_second_look_is_at_the_person_and_the_mask_is_the_whole_frames() -> 
     assert not prediction.alpha[:, 160:].any()
 
 
-def test_the_part_stays_while_the_person_keeps_within_it() -> None:
-    finder, looks = Finder(), None
-    looks = RoiSegmenter(finder, roi=True)
+def test_the_part_stays_while_the_person_keeps_within_it(finder: Finder, looks: RoiSegmenter) -> None:
     for number in range(20):
         shift = number % 2  # breathing
         looks.predict(frame(number / 30, (60 + shift, 60, 120 + shift, 180)))
     assert len(set(finder.seen[1:])) == 1
 
 
-def test_the_part_follows_who_walks_and_no_pixel_of_them_is_lost() -> None:
-    finder = Finder()
-    looks = RoiSegmenter(finder, roi=True)
+def test_the_part_follows_who_walks_and_no_pixel_of_them_is_lost(looks: RoiSegmenter) -> None:
     for number in range(40):
         left = 40 + 4 * number
         alpha = looks.predict(frame(number / 30, (left, 60, left + 60, 180))).alpha
         assert alpha[100:170, left + 6 : left + 54].min() == 255, number
 
 
-def test_who_leaves_is_looked_for_in_the_whole_frame_at_once() -> None:
-    finder = Finder()
-    looks = RoiSegmenter(finder, roi=True)
+def test_who_leaves_is_looked_for_in_the_whole_frame_at_once(looks: RoiSegmenter) -> None:
     for number in range(4):
         looks.predict(frame(number / 30, LEFT))
     prediction = looks.predict(frame(0.2, RIGHT))
     assert prediction.alpha[120, 250] == 255
 
 
-def test_nobody_is_nobody_and_who_comes_is_seen_at_once() -> None:
-    finder = Finder()
-    looks = RoiSegmenter(finder, roi=True)
+def test_nobody_is_nobody_and_who_comes_is_seen_at_once(looks: RoiSegmenter) -> None:
     for number in range(3):
         assert not looks.predict(frame(number / 30)).alpha.any()
     assert looks.predict(frame(0.2, LEFT)).alpha[120, 90] == 255
 
 
-def test_who_comes_in_beside_the_part_is_found_within_two_seconds() -> None:
-    finder = Finder()
-    looks = RoiSegmenter(finder, roi=True)
+def test_who_comes_in_beside_the_part_is_found_within_two_seconds(looks: RoiSegmenter) -> None:
     looks.predict(frame(0.0, LEFT))
     found = [looks.predict(frame(number / 10, LEFT, RIGHT)).alpha[120, 250] == 255 for number in range(1, 25)]
     assert not found[0]
     assert all(found[20:])
 
 
-def test_who_comes_in_is_found_at_once_where_the_memory_saw_them() -> None:
-    looks = RoiSegmenter(Finder(), roi=True)
+def test_who_comes_in_is_found_at_once_where_the_memory_saw_them(looks: RoiSegmenter) -> None:
     looks.predict(frame(0.0, LEFT))
     looks.update_roi(0, None, elsewhere=True)
     assert looks.predict(frame(0.1, LEFT, RIGHT)).alpha[120, 250] == 255
 
 
-def test_what_was_seen_of_another_epoch_is_not_believed() -> None:
-    finder = Finder()
-    looks = RoiSegmenter(finder, roi=True)
+def test_what_was_seen_of_another_epoch_is_not_believed(finder: Finder, looks: RoiSegmenter) -> None:
     looks.predict(frame(0.0, LEFT))
     looks.update_roi(7, Box(0.0, 0.0, 0.1, 0.1), elsewhere=True)
     looks.predict(frame(0.1, LEFT))
     assert finder.glances == 0
 
 
-def test_another_epoch_begins_with_the_whole_frame() -> None:
-    finder = Finder()
-    looks = RoiSegmenter(finder, roi=True)
+def test_another_epoch_begins_with_the_whole_frame(finder: Finder, looks: RoiSegmenter) -> None:
     looks.predict(frame(0.0, LEFT))
     before = len(finder.seen)
     looks.predict(frame(0.1, LEFT, epoch=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -110,20 +111,11 @@ def test_who_sits_still_is_never_learned(wall: U8) -> None:
     assert made[70:170, 126:194].min() > 250
 
 
-def test_a_darker_room_is_the_same_room(wall: U8) -> None:
+@pytest.mark.parametrize("change", [{"light": 0.75}, {"tint": -9}])
+def test_a_darker_or_warmer_room_is_the_same_room(wall: U8, change: dict[str, Any]) -> None:
     world = World(wall)
     room_model = taught(world)
-    darker = replace(world, light=0.75)
-    made = judged(room_model, darker, 2.1, world.coarse)
-    assert room_model.known
-    assert error(made, world.truth) < error(world.coarse, world.truth) / 2
-
-
-def test_a_warmer_room_is_the_same_room(wall: U8) -> None:
-    world = World(wall)
-    room_model = taught(world)
-    warmer = replace(world, tint=-9)
-    made = judged(room_model, warmer, 2.1, world.coarse)
+    made = judged(room_model, replace(world, **change), 2.1, world.coarse)
     assert room_model.known
     assert error(made, world.truth) < error(world.coarse, world.truth) / 2
 

@@ -155,15 +155,17 @@ def leaks_no_more(shots: Sequence[Shot], masks: Masks, stale: Masks) -> None:
     assert ours <= theirs, f"more of the room is shown than by the network's old masks: {ours:.5f} > {theirs:.5f}"
 
 
-def memory_harms_nothing(shots: Sequence[Shot], masks: Masks, without: Masks) -> None:
-    """Against the same steps without it, by no more than two hundredths."""
-    ours, theirs = error(shots, masks, without), error(shots, without, masks)
-    assert ours <= 1.02 * theirs, f"the memory makes the masks worse: {ours:.5f} > {theirs:.5f}"
-
-
-def memory_leaks_no_more(shots: Sequence[Shot], masks: Masks, without: Masks) -> None:
-    ours, theirs = leak(shots, masks), leak(shots, without)
-    assert ours <= 1.02 * theirs, f"the memory shows more of the room: {ours:.5f} > {theirs:.5f}"
+def memory_harms_nothing(shots: Sequence[Shot], *since: int) -> None:
+    """Against the same steps without it, by no more than two hundredths, over all frames and over those since; and no
+    more of the room is shown than by the network's old masks."""
+    masks, without, stale = play(shots, BALANCED), play(shots, FORGETFUL), play(shots, NONE)
+    for first in (0, *since):
+        here = slice(first, None)
+        ours, theirs = error(shots[here], masks[here], without[here]), error(shots[here], without[here], masks[here])
+        assert ours <= 1.02 * theirs, f"the memory makes the masks worse: {ours:.5f} > {theirs:.5f}"
+        ours, theirs = leak(shots[here], masks[here]), leak(shots[here], without[here])
+        assert ours <= 1.02 * theirs, f"the memory shows more of the room: {ours:.5f} > {theirs:.5f}"
+        leaks_no_more(shots[here], masks[here], stale[here])
 
 
 def test_whoever_leaves_is_gone_and_comes_back_no_worse() -> None:
@@ -315,23 +317,8 @@ def test_a_chair_that_was_moved_is_nobody(stood: tuple[int, int], stands: tuple[
     leaks_no_more(shots, masks, stale)
 
 
-@lru_cache(maxsize=1)
-def at_the_shoulder() -> tuple[list[Shot], Masks, Masks]:
-    """With and without the memory."""
-    shots = with_a_chair(box(130, 200, 80, 120), box(430, 200, 80, 120))
-    return shots, play(shots, BALANCED), play(shots, FORGETFUL)
-
-
-def test_a_chair_moved_to_the_shoulder_leaks_no_more_than_old_masks() -> None:
-    shots, masks, without = at_the_shoulder()
-    stale = play(shots, NONE)
-    leaks_no_more(shots, masks, stale)
-    leaks_no_more(shots[2 * RATE :], masks[2 * RATE :], stale[2 * RATE :])
-    memory_harms_nothing(shots, masks, without)
-
-
-def test_a_chair_moved_to_the_shoulder_leaks_no_more_than_without_memory() -> None:
-    memory_leaks_no_more(*at_the_shoulder())
+def test_a_chair_moved_to_the_shoulder_does_no_harm() -> None:
+    memory_harms_nothing(with_a_chair(box(130, 200, 80, 120), box(430, 200, 80, 120)), 2 * RATE)
 
 
 def from_a_camera(at: Callable[[int], tuple[int, int]]) -> list[Shot]:
@@ -346,56 +333,38 @@ def from_a_camera(at: Callable[[int], tuple[int, int]]) -> list[Shot]:
     return filmed(seen(number) for number in range(3 * RATE))
 
 
-@pytest.mark.parametrize("pixels", [1, 3])
-def test_a_camera_that_pans_does_no_harm(pixels: int) -> None:
-    shots = from_a_camera(lambda n: (pixels * min(max(0, n - RATE), RATE), 0))
-    masks, without = play(shots, BALANCED), play(shots, FORGETFUL)
-    for since in (0, RATE):
-        memory_harms_nothing(shots[since:], masks[since:], without[since:])
-        memory_leaks_no_more(shots[since:], masks[since:], without[since:])
-    leaks_no_more(shots, masks, play(shots, NONE))
+def pan(pixels: int) -> list[Shot]:
+    return from_a_camera(lambda n: (pixels * min(max(0, n - RATE), RATE), 0))
 
 
-@pytest.mark.parametrize("pixels", [1, 12])
-def test_a_camera_that_is_knocked_does_no_harm(pixels: int) -> None:
-    knocked = 3 * RATE // 2
-    shots = from_a_camera(lambda n: (pixels, pixels // 2) if n >= knocked else (0, 0))
-    masks, without = play(shots, BALANCED), play(shots, FORGETFUL)
-    for since in (0, knocked):
-        memory_harms_nothing(shots[since:], masks[since:], without[since:])
-        memory_leaks_no_more(shots[since:], masks[since:], without[since:])
-    leaks_no_more(shots, masks, play(shots, NONE))
+def knock(pixels: int) -> list[Shot]:
+    return from_a_camera(lambda n: (pixels, pixels // 2) if n >= 3 * RATE // 2 else (0, 0))
 
 
-@lru_cache(maxsize=1)
-def dimmed() -> tuple[list[Shot], Masks, Masks]:
-    """With and without the memory."""
-    shots = filmed(
-        lit(picture(room(), [presenter(n % 90)]), 1.0 if n < 3 * RATE // 2 else 0.7) for n in range(3 * RATE)
-    )
-    return shots, play(shots, BALANCED), play(shots, FORGETFUL)
+@pytest.mark.parametrize(
+    ("camera", "pixels", "since"),
+    [(pan, 1, RATE), (pan, 3, RATE), (knock, 1, 3 * RATE // 2), (knock, 12, 3 * RATE // 2)],
+)
+def test_a_camera_that_pans_or_is_knocked_does_no_harm(
+    camera: Callable[[int], list[Shot]], pixels: int, since: int
+) -> None:
+    memory_harms_nothing(camera(pixels), since)
 
 
-def test_light_that_goes_down_at_once_makes_no_mask_worse() -> None:
-    shots, masks, without = dimmed()
-    memory_harms_nothing(shots, masks, without)
-    leaks_no_more(shots, masks, play(shots, NONE))
+def dimmed(number: int) -> float:
+    return 1.0 if number < 3 * RATE // 2 else 0.7
 
 
-def test_light_that_goes_down_at_once_shows_no_more_of_the_room() -> None:
-    memory_leaks_no_more(*dimmed())
+def warmed(number: int) -> tuple[float, float, float]:
+    share = min(1.0, max(0.0, (number - RATE) / (2 * RATE)))
+    return 1 + 0.12 * share, 1.0, 1 - 0.2 * share
 
 
-def test_light_that_warms_slowly_is_followed() -> None:
-    def warmth(number: int) -> tuple[float, float, float]:
-        share = min(1.0, max(0.0, (number - RATE) / (2 * RATE)))
-        return 1 + 0.12 * share, 1.0, 1 - 0.2 * share
-
-    shots = filmed(lit(picture(room(), [presenter(n % 90)]), warmth(n)) for n in range(4 * RATE))
-    masks, without = play(shots, BALANCED), play(shots, FORGETFUL)
-    memory_harms_nothing(shots, masks, without)
-    memory_leaks_no_more(shots, masks, without)
-    leaks_no_more(shots, masks, play(shots, NONE))
+@pytest.mark.parametrize(("light", "seconds"), [(dimmed, 3), (warmed, 4)])
+def test_light_that_goes_down_at_once_or_warms_slowly_does_no_harm(
+    light: Callable[[int], float | tuple[float, float, float]], seconds: int
+) -> None:
+    memory_harms_nothing(filmed(lit(picture(room(), [presenter(n % 90)]), light(n)) for n in range(seconds * RATE)))
 
 
 def test_a_pause_forgets_the_room() -> None:

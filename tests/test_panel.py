@@ -20,7 +20,7 @@ from tests.support.control_fakes import Controlled, FakeControl, FakeGallery, co
 from tests.support.panel_page import PanelPage
 from vbgcam.background.gallery import Entry
 from vbgcam.control import PreviewImage
-from vbgcam.core.errors import ConfigError, ControlError
+from vbgcam.core.errors import ConfigError
 
 PANEL = Path(vbgcam.desktop.__file__).parent / "panel"
 DESKTOP, PHONE = (1280, 900), (390, 844)
@@ -203,14 +203,6 @@ def test_a_new_code_in_the_same_tab_opens_it_again(page: Page) -> None:
     page.find("#main")
 
 
-def test_the_preview_moves_and_shows_what_is_sent(page: Page) -> None:
-    page.moves()
-    page.moves()
-    blue, green, _ = page.picture()[2, 2]
-    assert abs(int(blue) - 200) < 6
-    assert abs(int(green) - 120) < 6
-
-
 def test_a_radio_moves_when_the_status_says_so_and_not_before(browser: Any, tmp_path: Path) -> None:
     with panel(browser, tmp_path, pictures(tmp_path, "beach.jpg", "forest.jpg")) as page:
         before = page.checked("#backgrounds")
@@ -228,14 +220,6 @@ def test_a_radio_moves_when_the_status_says_so_and_not_before(browser: Any, tmp_
         page.api.values["settings"]["background"]["show"] = spec
         page.api.change()
         until(lambda: page.checked("#backgrounds") == [spec])
-
-
-def test_a_chosen_background_is_seen_in_the_preview(page: Page) -> None:
-    page.click("#colours [aria-label=Sand]")
-    until(lambda: page.api.shows() == "#d9cfc1")
-    red = sum(b"#d9cfc1") % 120
-    until(lambda: abs(int(page.picture()[2, 2, 2]) - red) < 6)
-    until(lambda: page.checked("#backgrounds") == ["#d9cfc1"])
 
 
 def test_a_file_that_was_chosen_is_added_and_shown(page: Page, tmp_path: Path) -> None:
@@ -623,15 +607,6 @@ def test_the_diagnosis_is_copied_and_the_picture_saved(page: Page) -> None:
     assert page.api.called["snapshot"] == 1
 
 
-def test_mistakes_in_the_settings_file_are_told(page: Page) -> None:
-    assert not page.driver.find_element("id", "config").is_displayed()
-    page.api.change(config={"path": "/home/me/config.toml", "problems": ["mask.crop: 'maybe'", "no section 'camra'"]})
-    lines = page.find("#config").text.splitlines()
-    assert lines[-2:] == ["mask.crop: 'maybe'", "no section 'camra'"]
-    page.api.change(config={"path": "/home/me/config.toml", "problems": []})
-    until(lambda: not page.driver.find_element("id", "config").is_displayed())
-
-
 def test_the_charts_and_the_readers_are_told_in_words_too(page: Page) -> None:
     page.api.values["live"] = {"fps": 24.6, "mask_age_ms": None, "added_latency_ms": 7.26}
     until(lambda: page.text("#figure-fps b") == "25" and page.text("#figure-latency b") == "7.3")
@@ -703,13 +678,6 @@ def test_quitting_is_asked_for(page: Page) -> None:
     page.click("#quit")
     page.click("#confirm-yes")
     until(page.api.quit.is_set)
-
-
-def test_a_failure_of_the_program_is_said_in_its_words(browser: Any, tmp_path: Path) -> None:
-    with panel(browser, tmp_path, noise=("400",)) as page:
-        page.api.errors["snapshot"] = ControlError("nothing has been sent yet", fix="wait a moment")
-        page.click("#snapshot")
-        until(lambda: "nothing has been sent yet" in page.toasts())
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen_and_the_picture_stays_in_sight(

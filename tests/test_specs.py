@@ -82,13 +82,11 @@ def test_a_wrong_text_says_what_would_do(kind: type[Spec], text: str, hint: str)
 
 
 def refusal(parser: type[Spec], text: str) -> str | None:
-    """What the parser says against the text; None where it understands it and reads back what it writes."""
+    """What the parser says against the text; None where it understands it."""
     try:
-        spec = parser.parse(text)
+        parser.parse(text)
     except ValueError as exc:
         return str(exc)
-    if isinstance(spec, SourceSpec | SinkSpec):  # elsewhere pathlib writes a path in its own way
-        assert parser.parse(str(spec)) == spec
     return None
 
 

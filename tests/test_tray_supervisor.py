@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,45 +13,30 @@ from typing import Self
 import pytest
 
 from tests.support.control_fakes import until
-from vbgcam.desktop.tray_supervisor import AGAIN, DONE, NEVER, TraySupervisor, display_answers
+from vbgcam.desktop.tray_supervisor import DONE, NEVER, TraySupervisor
 
 if sys.platform != "linux":
     pytest.skip("displays are told apart on Linux alone", allow_module_level=True)
 
 
 class Tray:
-    """A supervisor of a program that notes each of its starts and then does what `code` says. Its display is a socket,
-    which is there, and it is started, while the block lasts."""
+    """A supervisor of a program that notes each of its starts and then does what `code` says; it is started while the
+    block lasts."""
 
     def __init__(self, folder: Path, code: str = "sys.exit(1)") -> None:
         self.seconds = 0.0
         self.starts = folder / "starts"
         self.starts.touch()
-        self.display = folder / "wayland-0"
-        self._listener: socket.socket | None = None
-        self.environment = {"XDG_RUNTIME_DIR": str(folder), "WAYLAND_DISPLAY": "wayland-0"}
+        self.environment = {"WAYLAND_DISPLAY": "wayland-0"}
         program = f"import os, signal, sys, time\nopen({str(self.starts)!r}, 'a').write(f'{{os.getpid()}}\\n')\n{code}"
         self.supervisor = TraySupervisor([sys.executable, "-c", program], self.environment, lambda: self.seconds)
 
     def __enter__(self) -> Self:
-        self.display_on()
         self.supervisor.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.supervisor.stop()
-        self.display_off()
-
-    def display_on(self) -> None:
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(self.display))
-        self._listener.listen()
-
-    def display_off(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
-            self.display.unlink()
-            self._listener = None
 
     @property
     def pids(self) -> list[int]:
@@ -75,25 +59,21 @@ class Tray:
         until(known)
 
 
-@pytest.fixture
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("t")
-
-
-def test_it_is_started_again_after_longer_and_longer_pauses(folder: Path) -> None:
-    with Tray(folder) as tray:
+def test_it_is_started_again_after_longer_and_longer_pauses(tmp_path: Path) -> None:
+    with Tray(tmp_path) as tray:
         tray.ended(1)
         for number, pause in enumerate((1, 2, 5, 10, 30, 30), 1):
             assert tray.after(pause - 0.1) == number
             tray.after(0.1)
             tray.ended(number + 1)
         tray.supervisor.stop()
-        tray.display_off()
         assert tray.after(1000) == 7
 
 
-def test_one_that_was_well_is_started_again_at_once(folder: Path) -> None:
-    with Tray(folder, f"sys.exit({DONE}) if os.path.exists({str(folder / 'well')!r}) else time.sleep(1000)") as tray:
+def test_one_that_was_well_is_started_again_at_once(tmp_path: Path) -> None:
+    with Tray(
+        tmp_path, f"sys.exit({DONE}) if os.path.exists({str(tmp_path / 'well')!r}) else time.sleep(1000)"
+    ) as tray:
         for number in range(1, 4):
             until(lambda: len(tray.pids) == number)  # noqa: B023
             tray.seconds += 100
@@ -104,14 +84,14 @@ def test_one_that_was_well_is_started_again_at_once(folder: Path) -> None:
         until(lambda: len(tray.pids) == 4)
 
 
-def test_where_there_can_be_no_icon_it_is_not_tried_again(folder: Path) -> None:
-    with Tray(folder, f"sys.exit({NEVER})") as tray:
+def test_where_there_can_be_no_icon_it_is_not_tried_again(tmp_path: Path) -> None:
+    with Tray(tmp_path, f"sys.exit({NEVER})") as tray:
         tray.ended(1)
         assert tray.after(1000) == 1
 
 
-def test_without_a_desktop_nothing_is_started(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    tray = Tray(folder)
+def test_without_a_desktop_nothing_is_started(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    tray = Tray(tmp_path)
     tray.environment.clear()
     with caplog.at_level(logging.DEBUG):
         tray.supervisor.start()
@@ -121,23 +101,10 @@ def test_without_a_desktop_nothing_is_started(folder: Path, caplog: pytest.LogCa
     assert caplog.records[0].levelno == logging.DEBUG
 
 
-def test_a_display_that_comes_back_has_its_icon_again(folder: Path) -> None:
-    with Tray(folder, "time.sleep(1000)") as tray:
-        until(lambda: len(tray.pids) == 1)
-        tray.display_off()
-        os.kill(tray.pids[0], signal.SIGKILL)
-        tray.ended(1)
-        assert tray.after(100) == 1
-        assert tray.after(100) == 1
-        tray.display_on()
-        tray.after(30)
-        until(lambda: len(tray.pids) == 2)
-
-
-def test_it_ends_with_the_program_by_force_where_it_must(folder: Path) -> None:
-    deaf = folder / "deaf"
+def test_it_ends_with_the_program_by_force_where_it_must(tmp_path: Path) -> None:
+    deaf = tmp_path / "deaf"
     code = f"signal.signal(signal.SIGTERM, signal.SIG_IGN); open({str(deaf)!r}, 'w'); time.sleep(1000)"
-    with Tray(folder, code) as tray:
+    with Tray(tmp_path, code) as tray:
         until(deaf.exists)
         child = tray.supervisor._child
         assert child is not None
@@ -146,66 +113,35 @@ def test_it_ends_with_the_program_by_force_where_it_must(folder: Path) -> None:
         tray.supervisor.stop()  # a second time is nothing
 
 
-def test_a_program_that_is_not_there_is_no_trouble(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    tray = Tray(folder)
-    tray.display_on()
-    supervisor = TraySupervisor(["/nowhere/vbgcam"], tray.environment, lambda: tray.seconds)
+def test_a_program_that_is_not_there_is_no_trouble(caplog: pytest.LogCaptureFixture) -> None:
+    supervisor = TraySupervisor(["/nowhere/vbgcam"], {"DISPLAY": ":0"})
     supervisor.start()
-    tray.seconds = 1000
     supervisor.tick()
     assert caplog.messages == ["no tray icon: /nowhere/vbgcam: No such file or directory"]
-    tray.display_off()
 
 
 def test_what_it_says_is_told_once_and_what_its_libraries_say_goes_to_the_log(
-    folder: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tray = Tray(
-        folder, "sys.stderr.write('vbgcam: warning: it has no menu\\n(x:1): Gtk-WARNING **: hm\\n'); sys.exit(1)"
-    )
-    tray.display_on()
-    with caplog.at_level(logging.DEBUG):
-        tray.supervisor.start()
-        tray.ended(1)
-        until(lambda: caplog.messages.count("tray: (x:1): Gtk-WARNING **: hm") == 1)
-        tray.after(1)
-        tray.ended(2)
-        until(lambda: caplog.messages.count("tray: (x:1): Gtk-WARNING **: hm") == 2)
-    tray.supervisor.stop()
-    tray.display_off()
+    caplog.set_level(logging.DEBUG)
+    said = "vbgcam: warning: it has no menu\\n(x:1): Gtk-WARNING **: hm\\n"
+    with Tray(tmp_path, f"sys.stderr.write('{said}'); sys.exit(1)") as tray:
+        for number in (1, 2):
+            tray.ended(number)
+            until(lambda: caplog.messages.count("tray: (x:1): Gtk-WARNING **: hm") == number)  # noqa: B023
+            tray.after(1)
     told = [record.levelno for record in caplog.records if record.getMessage() == "tray: warning: it has no menu"]
-    assert told == [logging.INFO, logging.DEBUG]
+    assert told[:2] == [logging.INFO, logging.DEBUG]
     assert {record.levelno for record in caplog.records if "Gtk" in record.getMessage()} == {logging.DEBUG}
 
 
-def test_ctrl_c_in_the_terminal_is_not_for_it(folder: Path) -> None:
-    with Tray(folder, "time.sleep(1000)") as tray:
+def test_ctrl_c_in_the_terminal_is_not_for_it(tmp_path: Path) -> None:
+    with Tray(tmp_path, "time.sleep(1000)") as tray:
         until(lambda: len(tray.pids) == 1)
         assert os.getpgid(tray.pids[0]) == tray.pids[0]
-
-
-def test_a_display_is_asked_where_it_should_be(folder: Path) -> None:
-    wayland = {"XDG_RUNTIME_DIR": str(folder), "WAYLAND_DISPLAY": "wayland-0"}
-    assert not display_answers(wayland)
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(folder / "wayland-0"))
-        assert not display_answers(wayland)
-        listener.listen()
-        assert display_answers(wayland)
-        assert display_answers({"WAYLAND_DISPLAY": str(folder / "wayland-0")})
-    assert not display_answers(wayland)
-    assert not display_answers({"DISPLAY": ":64999"})
-    assert not display_answers({"DISPLAY": ":64999.0"})
-    assert not display_answers({"DISPLAY": "nonsense"})
-    assert not display_answers({"DISPLAY": ""})
-    assert display_answers({"DISPLAY": "elsewhere:10.0"})  # nobody knows without waiting
 
 
 def test_the_supervisor_is_light() -> None:
     """It is part of the running program, whose memory GTK and the icon are kept out of."""
     code = "import sys, vbgcam.desktop.tray_supervisor; print(*{'pystray', 'gi', 'PIL', 'aiohttp'} & set(sys.modules))"
     assert not subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-
-
-def test_codes_are_told_apart() -> None:
-    assert len({DONE, AGAIN, NEVER}) == 3

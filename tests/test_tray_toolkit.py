@@ -40,7 +40,8 @@ def system(tmp_path: Path) -> Path:
 def test_gi_is_taken_from_the_system_and_nothing_else(system: Path) -> None:
     said = in_a_process(f"""
 sys.modules.pop("gi", None)
-print(toolkit.load_gi([{str(system)!r}]))
+toolkit.FOLDERS = [{str(system)!r}]
+print(toolkit.load_gi())
 import gi.part, six
 print(gi.__file__.startswith({str(system)!r}), {str(system)!r} in sys.path)
 try:
@@ -54,15 +55,16 @@ except ImportError:
 def test_a_gi_for_another_python_is_told_as_that(system: Path) -> None:
     (system / "gi" / "__init__.py").write_text("raise ImportError('no module gi._gi')")
     said = in_a_process(f"""
-print(toolkit.load_gi([{str(system)!r}]), "gi" in sys.modules)
-print(toolkit._linux({{"DISPLAY": ":0"}}, [{str(system)!r}]).lacks)
+toolkit.FOLDERS = [{str(system)!r}]
+print(toolkit.load_gi(), "gi" in sys.modules)
+print(toolkit._linux({{"DISPLAY": ":0"}}).lacks)
 """).splitlines()
     assert said[0] == "False False"
     assert "made for another Python" in said[1]
 
 
-def test_a_missing_gi_is_told_with_the_package(tmp_path: Path) -> None:
-    found = in_a_process("print(toolkit._linux({'DISPLAY': ':0'}, []))")
+def test_a_missing_gi_is_told_with_the_package() -> None:
+    found = in_a_process("toolkit.FOLDERS = []; print(toolkit._linux({'DISPLAY': ':0'}))")
     assert found.startswith("Toolkit(backend='xorg', lacks='GTK for Python is not installed; ")
 
 
@@ -113,5 +115,5 @@ def test_without_a_clipboard_that_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_pystray_is_told_what_was_chosen() -> None:
     environment: dict[str, str] = {}
-    assert toolkit.prepare(environment, []).backend == ""
+    assert toolkit.prepare(environment).backend == ""
     assert "PYSTRAY_BACKEND" not in environment

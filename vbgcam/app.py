@@ -17,7 +17,8 @@ from vbgcam.core.errors import BackgroundError, ControlError, VbgcamError
 from vbgcam.desktop.opening import browse
 from vbgcam.desktop.tray_supervisor import TraySupervisor
 from vbgcam.factory import plan, refuse_truth
-from vbgcam.live.session import Plan, Session
+from vbgcam.live.plan import Plan
+from vbgcam.live.session import Session
 from vbgcam.live.stats import Stats
 from vbgcam.media.atomic import write_whole
 from vbgcam.settings.schema import Settings, data_folder

@@ -17,8 +17,7 @@ from vbgcam.core.errors import CameraError, ConfigError
 from vbgcam.core.frames import Size
 from vbgcam.core.options import MASK_SETTINGS, PRESETS, Blur, Key, MaskOptions, RenderOptions
 from vbgcam.core.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec
-from vbgcam.live.session import Plan
-from vbgcam.live.workers.inference import Network
+from vbgcam.live.plan import Network, Plan
 from vbgcam.output import open_output
 from vbgcam.pixels.convert import color_yuv
 from vbgcam.segment import Options, Progress, Segmenter, open_segmenter

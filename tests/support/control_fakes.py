@@ -26,6 +26,7 @@ import numpy as np
 
 from vbgcam.background.gallery import Entry, Gallery
 from vbgcam.control import PreviewImage
+from vbgcam.control.choices import backgrounds
 from vbgcam.control.client import Client
 from vbgcam.control.instance import Instance
 from vbgcam.control.server import Server
@@ -163,7 +164,7 @@ class FakeGallery(Gallery):
         return Entry(target.name, target, "picture", "")
 
     def remove(self, name: str) -> None:
-        self._path(name).unlink()
+        self._path(name).unlink(missing_ok=True)
 
     def _path(self, name: str) -> Path:
         path = self.folder / name
@@ -208,18 +209,7 @@ class FakeControl:
 
     def choices(self) -> dict[str, Any]:
         self._begin("choices")
-        shown = [
-            {
-                "spec": str(entry.path),
-                "name": entry.name,
-                "label": entry.path.stem,
-                "kind": entry.kind,
-                "broken": entry.broken,
-                "removable": True,
-            }
-            for entry in self.gallery.entries()
-        ]
-        return copy.deepcopy(self.offers) | {"backgrounds": shown}
+        return copy.deepcopy(self.offers) | {"backgrounds": backgrounds(self.gallery)}
 
     def do(self, command: Mapping[str, Any]) -> str:
         self._begin("do")
@@ -281,18 +271,12 @@ class FakeControl:
     def _carry_out(self, command: Mapping[str, Any]) -> str:
         settings = self.values["settings"]
         match dict(command):
-            case {"do": "background", "to": str(to)}:
-                settings["background"]["show"] = to
-                return f"background: {Path(to).name}"
+            case {"do": "background" | "model" | "camera" as what, "to": str(to)}:
+                settings[what][{"background": "show", "model": "name", "camera": "source"}[what]] = to
+                return f"{what}: {to}"
             case {"do": "blur", "to": float() | int() as to}:
                 settings["background"]["show"] = f"blur:{to:g}"
                 return f"background: blur:{to:g}"
-            case {"do": "model", "to": str(to)}:
-                settings["model"]["name"] = to
-                return f"model: {to}"
-            case {"do": "camera", "to": str(to)}:
-                settings["camera"]["source"] = to
-                return f"camera: {to}"
             case {"do": "preset", "to": str(to)}:
                 return f"preset: {to}"
             case {"do": "mirror", "to": bool() | None as to}:
@@ -309,20 +293,17 @@ class FakeControl:
                 self.values["welcomed"] = True
                 return "welcome"
             case {"do": "set", "settings": dict(wanted)}:
-                problems = [f"{name}: unknown" for name in wanted if not _known(settings, name)]
+                parts = {name: name.partition(".") for name in wanted}
+                problems = [
+                    f"{name}: unknown" for name, (at, _, key) in parts.items() if key not in settings.get(at, {})
+                ]
                 if problems:
                     raise ConfigError(problems)
-                for name, value in wanted.items():
-                    section, _, key = name.partition(".")
-                    settings[section][key] = value
+                for name, (section, _, key) in parts.items():
+                    settings[section][key] = wanted[name]
                 return ", ".join(f"{name}: {value}" for name, value in wanted.items())
             case _:
                 raise ControlError("no such command")
-
-
-def _known(settings: Mapping[str, Mapping[str, Any]], name: str) -> bool:
-    section, _, key = name.partition(".")
-    return key in settings.get(section, {})
 
 
 @contextmanager

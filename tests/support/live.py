@@ -5,6 +5,7 @@ Nothing here depends on speed: `PATIENCE` is the time in which something that do
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 from collections.abc import Callable, Iterator
@@ -17,31 +18,22 @@ from vbgcam.camera import Captured
 from vbgcam.core.frames import Backdrop, Planes, RawFrame, SafeFrame, Size
 from vbgcam.core.options import Blur, RenderOptions, SyncMode
 from vbgcam.live import pace
-from vbgcam.live.session import Plan, Session
+from vbgcam.live.plan import Network, Plan
+from vbgcam.live.session import Session
 from vbgcam.live.stats import Stats
-from vbgcam.live.workers.inference import Network
-from vbgcam.mask import warm_up as warm_up_mask
-from vbgcam.render.composer import warm_up as warm_up_compose
 from vbgcam.segment import Progress, Segmenter
 
 PATIENCE = 60.0
+_ALREADY = threading.Event()
+_ALREADY.set()
 THREADS = {"capture", "inference", "backdrop", "compositor", "input size", "watch"}
 
 
-@pytest.fixture(scope="session")
-def warm() -> None:
-    """The compiled loops are there: a cold cache takes 10 s, many times that under load."""
-    warm_up_compose()
-    warm_up_mask()
-
-
 @pytest.fixture
-def quick(warm: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Retries and pauses of the chain take no time, its end as long as a hang; and no thread stays."""
-    monkeypatch.setattr(pace, "RETRIES", (0.001,) * 6)
-    monkeypatch.setattr(pace, "IDLE_PERIOD", 0.01)
-    monkeypatch.setattr(pace, "LINGER", 0.001)
-    monkeypatch.setattr(pace, "TICK", 0.01)
+    for name, value in (("RETRIES", (0.001,) * 6), ("IDLE_PERIOD", 0.01), ("LINGER", 0.001), ("TICK", 0.01)):
+        monkeypatch.setattr(pace, name, value)
     monkeypatch.setattr(pace, "END", PATIENCE)
     yield
     for thread in threads():  # networks that hung were let go a moment ago
@@ -66,6 +58,7 @@ def plan(
     source: FakeSource,
     output: FakeOutput,
     *,
+    segmenter: FakeSegmenter | None = None,
     build: Callable[[Progress], Segmenter] | None = None,
     background: FakeBackground | None = None,
     retry: bool = True,
@@ -74,11 +67,13 @@ def plan(
     sync: SyncMode = "auto",
     size_auto: bool = False,
 ) -> Plan:
+    if build is None:
+        build = built_after(_ALREADY, segmenter)
     return Plan(
         source=source,
         output=output,
         background=background or FakeBackground(),
-        network=Network("fake", build or (lambda _progress: FakeSegmenter()), size_auto=size_auto),
+        network=Network("fake", build, size_auto=size_auto),
         options=RenderOptions(max_mask_age=mask_age, max_frame_age=PATIENCE, blur=blur, sync=sync),
         size=SIZE,
         fps=200.0,
@@ -98,53 +93,49 @@ def hold(first: int = 0) -> tuple[Callable[[RawFrame], None], threading.Event, t
     return before, busy, go
 
 
-class Reached(threading.Event):
-    """Set when an output has seen enough."""
-
-    def when(self, enough: Callable[[FakeOutput], bool]) -> Callable[[FakeOutput], None]:
-        return lambda output: self.set() if enough(output) else None
+def chosen(segmenter: FakeSegmenter) -> Network:
+    """That network, for `set_network`."""
+    return Network(segmenter.name, lambda _progress: segmenter)
 
 
-def after(output: FakeOutput, enough: Callable[[FakeOutput], bool]) -> threading.Event:
-    """Set as soon as a frame goes out for which it is enough."""
-    reached = Reached()
-    output.notify = reached.when(enough)
-    return reached
+def built_after(go: threading.Event, segmenter: FakeSegmenter | None = None) -> Callable[[Progress], Segmenter]:
+    """Builds that network when it may go."""
+
+    def build(_progress: Progress) -> Segmenter:
+        assert go.wait(PATIENCE)
+        return segmenter or FakeSegmenter()
+
+    return build
 
 
-class Stage:
-    """A running session, which is ended by the end of its block. What ends it is awaited by `until`."""
-
-    def __init__(self, what: Plan) -> None:
-        self.stats = Stats()
-        self.session = Session(what, self.stats)
-
-    def __enter__(self) -> Session:
-        self.session.start()
-        return self.session
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
-
-    def started(self) -> Stage:
-        """For tests that end it themselves."""
-        self.session.start()
-        return self
-
-    def end(self) -> None:
-        assert self.session.stop(), "a thread was left behind"
-
-    def until(self, reached: threading.Event) -> None:
-        self.session.wait(PATIENCE, reached)
-        assert reached.is_set(), "it did not come to that"
+@contextlib.contextmanager
+def running(what: Plan) -> Iterator[Session]:
+    """A session, which is ended by the end of the block; that raises what made it fail."""
+    session = Session(what, Stats())
+    session.start()
+    try:
+        yield session
+    finally:
+        assert session.stop(), "a thread was left behind"
 
 
-def run(what: Plan, until: threading.Event | None = None) -> Stats:
+def reaches(session: Session, enough: Callable[[], bool]) -> None:
+    """Until that is so, or the session ends, whose end tells why."""
+    session.wait(PATIENCE, threading.Event(), enough)
+    assert enough() or session.ended(), "it did not come to that"
+
+
+def composes(session: Session, output: FakeOutput, count: int = 3) -> None:
+    """Until more frames than that were composed."""
+    until = output.composed + count
+    reaches(session, lambda: output.composed > until)
+
+
+def run(what: Plan, enough: Callable[[], bool] | None = None) -> Stats:
     """From start to stop; the stop raises what made the session fail."""
-    stage = Stage(what)
-    with stage as session:
-        session.wait(PATIENCE, until or threading.Event())
-    return stage.stats
+    with running(what) as session:
+        reaches(session, enough or session.ended)
+    return session.stats
 
 
 class Dancer(FakeSource):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -66,7 +66,9 @@ class World:
         return self
 
     def change(self, **fields: object) -> Self:
-        self.machine = replace(self.machine, **fields)  # type: ignore[arg-type]
+        """Values, and what stands for a method."""
+        for name, value in fields.items():
+            setattr(self.machine, name, value)
         return self
 
     def settings(self, text: str) -> Self:
@@ -109,6 +111,8 @@ def healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         home=home,
         user="ann",
         groups=frozenset((1000,)),
+    )
+    world = World(tmp_path, machine, answers).change(
         run=said,
         version={"torch": "2.14.1", "torchvision": "0.29.1", "openvino": "2026.4.1"}.get,
         import_error=lambda _module: "",
@@ -121,7 +125,6 @@ def healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         holders=lambda _path: (),
         device=lambda _asked: "cpu",
     )
-    world = World(tmp_path, machine, answers)
     monkeypatch.setattr("platform.freedesktop_os_release", lambda: {"ID": "debian"})
     world.write("etc/group", f"video:x:{os.getegid()}:bob\nother:x:{os.getegid() + 1}:\n")
     world.write("dev/video10", mode=0o660)

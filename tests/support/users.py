@@ -19,7 +19,7 @@ from vbgcam.control.client import Client
 from vbgcam.control.instance import Instance
 from vbgcam.core.errors import ControlError
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 class User:

@@ -47,6 +47,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
+def warm_loops() -> None:
+    """Nothing here calls them in this process; in the guest, compiling them would take minutes."""
+
+
+@pytest.fixture(scope="session")
 def machine(pytestconfig: pytest.Config) -> Machine:
     """The guest, ready to boot."""
     runs = pytestconfig.pluginmanager.get_plugin("vbgcam-guest")

@@ -15,9 +15,9 @@ from vbgcam.camera import Captured, Negotiated
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Planes, RawFrame, Size
 from vbgcam.core.options import RenderOptions
-from vbgcam.live.session import Plan, Session
+from vbgcam.live.plan import Network, Plan
+from vbgcam.live.session import Session
 from vbgcam.live.stats import Stats
-from vbgcam.live.workers.inference import Network
 from vbgcam.output.null import NullOutput
 from vbgcam.segment import FixedInput, Probability, Progress, Segmenter
 

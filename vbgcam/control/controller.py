@@ -234,7 +234,9 @@ class Controller:
         if not self._session.clocked:
             raise ConfigError("a film without a pace of its own is read to its end; no other source can be chosen")
         if not source.clocked:
-            raise ConfigError(f"source {spec}: a film without a pace of its own can be chosen at the start alone")
+            raise ConfigError(
+                f"source {wanted.camera.source}: a film without a pace of its own can be chosen at the start alone"
+            )
         source.expected()
         return source
 

@@ -344,7 +344,11 @@ class _Handlers:
             heartbeat=_HEARTBEAT, max_msg_size=_MESSAGE, compress=False, timeout=_LAST_ANSWERS
         )
         websocket.headers.update(HEADERS)
-        if not websocket.can_prepare(request):
+        try:
+            able = bool(websocket.can_prepare(request))
+        except ValueError:  # aiohttp's decoder of the key takes ASCII alone
+            able = False
+        if not able:
             raise Refused(400, "no websocket")
         await websocket.prepare(request)
         try:

@@ -58,11 +58,6 @@ class SourceSpec:
         hint = nearest(kind, ("camera", "file", "demo"))
         raise ValueError(f"source {text!r} is none of camera:0, camera:PATH, camera:NAME, file:CLIP, demo{hint}")
 
-    def __str__(self) -> str:
-        options = [*(["loop=1"] if self.loop else []), *(["pace=max"] if self.pace == "max" else [])]
-        tail = "?" + "&".join(options) if options else ""
-        return f"{self.kind}:{self.target}{tail}" if self.kind != "demo" else "demo"
-
 
 @dataclass(frozen=True, slots=True)
 class SinkSpec:
@@ -83,9 +78,6 @@ class SinkSpec:
         hint = nearest(kind, ("virtualcam", "pipewire", "both", "file", "null", "auto"))
         known = "virtualcam[:NAME], pipewire[:NAME], both[:NAME], file:OUT.mp4, file:OUT.mkv, null, auto"
         raise ValueError(f"sink {text!r} is none of {known}{hint}")
-
-    def __str__(self) -> str:
-        return f"{self.kind}:{self.target}" if self.target else self.kind
 
 
 @dataclass(frozen=True, slots=True)

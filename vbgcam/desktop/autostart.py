@@ -6,12 +6,15 @@ holds for this user alone and shows, and can be switched off, where the platform
 
 from __future__ import annotations
 
+import configparser
 import contextlib
+import importlib
 import os
 import plistlib
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 from xml.parsers.expat import ExpatError
@@ -38,22 +41,11 @@ class Autostart(Protocol):
     def disable(self) -> None: ...
 
 
-class Registry(Protocol):
-    """The part of Windows' registry that belongs to this user. Raises OSError where it refuses."""
-
-    def read(self, key: str, name: str) -> str | bytes | None: ...
-
-    def write(self, key: str, name: str, text: str) -> None: ...
-
-    def remove(self, key: str, name: str) -> None:
-        """Nothing happens where it is not there."""
-
-
 def here(environment: Mapping[str, str] = os.environ) -> Autostart:
     """This platform's."""
     home = Path.home()
     if sys.platform == "win32":
-        return RunKey(_Winreg())
+        return RunKey()
     if sys.platform == "darwin":
         return LaunchAgent(home / "Library" / "LaunchAgents")
     # What is not absolute is to be ignored, as the XDG base directory specification has it.
@@ -81,13 +73,15 @@ class DesktopEntry:
 
     def enabled(self) -> bool:
         for path in (self._path, *self._others):  # the first one counts
+            entry = configparser.RawConfigParser(delimiters="=", comment_prefixes="#", strict=False)
             try:
-                text = path.read_text("utf-8", "replace")
-            except OSError:
-                continue
-            keys = _keys(text)
-            off = keys.get("Hidden") == "true" or keys.get("X-GNOME-Autostart-enabled") == "false"
-            return bool(keys.get("Exec")) and not off
+                if not entry.read(path, "utf-8"):  # it is not there
+                    continue
+            except (configparser.Error, UnicodeDecodeError):
+                return False
+            key = partial(entry.get, "Desktop Entry", fallback="")
+            off = key("Hidden") == "true" or key("X-GNOME-Autostart-enabled") == "false"
+            return bool(key("Exec")) and not off
         return False
 
     def enable(self, command: Sequence[str]) -> None:
@@ -111,25 +105,37 @@ class DesktopEntry:
 class RunKey:
     """A value of the registry's key of what Windows starts."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+    def __init__(self) -> None:
+        self._winreg: Any = importlib.import_module("winreg")  # its type hints are for Windows alone
+        self._hive = self._winreg.HKEY_CURRENT_USER
 
     def enabled(self) -> bool:
         try:
-            approved = self._registry.read(_APPROVED, _VALUE)
+            approved = self._read(_APPROVED)
             off = isinstance(approved, bytes) and bool(approved[:1]) and approved[0] % 2 == 1
-            return bool(self._registry.read(_RUN, _VALUE)) and not off
+            return bool(self._read(_RUN)) and not off
         except OSError:
             return False
 
     def enable(self, command: Sequence[str]) -> None:
         with _refusals(_RUN):
-            self._registry.write(_RUN, _VALUE, subprocess.list2cmdline(command))
-            self._registry.remove(_APPROVED, _VALUE)
+            with self._winreg.CreateKey(self._hive, _RUN) as key:
+                self._winreg.SetValueEx(key, _VALUE, 0, self._winreg.REG_SZ, subprocess.list2cmdline(command))
+            self._remove(_APPROVED)
 
     def disable(self) -> None:
         with _refusals(_RUN):
-            self._registry.remove(_RUN, _VALUE)
+            self._remove(_RUN)
+
+    def _read(self, name: str) -> object:
+        with contextlib.suppress(FileNotFoundError), self._winreg.OpenKey(self._hive, name) as key:
+            return self._winreg.QueryValueEx(key, _VALUE)[0]
+        return None
+
+    def _remove(self, name: str) -> None:
+        access = self._winreg.KEY_SET_VALUE
+        with contextlib.suppress(FileNotFoundError), self._winreg.OpenKey(self._hive, name, 0, access) as key:
+            self._winreg.DeleteValue(key, _VALUE)
 
 
 class LaunchAgent:
@@ -157,49 +163,12 @@ class LaunchAgent:
             self._path.unlink(missing_ok=True)
 
 
-class _Winreg:
-    def __init__(self) -> None:
-        import winreg
-
-        self._winreg: Any = winreg
-
-    def read(self, key: str, name: str) -> str | bytes | None:
-        try:
-            with self._winreg.OpenKey(self._winreg.HKEY_CURRENT_USER, key) as opened:
-                value = self._winreg.QueryValueEx(opened, name)[0]
-        except FileNotFoundError:
-            return None
-        return value if isinstance(value, str | bytes) else None
-
-    def write(self, key: str, name: str, text: str) -> None:
-        with self._winreg.CreateKey(self._winreg.HKEY_CURRENT_USER, key) as opened:
-            self._winreg.SetValueEx(opened, name, 0, self._winreg.REG_SZ, text)
-
-    def remove(self, key: str, name: str) -> None:
-        hive, access = self._winreg.HKEY_CURRENT_USER, self._winreg.KEY_SET_VALUE
-        with contextlib.suppress(FileNotFoundError), self._winreg.OpenKey(hive, key, 0, access) as opened:
-            self._winreg.DeleteValue(opened, name)
-
-
 def _quoted(word: str) -> str:
     """A word of a desktop entry's Exec. It is read twice: as a text, in which a backslash stands before itself, then as
     words, in which one stands before ", `, $ and itself between quotes; and % begins a field code."""
     for special in ("\\", '"', "`", "$"):
         word = word.replace(special, "\\" + special)
     return '"' + word.replace("%", "%%").replace("\\", "\\\\") + '"'
-
-
-def _keys(text: str) -> dict[str, str]:
-    """Of a desktop entry's own group, the first of each name."""
-    keys: dict[str, str] = {}
-    group = ""
-    for line in text.splitlines():
-        name, equals, value = line.partition("=")
-        if line.startswith("["):
-            group = line.strip()
-        elif equals and group == "[Desktop Entry]":
-            keys.setdefault(name.strip(), value.strip())
-    return keys
 
 
 @contextlib.contextmanager

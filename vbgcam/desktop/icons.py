@@ -1,4 +1,4 @@
-"""The tray icon's faces and the program's own icon, drawn: no file to find, and crisp at every size.
+"""The tray icon's faces, drawn: no file to find, and crisp at every size.
 
 A tile with a person in it, readable on light and dark panels, since no desktop says which it has. Each face has a shape
 of its own: colour is never the only difference. Edges are on whole pixels.
@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from PIL import Image, ImageChops, ImageDraw
+from PIL import Image, ImageDraw
 
 Face = Literal["on air", "idle", "paused", "trouble"]
 Colour = tuple[int, int, int]
 
 ACCENT: Final = (14, 145, 118)
-_BRIGHT: Final = (38, 178, 148)
 _SLATE: Final = (86, 97, 112)
 _AMBER: Final = (250, 176, 5)
 _INK: Final = (33, 37, 41)
 _WHITE: Final = (255, 255, 255)
 _QUIET: Final = (222, 227, 233)
+_NOTHING: Final = (0, 0, 0, 0)
 # Drawn so many times larger, then averaged: PIL's own edges are jagged.
 _FINER: Final = 8
 
@@ -27,28 +27,16 @@ _FINER: Final = 8
 def face(name: Face, size: int) -> Image.Image:
     """RGBA, square. `size`: pixels, from 16."""
     drawing = _Drawing(size)
-    drawing.fill(_plate(size), ACCENT if name == "on air" else _SLATE)
+    drawing.plate(ACCENT if name == "on air" else _SLATE)
     if name == "paused":
-        drawing.fill(_bars(size), _WHITE)
+        drawing.bars(_WHITE)
     else:
-        drawing.fill(_person(size), _WHITE if name == "on air" else _QUIET)
+        drawing.person(_WHITE if name == "on air" else _QUIET)
     if name == "idle":
-        drawing.fill(_person(size, max(1, round(size / 14))), _SLATE)
+        drawing.person(_SLATE, max(1, round(size / 14)))
     if name == "trouble":
-        drawing.clear(_triangle(size, max(1, size / 20)))
-        drawing.fill(_triangle(size), _AMBER)
-        drawing.fill(_exclamation(size), _INK)
-    return drawing.image
-
-
-def app(size: int) -> Image.Image:
-    """The program's own, for menus and lists of programs. RGBA, square; `size`: pixels, from 16."""
-    drawing = _Drawing(size)
-    plate = _plate(size)
-    drawing.fill(plate, ACCENT)
-    drawing.fill(ImageChops.multiply(plate, _hills(size)), _BRIGHT)
-    drawing.fill(_person(size), _WHITE)
-    return drawing.image
+        drawing.warning(max(1, size / 20))
+    return drawing.image()
 
 
 def opaque(image: Image.Image, ground: Colour) -> Image.Image:
@@ -61,112 +49,76 @@ def opaque(image: Image.Image, ground: Colour) -> Image.Image:
 def swatch(colour: Colour, size: int) -> Image.Image:
     """A tile of one colour, for a picker. RGBA, square; `size`: pixels, from 16."""
     drawing = _Drawing(size)
-    drawing.fill(_plate(size), _SLATE)
-    drawing.fill(_plate(size, max(1, round(size / 16))), colour)
-    return drawing.image
+    drawing.plate(_SLATE)
+    drawing.plate(colour, max(1, round(size / 16)))
+    return drawing.image()
 
 
 class _Drawing:
-    """`image` so far, RGBA. Masks are `_FINER` times its size."""
+    """Shapes in pixels of the final size, each over those before it."""
 
     def __init__(self, size: int) -> None:
-        self.image = Image.new("RGBA", (size, size))
+        self._size = size
+        self._margin = max(1, round(size / 24))
+        self._image = Image.new("RGBA", (size * _FINER, size * _FINER))
+        self._draw = ImageDraw.Draw(self._image)
 
-    def fill(self, mask: Image.Image, colour: Colour) -> None:
-        layer = Image.new("RGBA", self.image.size, colour)
-        layer.putalpha(mask.reduce(_FINER))
-        self.image.alpha_composite(layer)
+    def image(self) -> Image.Image:
+        """As it is so far, in its final size."""
+        return self._image.reduce(_FINER)
 
-    def clear(self, mask: Image.Image) -> None:
-        left = ImageChops.subtract(self.image.getchannel("A"), mask.reduce(_FINER))
-        self.image.putalpha(left)
+    def plate(self, colour: Colour, inset: int = 0) -> None:
+        low, high = self._margin + inset, self._size - self._margin - inset
+        self._block((low, low, high, high), colour, self._size * 0.2 - inset)
 
+    def person(self, colour: Colour, inset: float = 0) -> None:
+        """Head and shoulders. `inset`: what is left inside a line of that width, which is open at the foot."""
+        size, middle = self._size, self._size / 2
+        top, foot = round(size * 0.6), size - self._margin - round(size * 0.08)
+        self._disc(middle, size * 0.365, size * 0.175 - inset, colour)
+        wide = size * 0.31 - inset
+        shoulders = _finer(middle - wide, top + inset, middle + wide, 2 * foot - top - inset)
+        self._draw.chord(shoulders, 180, 360, colour)
 
-class _Mask:
-    """Shapes in pixels of the final size; `image` is finer."""
+    def bars(self, colour: Colour) -> None:
+        size = self._size
+        wide, gap, top = max(2, round(size * 0.15)), max(2, round(size * 0.14)), round(size * 0.27)
+        gap += (size - gap) % 2  # so that both lie on whole pixels
+        for left in ((size - gap) / 2 - wide, (size + gap) / 2):
+            self._block((left, top, left + wide, size - top), colour, wide * 0.25)
 
-    def __init__(self, size: int) -> None:
-        self.image = Image.new("L", (size * _FINER, size * _FINER))
-        self._draw = ImageDraw.Draw(self.image)
+    def warning(self, gap: float) -> None:
+        """A triangle in the lower right corner, with an exclamation mark and `gap` pixels of nothing around it."""
+        size = self._size
+        wide, tall, round_by = round(size * 0.66), round(size * 0.6), size * 0.07
+        corners = [
+            (size - wide / 2, size - tall + round_by),
+            (size - round_by, size - round_by),
+            (size - wide + round_by, size - round_by),
+        ]
+        self._rounded(corners, round_by + gap, _NOTHING)
+        self._rounded(corners, round_by, _AMBER)
+        thick = max(2, round(size * 0.09))
+        left, foot = round(size - wide / 2 - thick / 2), size - round(size * 0.08)
+        dot, space = max(2, round(size * 0.085)), max(1, round(size * 0.045))
+        self._block((left, size - size * 0.4, left + thick, foot - dot - space), _INK, thick * 0.3)
+        self._block((left, foot - dot, left + thick, foot), _INK, thick * 0.3)
 
-    def block(self, left: float, top: float, right: float, foot: float, *, round_by: float = 0, ink: int = 255) -> None:
-        # PIL's boxes hold their last pixel.
-        box = (left * _FINER, top * _FINER, right * _FINER - 1, foot * _FINER - 1)
-        self._draw.rounded_rectangle(box, round_by * _FINER, fill=ink)
+    def _block(self, box: tuple[float, float, float, float], colour: Colour, round_by: float) -> None:
+        self._draw.rounded_rectangle(_finer(*box), round_by * _FINER, fill=colour)
 
-    def disc(self, x: float, y: float, radius: float) -> None:
-        box = ((x - radius) * _FINER, (y - radius) * _FINER, (x + radius) * _FINER - 1, (y + radius) * _FINER - 1)
-        self._draw.ellipse(box, fill=255)
+    def _disc(self, x: float, y: float, radius: float, colour: tuple[int, ...]) -> None:
+        self._draw.ellipse(_finer(x - radius, y - radius, x + radius, y + radius), fill=colour)
 
-    def polygon(self, corners: list[tuple[float, float]], round_by: float = 0) -> None:
+    def _rounded(self, corners: list[tuple[float, float]], round_by: float, colour: tuple[int, ...]) -> None:
+        """A polygon, grown by `round_by` all around."""
         points = [(x * _FINER, y * _FINER) for x, y in corners]
-        self._draw.polygon(points, fill=255)
-        if round_by:
-            self._draw.line([*points, points[0]], fill=255, width=round(2 * round_by * _FINER))
-            for x, y in corners:
-                self.disc(x, y, round_by)
+        self._draw.polygon(points, fill=colour)
+        self._draw.line([*points, points[0]], fill=colour, width=round(2 * round_by * _FINER))
+        for x, y in corners:
+            self._disc(x, y, round_by, colour)
 
 
-def _margin(size: int) -> int:
-    return max(1, round(size / 24))
-
-
-def _plate(size: int, inset: int = 0) -> Image.Image:
-    mask = _Mask(size)
-    low, high = _margin(size) + inset, size - _margin(size) - inset
-    mask.block(low, low, high, high, round_by=size * 0.2 - inset)
-    return mask.image
-
-
-def _person(size: int, inset: float = 0) -> Image.Image:
-    """Head and shoulders. `inset`: what is left inside a line of that width, which is open at the foot."""
-    mask = _Mask(size)
-    middle, top, foot = size / 2, round(size * 0.6), size - _margin(size) - round(size * 0.08)
-    mask.disc(middle, size * 0.365, size * 0.175 - inset)
-    wide = size * 0.31 - inset
-    mask.block(middle - wide, top + inset, middle + wide, 2 * foot - top, round_by=wide * 0.9)
-    mask.block(0, foot, size, size, ink=0)
-    return mask.image
-
-
-def _bars(size: int) -> Image.Image:
-    mask = _Mask(size)
-    wide, gap, top = max(2, round(size * 0.15)), max(2, round(size * 0.14)), round(size * 0.27)
-    gap += (size - gap) % 2  # so that both lie on whole pixels
-    for left in ((size - gap) / 2 - wide, (size + gap) / 2):
-        mask.block(left, top, left + wide, size - top, round_by=wide * 0.25)
-    return mask.image
-
-
-def _triangle(size: int, grown: float = 0) -> Image.Image:
-    """The warning's, in the lower right corner. `grown`: so much larger all around, in pixels."""
-    mask = _Mask(size)
-    wide, tall, round_by = round(size * 0.66), round(size * 0.6), size * 0.07
-    corners = [
-        (size - wide / 2, size - tall + round_by),
-        (size - round_by, size - round_by),
-        (size - wide + round_by, size - round_by),
-    ]
-    mask.polygon(corners, round_by + grown)
-    return mask.image
-
-
-def _exclamation(size: int) -> Image.Image:
-    """In the middle of the warning's triangle."""
-    mask = _Mask(size)
-    wide, thick = round(size * 0.66), max(2, round(size * 0.09))
-    left = round(size - wide / 2 - thick / 2)
-    foot = size - round(size * 0.08)
-    dot, gap = max(2, round(size * 0.085)), max(1, round(size * 0.045))
-    mask.block(left, size - size * 0.4, left + thick, foot - dot - gap, round_by=thick * 0.3)
-    mask.block(left, foot - dot, left + thick, foot, round_by=thick * 0.3)
-    return mask.image
-
-
-def _hills(size: int) -> Image.Image:
-    """Another place behind the person."""
-    mask = _Mask(size)
-    mask.disc(size * 0.79, size * 0.25, size * 0.09)
-    mask.polygon([(0, size), (0, size * 0.62), (size * 0.24, size * 0.4), (size * 0.62, size)])
-    mask.polygon([(size * 0.4, size), (size * 0.78, size * 0.5), (size, size * 0.7), (size, size)])
-    return mask.image
+def _finer(left: float, top: float, right: float, foot: float) -> tuple[float, float, float, float]:
+    """PIL's boxes hold their last pixel."""
+    return left * _FINER, top * _FINER, right * _FINER - 1, foot * _FINER - 1

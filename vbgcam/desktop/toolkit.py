@@ -20,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from vbgcam.core.errors import VbgcamError
 from vbgcam.system import linux_packages
 
 log = logging.getLogger(__name__)
@@ -61,33 +62,31 @@ def module(name: str, version: str = "") -> Any:
     return importlib.import_module(f"gi.repository.{name}")
 
 
-class NoDisplay(Exception):  # noqa: N818  # it says what there is not
-    """There should be a display, but it cannot be reached: it may come back."""
-
-
-def prepare(environment: MutableMapping[str, str] = os.environ, folders: Sequence[str] | None = None) -> Toolkit:
-    """Chooses a backend and sets it for pystray, which must not have been imported yet. `folders`: instead of FOLDERS.
-    Raises NoDisplay."""
-    places = FOLDERS if folders is None else folders
-    toolkit = Toolkit(sys.platform) if sys.platform in ("win32", "darwin") else _linux(environment, places)
+def prepare(environment: MutableMapping[str, str] = os.environ) -> Toolkit:
+    """Chooses a backend and sets it for pystray, which must not have been imported yet. Raises
+    VbgcamError where there should be a display, but it cannot be reached: it may come back."""
+    toolkit = Toolkit(sys.platform) if sys.platform in ("win32", "darwin") else _linux(environment)
     if toolkit.backend:
         environment["PYSTRAY_BACKEND"] = toolkit.backend
     return toolkit
 
 
-def _linux(environment: Mapping[str, str], folders: Sequence[str]) -> Toolkit:
+def _linux(environment: Mapping[str, str]) -> Toolkit:
     if not environment.get("DISPLAY") and not environment.get("WAYLAND_DISPLAY"):
         return Toolkit("", "no desktop session")
     plain = "xorg" if environment.get("DISPLAY") else ""
-    if not load_gi(folders):
-        return Toolkit(plain, _why_no_gi(folders))
+    if not load_gi():
+        if any((Path(folder) / "gi").is_dir() for folder in FOLDERS):
+            other = f"the system's GTK bindings are made for another Python than {_MINOR}; "
+            return Toolkit(plain, other + "make the virtual environment with the system's own Python, /usr/bin/python3")
+        return Toolkit(plain, _lacks("GTK for Python is not installed"))
     try:
         gtk, glib, gio = module("Gtk", "3.0"), module("GLib"), module("Gio")
     except ImportError as exc:
         log.debug("GTK: %s", exc)
         return Toolkit(plain, _lacks("GTK 3 for Python is not installed"))
     if not gtk.init_check(None)[0]:
-        raise NoDisplay("the display does not answer")
+        raise VbgcamError("the display does not answer")
     try:
         gio.bus_get_sync(gio.BusType.SESSION, None)
     except glib.Error as exc:
@@ -112,13 +111,10 @@ class _Only(importlib.abc.MetaPathFinder):
         return PathFinder.find_spec(name, [self._folder], target) if path is None and name in _NAMES else None
 
 
-def load_gi(folders: Sequence[str] = FOLDERS) -> bool:
+def load_gi() -> bool:
     """From the environment, or else from the system's Python; whether there is one."""
-    for folder in ("", *folders):
-        finder = _Only(folder)
-        if folder:
-            if not (Path(folder) / "gi").is_dir():
-                continue
+    for finder in (None, *map(_Only, FOLDERS)):
+        if finder is not None:
             sys.meta_path.append(finder)
         try:
             importlib.import_module("gi")
@@ -126,18 +122,9 @@ def load_gi(folders: Sequence[str] = FOLDERS) -> bool:
             log.debug("gi: %s", exc)
         else:
             return True
-        if folder:
+        if finder is not None:
             sys.meta_path.remove(finder)
     return False
-
-
-def _why_no_gi(folders: Sequence[str]) -> str:
-    if any((Path(folder) / "gi").is_dir() for folder in folders):
-        return (
-            f"the system's GTK bindings are made for another Python than {_MINOR}; "
-            "make the virtual environment with the system's own Python, /usr/bin/python3"
-        )
-    return _lacks("GTK for Python is not installed")
 
 
 def _lacks(what: str) -> str:

@@ -76,7 +76,7 @@ def run(client: Client) -> int:
             log.warning("no tray icon: %s", kit.lacks)
             return NEVER
         kind = icon_class(kit)
-    except Exception as exc:  # NoDisplay, and Xlib's many
+    except Exception as exc:  # no display, and Xlib's many
         log.warning("no tray icon: %s", exc)
         return NEVER if isinstance(exc, ImportError) else AGAIN
     if kit.lacks:

@@ -5,13 +5,11 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import IO, Final
 
 log = logging.getLogger(__name__)
@@ -87,8 +85,6 @@ class TraySupervisor:
             self._relay.join(_END)
 
     def _begin(self) -> None:
-        if not display_answers(self._environment):
-            return
         try:
             self._child = subprocess.Popen(
                 self._command,
@@ -128,30 +124,3 @@ class TraySupervisor:
                 new = text != line and text not in self._logged and len(self._logged) < _LINES
                 self._logged.add(text) if new else None
                 log.log(logging.INFO if new else logging.DEBUG, "tray: %s", text)
-
-
-def display_answers(environment: Mapping[str, str]) -> bool:
-    """Whether somebody listens where the display should be; True where that cannot be known without waiting."""
-    if sys.platform != "linux":
-        return True
-    wayland, x11 = environment.get("WAYLAND_DISPLAY", ""), environment.get("DISPLAY", "")
-    if wayland and _listens(str(Path(environment.get("XDG_RUNTIME_DIR", "/"), wayland))):
-        return True
-    host, _, number = x11.rpartition(":")
-    if host not in {"", "unix"}:
-        return True
-    number = number.partition(".")[0]
-    path = f"/tmp/.X11-unix/X{number}"  # X11's own place
-    return bool(number) and (_listens(path) or _listens(f"\0{path}"))
-
-
-def _listens(path: str) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
-        asked.setblocking(False)
-        try:
-            asked.connect(path)
-        except BlockingIOError:  # it is busy
-            return True
-        except (OSError, ValueError):
-            return False
-        return True

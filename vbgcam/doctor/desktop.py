@@ -19,6 +19,7 @@ _FIREFOX: Final = re.compile(r'user_pref\("media\.webrtc\.camera\.allow-pipewire
 _FIREFOX_SWITCH: Final = "about:config media.webrtc.camera.allow-pipewire"
 _CHROMIUMS: Final = {"Chrome": "google-chrome", "Chromium": "chromium"}
 _CHROMIUM_SWITCH: Final = "chrome://flags/#enable-webrtc-pipewire-camera"
+_PANELS: Final = {"KDE": "systemctl --user restart plasma-plasmashell.service", "XFCE": "xfce4-panel --add=systray"}
 
 
 def check(machine: Machine, *, needed: bool = False) -> Iterator[Check]:
@@ -111,8 +112,7 @@ def _tray(machine: Machine) -> Check:
         extension = "ubuntu-appindicators@ubuntu.com" if ubuntus else "appindicatorsupport@rgcjonas.gmail.com"
         package = linux_packages.install("gnome-shell-extension-appindicator")
         return wrong(name, found, f"{package}, log out and in, then gnome-extensions enable {extension}")
-    if "KDE" in desktop:
-        return wrong(name, found, "systemctl --user restart plasma-plasmashell.service")
-    if "XFCE" in desktop:
-        return wrong(name, found, "xfce4-panel --add=systray")
+    for known, fix in _PANELS.items():
+        if known in desktop:
+            return wrong(name, found, fix)
     return note(name, found, "start a bar with a tray, such as waybar or polybar, or snixembed")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -33,34 +33,19 @@ class Examination:
 
 def examine(machine: Machine, file: Path | None = None, command: str = "vbgcam") -> Examination:
     """`file`: a config file, None for the user's own. `command`: how this program is called. Raises nothing."""
-    settings: list[Settings] = []
+    read: Settings | None = None
 
-    def read_settings() -> Iterator[Check]:
-        found, checks = installation.settings_file(machine, file)
-        settings.extend([found] if found is not None else [])
-        yield from checks
+    def config() -> Iterable[Check]:
+        nonlocal read
+        read, checks = installation.settings_file(machine, file)
+        return checks
 
-    def in_force() -> Settings:
+    def settings() -> Settings:
         """Where the file cannot be read, the others are checked as if all were at their defaults."""
         from vbgcam.settings.schema import Settings
 
-        return settings[0] if settings else Settings()
+        return read or Settings()
 
-    checks = [
-        *_guarded("libraries", lambda: installation.libraries(machine)),
-        *_guarded("config", read_settings),
-        *_guarded("disk", lambda: installation.disk(machine)),
-    ]
-    for name, work in _families(machine, in_force):
-        checks += _guarded(name, work)
-    fixed = tuple(replace(check, fix=_OWN.sub(lambda _: command, check.fix)) for check in checks)
-    return Examination(fixed, settings[0] if settings else None)
-
-
-Work = Callable[[], Iterable[Check]]
-
-
-def _families(machine: Machine, settings: Callable[[], Settings]) -> Iterator[tuple[str, Work]]:
     def sink() -> str:
         """The kind of output; for `auto`, which one it comes to."""
         from vbgcam.core.specs import SinkSpec
@@ -77,19 +62,27 @@ def _families(machine: Machine, settings: Callable[[], Settings]) -> Iterator[tu
             used = check.state != "wrong" or sink() in ("virtualcam", "both")
             yield check if used else replace(check, state="note")
 
-    if machine.system == "linux":
-        yield "kernel module", lambda: if_used(module.check(machine))
-        yield "virtual camera", lambda: if_used(virtualcam.check(machine, settings()))
-    else:
-        yield "virtual camera", lambda: if_used(virtualcam.elsewhere(machine))
-    yield "camera", lambda: cameras.check(machine, settings())
-    yield "weights", lambda: networks.check(machine, settings())
-    yield "background", lambda: installation.background(settings())
-    if machine.system == "linux":
-        yield "desktop", lambda: desktop.check(machine, needed=sink() in ("pipewire", "both"))
+    linux = machine.system == "linux"
+    families: list[tuple[str, Callable[[], Iterable[Check]]]] = [
+        ("libraries", lambda: installation.libraries(machine)),
+        ("config", config),
+        ("disk", lambda: installation.disk(machine)),
+        ("kernel module", lambda: if_used(module.check(machine)) if linux else ()),
+        (
+            "virtual camera",
+            lambda: if_used(virtualcam.check(machine, settings()) if linux else virtualcam.elsewhere(machine)),
+        ),
+        ("camera", lambda: cameras.check(machine, settings())),
+        ("weights", lambda: networks.check(machine, settings())),
+        ("background", lambda: installation.background(settings())),
+        ("desktop", lambda: desktop.check(machine, needed=sink() in ("pipewire", "both")) if linux else ()),
+    ]
+    found = [check for name, work in families for check in _guarded(name, work)]
+    fixed = tuple(replace(check, fix=_OWN.sub(lambda _: command, check.fix)) for check in found)
+    return Examination(fixed, read)
 
 
-def _guarded(name: str, work: Work) -> list[Check]:
+def _guarded(name: str, work: Callable[[], Iterable[Check]]) -> list[Check]:
     """What the check found before it failed, if it does."""
     found: list[Check] = []
     try:

@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -44,114 +44,6 @@ class CommandResult:
         return self.code == 0
 
 
-def run(*command: str) -> CommandResult:
-    """Runs a command for at most three seconds, in English, with no input."""
-    path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_SYSTEM_PATH))
-    program = shutil.which(command[0], path=path)
-    if program is None:
-        return CommandResult(None)
-    try:
-        done = subprocess.run(
-            [program, *command[1:]],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=_PATIENCE,
-            check=False,
-            env={**os.environ, "LC_ALL": "C"},
-        )
-    except subprocess.TimeoutExpired:
-        return CommandResult(None, late=True)
-    except OSError:
-        return CommandResult(None)
-    return CommandResult(done.returncode, done.stdout.strip())
-
-
-def version(package: str) -> str | None:
-    """Of an installed package, without importing it; None where it is not installed."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def import_error(module: str) -> str:
-    """Why a library cannot be imported, in one line; "" where it can."""
-    try:
-        importlib.import_module(module)
-    # What a library raises that was built for another numpy, Python or C library is its own affair: each of these was
-    # seen with one of ours.
-    except (ImportError, OSError, AttributeError, RuntimeError, SystemError, TypeError, ValueError) as exc:
-        return " ".join(str(exc).split()) or type(exc).__name__
-    return ""
-
-
-def torch_cuda() -> str | None:
-    """The CUDA version that the installed torch was built for, from its version file, without importing it; None where
-    it was built without, or is not there."""
-    spec = importlib.util.find_spec("torch")
-    try:
-        text = Path(spec.origin).with_name("version.py").read_text() if spec is not None and spec.origin else ""
-    except OSError:
-        return None
-    built = re.search(r"^cuda\b[^=]*= '([\d.]+)'", text, re.MULTILINE)
-    return built[1] if built else None
-
-
-def free_bytes(folder: Path) -> int:
-    """What may still be written there. Raises OSError."""
-    return shutil.disk_usage(folder).free
-
-
-def loopbacks() -> Sequence[Loopback]:
-    from vbgcam.output.loopback import loopbacks as found
-
-    return found()
-
-
-def cameras() -> Sequence[CameraInfo]:
-    """All but virtual ones. Raises CameraError."""
-    from vbgcam.camera.listing import cameras as found
-
-    return [camera for camera in found(virtual=False) if not camera.virtual]
-
-
-def camera(target: str, wanted: Requested) -> CameraInfo:
-    """The one that `run` would take, if it has a mode that can be used. Raises CameraError."""
-    from vbgcam.camera.device import DeviceSource
-
-    source = DeviceSource(target, wanted)
-    found = source.find()
-    if not found.problem:
-        source.expected()
-    return found
-
-
-def camera_in_use(found: CameraInfo) -> CameraError | None:
-    """Lights no LED. Elsewhere than on Linux it cannot be asked: None."""
-    if sys.platform != "linux":
-        return None
-    from vbgcam.camera.v4l2_camera import V4l2Backend
-
-    return V4l2Backend().in_use(found)
-
-
-def holders(path: Path | str) -> Sequence[Holder]:
-    from vbgcam.system.v4l2 import holders as found
-
-    return found(path)
-
-
-def device(asked: str) -> str:
-    """Where the network would run: "cuda", "mps" or "cpu". Imports torch (2 s) if there may be a GPU. Raises
-    ModelError."""
-    from vbgcam.segment.family import choose_device
-
-    return choose_device(asked)
-
-
 def _groups() -> frozenset[int]:
     return frozenset((os.getegid(), *os.getgroups())) if sys.platform != "win32" else frozenset()
 
@@ -167,10 +59,10 @@ def _user() -> str:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Machine:
     """`root`: of the file system. `system`: as `sys.platform`. `release`: of the kernel that runs. `user`: who asks;
-    `groups`: their numbers in this login. The callables are the functions above."""
+    `groups`: their numbers in this login."""
 
     root: Path = Path("/")
     system: str = sys.platform
@@ -179,17 +71,101 @@ class Machine:
     home: Path = field(default_factory=Path.home)
     user: str = field(default_factory=_user)
     groups: frozenset[int] = field(default_factory=_groups)
-    run: Callable[..., CommandResult] = run
-    version: Callable[[str], str | None] = version
-    import_error: Callable[[str], str] = import_error
-    torch_cuda: Callable[[], str | None] = torch_cuda
-    free_bytes: Callable[[Path], int] = free_bytes
-    loopbacks: Callable[[], Sequence[Loopback]] = loopbacks
-    cameras: Callable[[], Sequence[CameraInfo]] = cameras
-    camera: Callable[[str, Requested], CameraInfo] = camera
-    camera_in_use: Callable[[CameraInfo], CameraError | None] = camera_in_use
-    holders: Callable[[Path | str], Sequence[Holder]] = holders
-    device: Callable[[str], str] = device
+
+    def run(self, *command: str) -> CommandResult:
+        """Runs a command for at most three seconds, in English, with no input."""
+        path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_SYSTEM_PATH))
+        program = shutil.which(command[0], path=path)
+        if program is None:
+            return CommandResult(None)
+        try:
+            done = subprocess.run(
+                [program, *command[1:]],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                timeout=_PATIENCE,
+                check=False,
+                env={**os.environ, "LC_ALL": "C"},
+            )
+        except (OSError, subprocess.TimeoutExpired) as exc:
+            return CommandResult(None, late=isinstance(exc, subprocess.TimeoutExpired))
+        return CommandResult(done.returncode, done.stdout.strip())
+
+    def version(self, package: str) -> str | None:
+        """Of an installed package, without importing it; None where it is not installed."""
+        try:
+            return metadata.version(package)
+        except metadata.PackageNotFoundError:
+            return None
+
+    def import_error(self, module: str) -> str:
+        """Why a library cannot be imported, in one line; "" where it can."""
+        try:
+            importlib.import_module(module)
+        # What a library raises that was built for another numpy, Python or C library is its own affair: each of these
+        # was seen with one of ours.
+        except (ImportError, OSError, AttributeError, RuntimeError, SystemError, TypeError, ValueError) as exc:
+            return " ".join(str(exc).split()) or type(exc).__name__
+        return ""
+
+    def torch_cuda(self) -> str | None:
+        """The CUDA version that the installed torch was built for, from its version file, without importing it; None
+        where it was built without, or is not there."""
+        spec = importlib.util.find_spec("torch")
+        try:
+            text = Path(spec.origin).with_name("version.py").read_text() if spec is not None and spec.origin else ""
+        except OSError:
+            return None
+        built = re.search(r"^cuda\b[^=]*= '([\d.]+)'", text, re.MULTILINE)
+        return built[1] if built else None
+
+    def free_bytes(self, folder: Path) -> int:
+        """What may still be written there. Raises OSError."""
+        return shutil.disk_usage(folder).free
+
+    def loopbacks(self) -> Sequence[Loopback]:
+        from vbgcam.output.loopback import loopbacks as found
+
+        return found()
+
+    def cameras(self) -> Sequence[CameraInfo]:
+        """All but virtual ones. Raises CameraError."""
+        from vbgcam.camera.listing import cameras as found
+
+        return [camera for camera in found(virtual=False) if not camera.virtual]
+
+    def camera(self, target: str, wanted: Requested) -> CameraInfo:
+        """The one that `run` would take, if it has a mode that can be used. Raises CameraError."""
+        from vbgcam.camera.device import DeviceSource
+
+        source = DeviceSource(target, wanted)
+        found = source.find()
+        if not found.problem:
+            source.expected()
+        return found
+
+    def camera_in_use(self, found: CameraInfo) -> CameraError | None:
+        """Lights no LED. Elsewhere than on Linux it cannot be asked: None."""
+        if sys.platform != "linux":
+            return None
+        from vbgcam.camera.v4l2_camera import V4l2Backend
+
+        return V4l2Backend().in_use(found)
+
+    def holders(self, path: Path | str) -> Sequence[Holder]:
+        from vbgcam.system.v4l2 import holders as found
+
+        return found(path)
+
+    def device(self, asked: str) -> str:
+        """Where the network would run: "cuda", "mps" or "cpu". Imports torch (2 s) if there may be a GPU. Raises
+        ModelError."""
+        from vbgcam.segment.family import choose_device
+
+        return choose_device(asked)
 
     def text(self, path: str) -> str:
         """A file's text without the white space around it; "" where it cannot be read."""

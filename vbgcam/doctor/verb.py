@@ -6,8 +6,6 @@ import json
 import logging
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -22,8 +20,14 @@ from vbgcam.doctor.report import write
 def doctor(arguments: Namespace, _interruption: Interruption) -> int:
     """1 where something needs fixing. Raises OutputError where the report cannot be written."""
     machine = Machine()
-    with _quiet(verbose=arguments.verbose):
+    log = logging.getLogger("vbgcam")
+    before = log.level
+    if not arguments.verbose:  # what the checked parts would say beside it stands among the findings
+        log.setLevel(logging.ERROR)
+    try:
         found = examine(machine, arguments.config, command())
+    finally:
+        log.setLevel(before)
     if arguments.json:
         say(json.dumps(as_json(found), indent=2))
     else:
@@ -33,18 +37,6 @@ def doctor(arguments: Namespace, _interruption: Interruption) -> int:
         write(report, machine, found)
         say(f"vbgcam: {report}: look through it, then attach it to the issue", sys.stderr)
     return 1 if found.wrong else 0
-
-
-@contextmanager
-def _quiet(*, verbose: bool) -> Iterator[None]:
-    """What the rooms would say beside it (which camera is taken instead) stands among the findings."""
-    log = logging.getLogger("vbgcam")
-    before = log.level
-    log.setLevel(before if verbose else logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(before)
 
 
 VERBS: Final[dict[str, Verb]] = {"doctor": doctor}

@@ -51,8 +51,9 @@ def error(size: int, seconds: float) -> float:
 
 
 class InputSizePredictor:
-    """`size`: the short side in use; whoever owns the network reports each change with `changed` and each time with
-    `measured`, which says what the size should be. Costs are taken to grow with the pixels until they are measured.
+    """`size`: the short side in use; `sizes`: those that can be prepared. Whoever owns the network reports each change
+    with `changed` and each time with `measured`, which says what the size should be. Costs are taken to grow with the
+    pixels until they are measured.
 
     At the start (`settled` is False) it goes where the prediction says at once; later down at once, up only after what
     is better has looked so for ten seconds."""
@@ -61,7 +62,7 @@ class InputSizePredictor:
         """`sizes`: ascending, not empty; `size`: the one in use, one of them or not. `max_age`: seconds."""
         self.size = size
         self.settled = False
-        self._sizes = tuple(sizes)
+        self.sizes = tuple(sizes)
         self._max_age = max_age
         self._times: deque[float] = deque(maxlen=_WINDOW)
         self._cold = 1
@@ -78,11 +79,6 @@ class InputSizePredictor:
             return None
         return sorted(self._times)[int(_USUAL * (len(self._times) - 1))]
 
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Those that can be prepared."""
-        return self._sizes
-
     def measured(self, now: float, seconds: float, budget: float) -> int:
         """A mask at `size` took so long, `budget` being the time in which it should be ready; `now` grows from call to
         call. The size that should be prepared and used: `size` where all is well."""
@@ -91,7 +87,7 @@ class InputSizePredictor:
             return self.size
         self._times.append(seconds)
         usual = self.usual
-        if usual is None or not self._sizes:
+        if usual is None or not self.sizes:
             return self.size
         self._learn(usual)
         best = self._best(usual, budget)
@@ -129,7 +125,7 @@ class InputSizePredictor:
 
     def failed(self, size: int) -> None:
         """That size cannot be prepared: it and all larger ones are not asked for again."""
-        self._sizes = tuple(known for known in self._sizes if known < size)
+        self.sizes = tuple(known for known in self.sizes if known < size)
 
     def _cost(self, size: int) -> float:
         """In pixels of a square input: of that size, or of the nearest that was measured, times the pixels."""
@@ -152,11 +148,11 @@ class InputSizePredictor:
         self._costs[self.size] = cost
 
     def _best(self, usual: float, budget: float) -> int:
-        times = {size: self.predicted(size, usual) for size in {*self._sizes, self.size}}
+        times = {size: self.predicted(size, usual) for size in {*self.sizes, self.size}}
         fitting = [s for s, seconds in times.items() if seconds <= (budget if s == self.size else _MARGIN * budget)]
         if fitting:
             best = max(fitting)
-            above = min((s for s in self._sizes if s > best), default=best)
+            above = min((s for s in self.sizes if s > best), default=best)
             untried = best == self.size and above not in self._costs
             return above if untried and times.get(above, 0.0) <= _PROBE * budget else best
         young = [s for s, seconds in times.items() if 2 * seconds <= self._max_age] or [min(times)]
@@ -183,8 +179,6 @@ class InputSizeController:
         self._max_age = max_age
         self._predictor: InputSizePredictor | None = None
         self._helper: _Helper | None = None
-        self._input: Size | None = None
-        self._grew: bool | None = None
         self._said = ""
 
     def measured(self, frame: Size, now: float, seconds: float, budget: float) -> None:
@@ -197,33 +191,26 @@ class InputSizeController:
             if not sizes:
                 return
             self._predictor = InputSizePredictor(sizes, _nearest(sizes, used), self._max_age)
-        self._check(self._predictor, now, used)
+        point = self._predictor
+        if _nearest((*point.sizes, point.size), used) < point.size:
+            # It ran out of memory, and went back to a smaller input by itself.
+            point.failed(point.size)
+            point.changed(now, _nearest(point.sizes, used))
         if self._helper is not None:
             if not self._helper.is_alive():
-                self._change_over(self._predictor, self._helper, now)
+                self._change_over(point, self._helper, now)
             return
-        wanted = self._predictor.measured(now, seconds, budget)
-        if wanted != self._predictor.size:
+        wanted = point.measured(now, seconds, budget)
+        if wanted != point.size:
             self._helper = _Helper(self._segmenter, wanted)
             self._helper.start()
-        elif self._predictor.usual is not None and self._predictor.settled:
-            self._say(used, self._predictor.usual)
+        elif point.usual is not None and point.settled:
+            self._say(used, point.usual)
 
     def end(self) -> None:
         """Waits until no other thread uses the network."""
         if self._helper is not None:
             self._helper.join()
-
-    def _check(self, point: InputSizePredictor, now: float, used: Size) -> None:
-        """A network that ran out of memory may have gone back to a smaller input by itself."""
-        before, self._input = self._input, used
-        grew, self._grew = self._grew, None
-        if before is None or not point.sizes:
-            return
-        if (used.pixels < before.pixels and grew is None) or (used.pixels <= before.pixels and grew):
-            point.failed(point.size)
-            if point.sizes:
-                point.changed(now, _nearest(point.sizes, used))
 
     def _change_over(self, point: InputSizePredictor, helper: _Helper, now: float) -> None:
         self._helper = None
@@ -233,7 +220,6 @@ class InputSizeController:
             return
         if helper.failure is not None:
             raise helper.failure
-        self._grew = helper.size > point.size
         self._segmenter.resize(helper.size)
         point.changed(now, helper.size)
 

@@ -11,9 +11,10 @@ from dataclasses import replace
 
 from vbgcam.core.errors import ModelError, VbgcamError
 from vbgcam.core.policy import Why
+from vbgcam.live.plan import Network, Plan
 from vbgcam.live.state import ChainState
 from vbgcam.live.stats import Stats
-from vbgcam.live.workers.inference import Inference, Network
+from vbgcam.live.workers.inference import Inference
 from vbgcam.system.process_wide import abandon
 
 log = logging.getLogger(__name__)
@@ -25,23 +26,12 @@ _HANGS = 2
 class Networks:
     """All methods: any thread. See `inference.Owner` for those that the inference workers call."""
 
-    def __init__(
-        self,
-        network: Network,
-        state: ChainState,
-        stats: Stats,
-        run: Callable[[Inference], None],
-        *,
-        unload_after: float,
-        exact: bool,
-        may_fail: bool,
-    ) -> None:
-        """`run`: starts a worker. The rest: see `Inference`."""
-        self._state, self._stats, self._run = state, stats, run
-        self._unload_after, self._exact, self._may_fail = unload_after, exact, may_fail
+    def __init__(self, plan: Plan, state: ChainState, stats: Stats, run: Callable[[Inference], None]) -> None:
+        """`run`: starts a worker."""
+        self._plan, self._state, self._stats, self._run = plan, state, stats, run
         self._lock = threading.Lock()
         # By _lock, and so is `ChainState.network`:
-        self._network = network
+        self._network = plan.network
         self._current: Inference | None = None
         self._candidate: Inference | None = None
         self._hangs = 0
@@ -141,14 +131,5 @@ class Networks:
         self._run(self._current)
 
     def _new(self, network: Network, trouble: Why, *, candidate: bool) -> Inference:
-        return Inference(
-            network=network,
-            owner=self,
-            state=self._state,
-            own=self._state.network_state(trouble),
-            stats=self._stats,
-            unload_after=self._unload_after,
-            exact=self._exact,
-            may_fail=self._may_fail,
-            candidate=candidate,
-        )
+        own = self._state.network_state(trouble)
+        return Inference(network, self, self._plan, self._state, own, self._stats, candidate)

@@ -3,6 +3,9 @@ long."""
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 IDLE_PERIOD = 0.5
 """Seconds between covers while nobody watches: the device stays listed, and who begins to read gets a picture soon."""
 LINGER = 1.0
@@ -28,3 +31,8 @@ END = 1.0
 """Seconds that workers get to end; a network in the middle of an inference may not make it and is left behind."""
 UNHURRIED = 10.0
 """Seconds that a frame of a source without a clock waits for its mask: a network that takes longer has hung."""
+
+
+def retries(after: int = 0) -> Iterator[float]:
+    """Seconds before the next try, without end; from the one after so many on."""
+    return itertools.chain(RETRIES[after:], itertools.repeat(RETRIES[-1]))

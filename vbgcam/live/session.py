@@ -8,25 +8,21 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
 
 from vbgcam.background import Background
 from vbgcam.camera import Source
-from vbgcam.core.errors import CameraError, OutputError, VbgcamError
+from vbgcam.core.errors import CameraError, VbgcamError
 from vbgcam.core.frames import Size
 from vbgcam.core.options import RenderOptions
 from vbgcam.live import pace
 from vbgcam.live.networks import Networks
+from vbgcam.live.plan import Network, Plan
 from vbgcam.live.state import ChainState, SceneSnapshot, SentPicture
 from vbgcam.live.stats import Stats
 from vbgcam.live.workers.background import BackgroundPlayer
 from vbgcam.live.workers.capture import Capture
 from vbgcam.live.workers.compositor import Compositor
-from vbgcam.live.workers.inference import Network
 from vbgcam.live.workers.readers import ReaderWatch
-from vbgcam.output import Output, ReaderMonitor
-from vbgcam.render.composer import Composer
 
 log = logging.getLogger(__name__)
 
@@ -34,36 +30,6 @@ log = logging.getLogger(__name__)
 _LIFELESS = 10.0
 # Seconds that the cover of a pause may take to go out.
 _PAUSED_WITHIN = 1.0
-
-
-class _Worker(Protocol):
-    def run(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a session is made of. `network` is built by the inference worker, since that imports torch. `retry`: a
-    source that comes back (a camera) is opened again. `on_demand`: the source is open only while somebody reads the
-    output, where that can be told; after `unload_after` seconds without, the network's memory is given back.
-    `comes_back`: an output that vanishes (a device) is opened again. `waits`: such an output need not be there at the
-    start, and a network that cannot be had keeps the cover on air until another one is chosen. `unread`: nobody can
-    read the output. `finish`: seconds that the output may take to close; a video's last packets and its index take
-    longer than a device's release."""
-
-    source: Source
-    output: Output
-    background: Background
-    network: Network
-    options: RenderOptions
-    size: Size
-    fps: float
-    retry: bool = True
-    on_demand: bool = False
-    unload_after: float = math.inf
-    comes_back: bool = False
-    waits: bool = False
-    unread: bool = False
-    finish: float = 0.0
 
 
 class Session:
@@ -76,15 +42,7 @@ class Session:
         self.stats = stats
         self._plan = plan
         self._state = ChainState(1 / plan.fps, plan.options)
-        self._networks = Networks(
-            plan.network,
-            self._state,
-            stats,
-            lambda inference: self._run(inference, "inference"),
-            unload_after=plan.unload_after,
-            exact=not plan.source.clocked,
-            may_fail=plan.waits,
-        )
+        self._networks = Networks(plan, self._state, stats, lambda inference: self._run(inference.run, "inference"))
         self._capture = Capture(plan.source, plan.size, plan.fps, plan.retry, self._state, stats)
         self._reader_watch: ReaderWatch | None = None  # set by `start`
         self._lock = threading.Lock()
@@ -97,59 +55,17 @@ class Session:
         plan, state = self._plan, self._state
         player = BackgroundPlayer(plan.background, 1 / plan.fps, state)
         state.scene = SceneSnapshot(plan.options, player.backdrop)
-        composer = Composer(plan.size, plan.options)
-        missing = self._open_output(composer)
-        self._player = player
-        self._run(
-            Compositor(
-                output=plan.output,
-                composer=composer,
-                fps=plan.fps,
-                state=state,
-                stats=self.stats,
-                clocked=plan.source.clocked,
-                comes_back=plan.comes_back,
-                on_demand=self._reader_watch is not None,
-                unread=plan.unread,
-                missing=missing,
-            ),
-            "compositor",
-        )
-        if self._reader_watch is not None:
-            self._run(self._reader_watch, "watch")
-        if player.moves:
-            self._run(player, "backdrop")
-        self._networks.begin()
-        self._run(self._capture, "capture")
-
-    def _open_output(self, composer: Composer) -> OutputError | None:
-        """And sends the first cover. The error of one that is not there yet but may come; raises any other."""
-        plan, state = self._plan, self._state
-        missing: OutputError | None = None
-        reader_monitor: ReaderMonitor | None = None
-        try:
-            plan.output.open()
-            try:
-                plan.output.send(composer.cover(state.scene.backdrop()), time.monotonic())
-                reader_monitor = plan.output.reader_monitor() if plan.on_demand else None
-            except OutputError:
-                plan.output.close()
-                raise
-        except OutputError as exc:
-            if not (plan.waits and plan.comes_back):
-                raise
-            missing = exc
-        if plan.on_demand and (reader_monitor is not None or missing is not None):
-            state.reader_monitors.put(reader_monitor)
+        compositor = Compositor(plan, state, self.stats)
+        if compositor.open():
             self._reader_watch = ReaderWatch(state, self.stats)
-            self.stats.fact(watched=False)
-        else:
-            state.demand.set_read(True)
-        if missing is None:
-            self.stats.sent(time.monotonic(), None, None)
-            self.stats.fact(state="covered")
-        self.stats.fact(sink=plan.output.name, size=str(plan.size))
-        return missing
+        self._player = player
+        self._run(compositor.run, "compositor")
+        if self._reader_watch is not None:
+            self._run(self._reader_watch.run, "watch")
+        if player.moves:
+            self._run(player.run, "backdrop")
+        self._networks.begin()
+        self._run(self._capture.run, "capture")
 
     def set_scene(self, options: RenderOptions, background: Background | None = None) -> None:
         """From the next picture on. `background`, opened for this and closed by the session, takes the present one's
@@ -165,7 +81,7 @@ class Session:
             if before is not None:
                 before.end()
             if player.moves:
-                self._run(player, "backdrop")
+                self._run(player.run, "backdrop")
         self._state.wake()
         self._state.to_compose.interrupt()
 
@@ -206,7 +122,7 @@ class Session:
     @property
     def clocked(self) -> bool:
         """Whether another camera can be taken; see `camera.Source`."""
-        return self._plan.source.clocked
+        return self._plan.clocked
 
     @property
     def has_network(self) -> bool:
@@ -278,15 +194,15 @@ class Session:
     def _supervise(self) -> None:
         self._networks.supervise()
         since = self._state.driver_called_at
-        if since is not None and self._plan.source.clocked and time.monotonic() - since > pace.DRIVER_HUNG:
+        if since is not None and self._plan.clocked and time.monotonic() - since > pace.DRIVER_HUNG:
             # It can be neither asked nor closed: a new process can, which a service manager starts.
             error = f"the camera has not answered for {pace.DRIVER_HUNG:.0f} s"
             self._state.fail(CameraError(error, fix="plug it in again"))
 
-    def _run(self, worker: _Worker, name: str) -> None:
+    def _run(self, work: Callable[[], None], name: str) -> None:
         def guarded() -> None:
             try:
-                worker.run()
+                work()
             except BaseException as exc:
                 # Whatever it is, it must not vanish with the thread: the session ends with it.
                 if not isinstance(exc, VbgcamError):

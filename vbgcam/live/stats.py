@@ -39,14 +39,12 @@ class Series:
         self._count += 1
         self._max = max(self._max, seconds * 1000)
 
-    def percentiles(self, *, tail: bool = True) -> dict[str, float | None]:
-        """p50 and p95, with `tail` p99 and max too; None where nothing was measured."""
-        names = ("p50", "p95", "p99") if tail else ("p50", "p95")
+    def percentiles(self) -> dict[str, float | None]:
+        """p50, p95, p99 and max; None where nothing was measured."""
         if not self._count:
-            return dict.fromkeys((*names, "max") if tail else names)
-        points = np.percentile(self._values[: self._count], [int(name[1:]) for name in names])
-        out: dict[str, float | None] = {name: round(float(point), 2) for name, point in zip(names, points, strict=True)}
-        return {**out, "max": round(self._max, 2)} if tail else out
+            return dict.fromkeys(("p50", "p95", "p99", "max"))
+        p50, p95, p99 = (round(float(point), 2) for point in np.percentile(self._values[: self._count], [50, 95, 99]))
+        return {"p50": p50, "p95": p95, "p99": p99, "max": round(self._max, 2)}
 
 
 class Stats:
@@ -160,7 +158,7 @@ class Stats:
         """The median of the newest masks; None where there was none."""
         with self._lock:
             times = self._inference.copy()
-        return times.percentiles(tail=False)["p50"]
+        return times.percentiles()["p50"]
 
     def get(self, name: str) -> Any:
         """One fact."""
@@ -183,13 +181,14 @@ class Stats:
             facts, frames, recent = dict(self._facts), dict(self._frames), list(self._sent_at)
             mask_age, latency, inference = (each.copy() for each in (self._mask_age, self._latency, self._inference))
         span = recent[-1] - recent[0] if recent else 0.0
+        masks = inference.percentiles()
         return {
             **facts,
             "fps": round((len(recent) - 1) / span, 2) if span else 0.0,
             "frames": frames,
             "mask_age_ms": mask_age.percentiles(),
             "added_latency_ms": latency.percentiles(),
-            "inference_ms": inference.percentiles(tail=False),
+            "inference_ms": {"p50": masks["p50"], "p95": masks["p95"]},
             "rss_mb": rss_mb(),
             "uptime_s": round(time.monotonic() - self._started, 2),
         }
@@ -201,16 +200,12 @@ def rss_mb() -> float | None:
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):
-        return _peak_rss_mb()
-    import resource
-
-    return round(pages * resource.getpagesize() / 1e6, 1)
-
-
-def _peak_rss_mb() -> float | None:
+        pages = 0
     if sys.platform == "win32":
         return None
     import resource
 
+    if pages:
+        return round(pages * resource.getpagesize() / 1e6, 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / 1e6 if sys.platform == "darwin" else peak / 1e3, 1)

@@ -117,15 +117,15 @@ class Flow:
         out[y0:y1, x0:x1] = cv2.remap(alpha, fine, _NO_SECOND, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return read_only(out)
 
-    def moved_by(self, alpha: U8) -> float:
-        """How far the person of the carried mask came, in widths of the picture."""
+    def moved_too_far(self, alpha: U8) -> bool:
+        """Whether the person of the carried mask is further from where they were than flow can say."""
         if self._field is None:
-            return 0.0
+            return False
         step = max(1, round(_SAMPLE * self._scale[0]))
         field = self._field[::_SAMPLE, ::_SAMPLE]
         sample = alpha[::step, ::step][: field.shape[0], : field.shape[1]]
         person = field[: sample.shape[0], : sample.shape[1]][sample > 127]
-        return float(np.hypot(*person.mean(0))) / self._small.width if len(person) else 0.0
+        return len(person) > 0 and float(np.hypot(*person.mean(0))) > _FURTHEST * self._small.width
 
     def _chain(self, flow: Field, where: Region) -> None:
         if where[0].stop <= where[0].start:
@@ -150,11 +150,6 @@ class Flow:
         one, other = (np.ascontiguousarray(plane[where]) for plane in (now, then))
         out[where] = self._dis.calc(one, other, None)  # type: ignore[call-overload]  # begins from nothing
         return out, where
-
-
-def too_far(moved_by: float) -> bool:
-    """Whether flow says nothing any more of a person who moved by that, in widths of the picture."""
-    return moved_by > _FURTHEST
 
 
 def coarse(now: WorkFrame) -> U8:

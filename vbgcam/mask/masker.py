@@ -10,7 +10,8 @@ from vbgcam.segment import Segmenter
 
 
 def warm_up() -> None:
-    """Loads the compiled loops, or compiles them, so that no frame waits for them."""
+    """Loads the compiled loops, those of `pixels` too, or compiles them (10 s in a fresh installation, then cached on
+    disk), so that no frame waits for them."""
     from vbgcam.mask import kernels  # noqa: F401  # importing is compiling
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vbgcam.core.frames import U8, Mask, Prediction, RawFrame, Size, read_only
 from vbgcam.mask import refine
-from vbgcam.mask.flow import Flow, coarse, is_cut, too_far
+from vbgcam.mask.flow import Flow, coarse, is_cut
 from vbgcam.mask.plain import full_size
 from vbgcam.mask.room_model import RoomModel
 from vbgcam.pixels.workframe import Region, WorkFrame, cropped, region_around, resized, work_frame, work_size
@@ -142,7 +142,7 @@ class CarryByFlow:
         if draft.region is None:
             return draft
         alpha = flow.carried(draft.network, draft.region)
-        if too_far(flow.moved_by(alpha)):
+        if flow.moved_too_far(alpha):
             return None
         return replace(draft, alpha=alpha, carried=alpha, region=region_around(alpha, draft.last_alpha))
 

@@ -3,6 +3,6 @@
 It knows core and pixels alone; `live` and the offline rooms use it.
 """
 
-from vbgcam.render.composer import Behind, Composer, warm_up
+from vbgcam.render.composer import Behind, Composer
 
-__all__ = ["Behind", "Composer", "warm_up"]
+__all__ = ["Behind", "Composer"]

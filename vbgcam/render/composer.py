@@ -40,7 +40,8 @@ from vbgcam.core.options import Blur, Key, RenderOptions
 
 _seal: Final = claim_seal()
 
-# Pixels on a side below which there is no quarter size, and the sigma from which an eighth serves as well.
+# Pixels on a side below which there is no quarter size to blur, so that all is grey, and the sigma from which an eighth
+# serves as well.
 _SMALLEST: Final = 8
 _COARSE: Final = 2.5
 # Of the height: how far the background's light reaches around the outline.
@@ -111,7 +112,7 @@ class Composer:
         size = planes.size
         out = self._rooms.take(size)
         if min(size.width, size.height) < _SMALLEST:
-            _fill_with_mean(planes, alpha, out)
+            out.data[:] = 128
             return out
         sums = np.empty((size.height // 4, size.width // 4, 4), np.float32)
         kernels.weighted_quarter(*_parts(planes), alpha, kernels.as_pairs(alpha), sums)
@@ -169,12 +170,6 @@ class Composer:
         return out
 
 
-def warm_up() -> None:
-    """Loads the compiled loops, or compiles them (10 s in a fresh installation, then cached on disk), so that no frame
-    waits for them."""
-    from vbgcam.pixels import kernels  # noqa: F401  # importing is compiling
-
-
 def _blend(front: Planes, back: Planes, alpha: U8, kinds: U8 | None, out: Planes) -> None:
     from vbgcam.pixels import kernels  # numba takes 0.9 s, and the first cover needs none of it
 
@@ -202,17 +197,6 @@ def _without_fringe(alpha: U8, fringe: Fringe, out: Planes) -> None:
     from vbgcam.pixels import kernels
 
     kernels.without_fringe(alpha, fringe.foreground_minus_background, fringe.rows, fringe.columns, out.y, out.u, out.v)
-
-
-def _fill_with_mean(planes: Planes, alpha: U8, out: Planes) -> None:
-    """What the blur of a picture of a few pixels comes to: what is not the person, each plane's mean."""
-    room = 255 - alpha.astype(np.float32)
-    for source, target in ((planes.y, out.y), (planes.u, out.u), (planes.v, out.v)):
-        weights = (
-            room if room.shape == source.shape else cv2.resize(room, source.shape[::-1], interpolation=cv2.INTER_AREA)
-        )
-        total = float(np.sum(weights))
-        target[:] = round(float(np.sum(source * weights)) / total) if total > 0 else 128
 
 
 def _gaussian(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:

@@ -70,7 +70,7 @@ class Capture:
                             return
                         # Begun anew when somebody watches anew, not at once: the call would see it again and again.
                         raise CameraError("the source has ended", fix="choose another: `vbgcam camera ...`")
-                    if not self._changing():
+                    if self._next is None:
                         self.state.camera_trouble = Why.IDLE
                         reason = "paused" if self.state.demand.paused else "nobody is watching"
                         log.info("the camera is off: %s", reason)
@@ -87,13 +87,10 @@ class Capture:
         except VbgcamError as exc:
             self.state.fail(exc)
 
-    def _changing(self) -> bool:
-        return self._next is not None
-
     def _report_lost(self, error: CameraError) -> None:
         """The cover is on air until there are frames again. Raises the error where that is not tried."""
         self.state.camera_trouble = Why.CAMERA
-        if not self.retry and not self._changing():
+        if not self.retry and self._next is None:
             raise error
         self._problem = str(error)
         self.state.report(error)
@@ -115,12 +112,12 @@ class Capture:
 
     def _wait(self, seconds: float | None) -> None:
         """Or until the session ends, nobody watches any more, or another source is to be opened."""
-        self.state.wait(lambda: self._changing() or not self.state.demand.on, seconds)
+        self.state.wait(lambda: self._next is not None or not self.state.demand.on, seconds)
 
     def _open(self) -> bool:
         """Once somebody watches, again and again until it is open; False where the session ends before."""
         said = ""
-        for wait in itertools.chain(pace.RETRIES, itertools.repeat(pace.RETRIES[-1])):
+        for wait in pace.retries():
             if not self._wait_for_demand():
                 return False
             self._take_next()
@@ -155,15 +152,15 @@ class Capture:
         for number in itertools.count():
             if state.stop.is_set():
                 return True
-            if not state.demand.on or self._changing():
+            if not state.demand.on or self._next is not None:
                 return False
             state.driver_called_at = time.monotonic()
             captured = self.source.read()
             state.driver_called_at = None
             if captured is None:
-                if not clocked and not self._changing():
+                if not clocked and self._next is None:
                     state.to_compose.wait_taken()
-                return not self._changing()
+                return self._next is None
             if self._is_surplus(captured.captured_at):
                 continue
             frame = RawFrame(fit(captured.planes, self.size).frozen(), captured.captured_at, epoch, number)

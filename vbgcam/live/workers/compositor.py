@@ -11,7 +11,6 @@ picture stays until there is a mask of the new ones, a second at most.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
 import time
@@ -23,12 +22,13 @@ from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Mask, Prediction, RawFrame, SafeFrame, read_only
 from vbgcam.core.policy import Compose, Cover, Decision, Situation, Why, decide
 from vbgcam.live import pace
+from vbgcam.live.plan import Plan
 from vbgcam.live.state import ChainState, NetworkState, SceneSnapshot, SentPicture
 from vbgcam.live.stats import Stats
 from vbgcam.live.sync import patience
 from vbgcam.mask import MaskTracker
 from vbgcam.mask.plain import full_size
-from vbgcam.output import AlwaysRead, Output
+from vbgcam.output import AlwaysRead, ReaderMonitor
 from vbgcam.render.composer import Composer
 
 log = logging.getLogger(__name__)
@@ -52,25 +52,18 @@ class _Picture:
 
 @dataclass(slots=True)
 class Compositor:
-    """Sends a picture for each frame of the camera, and covers at the output's rate, `fps`, while there is none.
+    """Sends a picture for each frame of the camera, and covers at the output's rate while there is none. All fields are
+    the worker's own; `open` is called before it."""
 
-    `clocked`: the source does not wait for its reader. `comes_back`: an output that vanishes is opened again; `missing`
-    is why it is not open yet. `on_demand`: a monitor of who reads it is handed over then. `unread`: nobody can read
-    it, and covers go out seldom while the camera is off. All fields are the worker's own."""
-
-    output: Output
-    composer: Composer
-    fps: float
+    plan: Plan
     state: ChainState
     stats: Stats
-    clocked: bool
-    comes_back: bool = False
-    on_demand: bool = False
-    unread: bool = False
-    missing: OutputError | None = None
+    _composer: Composer = field(init=False)
     _scene: SceneSnapshot = field(init=False)
     _network: NetworkState = field(init=False)
     _tracker: MaskTracker = field(init=False)
+    _missing: OutputError | None = None
+    _monitors: bool = False
     _newest: RawFrame | None = None
     _on_air: Compose | None = None
     _failures: int = 0
@@ -79,24 +72,58 @@ class Compositor:
     def __post_init__(self) -> None:
         self._scene, self._network = self.state.scene, self.state.network
         self._tracker = MaskTracker(self._scene.options.mask)
+        self._composer = Composer(self.plan.size, self._scene.options)
+
+    def open(self) -> bool:
+        """Opens the output and sends the first cover. Whether monitors tell who reads it. Raises OutputError, but for
+        an output that is not there yet and may come: it is waited for by `run`."""
+        plan = self.plan
+        reader_monitor: ReaderMonitor | None = None
+        try:
+            reader_monitor = self._open_output()
+            self.stats.sent(time.monotonic(), None, None)
+            self.stats.fact(state="covered")
+        except OutputError as exc:
+            if not (plan.waits and plan.comes_back):
+                raise
+            self._missing = exc
+        self._monitors = plan.on_demand and (reader_monitor is not None or self._missing is not None)
+        if self._monitors:
+            self.state.reader_monitors.put(reader_monitor)
+            self.stats.fact(watched=False)
+        else:
+            self.state.demand.set_read(True)
+        self.stats.fact(sink=plan.output.name, size=str(plan.size))
+        return self._monitors
+
+    def _open_output(self) -> ReaderMonitor | None:
+        """And sends the cover. What tells who reads it, where that is asked for and can be told."""
+        output = self.plan.output
+        output.open()
+        try:
+            output.send(self._composer.cover(self.state.scene.backdrop()), time.monotonic())
+            return output.reader_monitor() if self.plan.on_demand else None
+        except OutputError:
+            output.close()
+            raise
 
     def run(self) -> None:
         """The worker, until the session ends; closes the output."""
         try:
-            if self.missing is not None:
-                self._wait_for_output(self.missing)
+            if self._missing is not None:
+                self._wait_for_output(self._missing)
             while not self.state.stop.is_set():
                 try:
                     self._send_until_stopped()
                 except OutputError as exc:
-                    if not self.comes_back:
+                    if not self.plan.comes_back:
                         raise
                     self._wait_for_output(exc)
         except OutputError as exc:
             self.state.fail(exc)
         finally:
             try:
-                self.output.close()
+                self.plan.output.close()
             except OutputError as exc:
                 self.state.fail(exc)
 
@@ -104,9 +131,9 @@ class Compositor:
         """The device has gone (its module was loaded anew, say): it is opened again as soon as that can be, and begins
         with the cover."""
         said = ""
-        for wait in itertools.chain(pace.RETRIES, itertools.repeat(pace.RETRIES[-1])):
+        for wait in pace.retries():
             self.state.round_began_at = time.monotonic()
-            if self.on_demand:
+            if self._monitors:
                 self.state.reader_monitors.put(None)
             if str(error) != said:
                 said = str(error)
@@ -114,23 +141,22 @@ class Compositor:
             self.state.report(error)
             self.stats.fact(state="no output", why=str(Why.OUTPUT), problem=str(error))
             try:
-                self.output.close()
+                self.plan.output.close()
                 if self.state.stop.wait(min(wait, pace.DEVICE)):
                     self.state.fail(error)
                     return
-                self.output.open()
-                self.output.send(self.composer.cover(self.state.scene.backdrop()), time.monotonic())
-                if self.on_demand:
-                    self.state.reader_monitors.put(self.output.reader_monitor() or AlwaysRead())
+                reader_monitor = self._open_output()
+                if self._monitors:
+                    self.state.reader_monitors.put(reader_monitor or AlwaysRead())
             except OutputError as exc:
                 error = exc
                 continue
-            log.info("back on %s", self.output.name)
-            self.stats.fact(sink=self.output.name)
+            log.info("back on %s", self.plan.output.name)
+            self.stats.fact(sink=self.plan.output.name)
             return
 
     def _send_until_stopped(self) -> None:
-        state, period, due = self.state, 1 / self.fps, time.monotonic()
+        state, period, due = self.state, 1 / self.plan.fps, time.monotonic()
         self._why = None
         while not state.stop.is_set():
             state.round_began_at = time.monotonic()
@@ -149,21 +175,19 @@ class Compositor:
             self._send(picture, started, fresh)
             now = time.monotonic()
             if fresh is None:
-                due = max(due + (pace.IDLE_PERIOD if self._idle() else period), now)
+                idle = state.camera_trouble is Why.IDLE and (self.plan.unread or not state.demand.read)
+                due = max(due + (pace.IDLE_PERIOD if idle else period), now)
             else:
-                if not self.clocked:
+                if not self.plan.clocked:
                     state.to_compose.done()
                 # What goes out then, whatever the camera does. One that gives frames is the clock, and this matters
                 # only when it stalls; one that is slower than the output has its pictures doubled.
                 due = now + (period if state.period > _SLOWER * period else max(pace.STALLED, 3 * period))
 
-    def _idle(self) -> bool:
-        return self.state.camera_trouble is Why.IDLE and (self.unread or not self.state.demand.read)
-
     def _next_frame(self, timeout: float) -> RawFrame | None:
         """A source that waits for its reader waits until its frame is out, and with its first one for the network."""
         frames = self.state.to_compose
-        if self.clocked:
+        if self.plan.clocked:
             return frames.take(timeout)
         if self._loading():
             self.state.stop.wait(timeout)
@@ -188,16 +212,16 @@ class Compositor:
                 and prediction.epoch == frame.epoch
                 and prediction.captured_at >= frame.captured_at
             )
-            newer = self.clocked and state.to_compose.fresh()
+            newer = self.plan.clocked and state.to_compose.fresh()
             return own or newer or network.trouble is not None or state.demand.paused
 
         left = frame.captured_at + patience(state.period, state.compose_seconds) - time.monotonic()
-        state.to_compose.wait(enough, max(0.0, left) if self.clocked else pace.UNHURRIED)
+        state.to_compose.wait(enough, max(0.0, left) if self.plan.clocked else pace.UNHURRIED)
 
     def _look_up(self) -> None:
         """What is to be shown in this round, and by which network."""
         before, self._scene, self._network = self._scene, self.state.scene, self.state.network
-        self.composer.options = self._scene.options
+        self._composer.options = self._scene.options
         if before.options.mask != self._scene.options.mask:
             self._tracker = MaskTracker(self._scene.options.mask)
 
@@ -210,11 +234,16 @@ class Compositor:
         prediction = self._network.predictions.peek()
         if options.plain:
             prediction = None if self._newest is None else _everything(self._newest)
-        elif prediction is not None and self._newest is not None and _follows(prediction.frame, self._newest):
+        elif (
+            prediction is not None
+            and self._newest is not None
+            and prediction.epoch == self._newest.epoch
+            and prediction.frame.number > self._newest.number
+        ):
             # The network had it first: never an earlier frame by its mask, which may show where somebody was.
             self._newest = prediction.frame
         # A frame that waited for its reader is not stale.
-        limits = options.max_mask_age, options.max_frame_age if self.clocked else math.inf
+        limits = options.max_mask_age, options.max_frame_age if self.plan.clocked else math.inf
         paused = state.demand.paused
         decision = decide(Situation(self._newest, prediction, trouble, paused), now, *limits)
         if decision == Cover(Why.OTHER_EPOCH) and self._on_air is not None and not options.plain:
@@ -230,7 +259,7 @@ class Compositor:
             mask = self._mask(decision)
             if mask is None:
                 return self._cover(Why.TOO_FAR)
-            safe = self.composer.compose(frame, mask, options.blur or self._scene.backdrop())
+            safe = self._composer.compose(frame, mask, options.blur or self._scene.backdrop())
         except Exception as exc:  # whatever it is: the cover goes out, and the call goes on
             self._failures += 1
             if self._failures == 1:
@@ -257,12 +286,12 @@ class Compositor:
 
     def _cover(self, why: Why) -> _Picture:
         self._on_air = None
-        return _Picture(self.composer.cover(self._scene.backdrop()), str(why))
+        return _Picture(self._composer.cover(self._scene.backdrop()), str(why))
 
     def _send(self, picture: _Picture, started: float, fresh: RawFrame | None) -> None:
         """`fresh`: the frame that came in this round; where the camera has stalled, an earlier one goes out again."""
         state, frame, mask = self.state, picture.frame, picture.mask
-        self.output.send(picture.safe, time.monotonic())
+        self.plan.output.send(picture.safe, time.monotonic())
         now = time.monotonic()
         if frame is not None and mask is not None:
             state.compose_seconds += _NEW_SHARE * (now - started - state.compose_seconds)
@@ -280,10 +309,6 @@ class Compositor:
             if not picture.why:
                 self.stats.fact(problem="")
             self.stats.fact(state=_STATES.get(picture.why, "covered"), why=picture.why)
-
-
-def _follows(frame: RawFrame, other: RawFrame) -> bool:
-    return frame.epoch == other.epoch and frame.number > other.number
 
 
 def _everything(frame: RawFrame) -> Prediction:

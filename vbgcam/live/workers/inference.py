@@ -7,12 +7,11 @@ that masks go on meanwhile. Where it cannot be built, the other one stays.
 from __future__ import annotations
 
 import gc
-import itertools
 import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -22,12 +21,11 @@ from vbgcam.core.options import MaskOptions, SyncMode
 from vbgcam.core.policy import Why
 from vbgcam.live import pace
 from vbgcam.live.input_size import InputSizeController, in_words
+from vbgcam.live.plan import Network, Plan
 from vbgcam.live.state import ChainState, NetworkState
 from vbgcam.live.stats import Stats
 from vbgcam.live.sync import RESERVE, Synchronizer, patience
-from vbgcam.mask import RoiSegmenter
-from vbgcam.mask import warm_up as warm_up_mask
-from vbgcam.render.composer import warm_up as warm_up_compose
+from vbgcam.mask import RoiSegmenter, warm_up
 from vbgcam.segment import Progress, Segmenter
 from vbgcam.system.process_wide import ProcessWide
 
@@ -60,17 +58,6 @@ def _collect_or_not(holders: Collection[None]) -> None:
 garbage_collection_paused: Final = ProcessWide(_collect_or_not)
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
-    """What is to be built. `size_auto`: the size of its input follows what the machine can do. `lighter`: builds
-    another network where this one fails again and again."""
-
-    name: str
-    build: Callable[[Progress], Segmenter]
-    lighter: Callable[[Progress], Segmenter] | None = None
-    size_auto: bool = False
-
-
 class Owner(Protocol):
     """Who knows which network counts; any of their threads may call it."""
 
@@ -92,19 +79,15 @@ class Inference:
     """Builds the network, then predicts the newest frame's mask, again and again. Its thread alone writes `own` and all
     other fields but `retired`, which the owner sets, once and for good, when another one has taken its place.
 
-    `exact`: the source waits for its reader, so that nothing is lost by waiting for a frame's own mask. `unload_after`:
-    seconds without demand after which the network's memory is given back. `may_fail`: one that cannot be had leaves the
-    cover on air, and does not end the session; it is `lost` then. `candidate`: another network works until this one is
-    ready. `thread`: the identity of its thread, once that runs."""
+    `candidate`: another network works until this one is ready. `lost`: it cannot be had, and the session goes on.
+    `thread`: the identity of its thread, once that runs."""
 
     network: Network
     owner: Owner
+    plan: Plan
     state: ChainState
     own: NetworkState
     stats: Stats
-    unload_after: float
-    exact: bool
-    may_fail: bool
     candidate: bool = False
     retired: bool = False
     lost: bool = False
@@ -139,7 +122,7 @@ class Inference:
                 error = _as_model_error(exc)
                 log.warning("%s (the network stays as it is)", error)
                 self.owner.refuse(self, str(error))
-            elif isinstance(exc, ModelError) and self.may_fail:
+            elif isinstance(exc, ModelError) and self.plan.waits:
                 self.lost = True
                 self._failed(exc)
                 log.warning("%s (on the cover until another network is chosen)", exc)
@@ -222,9 +205,8 @@ class Inference:
         if not self.candidate:
             self.state.wait(lambda: self.retired or not self.state.scene.options.plain)
         with garbage_collection_paused.hold(None):
-            warm_up_compose()
-            warm_up_mask()
-        for wait in itertools.chain(pace.RETRIES[3:], itertools.repeat(pace.RETRIES[-1])):
+            warm_up()
+        for wait in pace.retries(3):
             if self._ended():
                 return None
             try:
@@ -257,7 +239,7 @@ class Inference:
     def _sync_mode(self) -> SyncMode:
         """A source that waits for its reader loses nothing by it."""
         mode = self.state.scene.options.sync
-        return "exact" if mode == "auto" and self.exact else mode
+        return "exact" if mode == "auto" and not self.plan.clocked else mode
 
     def _infer(self, segmenter: Segmenter, input_size: InputSizeController | None) -> bool:
         """Until the end, or the network has to be built anew (False), or nobody has needed it for long (True)."""
@@ -276,9 +258,9 @@ class Inference:
                 self._apply_sync()
             if not self._needed():
                 self._collect_garbage()
-                if time.monotonic() - used > self.unload_after:
+                if time.monotonic() - used > self.plan.unload_after:
                     return True
-                left = None if math.isinf(self.unload_after) else used + self.unload_after - time.monotonic()
+                left = None if math.isinf(self.plan.unload_after) else used + self.plan.unload_after - time.monotonic()
                 state.wait(lambda: self.retired or self._needed(), left)
                 continue
             frame = self._next_frame(first=epoch < 0)
@@ -327,7 +309,7 @@ class Inference:
     def _next_frame(self, *, first: bool) -> RawFrame | None:
         """Waits for it; None where it is not wanted any more."""
         frames = self.state.to_segment
-        if first and self.exact and not frames.fresh():
+        if first and not self.plan.clocked and not frames.fresh():
             # The network before may have taken it, and until it is out its source gives no other.
             frame = frames.peek()
             if frame is not None:
@@ -353,7 +335,7 @@ class Inference:
         """Until somebody watches, or the session ends."""
         self.own.trouble = Why.LOADING
         self.own.predictions.clear()
-        log.info("the network is unloaded: nobody has needed it for %.0f s", self.unload_after)
+        log.info("the network is unloaded: nobody has needed it for %.0f s", self.plan.unload_after)
         self.state.wait(lambda: self.retired or self.state.demand.on)
 
     def _apply_sync(self) -> None:
