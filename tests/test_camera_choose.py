@@ -26,7 +26,7 @@ def mode(fourcc: str, size: Size, *rates: float) -> Mode:
 
 
 def taken(found: CameraInfo, size: Size = HD, fps: float = 30.0, wanted: str = "auto") -> tuple[str, Size, float]:
-    mode, rate = best_mode(found, Requested(size, fps, wanted))
+    mode, rate, _faster = best_mode(found, Requested(size, fps, wanted))
     return mode.format, mode.size, rate
 
 
@@ -67,6 +67,13 @@ def test_a_raw_rate_that_its_usb_port_cannot_carry_is_not_believed() -> None:
     assert taken(camera(*modes)) == ("YUYV", HD, 30)
     assert taken(camera(*modes, bus=480), wanted="yuyv") == ("YUYV", HD, 15)
     assert taken(camera(mode("YUYV", HD, 30), bus=12), wanted="yuyv") == ("YUYV", HD, 30)
+
+
+def test_a_slow_mode_says_which_size_would_be_faster() -> None:
+    slow = camera(mode("YUYV", HD, 12.5), mode("YUYV", VGA, 25), mode("YUYV", Size(640, 360), 30))
+    assert best_mode(slow, Requested(HD, 30.0)) == (slow.modes[0], 12.5, Size(640, 360))
+    assert best_mode(slow, Requested(HD, 12.5))[2] is None
+    assert best_mode(camera(mode("YUYV", HD, 12.5)), Requested(HD, 30.0))[2] is None
 
 
 @pytest.mark.parametrize(
@@ -119,7 +126,7 @@ def test_whatever_a_camera_offers_the_choice_is_one_of_its_modes_and_none_is_bet
 ) -> None:
     usable = [one for one in offered if one.format in (*RAW, *JPEG)]
     assume(usable)
-    taken, rate = best_mode(camera(*offered), Requested(size, fps))
+    taken, rate, faster = best_mode(camera(*offered), Requested(size, fps))
 
     def distance(one: Mode) -> float:
         return abs(math.log(one.size.width / size.width)) + abs(math.log(one.size.height / size.height))
@@ -136,6 +143,7 @@ def test_whatever_a_camera_offers_the_choice_is_one_of_its_modes_and_none_is_bet
         assert taken.format in RAW or not any(reaches(one) and one.format in RAW for one in rivals)
     else:
         assert rate == max(one.rates[0] for one in rivals)
+        assert faster is None or faster in [one.size for one in usable if reaches(one)]
 
 
 FRONT = camera(name="Integrated Camera", path="/dev/video0", stable="usb-Chicony_Camera_01-video-index0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from itertools import pairwise
 
@@ -26,6 +27,29 @@ def clip() -> list[tuple[Planes, U8]]:
     """Every fifth frame and its alpha, a quarter as large."""
     small = Size(320, 180)
     return [(fit(planes, small), cv2.resize(alpha, (320, 180))) for planes, alpha in frames(range(0, LENGTH, 5))]  # type: ignore[misc]
+
+
+class Clock:
+    """Time passes only while somebody waits, or by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self._event = threading.Event()
+        self.is_set, self.set, self.clear = self._event.is_set, self._event.set, self._event.clear
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> bool:
+        self.now += seconds
+        return self.is_set()
+
+
+def _paced(fps: float, size: Size = SIZE) -> tuple[DemoSource, Clock]:
+    clock = Clock()
+    source = DemoSource(size, fps, clock=clock)
+    source._closed = clock  # type: ignore[assignment]  # so that its waiting takes the fake time
+    return source, clock
 
 
 def _read(source: Source) -> Captured:
@@ -88,8 +112,7 @@ def test_nothing_jumps_not_even_where_the_clip_begins_again(clip: list[tuple[Pla
     "size", [Size(1280, 720), Size(640, 360), Size(320, 240), Size(641, 361), Size(90, 160)], ids=str
 )
 def test_any_size_is_filled_with_the_clip(size: Size) -> None:
-    now = iter(range(10**6))
-    source = DemoSource(size, clock=lambda: next(now) / 1000)
+    source, _ = _paced(30, size)
     source.open()
     first = _read(source).planes
     copy = first.data.copy()
@@ -102,11 +125,44 @@ def test_any_size_is_filled_with_the_clip(size: Size) -> None:
     assert source.read() is None
 
 
-def test_the_spec_demo_opens_it_at_the_wanted_size_and_its_own_rate() -> None:
+@pytest.mark.parametrize(("fps", "numbers"), [(60, [0, 0, 1, 1]), (30, [0, 1, 2, 3]), (10, [0, 3, 6, 9])])
+def test_at_any_rate_the_presenter_moves_as_fast_and_frames_come_at_absolute_deadlines(
+    fps: float, numbers: list[int]
+) -> None:
+    source, clock = _paced(fps)
+    for _ in range(2):  # opened again it begins again
+        source.open()
+        start = clock.now
+        for place, number in enumerate(numbers):
+            captured = _read(source)
+            np.testing.assert_array_equal(captured.planes.data, _frame(number))
+            assert captured.captured_at - start == pytest.approx(place / fps)
+            clock.now += 0.4 / fps  # the reader's own work
+        assert source.dropped() == 0
+        source.close()
+
+
+def test_a_frame_that_nobody_asked_for_in_time_is_left_out_and_counted() -> None:
+    source, clock = _paced(10)
+    source.open()
+    _read(source)
+    clock.now += 0.25
+    np.testing.assert_array_equal(_read(source).planes.data, _frame(6))
+    assert source.dropped() == 1
+
+
+def test_after_its_end_the_clip_begins_again() -> None:
+    source, _ = _paced(5)
+    source.open()
+    shown = [_read(source).planes.data for _ in range(64)]
+    np.testing.assert_array_equal(shown[63], _frame(63 * 6 - LENGTH))
+
+
+def test_the_spec_demo_opens_it_at_the_wanted_size_and_rate() -> None:
     source = open_source(SourceSpec.parse("demo"), Requested(SIZE, 25.0))
     expected = source.expected()
     got = source.open()
     source.close()
     assert got == expected
-    assert (got.size, got.fps) == (SIZE, 30.0)
+    assert (got.size, got.fps) == (SIZE, 25.0)
     assert source.clocked

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import cv2
 import pytest
 
+from vbgcam.camera import listing
 from vbgcam.camera.base import CameraInfo, Mode
 from vbgcam.camera.listing import as_json, camera_at, cameras, describe, offers
 from vbgcam.core.errors import CameraError
@@ -35,6 +36,10 @@ class Machine:
     modes: dict[str, tuple[Mode, ...]] = field(default_factory=dict)
     refuses: dict[str, int] = field(default_factory=dict)
     opened: list[str] = field(default_factory=list)
+
+    @property
+    def links(self) -> Path:
+        return self.root / "v4l"
 
     @property
     def sysfs(self) -> Path:
@@ -78,6 +83,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     nodes = v4l2.nodes
     monkeypatch.setattr(v4l2, "nodes", lambda: nodes(machine.sysfs))
     monkeypatch.setattr(v4l2, "SYSFS", machine.sysfs)
+    monkeypatch.setattr(listing, "LINKS", machine.links)
     monkeypatch.setattr(v4l2, "opened", machine.open)
     monkeypatch.setattr(
         v4l2,
@@ -104,9 +110,12 @@ def test_a_webcam_is_named_as_udev_would_even_where_udev_does_not_run(machine: M
 
 
 @on_linux
-def test_a_webcam_without_a_makers_name_is_named_by_its_number(machine: Machine) -> None:
-    machine.usb(0, "1-2", "C920", idVendor="046d", product="HD Pro  Webcam C920", serial="AB")
-    assert cameras()[0].id == "usb-046d_HD_Pro_Webcam_C920_AB-video-index0"
+def test_udevs_own_name_comes_first(machine: Machine) -> None:
+    machine.usb(0, "1-2", "Cam", product="Cam")
+    (machine.links / "by-id").mkdir(parents=True)
+    (machine.links / "by-id" / "usb-Real_Name-video-index0").symlink_to("/dev/video0")
+    (machine.links / "by-id" / "usb-Other-video-index0").symlink_to("/dev/video4")
+    assert cameras()[0].id == "usb-Real_Name-video-index0"
 
 
 @on_linux
@@ -131,7 +140,7 @@ def test_virtual_cameras_are_not_even_opened_where_none_is_meant(machine: Machin
     assert [camera.name for camera in cameras(virtual=False)] == ["Cam"]
     assert machine.opened == ["video2"]
     assert [(camera.name, camera.virtual, camera.id) for camera in cameras()] == [
-        ("Cam", False, "usb-0525_Cam-video-index0"),
+        ("Cam", False, "usb-Cam-video-index0"),
         ("VBG Camera", True, ""),
     ]
 
@@ -163,6 +172,10 @@ def test_a_camera_is_found_through_a_link_to_its_device(machine: Machine, tmp_pa
     assert found is not None
     assert (found.name, found.virtual) == ("OBS", True)
     assert camera_at("/dev/video8") is None
+    machine.node(8, "virtual", "VBG Camera")
+    machine.refuses = {"video8": errno.ENODEV}
+    with pytest.raises(CameraError, match=r"/dev/video8 gives no pictures: .* that nobody feeds; no camera is plugged"):
+        camera_at("/dev/video8")
 
 
 CAMERA = CameraInfo("Cam", "/dev/video0", "usb-Cam", "uvcvideo", MODES)
@@ -178,6 +191,14 @@ def test_a_camera_is_described_in_lines() -> None:
         "    1280x720   29.97 10",
         "    640x480",
     ]
+
+
+def test_formats_of_the_same_sizes_and_rates_are_described_once() -> None:
+    modes = tuple(Mode(f"F{number:03}", VGA, (30.0,)) for number in range(60))
+    lines = describe(CameraInfo("Grabber", "/dev/video0", "", "", modes, virtual=True))
+    assert lines[0] == '"Grabber" (/dev/video0) - virtual'
+    assert max(map(len, lines)) <= 100
+    assert lines.count("    640x480    30") == 1
 
 
 def test_the_description_for_programs_is_json() -> None:

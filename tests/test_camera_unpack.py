@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import vbgcam.pixels.kernels  # noqa: F401  # compiled here: inside a property's first example it would pass hypothesis' deadline
 from vbgcam.camera.base import Layout
-from vbgcam.camera.choose import READABLE
+from vbgcam.camera.choose import RAW, READABLE
 from vbgcam.camera.unpack import unpacker
 from vbgcam.core.frames import U8, Planes, Size
 from vbgcam.pixels.convert import color_yuv
@@ -54,7 +54,7 @@ def packed(fourcc: str, y: U8, u: U8, v: U8) -> U8:
     return rows.reshape(y.shape[0], -1)
 
 
-@given(sizes, paddings, seeds, st.sampled_from(["YUYV", "UYVY"]))
+@given(sizes, paddings, seeds, st.sampled_from(["YUYV", "YVYU", "UYVY"]))
 def test_packed_formats_keep_their_luma_and_share_chroma_between_two_lines(
     size: Size, padding: int, seed: int, fourcc: str
 ) -> None:
@@ -67,12 +67,12 @@ def test_packed_formats_keep_their_luma_and_share_chroma_between_two_lines(
         assert np.abs(plane - mean).max() <= 0.5
 
 
-@given(sizes, paddings, seeds, st.sampled_from(["YU12", "YV12", "NV12"]))
+@given(sizes, paddings, seeds, st.sampled_from(["YU12", "YV12", "NV12", "NV21"]))
 def test_planar_formats_arrive_to_the_byte(size: Size, padding: int, seed: int, fourcc: str) -> None:
     y, half = noise(seed, size.height, size.width), (size.height // 2, size.width // 2)
     u, v = noise(seed + 1, *half), noise(seed + 2, *half)
-    first, second = (v, u) if fourcc == "YV12" else (u, v)
-    if fourcc == "NV12":
+    first, second = (v, u) if fourcc in ("YV12", "NV21") else (u, v)
+    if fourcc.startswith("NV"):
         chroma = [padded(np.dstack([first, second]).reshape(half[0], -1), padding)]
     else:
         chroma = [padded(plane, padding // 2) for plane in (first, second)]
@@ -80,6 +80,23 @@ def test_planar_formats_arrive_to_the_byte(size: Size, padding: int, seed: int, 
     assert np.array_equal(planes.y, y)
     assert np.array_equal(planes.u, u)
     assert np.array_equal(planes.v, v)
+
+
+def as_bytes(fourcc: str, rgb: U8) -> U8:
+    """One colour in a camera's format, made from the standard's numbers alone."""
+    height, width = rgb.shape[:2]
+    red, green, blue = (int(value) for value in rgb[0, 0])
+    y, u, v = (np.uint8(value) for value in color_yuv((red, green, blue)))
+    if fourcc in ("BGR3", "RGB3"):
+        return np.ascontiguousarray(rgb[..., ::-1] if fourcc == "BGR3" else rgb).reshape(-1)
+    if fourcc in ("YUYV", "YVYU", "UYVY"):
+        chroma = height, width // 2
+        return packed(fourcc, np.full((height, width), y), np.full(chroma, u), np.full(chroma, v)).reshape(-1)
+    quarter = height * width // 4
+    parts = {"Y": np.full(height * width, y), "U": np.full(quarter, u), "V": np.full(quarter, v)}
+    order = {"YU12": "UV", "YV12": "VU", "NV12": "UV", "NV21": "VU"}[fourcc]
+    chroma_bytes = np.stack([parts[letter] for letter in order], axis=int(fourcc.startswith("NV"))).reshape(-1)
+    return np.concatenate([parts["Y"], chroma_bytes])
 
 
 def center(planes: Planes) -> tuple[int, int, int]:
@@ -95,10 +112,10 @@ def near(got: tuple[int, ...], expected: tuple[int, ...], by: int) -> bool:
     return all(abs(a - b) <= by for a, b in zip(got, expected, strict=True))
 
 
+@pytest.mark.parametrize("fourcc", RAW)
 @pytest.mark.parametrize("rgb", BARS)
-def test_colour_bars_in_bgr_come_out_as_in_the_standard(rgb: tuple[int, int, int]) -> None:
-    bgr = np.ascontiguousarray(flat(rgb)[..., ::-1]).reshape(-1)
-    assert near(center(unpack(Layout("BGR3", SIZE), bgr)), color_yuv(rgb), 1)
+def test_colour_bars_come_out_as_in_the_standard(fourcc: str, rgb: tuple[int, int, int]) -> None:
+    assert near(center(unpack(Layout(fourcc, SIZE), as_bytes(fourcc, flat(rgb)))), color_yuv(rgb), 1)
 
 
 # Rec. ITU-R BT.709 and the full range, for the same colours.

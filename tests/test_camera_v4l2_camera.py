@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
 
@@ -17,7 +18,9 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("video devices of Linux", allow_module_level=True)
 
-from vbgcam.camera import listing, v4l2_camera, v4l2_modes
+import grp
+
+from vbgcam.camera import Requested, listing, v4l2_camera, v4l2_modes
 from vbgcam.camera.base import CameraInfo, Layout, Mode, StreamError
 from vbgcam.camera.v4l2_camera import V4l2Backend, V4l2Stream
 from vbgcam.core.frames import Size
@@ -197,6 +200,14 @@ def test_a_camera_that_does_not_open_or_refuses_its_settings_is_broken_and_relea
     assert Capture.made[0].released == (fault != "opens")
 
 
+def test_a_slow_size_is_noted_with_the_faster_one() -> None:
+    camera = CameraInfo(
+        "Cam", "/dev/video0", "", "", (Mode("YUYV", HD, (10.0,)), Mode("YUYV", Size(640, 360), (30.0,)))
+    )
+    note = V4l2Backend().start(camera, Requested(HD)).note
+    assert note == "Cam gives 1280x720 at 10 frames a second at most; 640x360 would be faster (camera.size)"
+
+
 HOLDERS = [v4l2.Holder(4711, "cheese"), v4l2.Holder(os.getpid(), "vbgcam")]
 
 REASONS = {
@@ -217,6 +228,7 @@ def test_why_a_camera_does_not_start_is_said_in_one_line(
     number: int, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(v4l2, "holders", lambda path: HOLDERS)
+    monkeypatch.setattr(v4l2_camera, "_group", lambda path: "video")
 
     def try_start(fd: int) -> None:
         raise OSError(number, os.strerror(number))
@@ -237,3 +249,13 @@ def test_a_camera_that_was_lost_is_gone_or_has_failed(monkeypatch: pytest.Monkey
     assert "has stopped" in str(V4l2Backend().loss(CAMERA))
     monkeypatch.setattr(v4l2, "opened", opened(errno.ENOENT))
     assert "is gone: it was unplugged" in str(V4l2Backend().loss(CAMERA))
+
+
+def test_the_group_of_the_device_is_named_unless_udev_left_it_to_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for group, said in (("webcams", "webcams"), ("root", "video")):
+        monkeypatch.setattr(grp, "getgrgid", lambda number, name=group: SimpleNamespace(gr_name=name))
+        assert v4l2_camera._group(str(tmp_path)) == said
+    monkeypatch.undo()
+    assert v4l2_camera._group(str(tmp_path / "gone")) == "video"

@@ -89,20 +89,36 @@ def test_writers_make_a_device_busy_and_readers_do_not(
 
 
 FEEDS = "the virtual camera VBG Camera (/dev/video10) is in use by"
-ASK = f"sudo fuser -v /dev/video10 names it; if it names nobody: {RELOAD}"
 
 
 @pytest.mark.parametrize(
-    ("holders", "text"),
+    ("holders", "user", "text"),
     [
-        ([READER, WRITER], "obs (pid 80); end that program: kill 80"),
-        ([READER], "zoom (pid 900); end that program: kill 900"),
-        ([READER, Holder(901, "ffmpeg")], f"zoom (pid 900), ffmpeg (pid 901); {ASK}"),
-        ([], f"a program of another user; {ASK}"),
+        ([READER, WRITER], 0, f"{FEEDS} obs (pid 80); end that program: kill 80"),
+        ([READER], 0, f"{FEEDS} zoom (pid 900); end that program: kill 900"),
+        (
+            [READER, Holder(901, "ffmpeg")],
+            0,
+            f"{FEEDS} zoom (pid 900), ffmpeg (pid 901); end the one that feeds it",
+        ),
+        (
+            [],
+            0,
+            "the virtual camera VBG Camera (/dev/video10) takes no writer although nobody has it open; "
+            f"v4l2-ctl -d /dev/video10 -c keep_format=0, or {RELOAD}",
+        ),
+        (
+            [],
+            1000,
+            f"{FEEDS} a program of another user; sudo fuser -v /dev/video10 names it; if it names nobody: {RELOAD}",
+        ),
     ],
 )
-def test_who_feeds_a_busy_device_is_named_as_well_as_it_can_be_known(holders: list[Holder], text: str) -> None:
-    assert refusal("", device(10, "VBG Camera", TAKEN, *holders)) == f"{FEEDS} {text}"
+def test_who_feeds_a_busy_device_is_named_as_well_as_it_can_be_known(
+    holders: list[Holder], user: int, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    assert refusal("", device(10, "VBG Camera", TAKEN, *holders)) == text
 
 
 def touch(root: Path, path: str, text: str = "") -> None:
@@ -132,8 +148,11 @@ def test_each_way_to_have_no_device_has_its_own_line(tmp_path: Path, monkeypatch
     assert str(absent(tmp_path)) == f"the kernel module v4l2loopback is loaded but has no device; {RELOAD}"
 
 
-def test_the_version_is_the_modules_own(tmp_path: Path) -> None:
+def test_the_version_is_the_modules_own_or_else_the_one_that_was_built(tmp_path: Path) -> None:
     assert module_version(tmp_path) == ""
+    (tmp_path / f"var/lib/dkms/v4l2loopback/0.12.7/{RELEASE}").mkdir(parents=True)
+    (tmp_path / "var/lib/dkms/v4l2loopback/0.13.1/some-other-kernel").mkdir(parents=True)
+    assert module_version(tmp_path) == "0.12.7"
     touch(tmp_path, "sys/module/v4l2loopback/version", "0.15.0\n")
     assert module_version(tmp_path) == "0.15.0"
 
@@ -150,6 +169,7 @@ class Driver:
     refuse: Callable[[], None] = lambda: None
     gone: bool = False
     deaf: bool = False
+    room: int | None = None
     log: list[str] = field(default_factory=list)
     writer: Path | None = None
     frames: list[U8] = field(default_factory=list)
@@ -185,12 +205,13 @@ class Driver:
     def stream_off(self, _fd: int, kind: int) -> None:
         self.log.append(f"off {kind}")
 
-    def write(self, _fd: int, frame: U8) -> None:
+    def write(self, _fd: int, frame: U8) -> int:
         if self.gone:
             raise OSError(errno.ENODEV, "No such device")
         self.frames.append(frame)
         if not self.deaf:
             self.caps = CAP_CAPTURE
+        return frame.size if self.room is None else min(self.room, frame.size)
 
     def holders(self, _path: Path) -> list[Holder]:
         return [*self.readers, *([Holder(os.getpid(), "vbgcam", write_only=True)] if self.writer else [])]
@@ -256,6 +277,7 @@ NAME = "the virtual camera VBG Camera (/dev/video10)"
     [
         ({"gone": True}, f"{NAME} is gone (No such device); {LOAD}"),
         ({"modern": True, "deaf": True, "caps": CAP_OUTPUT}, f"{NAME} takes no frames; {RELOAD}"),
+        ({"room": 100}, f"{NAME} cuts the frames short; {RELOAD}"),
     ],
 )
 def test_a_frame_that_does_not_arrive_whole_is_an_output_error(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from vbgcam.core.frames import Planes, Size
 from vbgcam.output import spa
 from vbgcam.output.pipewire import title, write
+from vbgcam.pixels.convert import color_yuv
 
 HD = Size(1280, 720)
 SIZES = st.builds(lambda width, height: Size(2 * width, 2 * height), st.integers(1, 4000), st.integers(1, 2200))
@@ -84,8 +85,8 @@ def test_another_size_than_the_offered_one_is_refused() -> None:
 
 
 def test_there_is_no_i420_where_gstreamer_and_browsers_disagree_about_its_lines() -> None:
-    assert [layout.name for layout in spa.layouts(HD)] == ["I420", "YUY2"]
-    assert [layout.name for layout in spa.layouts(Size(854, 480))] == ["YUY2"]
+    assert [layout.name for layout in spa.layouts(HD)] == ["I420", "YUY2", "BGRx"]
+    assert [layout.name for layout in spa.layouts(Size(854, 480))] == ["YUY2", "BGRx"]
 
 
 @given(SIZES)
@@ -133,3 +134,12 @@ def test_yuy2_has_each_pair_of_pixels_with_its_colour(size: Size) -> None:
     assert np.array_equal(lines[..., ::2].reshape(size.height, size.width), planes.y)
     assert np.array_equal(lines[..., 1], planes.u.repeat(2, 0))
     assert np.array_equal(lines[..., 3], planes.v.repeat(2, 0))
+
+
+def test_bgrx_has_the_colour_that_was_meant() -> None:
+    size, rgb = Size(64, 48), (200, 30, 60)
+    layout = spa.layouts(size)[2]
+    block = np.zeros(layout.bytes, np.uint8)
+    write(Planes.filled(size, color_yuv(rgb)), layout, block)
+    assert np.abs(block.reshape(48, 64, 4)[..., 2::-1].astype(int) - rgb).max() <= 2
+    assert 0x2000C not in spa.properties(spa.offer(layout, 30.0), spa.OBJECT_FORMAT), "RGB has no limited range"

@@ -77,19 +77,21 @@ def test_a_name_with_quotes_and_commands_is_only_a_name(desktop: PipeWireDesktop
 @pytest.mark.parametrize(
     ("size", "pixels"),
     [
-        *itertools.product([HD, Size(1920, 1080)], ["I420", "YUY2"]),
-        (Size(854, 480), "YUY2"),
+        *itertools.product([HD, Size(640, 360), Size(1920, 1080)], ["I420", "YUY2", "BGRx"]),
+        *itertools.product([Size(854, 480)], ["YUY2", "BGRx"]),
     ],
     ids=str,
 )
 def test_a_reader_gets_the_pixels_that_were_sent(desktop: PipeWireDesktop, size: Size, pixels: str) -> None:
-    yuv = color_yuv((40, 90, 210))
+    yuv, rgb = color_yuv((40, 90, 210)), (40, 90, 210)
     with Feeder(PipeWireCamera("", size, 30.0), lambda: plain(size, *yuv)), desktop.reader(size, pixels) as reader:
         picture = np.frombuffer(reader.pictures(5)[-1], np.uint8)
     if pixels == "I420":
         assert np.array_equal(picture, Planes.filled(size, yuv).data)
-    else:
+    elif pixels == "YUY2":
         assert np.array_equal(picture.reshape(-1, 4), np.tile((yuv[0], yuv[1], yuv[0], yuv[2]), (size.pixels // 2, 1)))
+    else:
+        assert np.abs(picture.reshape(-1, 4)[:, 2::-1].astype(int) - rgb).max() <= 2
 
 
 def test_pictures_come_whole_and_in_order(desktop: PipeWireDesktop) -> None:

@@ -188,7 +188,7 @@ class PipeWireDesktop:
     @contextmanager
     def reader(self, size: Size, pixels: str = "I420", node: str = "vbgcam") -> Iterator[Reader]:
         """A program that reads the camera, as GStreamer does it."""
-        length = size.i420_bytes if pixels == "I420" else 2 * size.pixels
+        length = {"I420": size.i420_bytes, "YUY2": 2 * size.pixels, "BGRx": 4 * size.pixels}[pixels]
         read = Reader(node, pixels, length, self.environment)
         try:
             yield read

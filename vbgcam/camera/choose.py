@@ -14,14 +14,14 @@ from vbgcam.core.frames import Size
 from vbgcam.core.specs import nearest
 
 # From the cheapest to turn into planes to the dearest (see `unpack`); all of them are cheaper than JPEG.
-RAW: Final = ("YU12", "YV12", "NV12", "YUYV", "UYVY", "BGR3")
+RAW: Final = ("YU12", "YV12", "NV12", "NV21", "YUYV", "YVYU", "UYVY", "BGR3", "RGB3")
 JPEG: Final = ("MJPG", "JPEG")
 # An infrared camera: taken only where it has nothing else.
 GREY: Final = ("GREY",)
 READABLE: Final = (*RAW, *JPEG, *GREY)
 
 # Bytes of one pixel, for what a picture takes on its way.
-_BYTES: Final = {"YU12": 1.5, "YV12": 1.5, "NV12": 1.5, "BGR3": 3.0, "GREY": 1.0}
+_BYTES: Final = {"YU12": 1.5, "YV12": 1.5, "NV12": 1.5, "NV21": 1.5, "BGR3": 3.0, "RGB3": 3.0, "GREY": 1.0}
 # Of USB's bits this part arrives as pictures: 40 MB/s at high speed. Some cameras list raw rates beyond it.
 _BUS_BYTES: Final = 1e6 / 12
 
@@ -71,17 +71,19 @@ def same_camera(known: CameraInfo, others: frozenset[str], cameras: Sequence[Cam
     return min(same, key=lambda camera: camera.path != known.path, default=None)
 
 
-def best_mode(camera: CameraInfo, wanted: Requested) -> tuple[Mode, float]:
-    """And the rate to ask for in it. The nearest size; of its formats a raw one that reaches the wanted rate, else JPEG
-    that does, else the fastest. `wanted.format` other than "auto" leaves only that format. Raises CameraError where
-    nothing can be used."""
+def best_mode(camera: CameraInfo, wanted: Requested) -> tuple[Mode, float, Size | None]:
+    """The nearest size; of its formats a raw one that reaches the wanted rate, else JPEG that does, else the fastest.
+    With it the rate to ask for and, where that is too slow, the nearest size that reaches the wanted rate.
+    `wanted.format` other than "auto" leaves only that format. Raises CameraError where nothing can be used."""
     names = READABLE if wanted.format == "auto" else _SETTING.get(wanted.format, (wanted.format.upper(),))
     usable = [mode for mode in camera.modes if mode.format in names and mode.size == mode.size.even]
     if not usable:
         raise _no_format(camera, wanted.format)
     usable = [mode for mode in usable if mode.format not in GREY] or usable
     usable = [_carried(mode, camera.bus) for mode in usable]
-    return _in_size(usable, _nearest_size(usable, wanted.size), wanted.fps)
+    mode, fps = _in_size(usable, _nearest_size(usable, wanted.size), wanted.fps)
+    fast = [] if _reaches(mode, wanted.fps) else [mode for mode in usable if _reaches(mode, wanted.fps)]
+    return mode, fps, _nearest_size(fast, wanted.size) if fast else None
 
 
 def _carried(mode: Mode, bus: int) -> Mode:
@@ -94,8 +96,7 @@ def _carried(mode: Mode, bus: int) -> Mode:
 
 def _in_size(modes: Sequence[Mode], size: Size, fps: float) -> tuple[Mode, float]:
     def rank(mode: Mode) -> tuple[float, int]:
-        fast_enough = not mode.rates or mode.rates[0] >= fps - _SAME_RATE
-        return -math.inf if fast_enough else -mode.rates[0], READABLE.index(mode.format)
+        return -math.inf if _reaches(mode, fps) else -mode.rates[0], READABLE.index(mode.format)
 
     mode = min((mode for mode in modes if mode.size == size), key=rank)
     enough = [rate for rate in mode.rates if rate >= fps - _SAME_RATE]
@@ -110,6 +111,10 @@ def _nearest_size(modes: Sequence[Mode], size: Size) -> Size:
         return round(sides, 9), -other.pixels
 
     return min((mode.size for mode in modes), key=distance)
+
+
+def _reaches(mode: Mode, fps: float) -> bool:
+    return not mode.rates or mode.rates[0] >= fps - _SAME_RATE
 
 
 def not_found(what: str, cameras: Sequence[CameraInfo]) -> CameraError:

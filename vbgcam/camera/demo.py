@@ -1,4 +1,4 @@
-"""A camera that needs no camera: a clip of a drawn presenter, again and again, at its own 30 frames a second.
+"""A camera that needs no camera: a clip of a drawn presenter, again and again, at the pace of a real one.
 
 `packaging/art` drew the clip, its empty room and its alpha.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -37,16 +37,33 @@ def frames(numbers: range) -> list[tuple[Planes, U8]]:
 
 
 class DemoSource(FileSource):
-    """Implements `camera.Source`: the clip at its own pace, filled into `size`."""
+    """Implements `camera.Source`: the clip, filled into `size`, at `fps`. Frame n is what the clip shows n periods
+    after its beginning."""
 
-    def __init__(self, size: Size, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, size: Size, fps: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(CLIP, loop=True, clock=clock)
-        self._size = size
+        self._size, self._period = size, 1 / Fraction(fps)
+        self._due = Fraction(0)
+        self._planes: Planes | None = None
+
+    def open(self) -> Negotiated:
+        """Raises CameraError where the clip is gone."""
+        self._due = Fraction(0)
+        return super().open()
 
     def _negotiated(self, video: VideoReader) -> Negotiated:
-        return Negotiated(LABEL, self._size, float(video.rate))
+        return Negotiated(LABEL, self._size, float(1 / self._period))
 
     def _next(self) -> TimedFrame | None:
         """Filled ahead of its time, so that the work does not show as delay."""
-        shot = super()._next()
-        return None if shot is None else replace(shot, planes=fit(shot.planes, self._size).frozen())
+        shot = None
+        while self._end + self._offset <= self._due:
+            shot = super()._next()
+            if shot is None:
+                return None
+        if shot is not None:
+            self._planes = fit(shot.planes, self._size).frozen()
+        if self._planes is None or self._closed.is_set():
+            return None
+        due, self._due = self._due, self._due + self._period
+        return TimedFrame(self._planes, due - self._offset, self._period)

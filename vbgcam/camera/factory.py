@@ -18,4 +18,4 @@ def open_source(spec: SourceSpec, wanted: Requested) -> Source:
         return FileSource(spec.target, loop=spec.loop, paced=spec.pace == "source")
     from vbgcam.camera.demo import DemoSource
 
-    return DemoSource(wanted.size)
+    return DemoSource(wanted.size, wanted.fps)

@@ -11,15 +11,18 @@ import os
 import platform
 import re
 from collections.abc import Iterable
-from itertools import groupby
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
 from vbgcam.camera.base import CameraInfo, Mode
 from vbgcam.core.errors import CameraError
+from vbgcam.core.frames import Size
 
 if TYPE_CHECKING:
     from vbgcam.system.v4l2 import Node
+
+LINKS: Final = Path("/dev/v4l")
 
 
 def cameras(*, virtual: bool = True) -> list[CameraInfo]:
@@ -35,12 +38,20 @@ def cameras(*, virtual: bool = True) -> list[CameraInfo]:
 
 
 def camera_at(path: str) -> CameraInfo | None:
-    """The camera behind a path such as /dev/video2 or a link to it, virtual or not; None where there is none."""
+    """The camera behind a path such as /dev/video2 or a link to it, virtual or not; None where there is none. Raises
+    CameraError where it is a device that gives no pictures."""
     if platform.system() == "Linux":
         from vbgcam.system import v4l2
 
         real = Path(path).resolve()
-        return next((_inspect(node, virtual=True) for node in v4l2.nodes() if node.path == real), None)
+        node = next((node for node in v4l2.nodes() if node.path == real), None)
+        camera = _inspect(node, virtual=True) if node else None
+        if node and camera is None:
+            raise CameraError(
+                f"{path} gives no pictures: it is a webcam's second device, or a virtual camera that nobody feeds",
+                fix=listed(cameras(virtual=False)),
+            )
+        return camera
     return next((camera for camera in cameras() if camera.path.casefold() == path.casefold()), None)
 
 
@@ -51,9 +62,14 @@ def describe(camera: CameraInfo) -> list[str]:
         lines.append(f"  id {camera.id}")
     if camera.problem:
         lines.append(f"  its modes are unknown: {os.strerror(camera.problem)}")
-    for name, modes in groupby(camera.modes, key=lambda mode: mode.format):
-        lines.append(f"  {name}")
-        lines += (f"    {mode.size!s:<10} {' '.join(f'{rate:.4g}' for rate in mode.rates)}".rstrip() for mode in modes)
+    tables: dict[tuple[tuple[Size, tuple[float, ...]], ...], list[str]] = {}
+    for name in dict.fromkeys(mode.format for mode in camera.modes):
+        table = tuple((mode.size, mode.rates) for mode in camera.modes if mode.format == name)
+        tables.setdefault(table, []).append(name)  # many formats have the same sizes and rates: said once
+    for table, names in tables.items():
+        lines += wrap(", ".join(names), 100, initial_indent="  ", subsequent_indent="  ")
+        for size, rates in table:
+            lines.append(f"    {size!s:<10} {' '.join(f'{rate:.4g}' for rate in rates)}".rstrip())
     return lines
 
 
@@ -117,7 +133,7 @@ def _inspect(node: Node, *, virtual: bool) -> CameraInfo | None:
         problem = exc.errno
     usb = _usb(place)
     bus = _number(usb, "speed") if usb is not None else 0
-    stable = "" if made_up else _stable_id(place)
+    stable = "" if made_up else _stable_id(node.path, place)
     return CameraInfo(node.label, str(node.path), stable, driver, modes, made_up, problem, bus)
 
 
@@ -139,15 +155,17 @@ def _attribute(place: Path, name: str) -> str:
         return ""
 
 
-def _stable_id(place: Path) -> str:
-    """The name that udev gives the device in /dev/v4l/by-id, made as udev makes it, since that does not run in a
-    container; cameras that are not USB's are named by their place on their bus."""
+def _stable_id(path: Path, place: Path) -> str:
+    """The name that udev gives the device in /dev/v4l/by-id. Where udev does not run (a container), the same is made
+    from what a USB device says of itself; other cameras are named by their place on their bus."""
+    for link in sorted((LINKS / "by-id").glob("*")):
+        if link.resolve() == path:
+            return link.name
     suffix = f"-video-index{_number(place, 'index')}"
     usb = _usb(place)
     if usb is not None:
-        texts = ("manufacturer", "idVendor"), ("product", "idProduct"), ("serial", "")
-        names = [_attribute(usb, name) or (number and _attribute(usb, number)) for name, number in texts]
-        words = [re.sub(r"\s+|[^A-Za-z0-9#+\-.:=@_]", "_", name) for name in names if name]
+        names = [_attribute(usb, name) for name in ("manufacturer", "product", "serial")]
+        words = [re.sub(r"[^A-Za-z0-9#+\-.:=@_]", "_", name) for name in names if name]
         return f"usb-{'_'.join(words)}{suffix}"
     device = (place / "device").resolve()
     return f"{(device / 'subsystem').resolve().name}-{device.name}{suffix}"

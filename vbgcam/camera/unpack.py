@@ -137,20 +137,22 @@ def _i420(rows: U8, out: Planes, u: int = 0) -> None:
     np.copyto(out.v, chroma[1 - u, :, : width // 2])
 
 
-def _nv12(rows: U8, out: Planes) -> None:
+def _nv12(rows: U8, out: Planes, u_first: bool = True) -> None:
     from vbgcam.pixels import kernels
 
     height, width = out.y.shape
     np.copyto(out.y, rows[:height, :width])
-    kernels.split_pairs(_words(rows[height:], width, "<u2"), out.u, out.v)
+    pairs = _words(rows[height:], width, "<u2")
+    kernels.split_pairs(pairs, *((out.u, out.v) if u_first else (out.v, out.u)))
 
 
-def _yuyv(rows: U8, out: Planes, luma_first: bool = True) -> None:
+def _yuyv(rows: U8, out: Planes, luma_first: bool = True, u_first: bool = True) -> None:
     """Two lines share the mean of their chroma."""
     from vbgcam.pixels import kernels
 
     length = out.size.width * 2
-    kernels.packed_422(_words(rows, length, "<u2"), _words(rows, length, "<u4"), luma_first, out.y, out.u, out.v)
+    pairs, quads = _words(rows, length, "<u2"), _words(rows, length, "<u4")
+    kernels.packed_422(pairs, quads, luma_first, u_first, out.y, out.u, out.v)
 
 
 def _words(rows: U8, length: int, kind: str) -> NDArray[Any]:
@@ -162,10 +164,10 @@ def _words(rows: U8, length: int, kind: str) -> NDArray[Any]:
     return words
 
 
-def _bgr(rows: U8, out: Planes) -> None:
+def _bgr(rows: U8, out: Planes, code: int = cv2.COLOR_BGR2YUV_I420) -> None:
     height, width = out.y.shape
     picture = rows[:, : width * 3].reshape(height, width, 3)
-    cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420, dst=out.data.reshape(height * 3 // 2, width))
+    cv2.cvtColor(picture, code, dst=out.data.reshape(height * 3 // 2, width))
 
 
 def _grey(rows: U8, out: Planes) -> None:
@@ -180,9 +182,12 @@ _FORMATS: Final[dict[str, tuple[Callable[[U8, Planes], None], int, float]]] = {
     "YU12": (_i420, 1, 1.5),
     "YV12": (lambda rows, out: _i420(rows, out, u=1), 1, 1.5),
     "NV12": (_nv12, 1, 1.5),
+    "NV21": (lambda rows, out: _nv12(rows, out, u_first=False), 1, 1.5),
     "YUYV": (_yuyv, 2, 1),
+    "YVYU": (lambda rows, out: _yuyv(rows, out, u_first=False), 2, 1),
     "UYVY": (lambda rows, out: _yuyv(rows, out, luma_first=False), 2, 1),
     "BGR3": (_bgr, 3, 1),
+    "RGB3": (lambda rows, out: _bgr(rows, out, cv2.COLOR_RGB2YUV_I420), 3, 1),
     "GREY": (_grey, 1, 1),
 }
-_OWN_COLORS: Final = ("BGR3", "GREY")
+_OWN_COLORS: Final = ("BGR3", "RGB3", "GREY")

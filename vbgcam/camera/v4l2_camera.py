@@ -14,10 +14,12 @@ How OpenCV 5 behaves here, as measured on a webcam:
 from __future__ import annotations
 
 import errno
+import grp
 import logging
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import cv2
@@ -42,11 +44,13 @@ class V4l2Backend:
     """A `Backend`."""
 
     def expected(self, camera: CameraInfo, wanted: Requested) -> Negotiated:
-        mode, fps = self._choice(camera, wanted)
+        mode, fps, _faster = self._choice(camera, wanted)
         return Negotiated(camera.name, mode.size, fps, mode.format)
 
     def start(self, camera: CameraInfo, wanted: Requested) -> Stream:
-        return V4l2Stream(camera.path, *self._choice(camera, wanted))
+        mode, fps, faster = self._choice(camera, wanted)
+        note = f"{camera.name} gives {mode.size} at {fps:.4g} frames a second at most; {faster} would be faster"
+        return V4l2Stream(camera.path, mode, fps, f"{note} (camera.size)" if faster else "")
 
     def refusal(self, camera: CameraInfo) -> CameraError:
         return self._answer(camera, v4l2_modes.try_start) or CameraError(
@@ -71,7 +75,7 @@ class V4l2Backend:
             return self._translated(camera, exc.errno or 0)
         return None
 
-    def _choice(self, camera: CameraInfo, wanted: Requested) -> tuple[Mode, float]:
+    def _choice(self, camera: CameraInfo, wanted: Requested) -> tuple[Mode, float, Size | None]:
         if camera.problem:
             raise self._translated(camera, camera.problem)
         return choose.best_mode(camera, wanted)
@@ -83,7 +87,7 @@ class V4l2Backend:
             message, fix = f"is gone: it was unplugged; {here}", "plug it in again"
         elif number in (errno.EACCES, errno.EPERM):
             message = "may not be opened: no permission"
-            fix = "run `sudo usermod -aG video $USER` and log in again"
+            fix = f"run `sudo usermod -aG {_group(camera.path)} $USER` and log in again"
         elif number == errno.EBUSY:
             others = [str(holder) for holder in v4l2.holders(camera.path) if holder.pid != os.getpid()]
             by = ", ".join(others) or "another program"
@@ -100,9 +104,9 @@ class V4l2Backend:
 class V4l2Stream:
     """A `Stream`. Raises StreamError where OpenCV cannot open or set up the camera."""
 
-    def __init__(self, path: str, mode: Mode, fps: float) -> None:
+    def __init__(self, path: str, mode: Mode, fps: float, note: str = "") -> None:
         self.skipped = 0
-        self.note = ""
+        self.note = note
         # Its lines would stand between ours; what matters of them is said in our own words.
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
         self._capture = cv2.VideoCapture(path, cv2.CAP_V4L2)
@@ -168,3 +172,12 @@ class V4l2Stream:
         code = int(self._capture.get(cv2.CAP_PROP_FOURCC))
         width, height = (int(self._capture.get(key)) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
         return Layout(code.to_bytes(4, "little").decode("ascii", errors="replace"), Size(width, height))
+
+
+def _group(path: str) -> str:
+    """The group that may open the device: "video" on every distribution, if udev has done its work."""
+    try:
+        name = grp.getgrgid(Path(path).stat().st_gid).gr_name
+    except (OSError, KeyError):  # the device is gone, or its group has no name
+        return "video"
+    return name if name != "root" else "video"

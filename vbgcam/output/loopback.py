@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import platform
 from collections.abc import Sequence
 from contextlib import suppress
@@ -71,6 +72,11 @@ class Loopback:
     def writers(self) -> tuple[v4l2.Holder, ...]:
         """Who has it open as pyvirtualcam does."""
         return tuple(holder for holder in self.holders if holder.write_only)
+
+    @property
+    def suspects(self) -> tuple[v4l2.Holder, ...]:
+        """Who may be feeding a busy device: those who write to it, else whoever has it open."""
+        return self.writers or self.holders
 
     @property
     def lost(self) -> bool:
@@ -138,15 +144,24 @@ def _unusable(devices: Sequence[Loopback]) -> OutputError:
     denied = [device for device in devices if device.state == "no permission"]
     if denied:
         return OutputError(f"no permission to write to the virtual camera {denied[0]}", fix=PERMIT)
-    users = [", ".join(map(str, device.writers or device.holders)) for device in devices]
+    users = [", ".join(map(str, device.suspects)) for device in devices]
     said = "; ".join(
         f"the virtual camera {device} is in use by {names or 'a program of another user'}"
         for device, names in zip(devices, users, strict=True)
     )
-    path, suspects = devices[0].node.path, devices[0].writers or devices[0].holders
-    if len(suspects) == 1:
-        return OutputError(said, fix=f"end that program: kill {suspects[0].pid}")
+    first, path = devices[0], devices[0].node.path
+    if len(first.suspects) > 1 and not first.writers:
+        return OutputError(said, fix="end the one that feeds it")
+    if first.suspects:
+        return OutputError(said, fix=f"end that program: kill {_pids(first.suspects)}")
+    if os.geteuid() == 0:  # who sees every process and finds none
+        said = f"the virtual camera {first} takes no writer although nobody has it open"
+        return OutputError(said, fix=f"v4l2-ctl -d {path} -c keep_format=0, or {RELOAD}")
     return OutputError(said, fix=f"sudo fuser -v {path} names it; if it names nobody: {RELOAD}")
+
+
+def _pids(holders: Sequence[v4l2.Holder]) -> str:
+    return " ".join(str(holder.pid) for holder in holders)
 
 
 Absence = Literal["no device", "not loaded", "another kernel", "not built", "not installed"]
@@ -188,11 +203,12 @@ def absent(root: Path = Path("/"), release: str = "") -> OutputError:
 
 
 def module_version(root: Path = Path("/")) -> str:
-    """Such as "0.12.7"; "" where the loaded module does not say."""
+    """Such as "0.12.7", as the module says or else DKMS, which built it; "" where neither does."""
     try:
         return (root / "sys/module/v4l2loopback/version").read_text().strip()
     except OSError:
-        return ""
+        built = (root / "var/lib/dkms/v4l2loopback").glob(f"*/{platform.release()}")
+        return next((folder.parent.name for folder in built), "")
 
 
 def open_loopback(target: str, size: Size, fps: float) -> LoopbackDevice:
@@ -242,12 +258,14 @@ class LoopbackDevice:
     def send(self, planes: Planes, at: float) -> None:
         """Writes the picture at once. Raises OutputError."""
         try:
-            v4l2.write(self._fd, planes.data)
+            written = v4l2.write(self._fd, planes.data)
             capability = v4l2.capability(self._fd)
         except OSError as exc:
             raise self._gone(exc) from exc
         if not capability.captures:
             raise OutputError(f"the virtual camera {self.label} takes no frames", fix=RELOAD)
+        if written != planes.data.size:
+            raise OutputError(f"the virtual camera {self.label} cuts the frames short", fix=RELOAD)
         if capability.outputs and not self._warned:
             self._warned = True
             log.warning("%s lacks exclusive_caps=1: Chrome and Zoom will not list it; %s", self.label, RELOAD)
@@ -308,6 +326,6 @@ def _refusal(device: Loopback, size: Size, took: v4l2.Format | None, reason: str
     by, fix = "", f"v4l2-ctl -d {path} -c keep_format=0, or {RELOAD}"
     if readers:
         by = f" by {', '.join(map(str, readers))}"
-        fix = f"close the camera there, or: kill {' '.join(str(reader.pid) for reader in readers)}"
+        fix = f"close the camera there, or: kill {_pids(readers)}"
     held = f"{took.size} {took.fourcc}"
     return OutputError(f"the virtual camera {device} is kept at {held}{by} and cannot become {size}", fix=fix)

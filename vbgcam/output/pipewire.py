@@ -5,7 +5,7 @@ The session manager hands the stream to whoever asks for cameras, browsers by wa
 merely lists it changes nothing. All readers have the pixel format that the first of them chose.
 
 A picture is written once, under the lock of the library's loop, straight into the memory that the readers have mapped:
-I420 as it is, YUY2 for a reader that takes none. Nothing waits for a reader: where all buffers are
+I420 as it is, converted on the way for a reader that takes none. Nothing waits for a reader: where all buffers are
 still being read, the picture is dropped. All readers share the buffers, and one that hangs comes to keep all of them;
 after a second they are taken from it, so that the others go on. The loop's thread calls back for the state and the
 format, each over in microseconds; the library's thread for data never enters Python.
@@ -23,6 +23,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import cv2
 import numpy as np
 
 from vbgcam.core.errors import OutputError
@@ -272,11 +273,14 @@ def write(planes: Planes, layout: spa.Layout, block: U8) -> None:
     width, height = layout.size.width, layout.size.height
     if layout.name == "I420":
         np.copyto(block, planes.data)
-        return
-    lines = block.reshape(height, 2 * width)
-    lines[:, ::2] = planes.y
-    for plane, first in ((planes.u, 1), (planes.v, 3)):
-        lines[::2, first::4] = lines[1::2, first::4] = plane
+    elif layout.name == "YUY2":
+        lines = block.reshape(height, 2 * width)
+        lines[:, ::2] = planes.y
+        for plane, first in ((planes.u, 1), (planes.v, 3)):
+            lines[::2, first::4] = lines[1::2, first::4] = plane
+    else:
+        stacked = planes.data.reshape(height * 3 // 2, width)
+        cv2.cvtColor(stacked, cv2.COLOR_YUV2BGRA_I420, dst=block.reshape(height, width, 4))
 
 
 def _absent() -> OutputError:

@@ -31,7 +31,7 @@ _VIDEO, _RAW = 2, 1
 VIDEO_FORMAT, VIDEO_SIZE, VIDEO_RATE = 0x20001, 0x20003, 0x20004
 COLOR_RANGE, COLOR_MATRIX = 0x2000C, 0x2000D
 _RANGE_16_235, _MATRIX_BT601 = 2, 4
-_I420, _YUY2 = 2, 4
+_I420, _YUY2, _BGRX = 2, 4, 8
 # Keys of what buffers are to be like: how many; blocks in each; bytes, and bytes from line to line, of a block; memory.
 BUFFERS_COUNT, BUFFERS_BLOCKS, BUFFERS_SIZE, BUFFERS_STRIDE, BUFFERS_MEMORY = 1, 2, 3, 4, 6
 _MEMORY_FD: Final = 1 << 2
@@ -60,12 +60,13 @@ class Layout:
 
 
 def layouts(size: Size) -> tuple[Layout, ...]:
-    """What is offered, the best first; every reader of cameras takes YUY2. `size` has even sides.
+    """What is offered, the best first. `size` has even sides.
 
     GStreamer takes a line of I420's chroma for a multiple of 4 bytes, browsers for half the width: where these differ
     there is no I420."""
-    packed = Layout("YUY2", _YUY2, size, 2 * size.width, 2 * size.pixels)
-    return (packed,) if size.width % 8 else (Layout("I420", _I420, size, size.width, size.i420_bytes), packed)
+    width, pixels = size.width, size.pixels
+    packed = (Layout("YUY2", _YUY2, size, 2 * width, 2 * pixels), Layout("BGRx", _BGRX, size, 4 * width, 4 * pixels))
+    return packed if width % 8 else (Layout("I420", _I420, size, width, size.i420_bytes), *packed)
 
 
 def offer(layout: Layout, fps: float) -> bytes:
@@ -77,9 +78,9 @@ def offer(layout: Layout, fps: float) -> bytes:
         VIDEO_FORMAT: pod(_ID, layout.pixels),
         VIDEO_SIZE: pod(_RECTANGLE, layout.size.width, layout.size.height),
         VIDEO_RATE: pod(_FRACTION, rate.numerator, rate.denominator),
-        COLOR_RANGE: pod(_ID, _RANGE_16_235),
-        COLOR_MATRIX: pod(_ID, _MATRIX_BT601),
     }
+    if layout.pixels != _BGRX:
+        said |= {COLOR_RANGE: pod(_ID, _RANGE_16_235), COLOR_MATRIX: pod(_ID, _MATRIX_BT601)}
     return obj(OBJECT_FORMAT, PARAM_ENUM_FORMAT, said)
 
 

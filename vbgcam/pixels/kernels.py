@@ -229,31 +229,33 @@ def _mean_byte_at(shift: int) -> Callable[[NDArray[np.uint32], int, int, U8, int
 _mean_byte_0, _mean_byte_1, _mean_byte_2, _mean_byte_3 = (_mean_byte_at(8 * byte) for byte in range(4))
 
 
-@loop(SEEN_WORDS, _SEEN_QUADS, types.boolean, *[MADE] * 3)
+@loop(SEEN_WORDS, _SEEN_QUADS, types.boolean, types.boolean, *[MADE] * 3)
 def packed_422(
     pairs: NDArray[np.uint16],
     quads: NDArray[np.uint32],
     luma_first: bool,
+    u_first: bool,
     out_y: U8,
     out_u: U8,
     out_v: U8,
 ) -> None:
-    """YUYV or UYVY to planes. `pairs`, `quads`: the lines as little-endian words of one pixel, uint16,
-    (height, width), and of two, uint32, (height, width / 2). `luma_first`: YUYV. Two lines share the
-    mean of their chroma."""
+    """YUYV and its like to planes. `pairs`, `quads`: the lines as little-endian words of one pixel, uint16,
+    (height, width), and of two, uint32, (height, width / 2). `luma_first`: YUYV and YVYU, not UYVY; `u_first`: not
+    YVYU. Two lines share the mean of their chroma."""
+    first, second = (out_u, out_v) if u_first else (out_v, out_u)
     for row in range(up(0), up(out_u.shape[0])):
         top = up(row + row)
         low = up(top + up(1))
         if luma_first:
             _low_bytes(pairs, out_y, top)
             _low_bytes(pairs, out_y, low)
-            _mean_byte_1(quads, top, low, out_u, row)
-            _mean_byte_3(quads, top, low, out_v, row)
+            _mean_byte_1(quads, top, low, first, row)
+            _mean_byte_3(quads, top, low, second, row)
         else:
             _high_bytes(pairs, out_y, top)
             _high_bytes(pairs, out_y, low)
-            _mean_byte_0(quads, top, low, out_u, row)
-            _mean_byte_2(quads, top, low, out_v, row)
+            _mean_byte_0(quads, top, low, first, row)
+            _mean_byte_2(quads, top, low, second, row)
 
 
 @loop(SEEN_WORDS, MADE, MADE)

@@ -197,9 +197,9 @@ def set_rate(fd: int, kind: int, fps: float) -> float:
     return _rate(exchange(fd, Ioctl.S_PARM, ask))
 
 
-def write(fd: int, frame: U8) -> None:
-    """Hands a picture to the driver, without the interpreter's lock. Raises OSError."""
-    os.write(fd, frame.data)
+def write(fd: int, frame: U8) -> int:
+    """Hands a picture to the driver, without the interpreter's lock; how many bytes it took. Raises OSError."""
+    return os.write(fd, frame.data)
 
 
 def stream_on(fd: int, kind: int) -> None:

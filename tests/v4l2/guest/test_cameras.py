@@ -101,7 +101,7 @@ def test_vivid_opens_by_number_path_name_and_id(target: str) -> None:
         assert np.any(first.planes.y != second.planes.y), "vivid writes the time into its picture"
 
 
-@pytest.mark.parametrize("format_", ["yuyv", "uyvy", "yu12", "yv12", "nv12", "bgr3"])
+@pytest.mark.parametrize("format_", ["yuyv", "uyvy", "yvyu", "yu12", "yv12", "nv12", "nv21", "bgr3", "rgb3"])
 @pytest.mark.parametrize("size", [QUARTER, HD], ids=str)
 def test_every_format_shows_the_bars_in_their_colours(format_: str, size: Size) -> None:
     with on("0", size, 10.0, format_) as camera:
@@ -221,7 +221,7 @@ def test_a_format_that_the_camera_lacks_lists_those_that_it_has() -> None:
 
 def test_a_webcams_second_device_is_no_camera_and_number_1_means_the_next_one(usb_webcam: UsbWebcam) -> None:
     second = Path(f"/dev/video{int(usb_webcam.path.name.removeprefix('video')) + 1}")
-    assert f"there is no camera at {second}" in str(refusal(second))
+    assert "gives no pictures" in str(refusal(second))
     got = DeviceSource("1", Requested(VGA)).expected()
     assert got is not None
     assert got.label == usb_webcam.name
@@ -229,7 +229,7 @@ def test_a_webcams_second_device_is_no_camera_and_number_1_means_the_next_one(us
 
 def test_a_virtual_camera_is_taken_only_by_its_path(camera: Path) -> None:
     with vivid_unplugged():
-        assert f"there is no camera at {camera}" in str(refusal(camera))
+        assert "that nobody feeds" in str(refusal(camera))
         output = VirtualCamera("", VGA, 30.0)
         output.open()
         try:
