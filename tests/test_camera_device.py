@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pytest
 
-from vbgcam.camera import Negotiated, Requested, device
+from vbgcam.camera import Negotiated, Requested, device, listing
 from vbgcam.camera.base import CameraInfo, Layout, Mode, StreamError
 from vbgcam.camera.device import DeviceSource
 from vbgcam.core.errors import CameraError
@@ -74,22 +74,17 @@ class FakeStream:
 
 @dataclass
 class FakeBackend:
-    """`streams`: what each `start` gives or raises."""
+    """`streams`: what each `start` gives or raises. The newest one's `found` are this machine's cameras."""
 
     streams: Iterator[FakeStream | Exception] = field(default_factory=lambda: iter(()))
     found: list[CameraInfo] = field(default_factory=lambda: [CAMERA])
     asked: list[str] = field(default_factory=list)
     started: list[FakeStream] = field(default_factory=list)
     held_at_loss: int = 0
+    newest: ClassVar[FakeBackend]
 
-    def cameras(self) -> list[CameraInfo]:
-        return self.found
-
-    def at(self, path: str) -> CameraInfo:
-        for camera in self.found:
-            if camera.path == path:
-                return camera
-        raise CameraError(f"there is no camera at {path}")
+    def __post_init__(self) -> None:
+        FakeBackend.newest = self
 
     def expected(self, camera: CameraInfo, wanted: Requested) -> Negotiated:
         return Negotiated(camera.name, wanted.size, wanted.fps)
@@ -108,6 +103,15 @@ class FakeBackend:
     def loss(self, camera: CameraInfo) -> CameraError:
         self.held_at_loss = sum(not stream.released for stream in self.started)
         return CameraError(f"{camera.name} is lost")
+
+
+@pytest.fixture(autouse=True)
+def plugged_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    def at(path: str) -> CameraInfo | None:
+        return next((camera for camera in FakeBackend.newest.found if camera.path == path), None)
+
+    monkeypatch.setattr(listing, "cameras", lambda *, virtual=True: FakeBackend.newest.found)
+    monkeypatch.setattr(listing, "camera_at", at)
 
 
 @pytest.fixture

@@ -172,6 +172,10 @@ def test_a_camera_is_found_through_a_link_to_its_device(machine: Machine, tmp_pa
     assert found is not None
     assert (found.name, found.virtual) == ("OBS", True)
     assert camera_at("/dev/video8") is None
+    machine.node(8, "virtual", "VBG Camera")
+    machine.refuses = {"video8": errno.ENODEV}
+    with pytest.raises(CameraError, match=r"/dev/video8 gives no pictures: .* that nobody feeds; no camera is plugged"):
+        camera_at("/dev/video8")
 
 
 CAMERA = CameraInfo("Cam", "/dev/video0", "usb-Cam", "uvcvideo", MODES)
@@ -253,6 +257,7 @@ def test_on_windows_a_camera_of_both_backends_is_one(monkeypatch: pytest.MonkeyP
     assert webcam.id.startswith(usb)
     assert (obs.opens, obs.virtual, str(obs)) == (((1, cv2.CAP_DSHOW),), True, '"OBS Virtual Camera"')
     assert cameras(virtual=False) == [webcam]
+    assert camera_at(webcam.path.upper()) == webcam
 
 
 def test_on_macos_cameras_of_one_kind_are_told_apart_by_their_ids(monkeypatch: pytest.MonkeyPatch) -> None:

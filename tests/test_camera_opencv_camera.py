@@ -17,7 +17,6 @@ from vbgcam.camera import Requested, listing, opencv_camera
 from vbgcam.camera.base import CameraInfo, Layout, StreamError
 from vbgcam.camera.opencv_camera import OpencvBackend, OpencvStream
 from vbgcam.camera.unpack import unpacker
-from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import U8, Size
 from vbgcam.pixels.convert import color_yuv
 
@@ -200,11 +199,3 @@ def test_why_is_said_as_far_as_it_can_be_known(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(listing, "cameras", lambda *, virtual=True: [])
     for error in (OpencvBackend().refusal(WEBCAM), OpencvBackend().loss(WEBCAM)):
         assert str(error) == '"Webcam" is gone: it was unplugged; no camera is plugged in; plug it in again'
-
-
-def test_a_camera_is_found_by_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "cameras", lambda *, virtual=True: [WEBCAM])
-    assert OpencvBackend().at("USB#1") is WEBCAM
-    with pytest.raises(CameraError, match='there is no camera at usb#2; cameras here: "Webcam"'):
-        OpencvBackend().at("usb#2")
-    assert OpencvBackend().expected(WEBCAM, WANTED) is None

@@ -22,9 +22,7 @@ import grp
 
 from vbgcam.camera import Requested, listing, v4l2_camera, v4l2_modes
 from vbgcam.camera.base import CameraInfo, Layout, Mode, StreamError
-from vbgcam.camera.choose import Choice
 from vbgcam.camera.v4l2_camera import V4l2Backend, V4l2Stream
-from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import Size
 from vbgcam.system import v4l2
 
@@ -130,7 +128,7 @@ def opened(number: int = 0) -> object:
 
 def stream(*due: float) -> V4l2Stream:
     Capture.plug_in(*due)
-    return V4l2Stream("/dev/video0", Choice(MODE, 30.0), "")
+    return V4l2Stream("/dev/video0", MODE, 30.0)
 
 
 def test_the_cameras_own_bytes_are_asked_for_in_the_chosen_mode() -> None:
@@ -198,7 +196,7 @@ def test_an_unplugged_camera_is_broken_at_once(fault: str, text: str) -> None:
 def test_a_camera_that_does_not_open_or_refuses_its_settings_is_broken_and_released(fault: str, value: bool) -> None:
     setattr(Capture, fault, value)
     with pytest.raises(StreamError):
-        V4l2Stream("/dev/video0", Choice(MODE, 30.0), "")
+        V4l2Stream("/dev/video0", MODE, 30.0)
     assert Capture.made[0].released == (fault != "opens")
 
 
@@ -208,12 +206,6 @@ def test_a_slow_size_is_noted_with_the_faster_one() -> None:
     )
     note = V4l2Backend().start(camera, Requested(HD)).note
     assert note == "Cam gives 1280x720 at 10 frames a second at most; 640x360 would be faster (camera.size)"
-
-
-def test_what_is_expected_is_known_without_opencv() -> None:
-    got = V4l2Backend().expected(CAMERA, Requested(HD))
-    assert (got.label, got.size, got.fps, got.format) == ("Cam", HD, 30.0, "YUYV")
-    assert Capture.made == []
 
 
 HOLDERS = [v4l2.Holder(4711, "cheese"), v4l2.Holder(os.getpid(), "vbgcam")]
@@ -247,13 +239,6 @@ def test_why_a_camera_does_not_start_is_said_in_one_line(
     assert str(V4l2Backend().refusal(CAMERA)) == text
 
 
-def test_a_camera_held_by_someone_whom_one_may_not_see_is_busy_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(v4l2, "holders", lambda path: HOLDERS[1:])
-    monkeypatch.setattr(v4l2, "opened", opened(errno.EBUSY))
-    for error in (V4l2Backend().refusal(CAMERA), V4l2Backend().in_use(CAMERA)):
-        assert "is busy: another program uses it" in str(error)
-
-
 def test_a_camera_that_starts_but_sends_nothing_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(v4l2_modes, "try_start", lambda fd: None)
     assert "starts but sends no usable picture" in str(V4l2Backend().refusal(CAMERA))
@@ -266,14 +251,6 @@ def test_a_camera_that_was_lost_is_gone_or_has_failed(monkeypatch: pytest.Monkey
     assert "is gone: it was unplugged" in str(V4l2Backend().loss(CAMERA))
 
 
-def test_a_camera_without_permission_is_refused_before_opencv_is_asked() -> None:
-    camera = CameraInfo("Cam", "/dev/video0", "", "", problem=errno.EACCES)
-    for ask in (V4l2Backend().expected, V4l2Backend().start):
-        with pytest.raises(CameraError, match="no permission; run `sudo usermod -aG"):
-            ask(camera, Requested(HD))
-    assert Capture.made == []
-
-
 def test_the_group_of_the_device_is_named_unless_udev_left_it_to_root(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,12 +259,3 @@ def test_the_group_of_the_device_is_named_unless_udev_left_it_to_root(
         assert v4l2_camera._group(str(tmp_path)) == said
     monkeypatch.undo()
     assert v4l2_camera._group(str(tmp_path / "gone")) == "video"
-
-
-def test_a_path_that_is_no_camera_says_what_it_is_or_lists_those_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "camera_at", lambda path: None)
-    monkeypatch.setattr(v4l2, "nodes", lambda: [v4l2.Node(Path("/dev/video10"), "VBG Camera")])
-    with pytest.raises(CameraError, match=r"/dev/video10 gives no pictures: .* that nobody feeds"):
-        V4l2Backend().at("/dev/video10")
-    with pytest.raises(CameraError, match=r'no camera at /dev/video5; cameras here: "Other" \(/dev/video2\)'):
-        V4l2Backend().at("/dev/video5")

@@ -116,23 +116,11 @@ def test_ranges_become_their_ends_and_what_is_common_between_them(driver: Driver
     assert 120 not in found[0].rates
 
 
-def test_sizes_that_no_step_reaches_are_left_out(driver: Driver) -> None:
-    driver.sizes = [stepwise(16, 1296, 16, 16, 720, 16)]
-    sizes = [mode.size for mode in v4l2_modes.modes(3)]
-    assert Size(640, 360) not in sizes
-    assert VGA in sizes
-
-
 @pytest.mark.parametrize("missing", [None, ()])
 def test_a_grabber_that_lists_nothing_has_the_mode_that_is_set(driver: Driver, missing: tuple[()] | None) -> None:
     driver.sizes = driver.rates = missing
     driver.now = HD
     assert list(v4l2_modes.modes(3)) == [Mode("YUYV", HD, (25.0,))]
-
-
-def test_swapped_bytes_have_a_name_of_their_own(driver: Driver) -> None:
-    driver.formats = [fourcc("Y16 "), fourcc("Y16 ") | 1 << 31]
-    assert [mode.format for mode in v4l2_modes.modes(3)] == ["Y16", "Y16-BE"]
 
 
 def test_a_driver_without_end_is_not_asked_for_ever(driver: Driver) -> None:

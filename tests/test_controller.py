@@ -17,12 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.fakes import SIZE, FakeSegmenter, FakeSource
-<<<<<<< HEAD
 from tests.support.live import PATIENCE, Watched
-from tests.support.strategies import JSON, VERBS
-=======
-from tests.support.live import PATIENCE, Watched, warm
->>>>>>> h-ctl2
 from vbgcam import factory
 from vbgcam.background.gallery import Gallery
 from vbgcam.control import controller as controlling
@@ -39,11 +34,6 @@ from vbgcam.settings.layered import LayeredSettings
 from vbgcam.settings.schema import Settings
 from vbgcam.settings.state import RememberedState
 
-<<<<<<< HEAD
-=======
-__all__ = ["warm"]  # a fixture
-pytestmark = pytest.mark.usefixtures("warm")
-
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
@@ -52,7 +42,6 @@ JSON = st.recursive(
 VERBS = st.sampled_from(
     ["set", "background", "blur", "model", "camera", "preset", "mirror", "pause", "toggle", "quit", "welcomed"]
 )
->>>>>>> h-ctl2
 RED, BLUE, GREEN = (200, 30, 30), (30, 30, 200), (30, 200, 30)
 
 

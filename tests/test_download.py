@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-import shutil
 import socket
 import sys
 import tempfile
@@ -19,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.support.server import Act, Server, closed_port, serving
 from vbgcam.core.errors import ModelError
-from vbgcam.segment.download import Job, download, file_sha256
+from vbgcam.segment.download import Job, download
 
 CONTENT = bytes(range(256)) * 5000  # 1.28 MB: five pieces
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -91,16 +89,6 @@ def test_what_an_earlier_run_kept_is_fetched_again_only_from_a_server_without_ra
     assert server.asked == [("/weights.pth", f"bytes={kept}-")]
     assert job(server, tmp_path).target.read_bytes() == CONTENT
     assert names(tmp_path) == ["weights.pth"]
-
-
-def test_another_part_than_the_one_asked_for_is_not_joined_to_the_first(server: Server, tmp_path: Path) -> None:
-    part(tmp_path).write_bytes(CONTENT[:500_000])
-    server.script = [Act(shift=7)]
-    with pytest.raises(ModelError, match="another part") as caught:
-        download(job(server, tmp_path))
-    assert caught.value.retry
-    download(job(server, tmp_path))
-    assert job(server, tmp_path).target.read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("old", [b"x" * 400_000, b"x" * len(CONTENT), b"x" * 2_000_000], ids=["short", "same", "long"])
@@ -249,16 +237,6 @@ def test_a_stop_is_heard_while_the_name_is_being_resolved(tmp_path: Path, monkey
         done.set()
 
 
-def test_a_disk_that_is_too_small_is_said_before_a_byte_is_written(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage._replace(free=1_000_000))
-    with pytest.raises(ModelError, match="1 MB left, and 1 MB are to come; make room"):
-        download(job(server, tmp_path))
-    assert names(tmp_path) == []
-
-
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full, the disk that is always full, is Linux's")
 def test_a_disk_that_fills_up_is_one_line(server: Server, tmp_path: Path) -> None:
     part(tmp_path).symlink_to("/dev/full")
@@ -288,17 +266,6 @@ def test_two_programs_do_not_write_the_same_part(server: Server, tmp_path: Path)
     with pytest.raises(Stop):
         download(job(server, tmp_path), progress)
     assert part(tmp_path).stat().st_size == 300_000
-
-
-def test_a_body_without_a_length_ends_where_the_connection_ends(server: Server, tmp_path: Path) -> None:
-    server.script = [Act(length=False)]
-    download(job(server, tmp_path))
-    assert job(server, tmp_path).target.read_bytes() == CONTENT
-
-
-def test_the_hash_of_a_folder_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="cannot be read: Is a directory"):
-        file_sha256(tmp_path)
 
 
 SMALL = bytes(range(200)) * 10
@@ -345,18 +312,6 @@ def test_whatever_the_server_does_only_the_right_file_comes_to_light(small_serve
                 target.unlink()
         download(job(small_server, folder, sha256))
         assert target.read_bytes() == SMALL
-
-
-def test_what_is_fetched_and_where_it_goes_on_is_told(
-    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    server.script = [Act(stop_after=300_000)]
-    with caplog.at_level(logging.INFO, "vbgcam.segment.download"):
-        download(job(server, tmp_path))
-    assert [record.getMessage() for record in caplog.records] == [
-        f"fetching {server.url}/weights.pth",
-        "the connection broke off at 0.3 MB (the connection was closed early); going on",
-    ]
 
 
 def test_a_stream_without_end_does_not_fill_the_disk(server: Server, tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ import torch
 
 from tests.support.networks import left_half, save
 from tests.support.torch_networks import random_network
-from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import U8
 from vbgcam.core.specs import ModelSpec
 from vbgcam.segment import Options
@@ -84,9 +83,3 @@ def test_what_knows_no_21_classes_is_no_labeller(tmp_path: Path, spec: str) -> N
     of_classes(tmp_path / "five.onnx", 5)
     kind, _, name = spec.partition(":")
     assert open_labeller(ModelSpec.parse(f"{kind}:{tmp_path / name}" if name else kind), Options()) is None
-
-
-def test_weights_that_are_none_are_said(tmp_path: Path) -> None:
-    (tmp_path / "weights.pth").write_bytes(b"nothing")
-    with pytest.raises(ModelError, match="damaged, or no PyTorch checkpoint"):
-        TorchLabeller(NAME, tmp_path / "weights.pth", "cpu")

@@ -187,29 +187,14 @@ def test_a_full_folder_lets_the_networks_go_that_were_not_used_for_longest(
     folder = tmp_path / "networks"
     for name, age in (("a", 400.0), ("b", 300.0), ("c", 200.0)):
         make(name, folder, model, age)
-    part = folder / ".x-1.part.bin"  # of a process that was killed
-    part.write_bytes(b"half")
-    os.utime(part, (0, 0))
-    one = sum(path.stat().st_size for path in folder.glob("a-*"))
-    monkeypatch.setattr("vbgcam.segment.openvino._ROOM", 3 * one + 100)
+    monkeypatch.setattr("vbgcam.segment.openvino._KEPT", 3)
 
     def never() -> openvino.Model:
         raise AssertionError("it was kept")
 
     load(tmp_path / "a.pth", False, folder, never)
-    assert part.exists(), "nothing was added: nobody looks"
     make("d", folder, model, 0)
     assert kept_networks(folder) == {"a", "c", "d"}
-    assert not part.exists()
-
-
-def test_the_network_that_was_just_made_stays_however_large_it_is(
-    model: openvino.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vbgcam.segment.openvino._ROOM", 10)
-    for name in ("a", "b"):
-        make(name, tmp_path / "networks", model, -60)
-        assert kept_networks(tmp_path / "networks") == {name}
 
 
 def test_a_network_in_use_answers_after_another_process_let_it_go(
@@ -219,7 +204,7 @@ def test_a_network_in_use_answers_after_another_process_let_it_go(
     load(weights, False, folder, lambda: model)
     engine = OpenVinoEngine(load(weights, False, folder, lambda: model), 1)
     before = engine.run(picture(Size(96, 64)))
-    monkeypatch.setattr("vbgcam.segment.openvino._ROOM", 10)
+    monkeypatch.setattr("vbgcam.segment.openvino._KEPT", 1)
     make("other", folder, model, 0)
     assert kept_networks(folder) == {"other"}
     np.testing.assert_array_equal(engine.run(picture(Size(96, 64))), before)
@@ -229,7 +214,7 @@ def test_a_network_in_use_answers_after_another_process_let_it_go(
 def test_processes_that_fill_one_folder_at_once_all_get_their_network(
     model: openvino.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vbgcam.segment.openvino._ROOM", 10)
+    monkeypatch.setattr("vbgcam.segment.openvino._KEPT", 1)
     folder = tmp_path / "networks"
     files = [tmp_path / f"{name}.pth" for name in "abab"]
     for file in files:

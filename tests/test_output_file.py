@@ -21,7 +21,6 @@ from tests.support.frames import plain, safe
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import SafeFrame, Size
 from vbgcam.media.video_reader import VideoReader
-from vbgcam.output import Output
 from vbgcam.output.file import FileOutput
 from vbgcam.pixels.convert import from_rgb, to_rgb
 
@@ -39,11 +38,6 @@ def ffprobe(path: Path) -> dict[str, Any]:
     command = [program, "-v", "error", "-show_streams", "-show_format", "-of", "json", str(path)]
     found: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     return found
-
-
-def test_it_is_an_output() -> None:
-    output: Output = FileOutput("x.mp4", SIZE, 30)
-    assert output.name == "x.mp4"
 
 
 @pytest.mark.parametrize("name", ["out.mp4", "out.mkv", "OUT.MP4"])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("inotify and /proc are Linux's", allow_module_level=True)
 
-from vbgcam.output import loopback
+from vbgcam.output import loopback, readers
 from vbgcam.output.readers import OpenFileMonitor, open_monitor
 from vbgcam.system import v4l2
 
@@ -24,6 +25,8 @@ READ = "import sys; f = open(sys.argv[1], 'r+b'); print(flush=True); sys.stdin.r
 WRITE = "import sys; f = open(sys.argv[1], 'wb'); print(flush=True); sys.stdin.read()"
 PATIENCE = 60.0
 READER = v4l2.Holder(1, "reader")
+
+Looking = Callable[[Callable[[], bool]], OpenFileMonitor]
 
 
 @pytest.fixture
@@ -46,6 +49,18 @@ def program(code: str, path: Path) -> Iterator[None]:
         finally:
             process.stdin.close()
             process.wait(PATIENCE)
+
+
+@pytest.fixture
+def looking(node: Path, monkeypatch: pytest.MonkeyPatch) -> Looking:
+    """A monitor whose looks find a reader where the function says so."""
+
+    def make(there: Callable[[], bool]) -> OpenFileMonitor:
+        monkeypatch.setattr(readers, "_APART", 0.0)
+        monkeypatch.setattr(v4l2, "holders", lambda _path: [READER] if there() else [])
+        return OpenFileMonitor(node)
+
+    return make
 
 
 def becomes(monitor: OpenFileMonitor, wanted: bool) -> bool:
@@ -94,43 +109,41 @@ def test_neither_the_writer_nor_this_process_is_a_reader(node: Path) -> None:
 
 
 @pytest.mark.parametrize(("seen", "reads"), [("100", False), ("110", False), ("101", False), ("111", True)])
-def test_a_program_that_opens_and_closes_it_all_the_time_is_none(node: Path, seen: str, reads: bool) -> None:
+def test_a_program_that_opens_and_closes_it_all_the_time_is_none(looking: Looking, seen: str, reads: bool) -> None:
     """A reader is who was there in each look."""
     looks = iter(seen)
-    monitor = OpenFileMonitor(node, lambda _path: [READER] if next(looks, "0") == "1" else [], apart=0.0)
+    monitor = looking(lambda: next(looks, "0") == "1")
     assert monitor.watched(0) == reads
     monitor.close()
 
 
-def test_without_events_nothing_is_looked_at(node: Path) -> None:
-    looks = []
-
-    def holders(path: Path) -> list[v4l2.Holder]:
-        looks.append(path)
-        return []
-
-    monitor = OpenFileMonitor(node, holders)
+def test_without_events_nothing_is_looked_at(looking: Looking) -> None:
+    looks = itertools.count()
+    monitor = looking(lambda: next(looks) < 0)
     monitor.watched(0)
-    first = len(looks)
+    first = next(looks)
     for _ in range(20):
         monitor.watched(0.01)
-    assert len(looks) == first
+    assert next(looks) == first + 1
     monitor.close()
 
 
-def test_a_readers_end_that_no_event_told_is_seen_all_the_same(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vbgcam.output.readers._AGAIN", 0.05)
-    there = [READER]
-    monitor = OpenFileMonitor(node, lambda _path: list(there), apart=0.0)
+def test_a_readers_end_that_no_event_told_is_seen_all_the_same(
+    looking: Looking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "_AGAIN", 0.05)
+    there = threading.Event()
+    there.set()
+    monitor = looking(there.is_set)
     assert monitor.watched(1.0)
     there.clear()
     assert becomes(monitor, False)
     monitor.close()
 
 
-def test_a_wait_is_over_as_soon_as_somebody_comes(node: Path) -> None:
-    monitor = OpenFileMonitor(node, lambda _path: [READER] if came.is_set() else [], apart=0.0)
+def test_a_wait_is_over_as_soon_as_somebody_comes(looking: Looking, node: Path) -> None:
     came = threading.Event()
+    monitor = looking(came.is_set)
     assert not monitor.watched(0)
     found = []
     thread = threading.Thread(target=lambda: found.append(monitor.watched(PATIENCE)))

@@ -101,10 +101,3 @@ def test_the_program_goes_on_after_a_restart_of_pipewire(tmp_path: Path) -> None
             somebody.says("quit")
             assert daemon.ends() == 0
         wait(lambda: desktop.cameras() == {}, "the camera's end")
-
-
-def test_without_pipewire_the_program_says_in_one_line_what_to_do(tmp_path: Path) -> None:
-    somebody = User(tmp_path)
-    said = somebody.refused("run", "--source", "demo", "--sink", "pipewire", "--no-tray")
-    assert "PipeWire" in said
-    assert "systemctl --user enable --now pipewire" in said or "install" in said

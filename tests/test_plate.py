@@ -68,14 +68,11 @@ def test_the_person_is_what_differs_through_noise(plate: CleanPlate, noise: floa
     assert error(filmed(noise=noise), plate) < 0.012
 
 
-@pytest.mark.parametrize("gain", [0.5, 0.7, 0.9, 1.1, 1.2])
-def test_exposure_is_followed(plate: CleanPlate, gain: float) -> None:
-    assert error(filmed(gain=gain), plate) < 0.012
-
-
-@pytest.mark.parametrize("gain", [1.3, 1.4])
-def test_exposure_is_followed_into_highlights_that_clip(plate: CleanPlate, gain: float) -> None:
-    assert error(filmed(gain=gain), plate) < 0.03
+@pytest.mark.parametrize(
+    ("gain", "most"), [(0.5, 0.012), (0.7, 0.012), (0.9, 0.012), (1.1, 0.012), (1.2, 0.012), (1.3, 0.03), (1.4, 0.03)]
+)
+def test_exposure_is_followed_even_into_highlights_that_clip(plate: CleanPlate, gain: float, most: float) -> None:
+    assert error(filmed(gain=gain), plate) < most
 
 
 def test_exposure_that_jumps_from_one_frame_to_the_next_is_followed_at_once(plate: CleanPlate) -> None:

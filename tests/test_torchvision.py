@@ -15,7 +15,6 @@ import os
 import pickle
 import subprocess
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -105,22 +104,6 @@ def server(red_file: Path) -> Iterator[Server]:
     with serving() as server:
         server.content = red_file.read_bytes()
         yield server
-
-
-@pytest.fixture
-def cached(red_file: Path, red_sha256: str, tmp_path: Path) -> Options:
-    """The checkpoint lies in the cache, and there is no network."""
-    target = tmp_path / "torch" / "hub" / "checkpoints" / FILE
-    target.parent.mkdir(parents=True)
-    os.link(red_file, target)
-    return Options(
-        device="cpu",
-        size=64,
-        threads=1,
-        mirror=f"http://127.0.0.1:{closed_port()}",
-        sha256=red_sha256,
-        folder=tmp_path / "data",
-    )
 
 
 @pytest.fixture(scope="session")
@@ -227,50 +210,6 @@ def test_hard_is_where_class_15_is_the_largest(red_network: nn.Module) -> None:
     assert set(np.unique(mask)) == {0.0, 1.0}
     assert mask[:, :32].all()
     assert not mask[:, 64:].any()
-
-
-def test_a_tampered_copy_is_refused_by_the_next_process(cached: Options, red_file: Path, tmp_path: Path) -> None:
-    code = (
-        "import sys; from pathlib import Path; from vbgcam.core.errors import ModelError\n"
-        "from vbgcam.segment import Options; from vbgcam.segment.weights import ensure\n"
-        "try: print(ensure('fcn_resnet101', Options(mirror=sys.argv[1], sha256=sys.argv[2], folder=Path('none'))))\n"
-        "except ModelError as exc: print('refused:', exc)\n"
-        "assert 'torch' not in sys.modules\n"
-    )
-
-    def in_a_new_process() -> str:
-        arguments = [sys.executable, "-c", code, cached.mirror, cached.sha256]
-        return subprocess.run(arguments, check=True, capture_output=True, text=True).stdout.strip()
-
-    target = tmp_path / "torch" / "hub" / "checkpoints" / FILE
-    assert in_a_new_process() == str(target)
-    tampered = bytearray(red_file.read_bytes())
-    tampered[len(tampered) // 2] ^= 1
-    target.unlink()  # a link to the session's file
-    target.write_bytes(tampered)
-    said = in_a_new_process()
-    assert said.startswith(f"refused: {target} is not the file it should be")
-    assert "`vbgcam models fetch fcn_resnet101` fetches it anew" in said
-    with pytest.raises(ModelError, match="not the file it should be"):
-        TorchvisionSegmenter.load("fcn_resnet101", cached)
-
-
-def test_a_served_checkpoint_of_another_hash_is_neither_used_nor_kept(server: Server, tmp_path: Path) -> None:
-    options = Options(device="cpu", mirror=server.url, folder=tmp_path / "data")
-    with pytest.raises(ModelError, match="not with 7ecb50ca"):
-        TorchvisionSegmenter.load("fcn_resnet101", options)
-    assert list((tmp_path / "torch" / "hub" / "checkpoints").iterdir()) == []
-
-
-def test_a_known_probability_everywhere(red_state: StateDict) -> None:
-    state = {**red_state, "classifier.4.weight": torch.zeros(21, 512, 1, 1)}
-    state["classifier.4.bias"] = torch.zeros(21)
-    state["classifier.4.bias"][PERSON] = math.log(60)
-    network = build("fcn_resnet101", state, Path("made"))
-    segmenter = plain("fcn_resnet101", network, 48)
-    probability = segmenter.probability(noise(Size(80, 60)))
-    assert probability.shape == (48, 64)
-    np.testing.assert_allclose(probability, 0.75, atol=1e-6)
 
 
 # all six
@@ -518,15 +457,6 @@ def test_a_file_that_is_no_checkpoint_is_one_line(content: bytes, tmp_path: Path
         read_checkpoint(file)
 
 
-@pytest.mark.parametrize("zipped", [True, False])
-def test_a_truncated_checkpoint_is_one_line(zipped: bool, tmp_path: Path) -> None:
-    file = tmp_path / "file.pth"
-    torch.save({"weight": torch.zeros(10_000)}, file, _use_new_zipfile_serialization=zipped)
-    file.write_bytes(file.read_bytes()[:20_000])
-    with pytest.raises(ModelError, match="is damaged"):
-        read_checkpoint(file)
-
-
 @pytest.mark.parametrize("held", [[1, 2], {}, {"a": 1}, {1: torch.zeros(1)}, torch.zeros(3), {"model": 5}])
 def test_a_file_that_holds_something_else_than_a_state_dict_is_one_line(held: object, tmp_path: Path) -> None:
     torch.save(held, tmp_path / "file.pth")
@@ -534,39 +464,11 @@ def test_a_file_that_holds_something_else_than_a_state_dict_is_one_line(held: ob
         read_checkpoint(tmp_path / "file.pth")
 
 
-def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="cannot be read: No such file"):
-        read_checkpoint(tmp_path / "gone.pth")
-
-
 def test_what_torchvisions_training_script_writes_is_taken(tmp_path: Path) -> None:
     file = tmp_path / "model_29.pth"
     arguments = argparse.Namespace(model="lraspp", lr=0.01, aux_loss=False)
     torch.save({"model": {"weight": torch.ones(2)}, "epoch": 29, "args": arguments}, file)
     assert torch.equal(read_checkpoint(file)["weight"], torch.ones(2))
-
-
-@pytest.mark.parametrize("zipped", [True, False])
-def test_however_a_checkpoint_is_damaged_it_is_read_or_refused_in_one_line(zipped: bool) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "file.pth"
-        torch.save({"weight": torch.arange(6.0)}, file, _use_new_zipfile_serialization=zipped)
-        whole = file.read_bytes()
-
-        @settings(max_examples=150, deadline=None)
-        @given(at=st.integers(0, len(whole) - 1), put=st.binary(min_size=1, max_size=4), cut=st.booleans())
-        def damage(at: int, put: bytes, cut: bool) -> None:
-            file.write_bytes(whole[:at] + put + (b"" if cut else whole[at + len(put) :]))
-            try:
-                state = read_checkpoint(file)
-            except ModelError as exc:
-                problem = str(exc)
-            else:
-                problem = ""
-                assert all(isinstance(tensor, torch.Tensor) for tensor in state.values())
-            assert "\n" not in problem
-
-        damage()
 
 
 def test_a_checkpoint_of_another_network_says_which(lraspp_file: Path) -> None:
@@ -579,7 +481,7 @@ def test_a_checkpoint_of_another_network_says_which(lraspp_file: Path) -> None:
 def test_a_training_for_other_classes_says_so() -> None:
     state = random_network(ON_CPU, classes=2).state_dict()
     assert architecture(state) == ON_CPU
-    with pytest.raises(ModelError, match=r"is \[2, .*not \[21, .*21 classes$"):
+    with pytest.raises(ModelError, match="21 classes: size mismatch for classifier"):
         build(ON_CPU, state, Path("made"))
 
 
@@ -587,6 +489,6 @@ def test_tensors_that_cannot_be_copied_are_one_line() -> None:
     state = random_network(ON_CPU).state_dict()
     key = "classifier.high_classifier.bias"
     state[key] = state[key].to_sparse()
-    with pytest.raises(ModelError, match=f"made does not fit {ON_CPU}: ") as caught:
+    with pytest.raises(ModelError, match=f"made does not fit {ON_CPU}") as caught:
         build(ON_CPU, state, Path("made"))
     assert "\n" not in str(caught.value)

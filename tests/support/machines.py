@@ -24,7 +24,7 @@ WEBCAM = CameraInfo("Webcam", "/dev/video0", "usb-Webcam", "uvcvideo", (Mode("MJ
 
 def device(label: str = "VBG Camera", caps: int | None = CAP_OUTPUT, *holders: Holder, refused: int = 0) -> Loopback:
     node = Node(Path("/dev/video10"), label)
-    capability = None if caps is None else Capability("v4l2 loopback", label, "", "6.1.0", caps)
+    capability = None if caps is None else Capability("v4l2 loopback", caps)
     return Loopback(node, capability, refused, holders)
 
 

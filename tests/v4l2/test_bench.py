@@ -13,7 +13,7 @@ import pytest
 
 from tests.v4l2 import conftest
 from tests.v4l2.conftest import REPORTS, Runs
-from tests.v4l2.machine import DEFAULT, Boot, Machine, why_not
+from tests.v4l2.machine import DEFAULT, Boot, Machine
 
 
 def test_a_command_gives_back_its_status_and_streams_and_only_shared_folders_keep_what_it_wrote(
@@ -38,23 +38,6 @@ def test_the_guest_starts_as_it_is_told_and_ends_in_time(machine: Machine) -> No
     result = machine.run(["sh", "-c", "ls /dev/video*; exec sleep 60"], Boot(loopback="", seconds=1))
     assert result.stdout == "/dev/video0\n"
     assert result.returncode == 124
-
-
-def test_a_reason_is_given_where_the_bench_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setattr("platform.machine", lambda: "x86_64")
-    monkeypatch.setattr("platform.freedesktop_os_release", lambda: {"ID": "debian", "VERSION_ID": "12"})
-    monkeypatch.setattr("os.geteuid", lambda: 0)
-    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    assert why_not() == ""
-    monkeypatch.setattr("shutil.which", lambda _name: None)
-    assert why_not() == "no apt"
-    monkeypatch.setattr("os.geteuid", lambda: 1000)
-    assert why_not() == "not root"
-    monkeypatch.setattr("platform.freedesktop_os_release", lambda: {"ID": "debian", "VERSION_ID": "13"})
-    assert why_not() == "not Debian 12"
-    monkeypatch.setattr("platform.machine", lambda: "aarch64")
-    assert why_not() == "not Linux on x86_64"
 
 
 @dataclass(frozen=True)
@@ -126,14 +109,6 @@ def test_a_test_that_the_guest_did_not_finish_is_a_failure_with_what_the_guest_s
         assert last.failed
         assert "the guest did not get through this test" in last.longreprtext
         assert "what pytest said" in last.longreprtext
-
-
-def test_the_tests_of_one_file_share_a_boot(request: pytest.FixtureRequest) -> None:
-    fake = FakeMachine(Path())
-    runs = Runs(request.config, lambda: fake)
-    for _ in range(2):
-        runs.reports(request.node)
-    assert len(fake.boots) == 1
 
 
 def test_after_a_test_that_left_its_guest_broken_the_others_get_another_guest(request: pytest.FixtureRequest) -> None:

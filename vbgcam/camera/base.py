@@ -134,13 +134,7 @@ class Stream(Protocol):
 
 
 class Backend(Protocol):
-    """How this system lists and opens cameras."""
-
-    def cameras(self) -> list[CameraInfo]:
-        """Those that may be chosen by number or name: no virtual ones. Raises CameraError."""
-
-    def at(self, path: str) -> CameraInfo:
-        """Raises CameraError where there is no camera."""
+    """How this system opens cameras."""
 
     def expected(self, camera: CameraInfo, wanted: Requested) -> Negotiated | None:
         """What `start` will most likely give; None where that cannot be known. Raises CameraError."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from vbgcam.camera.base import CameraInfo, Mode, Requested
@@ -31,16 +31,6 @@ _SAME_RATE: Final = 0.5
 _SETTING: Final = {"mjpg": JPEG, "yuyv": ("YUYV",)}
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """`fps`: what is asked for in this mode. `faster`: the nearest size that reaches the wanted rate, where this one
-    does not."""
-
-    mode: Mode
-    fps: float
-    faster: Size | None = None
-
-
 def by_index(number: int, cameras: Sequence[CameraInfo]) -> CameraInfo:
     """/dev/videoN where that is a camera, else the N-th of the list, from 0. `cameras`: no virtual ones; raises
     CameraError."""
@@ -49,7 +39,7 @@ def by_index(number: int, cameras: Sequence[CameraInfo]) -> CameraInfo:
             return camera
     if number < len(cameras):
         return cameras[number]
-    raise _not_found(f"there is no camera {number}", cameras)
+    raise not_found(f"there is no camera {number}", cameras)
 
 
 def by_name(text: str, cameras: Sequence[CameraInfo]) -> CameraInfo:
@@ -67,7 +57,7 @@ def by_name(text: str, cameras: Sequence[CameraInfo]) -> CameraInfo:
             names = ", ".join(f"{camera} id {camera.id}" for camera in found)
             raise CameraError(f"{text!r} may be any of {names}", fix="name the one you mean by its id or path")
     close = nearest(text, [name for camera in cameras for name in (camera.name, camera.id) if name])
-    raise _not_found(f"there is no camera called {text!r}{close}", cameras)
+    raise not_found(f"there is no camera called {text!r}{close}", cameras)
 
 
 def twins(known: CameraInfo, cameras: Sequence[CameraInfo]) -> frozenset[str]:
@@ -81,12 +71,9 @@ def same_camera(known: CameraInfo, others: frozenset[str], cameras: Sequence[Cam
     return min(same, key=lambda camera: camera.path != known.path, default=None)
 
 
-def no_camera_at(path: str, cameras: Sequence[CameraInfo]) -> CameraError:
-    return _not_found(f"there is no camera at {path}", cameras)
-
-
-def best_mode(camera: CameraInfo, wanted: Requested) -> Choice:
+def best_mode(camera: CameraInfo, wanted: Requested) -> tuple[Mode, float, Size | None]:
     """The nearest size; of its formats a raw one that reaches the wanted rate, else JPEG that does, else the fastest.
+    With it the rate to ask for and, where that is too slow, the nearest size that reaches the wanted rate.
     `wanted.format` other than "auto" leaves only that format. Raises CameraError where nothing can be used."""
     names = READABLE if wanted.format == "auto" else _SETTING.get(wanted.format, (wanted.format.upper(),))
     usable = [mode for mode in camera.modes if mode.format in names and mode.size == mode.size.even]
@@ -94,11 +81,9 @@ def best_mode(camera: CameraInfo, wanted: Requested) -> Choice:
         raise _no_format(camera, wanted.format)
     usable = [mode for mode in usable if mode.format not in GREY] or usable
     usable = [_carried(mode, camera.bus) for mode in usable]
-    choice = _in_size(usable, _nearest_size(usable, wanted.size), wanted.fps)
-    if _reaches(choice.mode, wanted.fps):
-        return choice
-    fast = [mode for mode in usable if _reaches(mode, wanted.fps)]
-    return Choice(choice.mode, choice.fps, _nearest_size(fast, wanted.size) if fast else None)
+    mode, fps = _in_size(usable, _nearest_size(usable, wanted.size), wanted.fps)
+    fast = [] if _reaches(mode, wanted.fps) else [mode for mode in usable if _reaches(mode, wanted.fps)]
+    return mode, fps, _nearest_size(fast, wanted.size) if fast else None
 
 
 def _carried(mode: Mode, bus: int) -> Mode:
@@ -109,14 +94,13 @@ def _carried(mode: Mode, bus: int) -> Mode:
     return replace(mode, rates=tuple(rate for rate in mode.rates if rate <= limit) or mode.rates[-1:])
 
 
-def _in_size(modes: Sequence[Mode], size: Size, fps: float) -> Choice:
-    def rank(mode: Mode) -> tuple[bool, float, int]:
-        reaches = _reaches(mode, fps)
-        return not reaches, 0.0 if reaches else -mode.rates[0], READABLE.index(mode.format)
+def _in_size(modes: Sequence[Mode], size: Size, fps: float) -> tuple[Mode, float]:
+    def rank(mode: Mode) -> tuple[float, int]:
+        return -math.inf if _reaches(mode, fps) else -mode.rates[0], READABLE.index(mode.format)
 
     mode = min((mode for mode in modes if mode.size == size), key=rank)
     enough = [rate for rate in mode.rates if rate >= fps - _SAME_RATE]
-    return Choice(mode, min(enough) if enough else max(mode.rates, default=fps))
+    return mode, min(enough) if enough else max(mode.rates, default=fps)
 
 
 def _nearest_size(modes: Sequence[Mode], size: Size) -> Size:
@@ -133,7 +117,8 @@ def _reaches(mode: Mode, fps: float) -> bool:
     return not mode.rates or mode.rates[0] >= fps - _SAME_RATE
 
 
-def _not_found(what: str, cameras: Sequence[CameraInfo]) -> CameraError:
+def not_found(what: str, cameras: Sequence[CameraInfo]) -> CameraError:
+    """`what` is wrong, with the cameras that there are."""
     fix = "`vbgcam devices` says more" if cameras else "plug one in, or see `vbgcam demo`, which needs none"
     return CameraError(f"{what}; {listed(cameras)}", fix=fix)
 
@@ -141,10 +126,8 @@ def _not_found(what: str, cameras: Sequence[CameraInfo]) -> CameraError:
 def _no_format(camera: CameraInfo, asked: str) -> CameraError:
     given = offers(camera) or "nothing that it names"
     if asked == "auto":
-        return CameraError(
-            f"{camera} gives no format that vbgcam reads; it gives {given}",
-            fix=f"formats that are read: {', '.join((*RAW, *JPEG, *GREY))}",
-        )
+        message = f"{camera} gives no format that vbgcam reads; it gives {given}"
+        return CameraError(message, fix=f"formats that are read: {', '.join(READABLE)}")
     return CameraError(
         f"{camera} does not give the format {asked!r} of camera.format; it gives {given}",
         fix='camera.format = "auto" takes the best of these',

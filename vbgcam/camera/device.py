@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from vbgcam.camera import choose
+from vbgcam.camera import choose, listing
 from vbgcam.camera.base import Backend, CameraInfo, Captured, Negotiated, Requested, Stream, StreamError
 from vbgcam.camera.unpack import Unpacker, unpacker
 from vbgcam.core.errors import CameraError
@@ -79,7 +79,7 @@ class DeviceSource:
             if called_off:
                 return Negotiated(self._target, self._wanted.size, self._wanted.fps)
             camera = self.find()
-            twins = choose.twins(camera, self._backend.cameras()) if camera.id else frozenset()
+            twins = choose.twins(camera, listing.cameras(virtual=False)) if camera.id else frozenset()
             try:
                 got = self._start(camera)
             except StreamError as exc:
@@ -130,7 +130,7 @@ class DeviceSource:
         known = self._known
         if known is None or not known.id:
             return self._named()
-        again = choose.same_camera(known, self._twins, self._backend.cameras())
+        again = choose.same_camera(known, self._twins, listing.cameras(virtual=False))
         if again is None:
             camera = self._named()
             self._say(f"{known} is gone; taking {camera}")
@@ -143,8 +143,12 @@ class DeviceSource:
         """The one that the target names. Raises CameraError where there is none."""
         target = self._target
         if target.startswith(("/", ".", "~", "\\\\")):
-            return self._backend.at(str(Path(target).expanduser()))
-        cameras = self._backend.cameras()
+            path = str(Path(target).expanduser())
+            found = listing.camera_at(path)
+            if found is None:
+                raise choose.not_found(f"there is no camera at {path}", listing.cameras(virtual=False))
+            return found
+        cameras = listing.cameras(virtual=False)
         if not target.isdecimal():
             return choose.by_name(target, cameras)
         camera = choose.by_index(int(target), cameras)

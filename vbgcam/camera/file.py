@@ -87,7 +87,7 @@ class FileSource:
         """What the video's first frame says. Raises CameraError."""
         video = self._opened()
         video.close()
-        return self._got(video)
+        return self._negotiated(video)
 
     def open(self) -> Negotiated:
         """Raises CameraError."""
@@ -100,7 +100,7 @@ class FileSource:
             self._offset = -video.start
             self._end = video.start
             self._waiting = self._shown = None
-        return self._got(video)
+        return self._negotiated(video)
 
     def read(self) -> Captured | None:
         """None at the video's end, or when it was closed. Raises CameraError."""
@@ -142,7 +142,7 @@ class FileSource:
         except MediaError as exc:
             raise CameraError(exc.message, fix=exc.fix) from exc
 
-    def _got(self, video: VideoReader) -> Negotiated:
+    def _negotiated(self, video: VideoReader) -> Negotiated:
         return Negotiated(self._path.name, video.size, float(video.rate))
 
     def _next(self) -> TimedFrame | None:

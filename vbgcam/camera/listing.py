@@ -38,11 +38,21 @@ def cameras(*, virtual: bool = True) -> list[CameraInfo]:
 
 
 def camera_at(path: str) -> CameraInfo | None:
-    """The camera behind a path such as /dev/video2 or a link to it, virtual or not; None where there is none. Linux."""
-    from vbgcam.system import v4l2
+    """The camera behind a path such as /dev/video2 or a link to it, virtual or not; None where there is none. Raises
+    CameraError where it is a device that gives no pictures."""
+    if platform.system() == "Linux":
+        from vbgcam.system import v4l2
 
-    real = Path(path).resolve()
-    return next((_inspect(node, virtual=True) for node in v4l2.nodes() if node.path == real), None)
+        real = Path(path).resolve()
+        node = next((node for node in v4l2.nodes() if node.path == real), None)
+        camera = _inspect(node, virtual=True) if node else None
+        if node and camera is None:
+            raise CameraError(
+                f"{path} gives no pictures: it is a webcam's second device, or a virtual camera that nobody feeds",
+                fix=listed(cameras(virtual=False)),
+            )
+        return camera
+    return next((camera for camera in cameras() if camera.path.casefold() == path.casefold()), None)
 
 
 def describe(camera: CameraInfo) -> list[str]:

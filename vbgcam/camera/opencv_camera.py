@@ -15,7 +15,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from vbgcam.camera import choose, listing
+from vbgcam.camera import listing
 from vbgcam.camera.base import CameraInfo, Layout, Negotiated, Requested, Stream, StreamError
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import U8, Size
@@ -38,16 +38,6 @@ _ALLOW: Final = {
 class OpencvBackend:
     """A `Backend`."""
 
-    def cameras(self) -> list[CameraInfo]:
-        return listing.cameras(virtual=False)
-
-    def at(self, path: str) -> CameraInfo:
-        found = listing.cameras()
-        for camera in found:
-            if path.casefold() in (camera.path.casefold(), camera.id.casefold()):
-                return camera
-        raise choose.no_camera_at(path, found)
-
     def expected(self, camera: CameraInfo, wanted: Requested) -> Negotiated | None:
         return None
 
@@ -68,7 +58,10 @@ class OpencvBackend:
 
     def _failure(self, camera: CameraInfo, what: str, fix: str) -> CameraError:
         if all(camera.name != other.name for other in listing.cameras()):
-            what, fix = f"is gone: it was unplugged; {listing.listed(self.cameras())}", "plug it in again"
+            what, fix = (
+                f"is gone: it was unplugged; {listing.listed(listing.cameras(virtual=False))}",
+                "plug it in again",
+            )
         return CameraError(f'"{camera.name}" {what}', fix=fix)
 
 

@@ -40,10 +40,9 @@ def unpacker(layout: Layout) -> Unpacker:
 class _Raw:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._fill = _FILL[layout.fourcc]
-        size, planar = layout.size, layout.fourcc in _PLANAR
-        self._stride = max(layout.stride, size.width * _BYTES.get(layout.fourcc, 1))
-        self._lines = size.height * 3 // 2 if planar else size.height
+        self._fill, pixel, lines = _FORMATS[layout.fourcc]
+        self._stride = max(layout.stride, layout.size.width * pixel)
+        self._lines = int(layout.size.height * lines)
         self._pool = PlanePool()
         self._reformatter = VideoReformatter()
 
@@ -66,7 +65,7 @@ _ODD: Final = 30
 # BT.601 from full to limited range: Y 0..255 to 16..235, chroma's 255 steps to 224 around 128.
 _LUMA: Final = 219 / 255
 _CHROMA: Final = 224 / 255
-# The same in 1/65536 and 1/256, for `loops.scale`; the half rounds.
+# The same in 1/65536 and 1/256, for `kernels.scale`; the half rounds.
 _LUMA_STEP: Final = round(65536 * _LUMA)
 _LUMA_ZERO: Final = 16 * 256 + 128
 _CHROMA_STEP: Final = round(65536 * _CHROMA)
@@ -78,7 +77,7 @@ class _Jpeg:
         self._size = size
         self._pool = PlanePool()
         self._reformatter = VideoReformatter()
-        self._damaged_at_start: int | None = 0
+        self._good, self._damaged = False, 0
         self._decoder = _decoder("explode")
 
     def planes(self, data: U8) -> Planes | None:
@@ -87,19 +86,14 @@ class _Jpeg:
             frames = self._decoder.decode(av.Packet(data.tobytes())) if data.size else []
         except FFmpegError:
             frames = []
-        if len(frames) != 1 or (frames[0].width, frames[0].height) != (self._size.width, self._size.height):
-            self._forgive()
-            return None
-        self._damaged_at_start = None
-        return self._limited(frames[0]).frozen()
-
-    def _forgive(self) -> None:
-        if self._damaged_at_start is None:
-            return
-        self._damaged_at_start += 1
-        if self._damaged_at_start == _ODD:
+        if len(frames) == 1 and (frames[0].width, frames[0].height) == (self._size.width, self._size.height):
+            self._good = True
+            return self._limited(frames[0]).frozen()
+        self._damaged += 1
+        if self._damaged == _ODD and not self._good:
             log.info("the camera's JPEG pictures are all faulty; they are shown as far as they can be read")
             self._decoder = _decoder("ignore_err")
+        return None
 
     def _limited(self, frame: av.VideoFrame) -> Planes:
         halves = {"yuvj420p": 1, "yuvj422p": 2}.get(frame.format.name)
@@ -157,16 +151,13 @@ def _yuyv(rows: U8, out: Planes, luma_first: bool = True, u_first: bool = True) 
     from vbgcam.pixels import kernels
 
     length = out.size.width * 2
-    kernels.packed_422(
-        _words(rows, length, "<u2"), _words(rows, length, "<u4"), luma_first, u_first, out.y, out.u, out.v
-    )
+    pairs, quads = _words(rows, length, "<u2"), _words(rows, length, "<u4")
+    kernels.packed_422(pairs, quads, luma_first, u_first, out.y, out.u, out.v)
 
 
 def _words(rows: U8, length: int, kind: str) -> NDArray[Any]:
     """The first `length` bytes of each line, as the loops take them: aligned, read-only words."""
-    if rows.shape[1] % 4:
-        rows = rows[:, :length]
-    words = np.ascontiguousarray(rows).view(kind)
+    words = np.ascontiguousarray(rows[:, :length]).view(kind)
     if not words.flags.aligned:
         words = words.copy()
     words.flags.writeable = False
@@ -186,18 +177,17 @@ def _grey(rows: U8, out: Planes) -> None:
     out.u[:] = out.v[:] = 128
 
 
-_FILL: Final[dict[str, Callable[[U8, Planes], None]]] = {
-    "YU12": _i420,
-    "YV12": lambda rows, out: _i420(rows, out, u=1),
-    "NV12": _nv12,
-    "NV21": lambda rows, out: _nv12(rows, out, u_first=False),
-    "YUYV": _yuyv,
-    "YVYU": lambda rows, out: _yuyv(rows, out, u_first=False),
-    "UYVY": lambda rows, out: _yuyv(rows, out, luma_first=False),
-    "BGR3": _bgr,
-    "RGB3": lambda rows, out: _bgr(rows, out, cv2.COLOR_RGB2YUV_I420),
-    "GREY": _grey,
+# How planes are filled, bytes of a pixel in a line, lines for each line of the picture.
+_FORMATS: Final[dict[str, tuple[Callable[[U8, Planes], None], int, float]]] = {
+    "YU12": (_i420, 1, 1.5),
+    "YV12": (lambda rows, out: _i420(rows, out, u=1), 1, 1.5),
+    "NV12": (_nv12, 1, 1.5),
+    "NV21": (lambda rows, out: _nv12(rows, out, u_first=False), 1, 1.5),
+    "YUYV": (_yuyv, 2, 1),
+    "YVYU": (lambda rows, out: _yuyv(rows, out, u_first=False), 2, 1),
+    "UYVY": (lambda rows, out: _yuyv(rows, out, luma_first=False), 2, 1),
+    "BGR3": (_bgr, 3, 1),
+    "RGB3": (lambda rows, out: _bgr(rows, out, cv2.COLOR_RGB2YUV_I420), 3, 1),
+    "GREY": (_grey, 1, 1),
 }
-_PLANAR: Final = ("YU12", "YV12", "NV12", "NV21")
 _OWN_COLORS: Final = ("BGR3", "RGB3", "GREY")
-_BYTES: Final = {"YUYV": 2, "YVYU": 2, "UYVY": 2, "BGR3": 3, "RGB3": 3}

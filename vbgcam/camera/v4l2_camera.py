@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 
 from vbgcam.camera import choose, listing, v4l2_modes
-from vbgcam.camera.base import CameraInfo, Layout, Negotiated, Requested, Stream, StreamError
+from vbgcam.camera.base import CameraInfo, Layout, Mode, Negotiated, Requested, Stream, StreamError
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import U8, Size
 from vbgcam.system import v4l2
@@ -43,33 +43,14 @@ _AT_ONCE: Final = 0.001
 class V4l2Backend:
     """A `Backend`."""
 
-    def cameras(self) -> list[CameraInfo]:
-        return listing.cameras(virtual=False)
-
-    def at(self, path: str) -> CameraInfo:
-        camera = listing.camera_at(path)
-        if camera is not None:
-            return camera
-        if Path(path).resolve() in [node.path for node in v4l2.nodes()]:
-            raise CameraError(
-                f"{path} gives no pictures: it is a webcam's second device, or a virtual camera that nobody feeds",
-                fix=listing.listed(self.cameras()),
-            )
-        raise choose.no_camera_at(path, self.cameras())
-
     def expected(self, camera: CameraInfo, wanted: Requested) -> Negotiated:
-        choice = self._choice(camera, wanted)
-        return Negotiated(camera.name, choice.mode.size, choice.fps, choice.mode.format)
+        mode, fps, _faster = self._choice(camera, wanted)
+        return Negotiated(camera.name, mode.size, fps, mode.format)
 
     def start(self, camera: CameraInfo, wanted: Requested) -> Stream:
-        choice = self._choice(camera, wanted)
-        note = ""
-        if choice.faster:
-            note = (
-                f"{camera.name} gives {choice.mode.size} at {choice.fps:.4g} frames a second at most; "
-                f"{choice.faster} would be faster (camera.size)"
-            )
-        return V4l2Stream(camera.path, choice, note)
+        mode, fps, faster = self._choice(camera, wanted)
+        note = f"{camera.name} gives {mode.size} at {fps:.4g} frames a second at most; {faster} would be faster"
+        return V4l2Stream(camera.path, mode, fps, f"{note} (camera.size)" if faster else "")
 
     def refusal(self, camera: CameraInfo) -> CameraError:
         return self._answer(camera, v4l2_modes.try_start) or CameraError(
@@ -94,22 +75,23 @@ class V4l2Backend:
             return self._translated(camera, exc.errno or 0)
         return None
 
-    def _choice(self, camera: CameraInfo, wanted: Requested) -> choose.Choice:
+    def _choice(self, camera: CameraInfo, wanted: Requested) -> tuple[Mode, float, Size | None]:
         if camera.problem:
             raise self._translated(camera, camera.problem)
         return choose.best_mode(camera, wanted)
 
     def _translated(self, camera: CameraInfo, number: int) -> CameraError:
         """What an errno means."""
+        here = listing.listed(listing.cameras(virtual=False))
         if number in v4l2.GONE:
-            message, fix = f"is gone: it was unplugged; {listing.listed(self.cameras())}", "plug it in again"
+            message, fix = f"is gone: it was unplugged; {here}", "plug it in again"
         elif number in (errno.EACCES, errno.EPERM):
             message = "may not be opened: no permission"
             fix = f"run `sudo usermod -aG {_group(camera.path)} $USER` and log in again"
         elif number == errno.EBUSY:
             others = [str(holder) for holder in v4l2.holders(camera.path) if holder.pid != os.getpid()]
             by = ", ".join(others) or "another program"
-            message = f"is busy: {by} uses it; {listing.listed(self.cameras())}"
+            message = f"is busy: {by} uses it; {here}"
             fix = "close that program or choose another camera"
         elif number == errno.ENOSPC:
             message = "gets no room on its USB bus, which other devices fill"
@@ -122,7 +104,7 @@ class V4l2Backend:
 class V4l2Stream:
     """A `Stream`. Raises StreamError where OpenCV cannot open or set up the camera."""
 
-    def __init__(self, path: str, choice: choose.Choice, note: str) -> None:
+    def __init__(self, path: str, mode: Mode, fps: float, note: str = "") -> None:
         self.skipped = 0
         self.note = note
         # Its lines would stand between ours; what matters of them is said in our own words.
@@ -131,7 +113,7 @@ class V4l2Stream:
         if not self._capture.isOpened():
             raise StreamError(f"OpenCV does not open {path}")
         try:
-            self._negotiate(path, choice)
+            self._negotiate(path, mode, fps)
         except cv2.error as exc:
             self._capture.release()
             raise StreamError(str(exc)) from exc
@@ -152,23 +134,22 @@ class V4l2Stream:
     def release(self) -> None:
         self._capture.release()
 
-    def _negotiate(self, path: str, choice: choose.Choice) -> None:
-        mode = choice.mode
+    def _negotiate(self, path: str, mode: Mode, fps: float) -> None:
         for key, value in (
             (cv2.CAP_PROP_CONVERT_RGB, 0),  # the camera's own bytes, please
             (cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*mode.format)),
             (cv2.CAP_PROP_FRAME_WIDTH, mode.size.width),
             (cv2.CAP_PROP_FRAME_HEIGHT, mode.size.height),
-            (cv2.CAP_PROP_FPS, choice.fps),
+            (cv2.CAP_PROP_FPS, fps),
         ):
             self._capture.set(key, value)
         self.layout = self._layout(path)
         self.fps = self._capture.get(cv2.CAP_PROP_FPS)
         if not self.fps > 0:
-            self.fps = choice.fps
+            self.fps = fps
         if (self.layout.fourcc, self.layout.size) != (mode.format, mode.size):
             self.note = f"asked for {mode.size} {mode.format}, got {self.layout.size} {self.layout.fourcc}"
-        log.debug("%s: asked for %s at %.4g, got %s at %.4g", path, mode, choice.fps, self.layout, self.fps)
+        log.debug("%s: asked for %s at %.4g, got %s at %.4g", path, mode, fps, self.layout, self.fps)
         self._capture.grab()  # starts the stream; whether there is a picture already does not matter
 
     def _grab(self, seconds: float) -> bool:

@@ -16,14 +16,11 @@ from vbgcam.core.frames import Size
 from vbgcam.system.v4l2 import CAPTURE, Ioctl, exchange, get_format, get_rate, stream_off, stream_on
 
 # What is asked of cameras that take any size or rate between two ends.
-COMMON_SIZES: Final = tuple(
-    Size(*sides)
-    for sides in (
-        *((320, 180), (320, 240), (352, 288), (424, 240), (640, 360), (640, 480), (800, 600), (848, 480), (960, 540)),
-        *((1024, 768), (1280, 720), (1280, 960), (1600, 1200), (1920, 1080), (2560, 1440), (3840, 2160)),
-    )
+_COMMON_SIZES: Final = (
+    *(Size(320, 240), Size(640, 360), Size(640, 480), Size(800, 600), Size(960, 540), Size(1024, 768)),
+    *(Size(1280, 720), Size(1280, 960), Size(1600, 1200), Size(1920, 1080), Size(2560, 1440), Size(3840, 2160)),
 )
-COMMON_RATES: Final = (120.0, 90.0, 60.0, 50.0, 30.0, 25.0, 24.0, 20.0, 15.0, 10.0, 5.0)
+_COMMON_RATES: Final = (60.0, 50.0, 30.0, 25.0, 15.0, 10.0, 5.0)
 
 # V4L2_FRMSIZE_TYPE_DISCRETE and V4L2_FRMIVAL_TYPE_DISCRETE; what else there is are ranges.
 _DISCRETE: Final = 1
@@ -90,9 +87,8 @@ _SPACE_240M, _SPACE_709, _SPACE_JPEG, _SPACE_2020, _SPACE_DCI_P3 = 2, 3, 7, 10, 
 
 
 def _name(code: int) -> str:
-    """A pixel format's four characters; the highest bit says that its bytes are swapped."""
-    text = (code & 0x7FFF_FFFF).to_bytes(4, "little").decode("ascii", errors="replace").rstrip()
-    return f"{text}-BE" if code >> 31 else text
+    """A pixel format's four characters, without the highest bit, which says that its bytes are swapped."""
+    return (code & 0x7FFF_FFFF).to_bytes(4, "little").decode("ascii", errors="replace").rstrip()
 
 
 def _formats(fd: int) -> Iterator[int]:
@@ -102,20 +98,15 @@ def _formats(fd: int) -> Iterator[int]:
 
 
 def _sizes(fd: int, code: int) -> Iterator[Size]:
-    """Discrete sizes; of a range, its ends and the common sizes in it."""
+    """Discrete sizes; of a range, its ends and the common sizes in it, of which the driver takes the nearest that it
+    has a step for."""
     for reply in _enumerated(fd, Ioctl.ENUM_FRAMESIZES, struct.pack("2I36x", 0, code)):
         (kind,) = struct.unpack_from("I", reply, 8)
         if kind == _DISCRETE:
             yield Size(*struct.unpack_from("2I", reply, 12))
             continue
-        left, right, across, top, bottom, down = struct.unpack_from("6I", reply, 12)
-        inside = [
-            size
-            for size in COMMON_SIZES
-            if left <= size.width <= right
-            and top <= size.height <= bottom
-            and not ((size.width - left) % max(1, across) or (size.height - top) % max(1, down))
-        ]
+        left, right, top, bottom = struct.unpack_from("2I4x2I", reply, 12)
+        inside = [size for size in _COMMON_SIZES if left <= size.width <= right and top <= size.height <= bottom]
         yield from sorted({Size(left, top), Size(right, bottom), *inside})
         return
 
@@ -129,7 +120,7 @@ def _rates(fd: int, code: int, size: Size) -> tuple[float, ...]:
             found.add(_rate(reply, 20))
             continue
         fastest, slowest = _rate(reply, 20), _rate(reply, 28)
-        found |= {fastest, slowest, *(rate for rate in COMMON_RATES if slowest <= rate <= fastest)}
+        found |= {fastest, slowest, *(rate for rate in _COMMON_RATES if slowest <= rate <= fastest)}
         break
     return tuple(sorted(found, reverse=True))
 

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Final
 
@@ -73,8 +74,8 @@ class Both:
 
 
 class _Member:
-    """One of the outputs, for the compositor's thread. `there`: it is open. `error`: why it is not. While `_opening` is
-    at work, its thread alone uses the output."""
+    """One of the outputs, for the compositor's thread. `there`: it is open. `error`: why it is not. While `_thread` is
+    alive, it opens the output and alone uses it; what comes of it is `_opening`, unless that is called off."""
 
     def __init__(self, output: Output, again: float) -> None:
         self.output = output
@@ -82,11 +83,12 @@ class _Member:
         self.error: OutputError | None = None
         self._again = again
         self._due = 0.0
-        self._opening: _Opening | None = None
-        self._said = ""
+        self._logged = ""
+        self._thread = threading.Thread()
+        self._opening: Future[OutputError | None] | None = None
 
     def open(self) -> None:
-        if self._opening is not None:
+        if self._thread.is_alive():
             return  # it hangs since the last time
         try:
             self.output.open()
@@ -117,76 +119,58 @@ class _Member:
             return None
 
     def close(self) -> None:
-        if self._opening is not None:
-            self._opening.abandon()
-        elif self.there:
+        opening, self._opening = self._opening, None
+        opened = opening is not None and not opening.cancel() and opening.result() is None
+        if self.there or opened:
             self.output.close()
         self.there = False
 
     def _come(self) -> None:
         self.there, self.error = True, None
-        if self._said:
+        if self._logged:
             log.info("%s is there again", self.output.name)
-            self._said = ""
+            self._logged = ""
 
     def _missing(self, error: OutputError) -> None:
         if self.there:
             self.output.close()
         self.there, self.error = False, error
         self._due = time.monotonic() + self._again
-        if str(error) != self._said:
-            self._said = str(error)
+        if str(error) != self._logged:
+            self._logged = str(error)
             log.warning("%s (trying again)", error)
 
     def _back(self) -> bool:
         """Whether it is there again; begins to open it when that is due."""
-        if self._opening is None:
-            if time.monotonic() >= self._due:
-                self._opening = _Opening(self.output)
-        elif self._opening.over.is_set():
-            error, self._opening = self._opening.error, None
+        if self._thread.is_alive():
+            return False
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            error = opening.result()
             if error is None:
                 self._come()
-                return True
-            self._missing(error)
-        return False
+            else:
+                self._missing(error)
+        elif time.monotonic() >= self._due:
+            opening = self._opening = Future()
+            self._thread = threading.Thread(target=_open, args=(self.output, opening), name="opening", daemon=True)
+            self._thread.start()
+        return self.there
 
 
-class _Opening:
-    """Opens an output in a thread of its own. `over`: the thread is done with it, with `error` or without."""
-
-    def __init__(self, output: Output) -> None:
-        self._output = output
-        self._lock = threading.Lock()
-        # By _lock:
-        self._abandoned = False
-        self.over = threading.Event()
-        self.error: OutputError | None = None
-        threading.Thread(target=self._run, name="opening", daemon=True).start()
-
-    def abandon(self) -> None:
-        """What it opens, or has opened, is closed, and counts as an error."""
-        with self._lock:
-            self._abandoned = True
-            if self.over.is_set():
-                self._shut()
-
-    def _run(self) -> None:
-        try:
-            self._output.open()
-        except OutputError as exc:
-            self.error = exc
-        except Exception as exc:  # whatever it is, it must not vanish with the thread
-            self.error = OutputError(f"{self._output.name} cannot be opened ({' '.join(str(exc).split())})")
-        with self._lock:
-            if self._abandoned:
-                self._shut()
-            self.over.set()
-
-    def _shut(self) -> None:
-        if self.error is None:
-            self._output.close()
-            self.error = OutputError(f"{self._output.name} came too late")
+def _open(output: Output, opening: Future[OutputError | None]) -> None:
+    """In a thread of its own. What nobody waits for any more is closed again."""
+    error = None
+    try:
+        output.open()
+    except OutputError as exc:
+        error = exc
+    except Exception as exc:  # whatever it is, it must not vanish with the thread
+        error = OutputError(f"{output.name} cannot be opened ({' '.join(str(exc).split())})")
+    if opening.set_running_or_notify_cancel():
+        opening.set_result(error)
+    elif error is None:
+        output.close()
 
 
 class _AnyReader:

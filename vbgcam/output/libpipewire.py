@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes as c
 import functools
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -83,15 +82,11 @@ class Events(c.Structure):
         ("version", c.c_uint32),
         ("destroy", c.c_void_p),
         ("state_changed", StateChanged),
-        ("control_info", c.c_void_p),
-        ("io_changed", c.c_void_p),
+        ("control_info_and_io_changed", c.c_void_p * 2),
         ("param_changed", ParamChanged),
         ("add_buffer", BufferChanged),
         ("remove_buffer", BufferChanged),
-        ("process", c.c_void_p),
-        ("drained", c.c_void_p),
-        ("command", c.c_void_p),
-        ("trigger_done", c.c_void_p),
+        ("process_drained_command_and_trigger_done", c.c_void_p * 4),
     )
     VERSION: Final = 2
 
@@ -108,7 +103,6 @@ _Pods = c.POINTER(c.c_void_p)
 _CALLS: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "pw_init": (None, (c.c_void_p, c.c_void_p)),
     "pw_log_set_level": (None, (c.c_int,)),
-    "pw_get_library_version": (c.c_char_p, ()),
     "pw_thread_loop_new": (c.c_void_p, (c.c_char_p, c.c_void_p)),
     "pw_thread_loop_get_loop": (c.c_void_p, (c.c_void_p,)),
     "pw_thread_loop_start": (c.c_int, (c.c_void_p,)),
@@ -170,9 +164,9 @@ def pods(said: Sequence[bytes]) -> tuple[Any, int]:
     return array, len(kept)
 
 
-def pod_at(address: int, head: int, longest: int) -> bytes:
-    """A pod that the library points at. Raises ValueError where its body is longer than `longest` bytes."""
-    length = int.from_bytes(c.string_at(address, 4), sys.byteorder)
-    if length > longest:
+def pod_at(address: int) -> bytes:
+    """A pod that the library points at. Raises ValueError where it is longer than any format, which has 500 bytes."""
+    length = c.c_uint32.from_address(address).value
+    if length > 1 << 16:
         raise ValueError(f"a pod of {length} bytes")
-    return c.string_at(address, head + length)
+    return c.string_at(address, 8 + length)

@@ -20,7 +20,6 @@ Linux only: imported by `virtualcam` there.
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
 import os
 import platform
@@ -145,20 +144,20 @@ def _unusable(devices: Sequence[Loopback]) -> OutputError:
     denied = [device for device in devices if device.state == "no permission"]
     if denied:
         return OutputError(f"no permission to write to the virtual camera {denied[0]}", fix=PERMIT)
-    said = "; ".join(f"the virtual camera {device} is in use by {_names(device.suspects)}" for device in devices)
-    first = devices[0]
+    users = [", ".join(map(str, device.suspects)) for device in devices]
+    said = "; ".join(
+        f"the virtual camera {device} is in use by {names or 'a program of another user'}"
+        for device, names in zip(devices, users, strict=True)
+    )
+    first, path = devices[0], devices[0].node.path
     if len(first.suspects) > 1 and not first.writers:
         return OutputError(said, fix="end the one that feeds it")
     if first.suspects:
         return OutputError(said, fix=f"end that program: kill {_pids(first.suspects)}")
     if os.geteuid() == 0:  # who sees every process and finds none
         said = f"the virtual camera {first} takes no writer although nobody has it open"
-        return OutputError(said, fix=f"v4l2-ctl -d {first.node.path} -c keep_format=0, or {RELOAD}")
-    return OutputError(said, fix=f"sudo fuser -v {first.node.path} names it; if it names nobody: {RELOAD}")
-
-
-def _names(holders: Sequence[v4l2.Holder]) -> str:
-    return ", ".join(map(str, holders)) or "a program of another user"
+        return OutputError(said, fix=f"v4l2-ctl -d {path} -c keep_format=0, or {RELOAD}")
+    return OutputError(said, fix=f"sudo fuser -v {path} names it; if it names nobody: {RELOAD}")
 
 
 def _pids(holders: Sequence[v4l2.Holder]) -> str:
@@ -212,27 +211,16 @@ def module_version(root: Path = Path("/")) -> str:
         return next((folder.parent.name for folder in built), "")
 
 
-def revive(device: Loopback) -> None:
-    """Makes a lost device announce OUTPUT again. Raises OutputError."""
-    try:
-        with v4l2.opened(device.node.path) as fd:
-            _start(fd)
-        again = v4l2.query(device.node.path)
-    except OSError as exc:
-        raise OutputError(f"the virtual camera {device} cannot be revived ({exc.strerror})", fix=RELOAD) from exc
-    if not again.outputs:
-        raise OutputError(f"the virtual camera {device} takes no writer any more", fix=RELOAD)
-    log.info("revived %s, which its last writer had left unusable", device)
-
-
 def open_loopback(target: str, size: Size, fps: float) -> LoopbackDevice:
     """The device that is meant (see `choose`), ready to be written to. Raises OutputError."""
     devices = loopbacks()
     if not devices:
         raise absent()
     device = choose(target, devices)
-    if device.lost:
-        revive(device)
+    if device.lost:  # what cannot be revived does not open
+        with suppress(OSError), v4l2.opened(device.node.path) as fd:
+            _start(fd)
+            log.info("revived %s, which its last writer had left unusable", device)
     return LoopbackDevice(device, size, fps)
 
 
@@ -244,35 +232,28 @@ class LoopbackDevice:
         self.label = str(device)
         path = self._path = device.node.path
         self._warned = False
-        before = _descriptors(path)
         i420 = pyvirtualcam.PixelFormat.I420
         try:
             self._camera = pyvirtualcam.Camera(
                 size.width, size.height, fps, fmt=i420, device=str(path), backend="v4l2loopback"
             )
         except RuntimeError as exc:
-            raise _refusal(device, size, exc) from exc
+            raise _refusal(device, size, None, str(exc)) from exc
         try:
-            opened = _descriptors(path) - before
-            if not opened:
-                raise OutputError(f"the virtual camera {device} is open but not in /proc/self/fd", fix="mount /proc")
-            self._fd = opened.pop()
-            self._prepare(device, size, fps)
-        except BaseException:
-            self._camera.close()
-            raise
-
-    def _prepare(self, device: Loopback, size: Size, fps: float) -> None:
-        try:
+            self._fd = _descriptor(path)
             took = v4l2.get_format(self._fd, v4l2.OUTPUT)
             if took != v4l2.Format(size, "YU12"):
                 self._camera.close()  # so that those who are still there are the readers
-                raise _other_format(device, size, took)
+                raise _refusal(device, size, took, "the driver keeps its format")
             rate = v4l2.set_rate(self._fd, v4l2.OUTPUT, fps)
             log.debug("%s: I420 %s at %g fps", self.label, size, rate)
             _start(self._fd)
         except OSError as exc:
+            self._camera.close()
             raise OutputError(f"the virtual camera {device} cannot be set up ({exc.strerror})", fix=RELOAD) from exc
+        except BaseException:
+            self._camera.close()
+            raise
 
     def send(self, planes: Planes, at: float) -> None:
         """Writes the picture at once. Raises OutputError."""
@@ -321,39 +302,30 @@ def _start(fd: int) -> None:
             raise
 
 
-def _descriptors(path: Path) -> set[int]:
-    """This process's descriptors of the node that are for writing alone: pyvirtualcam's."""
-    found = set()
-    for entry in Path("/proc/self/fd").iterdir():
-        try:
-            number = int(entry.name)
-            if str(entry.readlink()) == str(path) and fcntl.fcntl(number, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
-                found.add(number)
-        except OSError:  # closed meanwhile, such as the one of this listing
-            continue
-    return found
+def _descriptor(path: Path) -> int:
+    """The one that this process has of the node for writing alone: pyvirtualcam's. Raises OutputError."""
+    for fd, write_only in v4l2.descriptors(Path("/proc/self"), path):
+        if write_only:
+            return fd
+    raise OutputError(f"the virtual camera {path} is open but not in /proc/self/fd", fix="mount /proc")
 
 
-def _refusal(device: Loopback, size: Size, exc: RuntimeError) -> OutputError:
-    """What pyvirtualcam's error means, by a second look: somebody else was faster, or a reader holds another format."""
+def _refusal(device: Loopback, size: Size, took: v4l2.Format | None, reason: str) -> OutputError:
+    """Why it did not open, by a second look: somebody else was faster, or it is kept at another format (`took`)."""
     now = inspect(device.node)
     if now is None:
         return OutputError(f"the virtual camera {device} is gone", fix=LOAD)
     if now.state != "free":
         return _unusable([now])
-    took = None
-    with suppress(OSError), v4l2.opened(device.node.path) as fd:
-        took = v4l2.get_format(fd, v4l2.OUTPUT)
-    if now.holders and took not in (None, v4l2.Format(size, "YU12")):
-        return _other_format(now, size, took)
-    return OutputError(f"the virtual camera {device} cannot be opened ({exc})", fix=RELOAD)
-
-
-def _other_format(device: Loopback, size: Size, took: v4l2.Format | None) -> OutputError:
-    readers = [holder for holder in v4l2.holders(device.node.path) if not holder.write_only]
-    held = f"{took.size} {took.fourcc}" if took else "another format"
-    by = f" by {_names(readers)}" if readers else ""
-    fix = f"v4l2-ctl -d {device.node.path} -c keep_format=0, or {RELOAD}"
+    readers, path = now.holders, device.node.path
+    if took is None and readers:
+        with suppress(OSError), v4l2.opened(path) as fd:
+            took = v4l2.get_format(fd, v4l2.OUTPUT)
+    if took in (None, v4l2.Format(size, "YU12")):
+        return OutputError(f"the virtual camera {device} cannot be opened ({reason})", fix=RELOAD)
+    by, fix = "", f"v4l2-ctl -d {path} -c keep_format=0, or {RELOAD}"
     if readers:
+        by = f" by {', '.join(map(str, readers))}"
         fix = f"close the camera there, or: kill {_pids(readers)}"
+    held = f"{took.size} {took.fourcc}"
     return OutputError(f"the virtual camera {device} is kept at {held}{by} and cannot become {size}", fix=fix)

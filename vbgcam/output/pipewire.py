@@ -112,7 +112,6 @@ class PipeWireDevice:
         self._readers: dict[int, int] = {}
         self._took = 0.0
         self._sent = 0
-        self._warned = False
         # The library keeps pointers to these.
         self._events = libpipewire.Events(
             version=libpipewire.Events.VERSION,
@@ -225,9 +224,6 @@ class PipeWireDevice:
             block = (ctypes.c_uint8 * layout.bytes).from_address(data.data)
             write(planes, layout, np.frombuffer(memoryview(block), np.uint8))
             chunk.size, chunk.flags = layout.bytes, 0
-        elif not self._warned:
-            self._warned = True
-            log.warning("%s: a reader's buffers hold %d bytes of %d", self._name, data.maxsize, layout.bytes)
 
     def close(self) -> None:
         """No callback is at work after this."""
@@ -254,7 +250,7 @@ class PipeWireDevice:
         if not address:
             return
         try:
-            layout = spa.agreed(libpipewire.pod_at(address, spa.HEAD, spa.LONGEST), self._offered)
+            layout = spa.agreed(libpipewire.pod_at(address), self._offered)
             pods, count = libpipewire.pods([spa.buffers(layout), spa.header_wanted()])
             self._lib.pw_stream_update_params(self._stream, pods, count)
         except ValueError as exc:

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import math
 import os
 import select
 import struct
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -91,11 +91,9 @@ class UsageEventMonitor:
 class OpenFileMonitor:
     """By a look at who has the node open, when somebody opened or closed it. See `vbgcam.output.ReaderMonitor`."""
 
-    def __init__(
-        self, path: Path, holders: Callable[[Path], list[v4l2.Holder]] = v4l2.holders, apart: float = _APART
-    ) -> None:
+    def __init__(self, path: Path) -> None:
         """Raises OSError."""
-        self._path, self._holders, self._apart = path, holders, apart
+        self._path = path
         libc = ctypes.CDLL(None, use_errno=True)
         self._fd = libc.inotify_init1(_IN_NONBLOCK | _IN_CLOEXEC)
         kinds = _IN_OPEN | _IN_CLOSE_WRITE | _IN_CLOSE_NOWRITE
@@ -112,18 +110,16 @@ class OpenFileMonitor:
 
     def watched(self, timeout: float) -> bool:
         """See `ReaderMonitor.watched`."""
-        now = time.monotonic()
-        end, due = now + timeout, self._looked + (_AGAIN if self._watched else float("inf"))
+        end = time.monotonic() + timeout
+        due = self._looked + _AGAIN if self._watched else math.inf
         if not self._stirred:
-            self._stirred = self._happened(max(0.0, min(end, due) - now))
+            self._stirred = self._happened(max(0.0, min(end, due) - time.monotonic()))
         if not self._stirred and time.monotonic() < due:
             return self._watched
-        wait = self._looked + _RARELY - time.monotonic()
-        if wait > 0:
-            if time.monotonic() + wait > end:
-                time.sleep(max(0.0, end - time.monotonic()))
-                return self._watched
-            time.sleep(wait)
+        earliest = self._looked + _RARELY
+        time.sleep(max(0.0, min(end, earliest) - time.monotonic()))
+        if end < earliest:
+            return self._watched
         # What happens from here on is looked at the next time.
         self._happened(0)
         self._stirred = False
@@ -131,7 +127,7 @@ class OpenFileMonitor:
         for _ in range(0 if self._watched else _LOOKS - 1):
             if not there:
                 break
-            time.sleep(self._apart)
+            time.sleep(_APART)
             there &= self._readers()
         self._watched, self._looked = bool(there), time.monotonic()
         return self._watched
@@ -142,7 +138,7 @@ class OpenFileMonitor:
 
     def _readers(self) -> set[int]:
         me = os.getpid()
-        return {holder.pid for holder in self._holders(self._path) if not holder.write_only and holder.pid != me}
+        return {holder.pid for holder in v4l2.holders(self._path) if not holder.write_only and holder.pid != me}
 
     def _happened(self, timeout: float) -> bool:
         if not self._poll.poll(1000 * timeout):

@@ -9,7 +9,7 @@ state, and what comes from elsewhere is read within its bounds.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -18,8 +18,6 @@ from vbgcam.core.frames import Size
 
 HEAD: Final = 8
 """Bytes before a pod's body."""
-LONGEST: Final = 1 << 16
-"""Bytes of a pod's body that are read at most. A format has less than 500."""
 
 # SPA_TYPE_*, and how a choice is meant.
 _ID, _INT, _RECTANGLE, _FRACTION, _OBJECT, _CHOICE = 3, 4, 10, 11, 15, 19
@@ -60,11 +58,6 @@ class Layout:
     stride: int
     bytes: int
 
-    @property
-    def limited(self) -> bool:
-        """Whether it is YUV, of limited range."""
-        return self.name != "BGRx"
-
 
 def layouts(size: Size) -> tuple[Layout, ...]:
     """What is offered, the best first. `size` has even sides.
@@ -78,33 +71,34 @@ def layouts(size: Size) -> tuple[Layout, ...]:
 
 def offer(layout: Layout, fps: float) -> bytes:
     """One format, without a choice in it: of formats to be chosen from browsers take none."""
+    rate = Fraction(fps).limit_denominator(1001)
     said = {
-        MEDIA_TYPE: ident(_VIDEO),
-        MEDIA_SUBTYPE: ident(_RAW),
-        VIDEO_FORMAT: ident(layout.pixels),
-        VIDEO_SIZE: rectangle(layout.size),
-        VIDEO_RATE: fraction(Fraction(fps).limit_denominator(1001)),
+        MEDIA_TYPE: pod(_ID, _VIDEO),
+        MEDIA_SUBTYPE: pod(_ID, _RAW),
+        VIDEO_FORMAT: pod(_ID, layout.pixels),
+        VIDEO_SIZE: pod(_RECTANGLE, layout.size.width, layout.size.height),
+        VIDEO_RATE: pod(_FRACTION, rate.numerator, rate.denominator),
     }
-    if layout.limited:
-        said |= {COLOR_RANGE: ident(_RANGE_16_235), COLOR_MATRIX: ident(_MATRIX_BT601)}
+    if layout.pixels != _BGRX:
+        said |= {COLOR_RANGE: pod(_ID, _RANGE_16_235), COLOR_MATRIX: pod(_ID, _MATRIX_BT601)}
     return obj(OBJECT_FORMAT, PARAM_ENUM_FORMAT, said)
 
 
 def buffers(layout: Layout) -> bytes:
     """What the buffers must be like."""
     said = {
-        BUFFERS_COUNT: _choice(_CHOICE_RANGE, (_BUFFERS_WANTED, _FEWEST_BUFFERS, MOST_BUFFERS)),
-        BUFFERS_BLOCKS: integer(1),
-        BUFFERS_SIZE: integer(layout.bytes),
-        BUFFERS_STRIDE: integer(layout.stride),
-        BUFFERS_MEMORY: _choice(_CHOICE_FLAGS, (_MEMORY_FD,)),
+        BUFFERS_COUNT: _choice(_CHOICE_RANGE, _BUFFERS_WANTED, _FEWEST_BUFFERS, MOST_BUFFERS),
+        BUFFERS_BLOCKS: pod(_INT, 1),
+        BUFFERS_SIZE: pod(_INT, layout.bytes),
+        BUFFERS_STRIDE: pod(_INT, layout.stride),
+        BUFFERS_MEMORY: _choice(_CHOICE_FLAGS, _MEMORY_FD),
     }
     return obj(OBJECT_BUFFERS, PARAM_BUFFERS, said)
 
 
 def header_wanted() -> bytes:
     """That each buffer has a place for `header`."""
-    return obj(OBJECT_META, PARAM_META, {_META_TYPE: ident(META_HEADER), _META_SIZE: integer(HEADER_BYTES)})
+    return obj(OBJECT_META, PARAM_META, {_META_TYPE: pod(_ID, META_HEADER), _META_SIZE: pod(_INT, HEADER_BYTES)})
 
 
 def header(at: float, number: int) -> bytes:
@@ -112,80 +106,55 @@ def header(at: float, number: int) -> bytes:
     return _HEADER.pack(0, 0, round(at * 1e9), 0, number)
 
 
-def agreed(pod: bytes, offered: Iterable[Layout]) -> Layout:
+def agreed(format_: bytes, offered: Iterable[Layout]) -> Layout:
     """Which of the offered ones a format is. Raises ValueError where it is none of them, or no format."""
-    said = properties(pod, OBJECT_FORMAT)
-    pixels, size = said.get(VIDEO_FORMAT), said.get(VIDEO_SIZE)
-    if pixels is None or size is None or len(pixels) < 4 or len(size) < 8:
-        raise ValueError("a format without pixels or size")
-    (kind,), (width, height) = struct.unpack_from("=I", pixels), struct.unpack_from("=II", size)
+    try:
+        said = properties(format_, OBJECT_FORMAT)
+        (kind,), (width, height) = struct.unpack("=I", said[VIDEO_FORMAT]), struct.unpack("=II", said[VIDEO_SIZE])
+    except (struct.error, KeyError) as exc:
+        raise ValueError(f"a format that cannot be read ({exc})") from exc
     for layout in offered:
         if (layout.pixels, layout.size.width, layout.size.height) == (kind, width, height):
             return layout
     raise ValueError(f"a format that was not offered: {kind}, {width}x{height}")
 
 
-def properties(pod: bytes, kind: int) -> Mapping[int, bytes]:
+def properties(sent: bytes, kind: int) -> Mapping[int, bytes]:
     """The bodies of an object's properties, by their keys; of a choice, its first value, which is the default. Raises
-    ValueError where the pod is no object of that kind, or ends too early."""
-    if len(pod) < HEAD + 8:
-        raise ValueError("too short for an object")
-    length, pod_kind, object_kind = struct.unpack_from("=III", pod)
-    if pod_kind != _OBJECT or object_kind != kind or not 8 <= length <= len(pod) - HEAD:
+    ValueError where the pod is no object of that kind, and it or struct.error where it ends too early."""
+    length, pod_kind, object_kind = struct.unpack_from("=III", sent)
+    if pod_kind != _OBJECT or object_kind != kind:
         raise ValueError("not the object that was expected")
-    return dict(_properties(pod[HEAD + 8 : HEAD + length]))
-
-
-def _properties(body: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
+    body, at, found = _cut(sent, HEAD, length), 8, {}
     while at < len(body):
-        if len(body) - at < 16:
-            raise ValueError("a property that ends too early")
-        key, _flags, length, kind = struct.unpack_from("=IIII", body, at)
-        value = body[at + 16 : at + 16 + length]
-        if len(value) < length:
-            raise ValueError("a value that ends too early")
-        yield key, _chosen(value) if kind == _CHOICE else value
+        key, _flags, length, value_kind = struct.unpack_from("=IIII", body, at)
+        value = _cut(body, at + 16, length)
+        if value_kind == _CHOICE:
+            value = _cut(value, 16, struct.unpack_from("=I", value, 8)[0])
+        found[key] = value
         at += 16 + _filled(length)
+    return found
 
 
-def _chosen(body: bytes) -> bytes:
-    if len(body) < 16:
-        raise ValueError("a choice that ends too early")
-    (length,) = struct.unpack_from("=I", body, 8)
-    if len(body) < 16 + length:
-        raise ValueError("a choice without a value")
-    return body[16 : 16 + length]
+def _cut(body: bytes, at: int, length: int) -> bytes:
+    if at + length > len(body):
+        raise ValueError("a value that ends too early")
+    return body[at : at + length]
 
 
-def ident(value: int) -> bytes:
-    """An id, 32 bits unsigned."""
-    return _pod(_ID, struct.pack("=I", value))
-
-
-def integer(value: int) -> bytes:
-    """A number, 32 bits signed."""
-    return _pod(_INT, struct.pack("=i", value))
-
-
-def rectangle(size: Size) -> bytes:
-    """A size in pixels."""
-    return _pod(_RECTANGLE, struct.pack("=II", size.width, size.height))
-
-
-def fraction(value: Fraction) -> bytes:
-    """A ratio of two numbers of 32 bits."""
-    return _pod(_FRACTION, struct.pack("=II", value.numerator, value.denominator))
+def pod(kind: int, *values: int) -> bytes:
+    """A value: an id, a number, a size or a fraction, of 32 bits each."""
+    return _pod(kind, struct.pack(f"={len(values)}{'i' if kind == _INT else 'I'}", *values))
 
 
 def obj(kind: int, number: int, said: Mapping[int, bytes]) -> bytes:
     """An object of pods by their keys. `number`: its id."""
-    body = b"".join(struct.pack("=II", key, 0) + pod for key, pod in said.items())
+    body = b"".join(struct.pack("=II", key, 0) + value for key, value in said.items())
     return _pod(_OBJECT, struct.pack("=II", kind, number) + body)
 
 
-def _choice(how: int, values: Iterable[int]) -> bytes:
-    return _pod(_CHOICE, struct.pack("=IIII", how, 0, 4, _INT) + b"".join(struct.pack("=i", value) for value in values))
+def _choice(how: int, *values: int) -> bytes:
+    return _pod(_CHOICE, struct.pack(f"=4I{len(values)}i", how, 0, 4, _INT, *values))
 
 
 def _pod(kind: int, body: bytes) -> bytes:

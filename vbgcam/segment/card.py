@@ -20,12 +20,13 @@ A card lies beside the network (`selfie.onnx.toml` or `selfie.toml` for `selfie.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
-from importlib import resources
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from vbgcam.core.errors import ModelError
 from vbgcam.core.specs import nearest
@@ -37,8 +38,7 @@ if TYPE_CHECKING:
 
 LARGEST_SIDE: Final = 4096
 _LARGEST_STATE: Final = 1 << 26
-_MOST_PROBLEMS: Final = 10
-_LONGEST_NAME: Final = 80
+_LONGEST_PROBLEM: Final = 1000
 
 Layout = Literal["NHWC", "NCHW"]
 Side = Annotated[int, Field(ge=8, le=LARGEST_SIDE)]
@@ -70,10 +70,6 @@ class CardInput(_Table):
             raise ValueError("mean and std go together")
         if self.range is not None and self.mean is not None:
             raise ValueError("either range, or mean and std")
-        if self.std is not None and 0 in self.std:
-            raise ValueError("std must not be 0")
-        if self.range is not None and self.range[0] == self.range[1]:
-            raise ValueError("the two ends of range are the same")
         return self
 
 
@@ -103,7 +99,7 @@ class CardState(_Table):
 
 class Card(_Table):
     """A network's description. `sha256`: of the files that a shipped card is for; `inputs`: the names of all inputs of
-    the family that it is for."""
+    the family that it is for. A state's plain name stands for its table, a constant's number for a list of one."""
 
     name: str
     about: str = ""
@@ -111,100 +107,61 @@ class Card(_Table):
     inputs: tuple[str, ...] = ()
     input: CardInput = CardInput()
     output: CardOutput = CardOutput()
-    state: dict[str, CardState] = {}
-    constants: dict[str, tuple[Number, ...]] = {}
-
-    @field_validator("state", mode="before")
-    @classmethod
-    def _outputs(cls, value: object) -> object:
-        """A state's plain name stands for its table."""
-        if not isinstance(value, dict):
-            return value
-        return {name: {"output": item} if isinstance(item, str) else item for name, item in value.items()}
-
-    @field_validator("constants", mode="before")
-    @classmethod
-    def _lists(cls, value: object) -> object:
-        """A number stands for a list of one."""
-        if not isinstance(value, dict):
-            return value
-        return {name: item if isinstance(item, list | tuple) else [item] for name, item in value.items()}
+    state: dict[
+        str, Annotated[CardState, BeforeValidator(lambda value: {"output": value} if isinstance(value, str) else value)]
+    ] = {}
+    constants: dict[
+        str,
+        Annotated[
+            tuple[Number, ...], BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
+        ],
+    ] = {}
 
 
 def read(path: Path) -> Card:
     """The card in the file. Raises ModelError with every mistake, in one line."""
     try:
-        return _card(toml_reader.read(path), str(path))
+        return Card.model_validate(toml_reader.read(path))
+    except ValidationError as exc:
+        problems = "; ".join(_problem(error) for error in exc.errors())
+        raise ModelError(f"{path}: {problems[:_LONGEST_PROBLEM]}") from exc
     except OSError as exc:
         raise ModelError(f"{path} cannot be read: {exc.strerror}") from exc
     except ValueError as exc:
         raise ModelError(f"{path} is {exc}") from exc
 
 
-def parse(text: str, place: str) -> Card:
-    """`place` names the card in an error. Raises ModelError."""
-    try:
-        return _card(toml_reader.parse(text), place)
-    except ValueError as exc:
-        raise ModelError(f"{place} is {exc}") from exc
-
-
-def _card(content: dict[str, Any], place: str) -> Card:
-    try:
-        return Card.model_validate(content)
-    except ValidationError as exc:
-        errors = exc.errors()
-        problems = [_problem(error) for error in errors[:_MOST_PROBLEMS]]
-        if len(errors) > _MOST_PROBLEMS:
-            problems.append(f"and {len(errors) - _MOST_PROBLEMS} more")
-        raise ModelError(f"{place}: {'; '.join(problems)}") from exc
-
-
 def _problem(error: ErrorDetails) -> str:
     name = ".".join(str(part) for part in error["loc"])
-    if len(name) > _LONGEST_NAME:
-        name = name[:_LONGEST_NAME] + "..."
-    value = toml_reader.shortened(error["input"])
-    match error["type"]:
-        case "missing":
-            return f"{name} is missing"
-        case "extra_forbidden":
-            return f"there is no {name!r}{nearest(name, _keys())}"
-        case "value_error":
-            return f"{name}: {error['ctx']['error']}"
-        case "model_type" | "dict_type":
-            return f"{name} = {value}: should be a table"
-    return f"{name} = {value}: {error['msg'].removeprefix('Input ')}"
+    if error["type"] == "missing":
+        return f"{name} is missing"
+    if error["type"] == "extra_forbidden":
+        return f"there is no {name!r}{nearest(name, _keys())}"
+    return f"{name} = {toml_reader.shortened(error['input'])}: {error['msg'].removeprefix('Input ')}"
+
+
+def beside(network: Path) -> Path | None:
+    """The card that lies beside the file."""
+    paths = (network.with_name(network.name + ".toml"), network.with_suffix(".toml"))
+    # False, too, for a name that is too long.
+    return next((path for path in paths if os.path.isfile(path)), None)  # noqa: PTH113  # Path's raises there
 
 
 def find(network: Path, inputs: tuple[str, ...]) -> Card | None:
     """The card of a network whose inputs have these names: beside the file, else a shipped one. Raises ModelError."""
-    for path in (network.with_name(network.name + ".toml"), network.with_suffix(".toml")):
-        if is_file(path):
-            return read(path)
-    cards = shipped()
-    if any(card.sha256 for card in cards):
-        found = file_sha256(network)
-        for card in cards:
-            if found in card.sha256:
-                return card
-    return next((card for card in cards if card.inputs and set(card.inputs) == set(inputs)), None)
+    own = beside(network)
+    if own is not None:
+        return read(own)
+    found = file_sha256(network)
+    by_hash = (card for card in shipped() if found in card.sha256)
+    by_inputs = (card for card in shipped() if card.inputs and set(card.inputs) == set(inputs))
+    return next(itertools.chain(by_hash, by_inputs), None)
 
 
 @functools.cache
 def shipped() -> tuple[Card, ...]:
     """The cards that come with the program."""
-    folder = resources.files("vbgcam.segment").joinpath("cards")
-    files = sorted((item for item in folder.iterdir() if item.name.endswith(".toml")), key=lambda item: item.name)
-    return tuple(parse(file.read_text(encoding="utf-8"), f"cards/{file.name}") for file in files)
-
-
-def is_file(path: Path) -> bool:
-    """False, too, for a name that is too long, or in a folder that may not be looked into."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
+    return tuple(read(path) for path in sorted((Path(__file__).parent / "cards").glob("*.toml")))
 
 
 def _keys() -> list[str]:

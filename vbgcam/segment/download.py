@@ -13,14 +13,12 @@ import hashlib
 import logging
 import os
 import queue
-import re
-import shutil
 import socket
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse, InvalidURL
 from io import BufferedRandom
@@ -63,7 +61,7 @@ def download(job: Job, progress: Progress | None = None) -> None:
     """Replaces the target when the whole is here and right. `progress` is called with (bytes so far, bytes in all)
     after each piece and at least five times a second, by the caller's thread; what it raises ends the download, and
     what has come stays for the next time. Raises ModelError, with `retry` where waiting may help."""
-    if urlsplit(job.url).scheme not in ("http", "https"):
+    if not job.url.startswith(("http://", "https://")):
         raise ModelError(f"{job.url!r} is no address to fetch from: it begins with neither http:// nor https://")
     log.info("fetching %s", job.url)
     target = job.target
@@ -74,6 +72,8 @@ def download(job: Job, progress: Progress | None = None) -> None:
             _fill(file, job, progress or (lambda _done, _total: None))
             file.close()  # Windows renames no open file
             part.replace(target)
+    except (ValueError, InvalidURL) as exc:
+        raise ModelError(f"{job.url!r} is no address to fetch from: {exc}") from exc
     except OSError as exc:
         # The network's own errors were translated where they were met: what is left is the disk's.
         raise ModelError(
@@ -91,12 +91,14 @@ def file_sha256(path: Path) -> str:
 
 
 def _fill(file: BufferedRandom, job: Job, progress: Progress) -> None:
-    """Completes the part file and checks its hash."""
-    if _receive_all(file, job, progress) and not _digest(file).startswith(job.sha256):
+    """Completes the part file and checks its hash; from the start once more where what was begun is another file's."""
+    resumed = _receive_all(file, job, progress)
+    found = _digest(file)
+    if resumed and not found.startswith(job.sha256):
         log.info("%s was begun with another file; fetching it from the start", job.target.name)
         file.truncate(0)
         _receive_all(file, job, progress)
-    found = _digest(file)
+        found = _digest(file)
     if not found.startswith(job.sha256):
         file.truncate(0)
         raise ModelError(
@@ -108,17 +110,16 @@ def _fill(file: BufferedRandom, job: Job, progress: Progress) -> None:
 def _receive_all(file: BufferedRandom, job: Job, progress: Progress) -> bool:
     """Until the server says that it was all. After a break it goes on at once, as long as each connection brings it
     further than all before. True where something was there already."""
-    resumed = False
     furthest = _size(file)
+    resumed = furthest > 0
     while True:
-        resumed |= _size(file) > 0
         try:
             _receive(file, job, progress)
         except _Broken as exc:
             here = _size(file)
             if here > furthest:
                 log.info("the connection broke off at %.1f MB (%s); going on", here / _MB, exc)
-                furthest = here
+                furthest, resumed = here, True
                 continue
             kept = f" (the first {here / _MB:.0f} MB are kept)" if here >= _MB else ""
             server = urlsplit(job.url).netloc
@@ -130,70 +131,39 @@ def _receive_all(file: BufferedRandom, job: Job, progress: Progress) -> bool:
 
 def _receive(file: BufferedRandom, job: Job, progress: Progress) -> None:
     """One connection's worth. Raises _Broken where it did not last."""
-    offset, total = _size(file), job.size
-    try:
-        answer = _Answer(job.url, offset)
-    except ValueError as exc:
-        raise _no_address(job, exc) from exc
-    try:
-        try:
-            head = answer.head(partial(progress, offset, total))
-        except HTTPError as exc:
-            exc.close()
-            if exc.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and offset:
-                return  # there is no more; the hash says whether what is here is it
-            raise _refused(job, exc.code) from exc
-        except (ValueError, InvalidURL) as exc:
-            raise _no_address(job, exc) from exc
-        if head.headers.get_content_type() == "text/html":
-            raise ModelError(
-                f"{job.url} is a web page, not a file", fix="perhaps the network wants a login first", retry=True
-            )
-        if offset and not _resumes(head, offset):
-            log.info("%s does not go on at %.1f MB; fetching it from the start", job.url, offset / _MB)
-            file.truncate(0)
-            if head.status == HTTPStatus.PARTIAL_CONTENT:
-                raise _Broken("the server sent another part than the one asked for")
-            offset = 0
-        length = head.headers.get("Content-Length", "")
-        if length.isdecimal():
-            total = offset + int(length)
-            folder = job.target.parent
-            free = shutil.disk_usage(folder).free
-            if int(length) > free:
-                raise ModelError(
-                    f"{folder} has {free / _MB:.0f} MB left, and {int(length) / _MB:.0f} MB are to come",
-                    fix="make room or choose another TORCH_HOME",
-                )
-        done = offset
-        progress(done, total)
-        while chunk := answer.chunk(partial(progress, done, total)):
-            file.write(chunk)
-            done += len(chunk)
-            if done > _FAR_LARGER * job.size + _MB:
-                file.truncate(0)
-                raise ModelError(f"{job.url} is far larger than it should be; nothing of it was kept")
+    done, total = _size(file), job.size
+    length = ""
+    with closing(_answer(job.url, done)) as answer:
+        for item in answer:
+            if isinstance(item, HTTPError):
+                if item.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and done:
+                    return  # there is no more; the hash says whether what is here is it
+                busy = item.code >= HTTPStatus.INTERNAL_SERVER_ERROR or item.code in {408, 429}  # too slow, too many
+                words = f"{item.code} {item.reason}".rstrip()
+                raise ModelError(f"{job.url} was not given: the server says {words}", fix=job.fix, retry=busy)
+            if isinstance(item, HTTPResponse):
+                if item.headers.get_content_type() == "text/html":
+                    raise ModelError(
+                        f"{job.url} is a web page, not a file",
+                        fix="perhaps the network wants a login first",
+                        retry=True,
+                    )
+                if done and item.status != HTTPStatus.PARTIAL_CONTENT:
+                    log.info("%s does not go on at %.1f MB; fetching it from the start", job.url, done / _MB)
+                    file.truncate(0)
+                    done = 0
+                length = item.headers.get("Content-Length", "")
+                total = done + int(length) if length.isdecimal() else total
+            elif item:
+                file.write(item)
+                done += len(item)
+                if done > _FAR_LARGER * job.size + _MB:
+                    file.truncate(0)
+                    raise ModelError(f"{job.url} is far larger than it should be; nothing of it was kept")
             progress(done, total)
-        file.flush()
-        if length and done < total:
-            raise _Broken("the connection was closed early")
-    finally:
-        answer.leave()
-
-
-def _no_address(job: Job, exc: Exception) -> ModelError:
-    return ModelError(f"{job.url!r} is no address to fetch from: {exc}")
-
-
-def _resumes(head: HTTPResponse, offset: int) -> bool:
-    start = re.match(r"bytes (\d+)-", head.headers.get("Content-Range", ""))
-    return head.status == HTTPStatus.PARTIAL_CONTENT and start is not None and int(start[1]) == offset
-
-
-def _refused(job: Job, code: int) -> ModelError:
-    words = f"{code} {HTTPStatus(code).phrase}" if code in set(HTTPStatus) else str(code)
-    busy = code >= HTTPStatus.INTERNAL_SERVER_ERROR or code in {408, 429}  # too slow, too many
-    return ModelError(f"{job.url} was not given: the server says {words}", fix=job.fix, retry=busy)
+    file.flush()
+    if length and done < total:
+        raise _Broken("the connection was closed early")
 
 
 def _size(file: BufferedRandom) -> int:
@@ -238,65 +208,56 @@ class _Broken(Exception):  # noqa: N818  # not an error yet: the download goes o
     """The connection could not be made or did not last; says why in a few words."""
 
 
-class _Answer:
-    """One HTTP answer, read by a thread of its own: no timeout reaches name resolution, and one that is short enough
-    for a stop request would break off every slow line. Whoever takes the bytes can walk away at any moment; the thread
-    knows nothing but its socket and its queue, which holds back a server that is faster than the disk."""
+def _answer(url: str, offset: int) -> Generator[HTTPResponse | HTTPError | bytes | None]:
+    """Status and headers, then the bytes; None at least five times a second while nothing comes. Raises _Broken, and
+    ValueError or InvalidURL for an address that is none.
 
-    def __init__(self, url: str, offset: int) -> None:
-        self._request = urllib.request.Request(url, headers={"User-Agent": "vbgcam"})
-        if offset:
-            self._request.add_header("Range", f"bytes={offset}-")
-        self._items: queue.Queue[HTTPResponse | bytes | BaseException] = queue.Queue(maxsize=16)
-        self._left = threading.Event()
-        threading.Thread(target=self._read, name="download", daemon=True).start()
+    A thread of its own reads: no timeout reaches name resolution, and one that is short enough for a stop request would
+    break off every slow line. Whoever takes the items can walk away at any moment; the thread knows nothing but its
+    socket and its queue, which holds back a server that is faster than the disk."""
+    request = urllib.request.Request(url, headers={"User-Agent": "vbgcam"})
+    if offset:
+        request.add_header("Range", f"bytes={offset}-")
+    items: queue.Queue[HTTPResponse | bytes | BaseException] = queue.Queue(maxsize=16)
+    left = threading.Event()
 
-    def head(self, tick: Callable[[], None]) -> HTTPResponse:
-        """Status and headers. `tick` is called while they are waited for. Raises _Broken, HTTPError, and
-        ValueError or InvalidURL for an address that is none."""
-        item = self._take(tick)
-        assert isinstance(item, HTTPResponse)
-        return item
-
-    def chunk(self, tick: Callable[[], None]) -> bytes:
-        """The next bytes; none at the end. Raises _Broken."""
-        item = self._take(tick)
-        assert isinstance(item, bytes)
-        return item
-
-    def leave(self) -> None:
-        """Nobody takes the rest."""
-        self._left.set()
-
-    def _read(self) -> None:
-        try:
-            with urllib.request.urlopen(self._request, timeout=_PATIENCE) as response:
-                self._put(response)
-                chunk = b"."
-                while chunk and not self._left.is_set():
-                    chunk = response.read1(_CHUNK)
-                    self._put(chunk)
-        except BaseException as exc:  # whatever it is, it is raised where the bytes are waited for
-            self._put(exc)
-
-    def _put(self, item: HTTPResponse | bytes | BaseException) -> None:
-        while not self._left.is_set():
+    def put(item: HTTPResponse | bytes | BaseException) -> None:
+        while not left.is_set():
             with contextlib.suppress(queue.Full):
-                self._items.put(item, timeout=_TICK)
+                items.put(item, timeout=_TICK)
                 return
 
-    def _take(self, tick: Callable[[], None]) -> HTTPResponse | bytes:
+    def read() -> None:
+        try:
+            with urllib.request.urlopen(request, timeout=_PATIENCE) as response:
+                put(response)
+                while not left.is_set() and (chunk := response.read1(_CHUNK)):
+                    put(chunk)
+                put(b"")
+        except HTTPError as exc:
+            exc.close()
+            put(exc)
+        except BaseException as exc:  # whatever it is, it is raised where the bytes are waited for
+            put(exc)
+
+    threading.Thread(target=read, name="download", daemon=True).start()
+    try:
         while True:
             try:
-                item = self._items.get(timeout=_TICK)
+                item = items.get(timeout=_TICK)
             except queue.Empty:
-                tick()
+                yield None
                 continue
-            if isinstance(item, OSError | HTTPException) and not isinstance(item, HTTPError | InvalidURL):
+            if isinstance(item, HTTPResponse | HTTPError | bytes):
+                if item == b"":
+                    return
+                yield item
+            elif isinstance(item, OSError | HTTPException) and not isinstance(item, InvalidURL):
                 raise _Broken(_reason(item)) from item
-            if isinstance(item, BaseException):
+            else:
                 raise item
-            return item
+    finally:
+        left.set()
 
 
 def _reason(exc: BaseException) -> str:

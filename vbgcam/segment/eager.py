@@ -9,10 +9,9 @@ from typing import Final
 import numpy as np
 import torch
 
-from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import U8, Size
 from vbgcam.segment.base import Probability
-from vbgcam.segment.engine import OutOfMemory, one_line
+from vbgcam.segment.engine import network_error
 from vbgcam.segment.person import Person, published_weights
 from vbgcam.segment.torchvision import build, read_checkpoint
 
@@ -31,7 +30,7 @@ class EagerEngine:
         try:
             self._person: Person | None = person.eval().to(device)
         except RuntimeError as exc:
-            raise failed(self.device, exc) from exc
+            raise network_error(self.device, None, str(exc)) from exc
 
     def prepare(self, size: Size) -> None:
         """Nothing is compiled."""
@@ -44,7 +43,7 @@ class EagerEngine:
                 picture = torch.from_numpy(np.array(rgb)).to(self._device)
                 return np.asarray(self._person(picture[None]).cpu().numpy(), np.float32)
         except RuntimeError as exc:
-            raise failed(self.device, exc) from exc
+            raise network_error(self.device, None, str(exc)) from exc
 
     def close(self) -> None:
         """Its memory goes with the network."""
@@ -60,33 +59,22 @@ class TorchLabeller:
         """`path`: the weights. Raises ModelError."""
         self.name, self.device = name, device
         self._network = build(name, read_checkpoint(path), path)
-        self._transform = published_weights(name).transforms()
+        self._transform = published_weights(name).transforms(resize_size=None)
         try:
             self._network.to(device)
         except RuntimeError as exc:
-            raise failed(device, exc) from exc
+            raise network_error(device, None, str(exc)) from exc
 
     def labels(self, rgb: U8) -> U8:
         """See `Labeller`. Raises ModelError."""
-        mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self._transform.mean, self._transform.std))
-        picture = torch.from_numpy(np.array(rgb)).permute(2, 0, 1).float().div(255).sub(mean).div(std)
+        picture = self._transform(torch.from_numpy(np.array(rgb)).permute(2, 0, 1))
         try:
             with torch.inference_mode():
                 answer = self._network(picture[None].to(self.device))["out"].argmax(1)[0]
                 return np.asarray(answer.to(torch.uint8).cpu().numpy())
         except RuntimeError as exc:
-            raise failed(self.device, exc) from exc
+            raise network_error(self.device, None, str(exc)) from exc
 
     def close(self) -> None:
         """Its memory goes with it."""
         self._network.cpu()
-
-
-def failed(device: str, exc: RuntimeError) -> ModelError:
-    """What torch's error means."""
-    if "alloc" in str(exc) or "out of memory" in str(exc):
-        return OutOfMemory(
-            f"the memory of {device} is too small for the network at this input size",
-            fix="set model.size smaller, or choose another model",
-        )
-    return ModelError(f"the network failed on {device}: {one_line(exc)}")

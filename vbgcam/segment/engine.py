@@ -48,6 +48,17 @@ def quiet_torch() -> None:
     warnings.filterwarnings("ignore", module=r"(torch|torchvision|vbgcam\.segment)(\.|$)")
 
 
-def one_line(exc: Exception) -> str:
+def network_error(device: str, size: Size | None, text: str) -> ModelError:
+    """What a library's `text` means, of a network that failed at that input; OutOfMemory where memory was short."""
+    at = f" at {size}" if size is not None else ""
+    if any(word in text for word in ("alloc", "ALLOC_FAILED", "out of memory")):
+        return OutOfMemory(
+            f"the memory of {device} is too small for the network{at}",
+            fix="set model.size smaller, or choose another model",
+        )
+    return ModelError(f"the network failed on {device}{at}: {one_line(text)}")
+
+
+def one_line(text: object) -> str:
     """torch's messages run over many lines; the first ones say what happened."""
-    return " ".join(str(exc).split())[:160]
+    return " ".join(str(text).split())[:160]

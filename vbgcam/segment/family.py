@@ -188,8 +188,8 @@ def engine(name: str, path: Path, device: str, *, hard: bool = False, threads: i
 
             def elsewhere() -> None:
                 log.info("converting %s for this machine, once", name)
-                command = [sys.executable, "-P", "-m", "vbgcam.segment.convert"]
-                command += [name, str(path), "hard" if hard else "soft", str(folder)]
+                module = "vbgcam.segment.convert"
+                command = [sys.executable, "-P", "-m", module, name, str(path), "hard" if hard else "soft", str(folder)]
                 # What goes wrong there goes wrong here again, where it is told.
                 quiet = subprocess.DEVNULL
                 subprocess.run(command, stdin=quiet, stdout=quiet, stderr=quiet, check=False)
@@ -257,11 +257,11 @@ def choose_device(asked: str) -> str:
         return "mps"
     if asked == "auto":
         return "cpu"
-    if asked == "cuda" and torch.version.cuda is None:
-        why = "this torch was built without CUDA"
-    else:
-        why = "there is no such GPU, or its driver is missing or too old"
-    raise ModelError(f"the network cannot run on {asked}: {why}", fix='set model.device to "auto" or "cpu"')
+    raise ModelError(
+        f"the network cannot run on {asked}: there is no such GPU, its driver is missing or too old, or this torch was "
+        "built without it",
+        fix='set model.device to "auto" or "cpu"',
+    )
 
 
 def _may_have_gpu() -> bool:

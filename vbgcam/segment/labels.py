@@ -71,15 +71,10 @@ class OnnxLabeller:
         """See `Labeller`."""
         height, width = rgb.shape[:2]
         self._network.reset()
-        best, number = None, np.zeros((height, width), np.uint8)
-        for index, plane in enumerate(self._network.logits(rgb)):  # one after the other: 21 planes of 520x924 are 40 MB
-            full = np.asarray(cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
-            if best is None:
-                best = full
-                continue
-            number[full > best] = index
-            np.maximum(best, full, out=best)
-        return number
+        planes = [
+            cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in self._network.logits(rgb)
+        ]
+        return np.asarray(np.argmax(planes, axis=0), np.uint8)
 
     def close(self) -> None:
         """Gives its memory back."""

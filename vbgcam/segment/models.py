@@ -21,10 +21,11 @@ from vbgcam.segment.weights import (
     LICENCE,
     PUBLISHED,
     WeightsFile,
-    fetch_published,
+    download_published,
     is_intact,
     own_files,
     own_folder,
+    published_file,
     weights_file,
 )
 
@@ -46,15 +47,6 @@ class NetworkInfo:
     licence: str
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
-    """`model`: the spec under which it is found from now on."""
-
-    model: str
-    path: Path
-    sha256: str
-
-
 def survey(options: Options, names: Iterable[str] = ()) -> list[NetworkInfo]:
     """What there is, in torchvision's order, then the ONNX files that were added; only `names` where some are given.
     Every file that is here is read and its hash compared (217 MB: 0.2 to 0.6 s). Raises ConfigError for an unknown
@@ -70,12 +62,17 @@ def fetch(name: str, options: Options, progress: Progress | None = None) -> bool
     """Downloads published weights (or the mirror's). False where they are here already. Raises ConfigError for an
     unknown name, ModelError, and what `progress` raises."""
     _known((name,), TORCHVISION_MODELS)
-    return fetch_published(name, options, progress)
+    file = published_file(name, options)
+    if file.path.exists() and is_intact(file):
+        return False
+    download_published(file, options, progress)
+    return True
 
 
-def add(file: Path, options: Options) -> Added:
+def add(file: Path, options: Options) -> WeightsFile:
     """Keeps a copy of a checkpoint of one of the six architectures, or of an ONNX network with its card, in place of
-    what was kept under that name before. Raises ModelError where it is neither, or could not be run."""
+    what was kept under that name before. Raises ModelError where it is neither, or could not be run.
+    Of the result, `name` is the spec under which it is found from now on."""
     if not file.is_file():
         raise ModelError(f"{file} is no file" if file.exists() else f"{file} does not exist")
     if file.suffix.lower() == ".onnx":
@@ -87,16 +84,16 @@ def add(file: Path, options: Options) -> Added:
     if name is None:
         raise ModelError(f"{file} is a checkpoint of none of {', '.join(TORCHVISION_MODELS)}")
     build(name, state, file)
-    return _keep(name, [file], name, options)
+    return _keep(name, file, name, options)
 
 
-def _add_onnx(file: Path, options: Options) -> Added:
+def _add_onnx(file: Path, options: Options) -> WeightsFile:
+    from vbgcam.segment.card import beside
     from vbgcam.segment.onnx import OnnxSegmenter
 
     OnnxSegmenter.load(file, options).close()
-    # Beside the file as `card.find` looks for it; without one the network is known by its hash or its inputs.
-    cards = [card for card in (file.with_name(file.name + ".toml"), file.with_suffix(".toml")) if card.is_file()]
-    added = _keep(f"onnx:{file.stem}", [file, *cards[:1]], file.stem, options)
+    # Without a card beside it the network is known by its hash or its inputs.
+    added = _keep(f"onnx:{file.stem}", file, file.stem, options, beside(file))
     try:
         OnnxSegmenter.load(added.path, options).close()
     except ModelError as exc:
@@ -107,31 +104,24 @@ def _add_onnx(file: Path, options: Options) -> Added:
     return added
 
 
-def _keep(model: str, files: list[Path], stem: str, options: Options) -> Added:
-    """Copies the network (the first file) and its card, then removes what was kept under that name before."""
-    sha256 = file_sha256(files[0])
+def _keep(model: str, file: Path, stem: str, options: Options, card: Path | None = None) -> WeightsFile:
+    """Copies the network and its card, then removes what was kept under that name before."""
+    sha256 = file_sha256(file)
     folder = own_folder(options)
-    suffix = ".onnx" if model.startswith("onnx:") else ".pth"
-    kept = folder / f"{stem}-{sha256}{suffix}"
-    new = not kept.exists()
+    kept = folder / f"{stem}-{sha256}{'.onnx' if model.startswith('onnx:') else '.pth'}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for card in files[1:]:  # first, so that the network is never there without it
+        if card is not None:  # first, so that the network is never there without it
             with whole(kept.with_suffix(".toml")) as part:
                 shutil.copyfile(card, part)
         with whole(kept) as part:
-            shutil.copyfile(files[0], part)
+            shutil.copyfile(file, part)
     except OSError as exc:
-        if new:  # a card alone would stay for ever
-            _remove(kept)
-        raise ModelError(f"{files[0]} could not be copied into {folder}: {exc.strerror or exc}") from exc
-    if not is_intact(WeightsFile(model, kept, sha256, own=True)):
-        _remove(kept)
-        raise ModelError(f"{files[0]} changed while it was copied; nothing was kept")
-    for file in own_files(options):
-        if file.name == model and file.path != kept:
-            _remove(file.path)
-    return Added(model, kept, sha256)
+        raise ModelError(f"{file} could not be copied into {folder}: {exc.strerror or exc}") from exc
+    for older in own_files(options):
+        if older.name == model and older.path != kept:
+            _remove(older.path)
+    return WeightsFile(model, kept, sha256, own=True)
 
 
 def _remove(kept: Path) -> None:

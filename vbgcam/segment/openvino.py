@@ -15,7 +15,7 @@ import hashlib
 import json
 import logging
 import threading
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -24,14 +24,13 @@ import cv2
 import numpy as np
 import openvino
 from numpy.typing import NDArray
-from openvino import passes
 
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import U8, Size
 from vbgcam.media.atomic import whole
 from vbgcam.segment.base import Probability
 from vbgcam.segment.download import file_sha256
-from vbgcam.segment.engine import OutOfMemory
+from vbgcam.segment.engine import network_error
 from vbgcam.segment.precision import split_for_bf16
 
 log = logging.getLogger(__name__)
@@ -42,8 +41,8 @@ _FORM: Final = 3
 _SIZES: Final = 4
 """Compiled inputs that are kept: whole frames and square parts of them, in the size in use and in the one tried."""
 
-_ROOM: Final = 1_000_000_000
-"""Bytes of converted networks that are kept on disk: four of the largest, DeepLab's with a ResNet-101."""
+_KEPT: Final = 6
+"""Converted networks that are kept on disk; the largest, DeepLab's with a ResNet-101, has 240 MB."""
 
 _ENDS: Final = (".xml", ".bin", ".json")
 
@@ -158,46 +157,29 @@ def load(
         kept = _kept(network, numbers, sums)
     if kept is not None:
         with contextlib.suppress(OSError):  # a folder that may only be read
-            sums.touch()
+            network.touch()
         return kept
     model = convert()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with whole(sums) as sums_part, whole(numbers) as numbers_part, whole(network) as network_part:
-            _save(model, network_part, numbers_part)
+            openvino.serialize(model, str(network_part), str(numbers_part))  # type: ignore[attr-defined]  # its stubs lack it
             found = {"xml": file_sha256(network_part), "bin": file_sha256(numbers_part)}
             sums_part.write_text(json.dumps(found) + "\n")
-        _tidy(folder, stem)
+        _tidy(folder)
     except (OSError, ModelError) as exc:
         log.info("the converted network cannot be kept in %s: %s", folder, exc)
     return model
 
 
-def _tidy(folder: Path, used: str) -> None:
-    """Lets go of all but `used` and, within `_ROOM`, those that were last used before it. Other processes may do the
-    same, or use one that goes: it stays whole in their memory, and is made anew at a later start. (Windows keeps the
-    files of one in use.) What a killed process had half written goes like a network that nobody uses."""
-    sizes: Counter[str] = Counter()
-    last: dict[str, float] = {}
-    for path in folder.iterdir():
-        with contextlib.suppress(OSError):  # gone meanwhile
-            status = path.stat()
-            sizes[path.stem] += status.st_size
-            last[path.stem] = max(last.get(path.stem, 0.0), status.st_mtime)
-    room = _ROOM - sizes[used]
-    for stem in sorted(last.keys() - {used}, key=last.__getitem__, reverse=True):
-        room -= sizes[stem]
-        if room < 0:
-            log.info("letting go of the converted network %s, the one not used for longest", stem)
+def _tidy(folder: Path) -> None:
+    """Lets go of all but the `_KEPT` networks that were used last. Other processes may do the same, or use one that
+    goes: it stays whole in their memory, and is made anew at a later start."""
+    with contextlib.suppress(OSError):  # gone meanwhile; Windows keeps the files of one in use
+        for network in sorted(folder.glob("*.xml"), key=lambda path: path.stat().st_mtime, reverse=True)[_KEPT:]:
+            log.info("letting go of the converted network %s, the one not used for longest", network.stem)
             for end in _ENDS:
-                with contextlib.suppress(OSError):
-                    (folder / f"{stem}{end}").unlink(missing_ok=True)
-
-
-def _save(model: openvino.Model, network: Path, numbers: Path) -> None:
-    manager = passes.Manager()
-    manager.register_pass(passes.Serialize(str(network), str(numbers)))
-    manager.run_passes(model)
+                network.with_suffix(end).unlink(missing_ok=True)
 
 
 def _kept(network: Path, numbers: Path, sums: Path) -> openvino.Model | None:
@@ -211,9 +193,4 @@ def _kept(network: Path, numbers: Path, sums: Path) -> openvino.Model | None:
 
 
 def _failed(size: Size, exc: RuntimeError) -> ModelError:
-    text = " ".join(str(exc).split())
-    if "alloc" in text or "memory" in text:
-        return OutOfMemory(
-            f"the memory is too small for the network at {size}", fix="set model.size smaller, or choose another model"
-        )
-    return ModelError(f"the network failed on the CPU at {size}: {text[-160:]}")
+    return network_error("the CPU", size, " ".join(str(exc).split())[-160:])

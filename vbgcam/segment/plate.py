@@ -297,24 +297,20 @@ def _apart(plate: _Plate, seen: _Seen, same: NDArray[np.bool_]) -> U8:
 
 def take(frames: Iterable[Planes], count: int) -> Planes:
     """The mean of `count` frames of the empty room. Raises ModelError where something moved, or frames ran out."""
-    total: NDArray[np.float32] | None = None
-    first = None
-    number = 0
+    first, number = None, 0
+    total: NDArray[np.float32] = np.zeros(1, np.float32)
     for planes in itertools.islice(frames, count):
-        if first is None:
-            first = planes
-            total = np.zeros(planes.data.shape, np.float32)
-        assert total is not None
+        first = first or planes
         if planes.size != first.size or _moved(first, planes):
             raise ModelError(
                 "the picture did not stand still while the plate was taken",
                 fix="leave the picture, let nothing move in it, and run `vbgcam plate` again",
             )
-        total += planes.data
+        total = total + planes.data
         number += 1
-    if first is None or total is None or number < count:
+    if first is None or number < count:
         raise ModelError(f"the camera gave {number} of the {count} frames that a plate needs")
-    return Planes(first.size, (total / number + np.float32(0.5)).astype(np.uint8))
+    return Planes(first.size, (total / count + np.float32(0.5)).astype(np.uint8))
 
 
 def save(planes: Planes, path: Path) -> None:

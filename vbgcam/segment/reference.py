@@ -54,11 +54,10 @@ DeepLab's: 0.02 to 0.03)."""
 def seeded(name: str, pictures: Sequence[U8]) -> nn.Module:
     """One of torchvision's six with its auxiliary head, where it has one; fp32, on the CPU, in eval mode. The same for
     the same pictures: uint8, RGB, (height, width, 3), of one size, at least two."""
-    extra = {} if _is_lraspp(name) else {"aux_loss": True}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
         network: nn.Module = torchvision.models.get_model(
-            name, weights=None, weights_backbone=None, num_classes=CLASSES, **extra
+            name, weights=None, weights_backbone=None, num_classes=CLASSES, aux_loss=not _is_lraspp(name)
         )
     for module in network.modules():
         if isinstance(module, Bottleneck):
@@ -166,11 +165,11 @@ def _person(name: str) -> int:
 def _settle(network: nn.Module, batch: torch.Tensor) -> None:
     """The running statistics become the batch's own. (DeepLab's pooled branch sees one value for each picture: of a
     single picture there would be no variance.)"""
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the mean of all passes
-        norm.train()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.momentum = None  # the mean of all passes
+            module.train()
     with torch.inference_mode():
         network(batch)
     network.eval()

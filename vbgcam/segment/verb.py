@@ -8,7 +8,6 @@ import time
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Final
 
 from vbgcam import factory
@@ -59,12 +58,9 @@ def plate(arguments: Namespace, interruption: Interruption) -> int:
     finally:
         source.close()
     save(planes, target)
-    say(f"{target}: the empty room, readable by you alone; use it with `--model plate{_as_path(arguments.output)}`")
+    named = f":{arguments.output}" if arguments.output is not None else ""
+    say(f"{target}: the empty room, readable by you alone; use it with `--model plate{named}`")
     return 0
-
-
-def _as_path(path: Path | None) -> str:
-    return f":{path}" if path is not None else ""
 
 
 def models(arguments: Namespace, interruption: Interruption) -> int:
@@ -75,7 +71,7 @@ def models(arguments: Namespace, interruption: Interruption) -> int:
     options = factory.options(settings)
     if arguments.what == "add":
         added = add(arguments.file, options)
-        say(f"{added.path}: kept, SHA-256 {added.sha256}; use it with `--model {added.model}`")
+        say(f"{added.path}: kept, SHA-256 {added.sha256}; use it with `--model {added.name}`")
         return 0
     if arguments.what == "fetch":
         for name in arguments.names:

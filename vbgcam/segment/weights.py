@@ -123,11 +123,8 @@ def own_files(options: Options) -> list[WeightsFile]:
 def added_onnx(path: Path, options: Options) -> Path:
     """The file itself where there is one, else what `vbgcam models add` keeps under that stem: after `vbgcam models add
     some/net.onnx`, `onnx:net` is enough. Raises ModelError where its hash is wrong."""
-    try:
-        if path.exists():
-            return path
-    except OSError as exc:  # a name that is too long for the file system
-        raise ModelError(f"{path} cannot be looked at: {exc.strerror}") from exc
+    if os.path.exists(path):  # noqa: PTH110  # Path's raises for a name that is too long
+        return path
     names = (f"onnx:{path}", f"onnx:{path.with_suffix('')}")
     own = [file for file in own_files(options) if file.name in names]
     if not own:
@@ -141,19 +138,9 @@ def ensure(name: str, options: Options, progress: Progress | None = None) -> Pat
     `retry` where the network is to blame."""
     file = weights_file(name, options)
     if not file.path.exists():
-        _download(file, options, progress)
+        download_published(file, options, progress)
     _check_intact(file)
     return file.path
-
-
-def fetch_published(name: str, options: Options, progress: Progress | None = None) -> bool:
-    """Puts the published weights into torch.hub's cache, in~file~of a file there whose hash is wrong. False where the
-    right file was there already. Raises ModelError as `ensure` does."""
-    file = published_file(name, options)
-    if file.path.exists() and is_intact(file):
-        return False
-    _download(file, options, progress)
-    return True
 
 
 def is_intact(file: WeightsFile) -> bool:
@@ -187,7 +174,8 @@ def _check_intact(file: WeightsFile) -> None:
     )
 
 
-def _download(file: WeightsFile, options: Options, progress: Progress | None) -> None:
+def download_published(file: WeightsFile, options: Options, progress: Progress | None) -> None:
+    """Puts the published weights, or the mirror's, at the file's path. Raises ModelError as `ensure` does."""
     published = PUBLISHED[file.name]
     url = f"{options.mirror.rstrip('/')}/{published.file}" if options.mirror else published.url
     fix = (

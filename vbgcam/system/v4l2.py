@@ -15,11 +15,12 @@ import fcntl
 import os
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
+from stat import S_IRUSR, S_IWUSR
 from typing import Final
 
 from vbgcam.core.frames import U8, Size
@@ -77,14 +78,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """What a driver says of a node. `version` is the kernel's in most drivers. `caps` are the node's own where the
-    driver tells them apart from its whole device's: a webcam has a second node for metadata, which gives no pictures.
-    """
+    """What a driver says of a node. `caps` are the node's own where the driver tells them from its whole device's: a
+    webcam has a second node for metadata, which gives no pictures."""
 
     driver: str
-    card: str
-    bus: str
-    version: str
     caps: int
 
     @property
@@ -136,30 +133,23 @@ def holders(path: Path | str, proc: Path = PROC) -> list[Holder]:
         if not process.name.isdecimal():
             continue
         try:
-            fds = [entry.name for entry in (process / "fd").iterdir() if _target(entry) == str(path)]
-            modes = [mode for fd in fds if (mode := _mode(process / "fdinfo" / fd)) is not None]
+            modes = [write_only for _fd, write_only in descriptors(process, path)]
             if modes:
                 name = (process / "comm").read_text(errors="replace").rstrip("\n")
-                found.append(Holder(int(process.name), name, os.O_WRONLY in modes))
+                found.append(Holder(int(process.name), name, any(modes)))
         except OSError:  # it has ended meanwhile, or it is another user's
             continue
     return sorted(found, key=lambda holder: holder.pid)
 
 
-def _target(entry: Path) -> str:
-    try:
-        return str(entry.readlink())
-    except OSError:  # closed meanwhile, as in this process the descriptor of the listing itself
-        return ""
-
-
-def _mode(info: Path) -> int | None:
-    """The access mode in /proc/PID/fdinfo/N, whose `flags` are octal; None where it was closed meanwhile."""
-    try:
-        flags = [line for line in info.read_text().splitlines() if line.startswith("flags:")]
-    except FileNotFoundError:
-        return None
-    return int(flags[0].split()[1], 8) & os.O_ACCMODE if flags else None
+def descriptors(process: Path, path: Path | str) -> Iterator[tuple[int, bool]]:
+    """A process's descriptors of the node, and whether each is for writing alone: the permissions of the link in
+    /proc/PID/fd are the access mode (proc(5)). Raises OSError where the process may not be asked, or has ended."""
+    for entry in (process / "fd").iterdir():
+        with suppress(OSError):  # closed meanwhile, as in this process the descriptor of the listing itself
+            if str(entry.readlink()) == str(path):
+                mode = entry.lstat().st_mode
+                yield int(entry.name), bool(mode & S_IWUSR) and not mode & S_IRUSR
 
 
 @contextmanager
@@ -181,14 +171,9 @@ def query(path: Path | str) -> Capability:
 def capability(fd: int) -> Capability:
     """What the driver says of itself and of this node. Raises OSError."""
     reply = exchange(fd, Ioctl.QUERYCAP, bytes(104))
-    driver, card, bus, version, caps, device_caps = struct.unpack_from("16s32s32s3I", reply)
-    return Capability(
-        driver=_text(driver),
-        card=_text(card),
-        bus=_text(bus),
-        version=f"{version >> 16}.{version >> 8 & 255}.{version & 255}",
-        caps=device_caps if caps & CAP_DEVICE_CAPS else caps,
-    )
+    driver, caps, device_caps = struct.unpack_from("16s68x2I", reply)
+    name = driver.partition(b"\0")[0].decode(errors="replace")
+    return Capability(name, device_caps if caps & CAP_DEVICE_CAPS else caps)
 
 
 def get_format(fd: int, kind: int) -> Format | None:
@@ -255,7 +240,3 @@ def exchange(fd: int, ioctl: Ioctl, payload: bytes) -> bytes:
 def _rate(parameters: bytes) -> float:
     numerator, denominator = struct.unpack_from("II", parameters, 12)
     return float(denominator / numerator) if numerator else 0.0
-
-
-def _text(field: bytes) -> str:
-    return field.partition(b"\0")[0].decode(errors="replace")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,15 +116,6 @@ def test_an_hdmi_grabbers_colours_are_brought_to_the_houses(format_: str) -> Non
         planes = frame(camera).planes
         assert planes.size == HD
         assert_bars(planes)
-
-
-def test_a_camera_is_opened_again_and_again() -> None:
-    camera = DeviceSource("0", Requested(QUARTER))
-    for _ in range(3):
-        camera.open()
-        frame(camera)
-        camera.close()
-        assert camera.read() is None
 
 
 @pytest.mark.parametrize(
@@ -262,38 +252,6 @@ def test_number_0_takes_the_first_camera_where_video0_is_a_virtual_one(caplog: p
     assert got is not None
     assert got.label == VIVID
     assert f'/dev/video0 is no camera; taking "{VIVID}" (/dev/video4)' in caplog.text
-
-
-def test_close_ends_a_read_that_waits_for_a_silent_camera() -> None:
-    camera = DeviceSource("0", Requested(QUARTER))
-    camera.open()
-    frame(camera)
-    control(percentage_of_dropped_buffers=100)
-    try:
-        results: list[Captured | CameraError | None] = []
-        reading = threading.Event()
-
-        def read() -> None:
-            try:
-                while True:
-                    reading.set()
-                    results.append(camera.read())
-                    if results[-1] is None:
-                        return
-            except CameraError as exc:
-                results.append(exc)
-
-        thread = threading.Thread(target=read)
-        thread.start()
-        assert reading.wait(30)
-        camera.close()
-        thread.join(30)
-        # Had `close` not ended it, the read would have complained of the silence.
-        assert results[-1] is None
-    finally:
-        control(percentage_of_dropped_buffers=0)
-    with on("0") as camera:
-        frame(camera)
 
 
 def test_a_camera_that_falls_silent_is_an_error_and_can_be_opened_again() -> None:

@@ -25,12 +25,6 @@ def test_a_webcam_comes_out_composed_in_ffmpeg_and_opencv(camera: Path, network:
         assert_vivid(by_opencv(camera), size)
 
 
-def test_it_starts_again_and_again_on_the_same_module_load(camera: Path, network: Path) -> None:
-    for _ in range(3):
-        with running(network, vivid(), VGA):
-            assert_vivid(by_opencv(camera), VGA)
-
-
 def test_a_reader_that_stays_over_a_restart_gets_pictures_again(camera: Path, network: Path) -> None:
     with ExitStack() as still_open:
         with running(network, vivid(), VGA):

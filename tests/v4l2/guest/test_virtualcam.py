@@ -131,17 +131,6 @@ def test_a_device_that_another_producer_left_unusable_is_revived(camera: Path) -
         assert_shows(by_opencv(camera), HD, RED, GREEN, BLUE, GREY)
 
 
-def test_a_consumer_that_stays_open_over_a_restart_gets_frames_again(camera: Path) -> None:
-    with ExitStack() as still_open:
-        with on_air() as output, feeding(output, plain(VGA, 60)):
-            consumer = still_open.enter_context(opencv(camera))
-            assert read(consumer).mean() < 70
-        for _ in range(2):
-            with on_air() as output, feeding(output, plain(VGA, 200)):
-                # The driver may still hold one or two pictures of before.
-                assert [read(consumer).mean() for _ in range(5)][-1] > 190
-
-
 def test_a_device_that_pyvirtualcam_feeds_is_busy_and_the_line_says_by_whom(camera: Path) -> None:
     with another_program(sys.executable, "-c", PLAIN_PRODUCER.format(frames=10_000)) as process:
         until(captures, "the other producer is on air")
