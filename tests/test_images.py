@@ -468,6 +468,13 @@ def test_a_folder_of_that_name_is_not_replaced(tmp_path: Path) -> None:
     assert "a folder" in refused(lambda: images.write(tmp_path / "a.png", smooth()))
 
 
+def test_a_write_protected_picture_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.png").write_text("kept")
+    monkeypatch.setattr(os, "access", lambda *_args: False)  # root may write to all
+    assert "write-protected" in refused(lambda: images.write(tmp_path / "a.png", smooth()))
+    assert (tmp_path / "a.png").read_text() == "kept"
+
+
 def test_a_full_disk_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     images.write(path, smooth())

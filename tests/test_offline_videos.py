@@ -174,6 +174,21 @@ def test_sound_that_mp4_does_not_hold_becomes_aac_and_the_log_says_so(
     assert loudest == pytest.approx(220, abs=5)
 
 
+@pytest.mark.parametrize("codec", ["libopus", "flac", "alac"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_sound_that_lost_its_codecs_header_does_not_stop_the_film(tmp_path: Path, codec: str, suffix: str) -> None:
+    source = film(tmp_path / "in.mkv", rooms(30), sound=codec)
+    before, after = source.read_bytes().rsplit(b"\x63\xa2", 1)  # Matroska's CodecPrivate
+    source.write_bytes(before + b"\x63\xa9" + after)
+    with av.open(str(source)) as container:
+        assert not container.streams.audio[0].codec_context.extradata
+    assert convert(source, tmp_path / f"out{suffix}", FakeSegmenter(), *HIDDEN) is not None
+    with av.open(str(tmp_path / f"out{suffix}")) as container:
+        sound = [stream.codec_context.name for stream in container.streams.audio]
+        assert sound == ["aac"] or codec == "alac"  # which cannot be decoded without it
+        assert len(list(container.decode(video=0))) == 30
+
+
 def test_all_sound_tracks_go_along(tmp_path: Path) -> None:
     picture = film(tmp_path / "picture.mp4", rooms(10))
     source = tmp_path / "in.mkv"
