@@ -109,6 +109,7 @@ def _keep(model: str, file: Path, stem: str, options: Options, card: Path | None
     sha256 = file_sha256(file)
     folder = own_folder(options)
     kept = folder / f"{stem}-{sha256}{'.onnx' if model.startswith('onnx:') else '.pth'}"
+    new = not kept.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if card is not None:  # first, so that the network is never there without it
@@ -117,11 +118,17 @@ def _keep(model: str, file: Path, stem: str, options: Options, card: Path | None
         with whole(kept) as part:
             shutil.copyfile(file, part)
     except OSError as exc:
+        if new:  # a card alone would stay for ever
+            _remove(kept)
         raise ModelError(f"{file} could not be copied into {folder}: {exc.strerror or exc}") from exc
+    added = WeightsFile(model, kept, sha256, own=True)
+    if not is_intact(added):
+        _remove(kept)
+        raise ModelError(f"{file} changed while it was copied; nothing was kept")
     for older in own_files(options):
         if older.name == model and older.path != kept:
             _remove(older.path)
-    return WeightsFile(model, kept, sha256, own=True)
+    return added
 
 
 def _remove(kept: Path) -> None:
