@@ -4,8 +4,6 @@ anything else: python packaging/manual.py FOLDER.
 argparse-manpage and shtab do it; what they cannot know (files, exit codes) stands here.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Iterator

@@ -1,8 +1,6 @@
 """autostart: each platform's way in a folder of the test's own; on Linux as the desktop's own library reads it."""
 
 # ruff: noqa: N802  # a stand-in for winreg has its names
-from __future__ import annotations
-
 import json
 import os
 import plistlib

@@ -1,7 +1,5 @@
 """background.filenames: names that every system takes, and how people read them."""
 
-from __future__ import annotations
-
 import unicodedata
 from pathlib import Path
 

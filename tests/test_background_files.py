@@ -1,7 +1,5 @@
 """Backgrounds from files: stills, animations and films at their own rate, whenever they are asked."""
 
-from __future__ import annotations
-
 import logging
 from fractions import Fraction
 from itertools import accumulate

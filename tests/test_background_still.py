@@ -1,7 +1,5 @@
 """Colours, pictures and the card, at the output's size."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import get_args
 

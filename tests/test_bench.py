@@ -1,7 +1,5 @@
 """bench: the naive ways give our pictures, the figures have their keys, the report says what they say."""
 
-from __future__ import annotations
-
 import io
 import itertools
 import json

@@ -1,7 +1,5 @@
 """Which camera is meant and which mode is taken, decided without a camera."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

@@ -1,7 +1,5 @@
 """camera.demo: the clip of the drawn presenter, and the camera that plays it at a camera's pace."""
 
-from __future__ import annotations
-
 import threading
 from functools import lru_cache
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """A film in place of a camera: at its own pace, never in a burst; or as fast as it is read."""
 
-from __future__ import annotations
-
 import itertools
 import threading
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The list of cameras: from a made-up /sys on Linux, from a stand-in for cv2-enumerate-cameras elsewhere."""
 
-from __future__ import annotations
-
 import errno
 import json
 import platform

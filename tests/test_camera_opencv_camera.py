@@ -1,7 +1,5 @@
 """OpenCV's capture on Windows and macOS, with a stand-in for it: one thread owns it, whatever the others do."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager

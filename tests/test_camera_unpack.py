@@ -1,7 +1,5 @@
 """Every format that a camera may send becomes the right planes: colours, gradients, padding, and damage."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 import pytest

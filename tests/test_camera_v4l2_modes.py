@@ -1,7 +1,5 @@
 """What drivers say of a camera's modes, colours and refusals, from a driver made of structs."""
 
-from __future__ import annotations
-
 import errno
 import struct
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """segment.card: what a card may say, every mistake in it, and how a network's card is found."""
 
-from __future__ import annotations
-
 import hashlib
 import tempfile
 from pathlib import Path

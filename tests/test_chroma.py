@@ -1,7 +1,5 @@
 """segment.chroma: a green screen, unevenly lit, with noise."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import av

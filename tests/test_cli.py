@@ -1,7 +1,5 @@
 """The command line as a person meets it: as a process, by its exit code and its lines."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

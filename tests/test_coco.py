@@ -1,7 +1,5 @@
 """COCO as torchvision counts it, against a plain implementation that shares nothing with the program's."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """compose: the blend to the last digit, the cover, mirror, blur and spill."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given, settings

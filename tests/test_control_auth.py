@@ -1,7 +1,5 @@
 """Who may talk to the running program."""
 
-from __future__ import annotations
-
 import os
 import socket
 import sys

@@ -1,7 +1,5 @@
 """The client and the running program, together, over a real port; and every way in which there is none to talk to."""
 
-from __future__ import annotations
-
 import contextlib
 import http.client
 import os

@@ -1,7 +1,5 @@
 """control.commands: what comes over the port is one of the commands, or one line that says what is wrong with it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

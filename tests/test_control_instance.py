@@ -1,7 +1,5 @@
 """Where the running program is found, and why there is only one."""
 
-from __future__ import annotations
-
 import json
 import os
 import select

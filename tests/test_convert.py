@@ -1,7 +1,5 @@
 """pixels: colours to the digit, geometry, and everybody else's formats."""
 
-from __future__ import annotations
-
 from typing import get_args
 
 import av

@@ -2,8 +2,6 @@
 record the operators of a capture and repeat them on the same memory, as real ones do, so that an engine which forgot to
 bring the picture to where its graph reads it would show an old answer. The rest is skipped where there is no GPU."""
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import gc

@@ -1,7 +1,5 @@
 """What the Debian package's menu entry and service start, among commands that write down how they were called."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,8 +1,6 @@
 """The Debian package's commands `vbgcam` and `vbgcam-setup`, as a user without rights runs them: with the system's own
 Python and pip, and an index of small packages in place of the real ones, which take gigabytes."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import os

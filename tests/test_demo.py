@@ -1,7 +1,5 @@
 """demo: the picture of before and after that it ends with."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import cv2

@@ -1,7 +1,5 @@
 """`vbgcam doctor` on made-up machines: in each broken one the first wrong thing is the cause, with its fix."""
 
-from __future__ import annotations
-
 import errno
 import os
 import sys

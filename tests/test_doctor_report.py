@@ -1,7 +1,5 @@
 """The report for an issue: all that helps, nothing that is private."""
 
-from __future__ import annotations
-
 import platform
 from dataclasses import replace
 from pathlib import Path

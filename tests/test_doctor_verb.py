@@ -1,7 +1,5 @@
 """`vbgcam doctor` as a whole: what is worth a note alone, checks that fail themselves, what is shown."""
 
-from __future__ import annotations
-
 import errno
 import io
 import json

@@ -1,7 +1,5 @@
 """One file over a bad line. The server is a loopback one; no test reaches further."""
 
-from __future__ import annotations
-
 import hashlib
 import socket
 import sys

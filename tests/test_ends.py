@@ -1,7 +1,5 @@
 """The daemon's end: a service manager's SIGTERM at any moment, and nothing is left running."""
 
-from __future__ import annotations
-
 import random
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """`vbgcam eval` as a whole: the figures, what was left out, going on after an end without warning."""
 
-from __future__ import annotations
-
 import itertools
 import json
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Which mask a frame gets when the network is slow, and clips whose two films do not go together."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path

@@ -1,7 +1,5 @@
 """parts: what the settings come to."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

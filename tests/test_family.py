@@ -1,7 +1,5 @@
 """family: which engine runs a network, and what happens where one has no memory or is lost."""
 
-from __future__ import annotations
-
 import logging
 import sys
 from collections.abc import Callable

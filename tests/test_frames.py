@@ -1,7 +1,5 @@
 """frames: values, their layout, and buffers that are reused only when nobody looks."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,8 +1,6 @@
 """background.gallery: the folder of backgrounds is the person's: whatever stands in it is shown or marked, and nothing
 from outside leads out of it."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import os

@@ -1,8 +1,6 @@
 """Files from somebody who means harm: whatever their bytes, one of the program's own errors comes out, in memory that
 is bounded, and nothing in them is ever run."""
 
-from __future__ import annotations
-
 import json
 import os
 import pickle

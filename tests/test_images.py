@@ -1,7 +1,5 @@
 """Pictures: what is made by Pillow here must come back upright, in sRGB, whole, or as one line that says why not."""
 
-from __future__ import annotations
-
 import io
 import os
 import resource

@@ -1,7 +1,5 @@
 """live.input_size, carried out: a helper makes the network ready for another input, and its owner changes it over."""
 
-from __future__ import annotations
-
 import logging
 import threading
 

@@ -1,7 +1,5 @@
 """live.input_size, decided: how large the network's input is, on machines of all speeds, whose times scatter."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from random import Random
 

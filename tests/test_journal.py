@@ -1,7 +1,5 @@
 """What was found survives: an end without warning, another start, a evaluation that is another one."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """loops: each compiled pass against the plain formula."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 import pytest

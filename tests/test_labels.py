@@ -1,7 +1,5 @@
 """The class of each pixel, against torchvision's own forward and a network whose answer is known."""
 
-from __future__ import annotations
-
 import importlib
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """live: the whole chain with fakes that misbehave. The room has a secret colour that no output may ever hold."""
 
-from __future__ import annotations
-
 import gc
 import itertools
 import threading

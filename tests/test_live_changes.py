@@ -1,7 +1,5 @@
 """live: what is shown, the camera and the network change while it runs; nothing is lost by it, and nothing leaks."""
 
-from __future__ import annotations
-
 import contextlib
 import gc
 import itertools

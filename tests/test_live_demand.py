@@ -1,8 +1,6 @@
 """live: the camera is on while somebody watches, and only then; what fails comes back, or something else takes its
 place. The room has a secret colour that no output may ever hold."""
 
-from __future__ import annotations
-
 import itertools
 import threading
 import weakref

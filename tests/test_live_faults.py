@@ -5,8 +5,6 @@ The person stands elsewhere after each opening of the camera, so that a mask of 
 Each sequence is made of its number alone: `pytest tests/test_live_faults.py --fault-sequences 2000 --fault-first 0`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import random

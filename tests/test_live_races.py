@@ -1,7 +1,5 @@
 """live: what two threads do at the same moment. Each test brings both to the very point by events."""
 
-from __future__ import annotations
-
 import gc
 import resource
 import sys

@@ -1,7 +1,5 @@
 """The log's file: bounded, private, and no picture in it, whatever is said to it."""
 
-from __future__ import annotations
-
 import logging
 import stat
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """mask: from a probability to an alpha of the frame's size; what is not finite is never shown."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,8 +1,6 @@
 """mask: real people with exact alphas before a camera that pans, is knocked or shakes, and in light that changes. No
 figure may be worse than with the memory of the room switched off."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """mask.flow: an old mask, carried over to a newer frame of a scene that moved."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import cv2

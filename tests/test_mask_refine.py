@@ -1,7 +1,5 @@
 """mask.refine: the outline at the frame's own size, and what the old room leaves in it."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import lru_cache
 

@@ -1,7 +1,5 @@
 """mask.roi: where the network looks, by networks that find a colour."""
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import dataclass, field
 

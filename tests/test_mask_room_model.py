@@ -1,7 +1,5 @@
 """mask.room_model: the room is learned, followed and let go."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The measures against values worked out by hand, and against each paper's definition spelled out pixel by pixel."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """`vbgcam models`: what there is, fetching, checking, adding one's own."""
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import subprocess

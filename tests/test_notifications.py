@@ -1,7 +1,5 @@
 """notice: troubles on the desktop, by a program that stands for notify-send."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Pictures before another background: what is made, under which names, and what becomes of the bad ones."""
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Callable

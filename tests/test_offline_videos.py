@@ -1,7 +1,5 @@
 """A film before another background: each frame with its own mask, times and sound as they were, whole files or none."""
 
-from __future__ import annotations
-
 import logging
 import shutil
 import subprocess

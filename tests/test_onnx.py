@@ -1,7 +1,5 @@
 """segment.onnx: networks of known answers, real ones, and whatever else a file may be."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 from pathlib import Path

@@ -1,8 +1,6 @@
 """openvino: a converted network answers as torch does, is kept on disk, and is made anew where what was kept is not
 whole."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """both and automatic: outputs that go to two places, or to one of two."""
 
-from __future__ import annotations
-
 import threading
 from dataclasses import dataclass, field
 

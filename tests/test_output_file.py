@@ -1,7 +1,5 @@
 """A film as the output: each picture at its own time, the house's colours, the whole file or none."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import subprocess

@@ -1,8 +1,6 @@
 """loopback: which device, what is said to it, and the line for each thing that goes wrong, on a stand-in for the
 driver. The real one is in `tests/v4l2`."""
 
-from __future__ import annotations
-
 import errno
 import os
 import platform

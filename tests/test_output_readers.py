@@ -1,7 +1,5 @@
 """output.readers: who reads, told by opens, closes and a look. A plain file stands for the node."""
 
-from __future__ import annotations
-
 import errno
 import itertools
 import subprocess

@@ -1,7 +1,5 @@
 """spa: what is said to PipeWire and heard from it, and what is written into its buffers."""
 
-from __future__ import annotations
-
 import struct
 
 import numpy as np

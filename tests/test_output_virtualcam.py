@@ -1,8 +1,6 @@
 """virtualcam: the virtual camera of Windows and macOS, and what all systems share. Linux's is in `test_output_loopback`
 and, on the real kernel module, in `tests/v4l2`."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.support.frames import plain

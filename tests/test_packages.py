@@ -1,7 +1,5 @@
 """packages: the wheel and the sdist, and the Debian package with all that it brings, as they are handed out."""
 
-from __future__ import annotations
-
 import configparser
 import email
 import email.message

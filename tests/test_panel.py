@@ -1,7 +1,5 @@
 """The panel in a real browser, against the real server: what others see, and all that can be chosen there."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Iterator, Mapping

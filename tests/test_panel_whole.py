@@ -1,8 +1,6 @@
 """The panel and the whole program: the daemon in a process of its own, films the drawn presenter, and a real browser
 changes what others see. What they see is asked of the daemon, not of the page."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -2,8 +2,6 @@
 
 `VBGCAM_TEST_ROUNDS=20` restarts PipeWire twenty times, and measures memory and descriptors."""
 
-from __future__ import annotations
-
 import itertools
 import os
 import signal

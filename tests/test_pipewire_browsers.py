@@ -2,8 +2,6 @@
 
 `VBGCAM_TEST_ROUNDS=20` has each browser ask for the camera twenty times, and wants 27 pictures a second at 720p."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """segment.plate: the empty room subtracted, through noise, exposure, tint and shadow."""
 
-from __future__ import annotations
-
 import stat
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """policy: what goes out now."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

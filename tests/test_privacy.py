@@ -1,7 +1,5 @@
 """Nothing leaves the machine: libraries that report on their users by themselves are kept from it."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

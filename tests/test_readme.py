@@ -1,8 +1,6 @@
 """Every command line of the README and of the packages' own is run, with stand-ins for the files that a person has: a
 line that is not understood here is one that nobody has tried, and fails."""
 
-from __future__ import annotations
-
 import itertools
 import re
 import shlex

@@ -1,7 +1,5 @@
 """report: charts, and an evaluation's pages as a browser shows them, and its table in the terminal."""
 
-from __future__ import annotations
-
 import json
 import re
 import time

@@ -1,7 +1,5 @@
 """service: systemd's notify protocol, at a real socket."""
 
-from __future__ import annotations
-
 import os
 import socket
 import sys

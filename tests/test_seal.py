@@ -1,7 +1,5 @@
 """No room, ever: nobody but compose makes a SafeFrame, neither at run time nor before the type checker's eyes."""
 
-from __future__ import annotations
-
 import ast
 import copy
 import dataclasses

@@ -1,7 +1,5 @@
 """The daemon as people start it, in processes of its own: one for each user, found by its verbs, however it ended."""
 
-from __future__ import annotations
-
 import json
 import shutil
 import signal

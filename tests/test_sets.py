@@ -1,7 +1,5 @@
 """Pictures with masks: which belong together, and what has no counterpart."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

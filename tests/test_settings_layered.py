@@ -1,7 +1,5 @@
 """control.layers and control.state: which of a setting's values is in force, and what is remembered of them."""
 
-from __future__ import annotations
-
 import json
 import stat
 from pathlib import Path

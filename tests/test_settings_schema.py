@@ -1,7 +1,5 @@
 """config: defaults, the file, the command line, and all mistakes at once."""
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 

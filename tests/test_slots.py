@@ -1,7 +1,5 @@
 """live.slots: the newest value, and nothing else."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 

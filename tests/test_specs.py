@@ -1,7 +1,5 @@
 """specs: the texts that name sources, sinks, backgrounds and models."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """live.sync: whether a frame waits for its own mask."""
 
-from __future__ import annotations
-
 from random import Random
 
 import pytest

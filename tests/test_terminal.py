@@ -1,7 +1,5 @@
 """terminal: what is shown while something takes long."""
 
-from __future__ import annotations
-
 import io
 import logging
 import sys

@@ -5,8 +5,6 @@ The made fcn_resnet101 hands the red of a picture through the whole network: eve
 shortcuts and the head carry one channel, and class 15's logit is 20 * red - 10, all others 0.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import logging

@@ -1,7 +1,5 @@
 """tray: the real icon on a real session bus and a real X server, the real server and client; a api that is a fake."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -1,7 +1,5 @@
 """icons: whether what is drawn can be seen and told apart."""
 
-from __future__ import annotations
-
 from itertools import combinations, pairwise
 from typing import Final, get_args
 

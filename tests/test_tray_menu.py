@@ -1,7 +1,5 @@
 """menu: what the tray shows, from status and choices alone."""
 
-from __future__ import annotations
-
 import itertools
 import os
 from typing import Any

@@ -1,7 +1,5 @@
 """tray_supervisor: the tray's process as the running program sees it; programs stand for it, and a clock is set."""
 
-from __future__ import annotations
-
 import logging
 import os
 import signal

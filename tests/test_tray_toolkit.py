@@ -1,7 +1,5 @@
 """toolkit, opening, clipboard: what the tray takes from the system, and how it goes without."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,8 +1,6 @@
 """The tray icon and the whole program: the daemon in a process of its own starts its icon, a tray's host on the session
 bus shows it, and what is clicked there changes what others see."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 import tempfile

@@ -1,7 +1,5 @@
 """v4l2: what is said to the kernel and what is made of its answers. The real kernel is asked in `tests/v4l2`."""
 
-from __future__ import annotations
-
 import errno
 import os
 import struct

@@ -1,7 +1,5 @@
 """The verbs on real files: what they make, what they say, and what bad input gets."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

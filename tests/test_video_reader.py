@@ -1,7 +1,5 @@
 """Films are read upright, in the house's colours, with their own times; what is broken says so in one line."""
 
-from __future__ import annotations
-
 import gc
 import os
 from fractions import Fraction

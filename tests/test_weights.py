@@ -1,7 +1,5 @@
 """Which file holds a model's weights, and that it is the right one. The files here are small and hold no network."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Iterator

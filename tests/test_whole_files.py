@@ -1,7 +1,5 @@
 """Files are there whole or not at all: when the program is killed at any moment, and when the disk is full."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import random

@@ -3,8 +3,6 @@
 Everything the live chain consists of is put together in `plan`, in the order in which pixels flow.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,8 +1,6 @@
 """What the bundle's program does first: `vbgcam ...`, and for processes that the program starts with `-m MODULE`, as an
 interpreter would, that module."""
 
-from __future__ import annotations
-
 import multiprocessing
 import runpy
 import sys

@@ -1,7 +1,5 @@
 """A real browser without a screen: Debian's Chromium, driven by its own driver."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Small films for tests, made with PyAV, so that no program need be installed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path

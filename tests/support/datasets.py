@@ -1,7 +1,5 @@
 """Sets of pictures with masks as people have them: COCO, AISegment, pairs."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Disks that are soon full."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

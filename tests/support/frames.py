@@ -1,7 +1,5 @@
 """Frames that an output takes: covers, since only the composer makes what may go out."""
 
-from __future__ import annotations
-
 from vbgcam.core.frames import Backdrop, Planes, SafeFrame, Size
 from vbgcam.render.composer import Composer
 

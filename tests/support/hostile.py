@@ -4,8 +4,6 @@ its own, which tells what came out and how much memory it took.
 `python -m tests.support.hostile KIND SEED COUNT FOLDER` prints one line of JSON for each case: its number, what came
 out ("ok", or the error's class and text) and, at the end, the megabytes that the cases took beyond the valid files."""
 
-from __future__ import annotations
-
 import faulthandler
 import json
 import random

@@ -1,7 +1,5 @@
 """Made-up machines for `vbgcam doctor`: a file system below a folder, answers of commands, devices."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A call in a real browser: a page that asks for a camera, looks at its picture and tells this process what it saw."""
 
-from __future__ import annotations
-
 import http.server
 import json
 import queue

@@ -1,7 +1,5 @@
 """Tiny ONNX networks whose answer is known, made by the tests."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

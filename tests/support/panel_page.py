@@ -1,7 +1,5 @@
 """The panel in a real browser, as a person has it before them."""
 
-from __future__ import annotations
-
 import base64
 import json
 from typing import Any

@@ -1,7 +1,5 @@
 """Short scenes whose exact alphas are known, and the masks that are shown with their frames."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction

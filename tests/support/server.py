@@ -1,7 +1,5 @@
 """A loopback web server that serves one file, knows ranges, and misbehaves on demand: one `Act` for each request."""
 
-from __future__ import annotations
-
 import contextlib
 import http.server
 import re

@@ -1,7 +1,5 @@
 """torchvision's networks without a download."""
 
-from __future__ import annotations
-
 import torch
 import torchvision
 from torch import nn

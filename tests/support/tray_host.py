@@ -5,8 +5,6 @@ changed, takes notes for the person, and writes all that it would show as one li
 clicks an entry of the first icon: ["Background", "beach"].
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import sys

@@ -11,8 +11,6 @@ report comes back to the host, with its output, when its turn has come. The host
 For what has to be seen from the host, the fixture `machine` boots the guest with any command: `machine.run([...])`.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

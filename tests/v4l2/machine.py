@@ -3,8 +3,6 @@
 `bench/setup` builds it, `bench/vm-run` boots it in a second; both say how at their top.
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import shutil

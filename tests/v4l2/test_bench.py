@@ -1,7 +1,5 @@
 """The bench itself: what the guest gives back, and that a test which fails there fails here."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """What a background is to those that show it."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 from vbgcam.core.frames import Backdrop

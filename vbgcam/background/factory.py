@@ -1,7 +1,5 @@
 """From a background spec to the background that it names."""
 
-from __future__ import annotations
-
 from vbgcam.background.base import Background
 from vbgcam.core.frames import Size
 from vbgcam.core.specs import BackgroundSpec

@@ -1,8 +1,6 @@
 """What the gallery's files are called: which are backgrounds by their names, which names are safe, and how people read
 them."""
 
-from __future__ import annotations
-
 import os
 import re
 import unicodedata

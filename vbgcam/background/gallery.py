@@ -8,8 +8,6 @@ thumbnail on the disk says of its file, after the next start too, that it can be
 No path is ever made of a name that came from outside: a name is looked for among those that are there.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import logging

@@ -15,8 +15,6 @@ Milliseconds are medians of rounds in which everything that is compared takes tu
 processor time of all threads.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Final
 

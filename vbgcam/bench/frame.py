@@ -2,8 +2,6 @@
 blend, the written frame. Before a picture and before the room out of focus with the network's bare masks, and before
 the picture with all that `balanced` does to them, on the moving presenter, which these steps need."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable
 from typing import Final

@@ -1,7 +1,5 @@
 """The network in each input size, by the engine that the live chain uses, beside torchvision's own in eager fp32."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from functools import partial

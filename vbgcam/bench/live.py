@@ -1,8 +1,6 @@
 """The live chain as it runs in a call, without a camera and without a device: prepared frames arrive at their rate, the
 finished ones go nowhere. Everything between is the real session with its threads."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Sequence

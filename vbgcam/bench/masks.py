@@ -3,8 +3,6 @@
 The presenter moves, at 30 frames a second. `own`: each frame comes with the network's mask of itself; `carried`: the
 network gives five masks a second, six frames late, and each is carried over to the frames until the next."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Final
 

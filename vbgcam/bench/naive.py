@@ -6,8 +6,6 @@ included.
 Frames are BGR, uint8, (height, width, 3); alphas float32, (height, width), 0 to 1.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 import cv2

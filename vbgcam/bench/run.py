@@ -1,7 +1,5 @@
 """Runs the families of figures one after the other."""
 
-from __future__ import annotations
-
 import itertools
 import logging
 import time

@@ -1,7 +1,5 @@
 """The picture that is measured on: the drawn presenter with camera noise, in every form in which a camera sends it."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Each step between the camera's bytes and the output's write, and the two sums, each measured as one run."""
 
-from __future__ import annotations
-
 import os
 import sys
 import tempfile

@@ -1,8 +1,6 @@
 """How long a person waits: for the help, for the first cover on air, for the first mask. Measured from outside, on
 whole processes, from their start to the line of the log that says so."""
 
-from __future__ import annotations
-
 import os
 import statistics
 import subprocess

@@ -1,8 +1,6 @@
 """The figures for people: tables on the terminal, and a page with charts. Everything here reads the tree of figures
 alone (see `vbgcam.bench.base`)."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from pathlib import Path

@@ -4,8 +4,6 @@ The figure is the median of the rounds. The minimum, which `timeit` prefers, is 
 in the caches, and flatters the shortest step (the copy) most; in the live chain other work lies between two runs of a
 step, as it does here between two turns."""
 
-from __future__ import annotations
-
 import statistics
 from collections.abc import Callable, Mapping
 from time import perf_counter, process_time

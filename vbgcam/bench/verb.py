@@ -1,7 +1,5 @@
 """The verb `bench`."""
 
-from __future__ import annotations
-
 import json
 from argparse import Namespace
 from typing import Final

@@ -5,8 +5,6 @@ opened again after `close` and after a CameraError. `close` may be called at any
 half a second, also while `read` waits in another thread.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Protocol
 

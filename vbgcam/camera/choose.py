@@ -1,7 +1,5 @@
 """Which camera a person means, and which of its modes suits best: pure decisions over lists."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import replace

@@ -3,8 +3,6 @@
 `packaging/art` drew the clip, its empty room and its alpha.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from fractions import Fraction

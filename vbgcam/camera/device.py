@@ -4,8 +4,6 @@
 which `live` tries again at growing distances.
 """
 
-from __future__ import annotations
-
 import logging
 import platform
 import threading

@@ -1,7 +1,5 @@
 """From a source spec to the source that it names."""
 
-from __future__ import annotations
-
 from vbgcam.camera.base import Requested, Source
 from vbgcam.core.specs import SourceSpec
 

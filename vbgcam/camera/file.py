@@ -5,8 +5,6 @@ without a clock or a thread: what is early waits, what is late goes out at once,
 out. A video is never played faster to catch up.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

@@ -4,8 +4,6 @@ OpenCV's `read` waits there for as long as it likes, and releasing a capture und
 the capture: it reads, keeps the newest picture, and releases the device when it is told to stop and `read` comes back.
 """
 
-from __future__ import annotations
-
 import logging
 import platform
 import threading

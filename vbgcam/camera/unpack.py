@@ -4,8 +4,6 @@ Milliseconds on one core, 1280x720 / 1920x1080: I420 0.05 / 0.1, NV12 0.2 / 0.5,
 2.5 to 3 / 5.5 to 7, of which 0.3 / 0.6 turn its full-range planes, for which libswscale takes 1.2 / 2.5.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from typing import Any, Final, Protocol

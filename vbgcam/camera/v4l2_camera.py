@@ -11,8 +11,6 @@ How OpenCV 5 behaves here, as measured on a webcam:
 - It says neither why a camera does not open nor why it does not start: `refusal` tries again by hand and looks.
 """
 
-from __future__ import annotations
-
 import errno
 import grp
 import logging

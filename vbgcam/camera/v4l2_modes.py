@@ -4,8 +4,6 @@ Layouts are those of <linux/videodev2.h> on 64-bit machines, as in `system.v4l2`
 camera shares. Errors stay `OSError`. Linux only.
 """
 
-from __future__ import annotations
-
 import errno
 import struct
 from collections.abc import Iterator

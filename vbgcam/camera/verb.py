@@ -1,7 +1,5 @@
 """The verb `devices`."""
 
-from __future__ import annotations
-
 import json
 from argparse import Namespace
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """What several verbs make of their arguments: settings, a network with its weights, a file of figures."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 from argparse import Namespace

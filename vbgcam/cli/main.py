@@ -1,7 +1,5 @@
 """The command line as a process: parses, runs a verb, and shows an error as a line."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import io

@@ -1,7 +1,5 @@
 """How a run is asked to end."""
 
-from __future__ import annotations
-
 import contextlib
 import signal
 import threading

@@ -1,8 +1,6 @@
 """What a person sees while something takes long: a bar with the time left, or, where nobody watches a terminal, a line
 for each tenth. And how they call this program."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import shlex

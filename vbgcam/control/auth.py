@@ -6,8 +6,6 @@ was meant for this port (a name that was rebound to 127.0.0.1 gives itself away 
 (`Origin`, `Sec-Fetch-Site`), and it knows the token, which lies in a file that its owner alone can read.
 """
 
-from __future__ import annotations
-
 import hmac
 import secrets
 import socket

@@ -1,7 +1,5 @@
 """Calls that may block, kept away from an event loop."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

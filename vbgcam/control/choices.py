@@ -1,7 +1,5 @@
 """What a person can choose from: backgrounds, cameras, networks, presets. The same lists for tray and panel."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Mapping
 from typing import Any, Final

@@ -1,8 +1,6 @@
 """The commands that the running program takes, checked: what comes over the port becomes one of these, or a
 ControlError that says what is wrong with it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, get_args
 

@@ -1,7 +1,5 @@
 """One client's connection: whose it is, how long it may idle, and how little is logged of what it does wrong."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

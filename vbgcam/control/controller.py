@@ -4,8 +4,6 @@ Changes come from three sides: commands, the config file, and the live chain its
 Each goes through `_apply`, which first does what can fail and only then changes anything.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import threading

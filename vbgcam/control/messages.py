@@ -1,7 +1,5 @@
 """What clients send, read strictly, and what they are answered."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import math

@@ -1,7 +1,5 @@
 """The preview: one client that sees the output over a websocket, at its own pace."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

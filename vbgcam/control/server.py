@@ -6,8 +6,6 @@ headers, waiting clients and their time are bounded, and of what was refused one
 the request.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

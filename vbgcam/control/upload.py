@@ -1,7 +1,5 @@
 """A background on its way into the gallery: a temporary file that its owner alone can read."""
 
-from __future__ import annotations
-
 import contextlib
 import tempfile
 from collections.abc import Callable

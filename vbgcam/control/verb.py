@@ -1,8 +1,6 @@
 """The verbs that talk to the running program, which a hotkey may be bound to. They import nothing heavy, so that they
 act at once."""
 
-from __future__ import annotations
-
 import json
 import logging
 import time

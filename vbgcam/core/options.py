@@ -3,8 +3,6 @@
 Values alone: no threads, no pixels. The settings file has names of its own for the mask's steps (`MASK_SETTINGS`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal

@@ -1,7 +1,5 @@
 """Text that comes from files, devices and other programs, made safe to show."""
 
-from __future__ import annotations
-
 from typing import Final
 
 # C0 and C1 (ISO/IEC 6429), but for line breaks and tabs: what would move a terminal's cursor or colour its screen.

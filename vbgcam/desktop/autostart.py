@@ -4,8 +4,6 @@ Linux: a desktop entry in ~/.config/autostart. Windows: a value of the registry'
 holds for this user alone and shows, and can be switched off, where the platform shows such things.
 """
 
-from __future__ import annotations
-
 import configparser
 import contextlib
 import importlib

@@ -1,7 +1,5 @@
 """Chooses pictures and films on the disk, with GTK's own dialog."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final

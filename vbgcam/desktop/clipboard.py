@@ -1,7 +1,5 @@
 """Puts a text on the person's clipboard."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -4,8 +4,6 @@ A tile with a person in it, readable on light and dark panels, since no desktop 
 of its own: colour is never the only difference. Edges are on whole pixels.
 """
 
-from __future__ import annotations
-
 from typing import Final, Literal
 
 from PIL import Image, ImageDraw

@@ -1,7 +1,5 @@
 """Opens the panel in the person's browser."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

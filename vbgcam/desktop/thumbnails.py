@@ -1,7 +1,5 @@
 """The pictures in the tray's menu: thumbnails of backgrounds, colours."""
 
-from __future__ import annotations
-
 import io
 import logging
 from collections.abc import Iterable, Iterator

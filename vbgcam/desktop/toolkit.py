@@ -5,8 +5,6 @@ an icon without a menu, and says nothing. So `gi` is taken from the system's Pyt
 packages that must not stand in for the environment's own.
 """
 
-from __future__ import annotations
-
 import contextlib
 import importlib
 import importlib.abc

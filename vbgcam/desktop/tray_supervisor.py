@@ -1,8 +1,6 @@
 """Starts the tray icon's process, and again when it has ended: the running program's side of `tray`. Whatever happens
 there does not matter here: the process is waited for only at the end."""
 
-from __future__ import annotations
-
 import logging
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """The desktop around it: PipeWire, the portal, the browsers' switches, a host for the tray icon."""
 
-from __future__ import annotations
-
 import contextlib
 import re
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """The kernel module v4l2loopback: is it there, is it built, may it be loaded, which version is it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Final

@@ -1,7 +1,5 @@
 """Why a person may not open a video device, and what lets them."""
 
-from __future__ import annotations
-
 import stat
 from pathlib import Path
 

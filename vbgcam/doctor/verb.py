@@ -1,7 +1,5 @@
 """`vbgcam doctor`: what the command line calls. Apart from the other verbs, whose imports may be what is broken."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

@@ -7,8 +7,6 @@ What was scored stands in a journal on disk, so that an evaluation that was brok
 memory does not grow with the data.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

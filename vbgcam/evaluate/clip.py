@@ -4,8 +4,6 @@
 frame of that moment is taken next. Only time is made up; frames, masks and the decision are those of `run`.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack

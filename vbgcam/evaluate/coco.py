@@ -7,8 +7,6 @@ also those without a person or an annotation; picture and truth are brought to 5
 by the nearest pixel; one table over the whole set.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import warnings

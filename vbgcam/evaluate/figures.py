@@ -1,7 +1,5 @@
 """The figures in words: what each one says, and the table on the terminal."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final

@@ -5,8 +5,6 @@ SQLite with a write-ahead log: each item is there whole or not at all, also afte
 for the disk.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

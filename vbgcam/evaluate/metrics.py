@@ -4,8 +4,6 @@ For those of the matting papers we found no package, only each paper's own repos
 OpenCV's filters and components.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable
 from typing import Final, NamedTuple

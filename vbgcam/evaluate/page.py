@@ -1,7 +1,5 @@
 """The pages: what the figures are and what they look like, and a small survey to rate them by eye."""
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import json

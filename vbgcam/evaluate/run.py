@@ -1,7 +1,5 @@
 """One evaluation from its data to its results, resumed where an earlier try was broken off."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace

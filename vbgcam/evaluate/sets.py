@@ -3,8 +3,6 @@
 Whatever has no counterpart is named, never passed over.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Before and after: a clip's frames, with what the network alone makes of them and with what the mask's steps add."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace

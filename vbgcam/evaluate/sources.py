@@ -8,8 +8,6 @@ their figures. `mask`: the kept mask of one that is done. `results`: what is sai
 `originals`: the frames of some items, ascending, and their true alphas. All raise ModelError and MediaError.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any, Final

@@ -1,7 +1,5 @@
 """The verb `eval`."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import shlex

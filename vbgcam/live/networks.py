@@ -1,8 +1,6 @@
 """Which network works: the one that counts, a candidate that is built beside it, and those that hung and were left
 behind. A takeover swaps `ChainState.network` whole, so that whatever one before still does concerns nobody."""
 
-from __future__ import annotations
-
 import logging
 import threading
 import time

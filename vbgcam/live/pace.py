@@ -1,8 +1,6 @@
 """How long the workers wait, and how often they try. All of it is looked up here each time: tests need not wait as
 long."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterator
 

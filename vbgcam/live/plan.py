@@ -1,7 +1,5 @@
 """What a session is made of, before any of it runs."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

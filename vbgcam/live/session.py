@@ -1,8 +1,6 @@
 """One run of the live chain: starts its workers downstream first, waits, stops them upstream first. Meanwhile what is
 shown, the camera and the network may be changed; the output, its size and its rate stay."""
 
-from __future__ import annotations
-
 import logging
 import math
 import threading

@@ -1,7 +1,5 @@
 """A slot holds the newest value and nothing else: pixels never queue."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar

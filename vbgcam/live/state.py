@@ -10,8 +10,6 @@ covers went out, and with 10 steps every fifth frame was lost to a network's thr
 did not get to run.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

@@ -8,8 +8,6 @@ A mask that is one frame old costs .025 mean error for a man who dances, as much
 against one without end (see `input_size`). So masks that can be had in time are waited for.
 """
 
-from __future__ import annotations
-
 import math
 from collections import deque
 from typing import Final, Literal

@@ -5,8 +5,6 @@ person alone. The flows of the frames since the mask are chained into one field,
 lasts longer than one jump from the mask's own frame, which gives out past about 30 pixels, and a mask that is moved
 once stays sharp."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 import cv2

@@ -1,7 +1,5 @@
 """The mask's inner loops, compiled as those of `vbgcam.pixels.kernels`: one pass each over the work frame."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Both halves of the mask in one thread: the network's prediction of a frame, and the mask made of it."""
 
-from __future__ import annotations
-
 from vbgcam.core.frames import Mask, Prediction, RawFrame
 from vbgcam.core.options import NONE, MaskOptions
 from vbgcam.mask.roi import RoiSegmenter

@@ -1,7 +1,5 @@
 """From a network's probability to 8 bits, and from there to the frame's size: what every mask goes through."""
 
-from __future__ import annotations
-
 import math
 from typing import Final
 

@@ -1,8 +1,6 @@
 """The outline: specks go, and at the edge the picture's own colours say where the person ends, at the working size and
 again at the frame's own."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final, TypeVar
 

@@ -23,8 +23,6 @@ room model.
 It is never written anywhere, and gone with the session, a pause or another opening of the camera.
 """
 
-from __future__ import annotations
-
 import logging
 from functools import lru_cache
 from typing import Final

@@ -8,8 +8,6 @@ the same clips (selfie and deeplab, with and without `--mask-fps 5`), and on the
 `tests/test_mask_disturbed.py` and `tests/test_mask_scenes.py`, which fail where a step does harm.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 

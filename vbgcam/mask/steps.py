@@ -3,8 +3,6 @@
 Steps that know something from frame to frame are methods of the class that holds it and forgets it by `reset`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial

@@ -6,8 +6,6 @@
 Which steps there are is decided once, by the options; `steps` tells what each does.
 """
 
-from __future__ import annotations
-
 from vbgcam.core.frames import U8, Mask, Prediction, RawFrame, Size
 from vbgcam.core.options import MaskOptions
 from vbgcam.mask.roi import Box, box_of

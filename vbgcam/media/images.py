@@ -5,8 +5,6 @@ Pillow decodes; nothing is decoded before its size is known to be bearable, and 
 over, so this adapter turns every error of theirs into one MediaError, and their warnings stay inside.
 """
 
-from __future__ import annotations
-
 import ctypes
 import functools
 import io

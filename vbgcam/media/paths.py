@@ -1,7 +1,5 @@
 """Files that a person named, opened to be read."""
 
-from __future__ import annotations
-
 import shlex
 from io import BufferedReader
 from pathlib import Path

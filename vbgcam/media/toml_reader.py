@@ -1,7 +1,5 @@
 """TOML that others may have written: read within bounds, whatever the file holds."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from pathlib import Path

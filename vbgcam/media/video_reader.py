@@ -13,8 +13,6 @@ files bring along is settled here, once:
 A reader holds a few frames (the decoder's own, bounded by its threads), however long the video is.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What stands behind pictures of any size, one after the other."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from vbgcam.background import Background

@@ -8,8 +8,6 @@ The same steps as live, but each image is a scene of its own. Of many images a b
 image of 108 megapixels (12000x9000) takes 1.5 GB, 1.9 GB with its cut-out; one of 12 megapixels 0.4 GB.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Callable, Sequence

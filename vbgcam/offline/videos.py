@@ -7,8 +7,6 @@ Times, rate and sound stay as they were; the picture comes out upright. While th
 decoded; no more are held, so memory does not grow with the video. FFmpeg encodes in threads of its own.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable, Generator

@@ -4,8 +4,6 @@ An output is used by one thread (`live`'s compositor): `open` once, `send` for e
 twice and without `open`. The size never changes while it is open: v4l2loopback refuses that while a reader is there.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

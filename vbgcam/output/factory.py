@@ -1,7 +1,5 @@
 """From a sink spec to the output that it names."""
 
-from __future__ import annotations
-
 import sys
 
 from vbgcam.core.errors import OutputError

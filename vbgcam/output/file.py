@@ -9,8 +9,6 @@ PSNR is within 0.5 dB). Live the network needs the time, so superfast; offline n
 file.
 """
 
-from __future__ import annotations
-
 from fractions import Fraction
 from pathlib import Path
 from typing import Final, Literal

@@ -5,8 +5,6 @@ The structures are those of libpipewire-0.3, whose interface has been kept since
 for. Each call gives the interpreter's lock away for as long as it lasts.
 """
 
-from __future__ import annotations
-
 import ctypes as c
 import functools
 import os

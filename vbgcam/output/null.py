@@ -1,7 +1,5 @@
 """An output that shows nothing: for measuring the chain and for trying settings."""
 
-from __future__ import annotations
-
 from vbgcam.core.frames import SafeFrame
 
 

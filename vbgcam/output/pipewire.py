@@ -13,8 +13,6 @@ format, each over in microseconds; the library's thread for data never enters Py
 When PipeWire goes, `send` says so, and the camera is to be opened anew. Linux only.
 """
 
-from __future__ import annotations
-
 import ctypes
 import logging
 import shutil

@@ -10,8 +10,6 @@ reader is who was there in each of `_LOOKS` looks. Without events nothing is loo
 Linux only: imported by `loopback`.
 """
 
-from __future__ import annotations
-
 import ctypes
 import logging
 import math

@@ -6,8 +6,6 @@ are those of PipeWire 0.3's headers <spa/utils/type.h>, <spa/param/...> and <spa
 state, and what comes from elsewhere is read within its bounds.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ and macOS its own backends do all there is to do. Frames go out as I420, which p
 Linux and converts itself elsewhere.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Iterator
 from typing import Final

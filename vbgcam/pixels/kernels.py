@@ -11,8 +11,6 @@ indices are unsigned (a signed one could be negative, which Python lets count fr
 read-only and writable arrays, in the middle of a call.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Final, TypeVar, cast
 

@@ -1,7 +1,5 @@
 """How a video's picture is turned for showing: phones store it lying and say so."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final, Self
 

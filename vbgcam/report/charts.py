@@ -1,7 +1,5 @@
 """Charts: bars, and values over time as SVG. Colours are the style's."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """A page that holds all that it needs: style, script and pictures are in it, and its policy lets it ask for nothing."""
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Iterable
 from html import escape

@@ -1,7 +1,5 @@
 """Pictures side by side on paper, a caption below each: what the demo and an evaluation end with."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final
 

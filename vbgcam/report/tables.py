@@ -1,7 +1,5 @@
 """Tables of text: the same on the terminal and on a page."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ A segmenter is used by one thread. It never changes a frame and knows nothing of
 command line's main path.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

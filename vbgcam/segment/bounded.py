@@ -4,8 +4,6 @@ An ONNX file of 300 bytes may ask for a tensor of any size, and a checkpoint of 
 length, which PyTorch's reader of "numbers alone" makes; both were seen to take 4 GB, and would take all there is.
 """
 
-from __future__ import annotations
-
 import contextlib
 import sys
 from collections.abc import Collection, Iterator

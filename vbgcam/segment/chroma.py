@@ -13,8 +13,6 @@ with it. Greys have no chroma and are the person. The green light that the scree
 `compose`.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 import cv2

@@ -5,8 +5,6 @@ In the daemon's own process torch would stay: 1.4 GB more for the rest of its li
 while it is imported and holds the interpreter's lock.
 """
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

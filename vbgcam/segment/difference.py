@@ -7,8 +7,6 @@ Chroma counts thrice since its range in a room is about a third of luma's. What 
 noise of the frame, which its calmer parts show (`room_limit`), and at their edge on its surroundings (`limit_edges`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final
 

@@ -6,8 +6,6 @@ tries again, and the person who runs `vbgcam models fetch`. A range of another f
 changed on the server) shows in the hash; then the whole is fetched from the start, once.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import logging

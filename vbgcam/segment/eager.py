@@ -1,8 +1,6 @@
 """torch itself as an engine, for Apple's GPUs and for CPUs that OpenVINO does not know, and as torchvision's own
 evaluation uses it (see `labels`)."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Final
 

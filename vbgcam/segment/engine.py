@@ -1,8 +1,6 @@
 """Where a network of torchvision's runs: the seam between which network (`family`) and which machine (`openvino`,
 `cuda`, `eager`)."""
 
-from __future__ import annotations
-
 import warnings
 from typing import Protocol
 

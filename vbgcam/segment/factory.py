@@ -1,7 +1,5 @@
 """From a model spec to the segmenter that it names."""
 
-from __future__ import annotations
-
 from vbgcam.core.specs import ModelSpec
 from vbgcam.segment.base import Options, Progress, Segmenter
 

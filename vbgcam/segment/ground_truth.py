@@ -4,8 +4,6 @@ It tells the chain's own errors (masks that come late, above all) from the netwo
 film's masks do not belong to what a camera sees.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Final, Self
 

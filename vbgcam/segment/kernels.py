@@ -1,7 +1,5 @@
 """The inner loops over what differs from the room, compiled as `pixels.kernels`: one pass each over the work frame."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from numba import types

@@ -8,8 +8,6 @@ clipped highlights), and an affine one of chroma, since a white balance moves br
 Both are robust: a person among the pixels, or a lamp that was switched on, is outvoted as long as the room prevails.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 import numpy as np

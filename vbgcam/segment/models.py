@@ -3,8 +3,6 @@
 Only `add` needs torch or onnxruntime, to look into the file that it is given.
 """
 
-from __future__ import annotations
-
 import contextlib
 import shutil
 from collections.abc import Iterable

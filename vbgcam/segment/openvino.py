@@ -8,8 +8,6 @@ weights' SHA-256, OpenVINO's version, soft or hard, the form of `person`), and a
 damaged or half written is not loaded but made anew. When one is added, those go that were not used for longest.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

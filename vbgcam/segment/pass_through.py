@@ -1,8 +1,6 @@
 """Background "none": the plain camera, which a person has asked for in words. Everything counts as the person, so that
 the picture takes the same way as every other, through `compose`."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from vbgcam.core.frames import RawFrame

@@ -6,8 +6,6 @@ times as fine as the head's own (which is an eighth of the input, DeepLab's on a
 channel is upsampled.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 import torch

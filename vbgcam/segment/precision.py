@@ -5,8 +5,6 @@ work: with the first quarter of the convolutions in fp32, two fifths of the larg
 fcn_resnet101, a quarter for LRASPP (256x256, made weights), for 4 to 8 % of the time and a sixth of it.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 import openvino

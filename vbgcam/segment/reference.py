@@ -7,8 +7,6 @@ from pictures, as training does it, and the classifier is scaled until the perso
 spread.
 """
 
-from __future__ import annotations
-
 import contextlib
 import copy
 import os

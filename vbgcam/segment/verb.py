@@ -1,7 +1,5 @@
 """The verbs `models` and `plate`."""
 
-from __future__ import annotations
-
 import json
 import logging
 import time

@@ -13,8 +13,6 @@ torch.hub checks a hash only when it downloads. Here every file is checked befor
 0.2 to 0.6 s), against the published hash (its first eight digits are in the file's name) or `Options.sha256`.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import re

@@ -6,8 +6,6 @@ The config file is looked at again and again. A setting that is edited there win
 newest word counts. A file that cannot be read leaves all as it is, and `problems` says what is wrong.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 

@@ -5,8 +5,6 @@
 A mistake says file, key and value and, where a name is near a known one, that name.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path

@@ -3,8 +3,6 @@
 `config.example.toml` is made from this file (`vbgcam config example`); a test holds the two equal.
 """
 
-from __future__ import annotations
-
 import json
 import textwrap
 from collections.abc import Iterator

@@ -5,8 +5,6 @@ file is the person's own and is never written. A choice wins over it until the f
 setting is another one than when the choice was made: then the file was edited later, and the choice is forgotten.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable, Mapping

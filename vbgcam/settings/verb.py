@@ -1,7 +1,5 @@
 """The verb `config`."""
 
-from __future__ import annotations
-
 from argparse import Namespace
 from typing import Final
 

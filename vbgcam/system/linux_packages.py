@@ -4,8 +4,6 @@ Known by /etc/os-release, by ID or else by ID_LIKE (Ubuntu, Mint and Raspberry P
 Manjaro like Arch). Elsewhere a plain sentence stands in place of a command.
 """
 
-from __future__ import annotations
-
 import platform
 from typing import Final, Literal
 

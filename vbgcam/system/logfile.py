@@ -8,8 +8,6 @@ what a message is made of, only texts, numbers, paths and errors are written out
 An entry begins with its time in UTC; the lines that belong to it begin with four spaces.
 """
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import os

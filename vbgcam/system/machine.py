@@ -1,7 +1,5 @@
 """What the figures were measured on. Nothing heavy is imported for it: versions come from the packages' metadata."""
 
-from __future__ import annotations
-
 import os
 import platform
 import shutil

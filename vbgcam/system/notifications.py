@@ -4,8 +4,6 @@ By notify-send, which every Linux desktop's notification service understands; wh
 nothing is shown, and the log and the figures have it all the same.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import shutil

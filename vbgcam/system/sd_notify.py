@@ -4,8 +4,6 @@ systemd's notify protocol (sd_notify(3)): datagrams to the socket that NOTIFY_SO
 set, a sign of life at least that often, or the service is killed and started anew. Without them nothing is sent.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import socket

@@ -8,8 +8,6 @@ errno means to a person depends on the caller, who translates it.
 Linux only (`fcntl`): import it inside the functions that run there.
 """
 
-from __future__ import annotations
-
 import errno
 import fcntl
 import os

@@ -1,8 +1,6 @@
 """What the drawn backgrounds are made with. Places and lengths are in picture heights, x from the middle and y from the
 top, so that a picture is the same at every size."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

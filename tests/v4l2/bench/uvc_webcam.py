@@ -10,8 +10,6 @@ and the number of its place.
 Layouts are those of the USB Video Class 1.1 specification and of <linux/usb/raw_gadget.h>.
 """
 
-from __future__ import annotations
-
 import ctypes
 import fcntl
 import os

@@ -1,7 +1,5 @@
 """The fixtures of the tests inside the guest. What a test changes is as it was before, or the guest ends."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

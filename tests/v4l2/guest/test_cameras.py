@@ -1,7 +1,5 @@
 """Cameras on the real kernel: vivid, a USB webcam with MJPG and YUYV, virtual cameras beside them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path

@@ -1,8 +1,6 @@
 """Backgrounds, the webcam's size and a pause, changed while a program reads "VBG Camera": its pictures go on, all of
 one size, and none of them shows the room."""
 
-from __future__ import annotations
-
 import itertools
 from pathlib import Path
 

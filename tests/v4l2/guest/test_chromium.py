@@ -1,8 +1,6 @@
 """A real browser in the guest: it lists "VBG Camera" and shows the composed picture, and only while its page reads it
 is the webcam on."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The webcam is on only while some program reads "VBG Camera": with real readers, and with one that only asks."""
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Iterator

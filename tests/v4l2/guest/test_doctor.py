@@ -1,7 +1,5 @@
 """`vbgcam doctor` on the real kernel: what is broken there is the first thing that it names."""
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

@@ -2,8 +2,6 @@
 
 VBGCAM_TEST_ROUNDS repeats each cause so often (2; the figures in the notes are of 20)."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

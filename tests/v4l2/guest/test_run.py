@@ -1,7 +1,5 @@
 """`vbgcam run` as a person starts it: from a webcam to "VBG Camera", read by other programs."""
 
-from __future__ import annotations
-
 import itertools
 import json
 from contextlib import ExitStack

@@ -1,7 +1,5 @@
 """The virtual camera on the real v4l2loopback 0.12.7."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import sys

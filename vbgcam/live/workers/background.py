@@ -1,7 +1,5 @@
 """The background worker: decodes a background that moves, so that the compositor never waits for a video."""
 
-from __future__ import annotations
-
 import logging
 import time
 

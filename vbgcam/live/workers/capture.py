@@ -1,7 +1,5 @@
 """The capture worker: reads the camera while somebody watches, opens it again when it is lost, and changes it."""
 
-from __future__ import annotations
-
 import itertools
 import logging
 import threading

@@ -9,8 +9,6 @@ What is to be shown, and by which network, is looked up once for each round. Aft
 picture stays until there is a mask of the new ones, a second at most.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import time

@@ -1,7 +1,5 @@
 """The reader watch: turns the camera off while nobody reads the output."""
 
-from __future__ import annotations
-
 import contextlib
 import logging
 import queue

@@ -2,8 +2,6 @@
 
 Its network says that the left half is the person: whatever is not the background on the right is the room."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

@@ -1,7 +1,5 @@
 """The guest's kernel: its modules, and vivid, the webcam of most tests."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import time

@@ -1,7 +1,5 @@
 """Programs that read a camera, as the tests need them: ffmpeg, OpenCV, and a picture that cannot be mistaken."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 import threading

@@ -1,7 +1,5 @@
 """A USB webcam in software (see bench/uvc_webcam.py)."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from collections.abc import Iterator
