@@ -177,10 +177,10 @@ def test_a_camera_that_cannot_be_opened_is_covered_and_the_next_choice_is_taken_
         on_air(output)
         session.set_camera(busy)
         output.wait(lambda: output.kinds[-1])
-        assert session.stats.problem() == "busy"
+        assert session.stats.get("problem") == "busy"
         session.set_camera(fake_source())
         output.composes(3)
-        assert session.stats.problem() == ""
+        assert session.stats.get("problem") == ""
 
 
 def test_a_film_that_was_chosen_later_and_ends_is_covered_and_not_begun_anew_before_somebody_watches_anew() -> None:
@@ -189,7 +189,7 @@ def test_a_film_that_was_chosen_later_and_ends_is_covered_and_not_begun_anew_bef
     with running(plan(fake_source(), output, retry=False)) as session:
         on_air(output)
         session.set_camera(film)
-        output.wait(lambda: "ended" in session.stats.problem())
+        output.wait(lambda: "ended" in session.stats.get("problem"))
         output.more(20)
         assert film.opened == 1
         assert output.kinds[-1]
@@ -362,7 +362,7 @@ def test_an_output_that_is_not_there_yet_is_waited_for_where_that_is_wanted() ->
     with pytest.raises(OutputError, match="no module"):
         Session(what, Stats()).start()
     with running(replace(what, waits=True)) as session:
-        reaches(session, lambda: session.stats.problem() == "no module; modprobe it")
+        reaches(session, lambda: session.stats.get("problem") == "no module; modprobe it")
         assert session.stats.get("state") == "no output"
         assert session._state.reader_monitors.empty()
         output.there = True
@@ -459,10 +459,10 @@ def test_what_hinders_a_network_that_was_chosen_is_over_once_it_works() -> None:
     with running(plan(fake_source(), output)) as session:
         on_air(output)
         session.set_network(Network("new", build))
-        output.wait(lambda: session.stats.problem() == "no connection")
+        output.wait(lambda: session.stats.get("problem") == "no connection")
         go.set()
         output.wait(lambda: session.stats.get("model") == "new")
-        output.wait(lambda: session.stats.problem() == "")
+        output.wait(lambda: session.stats.get("problem") == "")
         assert not output.kinds[-1]
 
 
@@ -536,7 +536,7 @@ def test_a_camera_that_was_lost_for_a_moment_is_no_trouble_any_more() -> None:
         on_air(output)
         output.wait(lambda: session._state.last_problem is not None)
         output.composes(5)
-        assert session.stats.problem() == ""
+        assert session.stats.get("problem") == ""
 
 
 def test_no_frame_is_shown_by_the_mask_of_a_later_one() -> None:

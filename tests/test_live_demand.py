@@ -271,9 +271,9 @@ def test_what_is_wrong_is_told_with_its_fix_until_it_is_not() -> None:
     output = FakeOutput()
     session = Session(plan(source, output), Stats())
     told: list[str] = []
-    output.notify = lambda _output: told.append(session.stats.problem())
+    output.notify = lambda _output: told.append(session.stats.get("problem"))
     session.start()
     reaches(session, lambda: output.composed > 5)
     assert session.stop()
     assert "it is busy; close the other one" in told
-    assert session.stats.problem() == ""
+    assert session.stats.get("problem") == ""

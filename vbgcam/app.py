@@ -163,7 +163,7 @@ def _live(
         if session.alive():
             service.alive()
         service.status(stats.in_words())
-        notices.tell(stats.problem())
+        notices.tell(stats.get("problem"))
         return tick()
 
     with contextlib.ExitStack() as ends:  # from the last to the first, whatever fails

@@ -341,7 +341,7 @@ class Controller:
         with self._changing:
             self._follow_the_network()
             self._follow_the_file()
-            problem = self._stats.problem()
+            problem = self._stats.get("problem")
             if problem != self._problem:
                 self._problem = problem
                 for trouble in self._troubles:

@@ -12,17 +12,16 @@ Three kinds of picture, so that the type checker sees who may show what:
 Values are frozen and their arrays read-only. A buffer is written again only by the owner that allocated it.
 """
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final, NoReturn, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 U8 = NDArray[np.uint8]
+_Number = TypeVar("_Number", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,7 +36,7 @@ class Size:
             raise ValueError(f"a size needs positive width and height, not {self.width}x{self.height}")
 
     @classmethod
-    def parse(cls, text: str) -> Size:
+    def parse(cls, text: str) -> Self:
         """`"1280x720"`; ValueError on anything else."""
         width, _, height = text.lower().partition("x")
         if not (width.isdecimal() and height.isdecimal()):
@@ -45,7 +44,7 @@ class Size:
         return cls(int(width), int(height))
 
     @property
-    def chroma(self) -> Size:
+    def chroma(self) -> "Size":
         """The size of the two chroma planes: half, rounded up."""
         return Size((self.width + 1) // 2, (self.height + 1) // 2)
 
@@ -60,7 +59,7 @@ class Size:
         return self.pixels + 2 * self.chroma.pixels
 
     @property
-    def even(self) -> Size:
+    def even(self) -> "Size":
         """The next smaller size whose sides are even, as encoders and virtual cameras need it."""
         return Size(max(2, self.width & ~1), max(2, self.height & ~1))
 
@@ -68,7 +67,7 @@ class Size:
         return f"{self.width}x{self.height}"
 
 
-def read_only(array: U8) -> U8:
+def read_only(array: NDArray[_Number]) -> NDArray[_Number]:
     """A read-only view of the same memory."""
     view = array.view()
     view.flags.writeable = False
@@ -95,18 +94,18 @@ class Planes:
         self.v: Final = data[u_end:].reshape(chroma.height, chroma.width)
 
     @classmethod
-    def empty(cls, size: Size) -> Planes:
+    def empty(cls, size: Size) -> Self:
         """Writable planes of undefined content."""
         return cls(size, np.empty(size.i420_bytes, np.uint8))
 
     @classmethod
-    def filled(cls, size: Size, yuv: tuple[int, int, int]) -> Planes:
+    def filled(cls, size: Size, yuv: tuple[int, int, int]) -> Self:
         """Writable planes of one colour, each value 0 to 255."""
         planes = cls.empty(size)
         planes.y[:], planes.u[:], planes.v[:] = yuv
         return planes
 
-    def frozen(self) -> Planes:
+    def frozen(self) -> "Planes":
         """The same block behind read-only views."""
         return Planes(self.size, read_only(self.data))
 
@@ -167,13 +166,11 @@ class Fringe:
     rows: NDArray[np.int32]
     columns: NDArray[np.int32]
 
-    def mirrored(self, width: int) -> Fringe:
+    def mirrored(self, width: int) -> "Fringe":
         """Of the flipped frame, which is so many pixels wide."""
         columns = np.ascontiguousarray(width - self.columns[::-1], np.int32)
         difference = np.ascontiguousarray(self.foreground_minus_background[:, ::-1])
-        for array in (columns, difference):
-            array.flags.writeable = False
-        return Fringe(difference, self.rows, columns)
+        return Fringe(read_only(difference), self.rows, read_only(columns))
 
 
 @dataclass(frozen=True, slots=True)

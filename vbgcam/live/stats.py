@@ -1,14 +1,12 @@
 """Figures of a run: counters, ages and times, as `--stats` writes them."""
 
-from __future__ import annotations
-
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -27,9 +25,9 @@ class Series:
         self._count = 0
         self._max = 0.0
 
-    def copy(self) -> Series:
+    def copy(self) -> Self:
         """As it is now: what takes long is computed from a copy, without the lock."""
-        copy = Series.__new__(Series)
+        copy = self.__class__.__new__(self.__class__)
         copy._values, copy._count, copy._max = self._values[: self._count].copy(), self._count, self._max
         return copy
 
@@ -164,11 +162,6 @@ class Stats:
         """One fact."""
         with self._lock:
             return self._facts.get(name)
-
-    def problem(self) -> str:
-        """The last error that keeps the cover on air; "" where none does."""
-        with self._lock:
-            return str(self._facts["problem"])
 
     def composed(self) -> int:
         """Frames that showed somebody."""

@@ -2,7 +2,7 @@
 again at the frame's own."""
 
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 import cv2
 import numpy as np
@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from vbgcam.core.frames import U8, Fringe, Size, read_only
 from vbgcam.pixels.workframe import Region, WorkFrame, resized
-
-_Number = TypeVar("_Number", np.float32, np.int32)
 
 # Islands and holes are found at half the working size. Of its pixels: what is smaller is a speck, and an island of any
 # size of which the network saw less than this part is somebody's chair.
@@ -82,7 +80,7 @@ class Outline:
     def edges(self, work: Size, frame: Size) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Where its cells begin, and the last one ends, in rows and columns of the frame. `work`: the working size."""
         rows, columns = (
-            _fixed(np.minimum((begin + 4 * np.arange(count + 1)) * side // small, side).astype(np.int32))
+            read_only(np.minimum((begin + 4 * np.arange(count + 1)) * side // small, side).astype(np.int32))
             for begin, count, side, small in (
                 (self.top, self.lines.shape[0], frame.height, work.height),
                 (self.left, self.lines.shape[1], frame.width, work.width),
@@ -92,7 +90,7 @@ class Outline:
 
     def fringe(self, work: Size, frame: Size) -> Fringe:
         """What the old room adds to the person's colours there."""
-        return Fringe(_fixed(np.ascontiguousarray(self.lines[..., 5:])), *self.edges(work, frame))
+        return Fringe(read_only(np.ascontiguousarray(self.lines[..., 5:])), *self.edges(work, frame))
 
 
 def outline(alpha: U8, here: WorkFrame, region: Region) -> Outline | None:
@@ -107,7 +105,7 @@ def outline(alpha: U8, here: WorkFrame, region: Region) -> Outline | None:
     lines = np.zeros((height // 4, width // 4, 8), np.float32)
     kernels.lines(front, back, _NOISE, _STRICTNESS, lines)
     rows, columns = region
-    return Outline(_fixed(lines), rows.start, columns.start)
+    return Outline(read_only(lines), rows.start, columns.start)
 
 
 def by_colour(alpha: U8, here: WorkFrame, found: Outline) -> U8:
@@ -127,13 +125,8 @@ def _colours(here: WorkFrame, side: object, low: int, high: int) -> NDArray[np.f
     alpha = read_only(np.asarray(side, np.uint8))
     sums = np.empty((alpha.shape[0] // 4, alpha.shape[1] // 4, 5), np.float32)
     kernels.colours(here.planes, alpha, low, high, sums)
-    return _fixed(np.asarray(cv2.blur(sums, _CELLS, borderType=cv2.BORDER_CONSTANT), np.float32))
+    return read_only(np.asarray(cv2.blur(sums, _CELLS, borderType=cv2.BORDER_CONSTANT), np.float32))
 
 
-def _fixed(array: NDArray[_Number]) -> NDArray[_Number]:
-    array.flags.writeable = False
-    return array
-
-
-NO_OUTLINE: Final = Outline(_fixed(np.empty((0, 0, 8), np.float32)), 0, 0)
+NO_OUTLINE: Final = Outline(read_only(np.empty((0, 0, 8), np.float32)), 0, 0)
 """No cells at all."""

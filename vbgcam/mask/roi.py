@@ -7,8 +7,6 @@ The region stays where it is for as long as the person keeps within it and fills
 shimmer. The whole frame is given when nobody is found in the region, when the person reaches its border, when the model
 of the room says that somebody is elsewhere, and every two seconds: somebody else may have come in."""
 
-from __future__ import annotations
-
 import threading
 from dataclasses import dataclass
 from typing import Final
@@ -56,16 +54,16 @@ class Box:
         """Of the frame."""
         return (self.right - self.left) * (self.bottom - self.top)
 
-    def holds(self, other: Box) -> bool:
+    def holds(self, other: "Box") -> bool:
         """Whether all of the other lies in it."""
         return self.union(other) == self
 
-    def union(self, other: Box) -> Box:
+    def union(self, other: "Box") -> "Box":
         """The smallest that holds both."""
         low = min(self.left, other.left), min(self.top, other.top)
         return Box(*low, max(self.right, other.right), max(self.bottom, other.bottom))
 
-    def with_margin(self, share: float, frame: Size) -> Box:
+    def with_margin(self, share: float, frame: Size) -> "Box":
         """`share`: of the longer side, in pixels, on all sides, as far as the frame goes."""
         longer = max((self.right - self.left) * frame.width, (self.bottom - self.top) * frame.height)
         x, y = share * longer / frame.width, share * longer / frame.height

@@ -34,10 +34,11 @@ _FAST: Final = Interpolation.BILINEAR
 # For `kernels.to_rgb`: from limited range to full, in 1/65536; the half rounds.
 _TO_RGB: Final = 255 * np.linalg.inv(from_rgb_matrix(*BT601_WEIGHTS))
 _OFFSETS: Final = 0.5 - _TO_RGB @ (16, 128, 128)
-_COEFFICIENTS: Final = np.round(
-    65536 * np.array([_TO_RGB[0, 0], _TO_RGB[0, 2], *_TO_RGB[1, 1:], _TO_RGB[2, 1], *_OFFSETS])
-).astype(np.int32)
-_COEFFICIENTS.flags.writeable = False
+_COEFFICIENTS: Final = read_only(
+    np.round(65536 * np.array([_TO_RGB[0, 0], _TO_RGB[0, 2], *_TO_RGB[1, 1:], _TO_RGB[2, 1], *_OFFSETS])).astype(
+        np.int32
+    )
+)
 
 
 def from_av(frame: av.VideoFrame, reformatter: VideoReformatter | None = None) -> Planes:

@@ -21,7 +21,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from vbgcam.core.frames import U8
+from vbgcam.core.frames import U8, read_only
 
 # Any: to the type checker a step's result is what the step says, and to numba these are casts.
 u8: Any = np.uint8
@@ -447,6 +447,4 @@ def as_pairs(plane: U8) -> NDArray[np.uint16]:
     height, width = plane.shape
     if height % 2 or width % 2:
         plane = np.pad(plane, ((0, height % 2), (0, width % 2)), "edge")
-    pairs = np.ascontiguousarray(plane).view("<u2")
-    pairs.flags.writeable = False
-    return pairs
+    return read_only(np.ascontiguousarray(plane).view("<u2"))

@@ -2,8 +2,6 @@
 
 A webcam's picture of 1280x720 or 1920x1080 has hardly more detail than that, and the work on it is the same."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,7 +38,7 @@ class WorkFrame:
         """y, u and v."""
         return self.y, self.u, self.v
 
-    def cropped(self, region: Region) -> WorkFrame:
+    def cropped(self, region: Region) -> "WorkFrame":
         """A copy of a region of it."""
         rows, columns = region
         y, u, v = (cropped(plane, region) for plane in self.planes)

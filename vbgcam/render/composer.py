@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from vbgcam.core.frames import (
     U8,
     Backdrop,
-    Fringe,
     Mask,
     PlanePool,
     Planes,
@@ -83,7 +82,10 @@ class Composer:
         out = self._pool.take(self.size)
         _blend(planes, back, alpha, kinds, out)
         if fringe is not None:
-            _without_fringe(alpha, fringe, out)
+            from vbgcam.pixels import kernels
+
+            difference = fringe.foreground_minus_background
+            kernels.without_fringe(alpha, difference, fringe.rows, fringe.columns, out.y, out.u, out.v)
         if self.options.light_wrap and not isinstance(behind, Blur):
             out = self._lit_by(behind, alpha, out)
         return _seal(out, frame.captured_at, False)
@@ -115,17 +117,18 @@ class Composer:
             out.data[:] = 128
             return out
         sums = np.empty((size.height // 4, size.width // 4, 4), np.float32)
-        kernels.weighted_quarter(*_parts(planes), alpha, kernels.as_pairs(alpha), sums)
+        y, u, v = (read_only(plane) for plane in (planes.y, planes.u, planes.v))
+        kernels.weighted_quarter(y, u, v, alpha, kernels.as_pairs(alpha), sums)
         sigma = max(0.5, 0.04 * strength * sums.shape[0])
         if sigma > _COARSE:
             # So soft a picture loses nothing by it, and the blur takes a quarter of its time.
             half = (max(1, sums.shape[1] // 2), max(1, sums.shape[0] // 2))
             sums = np.asarray(cv2.resize(sums, half, interpolation=cv2.INTER_AREA), np.float32)
             sigma /= 2
-        y, u, v, near = cv2.split(_gaussian(sums, sigma))
+        *blurred, near = cv2.split(_gaussian(sums, sigma))
         # 16 pixels, each at most 255: where less than half a pixel of room is near, there is nothing to be seen.
         there = near > 16 * 0.5
-        for total, target in ((y, out.y), (u, out.u), (v, out.v)):
+        for total, target in zip(blurred, (out.y, out.u, out.v), strict=True):
             soft = np.divide(total, near, out=np.full_like(near, 128), where=there)
             width = target.shape[1]
             plane = np.clip(soft + 0.5, 0, 255).astype(np.uint8)
@@ -193,12 +196,6 @@ def _softened(planes: Planes, reach: int) -> Planes:
     return out
 
 
-def _without_fringe(alpha: U8, fringe: Fringe, out: Planes) -> None:
-    from vbgcam.pixels import kernels
-
-    kernels.without_fringe(alpha, fringe.foreground_minus_background, fringe.rows, fringe.columns, out.y, out.u, out.v)
-
-
 def _gaussian(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     """Three boxes from sigma 2 on: their cost does not grow with it (sigma 10 at a quarter of 1080p: 1.5 ms, the
     Gaussian itself 15). A box of width n has the variance (n^2 - 1) / 12 (Wells 1986)."""
@@ -208,8 +205,3 @@ def _gaussian(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]
     for _ in range(3):
         picture = np.asarray(cv2.blur(picture, (width, width)), np.float32)
     return picture
-
-
-def _parts(planes: Planes) -> tuple[U8, U8, U8]:
-    """As the loops take them."""
-    return read_only(planes.y), read_only(planes.u), read_only(planes.v)

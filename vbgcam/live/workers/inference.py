@@ -4,8 +4,6 @@ One that was chosen while another works is built beside it and looks at one fram
 that masks go on meanwhile. Where it cannot be built, the other one stays.
 """
 
-from __future__ import annotations
-
 import gc
 import logging
 import math
@@ -61,16 +59,16 @@ garbage_collection_paused: Final = ProcessWide(_collect_or_not)
 class Owner(Protocol):
     """Who knows which network counts; any of their threads may call it."""
 
-    def take_over(self, inference: Inference) -> bool:
+    def take_over(self, inference: "Inference") -> bool:
         """A candidate is ready. Whether it is still the one that was chosen last: then it counts from now on."""
 
-    def refuse(self, inference: Inference, error: str) -> None:
+    def refuse(self, inference: "Inference", error: str) -> None:
         """A candidate was chosen, and cannot be had."""
 
-    def report_loading(self, inference: Inference, loading: object) -> None:
+    def report_loading(self, inference: "Inference", loading: object) -> None:
         """What is being loaded; None when that is over."""
 
-    def report(self, inference: Inference, error: VbgcamError | None = None, **facts: object) -> None:
+    def report(self, inference: "Inference", error: VbgcamError | None = None, **facts: object) -> None:
         """What the figures are to say, and the error that brings the cover, where this network counts."""
 
 
