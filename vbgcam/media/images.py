@@ -87,10 +87,7 @@ def read(path: Path, *, min_size: Size | None = None) -> DecodedImage:
             image.draft(None, (side, side))
         image.load()
         _turn_upright(image)
-        decoded = _decoded(image)
-    if decoded.alpha is not None and decoded.alpha.min() == 255:
-        return DecodedImage(decoded.rgb, None)
-    return decoded
+        return _decoded(image)
 
 
 def kind(path: Path) -> Literal["still", "animation"] | None:
@@ -105,9 +102,9 @@ def kind(path: Path) -> Literal["still", "animation"] | None:
 
 
 class Animation:
-    """The pictures of an animated GIF, PNG or WebP, one after the other, of one size. One thread. `size`: as in
-    `DecodedImage`. Raises MediaError where the file or its first picture cannot be read; damage further on ends the
-    animation there, as browsers show it."""
+    """The pictures of an animated GIF, PNG or WebP, one after the other, of one `size`. One thread. Raises MediaError
+    where the file or its first picture cannot be read; damage further on ends the animation there, as browsers show
+    it."""
 
     def __init__(self, path: Path) -> None:
         self._path: Final = path
@@ -300,12 +297,12 @@ def _decoded(image: Image.Image) -> DecodedImage:
         image = Image.fromarray(_eight_bits(np.asarray(image)))
     elif image.has_transparency_data:
         full = image.convert("RGBA")
-        alpha = np.asarray(full.getchannel("A"), np.uint8)
+        alpha = read_only(np.asarray(full.getchannel("A"), np.uint8))
         image = image.getchannel("L") if image.mode in ("L", "LA") else full.convert("RGB")
     elif image.mode not in ("L", "CMYK", "LAB"):
         image = image.convert("L" if image.mode == "1" else "RGB")
-    rgb = np.asarray(_to_srgb(image, profile), np.uint8)
-    return DecodedImage(read_only(rgb), None if alpha is None else read_only(alpha))
+    rgb = read_only(np.asarray(_to_srgb(image, profile), np.uint8))
+    return DecodedImage(rgb, None if alpha is None or alpha.min() == 255 else alpha)
 
 
 def _eight_bits(deep: np.ndarray) -> U8:
