@@ -214,7 +214,7 @@ def test_an_interrupted_live_run_ends_its_threads() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        live.measure(TINY, 60, live.stand_in(20.0), 60.0, check)
+        live.measure(TINY, 60, lambda _progress: live.StandIn(20.0), 60.0, check)
     assert threading.active_count() == before
 
 

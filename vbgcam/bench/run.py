@@ -107,7 +107,7 @@ def _steps(request: Request) -> Iterator[tuple[str, str, str, Callable[[Check], 
         yield "inference", name, name, partial(inference.seeded, name, inputs, request.options, seconds["inference"])
     if model is not None:
         yield "inference", str(model), str(model), partial(inference.given, model, options, seconds["inference"])
-    build = partial(open_segmenter, model, options) if model else live.stand_in(request.mask_fps)
+    build = partial(open_segmenter, model, options) if model else lambda _progress: live.StandIn(request.mask_fps)
     for size, fps in rates:
         name = live.name(size, fps)
         run = partial(live.measure, size, fps, build, request.seconds or seconds["live"])

@@ -84,6 +84,8 @@ def stages(prepared: Scene) -> Iterator[dict[str, tuple[Work, Work | None]]]:
     # Each stage with buffers of its own: a sum must not find what a step before it has left in the caches.
     sums = Composer(size)
     float_mask = naive_mask(prepared.probability, size)
+    decoder, packet = av.CodecContext.create("mjpeg", "r"), data["MJPG"].tobytes()
+    decoder.thread_count = 1
 
     def whole(fourcc: str) -> Work:
         unpack = _unpack(fourcc, data[fourcc], size)
@@ -111,7 +113,7 @@ def stages(prepared: Scene) -> Iterator[dict[str, tuple[Work, Work | None]]]:
             "unpack_nv12": both_unpack("NV12"),
             "unpack_i420": both_unpack("YU12"),
             "unpack_mjpg": both_unpack("MJPG"),
-            "decode_mjpg": (_bare_decode(data["MJPG"]), None),
+            "decode_mjpg": (lambda: decoder.decode(av.Packet(packet)), None),
             "network_input": (
                 lambda: convert.small_rgb(frame.planes, NETWORK),
                 lambda: naive_input(bgr, NETWORK),
@@ -216,10 +218,3 @@ def naive_blend(front: U8, behind: U8, alpha: F32) -> U8:
 
 def _unpack(fourcc: str, data: U8, size: Size) -> Callable[[], Planes | None]:
     return partial(unpacker(Layout(fourcc, size, size.width * (2 if fourcc == "YUYV" else 1))).planes, data)
-
-
-def _bare_decode(data: U8) -> Work:
-    decoder = av.CodecContext.create("mjpeg", "r")
-    decoder.thread_count = 1
-    packet = data.tobytes()
-    return lambda: decoder.decode(av.Packet(packet))

@@ -60,6 +60,13 @@ _OPTIONS: Final[dict[str, dict[str, int | str]]] = {
 # What Pillow logs about a damaged file stands in the MediaError; without a handler it would go to stderr as well.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
+# libtiff writes each flaw of a file to the process's stderr, unless a program sets its handler; Pillow sets none.
+# Pillow's extension leads to the libtiff that it was linked with, where that is a shared library.
+with suppress(OSError, AttributeError):
+    _set_handler = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler
+    _set_handler.argtypes, _set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+    _set_handler(None)
+
 
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
@@ -86,7 +93,12 @@ def read(path: Path, *, min_size: Size | None = None) -> DecodedImage:
             side = max(astuple(min_size))  # EXIF may turn it
             image.draft(None, (side, side))
         image.load()
-        _turn_upright(image)
+        try:  # as EXIF says; TIFF and HEIC were turned by their decoders, and say so
+            ImageOps.exif_transpose(image, in_place=True)
+        except MemoryError:
+            raise
+        except Exception as exc:  # broken metadata (struct.error, SyntaxError, ...) is no reason to refuse the picture
+            log.debug("EXIF: %s", exc)
         return _decoded(image)
 
 
@@ -192,18 +204,6 @@ def write(path: Path, pixels: U8, alpha: U8 | None = None) -> None:
         raise MediaError(f"{shown(path)} cannot be written: {getattr(exc, 'strerror', None) or exc}") from exc
 
 
-def _silence_libtiff() -> None:
-    """libtiff writes each flaw of a file to the process's stderr, unless a program sets its handler; Pillow sets none.
-    Pillow's extension leads to the libtiff that it was linked with, where that is a shared library."""
-    with suppress(OSError, AttributeError):
-        handler = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler
-        handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
-        handler(None)
-
-
-_silence_libtiff()
-
-
 class _NotAnImageError(MediaError):
     """The file is readable but of none of the formats."""
 
@@ -270,16 +270,6 @@ def _formats() -> list[str]:
     else:
         pillow_heif.register_heif_opener()
     return [form for form in wanted if form in Image.OPEN]
-
-
-def _turn_upright(image: Image.Image) -> None:
-    """As EXIF says. TIFF and HEIC were turned by their decoders, and say so."""
-    try:
-        ImageOps.exif_transpose(image, in_place=True)
-    except MemoryError:
-        raise
-    except Exception as exc:  # broken metadata (struct.error, SyntaxError, ...) is no reason to refuse the picture
-        log.debug("EXIF: %s", exc)
 
 
 def _duration(duration: object) -> Fraction:
