@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from tests.support.networks import left_half
-from vbgcam.bench import FAMILIES, SIZES, inference, label, live, masks, parse_size, scene, stages, tables, timing
+from vbgcam.bench import base, inference, live, masks, scene, stages, tables
+from vbgcam.bench.base import FAMILIES, SIZES, interleaved, label, parse_size
 from vbgcam.bench.run import Request, bench
 from vbgcam.bench.scene import NETWORK, Scene
-from vbgcam.bench.timing import interleaved
 from vbgcam.cli.main import main
 from vbgcam.core.frames import U8, Planes, Size
 from vbgcam.pixels import convert
@@ -139,8 +139,8 @@ def test_works_take_turns_and_their_figure_is_the_median_without_the_first_round
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now, order = [0.0], []
-    monkeypatch.setattr(timing, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(timing, "process_time", lambda: 2 * now[0])
+    monkeypatch.setattr(base, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(base, "process_time", lambda: 2 * now[0])
     seconds = {"a": iter([9.0, 0.001, 0.5, 0.003]), "b": iter([9.0, 0.002, 0.002, 0.002])}
 
     def run(name: str) -> None:
@@ -154,7 +154,7 @@ def test_works_take_turns_and_their_figure_is_the_median_without_the_first_round
 
 def test_rounds_end_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = itertools.count(step=0.4)
-    monkeypatch.setattr(timing, "perf_counter", lambda: next(seconds))
+    monkeypatch.setattr(base, "perf_counter", lambda: next(seconds))
     # Each round asks for the time three times.
     assert interleaved({"a": lambda: None}, 5.5, unchecked, least=1)["a"]["runs"] == 5
 
@@ -214,7 +214,7 @@ def test_an_interrupted_live_run_ends_its_threads() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        live.measure(TINY, 60, live.stand_in(20.0), 60.0, check)
+        live.measure(TINY, 60, lambda _progress: live.StandIn(20.0), 60.0, check)
     assert threading.active_count() == before
 
 

@@ -18,7 +18,8 @@ from vbgcam.cli import main
 from vbgcam.core.errors import MediaError, ModelError
 from vbgcam.core.frames import U8
 from vbgcam.core.options import Blur, RenderOptions
-from vbgcam.evaluate import Request, Results, run
+from vbgcam.evaluate import run
+from vbgcam.evaluate.base import Request, Results
 from vbgcam.evaluate.clip import Clip
 from vbgcam.evaluate.journal import Journal
 from vbgcam.evaluate.sets import pairs

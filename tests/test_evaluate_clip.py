@@ -101,7 +101,7 @@ def test_frames_come_with_their_true_masks_and_the_chains(tmp_path: Path) -> Non
         assert moment.mask is not None
         assert np.array_equal(moment.mask.alpha, moment.truth)
         assert not moment.covered
-    assert found[3].time == pytest.approx(0.1)
+    assert found[3].frame.captured_at == pytest.approx(0.1)
 
 
 def test_what_run_would_cover_is_said_to_be_covered(tmp_path: Path) -> None:

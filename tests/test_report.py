@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from tests.support.browser import chromium
-from vbgcam.evaluate import Results
-from vbgcam.evaluate.base import Comparison
+from vbgcam.evaluate.base import Comparison, Results
 from vbgcam.evaluate.coco import VOC_NAMES
 from vbgcam.evaluate.figures import show
 from vbgcam.evaluate.metrics import Score

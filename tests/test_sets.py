@@ -18,7 +18,7 @@ def test_a_mask_belongs_to_the_picture_of_its_name(tmp_path: Path) -> None:
     found = pairs(tmp_path)
     assert found.names == ["b", "deep/a"]
     assert found.files[:2] == [tmp_path / "b.jpg", tmp_path / "b_mask.png"]
-    assert [item.why for item in found.left_out] == [
+    assert [item["why"] for item in found.left_out] == [
         f"{tmp_path / 'alone.jpg'} has no mask",
         f"{tmp_path / 'orphan_mask.png'} is a mask without its picture",
     ]
@@ -29,7 +29,7 @@ def test_pictures_and_masks_may_have_folders_of_their_own(tmp_path: Path) -> Non
         picture(tmp_path / name)
     found = pairs(tmp_path)
     assert found.names == ["s/y", "x"]
-    assert [item.name for item in found.left_out] == ["z"]
+    assert [item["name"] for item in found.left_out] == ["z"]
 
 
 def test_aisegment_keeps_the_mask_in_the_mattings_alpha(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_matting_without_its_picture_and_hidden_files_of_the_archive(tmp_path:
     picture(clips / ".hidden.jpg")
     found = aisegment(tmp_path)
     assert len(found.names) == 2
-    assert [item.name for item in found.left_out] == ["1803151818/00000000/1803151818-00000001"]
+    assert [item["name"] for item in found.left_out] == ["1803151818/00000000/1803151818-00000001"]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ from typing import Final
 import numpy as np
 
 from vbgcam.bench import scene
-from vbgcam.bench.base import SIZES, Check, Figures
-from vbgcam.bench.timing import interleaved
+from vbgcam.bench.base import SIZES, Check, Figures, interleaved
 from vbgcam.core.frames import RawFrame, Size
 from vbgcam.core.specs import ModelSpec
 from vbgcam.pixels import convert
@@ -17,7 +16,6 @@ from vbgcam.segment import Options, Segmenter, open_segmenter
 
 SEEDED: Final = ("fcn_resnet101", "lraspp_mobilenet_v3_large")
 
-_SETTLED_AT: Final = Size(256, 256)
 _SEEN: Final = SIZES["720p"]
 # Seconds that a library's threads go on spinning for more work: into the other side's time, where nobody waits.
 _SPIN: Final = 0.03
@@ -36,7 +34,7 @@ def seeded(name: str, sizes: tuple[Size, ...], options: Options, seconds: float,
 
     pictures = scene.frames(_SEEN)
     check()
-    network = reference.seeded(name, [convert.small_rgb(planes, _SETTLED_AT) for planes in pictures[:2]])
+    network = reference.seeded(name, [convert.small_rgb(planes, scene.NETWORK) for planes in pictures[:2]])
     threads = reference.threads(options)
 
     def rested() -> None:
@@ -75,15 +73,9 @@ def given(model: ModelSpec, options: Options, seconds: float, check: Check) -> F
     frame = RawFrame(scene.frames(_SEEN, 1)[0], 0.0)
     with contextlib.closing(open_segmenter(model, options)) as segmenter:
         took = interleaved({"ours": lambda: segmenter.probability(frame)}, seconds, check)["ours"]
-        more = {"precision": segmenter.precision, "device": segmenter.device}
-        return {
-            key(segmenter.input) if segmenter.input else "": {
-                **took,
-                "eager_fp32_ms": None,
-                "max_abs_diff": None,
-                **more,
-            }
-        }
+        nothing = {"eager_fp32_ms": None, "max_abs_diff": None}
+        row = {**took, **nothing, "precision": segmenter.precision, "device": segmenter.device}
+        return {key(segmenter.input) if segmenter.input else "": row}
 
 
 def seeded_segmenter(options: Options) -> Segmenter:
@@ -91,7 +83,7 @@ def seeded_segmenter(options: Options) -> Segmenter:
     from vbgcam.segment import reference
 
     name = SEEDED[1]
-    pictures = [convert.small_rgb(planes, _SETTLED_AT) for planes in scene.frames(_SEEN, 2)]
+    pictures = [convert.small_rgb(planes, scene.NETWORK) for planes in scene.frames(_SEEN, 2)]
     network = reference.seeded(name, pictures)
     reference.spread(name, network, pictures[0])
-    return reference.MadeSegmenter(name, reference.engine(name, network, options), _SETTLED_AT)
+    return reference.MadeSegmenter(name, reference.engine(name, network, options), scene.NETWORK)

@@ -70,14 +70,14 @@ class Replay:
 
 
 class StandIn(FixedInput):
-    """A network that takes a chosen time and knows the presenter. It waits without working, as for a GPU. See
-    `vbgcam.segment.Segmenter`."""
+    """A network that takes a chosen time and knows the presenter of `scene.frames`. It waits without working, as for a
+    GPU. See `vbgcam.segment.Segmenter`."""
 
     device = "cpu"
 
-    def __init__(self, probability: Probability, seconds: float) -> None:
-        self.name = f"stand-in, {1 / seconds:.3g} masks a second"
-        self._probability, self._seconds = probability, seconds
+    def __init__(self, masks_a_second: float) -> None:
+        self.name = f"stand-in, {masks_a_second:.3g} masks a second"
+        self._probability, self._seconds = scene.truth(), 1 / masks_a_second
 
     def probability(self, frame: RawFrame) -> Probability:
         time.sleep(self._seconds)
@@ -90,23 +90,16 @@ def name(size: Size, fps: int) -> str:
     return f"{text}{fps}" if text in SIZES else f"{text}@{fps}"
 
 
-def stand_in(masks_a_second: float) -> Build:
-    """Builds a network of that rate that knows the presenter of `scene.frames`."""
-    probability = scene.truth()
-    return lambda _progress: StandIn(probability, 1 / masks_a_second)
-
-
 def measure(size: Size, fps: int, build: Build, seconds: float, check: Check) -> Figures:
     """`live.NAME` of the figures. `dropped`, `fps` and `cpu_percent` (100 is one core) are of the measured seconds;
     the latencies, from a frame's arrival to the end of its write, of all frames on air. Raises ModelError."""
-    backdrop = Still(scene.backdrop(size))
     stats = Stats()
     source = Replay(scene.frames(size), fps)
     session = Session(
         Plan(
             source=source,
             output=NullOutput(),
-            background=backdrop,
+            background=Still(scene.backdrop(size)),
             network=Network("", build),
             options=RenderOptions(max_mask_age=_MASK_AGE),
             size=size,

@@ -8,9 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from vbgcam.bench.base import Check, Figures
+from vbgcam.bench.base import Check, Figures, Work, interleaved
 from vbgcam.bench.scene import moving, shots
-from vbgcam.bench.timing import Work, interleaved
 from vbgcam.core.frames import U8, Planes, Prediction, Size
 from vbgcam.core.options import MASK_SETTINGS, PRESETS, MaskOptions
 from vbgcam.mask import MaskTracker

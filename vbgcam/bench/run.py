@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from vbgcam import __version__
-from vbgcam.bench import frame, inference, live, masks, stages, start
+from vbgcam.bench import inference, live, masks, stages, start
 from vbgcam.bench.base import FAMILIES, SIZES, Check, Figures, label, parse_size
 from vbgcam.core.errors import ConfigError
 from vbgcam.core.frames import Size
@@ -75,27 +75,19 @@ def bench(request: Request, check: Check) -> Figures:
         },
     }
     wanted = request.only or (FAMILIES[:-1] if request.depth == "quick" else FAMILIES)
-    steps = [step for step in _steps(request) if step.family in wanted]
-    for number, step in enumerate(steps, 1):
+    steps = [step for step in _steps(request) if step[0] in wanted]
+    for number, (family, key, words, measure) in enumerate(steps, 1):
         check()
         # A line, no bar: a bar's thread, which draws it ten times a second, would be measured, too.
-        log.info("measuring %s (%d of %d)", step.words, number, len(steps))
-        found = step.measure(check)
-        figures.setdefault(step.family, {}).update({step.key: found} if step.key else found)
+        log.info("measuring %s (%d of %d)", words, number, len(steps))
+        found = measure(check)
+        figures.setdefault(family, {}).update({key: found} if key else found)
     return figures
 
 
-class _Step(NamedTuple):
-    """`measure` gives what stands under `family` and `key`, or under the family itself where the key is ""."""
-
-    family: str
-    key: str
-    words: str
-    measure: Callable[[Check], Figures]
-
-
-def _steps(request: Request) -> Iterator[_Step]:
-    """In the order in which they are measured."""
+def _steps(request: Request) -> Iterator[tuple[str, str, str, Callable[[Check], Figures]]]:
+    """In the order in which they are measured: a family, the key in it under which the figures stand ("" where they are
+    the family's own), words for them, and what measures them."""
     quick, model, options = request.depth == "quick", request.model, replace(request.options, live=True)
     seconds = {family: _TIMES[request.depth] * value for family, value in _SECONDS.items()}
     rates: Iterable[tuple[Size, int]] = ((SIZES["1080p"], 30),) if quick else live.RATES
@@ -105,22 +97,20 @@ def _steps(request: Request) -> Iterator[_Step]:
     sizes = [(label(size), size) for size in wanted]
     inputs = _INPUTS[:1] if quick else (*_INPUTS, _LARGEST) if request.depth == "full" else _INPUTS
     for name, size in sizes:
-        yield _Step("stages", name, f"steps at {name}", partial(stages.measure, size, seconds["stages"]))
+        yield "stages", name, f"steps at {name}", partial(stages.measure, size, seconds["stages"])
     for name, size in sizes:
-        yield _Step("masks", name, f"the mask's steps at {name}", partial(masks.measure, size, seconds["stages"]))
+        yield "masks", name, f"the mask's steps at {name}", partial(masks.measure, size, seconds["stages"])
     network = partial(open_segmenter, model, options) if model else partial(inference.seeded_segmenter, request.options)
     for name, size in sizes:
-        yield _Step("frame", name, f"whole frames at {name}", partial(frame.measure, size, network, seconds["frame"]))
+        yield "frame", name, f"whole frames at {name}", partial(stages.measure_whole, network, size, seconds["frame"])
     for name in inference.SEEDED[1:] if quick else inference.SEEDED:
-        measure = partial(inference.seeded, name, inputs, request.options, seconds["inference"])
-        yield _Step("inference", name, name, measure)
+        yield "inference", name, name, partial(inference.seeded, name, inputs, request.options, seconds["inference"])
     if model is not None:
-        measure = partial(inference.given, model, options, seconds["inference"])
-        yield _Step("inference", str(model), str(model), measure)
-    build = partial(open_segmenter, model, options) if model else live.stand_in(request.mask_fps)
+        yield "inference", str(model), str(model), partial(inference.given, model, options, seconds["inference"])
+    build = partial(open_segmenter, model, options) if model else lambda _progress: live.StandIn(request.mask_fps)
     for size, fps in rates:
         name = live.name(size, fps)
-        measure = partial(live.measure, size, fps, build, request.seconds or seconds["live"])
-        yield _Step("live", name, f"live at {name}", measure)
+        run = partial(live.measure, size, fps, build, request.seconds or seconds["live"])
+        yield "live", name, f"live at {name}", run
     # Without a model there are no weights to wait for.
-    yield _Step("start", "", "the start", partial(start.measure, model or ModelSpec("chroma")))
+    yield "start", "", "the start", partial(start.measure, model or ModelSpec("chroma"))

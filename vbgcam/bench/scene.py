@@ -30,30 +30,23 @@ _CHROMA_NOISE: Final = 0.9 * 224 / 255
 @dataclass(frozen=True, slots=True)
 class Scene:
     """One frame. `probability`: of a network that is right, float32, `NETWORK`. `mask`: the true alpha, stretched from
-    the grid's size as the chain does it. `yuyv`, `nv12`, `i420`, `mjpg`: the frame's bytes, uint8, one dimension; the
-    JPEG is 4:2:2 as a webcam's. `bgr`: the frame as OpenCV gives it to most projects. `behind`, `behind_bgr`: the
-    picture to stand before."""
+    the grid's size as the chain does it. `data`: the frame's bytes by their FourCC, uint8, one dimension; the JPEG is
+    4:2:2 as a webcam's. `bgr`: the frame as OpenCV gives it to most projects. `behind`, `behind_bgr`: the picture to
+    stand before."""
 
     frame: RawFrame
     mask: Mask
     probability: Probability
-    yuyv: U8
-    nv12: U8
-    i420: U8
-    mjpg: U8
+    data: dict[str, U8]
     bgr: U8
     behind: Backdrop
     behind_bgr: U8
-
-    @property
-    def size(self) -> Size:
-        return self.frame.size
 
 
 def scene(size: Size) -> Scene:
     """`size`: even sides."""
     planes = frames(size, 1)[0]
-    alpha = convert.resize_alpha(_first_alpha(), work_size(size))
+    alpha = convert.resize_alpha(demo.frames(_MOMENTS[:1])[0][1], work_size(size))
     rgb = convert.to_rgb(planes)
     bgr = np.ascontiguousarray(rgb[..., ::-1])
     behind = backdrop(size)
@@ -61,10 +54,12 @@ def scene(size: Size) -> Scene:
         frame=RawFrame(planes, 0.0),
         mask=full_size(alpha, RawFrame(planes, 0.0), 0.0),
         probability=truth(),
-        yuyv=_yuyv(planes),
-        nv12=np.concatenate([planes.y.ravel(), np.stack([planes.u, planes.v], -1).ravel()]),
-        i420=planes.data.copy(),
-        mjpg=_jpeg(bgr),
+        data={
+            "YUYV": _packed(planes, "yuyv422"),
+            "NV12": _packed(planes, "nv12"),
+            "YU12": planes.data.copy(),
+            "MJPG": _jpeg(bgr),
+        },
         bgr=bgr,
         behind=Backdrop(behind),
         behind_bgr=np.ascontiguousarray(convert.to_rgb(behind)[..., ::-1]),
@@ -78,20 +73,22 @@ def backdrop(size: Size) -> Planes:
 
 def truth() -> Probability:
     """The first moment's alpha at the size of `NETWORK`, 0 to 1."""
-    return convert.resize_alpha(_first_alpha(), NETWORK).astype(np.float32) / np.float32(255)
+    return shots(NETWORK, _MOMENTS[:1])[0][1].astype(np.float32) / np.float32(255)
 
 
 def frames(size: Size, count: int = len(_MOMENTS)) -> list[Planes]:
     """A few moments of the presenter, each with noise of its own, read-only."""
-    return [_noisy(planes, size, number) for number, (planes, _) in enumerate(demo.frames(_MOMENTS[:count]))]
+    return [planes for planes, _alpha in shots(size, _MOMENTS[:count])]
 
 
-def shots(size: Size) -> list[tuple[Planes, U8]]:
-    """The presenter at 30 frames a second, each with noise of its own, and the alpha at the size of `NETWORK`."""
-    return [
-        (_noisy(planes, size, number), read_only(convert.resize_alpha(alpha, NETWORK)))
-        for number, (planes, alpha) in enumerate(demo.frames(range(30, 46)))
-    ]
+def shots(size: Size, numbers: range = range(30, 46)) -> list[tuple[Planes, U8]]:
+    """Frames of the presenter, each with noise of its own, and their alphas at the size of `NETWORK`; read-only."""
+    made = []
+    for number, (planes, alpha) in enumerate(demo.frames(numbers)):
+        noisy = Planes(size, convert.resize(planes, size).data.copy())
+        add_grain(noisy, number)
+        made.append((noisy.frozen(), read_only(convert.resize_alpha(alpha, NETWORK))))
+    return made
 
 
 def moving(made: Sequence[tuple[Planes, U8]]) -> Iterator[tuple[RawFrame, U8]]:
@@ -108,24 +105,8 @@ def add_grain(planes: Planes, number: int) -> None:
         np.copyto(plane, np.clip(np.rint(plane + noise), 0, 255), casting="unsafe")
 
 
-def _first_alpha() -> U8:
-    return demo.frames(_MOMENTS[:1])[0][1]
-
-
-def _noisy(planes: Planes, size: Size, number: int) -> Planes:
-    resized = convert.resize(planes, size)
-    noisy = Planes(size, resized.data.copy())
-    add_grain(noisy, number)
-    return noisy.frozen()
-
-
-def _yuyv(planes: Planes) -> U8:
-    """Both lines of a pair carry the pair's chroma."""
-    height, width = planes.y.shape
-    out = np.empty((height, width // 2, 4), np.uint8)
-    out[..., 0], out[..., 2] = planes.y[:, ::2], planes.y[:, 1::2]
-    out[..., 1], out[..., 3] = np.repeat(planes.u, 2, 0), np.repeat(planes.v, 2, 0)
-    return out.ravel()
+def _packed(planes: Planes, form: str) -> U8:
+    return np.asarray(convert.to_av(planes).reformat(format=form).to_ndarray(), np.uint8).ravel()
 
 
 def _jpeg(bgr: U8) -> U8:

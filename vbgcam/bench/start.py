@@ -14,8 +14,6 @@ from vbgcam.bench.base import Check, Figures
 from vbgcam.core.errors import ModelError
 from vbgcam.core.specs import ModelSpec
 
-_HELP_RUNS: Final = 5
-_RUNS: Final = 2  # the first one warms the caches
 _LONGEST: Final = 60.0
 # What the log says, each only once its picture has been sent.
 _COVERED: Final = "on the cover:"
@@ -26,7 +24,7 @@ def measure(model: ModelSpec, check: Check) -> Figures:
     """`start` of the figures, in milliseconds: `help_ms`, `first_cover_ms`, `first_mask_ms` with that model. A
     configuration file of the person's own plays no part. Raises ModelError where nobody comes on air."""
     helps = []
-    for _ in range(_HELP_RUNS):
+    for _ in range(5):
         check()
         begin = time.monotonic()
         subprocess.run([sys.executable, "-m", "vbgcam", "--help"], stdout=subprocess.DEVNULL, check=True)
@@ -34,7 +32,7 @@ def measure(model: ModelSpec, check: Check) -> Figures:
     with tempfile.TemporaryDirectory(prefix="vbgcam-bench-") as folder:
         config = Path(folder) / "config.toml"
         config.touch()
-        for _ in range(_RUNS):
+        for _ in range(2):  # the first one warms the caches
             check()
             cover, mask = _start(model, config)
     return {

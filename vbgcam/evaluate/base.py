@@ -10,18 +10,20 @@ memory does not grow with the data.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from vbgcam.core.frames import U8
 from vbgcam.core.options import RenderOptions
 from vbgcam.offline.backdrops import OpenBackground
 
+LeftOut = dict[str, str]
 Results = dict[str, Any]
 """What an evaluation found, as `--json` writes it. It holds nothing that differs from one run to the next: no times, no
 dates.
 
 Of all kinds: `kind` ("clip", "pairs", "aisegment", "coco"), `data` (paths as they were given), `model`, `device`,
-`precision`, `input` ("256x256", of the last picture), `left_out`: [{"name", "why"}].
+`precision`, `input` ("256x256", of the last picture), `left_out`: [{"name", "why"}], what cannot be scored, and why,
+in one sentence that names the file.
 
 Of a clip, of pairs and of AISegment: the means of `iou`, `boundary_f`, `mad`, `mse`, `grad`, `conn`, `dtssd` (None but
 for a clip), `leak`, `loss` (see `metrics.Score`), `papers`: the same in the scalings of the papers, and `items`: a list
@@ -63,13 +65,6 @@ class Item:
     mask: U8 | None = None
 
 
-class LeftOut(NamedTuple):
-    """What cannot be scored, and `why`, in one sentence that names the file."""
-
-    name: str
-    why: str
-
-
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """One scored picture. `input`, `composite`, `true_composite` (with the true mask): RGB, uint8, (height, width, 3);
@@ -84,4 +79,4 @@ class Comparison:
 
 
 Compare = Callable[[Sequence[int]], Iterator[Comparison]]
-"""The pictures behind items of the results (their places in `items`, ascending), one after the other."""
+"""See `run.compared`."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from vbgcam.core.errors import MediaError
-from vbgcam.core.frames import U8, Mask, Prediction, RawFrame, Size
+from vbgcam.core.frames import U8, Mask, Prediction, RawFrame
 from vbgcam.core.options import NONE, RenderOptions
 from vbgcam.core.policy import Compose, Situation, decide
 from vbgcam.mask import Masker
@@ -29,18 +29,14 @@ _ROUNDED: Final = Fraction(1, 1000)
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One frame of the clip. `time`: seconds from its first one. `mask`: of the newest prediction that is there by
-    then; None before the first one, where it cannot be brought to this frame, and for a frame that is not needed.
-    `covered`: `run` would not show the frame with that mask."""
+    """One frame of the clip, captured so many seconds after its first one. `mask`: of the newest prediction that is
+    there by then; None before the first one, where it cannot be brought to this frame, and for a frame that is not
+    needed. `covered`: `run` would not show the frame with that mask."""
 
     frame: RawFrame
     truth: U8
     mask: Mask | None
     covered: bool
-
-    @property
-    def time(self) -> float:
-        return self.frame.captured_at
 
 
 class Lag:
@@ -75,40 +71,37 @@ class Lag:
 
 
 class Clip:
-    """A video and its true masks, of the same size. Raises MediaError."""
+    """A `video` and its true masks, `alpha`, of the same size. Raises MediaError."""
 
     def __init__(self, video: Path, alpha: Path) -> None:
         with ExitStack() as stack:
-            self._video = stack.enter_context(VideoReader(video))
-            self._alpha = stack.enter_context(AlphaVideo(alpha))
-            if self._video.size != self._alpha.size:
-                raise MediaError(f"{alpha}: its masks are {self._alpha.size}, the frames of {video} {self._video.size}")
+            self.video = stack.enter_context(VideoReader(video))
+            self.alpha = stack.enter_context(AlphaVideo(alpha))
+            if self.video.size != self.alpha.size:
+                raise MediaError(f"{alpha}: its masks are {self.alpha.size}, the frames of {video} {self.video.size}")
             self._stack = stack.pop_all()
-        self.video, self.alpha = video, alpha
-        self.size: Size = self._video.size
-        self.rate = self._video.rate
-        self.count = self._video.count
         self.frames = 0
         self.left_out: list[str] = []
 
     def pairs(self) -> Iterator[tuple[Fraction, RawFrame, U8]]:
         """Each frame with its true mask, from the first one on, and its time in seconds. What is missing at the end of
         either stands in `left_out` afterwards."""
-        self._video.rewind()
-        self._alpha.rewind()
+        video, alpha = self.video, self.alpha
+        video.rewind()
+        alpha.rewind()
         self.frames, self.left_out = 0, []
-        while (shot := self._video.read()) is not None:
-            truth = self._alpha.read()
+        while (shot := video.read()) is not None:
+            truth = alpha.read()
             if truth is None:
-                self.left_out.append(f"{self.alpha} ends after {self.frames} masks, before {self.video} does")
+                self.left_out.append(f"{alpha.path} ends after {self.frames} masks, before {video.path} does")
                 break
-            time = shot.time - self._video.start
+            time = shot.time - video.start
             yield time, RawFrame(shot.planes, float(time), 0, self.frames), truth.planes.y
             self.frames += 1
         else:
-            if self._alpha.read() is not None:
-                self.left_out.append(f"{self.video} ends after {self.frames} frames, before {self.alpha} does")
-        for reader in (self._video, self._alpha):
+            if alpha.read() is not None:
+                self.left_out.append(f"{video.path} ends after {self.frames} frames, before {alpha.path} does")
+        for reader in (video, alpha):
             if reader.left_out:
                 self.left_out.append(f"{reader.path} is damaged: {reader.left_out} frames of it are missing")
 

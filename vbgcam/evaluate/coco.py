@@ -10,6 +10,7 @@ by the nearest pixel; one table over the whole set.
 import contextlib
 import io
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -39,7 +40,7 @@ class CocoSet:
     numbers, as torchvision goes. Raises MediaError, also where pycocotools is missing."""
 
     kind = "coco"
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: Sequence[LeftOut] = ()
 
     def __init__(self, folder: Path) -> None:
         try:

@@ -75,7 +75,7 @@ def score(alpha: U8, truth: U8, before: tuple[U8, U8] | None = None) -> Score:
         boundary_f=_boundary_f(ours, true),
         mad=(too_much + too_little) / (255 * truth.size),
         mse=_mean_square(difference) / 255**2,
-        grad=_grad(alpha, truth),
+        grad=float(np.square(_steepness(alpha) - _steepness(truth)).sum(dtype=np.float64)) / 1000,
         conn=_conn(alpha, truth),
         dtssd=_dtssd(alpha, truth, before) if before is not None else None,
         leak=too_much / background if background else 0.0,
@@ -102,7 +102,7 @@ def in_papers(found: Score) -> dict[str, float | None]:
 
 
 def _iou(ours: U8, true: U8) -> float:
-    both, either = int(cv2.countNonZero(ours & true)), int(cv2.countNonZero(ours | true))
+    both, either = cv2.countNonZero(ours & true), cv2.countNonZero(ours | true)
     return both / either if either else 1.0
 
 
@@ -119,11 +119,6 @@ def _boundary_f(ours: U8, true: U8) -> float:
 def _mean_square(difference: NDArray[np.int16]) -> float:
     wide = difference.astype(np.int32)
     return int((wide * wide).sum(dtype=np.int64)) / difference.size
-
-
-def _grad(alpha: U8, truth: U8) -> float:
-    difference = _steepness(alpha) - _steepness(truth)
-    return float((difference * difference).sum(dtype=np.float64)) / 1000
 
 
 def _steepness(alpha: U8) -> Floats:

@@ -53,11 +53,13 @@ def _html(results: Results, compare: Compare, rating_name: str) -> str:
     if results["kind"] == "clip" and items:
         parts.append(_over_time(results))
     elif results["kind"] != "coco":
-        parts.append(_list(items))
+        compared = [measure for measure in MEASURES if measure.key != "dtssd"]
+        head = ("picture", *(measure.title for measure in compared))
+        rows = [(item["name"], *(measure.text(item[measure.key]) for measure in compared)) for item in items]
+        parts.append(kit.table_section(Table(f"All {len(items)}", head, rows)))
     elif "class_iou" in results:
-        rows = [
-            (name, "-" if value is None else f"{100 * value:.1f} %") for name, value in results["class_iou"].items()
-        ]
+        by_class = results["class_iou"].items()
+        rows = [(name, "-" if value is None else f"{100 * value:.1f} %") for name, value in by_class]
         parts.append(kit.table_section(Table("IoU of each class", ("class", "IoU"), rows)))
     parts.append(kit.table_section(table(results)))
     if left_out := results["left_out"]:
@@ -159,10 +161,3 @@ def _over_time(results: Results) -> str:
         colors = kit.legend(*zip(("ours", "bad"), titles, strict=False))
         content.append(f'<p class="key">{colors}</p>{lines(items, keys, titles)}')
     return kit.section("Over time", *content)
-
-
-def _list(items: Sequence[Mapping[str, Any]]) -> str:
-    measures = [measure for measure in MEASURES if measure.key != "dtssd"]
-    head = ("picture", *(measure.title for measure in measures))
-    rows = [(item["name"], *(measure.text(item[measure.key]) for measure in measures)) for item in items]
-    return kit.table_section(Table(f"All {len(items)}", head, rows))

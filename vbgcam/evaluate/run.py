@@ -1,21 +1,29 @@
-"""One evaluation from its data to its results, resumed where an earlier try was broken off."""
+"""One evaluation from its data to its results, resumed where an earlier try was broken off, and to its pictures."""
 
+import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from vbgcam import __version__
 from vbgcam.core.errors import MediaError
-from vbgcam.core.frames import Mask
-from vbgcam.evaluate.base import Compare, Comparison, Item, LeftOut, Request, Results
+from vbgcam.core.frames import U8, Mask
+from vbgcam.core.options import NONE, RenderOptions
+from vbgcam.evaluate.base import Comparison, Item, Request, Results
+from vbgcam.evaluate.clip import Clip, moments
 from vbgcam.evaluate.coco import PRESET
 from vbgcam.evaluate.journal import Journal
 from vbgcam.evaluate.sources import Source
+from vbgcam.media import images
 from vbgcam.offline.backdrops import Backdrops
 from vbgcam.pixels.convert import to_rgb
 from vbgcam.render.composer import Composer
+from vbgcam.report.sheet import sheet
 from vbgcam.segment import Segmenter
 from vbgcam.segment.labels import Labeller
 
@@ -23,6 +31,8 @@ log = logging.getLogger(__name__)
 
 # Of an item's figures, those that only the results of the whole need; `ran`: what the network says of itself.
 _INNER: Final = ("covered", "confusion", "ran")
+# Of a clip: where it is shown before and after.
+_PARTS: Final = (Fraction(1, 3), Fraction(9, 10))
 
 
 def key(request: Request, source: Source) -> dict[str, Any]:
@@ -60,13 +70,13 @@ def evaluate(
                 log.warning("%s", item.found["why"])
         progress(item.number + 1, source.count, item.name)
     for left_out in source.left_out:
-        log.warning("%s", left_out.why)
+        log.warning("%s", left_out["why"])
     items = list(journal.items())
     good = [item for item in items if "why" not in item.found]
-    bad = [LeftOut(item.name, item.found["why"]) for item in items if "why" in item.found]
+    bad = [{"name": item.name, "why": item.found["why"]} for item in items if "why" in item.found]
     if bad and not good:
         journal.remove()
-        raise MediaError(f"{source.data[0]}: not one picture could be scored: {bad[0].why}")
+        raise MediaError(f"{source.data[0]}: not one picture could be scored: {bad[0]['why']}")
     ran = items[-1].found["ran"] if items else dict.fromkeys(_ran(source.model), "")
     return {
         "kind": source.kind,
@@ -75,7 +85,7 @@ def evaluate(
         "hard": request.options.mask.hard,
         "command": request.command,
         **source.results(good),
-        "left_out": sorted((left._asdict() for left in (*source.left_out, *bad)), key=lambda one: one["name"]),
+        "left_out": sorted((*source.left_out, *bad), key=lambda one: one["name"]),
         "items": [
             {"name": item.name, **{name: value for name, value in item.found.items() if name not in _INNER}}
             for item in _scored(items)
@@ -83,22 +93,45 @@ def evaluate(
     }
 
 
-def comparison(request: Request, source: Source, journal: Journal) -> Compare:
-    """The pictures behind the items of the results, from the journal and the data."""
+def compared(request: Request, source: Source, journal: Journal, places: Sequence[int]) -> Iterator[Comparison]:
+    """The pictures behind items of the results (their places in `items`, ascending), one after the other, from the
+    journal and the data."""
+    items, backdrops = _scored(journal.items()), Backdrops(request.options, request.background)
+    chosen = [items[place] for place in places]
+    for item, (frame, truth) in zip(chosen, source.originals([item.number for item in chosen]), strict=True):
+        alpha, behind = journal.mask(item.number), backdrops.of(frame.size)
+        assert alpha is not None, "what was scored has a mask"
+        composites = (
+            to_rgb(Composer(frame.size).compose(frame, Mask(mask, frame.captured_at), behind).planes)
+            for mask in (alpha, truth)
+        )
+        yield Comparison(item.name, to_rgb(frame.planes), alpha, truth, *composites)
 
-    def compare(places: Sequence[int]) -> Iterator[Comparison]:
-        items, backdrops = _scored(journal.items()), Backdrops(request.options, request.background)
-        chosen = [items[place] for place in places]
-        for item, (frame, truth) in zip(chosen, source.originals([item.number for item in chosen]), strict=True):
-            alpha, behind = journal.mask(item.number), backdrops.of(frame.size)
-            assert alpha is not None, "what was scored has a mask"
-            composites = (
-                to_rgb(Composer(frame.size).compose(frame, Mask(mask, frame.captured_at), behind).planes)
-                for mask in (alpha, truth)
-            )
-            yield Comparison(item.name, to_rgb(frame.planes), alpha, truth, *composites)
 
-    return compare
+def before_and_after(request: Request, clip: Clip, segmenter: Segmenter, mask_fps: Fraction | None, path: Path) -> None:
+    """Writes a picture of the clip's frames at a third and near the end, with what the network alone makes of them and
+    with what the mask's steps add, in front of the request's background. Raises MediaError, ModelError."""
+    numbers = [int(part * max(1, clip.video.count or clip.frames)) for part in _PARTS]
+    composer, backdrops = Composer(clip.video.size), Backdrops(request.options, request.background)
+
+    def shown(options: RenderOptions) -> Iterator[tuple[U8, U8]]:
+        """As `run` would show it; black where there is no mask."""
+        way = moments(clip, segmenter, options, mask_fps=mask_fps)
+        for moment in itertools.takewhile(lambda moment: moment.frame.number <= max(numbers), way):
+            if moment.frame.number in numbers:
+                frame = to_rgb(moment.frame.planes)
+                if moment.mask is None:
+                    yield frame, np.zeros_like(frame)
+                else:
+                    made = composer.compose(moment.frame, moment.mask, backdrops.of(clip.video.size))
+                    yield frame, to_rgb(made.planes)
+
+    alone = replace(request.options, mask=replace(NONE, hard=request.options.mask.hard))
+    rows = [
+        sheet([frame, network, ours], ("the camera", "the network alone", "vbgcam"), widest=320)
+        for (frame, network), (_frame, ours) in zip(list(shown(alone)), list(shown(request.options)), strict=True)
+    ]
+    images.write(path, np.concatenate(rows))
 
 
 def _identity(path: Path) -> list[object]:

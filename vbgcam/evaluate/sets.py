@@ -33,7 +33,7 @@ class PictureSet:
             raise MediaError(f"{folder}: there is not one picture with its mask in it", fix=fix)
         alone = {name: f"{path} has no mask" for name, path in pictures.items() if name not in masks}
         alone |= {name: f"{path} is a mask without its picture" for name, path in masks.items() if name not in pictures}
-        self.left_out: Final = [LeftOut(*pair) for pair in sorted(alone.items())]
+        self.left_out: Final[list[LeftOut]] = [{"name": name, "why": alone[name]} for name in sorted(alone)]
         self.files: Final = [files[name] for name in self.names for files in (pictures, masks)]
         self._pictures, self._masks = pictures, masks
 

@@ -26,6 +26,8 @@ from vbgcam.pixels.convert import from_rgb
 from vbgcam.segment import Segmenter
 from vbgcam.segment.labels import Labeller
 
+Set = PictureSet | coco.CocoSet
+
 _PERSON: Final = coco.VOC_NAMES.index("person")
 _HALF: Final = 128
 
@@ -36,41 +38,36 @@ class ClipSource:
     kind = "clip"
 
     def __init__(self, request: Request, clip: Clip, model: Segmenter, mask_fps: Fraction | None = None) -> None:
-        self.data = self.files = [clip.video, clip.alpha]
+        self.data = self.files = [clip.video.path, clip.alpha.path]
         self.more = {"mask_fps": str(mask_fps) if mask_fps else None}
-        self.count = clip.count
-        self.model = self._segmenter = model
+        self.count, self.model = clip.video.count, model
         self.left_out: list[LeftOut] = []
         self._options, self._clip, self._mask_fps = request.options, clip, mask_fps
 
     def items(self, done: frozenset[int], mask: Callable[[int], U8 | None]) -> Iterator[Item]:
         before: tuple[U8, U8] | None = None
-        for moment in moments(
-            self._clip,
-            self._segmenter,
-            self._options,
-            mask_fps=self._mask_fps,
-            needed=lambda number: number not in done,
-        ):
-            number, alpha = moment.frame.number, moment.mask.alpha if moment.mask is not None else None
+        clip, rate = self._clip, self._mask_fps
+        for moment in moments(clip, self.model, self._options, mask_fps=rate, needed=lambda number: number not in done):
+            number, time, alpha = moment.frame.number, moment.frame.captured_at, None
             found: dict[str, Any] = {}
             if number in done:
                 alpha = mask(number)
             else:
-                found = {"frame": number, "time": moment.time, "mask_age": None, "covered": moment.covered}
+                found = {"frame": number, "time": time, "mask_age": None, "covered": moment.covered}
                 if moment.mask is not None:
-                    found["mask_age"] = round(moment.time - moment.mask.captured_at, 9)
-                    found |= score(moment.mask.alpha, moment.truth, before)._asdict()
+                    alpha = moment.mask.alpha
+                    found["mask_age"] = round(time - moment.mask.captured_at, 9)
+                    found |= score(alpha, moment.truth, before)._asdict()
             before = (alpha, moment.truth) if alpha is not None else None
             yield Item(number, f"frame {number}", found, alpha)
-        self.left_out = [LeftOut(str(self._clip.video), why) for why in self._clip.left_out]
+        self.left_out = [{"name": str(clip.video.path), "why": why} for why in clip.left_out]
 
     def results(self, items: Sequence[Item]) -> Results:
         scored = [item for item in items if "iou" in item.found]
         return {
             "mask_fps": float(self._mask_fps) if self._mask_fps else None,
-            "size": str(self._clip.size),
-            "fps": round(float(self._clip.rate), 6),
+            "size": str(self._clip.video.size),
+            "fps": round(float(self._clip.video.rate), 6),
             "frames": self._clip.frames,
             "scored": len(scored),
             "without_mask": len(items) - len(scored),
@@ -89,18 +86,11 @@ class ClipSource:
 class PairsSource:
     """Pictures with masks, each a scene of its own. `limit`: the first so many."""
 
-    def __init__(
-        self,
-        request: Request,
-        data: PictureSet | coco.CocoSet,
-        model: Segmenter | Labeller,
-        limit: int | None = None,
-    ) -> None:
+    def __init__(self, request: Request, data: Set, model: Segmenter | Labeller, limit: int | None = None) -> None:
         self.kind, self.data, self.files, self.left_out = data.kind, [data.folder], data.files, data.left_out
         self._names, self._set = data.names[:limit], data
         self.more = {"limit": limit}
-        self.count = len(self._names)
-        self.model = model
+        self.count, self.model = len(self._names), model
         self._masker = None if isinstance(model, Labeller) else Masker(model, request.options.mask)
 
     def items(self, done: frozenset[int], mask: Callable[[int], U8 | None]) -> Iterator[Item]:

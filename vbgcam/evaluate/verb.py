@@ -5,7 +5,7 @@ import json
 import shlex
 from argparse import Namespace
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from typing import Final
 
 from vbgcam import factory
@@ -25,7 +25,7 @@ from vbgcam.settings.schema import Settings
 
 def evaluate(arguments: Namespace, interruption: Interruption) -> int:
     """How good the masks are."""
-    from vbgcam.evaluate import page, run, sheet
+    from vbgcam.evaluate import page, run
     from vbgcam.evaluate.clip import Clip
     from vbgcam.evaluate.coco import CocoSet
     from vbgcam.evaluate.figures import show
@@ -53,20 +53,17 @@ def evaluate(arguments: Namespace, interruption: Interruption) -> int:
             results = run.evaluate(request, source, journal, bar, interruption.is_set)
         if results is None:
             return INTERRUPTED
-        written: list[Path] = []
         if arguments.json is not None:
             write_whole(arguments.json, json.dumps(results, indent=2) + "\n", "the figures")
+        show(results)
         if arguments.html is not None:
-            pages = page.pages(results, run.comparison(request, source, journal), arguments.html)
+            pages = page.pages(results, partial(run.compared, request, source, journal), arguments.html)
             for path, text in pages.items():
                 write_whole(path, text, "the figures")
-            written += pages
-        show(results)
+                say(f"Written: {path}")
         if arguments.sheet is not None:
-            sheet.write(request, clip, model, arguments.mask_fps, arguments.sheet)
-            written.append(arguments.sheet)
-        for path in written:
-            say(f"Written: {path}")
+            run.before_and_after(request, clip, model, arguments.mask_fps, arguments.sheet)
+            say(f"Written: {arguments.sheet}")
         journal.remove()
     return 0
 

@@ -60,6 +60,13 @@ _OPTIONS: Final[dict[str, dict[str, int | str]]] = {
 # What Pillow logs about a damaged file stands in the MediaError; without a handler it would go to stderr as well.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
+# libtiff writes each flaw of a file to the process's stderr, unless a program sets its handler; Pillow sets none.
+# Pillow's extension leads to the libtiff that it was linked with, where that is a shared library.
+with suppress(OSError, AttributeError):
+    _set_handler = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler
+    _set_handler.argtypes, _set_handler.restype = [ctypes.c_void_p], ctypes.c_void_p
+    _set_handler(None)
+
 
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
@@ -86,11 +93,13 @@ def read(path: Path, *, min_size: Size | None = None) -> DecodedImage:
             side = max(astuple(min_size))  # EXIF may turn it
             image.draft(None, (side, side))
         image.load()
-        _turn_upright(image)
-        decoded = _decoded(image)
-    if decoded.alpha is not None and decoded.alpha.min() == 255:
-        return DecodedImage(decoded.rgb, None)
-    return decoded
+        try:  # as EXIF says; TIFF and HEIC were turned by their decoders, and say so
+            ImageOps.exif_transpose(image, in_place=True)
+        except MemoryError:
+            raise
+        except Exception as exc:  # broken metadata (struct.error, SyntaxError, ...) is no reason to refuse the picture
+            log.debug("EXIF: %s", exc)
+        return _decoded(image)
 
 
 def kind(path: Path) -> Literal["still", "animation"] | None:
@@ -105,9 +114,9 @@ def kind(path: Path) -> Literal["still", "animation"] | None:
 
 
 class Animation:
-    """The pictures of an animated GIF, PNG or WebP, one after the other, of one size. One thread. `size`: as in
-    `DecodedImage`. Raises MediaError where the file or its first picture cannot be read; damage further on ends the
-    animation there, as browsers show it."""
+    """The pictures of an animated GIF, PNG or WebP, one after the other, of one `size`. One thread. Raises MediaError
+    where the file or its first picture cannot be read; damage further on ends the animation there, as browsers show
+    it."""
 
     def __init__(self, path: Path) -> None:
         self._path: Final = path
@@ -195,18 +204,6 @@ def write(path: Path, pixels: U8, alpha: U8 | None = None) -> None:
         raise MediaError(f"{shown(path)} cannot be written: {getattr(exc, 'strerror', None) or exc}") from exc
 
 
-def _silence_libtiff() -> None:
-    """libtiff writes each flaw of a file to the process's stderr, unless a program sets its handler; Pillow sets none.
-    Pillow's extension leads to the libtiff that it was linked with, where that is a shared library."""
-    with suppress(OSError, AttributeError):
-        handler = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler
-        handler.argtypes, handler.restype = [ctypes.c_void_p], ctypes.c_void_p
-        handler(None)
-
-
-_silence_libtiff()
-
-
 class _NotAnImageError(MediaError):
     """The file is readable but of none of the formats."""
 
@@ -275,16 +272,6 @@ def _formats() -> list[str]:
     return [form for form in wanted if form in Image.OPEN]
 
 
-def _turn_upright(image: Image.Image) -> None:
-    """As EXIF says. TIFF and HEIC were turned by their decoders, and say so."""
-    try:
-        ImageOps.exif_transpose(image, in_place=True)
-    except MemoryError:
-        raise
-    except Exception as exc:  # broken metadata (struct.error, SyntaxError, ...) is no reason to refuse the picture
-        log.debug("EXIF: %s", exc)
-
-
 def _duration(duration: object) -> Fraction:
     """Seconds for a duration in milliseconds. Browsers show a picture of at most 10 ms, which many GIFs claim without
     meaning it, for 100."""
@@ -300,12 +287,12 @@ def _decoded(image: Image.Image) -> DecodedImage:
         image = Image.fromarray(_eight_bits(np.asarray(image)))
     elif image.has_transparency_data:
         full = image.convert("RGBA")
-        alpha = np.asarray(full.getchannel("A"), np.uint8)
+        alpha = read_only(np.asarray(full.getchannel("A"), np.uint8))
         image = image.getchannel("L") if image.mode in ("L", "LA") else full.convert("RGB")
     elif image.mode not in ("L", "CMYK", "LAB"):
         image = image.convert("L" if image.mode == "1" else "RGB")
-    rgb = np.asarray(_to_srgb(image, profile), np.uint8)
-    return DecodedImage(read_only(rgb), None if alpha is None else read_only(alpha))
+    rgb = read_only(np.asarray(_to_srgb(image, profile), np.uint8))
+    return DecodedImage(rgb, None if alpha is None or alpha.min() == 255 else alpha)
 
 
 def _eight_bits(deep: np.ndarray) -> U8:

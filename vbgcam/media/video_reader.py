@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self, cast
 
 import av
@@ -119,9 +118,7 @@ class VideoReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_exc: object) -> None:
         self.close()
 
     def _open(self) -> None:
@@ -154,7 +151,9 @@ class VideoReader:
         self.max_gap = BROADCAST_MAX_GAP if floats else MAX_GAP
         seconds = stream.duration * self.time_base if stream.duration else Fraction(container.duration or 0) * _US
         self.count = stream.frames or round(seconds * self.rate) or None
-        self._square = _square(stream)
+        # A pixel's width in its heights. Real videos stay within 1/2 to 2; a wild value is a mistake in the file.
+        aspect = Fraction(stream.sample_aspect_ratio or 1)
+        self._square = aspect if Fraction(1, 4) <= aspect <= 4 else Fraction(1)
         self.size = Size(1, 1)
         self._start_reading()
         self._first = first = self._decode()
@@ -334,9 +333,3 @@ def _rate(stream: VideoStream) -> Fraction:
         if rate and 0 < rate <= 480:
             return Fraction(rate)
     return Fraction(30)
-
-
-def _square(stream: VideoStream) -> Fraction:
-    """A pixel's width in its heights. Real videos stay within 1/2 to 2; a wild value is a mistake in the file."""
-    aspect = stream.sample_aspect_ratio
-    return Fraction(aspect) if aspect and Fraction(1, 4) <= aspect <= 4 else Fraction(1)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -50,20 +50,14 @@ class VideoWriter:
 
     def write(self, packets: Iterable[Packet[Stream]]) -> None:
         """Raises OutputError, and nothing is left behind."""
-        try:
+        with self._or_discarded():
             for packet in packets:
                 self.container.mux(packet)
-        except av.FFmpegError as exc:
-            self.discard()
-            raise self._failed(exc) from exc
 
     def finish(self) -> None:
         """All is written; the video is not in its place yet. Raises OutputError, and nothing is left behind."""
-        try:
+        with self._or_discarded():
             self.container.close()
-        except av.FFmpegError as exc:
-            self.discard()
-            raise self._failed(exc) from exc
 
     def keep(self) -> None:
         """Puts the finished video in its place. Raises OutputError, and nothing is left behind."""
@@ -81,14 +75,19 @@ class VideoWriter:
             self._part.unlink()
         with suppress(av.FFmpegError):
             self.container.close()
-        stop = _Discarded()
         with suppress(_Discarded):
-            self._file.__exit__(_Discarded, stop, None)
+            self._file.__exit__(_Discarded, _Discarded(), None)
 
-    def _failed(self, exc: av.FFmpegError) -> OutputError:
-        if exc.errno == errno.ENOSPC:
-            return OutputError(f"{self.target}: the disk is full", fix="make room, or write to another disk")
-        return OutputError(f"{self.target} cannot be written: {exc.strerror}")
+    @contextmanager
+    def _or_discarded(self) -> Iterator[None]:
+        try:
+            yield
+        except av.FFmpegError as exc:
+            self.discard()
+            if exc.errno == errno.ENOSPC:
+                problem, fix = f"{self.target}: the disk is full", "make room, or write to another disk"
+                raise OutputError(problem, fix=fix) from exc
+            raise OutputError(f"{self.target} cannot be written: {exc.strerror}") from exc
 
 
 class _Discarded(Exception):  # noqa: N818  # it is no error

@@ -1,6 +1,7 @@
 """What stands behind pictures of any size, one after the other."""
 
 from collections.abc import Callable
+from contextlib import closing
 
 from vbgcam.background import Background
 from vbgcam.core.frames import Backdrop, Planes, Size
@@ -25,15 +26,12 @@ class Backdrops:
         if self._options.blur is not None:
             return self._options.blur
         if self._last is None or self._last.size != size:
-            self._last = black(size) if self._options.plain else self._first(size)
+            if self._options.plain:
+                self._last = black(size)
+            else:
+                with closing(self._open(size)) as background:
+                    self._last = background.at(0.0)
         return self._last
-
-    def _first(self, size: Size) -> Backdrop:
-        background = self._open(size)
-        try:
-            return background.at(0.0)
-        finally:
-            background.close()
 
 
 def black(size: Size) -> Backdrop:

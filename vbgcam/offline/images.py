@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from vbgcam.core.errors import BackgroundError, ConfigError, MediaError, VbgcamError
-from vbgcam.core.frames import U8, Mask, RawFrame, Size
+from vbgcam.core.frames import U8, Mask, RawFrame
 from vbgcam.core.options import RenderOptions
 from vbgcam.mask import Masker
 from vbgcam.media import images
@@ -30,7 +30,11 @@ from vbgcam.segment import Segmenter
 
 log = logging.getLogger(__name__)
 
+_TAILS: Final = {"-o": "", "--mask-out": "-mask", "--cutout": "-cutout"}
 _LOSSLESS: Final = (".png",)  # a mask is to be exact, and the cut-out needs an alpha
+
+Names = dict[str, Path]
+"""What is made of a picture, by the options that ask for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ def convert(
     *,
     mask_out: Path | None = None,
     cutout: Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress = lambda *_: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> list[ImageResult]:
     """Makes a result of each picture, its mask (8-bit gray PNG, exactly the mask that was used) and its cut-out (PNG,
@@ -70,22 +74,23 @@ def convert(
     before stays until then, and no picture that is read is ever written to. When `stop` becomes true, no further
     picture is begun. Raises ConfigError for names that cannot be meant so, before anything is done, and
     BackgroundError, which would meet every picture alike."""
-    names = _names(sources, target, mask_out, cutout)
+    given = {"-o": target, "--mask-out": mask_out, "--cutout": cutout}
+    names = _names(sources, {option: path for option, path in given.items() if path is not None})
     sources_on_disk = {identity for source in sources if (identity := _identity(source)) is not None}
-    converter = _Converter(Masker(segmenter, options.mask), options, Backdrops(options, background))
+    masker, backdrops = Masker(segmenter, options.mask), Backdrops(options, background)
     results: list[ImageResult] = []
-    for number, (source, name) in enumerate(zip(sources, names, strict=True)):
+    for source, name in zip(sources, names, strict=True):
         if stop():
             break
         try:
-            for path in name.all:
+            for path in name.values():
                 if _identity(path) in sources_on_disk:
                     raise MediaError(
                         f"{shown(source)}: its result {shown(path)} would overwrite a picture that is read",
                         fix="name another file or folder with -o",
                     )
-            converter.make(source, name, number)
-            result = ImageResult(source, name.all)
+            _make(source, name, masker, options, backdrops)
+            result = ImageResult(source, tuple(name.values()))
         except BackgroundError:
             raise
         except MediaError as exc:
@@ -96,60 +101,34 @@ def convert(
             problem = f"{shown(source)} needs more memory than there is"
             result = ImageResult(source, error=MediaError(problem, fix="make it smaller first"))
         results.append(result)
-        if progress is not None:
-            progress(result, len(results), len(sources))
+        progress(result, len(results), len(sources))
     return results
 
 
-@dataclass(frozen=True, slots=True)
-class _Names:
-    result: Path | None
-    mask: Path | None
-    cutout: Path | None
-
-    @property
-    def all(self) -> tuple[Path, ...]:
-        return tuple(path for path in (self.result, self.mask, self.cutout) if path is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Converter:
-    """Makes the files of one image after the other."""
-
-    masker: Masker
-    options: RenderOptions
-    backdrops: Backdrops
-
-    def make(self, source: Path, names: _Names, number: int) -> None:
-        picture = images.read(source)
-        frame = RawFrame(from_rgb(picture.rgb).frozen(), 0.0, 0, number)
-        rgb, own = picture.rgb if names.cutout is not None else None, picture.alpha
-        # It may be a third of a gigabyte, and so may each of what follows: none is held longer than it is used.
-        del picture
-        person = everything = _times(_opaque(frame.size), own)
-        if not self.options.plain or names.mask is not None or names.cutout is not None:
-            self.masker.reset()
-            person = _times(self.masker.mask(frame), own)
-        alpha = person.alpha
-        if names.result is not None:
-            composer = Composer(frame.size, self.options)
-            mask = everything if self.options.plain else person
-            safe = composer.compose(frame, mask, self.backdrops.of(frame.size))
-            del frame, mask, composer
-            _write(names.result, to_rgb(safe.planes))
-            del safe
-        if names.mask is not None:
-            _write(names.mask, self._turned(alpha))
-        if rgb is not None and names.cutout is not None:
-            visible = np.where(alpha[..., None] > 0, rgb, np.uint8(0))
-            _write(names.cutout, self._turned(visible), self._turned(alpha))
-
-    def _turned(self, pixels: U8) -> U8:
-        return pixels[:, ::-1] if self.options.mirror else pixels
-
-
-def _opaque(size: Size) -> Mask:
-    return Mask(np.full((size.height, size.width), 255, np.uint8), 0.0)
+def _make(source: Path, names: Names, masker: Masker, options: RenderOptions, backdrops: Backdrops) -> None:
+    picture = images.read(source)
+    frame = RawFrame(from_rgb(picture.rgb).frozen(), 0.0)
+    rgb, own = picture.rgb if "--cutout" in names else None, picture.alpha
+    # It may be a third of a gigabyte, and so may each of what follows: none is held longer than it is used.
+    del picture
+    person = everything = _times(Mask(np.full(frame.planes.y.shape, 255, np.uint8), 0.0), own)
+    if not options.plain or names.keys() - {"-o"}:
+        masker.reset()
+        person = _times(masker.mask(frame), own)
+    alpha = person.alpha
+    if "-o" in names:
+        composer = Composer(frame.size, options)
+        mask = everything if options.plain else person
+        safe = composer.compose(frame, mask, backdrops.of(frame.size))
+        del frame, mask, composer
+        _write(names["-o"], to_rgb(safe.planes))
+        del safe
+    turned = np.s_[:, :: -1 if options.mirror else 1]
+    if "--mask-out" in names:
+        _write(names["--mask-out"], alpha[turned])
+    if rgb is not None:
+        visible = np.where(alpha[..., None] > 0, rgb, np.uint8(0))
+        _write(names["--cutout"], visible[turned], alpha[turned])
 
 
 def _times(mask: Mask, own: U8 | None) -> Mask:
@@ -168,61 +147,43 @@ def _write(path: Path, pixels: U8, alpha: U8 | None = None) -> None:
     images.write(path, pixels, alpha)
 
 
-def _names(sources: Sequence[Path], target: Path | None, mask_out: Path | None, cutout: Path | None) -> list[_Names]:
+def _names(sources: Sequence[Path], given: Names) -> list[Names]:
     """What is written for each picture, no name twice. All that cannot be meant so is said at once."""
     problems: list[str] = []
     several = len(sources) > 1
-    folders = {}
-    for option, path, suffixes in (
-        ("-o", target, tuple(images.SUFFIXES)),
-        ("--mask-out", mask_out, _LOSSLESS),
-        ("--cutout", cutout, _LOSSLESS),
-    ):
-        if path is not None:
-            folders[option] = _is_folder(option, path, suffixes, several, problems)
-    files = [path for path in (target, mask_out, cutout) if path is not None]
-    if not any(folders.values()) and len({_spelled(path) for path in files}) < len(files):
-        problems.append(f"two results cannot have one name: {', '.join(map(shown, files))}")
+    folders = []  # the options that name one, that is there or that will be made
+    for option, path in given.items():
+        suffixes = tuple(images.SUFFIXES) if option == "-o" else _LOSSLESS
+        named_so = not path.suffix or (several and path.suffix.lower() not in images.SUFFIXES)
+        if path.is_dir() or (named_so and not path.exists()):
+            folders.append(option)
+        elif several:
+            problems.append(f"{option} {shown(path)}: several pictures need a folder, not one file")
+        elif path.suffix.lower() not in suffixes:
+            problems.append(f"{option} {shown(path)}: the file's name ends in {', '.join(suffixes)}")
+    if not folders and len({_spelled(path) for path in given.values()}) < len(given):
+        problems.append(f"two results cannot have one name: {', '.join(map(shown, given.values()))}")
     if problems:
         raise ConfigError([f"image: {problem}" for problem in problems])
 
     taken: set[str] = set()
-
-    def named(option: str, path: Path | None, source: Path, tail: str, suffix: str) -> Path | None:
-        if path is None or not folders[option]:
-            return path
-        wanted = chosen = path / f"{source.stem}{tail}{suffix}"
-        count = 2
-        while _spelled(chosen) in taken:
-            chosen = path / f"{source.stem}-{count}{tail}{suffix}"
-            count += 1
-        taken.add(_spelled(chosen))
-        if chosen != wanted:
-            log.info("%s: its result is %s, because %s is taken", shown(source), shown(chosen), wanted.name)
-        return chosen
-
     names = []
     for source in sources:
-        suffix = source.suffix if source.suffix.lower() in images.SUFFIXES else ".jpg"
-        names.append(
-            _Names(
-                named("-o", target, source, "", suffix),
-                named("--mask-out", mask_out, source, "-mask", ".png"),
-                named("--cutout", cutout, source, "-cutout", ".png"),
-            )
-        )
+        made = dict(given)
+        for option in folders:
+            own = source.suffix if source.suffix.lower() in images.SUFFIXES else ".jpg"
+            end = _TAILS[option] + (own if option == "-o" else ".png")
+            wanted = chosen = given[option] / f"{source.stem}{end}"
+            count = 2
+            while _spelled(chosen) in taken:
+                chosen = given[option] / f"{source.stem}-{count}{end}"
+                count += 1
+            taken.add(_spelled(chosen))
+            if chosen != wanted:
+                log.info("%s: its result is %s, because %s is taken", shown(source), shown(chosen), wanted.name)
+            made[option] = chosen
+        names.append(made)
     return names
-
-
-def _is_folder(option: str, path: Path, suffixes: tuple[str, ...], several: bool, problems: list[str]) -> bool:
-    """Whether the path names a folder, one that is there or one that will be made."""
-    named_so = not path.suffix or (several and path.suffix.lower() not in images.SUFFIXES)
-    folder = path.is_dir() or (named_so and not path.exists())
-    if several and not folder:
-        problems.append(f"{option} {shown(path)}: several pictures need a folder, not one file")
-    elif not folder and path.suffix.lower() not in suffixes:
-        problems.append(f"{option} {shown(path)}: the file's name ends in {', '.join(suffixes)}")
-    return folder
 
 
 def _spelled(path: Path) -> str:

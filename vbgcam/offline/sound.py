@@ -11,7 +11,6 @@ import logging
 import math
 from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import Final, cast
 
 import av
@@ -45,10 +44,8 @@ class Sound:
     def __init__(self, source: VideoReader, into: VideoWriter) -> None:
         """`source` lends its path and its clock. Called before the first packet goes into the new video. Raises
         MediaError."""
-        self._path = source.path
+        self._source = source
         self._writer = into
-        self._offset = source.clock_offset
-        self._leap = source.max_gap
         try:
             self._container = av.open(
                 f"file:{source.path}", options={"protocol_whitelist": "file"}, metadata_errors="replace"
@@ -65,8 +62,9 @@ class Sound:
 
     def until(self, time: Fraction | None) -> None:
         """Writes what sounds up to `time`, seconds of the new video, or all that is left. Raises OutputError."""
+        offset = self._source.clock_offset
         while (packet := self._next) is not None:
-            if time is not None and packet.dts is not None and packet.dts * packet.time_base - self._offset > time:
+            if time is not None and packet.dts is not None and packet.dts * packet.time_base - offset > time:
                 return
             self._writer.write(self._tracks[packet.stream.index].take(packet))
             self._next = self._read()
@@ -84,39 +82,33 @@ class Sound:
         try:
             return next((packet for packet in self._packets if packet.size), None)
         except av.FFmpegError as exc:
-            log.warning("%s: its sound breaks off: %s", self._path, exc.strerror)
+            log.warning("%s: its sound breaks off: %s", self._source.path, exc.strerror)
         except IndexError:  # PyAV's, at the end, where a stream came in halfway
             pass
         return None
 
     def _track(self, stream: AudioStream) -> _CopiedTrack | _EncodedTrack | None:
-        codec = cast("AudioCodecContext | None", stream.codec_context)
+        path, codec = self._source.path, cast("AudioCodecContext | None", stream.codec_context)
         if codec is None or not codec.sample_rate:  # FFmpeg has no decoder for it, or nothing came that tells its rate
-            log.warning("%s: a sound track in an unknown format is left out", self._path)
+            log.warning("%s: a sound track in an unknown format is left out", path)
             return None
         mp4 = self._writer.container.format.name == "mp4"
         headless = codec.name in _HEADED and not codec.extradata
         try:
             if not headless and (not mp4 or codec.name in _IN_MP4):
-                out = self._writer.container.add_stream_from_template(stream)
-                return _CopiedTrack(out, _ticks(self._offset, stream), self._leap)
+                return _CopiedTrack(stream, self._source, self._writer.container.add_stream_from_template(stream))
         except ValueError as exc:  # what PyAV says where the format has no place for the codec
-            log.debug("%s: %s", self._path, exc)
-        log.info("%s: its sound, %s, becomes AAC: the new film's format does not hold it", self._path, codec.name)
-        return _EncodedTrack(stream, self._writer, _ticks(self._offset, stream), self._leap, self._path)
-
-
-def _ticks(time: Fraction, stream: AudioStream) -> int:
-    return round(time / (stream.time_base or 1))
+            log.debug("%s: %s", path, exc)
+        log.info("%s: its sound, %s, becomes AAC: the new film's format does not hold it", path, codec.name)
+        return _EncodedTrack(stream, self._source, self._writer)
 
 
 class _CopiedTrack:
     """A video whose clock was set back halfway goes on at the usual step, as its pictures do."""
 
-    def __init__(self, stream: Stream, offset: int, max_gap: Fraction) -> None:
-        self._stream = stream
-        self._offset = offset
-        self._leap = max_gap
+    def __init__(self, stream: AudioStream, source: VideoReader, out: Stream) -> None:
+        self._offset = round(source.clock_offset / (stream.time_base or 1))
+        self._source, self._out = source, out
         self._last: int | None = None
         self._step = 1
 
@@ -124,31 +116,29 @@ class _CopiedTrack:
         own = packet.dts if packet.dts is not None else packet.pts
         own = None if own is None else own - self._offset
         last, clock = self._last, packet.time_base
-        self._last = tick = next_tick(last, own, self._step, clock, self._leap)
+        self._last = tick = next_tick(last, own, self._step, clock, self._source.max_gap)
         if last is not None and tick == last + 1 and own != tick:
             # Doubled in the source. One tick of its clock may be none of the new video's; a millisecond is one of any.
             self._last = last + max(1, math.ceil(Fraction(1, 1000) / clock))
         self._step = packet.duration or self._step
         packet.pts = packet.dts = self._last  # sound is stored in the order of playing
-        packet.stream = self._stream
+        packet.stream = self._out
         yield packet
 
 
 class _EncodedTrack:
     """Decodes, brings rate and layout to what AAC has, encodes."""
 
-    def __init__(self, source: AudioStream, into: VideoWriter, offset: int, max_gap: Fraction, path: Path) -> None:
-        self._offset = offset
-        self._leap = max_gap
-        self._path = path
+    def __init__(self, stream: AudioStream, source: VideoReader, into: VideoWriter) -> None:
+        self._offset = round(source.clock_offset / (stream.time_base or 1))
+        self._source = source
         self._damaged = False
-        codec = source.codec_context
+        codec = stream.codec_context
         rate = codec.sample_rate if codec.sample_rate in _AAC_RATES else 48000
         layout = _AAC_LAYOUTS.get(codec.channels, "stereo")
-        stream = into.container.add_stream("aac", rate=rate, layout=layout)
-        self._encoder: AudioCodecContext = stream.codec_context
+        self._out = into.container.add_stream("aac", rate=rate, layout=layout)
+        self._encoder: AudioCodecContext = self._out.codec_context
         self._encoder.bit_rate = _BITS_PER_CHANNEL * self._encoder.channels
-        self._stream = stream
         self._resampler: AudioResampler | None = None
         self._form: tuple[str, str, int] | None = None
         self._last: int | None = None
@@ -159,7 +149,7 @@ class _EncodedTrack:
             frames = packet.decode()
         except av.FFmpegError as exc:
             if not self._damaged:
-                log.warning("%s: its sound is damaged: %s", self._path, exc.strerror)
+                log.warning("%s: its sound is damaged: %s", self._source.path, exc.strerror)
             self._damaged = True
             return
         for frame in frames:
@@ -174,12 +164,12 @@ class _EncodedTrack:
 
     def rest(self) -> Iterator[Packet[Stream]]:
         yield from self._resampled(None)
-        yield from self._stream.encode(None)
+        yield from self._out.encode(None)
 
     def _time(self, frame: AudioFrame) -> None:
         own = None if frame.pts is None else frame.pts - self._offset
         base = frame.time_base or Fraction(1, frame.sample_rate)
-        last, tick = self._last, next_tick(self._last, own, self._step, base, self._leap)
+        last, tick = self._last, next_tick(self._last, own, self._step, base, self._source.max_gap)
         if last is not None:  # samples that came twice play one after the other; rounded times may overlap a little
             tick = max(tick, last + self._step - math.ceil(Fraction(2, 1000) / base))
         frame.pts = self._last = tick
@@ -188,4 +178,4 @@ class _EncodedTrack:
     def _resampled(self, frame: AudioFrame | None) -> Iterator[Packet[Stream]]:
         if self._resampler is not None:
             for piece in self._resampler.resample(frame):
-                yield from self._stream.encode(piece)
+                yield from self._out.encode(piece)

@@ -63,7 +63,7 @@ def convert(
     *,
     height: int | None = None,
     mask_out: Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress = lambda *_: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> VideoResult | None:
     """Makes `target` (.mp4 or .mkv), or the masks alone (FFV1 gray, one for each frame, the same times), or both. None
@@ -76,25 +76,30 @@ def convert(
     started = time.monotonic()
     with ExitStack() as stack:
         size = _size(source.size, height)
-        video = _VideoOutput(stack, source, target, options, background, size=size) if target is not None else None
+        composer, still = Composer(size, options), options.blur or black(size)
+        moving: Background | None = None
+        if target is not None and not options.plain and options.blur is None:
+            moving = stack.enter_context(closing(background(size)))
+        video = _VideoOutput(stack, source, target, size) if target is not None else None
         masks = _MaskOutput(stack, source, mask_out, size) if mask_out is not None else None
         masker = Masker(segmenter, options.mask)
         masker.reset()
+        opaque = np.full((size.height, size.width), 255, np.uint8)
         frames = 0
         for shot in stack.enter_context(closing(read_ahead(source.read))):
             if stop():
                 return None
             frame = RawFrame(_fitted(shot.planes, size), float(shot.time - source.start), 0, frames)
-            mask = None
-            if masks is not None or not options.plain:
-                mask = masker.mask(frame)
-            if masks is not None and mask is not None:
+            # The plain picture is one of which everything is the person.
+            everything = Mask(opaque, frame.captured_at)
+            mask = everything if options.plain and masks is None else masker.mask(frame)
+            if masks is not None:
                 masks.write(np.asarray(cv2.flip(mask.alpha, 1), np.uint8) if options.mirror else mask.alpha, shot)
             if video is not None:
-                video.write(frame, mask, shot)
+                behind = still if moving is None else moving.at(frame.captured_at)
+                video.write(composer.compose(frame, everything if options.plain else mask, behind), shot)
             frames += 1
-            if progress is not None:
-                progress(frames, source.count, frame.captured_at + float(shot.duration))
+            progress(frames, source.count, frame.captured_at + float(shot.duration))
         # Both are finished before one takes its name, so that a disk that fills up now leaves neither.
         outputs = [output for output in (video, masks) if output is not None]
         for output in outputs:
@@ -119,25 +124,7 @@ def read_ahead(read: Callable[[], _Item | None]) -> Generator[_Item]:
 class _VideoOutput:
     """The new video, with its sound; what was opened is closed by `stack`."""
 
-    def __init__(
-        self,
-        stack: ExitStack,
-        source: VideoReader,
-        target: Path,
-        options: RenderOptions,
-        background: OpenBackground,
-        *,
-        size: Size,
-    ) -> None:
-        self._composer = Composer(size, options)
-        self._options = options
-        self._background: Background | None = None
-        if not options.plain and options.blur is None:
-            self._background = background(size)
-            stack.callback(self._background.close)
-        # The plain picture is one of which everything is the person.
-        self._opaque = np.full((size.height, size.width), 255, np.uint8)
-        self._black = black(size)
+    def __init__(self, stack: ExitStack, source: VideoReader, target: Path, size: Size) -> None:
         self._output = FileOutput(target, size, source.rate, clock=source.time_base, zero=0.0, effort="offline")
         self._output.open()
         stack.callback(self._output.discard)
@@ -146,17 +133,10 @@ class _VideoOutput:
             self._sound = Sound(source, self._output.film)
             stack.callback(self._sound.close)
 
-    def write(self, frame: RawFrame, mask: Mask | None, shot: TimedFrame) -> None:
-        self._output.send(self._composed(frame, mask), float(shot.time), float(shot.duration))
+    def write(self, frame: SafeFrame, shot: TimedFrame) -> None:
+        self._output.send(frame, float(shot.time), float(shot.duration))
         if self._sound is not None:
             self._sound.until(shot.time)
-
-    def _composed(self, frame: RawFrame, mask: Mask | None) -> SafeFrame:
-        if self._background is not None and mask is not None:
-            return self._composer.compose(frame, mask, self._background.at(frame.captured_at))
-        if self._options.blur is not None and mask is not None:
-            return self._composer.compose(frame, mask, self._options.blur)
-        return self._composer.compose(frame, Mask(self._opaque, frame.captured_at), self._black)
 
     def finish(self) -> None:
         if self._sound is not None:

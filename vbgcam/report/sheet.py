@@ -10,13 +10,11 @@ from vbgcam.core.frames import U8
 
 _PAPER: Final = (247, 245, 241)
 _INK: Final = (64, 66, 74)
-_WIDEST: Final = 960
-"""Pixels that each of two pictures has at most: side by side they still fit a page."""
 
 
-def sheet(images: Sequence[U8], captions: Sequence[str], widest: int = _WIDEST) -> U8:
+def sheet(images: Sequence[U8], captions: Sequence[str], widest: int = 960) -> U8:
     """Pictures of one size, RGB, uint8, (height, width, 3), side by side on paper, a caption below each; each at most
-    `widest` pixels wide."""
+    `widest` pixels wide (two of 960 still fit a page)."""
     height, width = images[0].shape[:2]
     scale = min(1.0, widest / width)
     width, height = max(1, round(width * scale)), max(1, round(height * scale))
@@ -24,20 +22,17 @@ def sheet(images: Sequence[U8], captions: Sequence[str], widest: int = _WIDEST) 
     foot = round(2.0 * text)
     paper = Image.new("RGB", (len(images) * (width + margin) + margin, height + 2 * margin + foot), _PAPER)
     draw, font = ImageDraw.Draw(paper), ImageFont.load_default(text)
-    corners = _rounded(width, height, max(2, round(0.012 * width)))
+    # The pictures' shape, with soft edges: drawn four times as large.
+    large = Image.new("L", (4 * width, 4 * height), 0)
+    corner = 4 * max(2, round(0.012 * width))
+    ImageDraw.Draw(large).rounded_rectangle((0, 0, 4 * width - 1, 4 * height - 1), corner, fill=255)
+    shape = large.resize((width, height), Image.Resampling.BOX)
     for index, (image, caption) in enumerate(zip(images, captions, strict=True)):
         left = margin + index * (width + margin)
         picture = Image.fromarray(image)
         if picture.size != (width, height):
             picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-        paper.paste(picture, (left, margin), corners)
+        paper.paste(picture, (left, margin), shape)
         middle = left + width / 2, margin + height + (foot + margin) / 2
         draw.text(middle, caption, fill=_INK, font=font, anchor="mm")
     return np.asarray(paper, np.uint8)
-
-
-def _rounded(width: int, height: int, radius: int) -> Image.Image:
-    """The pictures' shape, with soft edges: drawn four times as large."""
-    large = Image.new("L", (4 * width, 4 * height), 0)
-    ImageDraw.Draw(large).rounded_rectangle((0, 0, 4 * width - 1, 4 * height - 1), 4 * radius, fill=255)
-    return large.resize((width, height), Image.Resampling.BOX)
