@@ -89,14 +89,6 @@ class Events(c.Structure):
     VERSION: Final = 2
 
 
-class _DictItem(c.Structure):
-    _fields_ = (("key", c.c_char_p), ("value", c.c_char_p))
-
-
-class _Dict(c.Structure):
-    _fields_ = (("flags", c.c_uint32), ("n_items", c.c_uint32), ("items", c.POINTER(_DictItem)))
-
-
 _Pods = c.POINTER(c.c_void_p)
 _CALLS: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "pw_init": (None, (c.c_void_p, c.c_void_p)),
@@ -108,7 +100,8 @@ _CALLS: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "pw_thread_loop_destroy": (None, (c.c_void_p,)),
     "pw_thread_loop_lock": (None, (c.c_void_p,)),
     "pw_thread_loop_unlock": (None, (c.c_void_p,)),
-    "pw_properties_new_dict": (c.c_void_p, (c.POINTER(_Dict),)),
+    "pw_properties_new": (c.c_void_p, (c.c_char_p,)),
+    "pw_properties_set": (c.c_int, (c.c_void_p, c.c_char_p, c.c_char_p)),
     "pw_stream_new_simple": (c.c_void_p, (c.c_void_p, c.c_char_p, c.c_void_p, c.POINTER(Events), c.c_void_p)),
     "pw_stream_connect": (c.c_int, (c.c_void_p, c.c_int, c.c_uint32, c.c_uint32, _Pods, c.c_uint32)),
     "pw_stream_update_params": (c.c_int, (c.c_void_p, _Pods, c.c_uint32)),
@@ -138,10 +131,11 @@ def load() -> Any:
 
 def properties(library: Any, said: Mapping[str, str]) -> int:
     """Properties of a stream, which takes them over. They are text and not parsed by anybody. Raises MemoryError."""
-    items = (_DictItem * len(said))(*[_DictItem(key.encode(), value.encode()) for key, value in said.items()])
-    made = library.pw_properties_new_dict(c.byref(_Dict(0, len(said), items)))
+    made = library.pw_properties_new(None)
     if not made:
         raise MemoryError
+    for key, value in said.items():
+        library.pw_properties_set(made, key.encode(), value.encode())
     return int(made)
 
 

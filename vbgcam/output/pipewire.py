@@ -27,7 +27,7 @@ import numpy as np
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import U8, Planes, Size
 from vbgcam.output import libpipewire, spa
-from vbgcam.output.base import DEFAULT_NAME, DeviceOutput, ReaderMonitor
+from vbgcam.output.base import DEFAULT_NAME, ReaderMonitor
 from vbgcam.system import linux_packages
 
 log = logging.getLogger(__name__)
@@ -46,16 +46,9 @@ def title(target: str) -> str:
     return " ".join(plain.split())[:_LONGEST_NAME].rstrip() or DEFAULT_NAME
 
 
-def _label(target: str) -> str:
+def label(target: str) -> str:
+    """The name as our own messages have it."""
     return f"{title(target)} (PipeWire)"
-
-
-class PipeWireCamera(DeviceOutput):
-    """See `vbgcam.output.Output`. `target`: the name that others see; "" is "VBG Camera". `size` has even sides."""
-
-    def __init__(self, target: str, size: Size, fps: float) -> None:
-        """Connects to nothing yet."""
-        super().__init__(_label(target), lambda: PipeWireDevice(target, size, fps))
 
 
 @dataclass(slots=True)
@@ -101,7 +94,7 @@ class PipeWireDevice:
 
     def __init__(self, target: str, size: Size, fps: float) -> None:
         """Raises OutputError."""
-        self.label = _label(target)
+        self.label = label(target)
         self.state = _State()
         self._name = title(target)
         self._lib = library = libpipewire.load()

@@ -14,9 +14,6 @@ from typing import Final
 
 from vbgcam.core.frames import Size
 
-HEAD: Final = 8
-"""Bytes before a pod's body."""
-
 # SPA_TYPE_*, and how a choice is meant.
 _ID, _INT, _RECTANGLE, _FRACTION, _OBJECT, _CHOICE = 3, 4, 10, 11, 15, 19
 _CHOICE_RANGE, _CHOICE_FLAGS = 1, 4
@@ -123,7 +120,7 @@ def properties(sent: bytes, kind: int) -> Mapping[int, bytes]:
     length, pod_kind, object_kind = struct.unpack_from("=III", sent)
     if pod_kind != _OBJECT or object_kind != kind:
         raise ValueError("not the object that was expected")
-    body, at, found = _cut(sent, HEAD, length), 8, {}
+    body, at, found = _cut(sent, 8, length), 8, {}
     while at < len(body):
         key, _flags, length, value_kind = struct.unpack_from("=IIII", body, at)
         value = _cut(body, at + 16, length)
