@@ -77,7 +77,7 @@ class DeviceSource:
             if called_off:
                 return Negotiated(self._target, self._wanted.size, self._wanted.fps)
             camera = self.find()
-            twins = choose.twins(camera, listing.cameras(virtual=False)) if camera.id else frozenset()
+            twins = choose.twins(camera, listing.cameras()) if camera.id else frozenset()
             try:
                 got = self._start(camera)
             except StreamError as exc:
@@ -128,7 +128,7 @@ class DeviceSource:
         known = self._known
         if known is None or not known.id:
             return self._named()
-        again = choose.same_camera(known, self._twins, listing.cameras(virtual=False))
+        again = choose.same_camera(known, self._twins, listing.cameras())
         if again is None:
             camera = self._named()
             self._say(f"{known} is gone; taking {camera}")
@@ -144,9 +144,9 @@ class DeviceSource:
             path = str(Path(target).expanduser())
             found = listing.camera_at(path)
             if found is None:
-                raise choose.not_found(f"there is no camera at {path}", listing.cameras(virtual=False))
+                raise choose.not_found(f"there is no camera at {path}", listing.cameras())
             return found
-        cameras = listing.cameras(virtual=False)
+        cameras = listing.cameras()
         if not target.isdecimal():
             return choose.by_name(target, cameras)
         camera = choose.by_index(int(target), cameras)

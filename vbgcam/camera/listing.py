@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 LINKS: Final = Path("/dev/v4l")
 
 
-def cameras(*, virtual: bool = True) -> list[CameraInfo]:
-    """In the order of their numbers. A device that gives no pictures just now (a webcam's second node, a virtual
-    camera that nobody feeds) is none. `virtual=False` leaves virtual cameras out and does not even open them: a
-    virtual camera may be watching for readers. Raises CameraError where the system cannot be asked."""
+def cameras() -> list[CameraInfo]:
+    """In the order of their numbers. A device that gives no pictures just now (a webcam's second node) is none. Virtual
+    cameras, which a program feeds, are left out and not even opened: one may be watching for readers. Raises
+    CameraError where the system cannot be asked."""
     if platform.system() == "Linux":
         from vbgcam.system import v4l2
 
-        found = [_inspect(node, virtual=virtual) for node in v4l2.nodes()]
+        found = [_inspect(node, virtual=False) for node in v4l2.nodes()]
         return [camera for camera in found if camera is not None]
-    return [camera for camera in _enumerated_by_opencv(platform.system()) if virtual or not camera.virtual]
+    return [camera for camera in enumerated() if not _MADE_UP.search(camera.name)]
 
 
 def camera_at(path: str) -> CameraInfo | None:
@@ -49,15 +49,15 @@ def camera_at(path: str) -> CameraInfo | None:
         if node and camera is None:
             raise CameraError(
                 f"{path} gives no pictures: it is a webcam's second device, or a virtual camera that nobody feeds",
-                fix=listed(cameras(virtual=False)),
+                fix=listed(cameras()),
             )
         return camera
-    return next((camera for camera in cameras() if camera.path.casefold() == path.casefold()), None)
+    return next((camera for camera in enumerated() if camera.path.casefold() == path.casefold()), None)
 
 
 def describe(camera: CameraInfo) -> list[str]:
     """Lines for people: the camera, how to name it, and its modes."""
-    lines = [str(camera) + (" - virtual" if camera.virtual else "")]
+    lines = [str(camera)]
     if camera.id:
         lines.append(f"  id {camera.id}")
     if camera.problem:
@@ -80,7 +80,7 @@ def as_json(camera: CameraInfo) -> dict[str, Any]:
         "path": camera.path,
         "id": camera.id,
         "driver": camera.driver,
-        "virtual": camera.virtual,
+        "virtual": False,
         "problem": os.strerror(camera.problem) if camera.problem else None,
         "modes": [
             {"format": mode.format, "width": mode.size.width, "height": mode.size.height, "fps": list(mode.rates)}
@@ -134,7 +134,7 @@ def _inspect(node: Node, *, virtual: bool) -> CameraInfo | None:
     usb = _usb(place)
     bus = _number(usb, "speed") if usb is not None else 0
     stable = "" if made_up else _stable_id(node.path, place)
-    return CameraInfo(node.label, str(node.path), stable, driver, modes, made_up, problem, bus)
+    return CameraInfo(node.label, str(node.path), stable, driver, modes, problem, bus)
 
 
 def _usb(place: Path) -> Path | None:
@@ -176,7 +176,8 @@ _MADE_UP: Final = re.compile(r"virtual|unity video capture|vbg camera", re.IGNOR
 _BACKENDS: Final = {"Windows": ("CAP_MSMF", "CAP_DSHOW"), "Darwin": ("CAP_AVFOUNDATION",)}
 
 
-def _enumerated_by_opencv(system: str) -> list[CameraInfo]:
+def enumerated() -> list[CameraInfo]:
+    """Where there are no device files: by OpenCV, virtual cameras too. Raises CameraError."""
     import cv2
 
     try:
@@ -187,7 +188,7 @@ def _enumerated_by_opencv(system: str) -> list[CameraInfo]:
             fix="run `pip install cv2-enumerate-cameras`",
         ) from exc
     found: dict[str, CameraInfo] = {}
-    for backend in (int(getattr(cv2, name)) for name in _BACKENDS.get(system, ())):
+    for backend in (int(getattr(cv2, name)) for name in _BACKENDS.get(platform.system(), ())):
         for camera in enumerate_cameras(backend):
             # Media Foundation and DirectShow call one camera by the same path, but for what stands behind the last #.
             own = camera.path or camera.name
@@ -195,6 +196,5 @@ def _enumerated_by_opencv(system: str) -> list[CameraInfo]:
             known = found.get(key)
             opens = (*(known.opens if known else ()), (camera.index, backend))
             path = known.path if known else camera.path or ""
-            virtual = bool(_MADE_UP.search(camera.name))
-            found[key] = CameraInfo(camera.name, path, path, "", virtual=virtual, opens=opens)
+            found[key] = CameraInfo(camera.name, path, path, "", opens=opens)
     return list(found.values())

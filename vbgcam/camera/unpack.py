@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from vbgcam.camera.base import Layout
 from vbgcam.camera.choose import JPEG
 from vbgcam.core.frames import U8, PlanePool, Planes, Size, read_only
-from vbgcam.pixels.convert import from_av, to_av
+from vbgcam.pixels.convert import from_av, rows_of, to_av
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class _Jpeg:
         from vbgcam.pixels import kernels
 
         out = self._pool.take(self._size)
-        luma, *chroma = (_rows(plane) for plane in frame.planes)
+        luma, *chroma = (read_only(rows_of(plane)) for plane in frame.planes)
         kernels.scale(luma, _LUMA_STEP, _LUMA_ZERO, out.y)
         for rows, target in zip(chroma, (out.u, out.v), strict=True):
             if halves == 1:
@@ -117,11 +117,6 @@ def _decoder(faults: str) -> av.VideoCodecContext:
     decoder.thread_count = 1  # more threads each hold a picture back
     decoder.options = {"err_detect": faults}
     return decoder
-
-
-def _rows(plane: av.video.plane.VideoPlane) -> U8:
-    """The decoder's own memory, read-only; its lines may end in padding."""
-    return read_only(np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size))
 
 
 # Each of these fills planes from `rows`, (lines, stride), whose lines may end in padding.

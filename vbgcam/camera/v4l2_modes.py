@@ -31,7 +31,8 @@ _NO_MORE: Final = (errno.EINVAL, errno.ENOTTY, errno.ENODATA)
 def modes(fd: int) -> Iterator[Mode]:
     """Every format with its sizes and rates, in the driver's order. Where the driver lists no sizes (a grabber gives
     what is plugged into it), the one that is set now."""
-    for code in _formats(fd):
+    for reply in _enumerated(fd, Ioctl.ENUM_FMT, struct.pack("2I56x", 0, CAPTURE)):
+        (code,) = struct.unpack_from("I", reply, 44)
         sizes = list(_sizes(fd, code))
         if not sizes:
             now = get_format(fd, CAPTURE)
@@ -87,12 +88,6 @@ _SPACE_240M, _SPACE_709, _SPACE_JPEG, _SPACE_2020, _SPACE_DCI_P3 = 2, 3, 7, 10, 
 def _name(code: int) -> str:
     """A pixel format's four characters, without the highest bit, which says that its bytes are swapped."""
     return (code & 0x7FFF_FFFF).to_bytes(4, "little").decode("ascii", errors="replace").rstrip()
-
-
-def _formats(fd: int) -> Iterator[int]:
-    """The fourcc codes that it gives."""
-    for reply in _enumerated(fd, Ioctl.ENUM_FMT, struct.pack("2I56x", 0, CAPTURE)):
-        yield struct.unpack_from("I", reply, 44)[0]
 
 
 def _sizes(fd: int, code: int) -> Iterator[Size]:
