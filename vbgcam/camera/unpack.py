@@ -61,13 +61,11 @@ class _Raw:
 # How many damaged pictures from the start on until the decoder forgives faults: some cameras send nothing but odd JPEG.
 _ODD: Final = 30
 # BT.601 from full to limited range: Y 0..255 to 16..235, chroma's 255 steps to 224 around 128.
-_LUMA: Final = 219 / 255
-_CHROMA: Final = 224 / 255
-# The same in 1/65536 and 1/256, for `kernels.scale`; the half rounds.
-_LUMA_STEP: Final = round(65536 * _LUMA)
+# In 1/65536 and 1/256, for `kernels.scale`; the half rounds.
+_LUMA_STEP: Final = round(65536 * 219 / 255)
 _LUMA_ZERO: Final = 16 * 256 + 128
-_CHROMA_STEP: Final = round(65536 * _CHROMA)
-_CHROMA_ZERO: Final = round(256 * (128 - 128 * _CHROMA)) + 128
+_CHROMA_STEP: Final = round(65536 * 224 / 255)
+_CHROMA_ZERO: Final = round(256 * (128 - 128 * 224 / 255)) + 128
 
 
 class _Jpeg:
@@ -149,10 +147,8 @@ def _yuyv(rows: U8, out: Planes, luma_first: bool = True, u_first: bool = True) 
 
 
 def _words(rows: U8, length: int, kind: str) -> NDArray[Any]:
-    """The first `length` bytes of each line, as the loops take them: aligned, read-only words."""
+    """The first `length` bytes of each line, as the loops take them: read-only words."""
     words = np.ascontiguousarray(rows[:, :length]).view(kind)
-    if not words.flags.aligned:
-        words = words.copy()
     words.flags.writeable = False
     return words
 

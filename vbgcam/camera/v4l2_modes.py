@@ -11,7 +11,7 @@ from typing import Final
 
 from vbgcam.camera.base import Layout, Mode
 from vbgcam.core.frames import Size
-from vbgcam.system.v4l2 import CAPTURE, Ioctl, exchange, get_format, get_rate, stream_off, stream_on
+from vbgcam.system.v4l2 import CAPTURE, Ioctl, exchange, get_format, get_rate, rate_at, stream_off, stream_on
 
 # What is asked of cameras that take any size or rate between two ends.
 _COMMON_SIZES: Final = (
@@ -110,9 +110,9 @@ def _rates(fd: int, code: int, size: Size) -> tuple[float, ...]:
     for reply in _enumerated(fd, Ioctl.ENUM_FRAMEINTERVALS, struct.pack("4I36x", 0, code, size.width, size.height)):
         (kind,) = struct.unpack_from("I", reply, 16)
         if kind == _DISCRETE:
-            found.add(_rate(reply, 20))
+            found.add(rate_at(reply, 20))
             continue
-        fastest, slowest = _rate(reply, 20), _rate(reply, 28)
+        fastest, slowest = rate_at(reply, 20), rate_at(reply, 28)
         found |= {fastest, slowest, *(rate for rate in _COMMON_RATES if slowest <= rate <= fastest)}
         break
     return tuple(sorted(found, reverse=True))
@@ -127,12 +127,6 @@ def _enumerated(fd: int, ioctl: Ioctl, ask: bytes) -> Iterator[bytes]:
             if exc.errno in _NO_MORE:
                 return
             raise
-
-
-def _rate(reply: bytes, offset: int) -> float:
-    """An interval in seconds, a fraction, as frames a second."""
-    numerator, denominator = struct.unpack_from("2I", reply, offset)
-    return round(denominator / numerator, 3) if numerator else 0.0
 
 
 def _request_buffers(fd: int, count: int) -> int:

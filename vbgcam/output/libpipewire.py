@@ -32,13 +32,10 @@ class Chunk(c.Structure):
 
 
 class Data(c.Structure):
-    """A block of a buffer's memory; `data`: where it is mapped."""
+    """A block of a buffer's memory; `data`: where it is mapped. `memory`: its type, flags, descriptor and offset."""
 
     _fields_ = (
-        ("type", c.c_uint32),
-        ("flags", c.c_uint32),
-        ("fd", c.c_int64),
-        ("mapoffset", c.c_uint32),
+        ("memory", c.c_uint32 * 5),
         ("maxsize", c.c_uint32),
         ("data", c.c_void_p),
         ("chunk", c.POINTER(Chunk)),

@@ -32,10 +32,8 @@ from vbgcam.system import linux_packages
 
 log = logging.getLogger(__name__)
 
-_NODE: Final = "vbgcam"
 # A daemon that answers does so within 10 ms; one that does not must not hold up the picture for long.
 _ANSWER: Final = 2.0
-_LONGEST_NAME: Final = 64
 # Seconds without a buffer after which whoever keeps them has hung. Readers give them back within a frame's time or two.
 _KEPT: Final = 1.0
 
@@ -43,7 +41,7 @@ _KEPT: Final = 1.0
 def title(target: str) -> str:
     """The name as others see it: one line of at most 64 characters, "VBG Camera" where nothing is left."""
     plain = "".join(character if character.isprintable() else " " for character in target)
-    return " ".join(plain.split())[:_LONGEST_NAME].rstrip() or DEFAULT_NAME
+    return " ".join(plain.split())[:64].rstrip() or DEFAULT_NAME
 
 
 def label(target: str) -> str:
@@ -130,7 +128,7 @@ class PipeWireDevice:
         said = {
             "media.class": "Video/Source",
             "media.role": "Camera",
-            "node.name": _NODE if self._name == DEFAULT_NAME else f"{_NODE}.{self._name}",
+            "node.name": "vbgcam" if self._name == DEFAULT_NAME else f"vbgcam.{self._name}",
             "node.description": self._name,
         }
         library.pw_thread_loop_lock(loop)
