@@ -8,7 +8,7 @@ for. Each call gives the interpreter's lock away for as long as it lasts.
 import ctypes as c
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from vbgcam.core.errors import OutputError
@@ -124,16 +124,6 @@ def load() -> Any:
         # Each restart of PipeWire would put lines of the library's on a person's terminal.
         library.pw_log_set_level(0)
     return library
-
-
-def properties(library: Any, said: Mapping[str, str]) -> int:
-    """Properties of a stream, which takes them over. They are text and not parsed by anybody. Raises MemoryError."""
-    made = library.pw_properties_new(None)
-    if not made:
-        raise MemoryError
-    for key, value in said.items():
-        library.pw_properties_set(made, key.encode(), value.encode())
-    return int(made)
 
 
 def meta(buffer: SpaBuffer, kind: int, size: int) -> int | None:

@@ -131,12 +131,15 @@ class PipeWireDevice:
             "node.name": "vbgcam" if self._name == DEFAULT_NAME else f"vbgcam.{self._name}",
             "node.description": self._name,
         }
+        properties = library.pw_properties_new(None)  # the stream takes them over
+        for key, value in said.items():
+            library.pw_properties_set(properties, key.encode(), value.encode())
         library.pw_thread_loop_lock(loop)
         try:
             made = library.pw_stream_new_simple(
                 library.pw_thread_loop_get_loop(loop),
                 self._name.encode(),
-                libpipewire.properties(library, said),
+                properties,
                 ctypes.byref(self._events),
                 None,
             )
@@ -240,7 +243,7 @@ class PipeWireDevice:
             return
         try:
             layout = spa.agreed(libpipewire.pod_at(address), self._offered)
-            pods, count = libpipewire.pods([spa.buffers(layout), spa.header_wanted()])
+            pods, count = libpipewire.pods(spa.buffers(layout))
             self._lib.pw_stream_update_params(self._stream, pods, count)
         except ValueError as exc:
             log.warning("%s: a reader asks for %s", self._name, exc)

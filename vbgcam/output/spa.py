@@ -79,8 +79,8 @@ def offer(layout: Layout, fps: float) -> bytes:
     return obj(OBJECT_FORMAT, PARAM_ENUM_FORMAT, said)
 
 
-def buffers(layout: Layout) -> bytes:
-    """What the buffers must be like."""
+def buffers(layout: Layout) -> tuple[bytes, bytes]:
+    """What the buffers must be like, and that each has a place for `header`."""
     said = {
         BUFFERS_COUNT: _choice(_CHOICE_RANGE, _BUFFERS_WANTED, _FEWEST_BUFFERS, MOST_BUFFERS),
         BUFFERS_BLOCKS: pod(_INT, 1),
@@ -88,12 +88,8 @@ def buffers(layout: Layout) -> bytes:
         BUFFERS_STRIDE: pod(_INT, layout.stride),
         BUFFERS_MEMORY: _choice(_CHOICE_FLAGS, _MEMORY_FD),
     }
-    return obj(OBJECT_BUFFERS, PARAM_BUFFERS, said)
-
-
-def header_wanted() -> bytes:
-    """That each buffer has a place for `header`."""
-    return obj(OBJECT_META, PARAM_META, {_META_TYPE: pod(_ID, META_HEADER), _META_SIZE: pod(_INT, HEADER_BYTES)})
+    meta = {_META_TYPE: pod(_ID, META_HEADER), _META_SIZE: pod(_INT, HEADER_BYTES)}
+    return obj(OBJECT_BUFFERS, PARAM_BUFFERS, said), obj(OBJECT_META, PARAM_META, meta)
 
 
 def header(at: float, number: int) -> bytes:
