@@ -4,8 +4,6 @@ On Linux by ioctl and sysfs, in milliseconds and without lighting a camera's LED
 which knows names and OpenCV's indices but no modes.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import platform
@@ -13,14 +11,11 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from vbgcam.camera.base import CameraInfo, Mode
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import Size
-
-if TYPE_CHECKING:
-    from vbgcam.system.v4l2 import Node
 
 LINKS: Final = Path("/dev/v4l")
 
@@ -32,7 +27,7 @@ def cameras() -> list[CameraInfo]:
     if platform.system() == "Linux":
         from vbgcam.system import v4l2
 
-        found = [_inspect(node, virtual=False) for node in v4l2.nodes()]
+        found = [_inspect(node.path, node.label, virtual=False) for node in v4l2.nodes()]
         return [camera for camera in found if camera is not None]
     return [camera for camera in enumerated() if not _MADE_UP.search(camera.name)]
 
@@ -45,7 +40,7 @@ def camera_at(path: str) -> CameraInfo | None:
 
         real = Path(path).resolve()
         node = next((node for node in v4l2.nodes() if node.path == real), None)
-        camera = _inspect(node, virtual=True) if node else None
+        camera = _inspect(node.path, node.label, virtual=True) if node else None
         if node and camera is None:
             raise CameraError(
                 f"{path} gives no pictures: it is a webcam's second device, or a virtual camera that nobody feeds",
@@ -110,18 +105,18 @@ def listed(found: Iterable[CameraInfo]) -> str:
     return f"cameras here: {names}" if names else "no camera is plugged in"
 
 
-def _inspect(node: Node, *, virtual: bool) -> CameraInfo | None:
+def _inspect(path: Path, label: str, *, virtual: bool) -> CameraInfo | None:
     from vbgcam.camera import v4l2_modes
     from vbgcam.system import v4l2
 
-    place = (v4l2.SYSFS / node.path.name).resolve()
+    place = (v4l2.SYSFS / path.name).resolve()
     made_up = "virtual" in place.parts
     if made_up and not virtual:
         return None
     driver, problem = "", 0
     modes: tuple[Mode, ...] = ()
     try:
-        with v4l2.opened(node.path) as fd:
+        with v4l2.opened(path) as fd:
             capability = v4l2.capability(fd)
             if not capability.captures:
                 return None
@@ -133,8 +128,8 @@ def _inspect(node: Node, *, virtual: bool) -> CameraInfo | None:
         problem = exc.errno
     usb = _usb(place)
     bus = _number(usb, "speed") if usb is not None else 0
-    stable = "" if made_up else _stable_id(node.path, place)
-    return CameraInfo(node.label, str(node.path), stable, driver, modes, problem, bus)
+    stable = "" if made_up else _stable_id(path, place)
+    return CameraInfo(label, str(path), stable, driver, modes, problem, bus)
 
 
 def _usb(place: Path) -> Path | None:

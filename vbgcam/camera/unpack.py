@@ -50,7 +50,7 @@ class _Raw:
             return None
         out = self._pool.take(self._layout.size)
         self._fill(data[:length].reshape(self._lines, self._stride), out)
-        if not (self._layout.bt709 or self._layout.full) or self._layout.fourcc in _OWN_COLORS:
+        if not (self._layout.bt709 or self._layout.full) or self._layout.fourcc in ("BGR3", "RGB3", "GREY"):
             return out.frozen()
         frame = to_av(out)
         frame.colorspace = Colorspace.ITU709 if self._layout.bt709 else Colorspace.ITU601
@@ -179,4 +179,3 @@ _FORMATS: Final[dict[str, tuple[Callable[[U8, Planes], None], int, float]]] = {
     "RGB3": (lambda rows, out: _bgr(rows, out, cv2.COLOR_RGB2YUV_I420), 3, 1),
     "GREY": (_grey, 1, 1),
 }
-_OWN_COLORS: Final = ("BGR3", "RGB3", "GREY")

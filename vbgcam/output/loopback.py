@@ -17,8 +17,6 @@ The tests run on 0.12.7; starting, restarting, being killed and readers that sta
 Linux only: imported by `virtualcam` there.
 """
 
-from __future__ import annotations
-
 import errno
 import logging
 import os
@@ -184,19 +182,6 @@ def module_version(root: Path = Path("/")) -> str:
         return next((folder.parent.name for folder in built), "")
 
 
-def open_loopback(target: str, size: Size, fps: float) -> LoopbackDevice:
-    """The device that is meant (see `choose`), ready to be written to. Raises OutputError."""
-    devices = loopbacks()
-    if not devices:
-        raise absent()
-    device = choose(target, devices)
-    if device.lost:  # what cannot be revived does not open
-        with suppress(OSError), v4l2.opened(device.node.path) as fd:
-            _start(fd)
-            log.info("revived %s, which its last writer had left unusable", device)
-    return LoopbackDevice(device, size, fps)
-
-
 class LoopbackDevice:
     """An open device; see `vbgcam.output.base.Device`."""
 
@@ -265,6 +250,19 @@ class LoopbackDevice:
 
     def _gone(self, exc: OSError) -> OutputError:
         return OutputError(f"the virtual camera {self.label} is gone ({exc.strerror})", fix=LOAD)
+
+
+def open_loopback(target: str, size: Size, fps: float) -> LoopbackDevice:
+    """The device that is meant (see `choose`), ready to be written to. Raises OutputError."""
+    devices = loopbacks()
+    if not devices:
+        raise absent()
+    device = choose(target, devices)
+    if device.lost:  # what cannot be revived does not open
+        with suppress(OSError), v4l2.opened(device.node.path) as fd:
+            _start(fd)
+            log.info("revived %s, which its last writer had left unusable", device)
+    return LoopbackDevice(device, size, fps)
 
 
 def _start(fd: int) -> None:

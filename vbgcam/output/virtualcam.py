@@ -1,8 +1,6 @@
 """The virtual camera, on whatever system this is: v4l2loopback on Linux, OBS's or UnityCapture's camera elsewhere.
 
-pyvirtualcam does the sending. On Linux it needs help before and after it opens a device (see `loopback`); on Windows
-and macOS its own backends do all there is to do. Frames go out as I420, which pyvirtualcam hands on without a copy on
-Linux and converts itself elsewhere.
+On Linux see `loopback`; on Windows and macOS pyvirtualcam's own backends do all there is to do, and convert the I420.
 """
 
 import sys
