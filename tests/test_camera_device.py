@@ -110,7 +110,7 @@ def plugged_in(monkeypatch: pytest.MonkeyPatch) -> None:
     def at(path: str) -> CameraInfo | None:
         return next((camera for camera in FakeBackend.newest.found if camera.path == path), None)
 
-    monkeypatch.setattr(listing, "cameras", lambda *, virtual=True: FakeBackend.newest.found)
+    monkeypatch.setattr(listing, "cameras", lambda: FakeBackend.newest.found)
     monkeypatch.setattr(listing, "camera_at", at)
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from vbgcam.camera import listing
 from vbgcam.camera.base import CameraInfo, Mode
-from vbgcam.camera.listing import as_json, camera_at, cameras, describe, offers
+from vbgcam.camera.listing import as_json, camera_at, cameras, describe, enumerated, offers
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import Size
 
@@ -120,7 +120,7 @@ def test_udevs_own_name_comes_first(machine: Machine) -> None:
 def test_a_camera_that_is_not_usb_is_named_by_its_place(machine: Machine) -> None:
     machine.node(0, "platform/vivid.0", "vivid-000-vid-cap")
     [camera] = cameras()
-    assert (camera.id, camera.bus, camera.virtual) == ("platform-vivid.0-video-index0", 0, False)
+    assert (camera.id, camera.bus) == ("platform-vivid.0-video-index0", 0)
 
 
 @on_linux
@@ -135,12 +135,8 @@ def test_a_webcams_second_node_is_no_camera(machine: Machine) -> None:
 def test_virtual_cameras_are_not_even_opened_where_none_is_meant(machine: Machine) -> None:
     machine.node(10, "virtual", "VBG Camera")
     machine.usb(2, "1-2", "Cam", product="Cam")
-    assert [camera.name for camera in cameras(virtual=False)] == ["Cam"]
+    assert [camera.name for camera in cameras()] == ["Cam"]
     assert machine.opened == ["video2"]
-    assert [(camera.name, camera.virtual, camera.id) for camera in cameras()] == [
-        ("Cam", False, "usb-Cam-video-index0"),
-        ("VBG Camera", True, ""),
-    ]
 
 
 @on_linux
@@ -168,7 +164,7 @@ def test_a_camera_is_found_through_a_link_to_its_device(machine: Machine, tmp_pa
     link.symlink_to("/dev/video7")
     found = camera_at(str(link))
     assert found is not None
-    assert (found.name, found.virtual) == ("OBS", True)
+    assert (found.name, found.id) == ("OBS", "")
     assert camera_at("/dev/video8") is None
     machine.node(8, "virtual", "VBG Camera")
     machine.refuses = {"video8": errno.ENODEV}
@@ -193,8 +189,7 @@ def test_a_camera_is_described_in_lines() -> None:
 
 def test_formats_of_the_same_sizes_and_rates_are_described_once() -> None:
     modes = tuple(Mode(f"F{number:03}", VGA, (30.0,)) for number in range(60))
-    lines = describe(CameraInfo("Grabber", "/dev/video0", "", "", modes, virtual=True))
-    assert lines[0] == '"Grabber" (/dev/video0) - virtual'
+    lines = describe(CameraInfo("Grabber", "/dev/video0", "", "", modes))
     assert max(map(len, lines)) <= 100
     assert lines.count("    640x480    30") == 1
 
@@ -250,11 +245,11 @@ def test_on_windows_a_camera_of_both_backends_is_one(monkeypatch: pytest.MonkeyP
             ],
         },
     )
-    webcam, obs = cameras()
+    [webcam] = cameras()
+    obs = enumerated()[1]
     assert webcam.opens == ((0, cv2.CAP_MSMF), (0, cv2.CAP_DSHOW))
     assert webcam.id.startswith(usb)
-    assert (obs.opens, obs.virtual, str(obs)) == (((1, cv2.CAP_DSHOW),), True, '"OBS Virtual Camera"')
-    assert cameras(virtual=False) == [webcam]
+    assert (obs.opens, str(obs)) == (((1, cv2.CAP_DSHOW),), '"OBS Virtual Camera"')
     assert camera_at(webcam.path.upper()) == webcam
 
 

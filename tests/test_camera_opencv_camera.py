@@ -189,11 +189,12 @@ def test_the_next_backend_is_tried_where_the_first_does_not_open(monkeypatch: py
 
 
 def test_why_is_said_as_far_as_it_can_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "cameras", lambda *, virtual=True: [WEBCAM])
+    monkeypatch.setattr(listing, "enumerated", lambda: [WEBCAM])
     assert "does not start: it is busy, or may not be used; close other programs" in str(
         OpencvBackend().refusal(WEBCAM)
     )
     assert "has stopped sending pictures" in str(OpencvBackend().loss(WEBCAM))
-    monkeypatch.setattr(listing, "cameras", lambda *, virtual=True: [])
+    monkeypatch.setattr(listing, "enumerated", list)
+    monkeypatch.setattr(listing, "cameras", list)
     for error in (OpencvBackend().refusal(WEBCAM), OpencvBackend().loss(WEBCAM)):
         assert str(error) == '"Webcam" is gone: it was unplugged; no camera is plugged in; plug it in again'

@@ -113,7 +113,7 @@ def opencv(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(v4l2_camera, "time", SimpleNamespace(monotonic=lambda: Capture.clock.now))
     monkeypatch.setattr(v4l2, "opened", opened())
     monkeypatch.setattr(v4l2_modes, "layout", lambda fd: Layout("YUYV", HD, 2560))
-    monkeypatch.setattr(listing, "cameras", lambda *, virtual=True: [OTHER])
+    monkeypatch.setattr(listing, "cameras", lambda: [OTHER])
 
 
 def opened(number: int = 0) -> object:

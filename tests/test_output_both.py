@@ -300,5 +300,5 @@ def test_auto_without_either_names_both_ways(places: Places, auto: Output) -> No
 
 def test_each_sink_has_its_output() -> None:
     kinds = {text: type(open_output(SinkSpec.parse(text), SIZE, 30.0)).__name__ for text in ("pipewire", "both:X")}
-    assert kinds == {"pipewire": "PipeWireCamera", "both:X": "Both"}
+    assert kinds == {"pipewire": "DeviceOutput", "both:X": "Both"}
     assert open_output(SinkSpec.parse("both:X"), SIZE, 30.0).name == "X and X (PipeWire)"

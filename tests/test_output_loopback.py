@@ -19,10 +19,11 @@ if sys.platform != "linux":
 from tests.support.frames import plain
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import U8, Size
-from vbgcam.output import loopback
+from vbgcam.core.specs import SinkSpec
+from vbgcam.output import Output, open_output
 from vbgcam.output.base import VirtualCameraInfo
 from vbgcam.output.loopback import LOAD, RELOAD, Loopback, absent, choose, module_version
-from vbgcam.output.virtualcam import VirtualCamera, virtual_cameras
+from vbgcam.output.virtualcam import virtual_cameras
 from vbgcam.system import v4l2
 from vbgcam.system.v4l2 import CAP_CAPTURE, CAP_OUTPUT, Capability, Format, Holder, Node
 
@@ -211,6 +212,9 @@ class Driver:
             self.caps = CAP_CAPTURE
         return frame.size if self.room is None else min(self.room, frame.size)
 
+    def descriptors(self, _process: Path, _path: Path) -> Iterator[tuple[int, bool]]:
+        return iter([(5, False), (7, True)])
+
     def holders(self, _path: Path) -> list[Holder]:
         return [*self.readers, *([Holder(os.getpid(), "vbgcam", write_only=True)] if self.writer else [])]
 
@@ -238,12 +242,11 @@ def driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Driver:
             driver.writer = None
 
     monkeypatch.setattr("pyvirtualcam.Camera", Camera)
-    monkeypatch.setattr(loopback, "_descriptor", lambda _path: 7)
     return driver
 
 
-def opened(size: Size = SIZE) -> VirtualCamera:
-    output = VirtualCamera("", size, 25.0)
+def opened(size: Size = SIZE) -> Output:
+    output = open_output(SinkSpec("virtualcam"), size, 25.0)
     output.open()
     return output
 

@@ -52,7 +52,7 @@ def test_an_object_is_read_as_it_was_written(said: dict[int, int], kind: int, nu
 
 
 def test_of_a_choice_its_first_value_counts() -> None:
-    said = spa.properties(spa.buffers(spa.layouts(HD)[0]), spa.OBJECT_BUFFERS)
+    said = spa.properties(spa.buffers(spa.layouts(HD)[0])[0], spa.OBJECT_BUFFERS)
     assert struct.unpack("=i", said[1]) == (8,)
     assert struct.unpack("=i", said[3]) == (1280 * 720 * 3 // 2,)
     assert struct.unpack("=i", said[4]) == (1280,)

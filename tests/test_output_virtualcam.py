@@ -5,10 +5,12 @@ import pytest
 
 from tests.support.frames import plain
 from vbgcam.core.errors import OutputError
-from vbgcam.core.frames import Planes, Size
-from vbgcam.output.base import Device, VirtualCameraInfo
+from vbgcam.core.frames import Size
+from vbgcam.core.specs import SinkSpec
+from vbgcam.output import open_output, virtualcam
+from vbgcam.output.base import VirtualCameraInfo
 from vbgcam.output.null import NullOutput
-from vbgcam.output.virtualcam import Opener, PlainDevice, VirtualCamera, open_plain, registered, virtual_cameras
+from vbgcam.output.virtualcam import PlainDevice, open_device, virtual_cameras
 
 SIZE = Size(64, 48)
 FRAME = plain(SIZE)
@@ -17,30 +19,24 @@ NO_UNITY = "'unitycapture' backend: No camera registered with this name."
 NO_OBS = "'obs' backend: OBS Virtual Camera device not found! Did you install OBS?"
 
 
-class FakeDevice:
-    label = "a camera"
+class Backends:
+    """A system where each of pyvirtualcam's backends works or fails for a reason."""
 
-    def reader_monitor(self) -> None:
-        pass
+    def __init__(self) -> None:
+        self.reasons: dict[str, str] = {}
+        self.attempts: list[tuple[str, str | None]] = []
 
-    def send(self, planes: Planes, at: float) -> None:
-        pass
+    def open(self, backend: str, device: str | None, size: Size, fps: float) -> None:
+        self.attempts.append((backend, device))
+        if self.reasons[backend]:
+            raise RuntimeError(self.reasons[backend])
 
-    def close(self) -> None:
-        pass
 
-
-def system_with(**installed: str) -> tuple[Opener, list[tuple[str, str | None]]]:
-    """An opener for a system where each backend works or fails for a reason; and the attempts that were made."""
-    attempts: list[tuple[str, str | None]] = []
-
-    def opener(backend: str, device: str | None, size: Size, fps: float) -> Device:
-        attempts.append((backend, device))
-        if installed[backend]:
-            raise RuntimeError(installed[backend])
-        return FakeDevice()
-
-    return opener, attempts
+@pytest.fixture
+def backends(monkeypatch: pytest.MonkeyPatch) -> Backends:
+    backends = Backends()
+    monkeypatch.setattr(virtualcam, "PlainDevice", backends.open)
+    return backends
 
 
 @pytest.mark.parametrize(
@@ -52,18 +48,18 @@ def system_with(**installed: str) -> tuple[Opener, list[tuple[str, str | None]]]
     ],
 )
 def test_windows_prefers_the_camera_that_bears_our_name_and_macos_has_only_obs(
-    system: str, no_unity: str, tried: list[tuple[str, str | None]]
+    backends: Backends, system: str, no_unity: str, tried: list[tuple[str, str | None]]
 ) -> None:
-    opener, attempts = system_with(unitycapture=no_unity, obs="")
-    open_plain("", SIZE, 30.0, system, opener)
-    assert attempts == tried
+    backends.reasons = {"unitycapture": no_unity, "obs": ""}
+    open_device("", SIZE, 30.0, system)
+    assert backends.attempts == tried
 
 
-def test_a_camera_that_was_named_is_the_only_one_tried() -> None:
-    opener, attempts = system_with(unitycapture=NO_UNITY, obs=NO_OBS)
+def test_a_camera_that_was_named_is_the_only_one_tried(backends: Backends) -> None:
+    backends.reasons = {"unitycapture": NO_UNITY, "obs": NO_OBS}
     with pytest.raises(OutputError, match="no virtual camera named 'Studio' could be opened"):
-        open_plain("Studio", SIZE, 30.0, "win32", opener)
-    assert attempts == [("unitycapture", "Studio"), ("obs", "Studio")]
+        open_device("Studio", SIZE, 30.0, "win32")
+    assert backends.attempts == [("unitycapture", "Studio"), ("obs", "Studio")]
 
 
 END_IT = "end the program that feeds it (OBS, another vbgcam) and start again"
@@ -79,26 +75,30 @@ ONCE = ", then start its virtual camera once and stop it again"
         ("darwin", "'obs' backend: Multiple cameras are not supported by this backend.", END_IT),
     ],
 )
-def test_why_there_is_no_camera_is_one_line_with_the_fix(system: str, reason: str, fix: str) -> None:
-    opener, _attempts = system_with(unitycapture=reason + "\n", obs=reason)
+def test_why_there_is_no_camera_is_one_line_with_the_fix(
+    backends: Backends, system: str, reason: str, fix: str
+) -> None:
+    backends.reasons = {"unitycapture": reason + "\n", "obs": reason}
     with pytest.raises(OutputError) as caught:
-        open_plain("", SIZE, 30.0, system, opener)
+        open_device("", SIZE, 30.0, system)
     assert str(caught.value) == f"no virtual camera could be opened ({reason}); {fix}"
 
 
-def test_windows_lists_the_cameras_that_are_registered() -> None:
+def test_windows_lists_the_cameras_that_are_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     registry = {
         r"CLSID\{5C2CD55C-92AD-4999-8666-912BD3E70010}": "Unity Video Capture\r",
         r"CLSID\{5C2CD55C-92AD-4999-8666-912BD3E70012}": "VBG Camera",
         r"CLSID\{5C2CD55C-92AD-4999-8666-912BD3E70013}": "",
         r"CLSID\{A3FCE0F5-3493-419F-958A-ABA1250EC20B}": "",
     }
-    assert list(registered(registry.get)) == [
+    monkeypatch.setattr(virtualcam, "_registry", registry.get)
+    assert virtual_cameras("win32") == [
         VirtualCameraInfo("Unity Video Capture", "", "UnityCapture", "unknown"),
         VirtualCameraInfo("VBG Camera", "", "UnityCapture", "unknown"),
         VirtualCameraInfo("OBS Virtual Camera", "", "OBS", "unknown"),
     ]
-    assert list(registered(lambda _key: None)) == []
+    registry.clear()
+    assert virtual_cameras("win32") == []
     assert virtual_cameras("darwin") == []  # which has no way to ask
 
 
@@ -123,8 +123,8 @@ def test_a_plain_device_translates_what_a_backend_raises(monkeypatch: pytest.Mon
 
 
 def test_a_virtual_camera_has_its_name_before_it_opens_and_may_be_closed_at_any_time() -> None:
-    assert VirtualCamera("", SIZE, 30.0).name == "VBG Camera"
-    output = VirtualCamera("Studio", SIZE, 30.0)
+    assert open_output(SinkSpec("virtualcam"), SIZE, 30.0).name == "VBG Camera"
+    output = open_output(SinkSpec("virtualcam", "Studio"), SIZE, 30.0)
     assert output.name == "Studio"
     output.close()
     output.close()

@@ -20,9 +20,10 @@ from tests.support.frames import plain
 from tests.support.pipewire_desktop import Feeder, PipeWireDesktop, skip_without, told, until
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Planes, SafeFrame, Size
+from vbgcam.core.specs import SinkSpec
+from vbgcam.output import Output, open_output
 from vbgcam.output.both import Both
 from vbgcam.output.null import NullOutput
-from vbgcam.output.pipewire import PipeWireCamera
 from vbgcam.pixels.convert import color_yuv
 
 HD = Size(1280, 720)
@@ -46,6 +47,10 @@ def desktop(shared: PipeWireDesktop, monkeypatch: pytest.MonkeyPatch) -> PipeWir
     return shared
 
 
+def pipewire_camera(name: str, size: Size, fps: float) -> Output:
+    return open_output(SinkSpec("pipewire", name), size, fps)
+
+
 def numbered(size: Size = HD) -> Callable[[], SafeFrame]:
     """Pictures whose brightness grows by one with each, from 16 to 235 and again."""
     frames = [plain(size, value, 90, 200) for value in range(16, 236)]
@@ -54,7 +59,7 @@ def numbered(size: Size = HD) -> Callable[[], SafeFrame]:
 
 
 def test_it_is_listed_by_its_name_and_gone_when_it_is_closed(desktop: PipeWireDesktop) -> None:
-    camera = PipeWireCamera("", HD, 30.0)
+    camera = pipewire_camera("", HD, 30.0)
     camera.open()
     until(lambda: desktop.cameras() == {"vbgcam": "VBG Camera"}, "the camera")
     assert camera.name == "VBG Camera (PipeWire)"
@@ -65,7 +70,7 @@ def test_it_is_listed_by_its_name_and_gone_when_it_is_closed(desktop: PipeWireDe
 
 def test_a_name_with_quotes_and_commands_is_only_a_name(desktop: PipeWireDesktop) -> None:
     name = 'A "b" \\ {c} = [d] $(e) é'
-    camera = PipeWireCamera(f"\n{name}\0", HD, 30.0)
+    camera = pipewire_camera(f"\n{name}\0", HD, 30.0)
     camera.open()
     until(lambda: list(desktop.cameras().values()) == [name], name)
     camera.close()
@@ -82,7 +87,7 @@ def test_a_name_with_quotes_and_commands_is_only_a_name(desktop: PipeWireDesktop
 )
 def test_a_reader_gets_the_pixels_that_were_sent(desktop: PipeWireDesktop, size: Size, pixels: str) -> None:
     yuv, rgb = color_yuv((40, 90, 210)), (40, 90, 210)
-    with Feeder(PipeWireCamera("", size, 30.0), lambda: plain(size, *yuv)), desktop.reader(size, pixels) as reader:
+    with Feeder(pipewire_camera("", size, 30.0), lambda: plain(size, *yuv)), desktop.reader(size, pixels) as reader:
         picture = np.frombuffer(reader.pictures(5)[-1], np.uint8)
     if pixels == "I420":
         assert np.array_equal(picture, Planes.filled(size, yuv).data)
@@ -93,7 +98,7 @@ def test_a_reader_gets_the_pixels_that_were_sent(desktop: PipeWireDesktop, size:
 
 
 def test_pictures_come_whole_and_in_order(desktop: PipeWireDesktop) -> None:
-    with Feeder(PipeWireCamera("", HD, 30.0), numbered()), desktop.reader(HD) as reader:
+    with Feeder(pipewire_camera("", HD, 30.0), numbered()), desktop.reader(HD) as reader:
         pictures = reader.pictures(40)
     assert all(map(whole, pictures)), "a picture is torn"
     shown = [picture[0] for picture in pictures]
@@ -106,7 +111,7 @@ def whole(picture: bytes) -> bool:
 
 
 def test_several_read_it_at_once_and_one_that_is_killed_takes_no_other_along(desktop: PipeWireDesktop) -> None:
-    camera = PipeWireCamera("", HD, 30.0)
+    camera = pipewire_camera("", HD, 30.0)
     with Feeder(camera, numbered()) as feeder:
         reader_monitor = camera.reader_monitor()
         assert reader_monitor is not None
@@ -124,7 +129,7 @@ def test_several_read_it_at_once_and_one_that_is_killed_takes_no_other_along(des
 
 
 def test_it_is_watched_from_the_first_reader_to_the_last_one_s_end(desktop: PipeWireDesktop) -> None:
-    camera = PipeWireCamera("", HD, 30.0)
+    camera = pipewire_camera("", HD, 30.0)
     with Feeder(camera, numbered()):
         reader_monitor = camera.reader_monitor()
         assert reader_monitor is not None
@@ -144,7 +149,7 @@ def test_it_is_watched_from_the_first_reader_to_the_last_one_s_end(desktop: Pipe
 @pytest.mark.parametrize("stopped", [False, True])
 def test_a_reader_that_hangs_holds_up_neither_us_nor_others(desktop: PipeWireDesktop, stopped: bool) -> None:
     with (
-        Feeder(PipeWireCamera("", HD, 30.0), numbered()) as feeder,
+        Feeder(pipewire_camera("", HD, 30.0), numbered()) as feeder,
         desktop.reader(HD) as other,
         desktop.reader(HD) as hangs,
     ):
@@ -166,7 +171,7 @@ def test_a_reader_that_hangs_holds_up_neither_us_nor_others(desktop: PipeWireDes
 
 
 def test_a_daemon_that_stands_still_does_not_hold_up_the_picture(desktop: PipeWireDesktop) -> None:
-    with Feeder(PipeWireCamera("", HD, 30.0), numbered()) as feeder, desktop.reader(HD) as reader:
+    with Feeder(pipewire_camera("", HD, 30.0), numbered()) as feeder, desktop.reader(HD) as reader:
         reader.pictures(5)
         desktop.tell("pipewire", signal.SIGSTOP)
         sent = feeder.sent
@@ -179,7 +184,7 @@ def test_a_daemon_that_stands_still_does_not_hold_up_the_picture(desktop: PipeWi
 def test_a_daemon_that_gives_no_answer_is_an_error(desktop: PipeWireDesktop) -> None:
     desktop.tell("pipewire", signal.SIGSTOP)
     try:
-        camera = PipeWireCamera("", HD, 30.0)
+        camera = pipewire_camera("", HD, 30.0)
         with pytest.raises(OutputError, match=r"PipeWire takes no camera \(no answer in 2 s\); systemctl"):
             camera.open()
     finally:
@@ -191,7 +196,7 @@ def test_a_daemon_that_gives_no_answer_is_an_error(desktop: PipeWireDesktop) -> 
 def test_where_pipewire_does_not_run_its_start_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     skip_without()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    camera = PipeWireCamera("", HD, 30.0)
+    camera = pipewire_camera("", HD, 30.0)
     with pytest.raises(
         OutputError, match=r"^PipeWire does not run in this session; systemctl --user enable --now pipe"
     ):
@@ -208,7 +213,7 @@ def held() -> tuple[int, int]:
 
 
 def test_it_is_there_again_after_each_restart_of_pipewire(desktop: PipeWireDesktop) -> None:
-    camera = PipeWireCamera("", HD, 30.0)
+    camera = pipewire_camera("", HD, 30.0)
     back: list[float] = []
     figures: list[tuple[int, int]] = []
     with Feeder(camera, numbered()) as feeder:
@@ -235,7 +240,7 @@ def test_it_is_there_again_after_each_restart_of_pipewire(desktop: PipeWireDeskt
 
 def test_both_go_on_when_pipewire_goes_and_comes_back(desktop: PipeWireDesktop) -> None:
     other = NullOutput()
-    both = Both([other, PipeWireCamera("", HD, 30.0)], again=0.1)
+    both = Both([other, pipewire_camera("", HD, 30.0)], again=0.1)
     with Feeder(both, numbered()) as feeder:
         until(lambda: "vbgcam" in desktop.cameras(), "the camera")
         desktop.kill_pipewire()

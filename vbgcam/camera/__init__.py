@@ -1,7 +1,4 @@
-"""Where frames come from: a device, a file at its own pace, the drawn demo presenter.
-
-It knows pixels and files; `live` and the command line know it, and nothing that makes an output frame does.
-"""
+"""Where frames come from: see `base`."""
 
 from vbgcam.camera.base import Captured, Negotiated, Requested, Source
 from vbgcam.camera.factory import open_source

@@ -25,16 +25,15 @@ class Mode:
 @dataclass(frozen=True, slots=True)
 class CameraInfo:
     """`path`: the device (/dev/video0; elsewhere what the system calls it). `id` stays the same when numbers change,
-    "" where there is none. `virtual`: a program feeds it, no lens. `problem`: the errno of opening it, whose modes
-    are then unknown. `bus`: what its USB port carries, Mbit/s, 0 where that is unknown or no matter. `opens`: OpenCV's
-    (index, backend), the best first; only where there are no device files."""
+    "" where there is none. `problem`: the errno of opening it, whose modes are then unknown. `bus`: what its USB port
+    carries, Mbit/s, 0 where that is unknown or no matter. `opens`: OpenCV's (index, backend), the best first; only
+    where there are no device files."""
 
     name: str
     path: str
     id: str
     driver: str
     modes: tuple[Mode, ...] = ()
-    virtual: bool = False
     problem: int = 0
     bus: int = 0
     opens: tuple[tuple[int, int], ...] = ()

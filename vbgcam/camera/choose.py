@@ -58,17 +58,6 @@ def by_name(text: str, cameras: Sequence[CameraInfo]) -> CameraInfo:
     raise not_found(f"there is no camera called {text!r}{close}", cameras)
 
 
-def twins(known: CameraInfo, cameras: Sequence[CameraInfo]) -> frozenset[str]:
-    """The paths of others with its id: two webcams of one model may have no serial number."""
-    return frozenset(camera.path for camera in cameras if camera.id == known.id) - {known.path}
-
-
-def same_camera(known: CameraInfo, others: frozenset[str], cameras: Sequence[CameraInfo]) -> CameraInfo | None:
-    """The one with the id of a camera that was seen before, and none of its `twins`; of two, the one at its path."""
-    same = [camera for camera in cameras if camera.id == known.id and camera.path not in others]
-    return min(same, key=lambda camera: camera.path != known.path, default=None)
-
-
 def best_mode(camera: CameraInfo, wanted: Requested) -> tuple[Mode, float, Size | None]:
     """The nearest size; of its formats a raw one that reaches the wanted rate, else JPEG that does, else the fastest.
     With it the rate to ask for and, where that is too slow, the nearest size that reaches the wanted rate.
@@ -79,9 +68,16 @@ def best_mode(camera: CameraInfo, wanted: Requested) -> tuple[Mode, float, Size 
         raise _no_format(camera, wanted.format)
     usable = [mode for mode in usable if mode.format not in GREY] or usable
     usable = [_carried(mode, camera.bus) for mode in usable]
-    mode, fps = _in_size(usable, _nearest_size(usable, wanted.size), wanted.fps)
-    fast = [] if _reaches(mode, wanted.fps) else [mode for mode in usable if _reaches(mode, wanted.fps)]
-    return mode, fps, _nearest_size(fast, wanted.size) if fast else None
+    fast = [mode for mode in usable if _reaches(mode, wanted.fps)]
+    size = _nearest_size(usable, wanted.size)
+
+    def rank(mode: Mode) -> tuple[float, int]:
+        return -math.inf if mode in fast else -mode.rates[0], READABLE.index(mode.format)
+
+    mode = min((mode for mode in usable if mode.size == size), key=rank)
+    if mode not in fast:
+        return mode, mode.rates[0], _nearest_size(fast, wanted.size) if fast else None
+    return mode, min((rate for rate in mode.rates if rate >= wanted.fps - _SAME_RATE), default=wanted.fps), None
 
 
 def _carried(mode: Mode, bus: int) -> Mode:
@@ -90,15 +86,6 @@ def _carried(mode: Mode, bus: int) -> Mode:
         return mode
     limit = bus * _BUS_BYTES / (mode.size.pixels * _BYTES.get(mode.format, 2.0))
     return replace(mode, rates=tuple(rate for rate in mode.rates if rate <= limit) or mode.rates[-1:])
-
-
-def _in_size(modes: Sequence[Mode], size: Size, fps: float) -> tuple[Mode, float]:
-    def rank(mode: Mode) -> tuple[float, int]:
-        return -math.inf if _reaches(mode, fps) else -mode.rates[0], READABLE.index(mode.format)
-
-    mode = min((mode for mode in modes if mode.size == size), key=rank)
-    enough = [rate for rate in mode.rates if rate >= fps - _SAME_RATE]
-    return mode, min(enough) if enough else max(mode.rates, default=fps)
 
 
 def _nearest_size(modes: Sequence[Mode], size: Size) -> Size:

@@ -53,9 +53,10 @@ class DeviceSource:
         self._backend = on if on is not None else backend()
         self._said: set[str] = set()
         self._lock = threading.Lock()
-        # By _lock; `_known`: the camera that was open last; `_twins`: those that were beside it with the same id.
+        # By _lock; `_known`: the camera that was open last; `_twins`: the paths of those that were beside it with the
+        # same id: two webcams of one model may have no serial number.
         self._known: CameraInfo | None = None
-        self._twins: frozenset[str] = frozenset()
+        self._twins: set[str] = set()
         self._stream: Stream | None = None
         self._unpacker: Unpacker | None = None
         self._first: Captured | None = None
@@ -77,7 +78,7 @@ class DeviceSource:
             if called_off:
                 return Negotiated(self._target, self._wanted.size, self._wanted.fps)
             camera = self.find()
-            twins = choose.twins(camera, listing.cameras(virtual=False)) if camera.id else frozenset()
+            twins = {other.path for other in listing.cameras() if other.id == camera.id} - {camera.path}
             try:
                 got = self._start(camera)
             except StreamError as exc:
@@ -128,7 +129,8 @@ class DeviceSource:
         known = self._known
         if known is None or not known.id:
             return self._named()
-        again = choose.same_camera(known, self._twins, listing.cameras(virtual=False))
+        same = [camera for camera in listing.cameras() if camera.id == known.id and camera.path not in self._twins]
+        again = min(same, key=lambda camera: camera.path != known.path, default=None)
         if again is None:
             camera = self._named()
             self._say(f"{known} is gone; taking {camera}")
@@ -144,9 +146,9 @@ class DeviceSource:
             path = str(Path(target).expanduser())
             found = listing.camera_at(path)
             if found is None:
-                raise choose.not_found(f"there is no camera at {path}", listing.cameras(virtual=False))
+                raise choose.not_found(f"there is no camera at {path}", listing.cameras())
             return found
-        cameras = listing.cameras(virtual=False)
+        cameras = listing.cameras()
         if not target.isdecimal():
             return choose.by_name(target, cameras)
         camera = choose.by_index(int(target), cameras)

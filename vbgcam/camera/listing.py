@@ -4,8 +4,6 @@ On Linux by ioctl and sysfs, in milliseconds and without lighting a camera's LED
 which knows names and OpenCV's indices but no modes.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import platform
@@ -13,28 +11,25 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from textwrap import wrap
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from vbgcam.camera.base import CameraInfo, Mode
 from vbgcam.core.errors import CameraError
 from vbgcam.core.frames import Size
 
-if TYPE_CHECKING:
-    from vbgcam.system.v4l2 import Node
-
 LINKS: Final = Path("/dev/v4l")
 
 
-def cameras(*, virtual: bool = True) -> list[CameraInfo]:
-    """In the order of their numbers. A device that gives no pictures just now (a webcam's second node, a virtual
-    camera that nobody feeds) is none. `virtual=False` leaves virtual cameras out and does not even open them: a
-    virtual camera may be watching for readers. Raises CameraError where the system cannot be asked."""
+def cameras() -> list[CameraInfo]:
+    """In the order of their numbers. A device that gives no pictures just now (a webcam's second node) is none. Virtual
+    cameras, which a program feeds, are left out and not even opened: one may be watching for readers. Raises
+    CameraError where the system cannot be asked."""
     if platform.system() == "Linux":
         from vbgcam.system import v4l2
 
-        found = [_inspect(node, virtual=virtual) for node in v4l2.nodes()]
+        found = [_inspect(node.path, node.label, virtual=False) for node in v4l2.nodes()]
         return [camera for camera in found if camera is not None]
-    return [camera for camera in _enumerated_by_opencv(platform.system()) if virtual or not camera.virtual]
+    return [camera for camera in enumerated() if not _MADE_UP.search(camera.name)]
 
 
 def camera_at(path: str) -> CameraInfo | None:
@@ -45,19 +40,19 @@ def camera_at(path: str) -> CameraInfo | None:
 
         real = Path(path).resolve()
         node = next((node for node in v4l2.nodes() if node.path == real), None)
-        camera = _inspect(node, virtual=True) if node else None
+        camera = _inspect(node.path, node.label, virtual=True) if node else None
         if node and camera is None:
             raise CameraError(
                 f"{path} gives no pictures: it is a webcam's second device, or a virtual camera that nobody feeds",
-                fix=listed(cameras(virtual=False)),
+                fix=listed(cameras()),
             )
         return camera
-    return next((camera for camera in cameras() if camera.path.casefold() == path.casefold()), None)
+    return next((camera for camera in enumerated() if camera.path.casefold() == path.casefold()), None)
 
 
 def describe(camera: CameraInfo) -> list[str]:
     """Lines for people: the camera, how to name it, and its modes."""
-    lines = [str(camera) + (" - virtual" if camera.virtual else "")]
+    lines = [str(camera)]
     if camera.id:
         lines.append(f"  id {camera.id}")
     if camera.problem:
@@ -80,7 +75,7 @@ def as_json(camera: CameraInfo) -> dict[str, Any]:
         "path": camera.path,
         "id": camera.id,
         "driver": camera.driver,
-        "virtual": camera.virtual,
+        "virtual": False,
         "problem": os.strerror(camera.problem) if camera.problem else None,
         "modes": [
             {"format": mode.format, "width": mode.size.width, "height": mode.size.height, "fps": list(mode.rates)}
@@ -110,18 +105,18 @@ def listed(found: Iterable[CameraInfo]) -> str:
     return f"cameras here: {names}" if names else "no camera is plugged in"
 
 
-def _inspect(node: Node, *, virtual: bool) -> CameraInfo | None:
+def _inspect(path: Path, label: str, *, virtual: bool) -> CameraInfo | None:
     from vbgcam.camera import v4l2_modes
     from vbgcam.system import v4l2
 
-    place = (v4l2.SYSFS / node.path.name).resolve()
+    place = (v4l2.SYSFS / path.name).resolve()
     made_up = "virtual" in place.parts
     if made_up and not virtual:
         return None
     driver, problem = "", 0
     modes: tuple[Mode, ...] = ()
     try:
-        with v4l2.opened(node.path) as fd:
+        with v4l2.opened(path) as fd:
             capability = v4l2.capability(fd)
             if not capability.captures:
                 return None
@@ -133,8 +128,8 @@ def _inspect(node: Node, *, virtual: bool) -> CameraInfo | None:
         problem = exc.errno
     usb = _usb(place)
     bus = _number(usb, "speed") if usb is not None else 0
-    stable = "" if made_up else _stable_id(node.path, place)
-    return CameraInfo(node.label, str(node.path), stable, driver, modes, made_up, problem, bus)
+    stable = "" if made_up else _stable_id(path, place)
+    return CameraInfo(label, str(path), stable, driver, modes, problem, bus)
 
 
 def _usb(place: Path) -> Path | None:
@@ -176,7 +171,8 @@ _MADE_UP: Final = re.compile(r"virtual|unity video capture|vbg camera", re.IGNOR
 _BACKENDS: Final = {"Windows": ("CAP_MSMF", "CAP_DSHOW"), "Darwin": ("CAP_AVFOUNDATION",)}
 
 
-def _enumerated_by_opencv(system: str) -> list[CameraInfo]:
+def enumerated() -> list[CameraInfo]:
+    """Where there are no device files: by OpenCV, virtual cameras too. Raises CameraError."""
     import cv2
 
     try:
@@ -187,7 +183,7 @@ def _enumerated_by_opencv(system: str) -> list[CameraInfo]:
             fix="run `pip install cv2-enumerate-cameras`",
         ) from exc
     found: dict[str, CameraInfo] = {}
-    for backend in (int(getattr(cv2, name)) for name in _BACKENDS.get(system, ())):
+    for backend in (int(getattr(cv2, name)) for name in _BACKENDS.get(platform.system(), ())):
         for camera in enumerate_cameras(backend):
             # Media Foundation and DirectShow call one camera by the same path, but for what stands behind the last #.
             own = camera.path or camera.name
@@ -195,6 +191,5 @@ def _enumerated_by_opencv(system: str) -> list[CameraInfo]:
             known = found.get(key)
             opens = (*(known.opens if known else ()), (camera.index, backend))
             path = known.path if known else camera.path or ""
-            virtual = bool(_MADE_UP.search(camera.name))
-            found[key] = CameraInfo(camera.name, path, path, "", virtual=virtual, opens=opens)
+            found[key] = CameraInfo(camera.name, path, path, "", opens=opens)
     return list(found.values())

@@ -55,11 +55,8 @@ class OpencvBackend:
         return self._failure(camera, "has stopped sending pictures", "unplug it and plug it in again")
 
     def _failure(self, camera: CameraInfo, what: str, fix: str) -> CameraError:
-        if all(camera.name != other.name for other in listing.cameras()):
-            what, fix = (
-                f"is gone: it was unplugged; {listing.listed(listing.cameras(virtual=False))}",
-                "plug it in again",
-            )
+        if all(camera.name != other.name for other in listing.enumerated()):
+            what, fix = f"is gone: it was unplugged; {listing.listed(listing.cameras())}", "plug it in again"
         return CameraError(f'"{camera.name}" {what}', fix=fix)
 
 
@@ -95,9 +92,8 @@ class OpencvStream:
         self._thread.join(_RELEASE)
 
     def _negotiate(self, backend: int, wanted: Requested) -> None:
-        forced = wanted.format == "mjpg"
-        large = wanted.format == "auto" and backend == cv2.CAP_DSHOW and wanted.size.pixels > _RAW_PIXELS
-        if forced or large:
+        large = backend == cv2.CAP_DSHOW and wanted.size.pixels > _RAW_PIXELS
+        if wanted.format == "mjpg" or (wanted.format == "auto" and large):
             self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
         for key, value in (
             (cv2.CAP_PROP_FRAME_WIDTH, wanted.size.width),

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from vbgcam.camera.base import Layout
 from vbgcam.camera.choose import JPEG
 from vbgcam.core.frames import U8, PlanePool, Planes, Size, read_only
-from vbgcam.pixels.convert import from_av, to_av
+from vbgcam.pixels.convert import from_av, rows_of, to_av
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class _Raw:
             return None
         out = self._pool.take(self._layout.size)
         self._fill(data[:length].reshape(self._lines, self._stride), out)
-        if not (self._layout.bt709 or self._layout.full) or self._layout.fourcc in _OWN_COLORS:
+        if not (self._layout.bt709 or self._layout.full) or self._layout.fourcc in ("BGR3", "RGB3", "GREY"):
             return out.frozen()
         frame = to_av(out)
         frame.colorspace = Colorspace.ITU709 if self._layout.bt709 else Colorspace.ITU601
@@ -61,13 +61,11 @@ class _Raw:
 # How many damaged pictures from the start on until the decoder forgives faults: some cameras send nothing but odd JPEG.
 _ODD: Final = 30
 # BT.601 from full to limited range: Y 0..255 to 16..235, chroma's 255 steps to 224 around 128.
-_LUMA: Final = 219 / 255
-_CHROMA: Final = 224 / 255
-# The same in 1/65536 and 1/256, for `kernels.scale`; the half rounds.
-_LUMA_STEP: Final = round(65536 * _LUMA)
+# In 1/65536 and 1/256, for `kernels.scale`; the half rounds.
+_LUMA_STEP: Final = round(65536 * 219 / 255)
 _LUMA_ZERO: Final = 16 * 256 + 128
-_CHROMA_STEP: Final = round(65536 * _CHROMA)
-_CHROMA_ZERO: Final = round(256 * (128 - 128 * _CHROMA)) + 128
+_CHROMA_STEP: Final = round(65536 * 224 / 255)
+_CHROMA_ZERO: Final = round(256 * (128 - 128 * 224 / 255)) + 128
 
 
 class _Jpeg:
@@ -100,7 +98,7 @@ class _Jpeg:
         from vbgcam.pixels import kernels
 
         out = self._pool.take(self._size)
-        luma, *chroma = (_rows(plane) for plane in frame.planes)
+        luma, *chroma = (read_only(rows_of(plane)) for plane in frame.planes)
         kernels.scale(luma, _LUMA_STEP, _LUMA_ZERO, out.y)
         for rows, target in zip(chroma, (out.u, out.v), strict=True):
             if halves == 1:
@@ -117,11 +115,6 @@ def _decoder(faults: str) -> av.VideoCodecContext:
     decoder.thread_count = 1  # more threads each hold a picture back
     decoder.options = {"err_detect": faults}
     return decoder
-
-
-def _rows(plane: av.video.plane.VideoPlane) -> U8:
-    """The decoder's own memory, read-only; its lines may end in padding."""
-    return read_only(np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size))
 
 
 # Each of these fills planes from `rows`, (lines, stride), whose lines may end in padding.
@@ -154,10 +147,8 @@ def _yuyv(rows: U8, out: Planes, luma_first: bool = True, u_first: bool = True) 
 
 
 def _words(rows: U8, length: int, kind: str) -> NDArray[Any]:
-    """The first `length` bytes of each line, as the loops take them: aligned, read-only words."""
+    """The first `length` bytes of each line, as the loops take them: read-only words."""
     words = np.ascontiguousarray(rows[:, :length]).view(kind)
-    if not words.flags.aligned:
-        words = words.copy()
     words.flags.writeable = False
     return words
 
@@ -188,4 +179,3 @@ _FORMATS: Final[dict[str, tuple[Callable[[U8, Planes], None], int, float]]] = {
     "RGB3": (lambda rows, out: _bgr(rows, out, cv2.COLOR_RGB2YUV_I420), 3, 1),
     "GREY": (_grey, 1, 1),
 }
-_OWN_COLORS: Final = ("BGR3", "RGB3", "GREY")

@@ -80,7 +80,7 @@ class V4l2Backend:
 
     def _translated(self, camera: CameraInfo, number: int) -> CameraError:
         """What an errno means."""
-        here = listing.listed(listing.cameras(virtual=False))
+        here = listing.listed(listing.cameras())
         if number in v4l2.GONE:
             message, fix = f"is gone: it was unplugged; {here}", "plug it in again"
         elif number in (errno.EACCES, errno.EPERM):
@@ -119,9 +119,17 @@ class V4l2Stream:
     def wait(self, seconds: float) -> U8 | None:
         data = None
         for _ in range(_BUFFERS):
+            # 0 would mean for ever; OpenCV rounds up to a millisecond.
+            longest = max(1, int(seconds * 1e9)) if data is None else 1
             asked = time.monotonic()
-            if not self._grab(seconds if data is None else 0):
+            try:
+                signal, ready = cv2.VideoCapture.waitAny([self._capture], longest)
+            except cv2.error as exc:
+                raise StreamError(str(exc)) from exc
+            if not signal:
                 break
+            if not len(ready):
+                raise StreamError("the device hung up")
             at_once = time.monotonic() - asked < _AT_ONCE
             self.skipped += data is not None
             data = self._capture.retrieve()[1]
@@ -149,17 +157,6 @@ class V4l2Stream:
             self.note = f"asked for {mode.size} {mode.format}, got {self.layout.size} {self.layout.fourcc}"
         log.debug("%s: asked for %s at %.4g, got %s at %.4g", path, mode, fps, self.layout, self.fps)
         self._capture.grab()  # starts the stream; whether there is a picture already does not matter
-
-    def _grab(self, seconds: float) -> bool:
-        """Whether a picture has come in time; it is then OpenCV's current one."""
-        try:
-            # 0 would mean for ever; OpenCV rounds up to a millisecond.
-            signal, ready = cv2.VideoCapture.waitAny([self._capture], max(1, int(seconds * 1e9)))
-        except cv2.error as exc:
-            raise StreamError(str(exc)) from exc
-        if signal and not len(ready):
-            raise StreamError("the device hung up")
-        return signal
 
     def _layout(self, path: str) -> Layout:
         try:

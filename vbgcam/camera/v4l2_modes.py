@@ -11,7 +11,7 @@ from typing import Final
 
 from vbgcam.camera.base import Layout, Mode
 from vbgcam.core.frames import Size
-from vbgcam.system.v4l2 import CAPTURE, Ioctl, exchange, get_format, get_rate, stream_off, stream_on
+from vbgcam.system.v4l2 import CAPTURE, Ioctl, exchange, get_format, get_rate, rate_at, stream_off, stream_on
 
 # What is asked of cameras that take any size or rate between two ends.
 _COMMON_SIZES: Final = (
@@ -31,7 +31,8 @@ _NO_MORE: Final = (errno.EINVAL, errno.ENOTTY, errno.ENODATA)
 def modes(fd: int) -> Iterator[Mode]:
     """Every format with its sizes and rates, in the driver's order. Where the driver lists no sizes (a grabber gives
     what is plugged into it), the one that is set now."""
-    for code in _formats(fd):
+    for reply in _enumerated(fd, Ioctl.ENUM_FMT, struct.pack("2I56x", 0, CAPTURE)):
+        (code,) = struct.unpack_from("I", reply, 44)
         sizes = list(_sizes(fd, code))
         if not sizes:
             now = get_format(fd, CAPTURE)
@@ -89,12 +90,6 @@ def _name(code: int) -> str:
     return (code & 0x7FFF_FFFF).to_bytes(4, "little").decode("ascii", errors="replace").rstrip()
 
 
-def _formats(fd: int) -> Iterator[int]:
-    """The fourcc codes that it gives."""
-    for reply in _enumerated(fd, Ioctl.ENUM_FMT, struct.pack("2I56x", 0, CAPTURE)):
-        yield struct.unpack_from("I", reply, 44)[0]
-
-
 def _sizes(fd: int, code: int) -> Iterator[Size]:
     """Discrete sizes; of a range, its ends and the common sizes in it, of which the driver takes the nearest that it
     has a step for."""
@@ -115,9 +110,9 @@ def _rates(fd: int, code: int, size: Size) -> tuple[float, ...]:
     for reply in _enumerated(fd, Ioctl.ENUM_FRAMEINTERVALS, struct.pack("4I36x", 0, code, size.width, size.height)):
         (kind,) = struct.unpack_from("I", reply, 16)
         if kind == _DISCRETE:
-            found.add(_rate(reply, 20))
+            found.add(rate_at(reply, 20))
             continue
-        fastest, slowest = _rate(reply, 20), _rate(reply, 28)
+        fastest, slowest = rate_at(reply, 20), rate_at(reply, 28)
         found |= {fastest, slowest, *(rate for rate in _COMMON_RATES if slowest <= rate <= fastest)}
         break
     return tuple(sorted(found, reverse=True))
@@ -132,12 +127,6 @@ def _enumerated(fd: int, ioctl: Ioctl, ask: bytes) -> Iterator[bytes]:
             if exc.errno in _NO_MORE:
                 return
             raise
-
-
-def _rate(reply: bytes, offset: int) -> float:
-    """An interval in seconds, a fraction, as frames a second."""
-    numerator, denominator = struct.unpack_from("2I", reply, offset)
-    return round(denominator / numerator, 3) if numerator else 0.0
 
 
 def _request_buffers(fd: int, count: int) -> int:

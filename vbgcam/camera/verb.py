@@ -14,7 +14,7 @@ def devices(arguments: Namespace, _interruption: Interruption) -> int:
     from vbgcam.camera.listing import as_json, cameras, describe
     from vbgcam.output.virtualcam import virtual_cameras
 
-    found, virtual = [camera for camera in cameras(virtual=False) if not camera.virtual], virtual_cameras()
+    found, virtual = cameras(), virtual_cameras()
     if arguments.json:
         rows = {"cameras": [as_json(camera) for camera in found], "virtual_cameras": [asdict(item) for item in virtual]}
         say(json.dumps(rows, indent=2))

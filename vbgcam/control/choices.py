@@ -53,7 +53,7 @@ def backgrounds(gallery: Gallery) -> list[dict[str, Any]]:
 def camera_choices(source: str, in_use: str) -> list[dict[str, Any]]:
     """`source`: the spec in force; `in_use`: the name of the camera that is open, "" where none is."""
     try:
-        found = [camera for camera in cameras(virtual=False) if not camera.virtual]
+        found = cameras()
     except CameraError as exc:
         log.warning("%s", exc)
         found = []

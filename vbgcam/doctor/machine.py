@@ -135,7 +135,7 @@ class Machine:
         """All but virtual ones. Raises CameraError."""
         from vbgcam.camera.listing import cameras as found
 
-        return [camera for camera in found(virtual=False) if not camera.virtual]
+        return found()
 
     def camera(self, target: str, wanted: Requested) -> CameraInfo:
         """The one that `run` would take, if it has a mode that can be used. Raises CameraError."""

@@ -21,14 +21,13 @@ _ENROL: Final = 'choose "Enroll MOK" in the blue menu at the start'
 
 def check(machine: Machine) -> Iterator[Check]:
     """What keeps the module from being loaded. Linux only."""
-    from vbgcam.output.loopback import absence, absent, module_version
+    from vbgcam.output.loopback import LOAD, RELOAD, absent, module_version
 
-    why = absence(machine.root, machine.release)
-    if why not in ("no device", "not loaded"):
-        error = absent(machine.root, machine.release)
+    error = absent(machine.root, machine.release)
+    if error.fix not in (LOAD, RELOAD):
         yield wrong("kernel module", error.message, machine.on_host(error.fix))
         return
-    loaded = why == "no device"
+    loaded = error.fix == RELOAD
     # Neither DKMS nor some builds of the module tell; modinfo reads the file.
     version = module_version(machine.root)
     if not version:

@@ -34,12 +34,12 @@ def check(machine: Machine, settings: Settings) -> Iterator[Check]:
     from vbgcam.core.errors import OutputError
     from vbgcam.core.specs import SinkSpec
     from vbgcam.output.base import DEFAULT_NAME
-    from vbgcam.output.loopback import absence, choose
+    from vbgcam.output.loopback import RELOAD, absent, choose
 
-    why = absence(machine.root, machine.release)
-    devices = machine.loopbacks() if why == "no device" else []
+    absence = absent(machine.root, machine.release)
+    devices = machine.loopbacks() if absence.fix == RELOAD else []
     if not devices:
-        yield from _none(machine, why)
+        yield from _none(machine, absence)
         return
     yield ok("virtual camera", ", ".join(map(str, devices)))
     sink = SinkSpec.parse(settings.output.sink)
@@ -65,8 +65,8 @@ def check(machine: Machine, settings: Settings) -> Iterator[Check]:
     yield ok("in use", f"{device.node.path} {lost if device.lost else f'is free to be fed{readers}'}")
 
 
-def _none(machine: Machine, why: str) -> Iterator[Check]:
-    from vbgcam.output.loopback import absent
+def _none(machine: Machine, absence: OutputError) -> Iterator[Check]:
+    from vbgcam.output.loopback import LOAD, RELOAD
 
     hidden = [
         place.name
@@ -77,9 +77,8 @@ def _none(machine: Machine, why: str) -> Iterator[Check]:
         path = f"/dev/{hidden[0]}"
         fix = f"start the container with --device {path}" if machine.container else "sudo udevadm trigger"
         yield wrong("virtual camera", f"the kernel has a v4l2loopback device, but {path} is not here", fix)
-    elif why in ("no device", "not loaded"):
-        error = absent(machine.root, machine.release)
-        yield wrong("virtual camera", error.message, machine.on_host(error.fix))
+    elif absence.fix in (LOAD, RELOAD):
+        yield wrong("virtual camera", absence.message, machine.on_host(absence.fix))
 
 
 def _unusable(machine: Machine, target: str, devices: Sequence[Loopback], error: OutputError) -> Iterator[Check]:

@@ -20,18 +20,19 @@ def open_output(spec: SinkSpec, size: Size, fps: float) -> Output:
         return FileOutput(spec.target, size, fps)
     if spec.kind == "auto" and sys.platform == "linux":
         return DeviceOutput(DEFAULT_NAME, lambda: _automatic(size, fps))
-    from vbgcam.output.virtualcam import VirtualCamera
+    from vbgcam.output.virtualcam import open_device
 
+    camera = DeviceOutput(spec.target or DEFAULT_NAME, lambda: open_device(spec.target, size, fps))
     if spec.kind in ("auto", "virtualcam"):
-        return VirtualCamera(spec.target, size, fps)
-    from vbgcam.output.pipewire import PipeWireCamera
-
-    camera = PipeWireCamera(spec.target, size, fps)
-    if spec.kind == "pipewire":
         return camera
+    from vbgcam.output.pipewire import PipeWireDevice, label
+
+    stream = DeviceOutput(label(spec.target), lambda: PipeWireDevice(spec.target, size, fps))
+    if spec.kind == "pipewire":
+        return stream
     from vbgcam.output.both import Both
 
-    return Both([VirtualCamera(spec.target, size, fps), camera])
+    return Both([camera, stream])
 
 
 def _automatic(size: Size, fps: float) -> Device:

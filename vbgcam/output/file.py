@@ -25,7 +25,6 @@ from vbgcam.pixels.convert import to_av
 
 _CLOCK: Final = Fraction(1, 90_000)
 _EFFORT: Final = {"live": {"preset": "superfast", "crf": "23"}, "offline": {"preset": "veryfast", "crf": "20"}}
-_LARGEST_CLOCK: Final = 2**31 - 1
 
 
 class FileOutput:
@@ -51,7 +50,7 @@ class FileOutput:
         self._target = Path(target)
         self._size = size
         self._rate = max(Fraction(fps).limit_denominator(1001), Fraction(1, 1001))
-        self._clock = clock if clock is not None and clock.denominator <= _LARGEST_CLOCK else _CLOCK
+        self._clock = clock or _CLOCK
         self._first = zero
         self._zero = zero
         self._effort = effort

@@ -8,7 +8,7 @@ for. Each call gives the interpreter's lock away for as long as it lasts.
 import ctypes as c
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from vbgcam.core.errors import OutputError
@@ -32,13 +32,10 @@ class Chunk(c.Structure):
 
 
 class Data(c.Structure):
-    """A block of a buffer's memory; `data`: where it is mapped."""
+    """A block of a buffer's memory; `data`: where it is mapped. `memory`: its type, flags, descriptor and offset."""
 
     _fields_ = (
-        ("type", c.c_uint32),
-        ("flags", c.c_uint32),
-        ("fd", c.c_int64),
-        ("mapoffset", c.c_uint32),
+        ("memory", c.c_uint32 * 5),
         ("maxsize", c.c_uint32),
         ("data", c.c_void_p),
         ("chunk", c.POINTER(Chunk)),
@@ -89,14 +86,6 @@ class Events(c.Structure):
     VERSION: Final = 2
 
 
-class _DictItem(c.Structure):
-    _fields_ = (("key", c.c_char_p), ("value", c.c_char_p))
-
-
-class _Dict(c.Structure):
-    _fields_ = (("flags", c.c_uint32), ("n_items", c.c_uint32), ("items", c.POINTER(_DictItem)))
-
-
 _Pods = c.POINTER(c.c_void_p)
 _CALLS: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "pw_init": (None, (c.c_void_p, c.c_void_p)),
@@ -108,7 +97,8 @@ _CALLS: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "pw_thread_loop_destroy": (None, (c.c_void_p,)),
     "pw_thread_loop_lock": (None, (c.c_void_p,)),
     "pw_thread_loop_unlock": (None, (c.c_void_p,)),
-    "pw_properties_new_dict": (c.c_void_p, (c.POINTER(_Dict),)),
+    "pw_properties_new": (c.c_void_p, (c.c_char_p,)),
+    "pw_properties_set": (c.c_int, (c.c_void_p, c.c_char_p, c.c_char_p)),
     "pw_stream_new_simple": (c.c_void_p, (c.c_void_p, c.c_char_p, c.c_void_p, c.POINTER(Events), c.c_void_p)),
     "pw_stream_connect": (c.c_int, (c.c_void_p, c.c_int, c.c_uint32, c.c_uint32, _Pods, c.c_uint32)),
     "pw_stream_update_params": (c.c_int, (c.c_void_p, _Pods, c.c_uint32)),
@@ -134,15 +124,6 @@ def load() -> Any:
         # Each restart of PipeWire would put lines of the library's on a person's terminal.
         library.pw_log_set_level(0)
     return library
-
-
-def properties(library: Any, said: Mapping[str, str]) -> int:
-    """Properties of a stream, which takes them over. They are text and not parsed by anybody. Raises MemoryError."""
-    items = (_DictItem * len(said))(*[_DictItem(key.encode(), value.encode()) for key, value in said.items()])
-    made = library.pw_properties_new_dict(c.byref(_Dict(0, len(said), items)))
-    if not made:
-        raise MemoryError
-    return int(made)
 
 
 def meta(buffer: SpaBuffer, kind: int, size: int) -> int | None:

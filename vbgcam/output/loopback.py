@@ -17,8 +17,6 @@ The tests run on 0.12.7; starting, restarting, being killed and readers that sta
 Linux only: imported by `virtualcam` there.
 """
 
-from __future__ import annotations
-
 import errno
 import logging
 import os
@@ -27,13 +25,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import pyvirtualcam
 
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Planes, Size
-from vbgcam.output.base import DEFAULT_NAME, ReaderMonitor, State, VirtualCameraInfo
+from vbgcam.output.base import DEFAULT_NAME, ReaderMonitor, State
 from vbgcam.output.readers import open_monitor
 from vbgcam.system import v4l2
 from vbgcam.system.linux_packages import install_loopback, rebuild_loopback
@@ -103,15 +101,6 @@ def inspect(node: v4l2.Node) -> Loopback | None:
     return Loopback(node, capability, refused, tuple(v4l2.holders(node.path))) if ours else None
 
 
-def listed() -> list[VirtualCameraInfo]:
-    """For `vbgcam devices`."""
-    driver = f"v4l2loopback {module_version()}".rstrip()
-    return [
-        VirtualCameraInfo(found.node.label, str(found.node.path), driver, found.state, tuple(map(str, found.holders)))
-        for found in loopbacks()
-    ]
-
-
 def choose(target: str, devices: Sequence[Loopback]) -> Loopback:
     """The device that is meant: the /dev path, the name, and without a target the one named "VBG Camera", else the
     first free one. Raises OutputError where there is none such or it cannot be written to."""
@@ -164,42 +153,24 @@ def _pids(holders: Sequence[v4l2.Holder]) -> str:
     return " ".join(str(holder.pid) for holder in holders)
 
 
-Absence = Literal["no device", "not loaded", "another kernel", "not built", "not installed"]
-
-
-def absence(root: Path = Path("/"), release: str = "") -> Absence:
-    """Why there is no device at all. `root`: of the file system; `release`: of the kernel that runs, "" to ask it.
-    "another kernel": an update has replaced the running one, and its modules with it."""
+def absent(root: Path = Path("/"), release: str = "") -> OutputError:
+    """Why there is no device at all, with this distribution's command that fixes it: LOAD or RELOAD where the module
+    is there. `root`: of the file system; `release`: of the kernel that runs, "" to ask it."""
     release = release or platform.release()
+    module, modules = "the kernel module v4l2loopback", root / "lib/modules"
     if (root / "sys/module/v4l2loopback").exists():
-        return "no device"
-    modules = root / "lib/modules"
+        return OutputError(f"{module} is loaded but has no device", fix=RELOAD)
     try:
         if "/v4l2loopback.ko" in (modules / release / "modules.dep").read_text(errors="replace"):
-            return "not loaded"
+            return OutputError(f"{module} is not loaded", fix=LOAD)
     except OSError:
-        # In a container there are no kernels at all.
+        # An update has replaced the running kernel, and its modules with it. In a container there are none at all.
         if not (modules / release).exists() and any(modules.glob("*/modules.dep")):
-            return "another kernel"
-    sources = (*(root / "usr/src").glob("v4l2loopback-*"), *(root / "usr/src/akmods").glob("v4l2loopback*"))
-    return "not built" if sources else "not installed"
-
-
-def absent(root: Path = Path("/"), release: str = "") -> OutputError:
-    """`absence` in one line, with this distribution's command that fixes it."""
-    release = release or platform.release()
-    module = "the kernel module v4l2loopback"
-    message, fix = {
-        "no device": (f"{module} is loaded but has no device", RELOAD),
-        "not loaded": (f"{module} is not loaded", LOAD),
-        "another kernel": (f"the running kernel {release} was replaced by an update", "sudo reboot"),
-        "not built": (
-            f"{module} is installed but not built for the running kernel {release}",
-            f"{rebuild_loopback()} && {LOAD}",
-        ),
-        "not installed": (f"{module} is not installed", f"{install_loopback()} && {LOAD}"),
-    }[absence(root, release)]
-    return OutputError(message, fix=fix)
+            return OutputError(f"the running kernel {release} was replaced by an update", fix="sudo reboot")
+    if [*(root / "usr/src").glob("v4l2loopback-*"), *(root / "usr/src/akmods").glob("v4l2loopback*")]:
+        message = f"{module} is installed but not built for the running kernel {release}"
+        return OutputError(message, fix=f"{rebuild_loopback()} && {LOAD}")
+    return OutputError(f"{module} is not installed", fix=f"{install_loopback()} && {LOAD}")
 
 
 def module_version(root: Path = Path("/")) -> str:
@@ -209,19 +180,6 @@ def module_version(root: Path = Path("/")) -> str:
     except OSError:
         built = (root / "var/lib/dkms/v4l2loopback").glob(f"*/{platform.release()}")
         return next((folder.parent.name for folder in built), "")
-
-
-def open_loopback(target: str, size: Size, fps: float) -> LoopbackDevice:
-    """The device that is meant (see `choose`), ready to be written to. Raises OutputError."""
-    devices = loopbacks()
-    if not devices:
-        raise absent()
-    device = choose(target, devices)
-    if device.lost:  # what cannot be revived does not open
-        with suppress(OSError), v4l2.opened(device.node.path) as fd:
-            _start(fd)
-            log.info("revived %s, which its last writer had left unusable", device)
-    return LoopbackDevice(device, size, fps)
 
 
 class LoopbackDevice:
@@ -240,7 +198,8 @@ class LoopbackDevice:
         except RuntimeError as exc:
             raise _refusal(device, size, None, str(exc)) from exc
         try:
-            self._fd = _descriptor(path)
+            ours = v4l2.descriptors(Path("/proc/self"), path)
+            self._fd = next((fd for fd, write_only in ours if write_only), -1)  # pyvirtualcam's
             took = v4l2.get_format(self._fd, v4l2.OUTPUT)
             if took != v4l2.Format(size, "YU12"):
                 self._camera.close()  # so that those who are still there are the readers
@@ -293,6 +252,19 @@ class LoopbackDevice:
         return OutputError(f"the virtual camera {self.label} is gone ({exc.strerror})", fix=LOAD)
 
 
+def open_loopback(target: str, size: Size, fps: float) -> LoopbackDevice:
+    """The device that is meant (see `choose`), ready to be written to. Raises OutputError."""
+    devices = loopbacks()
+    if not devices:
+        raise absent()
+    device = choose(target, devices)
+    if device.lost:  # what cannot be revived does not open
+        with suppress(OSError), v4l2.opened(device.node.path) as fd:
+            _start(fd)
+            log.info("revived %s, which its last writer had left unusable", device)
+    return LoopbackDevice(device, size, fps)
+
+
 def _start(fd: int) -> None:
     """STREAMON; EINVAL is no error: there are no buffers to stream, and the driver has taken note of its writer."""
     try:
@@ -300,14 +272,6 @@ def _start(fd: int) -> None:
     except OSError as exc:
         if exc.errno != errno.EINVAL:
             raise
-
-
-def _descriptor(path: Path) -> int:
-    """The one that this process has of the node for writing alone: pyvirtualcam's. Raises OutputError."""
-    for fd, write_only in v4l2.descriptors(Path("/proc/self"), path):
-        if write_only:
-            return fd
-    raise OutputError(f"the virtual camera {path} is open but not in /proc/self/fd", fix="mount /proc")
 
 
 def _refusal(device: Loopback, size: Size, took: v4l2.Format | None, reason: str) -> OutputError:

@@ -27,15 +27,13 @@ import numpy as np
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import U8, Planes, Size
 from vbgcam.output import libpipewire, spa
-from vbgcam.output.base import DEFAULT_NAME, DeviceOutput, ReaderMonitor
+from vbgcam.output.base import DEFAULT_NAME, ReaderMonitor
 from vbgcam.system import linux_packages
 
 log = logging.getLogger(__name__)
 
-_NODE: Final = "vbgcam"
 # A daemon that answers does so within 10 ms; one that does not must not hold up the picture for long.
 _ANSWER: Final = 2.0
-_LONGEST_NAME: Final = 64
 # Seconds without a buffer after which whoever keeps them has hung. Readers give them back within a frame's time or two.
 _KEPT: Final = 1.0
 
@@ -43,19 +41,12 @@ _KEPT: Final = 1.0
 def title(target: str) -> str:
     """The name as others see it: one line of at most 64 characters, "VBG Camera" where nothing is left."""
     plain = "".join(character if character.isprintable() else " " for character in target)
-    return " ".join(plain.split())[:_LONGEST_NAME].rstrip() or DEFAULT_NAME
+    return " ".join(plain.split())[:64].rstrip() or DEFAULT_NAME
 
 
-def _label(target: str) -> str:
+def label(target: str) -> str:
+    """The name as our own messages have it."""
     return f"{title(target)} (PipeWire)"
-
-
-class PipeWireCamera(DeviceOutput):
-    """See `vbgcam.output.Output`. `target`: the name that others see; "" is "VBG Camera". `size` has even sides."""
-
-    def __init__(self, target: str, size: Size, fps: float) -> None:
-        """Connects to nothing yet."""
-        super().__init__(_label(target), lambda: PipeWireDevice(target, size, fps))
 
 
 @dataclass(slots=True)
@@ -101,7 +92,7 @@ class PipeWireDevice:
 
     def __init__(self, target: str, size: Size, fps: float) -> None:
         """Raises OutputError."""
-        self.label = _label(target)
+        self.label = label(target)
         self.state = _State()
         self._name = title(target)
         self._lib = library = libpipewire.load()
@@ -137,15 +128,18 @@ class PipeWireDevice:
         said = {
             "media.class": "Video/Source",
             "media.role": "Camera",
-            "node.name": _NODE if self._name == DEFAULT_NAME else f"{_NODE}.{self._name}",
+            "node.name": "vbgcam" if self._name == DEFAULT_NAME else f"vbgcam.{self._name}",
             "node.description": self._name,
         }
+        properties = library.pw_properties_new(None)  # the stream takes them over
+        for key, value in said.items():
+            library.pw_properties_set(properties, key.encode(), value.encode())
         library.pw_thread_loop_lock(loop)
         try:
             made = library.pw_stream_new_simple(
                 library.pw_thread_loop_get_loop(loop),
                 self._name.encode(),
-                libpipewire.properties(library, said),
+                properties,
                 ctypes.byref(self._events),
                 None,
             )
@@ -249,7 +243,7 @@ class PipeWireDevice:
             return
         try:
             layout = spa.agreed(libpipewire.pod_at(address), self._offered)
-            pods, count = libpipewire.pods([spa.buffers(layout), spa.header_wanted()])
+            pods, count = libpipewire.pods(spa.buffers(layout))
             self._lib.pw_stream_update_params(self._stream, pods, count)
         except ValueError as exc:
             log.warning("%s: a reader asks for %s", self._name, exc)

@@ -17,6 +17,7 @@ import os
 import select
 import struct
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -141,9 +142,7 @@ class OpenFileMonitor:
     def _happened(self, timeout: float) -> bool:
         if not self._poll.poll(1000 * timeout):
             return False
-        try:
+        with suppress(BlockingIOError):
             while os.read(self._fd, 65536):
                 pass
-        except BlockingIOError:
-            pass
         return True

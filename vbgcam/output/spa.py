@@ -14,9 +14,6 @@ from typing import Final
 
 from vbgcam.core.frames import Size
 
-HEAD: Final = 8
-"""Bytes before a pod's body."""
-
 # SPA_TYPE_*, and how a choice is meant.
 _ID, _INT, _RECTANGLE, _FRACTION, _OBJECT, _CHOICE = 3, 4, 10, 11, 15, 19
 _CHOICE_RANGE, _CHOICE_FLAGS = 1, 4
@@ -82,8 +79,8 @@ def offer(layout: Layout, fps: float) -> bytes:
     return obj(OBJECT_FORMAT, PARAM_ENUM_FORMAT, said)
 
 
-def buffers(layout: Layout) -> bytes:
-    """What the buffers must be like."""
+def buffers(layout: Layout) -> tuple[bytes, bytes]:
+    """What the buffers must be like, and that each has a place for `header`."""
     said = {
         BUFFERS_COUNT: _choice(_CHOICE_RANGE, _BUFFERS_WANTED, _FEWEST_BUFFERS, MOST_BUFFERS),
         BUFFERS_BLOCKS: pod(_INT, 1),
@@ -91,12 +88,8 @@ def buffers(layout: Layout) -> bytes:
         BUFFERS_STRIDE: pod(_INT, layout.stride),
         BUFFERS_MEMORY: _choice(_CHOICE_FLAGS, _MEMORY_FD),
     }
-    return obj(OBJECT_BUFFERS, PARAM_BUFFERS, said)
-
-
-def header_wanted() -> bytes:
-    """That each buffer has a place for `header`."""
-    return obj(OBJECT_META, PARAM_META, {_META_TYPE: pod(_ID, META_HEADER), _META_SIZE: pod(_INT, HEADER_BYTES)})
+    meta = {_META_TYPE: pod(_ID, META_HEADER), _META_SIZE: pod(_INT, HEADER_BYTES)}
+    return obj(OBJECT_BUFFERS, PARAM_BUFFERS, said), obj(OBJECT_META, PARAM_META, meta)
 
 
 def header(at: float, number: int) -> bytes:
@@ -123,7 +116,7 @@ def properties(sent: bytes, kind: int) -> Mapping[int, bytes]:
     length, pod_kind, object_kind = struct.unpack_from("=III", sent)
     if pod_kind != _OBJECT or object_kind != kind:
         raise ValueError("not the object that was expected")
-    body, at, found = _cut(sent, HEAD, length), 8, {}
+    body, at, found = _cut(sent, 8, length), 8, {}
     while at < len(body):
         key, _flags, length, value_kind = struct.unpack_from("=IIII", body, at)
         value = _cut(body, at + 16, length)

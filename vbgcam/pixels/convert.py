@@ -66,7 +66,7 @@ def from_av(frame: av.VideoFrame, reformatter: VideoReformatter | None = None) -
         )
     out = Planes.empty(Size(frame.width, frame.height))
     for plane, target in zip(frame.planes, (out.y, out.u, out.v), strict=True):
-        rows = _rows(plane)
+        rows = rows_of(plane)
         np.copyto(target, rows[: target.shape[0], : target.shape[1]])
     return out
 
@@ -75,7 +75,7 @@ def to_av(planes: Planes) -> av.VideoFrame:
     """A new FFmpeg frame (yuv420p, tagged as BT.601, limited range) that holds a copy."""
     frame = av.VideoFrame(planes.size.width, planes.size.height, "yuv420p")
     for plane, source in zip(frame.planes, (planes.y, planes.u, planes.v), strict=True):
-        rows = _rows(plane)
+        rows = rows_of(plane)
         rows[: source.shape[0], : source.shape[1]] = source
     frame.colorspace, frame.color_range = Colorspace.ITU601, ColorRange.MPEG
     return frame
@@ -207,8 +207,8 @@ def resize_alpha(alpha: NDArray[np.uint8], size: Size, *, smooth: bool = True) -
     return out
 
 
-def _rows(plane: av.video.plane.VideoPlane) -> U8:
-    """FFmpeg's own memory: (lines, line_size), writable where FFmpeg lets it."""
+def rows_of(plane: av.video.plane.VideoPlane) -> U8:
+    """FFmpeg's own memory: (lines, line_size), writable where FFmpeg lets it; lines may end in padding."""
     return np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
 
 

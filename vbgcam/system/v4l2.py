@@ -185,14 +185,14 @@ def get_format(fd: int, kind: int) -> Format | None:
 
 def get_rate(fd: int, kind: int) -> float:
     """Frames a second; 0.0 where the driver does not say."""
-    return _rate(exchange(fd, Ioctl.G_PARM, struct.pack("I200x", kind)))
+    return rate_at(exchange(fd, Ioctl.G_PARM, struct.pack("I200x", kind)), 12)
 
 
 def set_rate(fd: int, kind: int, fps: float) -> float:
     """Asks for a rate and returns the one that the driver took."""
     interval = 1 / Fraction(fps).limit_denominator(1001)
     ask = struct.pack("5I184x", kind, 0, 0, interval.numerator, interval.denominator)
-    return _rate(exchange(fd, Ioctl.S_PARM, ask))
+    return rate_at(exchange(fd, Ioctl.S_PARM, ask), 12)
 
 
 def write(fd: int, frame: U8) -> int:
@@ -235,6 +235,7 @@ def exchange(fd: int, ioctl: Ioctl, payload: bytes) -> bytes:
         return bytes(buffer)
 
 
-def _rate(parameters: bytes) -> float:
-    numerator, denominator = struct.unpack_from("II", parameters, 12)
-    return float(denominator / numerator) if numerator else 0.0
+def rate_at(reply: bytes, offset: int) -> float:
+    """An interval in seconds, a fraction, as frames a second; 0.0 where the driver does not say."""
+    numerator, denominator = struct.unpack_from("II", reply, offset)
+    return round(denominator / numerator, 3) if numerator else 0.0

@@ -18,8 +18,9 @@ from tests.v4l2.guest.support.kernel import (
     until,
 )
 from tests.v4l2.guest.support.readers import opencv, read
+from vbgcam.core.specs import SinkSpec
+from vbgcam.output import open_output
 from vbgcam.output.readers import OpenFileMonitor, UsageEventMonitor
-from vbgcam.output.virtualcam import VirtualCamera
 from vbgcam.system import v4l2
 
 FFMPEG = ("ffmpeg", "-nostdin", "-v", "error", "-f", "v4l2", "-i")
@@ -86,7 +87,7 @@ def test_idle_takes_next_to_nothing(camera: Path, network: Path) -> None:
 
 
 def test_the_driver_is_asked_where_it_can_tell(camera: Path, request: pytest.FixtureRequest) -> None:
-    output = VirtualCamera(str(camera), VGA, 30.0)
+    output = open_output(SinkSpec("virtualcam", str(camera)), VGA, 30.0)
     output.open()
     try:
         cover = plain(VGA, 60)

@@ -41,8 +41,10 @@ from tests.v4l2.guest.support.readers import (
 )
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Size
+from vbgcam.core.specs import SinkSpec
+from vbgcam.output import Output, open_output
 from vbgcam.output.loopback import LOAD, RELOAD
-from vbgcam.output.virtualcam import VirtualCamera, virtual_cameras
+from vbgcam.output.virtualcam import virtual_cameras
 from vbgcam.system import v4l2
 
 VGA = Size(640, 480)
@@ -50,8 +52,8 @@ HD = Size(1280, 720)
 
 
 @contextmanager
-def on_air(target: str = "", size: Size = VGA, fps: float = FPS) -> Iterator[VirtualCamera]:
-    output = VirtualCamera(target, size, fps)
+def on_air(target: str = "", size: Size = VGA, fps: float = FPS) -> Iterator[Output]:
+    output = open_output(SinkSpec("virtualcam", target), size, fps)
     output.open()
     try:
         yield output
@@ -61,7 +63,7 @@ def on_air(target: str = "", size: Size = VGA, fps: float = FPS) -> Iterator[Vir
 
 def refusal(target: str = "", size: Size = VGA) -> OutputError:
     """Why the virtual camera does not open: one line."""
-    output = VirtualCamera(target, size, FPS)
+    output = open_output(SinkSpec("virtualcam", target), size, FPS)
     try:
         with pytest.raises(OutputError) as caught:
             output.open()
@@ -106,8 +108,9 @@ def test_it_starts_again_after_it_was_killed(camera: Path) -> None:
         "import time\n"
         "from tests.support.frames import plain\n"
         "from vbgcam.core.frames import Size\n"
-        "from vbgcam.output.virtualcam import VirtualCamera\n"
-        "output = VirtualCamera('', Size(640, 480), 30.0)\n"
+        "from vbgcam.core.specs import SinkSpec\n"
+        "from vbgcam.output import open_output\n"
+        "output = open_output(SinkSpec('virtualcam'), Size(640, 480), 30.0)\n"
         "output.open()\n"
         "while True: output.send(plain(Size(640, 480), 99), time.monotonic()); time.sleep(0.02)\n"
     )

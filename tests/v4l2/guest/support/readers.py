@@ -14,7 +14,7 @@ import numpy as np
 from tests.support.frames import safe
 from tests.v4l2.guest.support.kernel import PATIENCE
 from vbgcam.core.frames import U8, SafeFrame, Size
-from vbgcam.output.virtualcam import VirtualCamera
+from vbgcam.output import Output
 from vbgcam.pixels.convert import from_rgb
 
 FPS = 30.0
@@ -47,7 +47,7 @@ def assert_shows(rgb: U8, size: Size, *colors: tuple[int, int, int]) -> None:
 
 
 @contextmanager
-def feeding(output: VirtualCamera, frame: SafeFrame) -> Iterator[None]:
+def feeding(output: Output, frame: SafeFrame) -> Iterator[None]:
     """Sends the frame again and again from a thread of its own, as the daemon does, until the block ends."""
     stop = threading.Event()
     problems: list[BaseException] = []
