@@ -1,20 +1,8 @@
 """Cards: small TOML files that say how an ONNX network wants its picture and where its answer is.
 
 A card lies beside the network (`selfie.onnx.toml` or `selfie.toml` for `selfie.onnx`), or ships with the program, in
-`cards/`, where it is found by the file's SHA-256 or, for a family of files, by the names of its inputs. An example:
-
-    name = "my network"
-    [input]
-    size = [256, 256]            # height, width; or short_side and multiple_of for a network of any size
-    layout = "NHWC"
-    range = [-1, 1]              # what 0 and 255 become; or mean and std, of values from 0 to 1
-    [output]
-    channel = 15
-    activation = "softmax"
-    [state]                      # recurrent networks: input = output, zeros at the start
-    r1i = "r1o"                  # or { output = "r1o", shape = [1, 16, 1, 1] } where the file leaves its shape open
-    [constants]                  # further inputs
-    downsample_ratio = 0.5
+`cards/`, where it is found by the file's SHA-256 or, for a family of files, by the names of its inputs. README.md here
+shows a whole one.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import torch
 
 from vbgcam.core.frames import U8, Size
 from vbgcam.segment.base import Probability
-from vbgcam.segment.engine import network_error
+from vbgcam.segment.engine import translated
 from vbgcam.segment.person import Person, published_weights
 from vbgcam.segment.torchvision import build, read_checkpoint
 
@@ -25,10 +25,8 @@ class EagerEngine:
         self.device: Final = str(device)
         self._device = device
         torch.set_num_threads(threads)
-        try:
+        with translated(self.device):
             self._person: Person | None = person.eval().to(device)
-        except RuntimeError as exc:
-            raise network_error(self.device, None, str(exc)) from exc
 
     def prepare(self, size: Size) -> None:
         """Nothing is compiled."""
@@ -36,42 +34,32 @@ class EagerEngine:
     def run(self, rgb: U8) -> Probability:
         """See `Engine`."""
         assert self._person is not None, "closed"
-        try:
-            with torch.inference_mode():
-                picture = torch.from_numpy(np.array(rgb)).to(self._device)
-                return np.asarray(self._person(picture[None]).cpu().numpy(), np.float32)
-        except RuntimeError as exc:
-            raise network_error(self.device, None, str(exc)) from exc
+        with translated(self.device), torch.inference_mode():
+            picture = torch.from_numpy(np.array(rgb)).to(self._device)
+            return np.asarray(self._person(picture[None]).cpu().numpy(), np.float32)
 
     def close(self) -> None:
         """Its memory goes with the network."""
         self._person = None
 
 
-class TorchLabeller:
+class TorchLabels:
     """See `vbgcam.segment.labels.Labeller`. fp32, the whole network, the largest of the 21 upsampled logits."""
-
-    precision = "fp32"
 
     def __init__(self, name: str, path: Path, device: str) -> None:
         """`path`: the weights. Raises ModelError."""
-        self.name, self.device = name, device
+        self.device = device
         self._network = build(name, read_checkpoint(path), path)
         self._transform = published_weights(name).transforms(resize_size=None)
-        try:
+        with translated(device):
             self._network.to(device)
-        except RuntimeError as exc:
-            raise network_error(device, None, str(exc)) from exc
 
     def labels(self, rgb: U8) -> U8:
         """See `Labeller`. Raises ModelError."""
         picture = self._transform(torch.from_numpy(np.array(rgb)).permute(2, 0, 1))
-        try:
-            with torch.inference_mode():
-                answer = self._network(picture[None].to(self.device))["out"].argmax(1)[0]
-                return np.asarray(answer.to(torch.uint8).cpu().numpy())
-        except RuntimeError as exc:
-            raise network_error(self.device, None, str(exc)) from exc
+        with translated(self.device), torch.inference_mode():
+            answer = self._network(picture[None].to(self.device))["out"].argmax(1)[0]
+            return np.asarray(answer.to(torch.uint8).cpu().numpy())
 
     def close(self) -> None:
         """Its memory goes with it."""

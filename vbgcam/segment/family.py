@@ -19,7 +19,7 @@ import platformdirs
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import RawFrame, Size
 from vbgcam.pixels.convert import small_rgb
-from vbgcam.segment.base import Options, Probability, Progress
+from vbgcam.segment.base import Options, Probability, Progress, Segmenter
 from vbgcam.segment.engine import Engine, OutOfMemory, one_line, quiet_torch
 from vbgcam.segment.weights import ensure
 
@@ -44,16 +44,15 @@ LONGEST: Final = 4
 """Times the short side, the longest side that is given to a network: memory and work grow with it, and a picture may be
 10,000 pixels wide and 10 high."""
 
-Build = Callable[[str], Engine]
-"""An engine on that device: "cuda", "mps" or "cpu". Raises ModelError."""
 
-
-class TorchvisionSegmenter:
+class TorchvisionSegmenter(Segmenter):
     """One of the six. See `vbgcam.segment.Segmenter`.
 
     Where an engine has no memory for an input, the next smaller one of the ladder is taken; where there is none, or the
     GPU is lost, the CPU goes on. Each is said aloud once."""
 
+    name = ""
+    input: Size | None = None
     recurrent = False
     croppable = True
     any_aspect = False
@@ -62,7 +61,6 @@ class TorchvisionSegmenter:
     def __init__(self, name: str, engine: Engine, on_cpu: Callable[[], Engine], size: int) -> None:
         """`on_cpu` builds the engine to fall back to. `size`: the short side of the input to begin with."""
         self.name = name
-        self.input: Size | None = None
         self._engine = engine
         self._on_cpu = on_cpu
         self._size = size
@@ -111,10 +109,6 @@ class TorchvisionSegmenter:
                 if not self._engine.lost:
                     raise
                 self._to_cpu(exc)
-
-    def one_off(self, frame: RawFrame) -> Probability:
-        """As any other."""
-        return self.probability(frame)
 
     def sizes(self, frame: Size) -> tuple[int, ...]:
         """The ladder, as far as the frame and the memory go."""
@@ -188,7 +182,7 @@ def engine(name: str, path: Path, device: str, *, hard: bool = False, threads: i
 
             def elsewhere() -> None:
                 log.info("converting %s for this machine, once", name)
-                module = "vbgcam.segment.convert"
+                module = "vbgcam.segment.openvino"
                 command = [sys.executable, "-P", "-m", module, name, str(path), "hard" if hard else "soft", str(folder)]
                 # What goes wrong there goes wrong here again, where it is told.
                 quiet = subprocess.DEVNULL

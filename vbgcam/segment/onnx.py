@@ -54,9 +54,6 @@ _FIRST_S: Final = 60.0
 class OnnxSegmenter(FixedInput):
     """See `vbgcam.segment.Segmenter`."""
 
-    name: str
-    device: str
-
     def __init__(self, path: Path, session: InferenceSession, card: Card, options: Options) -> None:
         """Raises ModelError where the card does not fit the file."""
         self._path, self._session, self._card, self._hard = path, session, card, options.hard
@@ -111,7 +108,8 @@ class OnnxSegmenter(FixedInput):
         late.daemon = True
         late.start()
         try:
-            self._infer(np.zeros((*self._input_size(Size(64, 64)), 3), np.uint8), run_options)
+            size = self._input_size(Size(64, 64))
+            self._infer(np.zeros((size.height, size.width, 3), np.uint8), run_options)
         finally:
             late.cancel()
 
@@ -131,8 +129,7 @@ class OnnxSegmenter(FixedInput):
 
     def probability(self, frame: RawFrame) -> Probability:
         """At the network's own resolution, float32, (height, width)."""
-        height, width = self._input_size(frame.size)
-        size = Size(width, height)
+        size = self._input_size(frame.size)
         if size != self._state_size:  # a recurrent state has the picture's size
             self.reset()
             self._state_size = size
@@ -148,25 +145,16 @@ class OnnxSegmenter(FixedInput):
         finally:
             self._state, self._state_size = kept, size
 
-    @property
-    def classes(self) -> int:
-        """How many the network tells apart; 1: the person alone."""
-        return len(self.logits(np.zeros((8, 8, 3), np.uint8)))
-
     def logits(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """What the network gives for a picture (uint8, (height, width, 3), RGB), before any activation: float32,
         (classes, rows, columns). Raises ModelError."""
-        height, width = self._input_size(Size(rgb.shape[1], rgb.shape[0]))
-        small = np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        size = self._input_size(Size(rgb.shape[1], rgb.shape[0]))
+        small = np.asarray(cv2.resize(rgb, (size.width, size.height), interpolation=cv2.INTER_AREA), np.uint8)
         return np.ascontiguousarray(self._planes(self._answer(small)[0]))
 
     def reset(self) -> None:
         """Recurrent states begin as zeros."""
         self._state = dict(self._first)
-
-    def close(self) -> None:
-        """Lets go of the states; the session goes with the object."""
-        self._state = {}
 
     def _infer(self, rgb: NDArray[np.uint8], run_options: RunOptions | None = None) -> Probability:
         answer, self._state = self._answer(rgb, run_options)
@@ -239,14 +227,14 @@ class OnnxSegmenter(FixedInput):
                 return np.asarray(1 / (1 + np.exp(-np.clip(person, -60, 60))), np.float32)
         return person
 
-    def _input_size(self, frame: Size) -> tuple[int, int]:
-        """Height and width: the network's own, or the frame's shape with the card's short side."""
+    def _input_size(self, frame: Size) -> Size:
+        """The network's own, or the frame's shape with the card's short side."""
         multiple = self._card.input.multiple_of
         scale = min(self._short_side / min(frame.width, frame.height), LARGEST_SIDE / max(frame.width, frame.height))
         height, width = (
             max(multiple, round(side * scale / multiple) * multiple) for side in (frame.height, frame.width)
         )
-        return self._fixed[0] or height, self._fixed[1] or width
+        return Size(self._fixed[1] or width, self._fixed[0] or height)
 
     def _fixed_size(self) -> tuple[int | None, int | None]:
         """Height and width where the file or the card gives them."""

@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -28,7 +29,7 @@ from vbgcam.core.frames import U8, Size
 from vbgcam.media.atomic import whole
 from vbgcam.segment.base import Probability
 from vbgcam.segment.download import file_sha256
-from vbgcam.segment.engine import network_error
+from vbgcam.segment.engine import translated
 from vbgcam.segment.precision import split_for_bf16
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ _KEPT: Final = 6
 
 _ENDS: Final = (".xml", ".bin", ".json")
 
+_LAST: Final = slice(-160, None)
+"""Of what OpenVINO says, before which stand its places in C++."""
 
 _Chain = tuple[openvino.InferRequest, ...]
 """The parts of a network, one after the other."""
@@ -82,12 +85,10 @@ class OpenVinoEngine:
         size = Size(rgb.shape[1], rgb.shape[0])
         chain = self._ready(size) or self._chain(size)
         answer: NDArray[Any] = np.ascontiguousarray(rgb)[None]
-        try:
+        with translated("the CPU", size, _LAST):
             for request in chain:
                 request.infer({0: answer}, share_inputs=True)
                 answer = request.get_output_tensor(0).data
-        except RuntimeError as exc:
-            raise _failed(size, exc) from exc
         if self._hard:
             return np.array(answer, np.float32)
         odds = cv2.resize(answer, (size.width, size.height), interpolation=cv2.INTER_LINEAR)
@@ -106,10 +107,8 @@ class OpenVinoEngine:
             chain = self._ready(size)
             if chain is not None:
                 return chain
-            try:
+            with translated("the CPU", size, _LAST):
                 chain = self._compiled(size)
-            except RuntimeError as exc:
-                raise _failed(size, exc) from exc
             with self._lock:
                 self._requests[size] = chain
                 while len(self._requests) > _SIZES:
@@ -190,5 +189,16 @@ def _kept(network: Path, numbers: Path, sums: Path) -> openvino.Model | None:
         return None
 
 
-def _failed(size: Size, exc: RuntimeError) -> ModelError:
-    return network_error("the CPU", size, " ".join(str(exc).split())[-160:])
+def main() -> None:
+    """`python -m vbgcam.segment.openvino NAME WEIGHTS soft|hard FOLDER`: one network, converted and kept in the folder
+    by a process of its own. In the daemon's own process torch would stay: 1.4 GB more for the rest of its life, and a
+    hundred camera frames lost while it is imported and holds the interpreter's lock."""
+    from vbgcam.segment.torchvision import converted, person
+
+    name, weights, kind, folder = sys.argv[1:]
+    hard = kind == "hard"
+    load(Path(weights), hard, Path(folder), lambda: converted(person(name, Path(weights), hard=hard)))
+
+
+if __name__ == "__main__":
+    main()

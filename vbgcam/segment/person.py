@@ -13,6 +13,9 @@ import torchvision
 from torch import nn
 from torch.nn import functional
 
+PERSON: Final = 15
+"""Of Pascal VOC's classes."""
+
 FINER: Final = 3
 """Times the head's grid, the grid of the log-odds. An odd multiple holds the head's own nodes, between which bilinear
 upsampling is linear, and all of its nodes have exactly what torchvision's own upsampling has there. Between them the
@@ -38,14 +41,12 @@ class Person(nn.Module):
 
     def __init__(self, name: str, network: nn.Module, *, hard: bool = False) -> None:
         super().__init__()
-        weights = published_weights(name)
-        preset = weights.transforms()
+        preset = published_weights(name).transforms()
         self.backbone = network.get_submodule("backbone")
         self.classifier = network.get_submodule("classifier")
         self.hard: Final = hard
         # LRASPP's head takes both of the backbone's outputs.
         self.takes_all: Final = name.startswith("lraspp")
-        self.person: Final[int] = weights.meta["categories"].index("person")
         mean, std = torch.tensor(preset.mean), torch.tensor(preset.std)
         self.register_buffer("scale", (1 / (255 * std)).view(1, 3, 1, 1))
         self.register_buffer("shift", (-mean / std).view(1, 3, 1, 1))
@@ -55,14 +56,14 @@ class Person(nn.Module):
         height, width = rgb.shape[1], rgb.shape[2]
         if self.hard:
             labels = _upsampled(self.logits(rgb), height, width).argmax(1)
-            return (labels == self.person).float()[0]
+            return (labels == PERSON).float()[0]
         return torch.sigmoid(_upsampled(self.odds(rgb), height, width))[0, 0]
 
     def odds(self, rgb: torch.Tensor) -> torch.Tensor:
         """The person's log-odds, (1, 1, rows, columns), `FINER` times the head's grid."""
         logits = self.logits(rgb)
-        person = logits[:, self.person : self.person + 1]
-        others = torch.cat([logits[:, : self.person], logits[:, self.person + 1 :]], 1) - person
+        person = logits[:, PERSON : PERSON + 1]
+        others = torch.cat([logits[:, :PERSON], logits[:, PERSON + 1 :]], 1) - person
         others = functional.interpolate(others, scale_factor=float(FINER), mode="bilinear", align_corners=False)
         return -others.logsumexp(1, keepdim=True)
 

@@ -81,7 +81,6 @@ class CleanPlate(FixedInput):
     """See `vbgcam.segment.Segmenter`. The plate is fitted to the frame's size as a camera's frame would be."""
 
     name = "plate"
-    device = "cpu"
     recurrent = True  # where the room was, which tells its light
 
     def __init__(self, planes: Planes, *, hard: bool = False) -> None:
