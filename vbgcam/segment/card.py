@@ -85,6 +85,10 @@ class CardState(_Table):
         return self
 
 
+_table_of_name = BeforeValidator(lambda value: {"output": value} if isinstance(value, str) else value)
+_list_of_one = BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
+
+
 class Card(_Table):
     """A network's description. `sha256`: of the files that a shipped card is for; `inputs`: the names of all inputs of
     the family that it is for. A state's plain name stands for its table, a constant's number for a list of one."""
@@ -95,15 +99,8 @@ class Card(_Table):
     inputs: tuple[str, ...] = ()
     input: CardInput = CardInput()
     output: CardOutput = CardOutput()
-    state: dict[
-        str, Annotated[CardState, BeforeValidator(lambda value: {"output": value} if isinstance(value, str) else value)]
-    ] = {}
-    constants: dict[
-        str,
-        Annotated[
-            tuple[Number, ...], BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
-        ],
-    ] = {}
+    state: dict[str, Annotated[CardState, _table_of_name]] = {}
+    constants: dict[str, Annotated[tuple[Number, ...], _list_of_one]] = {}
 
 
 def read(path: Path) -> Card:
@@ -124,7 +121,9 @@ def _problem(error: ErrorDetails) -> str:
     if error["type"] == "missing":
         return f"{name} is missing"
     if error["type"] == "extra_forbidden":
-        return f"there is no {name!r}{nearest(name, _keys())}"
+        tables = (("input.", CardInput), ("output.", CardOutput), ("", Card))
+        known = [prefix + key for prefix, table in tables for key in table.model_fields]
+        return f"there is no {name!r}{nearest(name, known)}"
     return f"{name} = {toml_reader.shortened(error['input'])}: {error['msg'].removeprefix('Input ')}"
 
 
@@ -150,8 +149,3 @@ def find(network: Path, inputs: tuple[str, ...]) -> Card | None:
 def shipped() -> tuple[Card, ...]:
     """The cards that come with the program."""
     return tuple(read(path) for path in sorted((Path(__file__).parent / "cards").glob("*.toml")))
-
-
-def _keys() -> list[str]:
-    tables = (("input.", CardInput), ("output.", CardOutput), ("", Card))
-    return [prefix + key for prefix, table in tables for key in table.model_fields]

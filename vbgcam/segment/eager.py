@@ -1,17 +1,16 @@
 """torch itself as an engine, for Apple's GPUs and for CPUs that OpenVINO does not know, and as torchvision's own
 evaluation uses it (see `labels`)."""
 
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
+from torch import nn
 
 from vbgcam.core.frames import U8, Size
 from vbgcam.segment.base import Probability
 from vbgcam.segment.engine import translated
 from vbgcam.segment.person import Person, published_weights
-from vbgcam.segment.torchvision import build, read_checkpoint
 
 
 class EagerEngine:
@@ -43,24 +42,28 @@ class EagerEngine:
         self._person = None
 
 
-class TorchLabels:
-    """See `vbgcam.segment.labels.Labeller`. fp32, the whole network, the largest of the 21 upsampled logits."""
+class Whole:
+    """torchvision's own way: the preset's normalisation, all heads, 21 logits at the input's size; fp32."""
 
-    def __init__(self, name: str, path: Path, device: str) -> None:
-        """`path`: the weights. Raises ModelError."""
-        self.device = device
-        self._network = build(name, read_checkpoint(path), path)
+    def __init__(self, name: str, network: nn.Module, device: str) -> None:
+        """`network`: in eval mode; it is moved to the device. Raises ModelError."""
+        self._device = device
         self._transform = published_weights(name).transforms(resize_size=None)
         with translated(device):
-            self._network.to(device)
+            self._network = network.to(device)
+
+    def logits(self, rgb: U8) -> torch.Tensor:
+        """Of uint8 (height, width, 3), RGB: (21, height, width), on the device. Raises ModelError."""
+        picture = self._transform(torch.from_numpy(np.array(rgb)).permute(2, 0, 1))
+        with translated(self._device), torch.inference_mode():
+            logits: torch.Tensor = self._network(picture[None].to(self._device))["out"][0]
+            return logits
 
     def labels(self, rgb: U8) -> U8:
-        """See `Labeller`. Raises ModelError."""
-        picture = self._transform(torch.from_numpy(np.array(rgb)).permute(2, 0, 1))
-        with translated(self.device), torch.inference_mode():
-            answer = self._network(picture[None].to(self.device))["out"].argmax(1)[0]
-            return np.asarray(answer.to(torch.uint8).cpu().numpy())
+        """See `vbgcam.segment.labels.Labeller`."""
+        with translated(self._device):
+            return np.asarray(self.logits(rgb).argmax(0).to(torch.uint8).cpu().numpy())
 
     def close(self) -> None:
-        """Its memory goes with it."""
+        """Gives the device's memory back."""
         self._network.cpu()

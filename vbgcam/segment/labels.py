@@ -44,9 +44,10 @@ def open_labeller(spec: ModelSpec, options: Options, progress: Progress | None =
 
         name, device = choose(spec.name or "auto", options)
         path = ensure(name, options, progress)
-        from vbgcam.segment.eager import TorchLabels
+        from vbgcam.segment.eager import Whole
+        from vbgcam.segment.torchvision import build, read_checkpoint
 
-        network = TorchLabels(name, path, device)
+        network = Whole(name, build(name, read_checkpoint(path), path), device)
         return Labeller(name, device, "fp32", network.labels, network.close)
     if spec.kind == "onnx":
         from vbgcam.segment.onnx import OnnxSegmenter

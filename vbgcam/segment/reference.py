@@ -19,11 +19,13 @@ import numpy as np
 import torch
 import torchvision
 from torch import nn
+from torch.optim.swa_utils import update_bn
 from torchvision.models.resnet import Bottleneck
 
 from vbgcam.core.frames import U8, RawFrame, Size
 from vbgcam.pixels.convert import small_rgb
 from vbgcam.segment.base import FixedInput, Options, Probability
+from vbgcam.segment.eager import Whole
 from vbgcam.segment.engine import Engine
 from vbgcam.segment.family import choose_device, cpu_cores, torch_engine
 from vbgcam.segment.person import PERSON, Person, published_weights
@@ -56,11 +58,15 @@ def seeded(name: str, pictures: Sequence[U8]) -> nn.Module:
         torch.manual_seed(_SEED)
         network: nn.Module = torchvision.models.get_model(
             name, weights=None, weights_backbone=None, num_classes=CLASSES, aux_loss=not name.startswith("lraspp")
-        )
-    for module in network.modules():
-        if isinstance(module, Bottleneck):
-            nn.init.constant_(module.bn3.weight, _BRANCH)
-    _settle(network.eval(), _batch(name, pictures))
+        ).eval()
+        for module in network.modules():
+            if isinstance(module, Bottleneck):
+                nn.init.constant_(module.bn3.weight, _BRANCH)
+        # The running statistics become the pictures' own. (DeepLab's pooled branch sees one value for each picture: of
+        # a single one there would be no variance.)
+        preset = published_weights(name).transforms(resize_size=None)
+        batch = torch.stack([preset(torch.from_numpy(np.array(rgb)).permute(2, 0, 1)) for rgb in pictures])
+        update_bn([batch], network)
     return network
 
 
@@ -77,7 +83,7 @@ def spread(name: str, network: nn.Module, picture: U8) -> None:
             half = (numbers[PERSON] - numbers[0]) / 2
             numbers[PERSON], numbers[0] = half, -half
             numbers[others] *= _CALM
-        logits: torch.Tensor = network(_batch(name, [picture]))["out"][0]
+        logits = Whole(name, network, "cpu").logits(picture)
         odds = logits[PERSON] - logits[0]
         scale = _SPREAD / float(odds.std())
         for layer in layers:
@@ -90,22 +96,18 @@ def spread(name: str, network: nn.Module, picture: U8) -> None:
         first[others] -= float(((scale * logits[others]).logsumexp(0) - leads).median()) + _TRAIL
 
 
-class Eager:
-    """torchvision's way: the preset's normalisation, all heads, 21 logits at the input's size, softmax; fp32."""
+class Eager(Whole):
+    """What the network itself answers: the person's share of the softmax."""
 
     def __init__(self, name: str, network: nn.Module, device: str = "cpu", threads: int = 0) -> None:
         """`device`: as torch names it. `threads`: of the CPU, for the whole process; 0 leaves them as they are."""
         if threads:
             torch.set_num_threads(threads)
-        self._name = name
-        self._device = torch.device(device)
-        self._network = network if self._device.type == "cpu" else copy.deepcopy(network).to(self._device)
+        super().__init__(name, network if device == "cpu" else copy.deepcopy(network), device)
 
     def run(self, rgb: U8) -> Probability:
         """As `Engine.run`."""
-        with torch.inference_mode():
-            logits: torch.Tensor = self._network(_batch(self._name, [rgb]).to(self._device))["out"][0]
-            return np.asarray(logits.softmax(0)[PERSON].cpu().numpy(), np.float32)
+        return np.asarray(self.logits(rgb).softmax(0)[PERSON].cpu().numpy(), np.float32)
 
 
 def engine(name: str, network: nn.Module, options: Options) -> Engine:
@@ -143,24 +145,6 @@ class MadeSegmenter(FixedInput):
     def close(self) -> None:
         """Closes the engine."""
         self._engine.close()
-
-
-def _batch(name: str, pictures: Sequence[U8]) -> torch.Tensor:
-    preset = published_weights(name).transforms(resize_size=None)
-    return torch.stack([preset(torch.from_numpy(np.array(picture)).permute(2, 0, 1)) for picture in pictures])
-
-
-def _settle(network: nn.Module, batch: torch.Tensor) -> None:
-    """The running statistics become the batch's own. (DeepLab's pooled branch sees one value for each picture: of a
-    single picture there would be no variance.)"""
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.reset_running_stats()
-            module.momentum = None  # the mean of all passes
-            module.train()
-    with torch.inference_mode():
-        network(batch)
-    network.eval()
 
 
 def _last_layers(name: str, network: nn.Module) -> list[nn.Conv2d]:

@@ -9,7 +9,6 @@ training script writes (the state dict under "model").
 from __future__ import annotations
 
 import argparse
-import functools
 import os
 import pickle
 import re
@@ -90,7 +89,8 @@ def read_checkpoint(path: Path) -> StateDict:
 def architecture(state: StateDict) -> str | None:
     """Which of the six the parameters' names belong to."""
     names, auxiliary = _names(state), _has_auxiliary(state)
-    return next((name for name in TORCHVISION_MODELS if names == _names_of(name, auxiliary)), None)
+    empty = ((name, _empty(name, auxiliary)) for name in TORCHVISION_MODELS)
+    return next((name for name, network in empty if names == _names(network.state_dict())), None)
 
 
 def build(name: str, state: StateDict, source: Path) -> nn.Module:
@@ -117,11 +117,6 @@ def _empty(name: str, auxiliary: bool) -> nn.Module:
         return torchvision.models.get_model(
             name, weights=None, weights_backbone=None, num_classes=CLASSES, aux_loss=auxiliary
         )
-
-
-@functools.cache
-def _names_of(name: str, auxiliary: bool) -> frozenset[str]:
-    return _names(_empty(name, auxiliary).state_dict())
 
 
 def _has_auxiliary(state: StateDict) -> bool:
