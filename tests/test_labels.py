@@ -15,8 +15,7 @@ from vbgcam.core.specs import ModelSpec
 from vbgcam.segment import Options
 from vbgcam.segment.eager import Whole
 from vbgcam.segment.labels import open_labeller
-from vbgcam.segment.person import published_weights
-from vbgcam.segment.torchvision import build, read_checkpoint
+from vbgcam.segment.torchvision import build, published_weights, read_checkpoint
 
 NAME = "lraspp_mobilenet_v3_large"
 

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 LARGEST_SIDE: Final = 4096
 _LARGEST_STATE: Final = 1 << 26
-_LONGEST_PROBLEM: Final = 1000
 
 Layout = Literal["NHWC", "NCHW"]
 Side = Annotated[int, Field(ge=8, le=LARGEST_SIDE)]
@@ -109,7 +108,7 @@ def read(path: Path) -> Card:
         return Card.model_validate(toml_reader.read(path))
     except ValidationError as exc:
         problems = "; ".join(_problem(error) for error in exc.errors())
-        raise ModelError(f"{path}: {problems[:_LONGEST_PROBLEM]}") from exc
+        raise ModelError(f"{path}: {problems[:1000]}") from exc
     except OSError as exc:
         raise ModelError(f"{path} cannot be read: {exc.strerror}") from exc
     except ValueError as exc:

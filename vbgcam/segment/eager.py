@@ -10,7 +10,7 @@ from torch import nn
 from vbgcam.core.frames import U8, Size
 from vbgcam.segment.base import Probability
 from vbgcam.segment.engine import translated
-from vbgcam.segment.person import Person, published_weights
+from vbgcam.segment.torchvision import Person, published_weights
 
 
 class EagerEngine:
@@ -19,10 +19,9 @@ class EagerEngine:
     precision = "fp32"
     lost = False
 
-    def __init__(self, person: Person, device: torch.device, threads: int) -> None:
+    def __init__(self, person: Person, device: str, threads: int) -> None:
         """`person`: on the CPU. `threads`: of the CPU, for the whole process. Raises ModelError."""
-        self.device: Final = str(device)
-        self._device = device
+        self.device: Final = device
         torch.set_num_threads(threads)
         with translated(self.device):
             self._person: Person | None = person.eval().to(device)
@@ -34,7 +33,7 @@ class EagerEngine:
         """See `Engine`."""
         assert self._person is not None, "closed"
         with translated(self.device), torch.inference_mode():
-            picture = torch.from_numpy(np.array(rgb)).to(self._device)
+            picture = torch.from_numpy(np.array(rgb)).to(self.device)
             return np.asarray(self._person(picture[None]).cpu().numpy(), np.float32)
 
     def close(self) -> None:

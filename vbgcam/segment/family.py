@@ -24,7 +24,9 @@ from vbgcam.segment.engine import Engine, OutOfMemory, one_line, quiet_torch
 from vbgcam.segment.weights import ensure
 
 if TYPE_CHECKING:
-    from vbgcam.segment.person import Person
+    import openvino
+
+    from vbgcam.segment.torchvision import Person
 
 log = logging.getLogger(__name__)
 
@@ -162,11 +164,10 @@ def engine(name: str, path: Path, device: str, *, hard: bool = False, threads: i
     """The network with the weights of that file, whose hash is right, on "cuda", "mps" or "cpu". Raises ModelError."""
     if device == "cpu":
         try:
-            import openvino
+            from vbgcam.segment.openvino import OpenVinoEngine, load
         except ImportError as exc:
             log.info("without OpenVINO (%s) the network runs with torch, which is slower", exc)
         else:
-            from vbgcam.segment.openvino import OpenVinoEngine, load
 
             def convert() -> openvino.Model:
                 try:
@@ -204,7 +205,7 @@ def torch_engine(person: Person, device: str, threads: int) -> Engine:
         return CudaEngine(person, torch.device("cuda:0"))
     from vbgcam.segment.eager import EagerEngine
 
-    return EagerEngine(person, torch.device(device), threads)
+    return EagerEngine(person, device, threads)
 
 
 def networks_folder() -> Path:

@@ -45,7 +45,6 @@ _PROVIDERS: Final = {
     _CPU: "cpu",
 }
 _DEVICES: Final = {"cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
-_LONGEST_REASON: Final = 240
 # Seconds for the first picture: a thousand times what a network that can be used live takes. A loop in a file of some
 # hundred bytes may turn for ever, and nothing but this ends it: signals wait until onnxruntime is done.
 _FIRST_S: Final = 60.0
@@ -56,6 +55,8 @@ class OnnxSegmenter(FixedInput):
 
     def __init__(self, path: Path, session: InferenceSession, card: Card, options: Options) -> None:
         """Raises ModelError where the card does not fit the file."""
+        import onnxruntime
+
         self._path, self._session, self._card, self._hard = path, session, card, options.hard
         self.name = f"onnx:{path}"
         self.device = _PROVIDERS.get(session.get_providers()[0], "cpu")
@@ -96,13 +97,7 @@ class OnnxSegmenter(FixedInput):
         self._state: dict[str, NDArray[Any]] = {}
         self._state_size: Size | None = None
         self.reset()
-        self._try()
-        self.reset()
-
-    def _try(self) -> None:
-        """One picture through it: an answer of the wrong shape, or none at all, is found now and not on air."""
-        import onnxruntime
-
+        # One picture through it: an answer of the wrong shape, or none at all, is found now and not on air.
         run_options = onnxruntime.RunOptions()
         late = threading.Timer(_FIRST_S, setattr, (run_options, "terminate", True))
         late.daemon = True
@@ -112,6 +107,7 @@ class OnnxSegmenter(FixedInput):
             self._infer(np.zeros((size.height, size.width, 3), np.uint8), run_options)
         finally:
             late.cancel()
+        self.reset()
 
     @classmethod
     def load(cls, path: Path, options: Options) -> Self:
@@ -341,4 +337,4 @@ def _reason(exc: BaseException) -> str:
     """The first line of what onnxruntime says, without its places in C++ and the path that stands before it anyway."""
     line = (str(exc).strip() or type(exc).__name__).splitlines()[0]
     line = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed:\s*)?", "", line)
-    return line if len(line) <= _LONGEST_REASON else line[:_LONGEST_REASON] + "..."
+    return line if len(line) <= 240 else line[:240] + "..."

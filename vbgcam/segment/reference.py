@@ -28,8 +28,7 @@ from vbgcam.segment.base import FixedInput, Options, Probability
 from vbgcam.segment.eager import Whole
 from vbgcam.segment.engine import Engine
 from vbgcam.segment.family import choose_device, cpu_cores, torch_engine
-from vbgcam.segment.person import PERSON, Person, published_weights
-from vbgcam.segment.torchvision import CLASSES, converted
+from vbgcam.segment.torchvision import CLASSES, PERSON, Person, converted, published_weights
 
 _SEED: Final = 20
 _SPREAD: Final = 3.0
