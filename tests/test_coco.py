@@ -55,7 +55,7 @@ def test_ignored_pixels_count_nowhere_and_a_class_that_occurs_nowhere_has_no_iou
 
 
 def test_the_published_names_are_in_torchvisions_order() -> None:
-    from vbgcam.segment.person import published_weights
+    from vbgcam.segment.torchvision import published_weights
 
     meta = published_weights("fcn_resnet101").meta
     assert [name.strip("_") for name in meta["categories"]] == list(VOC_NAMES)

@@ -25,7 +25,7 @@ from vbgcam.core.specs import TORCHVISION_MODELS
 from vbgcam.segment import Probability, cuda
 from vbgcam.segment.cuda import CudaEngine
 from vbgcam.segment.engine import OutOfMemory
-from vbgcam.segment.person import Person
+from vbgcam.segment.torchvision import Person
 
 SMALL, LARGE = Size(24, 16), Size(40, 32)
 NEAR = 0.02

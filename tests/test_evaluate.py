@@ -16,7 +16,6 @@ from tests.support.fakes import FakeBackground, FakeSegmenter, person_at
 from tests.support.networks import left_half
 from vbgcam.cli import main
 from vbgcam.core.errors import MediaError, ModelError
-from vbgcam.core.frames import U8
 from vbgcam.core.options import Blur, RenderOptions
 from vbgcam.evaluate import run
 from vbgcam.evaluate.base import Request, Results
@@ -24,6 +23,7 @@ from vbgcam.evaluate.clip import Clip
 from vbgcam.evaluate.journal import Journal
 from vbgcam.evaluate.sets import pairs
 from vbgcam.evaluate.sources import ClipSource, CocoSource, PairsSource, Source
+from vbgcam.segment.labels import Labeller
 
 REQUEST = Request({"mask": {}}, RenderOptions(blur=Blur(0.5)), FakeBackground, command="vbgcam eval")
 
@@ -141,22 +141,14 @@ def maker(tmp_path: Path) -> CocoMaker:
     return coco_set(tmp_path / "coco")
 
 
-class FakeLabeller:
-    """Labels by colour, as the plain implementation of the COCO tests does."""
-
-    name, device, precision = "fake", "cpu", "fp32"
-
-    def labels(self, rgb: U8) -> U8:
-        return labels_by_colour(rgb)
-
-    def close(self) -> None:
-        """Holds nothing."""
+LABELLER = Labeller("fake", "cpu", "fp32", labels_by_colour, lambda: None)
+"""Labels by colour, as the plain implementation of the COCO tests does."""
 
 
 def test_coco_gives_the_plain_implementations_table_also_in_parts(tmp_path: Path, maker: CocoMaker) -> None:
     data = maker.write()
 
-    source = CocoSource(REQUEST, data, FakeLabeller())
+    source = CocoSource(REQUEST, data, LABELLER)
     evaluated(source, tmp_path / "j", after=2)
     results = evaluated(source, tmp_path / "j")
     table = np.array(counted(maker), float)
@@ -166,7 +158,7 @@ def test_coco_gives_the_plain_implementations_table_also_in_parts(tmp_path: Path
     person = table[15, 15] / (table[15].sum() + table[:, 15].sum() - table[15, 15])
     assert results["person_iou"] == pytest.approx(person, rel=1e-14)
     assert results["miou"] is None
-    assert evaluated(CocoSource(REQUEST, data, FakeLabeller(), 1), tmp_path / "j")["images"] == 1
+    assert evaluated(CocoSource(REQUEST, data, LABELLER, 1), tmp_path / "j")["images"] == 1
 
 
 def test_a_model_that_knows_the_person_alone_gets_the_persons_figures(tmp_path: Path, maker: CocoMaker) -> None:

@@ -125,7 +125,7 @@ def test_a_frame_that_is_not_needed_costs_no_mask_unless_the_network_remembers(t
 
 def test_kept_masks_are_exactly_those_of_the_film_and_can_be_asked_for_again(tmp_path: Path) -> None:
     path = true_masks(tmp_path / "odd.mkv", 12, odd=20)
-    truth = GroundTruth.load(path)
+    truth = GroundTruth(path)
     with clip(tmp_path) as both, AlphaVideo(path) as alphas:
         expected = [shot.planes.y.copy() for shot in alphas]
         assert {int(alpha.max()) for alpha in expected} == {255 - 20 * number for number in range(12)}
@@ -139,11 +139,11 @@ def test_kept_masks_are_exactly_those_of_the_film_and_can_be_asked_for_again(tmp
 def test_kept_masks_that_end_before_the_clip_are_an_error(tmp_path: Path) -> None:
     short = true_masks(tmp_path / "short.mkv", 4)
     with clip(tmp_path) as both, pytest.raises(ModelError, match=r"short\.mkv has 4 masks, there is none for frame 4"):
-        seen(both, GroundTruth.load(short))
+        seen(both, GroundTruth(short))
 
 
 def test_hard_kept_masks_are_all_or_nothing(tmp_path: Path) -> None:
-    truth = GroundTruth.load(true_masks(tmp_path / "odd.mkv", 8, odd=30), hard=True)
+    truth = GroundTruth(true_masks(tmp_path / "odd.mkv", 8, odd=30), hard=True)
     picture = room_with_person(0)
     largest = [float(truth.probability(RawFrame(picture, 0.0, 0, number)).max()) for number in range(8)]
     assert largest == [1, 1, 1, 1, 1, 0, 0, 0]
@@ -151,7 +151,7 @@ def test_hard_kept_masks_are_all_or_nothing(tmp_path: Path) -> None:
 
 def test_masks_that_cannot_be_read_are_an_error_with_their_name(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="nothing here"):
-        GroundTruth.load(tmp_path / "nothing here.mkv")
+        GroundTruth(tmp_path / "nothing here.mkv")
 
 
 @pytest.mark.parametrize(

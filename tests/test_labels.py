@@ -13,9 +13,9 @@ from tests.support.torch_networks import random_network
 from vbgcam.core.frames import U8
 from vbgcam.core.specs import ModelSpec
 from vbgcam.segment import Options
-from vbgcam.segment.eager import TorchLabeller
-from vbgcam.segment.labels import Labeller, open_labeller
-from vbgcam.segment.person import published_weights
+from vbgcam.segment.eager import Whole
+from vbgcam.segment.labels import open_labeller
+from vbgcam.segment.torchvision import build, published_weights, read_checkpoint
 
 NAME = "lraspp_mobilenet_v3_large"
 
@@ -34,7 +34,7 @@ def test_torchvisions_labels_are_those_of_its_own_transforms_and_forward(tmp_pat
         batch = torch.from_numpy(rgb).permute(2, 0, 1)[None].float() / 255
         batch = normalize(batch, preset.mean, preset.std)
         theirs = network(batch)["out"].argmax(1)[0].numpy()
-    labeller: Labeller = TorchLabeller(NAME, tmp_path / "weights.pth", "cpu")
+    labeller = Whole(NAME, build(NAME, read_checkpoint(tmp_path / "weights.pth"), tmp_path), "cpu")
     ours = labeller.labels(rgb)
     assert ours.dtype == np.uint8
     assert np.array_equal(ours, theirs)

@@ -20,8 +20,7 @@ from vbgcam.core.errors import ConfigError, ModelError
 from vbgcam.core.frames import Planes, RawFrame, Size
 from vbgcam.core.specs import TORCHVISION_MODELS, ModelSpec
 from vbgcam.segment import Options, open_segmenter
-from vbgcam.segment.models import add, fetch, survey
-from vbgcam.segment.weights import PUBLISHED, own_folder
+from vbgcam.segment.weights import PUBLISHED, add, fetch, own_folder, survey
 
 NAME = "lraspp_mobilenet_v3_large"
 FRAME = RawFrame(Planes.filled(Size(8, 8), (120, 100, 140)).frozen(), 0.0)
@@ -104,7 +103,7 @@ def test_the_list_says_what_is_here_and_whether_it_is_right(options: Options, ca
 
 def test_the_list_needs_no_torch() -> None:
     code = (
-        "import sys; from vbgcam.segment.models import survey; from vbgcam.segment import Options; survey(Options())\n"
+        "import sys; from vbgcam.segment.weights import survey; from vbgcam.segment import Options; survey(Options())\n"
         "assert not {'torch', 'torchvision', 'onnxruntime'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -25,7 +25,7 @@ from vbgcam.offline.backdrops import OpenBackground
 from vbgcam.offline.videos import VideoResult, read_ahead
 from vbgcam.pixels.convert import to_av
 from vbgcam.segment import Segmenter
-from vbgcam.segment.pass_through import PassThrough
+from vbgcam.segment.factory import PassThrough
 
 HIDDEN = (RenderOptions(), FakeBackground)
 

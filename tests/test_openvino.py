@@ -20,10 +20,8 @@ from openvino import opset13
 from tests.support.torch_networks import random_network
 from vbgcam.core.frames import U8, Size
 from vbgcam.segment.family import ON_CPU
-from vbgcam.segment.openvino import OpenVinoEngine, load
-from vbgcam.segment.person import Person
-from vbgcam.segment.precision import split_for_bf16
-from vbgcam.segment.torchvision import converted
+from vbgcam.segment.openvino import OpenVinoEngine, load, split_for_bf16
+from vbgcam.segment.torchvision import Person, converted
 
 
 @pytest.fixture(scope="module")

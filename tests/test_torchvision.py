@@ -36,12 +36,10 @@ from vbgcam.pixels.convert import from_rgb, small_rgb
 from vbgcam.segment import Options, family, open_segmenter
 from vbgcam.segment.eager import EagerEngine
 from vbgcam.segment.family import ON_CPU, ON_GPU, TorchvisionSegmenter, input_size
-from vbgcam.segment.person import Person, published_weights
-from vbgcam.segment.torchvision import architecture, build, read_checkpoint
+from vbgcam.segment.torchvision import PERSON, Person, architecture, build, published_weights, read_checkpoint
 from vbgcam.segment.weights import PUBLISHED
 
 FILE = "fcn_resnet101_coco-7ecb50ca.pth"
-PERSON = 15
 RED_MEAN, RED_STD = 0.485, 0.229  # of the preset
 StateDict = dict[str, torch.Tensor]
 
@@ -58,7 +56,7 @@ def _environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 def plain(name: str, network: nn.Module, size: int, *, hard: bool = False) -> TorchvisionSegmenter:
     """A segmenter on torch itself."""
-    engine = EagerEngine(Person(name, network, hard=hard), torch.device("cpu"), 1)
+    engine = EagerEngine(Person(name, network, hard=hard), "cpu", 1)
     return TorchvisionSegmenter(name, engine, lambda: engine, size)
 
 

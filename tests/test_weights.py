@@ -12,7 +12,7 @@ from tests.support.server import Server, closed_port, serving
 from vbgcam.core.errors import ModelError
 from vbgcam.core.specs import TORCHVISION_MODELS
 from vbgcam.segment import Options
-from vbgcam.segment.person import published_weights
+from vbgcam.segment.torchvision import published_weights
 from vbgcam.segment.weights import (
     PUBLISHED,
     WeightsFile,

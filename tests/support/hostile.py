@@ -226,7 +226,7 @@ def film_cases(folder: Path) -> tuple[Read, Case]:
     from vbgcam.core.options import RenderOptions
     from vbgcam.media.video_reader import VideoReader
     from vbgcam.offline.videos import convert
-    from vbgcam.segment.pass_through import PassThrough
+    from vbgcam.segment.factory import PassThrough
 
     seeds = [
         film(folder / "a.mp4", rooms(12), sound="aac", faststart=True),

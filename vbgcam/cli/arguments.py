@@ -11,7 +11,7 @@ from vbgcam.cli.signals import Interruption
 from vbgcam.cli.terminal import Show, progress
 from vbgcam.core.specs import ModelSpec
 from vbgcam.segment import Progress, Segmenter, open_segmenter
-from vbgcam.segment.pass_through import PassThrough
+from vbgcam.segment.factory import PassThrough
 from vbgcam.settings import reading
 from vbgcam.settings.schema import Settings
 

@@ -88,8 +88,7 @@ def _plugged(machine: Machine) -> bool:
 def _weights(machine: Machine, settings: Settings, name: str) -> Iterator[Check]:
     from vbgcam import factory
     from vbgcam.core.errors import ModelError
-    from vbgcam.segment.models import survey
-    from vbgcam.segment.weights import ensure
+    from vbgcam.segment.weights import ensure, survey
 
     options = factory.options(settings)
     try:

@@ -1,4 +1,4 @@
-"""Where person probabilities come from: torchvision's family, ONNX files, chroma key, clean plate, kept masks.
+"""What every source of person probabilities has in common.
 
 A segmenter is used by one thread. It never changes a frame and knows nothing of outputs. Building one may take seconds
 (torch is imported, weights are fetched); `open_segmenter` is therefore called by the inference worker, never by the
@@ -85,14 +85,17 @@ class Segmenter(Protocol):
     def one_off(self, frame: RawFrame) -> Probability:
         """`probability` of a picture aside from the others: a recurrent network begins anew with it, and goes on with
         the next `probability` where it was."""
+        return self.probability(frame)
 
     def sizes(self, frame: Size) -> tuple[int, ...]:
         """Short sides, in pixels and ascending, that the network may be given of such frames; () where its input is
         fixed."""
+        return ()
 
     def prepare(self, size: int) -> None:
         """Makes that short side ready, which may take seconds. Any thread, while `probability` goes on in its own.
-        Raises ModelError where the machine cannot have it."""
+        Raises ModelError where the machine cannot have it, or the input is fixed."""
+        raise ModelError(f"the input is fixed and cannot be {size}")
 
     def resize(self, size: int) -> None:
         """From the next `probability` on; at once where the size was prepared, else that call takes the time."""
@@ -104,9 +107,11 @@ class Segmenter(Protocol):
         """Releases its memory; no other method is called after that."""
 
 
-class FixedInput:
+class FixedInput(Segmenter):
     """A segmenter whose input is always the same: no network at all, or one that knows one size."""
 
+    name = ""
+    device = "cpu"
     precision = ""
     input: Size | None = None
     recurrent = False
@@ -114,23 +119,7 @@ class FixedInput:
     any_aspect = True
     exact = True
 
-    def probability(self, frame: RawFrame) -> Probability:
-        """See `Segmenter`."""
-        raise NotImplementedError
-
-    def one_off(self, frame: RawFrame) -> Probability:
-        """As any other, where nothing depends on the frames before."""
-        return self.probability(frame)
-
-    def sizes(self, frame: Size) -> tuple[int, ...]:
-        """None to choose from."""
-        return ()
-
-    def prepare(self, size: int) -> None:
-        """Raises ModelError."""
-        raise ModelError(f"the input is fixed and cannot be {size}")
-
-    resize = prepare
+    resize = Segmenter.prepare
 
     def reset(self) -> None:
         """Each frame stands for itself."""

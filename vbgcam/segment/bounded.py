@@ -31,7 +31,9 @@ def _limit(allowances: Collection[int]) -> None:
         _usual.append(resource.getrlimit(resource.RLIMIT_DATA))
     soft, hard = _usual[0]
     if allowances:
-        limits = [_data() + sum(allowances), *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
+        # Private memory that can be written to, the stack's too: proc(5), statm.
+        used = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+        limits = [used + sum(allowances), *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
         resource.setrlimit(resource.RLIMIT_DATA, (min(limits), hard))
     else:
         resource.setrlimit(resource.RLIMIT_DATA, _usual.pop())
@@ -54,12 +56,3 @@ def bounded(file: Path) -> Iterator[None]:
             yield
         except MemoryError as exc:
             raise ModelError(f"{file} wants far more memory than a network of its size") from exc
-
-
-def _data() -> int:
-    """Bytes that count for the limit now: private memory that can be written to (proc(5), VmData)."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        name, _, value = line.partition(":")
-        if name == "VmData":
-            return int(value.split()[0]) << 10
-    raise AssertionError("Linux tells a process's VmData")

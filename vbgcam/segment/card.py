@@ -1,20 +1,8 @@
 """Cards: small TOML files that say how an ONNX network wants its picture and where its answer is.
 
 A card lies beside the network (`selfie.onnx.toml` or `selfie.toml` for `selfie.onnx`), or ships with the program, in
-`cards/`, where it is found by the file's SHA-256 or, for a family of files, by the names of its inputs. An example:
-
-    name = "my network"
-    [input]
-    size = [256, 256]            # height, width; or short_side and multiple_of for a network of any size
-    layout = "NHWC"
-    range = [-1, 1]              # what 0 and 255 become; or mean and std, of values from 0 to 1
-    [output]
-    channel = 15
-    activation = "softmax"
-    [state]                      # recurrent networks: input = output, zeros at the start
-    r1i = "r1o"                  # or { output = "r1o", shape = [1, 16, 1, 1] } where the file leaves its shape open
-    [constants]                  # further inputs
-    downsample_ratio = 0.5
+`cards/`, where it is found by the file's SHA-256 or, for a family of files, by the names of its inputs. README.md here
+shows a whole one.
 """
 
 from __future__ import annotations
@@ -38,7 +26,6 @@ if TYPE_CHECKING:
 
 LARGEST_SIDE: Final = 4096
 _LARGEST_STATE: Final = 1 << 26
-_LONGEST_PROBLEM: Final = 1000
 
 Layout = Literal["NHWC", "NCHW"]
 Side = Annotated[int, Field(ge=8, le=LARGEST_SIDE)]
@@ -97,6 +84,10 @@ class CardState(_Table):
         return self
 
 
+_table_of_name = BeforeValidator(lambda value: {"output": value} if isinstance(value, str) else value)
+_list_of_one = BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
+
+
 class Card(_Table):
     """A network's description. `sha256`: of the files that a shipped card is for; `inputs`: the names of all inputs of
     the family that it is for. A state's plain name stands for its table, a constant's number for a list of one."""
@@ -107,15 +98,8 @@ class Card(_Table):
     inputs: tuple[str, ...] = ()
     input: CardInput = CardInput()
     output: CardOutput = CardOutput()
-    state: dict[
-        str, Annotated[CardState, BeforeValidator(lambda value: {"output": value} if isinstance(value, str) else value)]
-    ] = {}
-    constants: dict[
-        str,
-        Annotated[
-            tuple[Number, ...], BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
-        ],
-    ] = {}
+    state: dict[str, Annotated[CardState, _table_of_name]] = {}
+    constants: dict[str, Annotated[tuple[Number, ...], _list_of_one]] = {}
 
 
 def read(path: Path) -> Card:
@@ -124,7 +108,7 @@ def read(path: Path) -> Card:
         return Card.model_validate(toml_reader.read(path))
     except ValidationError as exc:
         problems = "; ".join(_problem(error) for error in exc.errors())
-        raise ModelError(f"{path}: {problems[:_LONGEST_PROBLEM]}") from exc
+        raise ModelError(f"{path}: {problems[:1000]}") from exc
     except OSError as exc:
         raise ModelError(f"{path} cannot be read: {exc.strerror}") from exc
     except ValueError as exc:
@@ -136,7 +120,9 @@ def _problem(error: ErrorDetails) -> str:
     if error["type"] == "missing":
         return f"{name} is missing"
     if error["type"] == "extra_forbidden":
-        return f"there is no {name!r}{nearest(name, _keys())}"
+        tables = (("input.", CardInput), ("output.", CardOutput), ("", Card))
+        known = [prefix + key for prefix, table in tables for key in table.model_fields]
+        return f"there is no {name!r}{nearest(name, known)}"
     return f"{name} = {toml_reader.shortened(error['input'])}: {error['msg'].removeprefix('Input ')}"
 
 
@@ -162,8 +148,3 @@ def find(network: Path, inputs: tuple[str, ...]) -> Card | None:
 def shipped() -> tuple[Card, ...]:
     """The cards that come with the program."""
     return tuple(read(path) for path in sorted((Path(__file__).parent / "cards").glob("*.toml")))
-
-
-def _keys() -> list[str]:
-    tables = (("input.", CardInput), ("output.", CardOutput), ("", Card))
-    return [prefix + key for prefix, table in tables for key in table.model_fields]

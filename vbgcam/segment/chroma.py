@@ -33,8 +33,6 @@ _LEAST_SATURATION: Final = 16.0
 class ChromaKey(FixedInput):
     """See `vbgcam.segment.Segmenter`. Works at the chroma planes' resolution: there is no more to know about colour."""
 
-    device = "cpu"
-
     def __init__(self, color: tuple[int, int, int], *, hard: bool = False) -> None:
         """`color`: RGB, 0 to 255. Raises ModelError for a colour that is too grey to be a key."""
         self.name = "chroma:#{:02x}{:02x}{:02x}".format(*color)

@@ -1,17 +1,16 @@
 """torch itself as an engine, for Apple's GPUs and for CPUs that OpenVINO does not know, and as torchvision's own
 evaluation uses it (see `labels`)."""
 
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
+from torch import nn
 
 from vbgcam.core.frames import U8, Size
 from vbgcam.segment.base import Probability
-from vbgcam.segment.engine import network_error
-from vbgcam.segment.person import Person, published_weights
-from vbgcam.segment.torchvision import build, read_checkpoint
+from vbgcam.segment.engine import translated
+from vbgcam.segment.torchvision import Person, published_weights
 
 
 class EagerEngine:
@@ -20,15 +19,12 @@ class EagerEngine:
     precision = "fp32"
     lost = False
 
-    def __init__(self, person: Person, device: torch.device, threads: int) -> None:
+    def __init__(self, person: Person, device: str, threads: int) -> None:
         """`person`: on the CPU. `threads`: of the CPU, for the whole process. Raises ModelError."""
-        self.device: Final = str(device)
-        self._device = device
+        self.device: Final = device
         torch.set_num_threads(threads)
-        try:
+        with translated(self.device):
             self._person: Person | None = person.eval().to(device)
-        except RuntimeError as exc:
-            raise network_error(self.device, None, str(exc)) from exc
 
     def prepare(self, size: Size) -> None:
         """Nothing is compiled."""
@@ -36,43 +32,37 @@ class EagerEngine:
     def run(self, rgb: U8) -> Probability:
         """See `Engine`."""
         assert self._person is not None, "closed"
-        try:
-            with torch.inference_mode():
-                picture = torch.from_numpy(np.array(rgb)).to(self._device)
-                return np.asarray(self._person(picture[None]).cpu().numpy(), np.float32)
-        except RuntimeError as exc:
-            raise network_error(self.device, None, str(exc)) from exc
+        with translated(self.device), torch.inference_mode():
+            picture = torch.from_numpy(np.array(rgb)).to(self.device)
+            return np.asarray(self._person(picture[None]).cpu().numpy(), np.float32)
 
     def close(self) -> None:
         """Its memory goes with the network."""
         self._person = None
 
 
-class TorchLabeller:
-    """See `vbgcam.segment.labels.Labeller`. fp32, the whole network, the largest of the 21 upsampled logits."""
+class Whole:
+    """torchvision's own way: the preset's normalisation, all heads, 21 logits at the input's size; fp32."""
 
-    precision = "fp32"
-
-    def __init__(self, name: str, path: Path, device: str) -> None:
-        """`path`: the weights. Raises ModelError."""
-        self.name, self.device = name, device
-        self._network = build(name, read_checkpoint(path), path)
+    def __init__(self, name: str, network: nn.Module, device: str) -> None:
+        """`network`: in eval mode; it is moved to the device. Raises ModelError."""
+        self._device = device
         self._transform = published_weights(name).transforms(resize_size=None)
-        try:
-            self._network.to(device)
-        except RuntimeError as exc:
-            raise network_error(device, None, str(exc)) from exc
+        with translated(device):
+            self._network = network.to(device)
+
+    def logits(self, rgb: U8) -> torch.Tensor:
+        """Of uint8 (height, width, 3), RGB: (21, height, width), on the device. Raises ModelError."""
+        picture = self._transform(torch.from_numpy(np.array(rgb)).permute(2, 0, 1))
+        with translated(self._device), torch.inference_mode():
+            logits: torch.Tensor = self._network(picture[None].to(self._device))["out"][0]
+            return logits
 
     def labels(self, rgb: U8) -> U8:
-        """See `Labeller`. Raises ModelError."""
-        picture = self._transform(torch.from_numpy(np.array(rgb)).permute(2, 0, 1))
-        try:
-            with torch.inference_mode():
-                answer = self._network(picture[None].to(self.device))["out"].argmax(1)[0]
-                return np.asarray(answer.to(torch.uint8).cpu().numpy())
-        except RuntimeError as exc:
-            raise network_error(self.device, None, str(exc)) from exc
+        """See `vbgcam.segment.labels.Labeller`."""
+        with translated(self._device):
+            return np.asarray(self.logits(rgb).argmax(0).to(torch.uint8).cpu().numpy())
 
     def close(self) -> None:
-        """Its memory goes with it."""
+        """Gives the device's memory back."""
         self._network.cpu()

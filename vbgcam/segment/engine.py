@@ -1,12 +1,16 @@
 """Where a network of torchvision's runs: the seam between which network (`family`) and which machine (`openvino`,
 `cuda`, `eager`)."""
 
+import contextlib
 import warnings
-from typing import Protocol
+from collections.abc import Iterator
+from typing import Final, Protocol
 
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import U8, Size
 from vbgcam.segment.base import Probability
+
+_FIRST: Final = slice(160)
 
 
 class OutOfMemory(ModelError):  # noqa: N818  # as torch and Python name theirs
@@ -46,17 +50,22 @@ def quiet_torch() -> None:
     warnings.filterwarnings("ignore", module=r"(torch|torchvision|vbgcam\.segment)(\.|$)")
 
 
-def network_error(device: str, size: Size | None, text: str) -> ModelError:
-    """What a library's `text` means, of a network that failed at that input; OutOfMemory where memory was short."""
-    at = f" at {size}" if size is not None else ""
-    if any(word in text for word in ("alloc", "ALLOC_FAILED", "out of memory")):
-        return OutOfMemory(
-            f"the memory of {device} is too small for the network{at}",
-            fix="set model.size smaller, or choose another model",
-        )
-    return ModelError(f"the network failed on {device}{at}: {one_line(text)}")
+@contextlib.contextmanager
+def translated(device: str, size: Size | None = None, part: slice = _FIRST) -> Iterator[None]:
+    """A library's RuntimeError becomes a ModelError, of a network that failed at that input; OutOfMemory where memory
+    was short. `part`: of its text, which says what happened."""
+    try:
+        yield
+    except RuntimeError as exc:
+        text, at = " ".join(str(exc).split())[part], f" at {size}" if size is not None else ""
+        if any(word in text for word in ("alloc", "ALLOC_FAILED", "out of memory")):
+            raise OutOfMemory(
+                f"the memory of {device} is too small for the network{at}",
+                fix="set model.size smaller, or choose another model",
+            ) from exc
+        raise ModelError(f"the network failed on {device}{at}: {text}") from exc
 
 
 def one_line(text: object) -> str:
     """torch's messages run over many lines; the first ones say what happened."""
-    return " ".join(str(text).split())[:160]
+    return " ".join(str(text).split())[_FIRST]

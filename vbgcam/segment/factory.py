@@ -1,7 +1,21 @@
 """From a model spec to the segmenter that it names."""
 
+import numpy as np
+
+from vbgcam.core.frames import RawFrame
 from vbgcam.core.specs import ModelSpec
-from vbgcam.segment.base import Options, Progress, Segmenter
+from vbgcam.segment.base import FixedInput, Options, Probability, Progress, Segmenter
+
+
+class PassThrough(FixedInput):
+    """Background "none": the plain camera, which a person has asked for in words. Everything counts as the person, so
+    that the picture takes the same way as every other, through `compose`."""
+
+    name = "none"
+
+    def probability(self, frame: RawFrame) -> Probability:
+        """1 everywhere, float32, (1, 1)."""
+        return np.ones((1, 1), np.float32)
 
 
 def open_segmenter(spec: ModelSpec, options: Options, progress: Progress | None = None) -> Segmenter:
@@ -18,7 +32,7 @@ def open_segmenter(spec: ModelSpec, options: Options, progress: Progress | None 
         from vbgcam.segment.ground_truth import GroundTruth
 
         assert spec.path is not None
-        return GroundTruth.load(spec.path, hard=options.hard)
+        return GroundTruth(spec.path, hard=options.hard)
     if spec.kind == "onnx":
         from vbgcam.segment.onnx import OnnxSegmenter
         from vbgcam.segment.weights import added_onnx

@@ -19,12 +19,14 @@ import platformdirs
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import RawFrame, Size
 from vbgcam.pixels.convert import small_rgb
-from vbgcam.segment.base import Options, Probability, Progress
+from vbgcam.segment.base import Options, Probability, Progress, Segmenter
 from vbgcam.segment.engine import Engine, OutOfMemory, one_line, quiet_torch
 from vbgcam.segment.weights import ensure
 
 if TYPE_CHECKING:
-    from vbgcam.segment.person import Person
+    import openvino
+
+    from vbgcam.segment.torchvision import Person
 
 log = logging.getLogger(__name__)
 
@@ -44,16 +46,15 @@ LONGEST: Final = 4
 """Times the short side, the longest side that is given to a network: memory and work grow with it, and a picture may be
 10,000 pixels wide and 10 high."""
 
-Build = Callable[[str], Engine]
-"""An engine on that device: "cuda", "mps" or "cpu". Raises ModelError."""
 
-
-class TorchvisionSegmenter:
+class TorchvisionSegmenter(Segmenter):
     """One of the six. See `vbgcam.segment.Segmenter`.
 
     Where an engine has no memory for an input, the next smaller one of the ladder is taken; where there is none, or the
     GPU is lost, the CPU goes on. Each is said aloud once."""
 
+    name = ""
+    input: Size | None = None
     recurrent = False
     croppable = True
     any_aspect = False
@@ -62,7 +63,6 @@ class TorchvisionSegmenter:
     def __init__(self, name: str, engine: Engine, on_cpu: Callable[[], Engine], size: int) -> None:
         """`on_cpu` builds the engine to fall back to. `size`: the short side of the input to begin with."""
         self.name = name
-        self.input: Size | None = None
         self._engine = engine
         self._on_cpu = on_cpu
         self._size = size
@@ -111,10 +111,6 @@ class TorchvisionSegmenter:
                 if not self._engine.lost:
                     raise
                 self._to_cpu(exc)
-
-    def one_off(self, frame: RawFrame) -> Probability:
-        """As any other."""
-        return self.probability(frame)
 
     def sizes(self, frame: Size) -> tuple[int, ...]:
         """The ladder, as far as the frame and the memory go."""
@@ -168,11 +164,10 @@ def engine(name: str, path: Path, device: str, *, hard: bool = False, threads: i
     """The network with the weights of that file, whose hash is right, on "cuda", "mps" or "cpu". Raises ModelError."""
     if device == "cpu":
         try:
-            import openvino
+            from vbgcam.segment.openvino import OpenVinoEngine, load
         except ImportError as exc:
             log.info("without OpenVINO (%s) the network runs with torch, which is slower", exc)
         else:
-            from vbgcam.segment.openvino import OpenVinoEngine, load
 
             def convert() -> openvino.Model:
                 try:
@@ -188,7 +183,7 @@ def engine(name: str, path: Path, device: str, *, hard: bool = False, threads: i
 
             def elsewhere() -> None:
                 log.info("converting %s for this machine, once", name)
-                module = "vbgcam.segment.convert"
+                module = "vbgcam.segment.openvino"
                 command = [sys.executable, "-P", "-m", module, name, str(path), "hard" if hard else "soft", str(folder)]
                 # What goes wrong there goes wrong here again, where it is told.
                 quiet = subprocess.DEVNULL
@@ -210,7 +205,7 @@ def torch_engine(person: Person, device: str, threads: int) -> Engine:
         return CudaEngine(person, torch.device("cuda:0"))
     from vbgcam.segment.eager import EagerEngine
 
-    return EagerEngine(person, torch.device(device), threads)
+    return EagerEngine(person, device, threads)
 
 
 def networks_folder() -> Path:

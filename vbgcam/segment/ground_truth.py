@@ -5,7 +5,7 @@ film's masks do not belong to what a camera sees.
 """
 
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 
@@ -20,21 +20,16 @@ _HALF: Final = 128
 class GroundTruth(FixedInput):
     """The mask of frame `number` is that frame of the film."""
 
-    device = "cpu"
-
-    def __init__(self, film: AlphaVideo, *, hard: bool = False) -> None:
-        self.name = f"truth:{film.path}"
-        self._film, self._hard = film, hard
-        self._number = -1
-        self._alpha: U8 | None = None
-
-    @classmethod
-    def load(cls, path: Path, *, hard: bool = False) -> Self:
+    def __init__(self, path: Path, *, hard: bool = False) -> None:
         """Raises ModelError."""
         try:
-            return cls(AlphaVideo(path), hard=hard)
+            self._film = AlphaVideo(path)
         except MediaError as exc:
             raise ModelError(f"truth: {exc.message}", fix=exc.fix) from exc
+        self.name = f"truth:{path}"
+        self._hard = hard
+        self._number = -1
+        self._alpha: U8 | None = None
 
     def probability(self, frame: RawFrame) -> Probability:
         """At the film's own size. Raises ModelError where the film has no such frame."""

@@ -6,7 +6,10 @@ were made with. Both have the same weights.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
@@ -21,19 +24,16 @@ if TYPE_CHECKING:
 _CLASSES: Final = 21
 
 
-@runtime_checkable
-class Labeller(Protocol):
-    """`name`, `device`, `precision`: as a Segmenter's."""
+@dataclass(frozen=True, slots=True)
+class Labeller:
+    """`name`, `device`, `precision`, `close`: as a Segmenter's. `labels`: from uint8 (height, width, 3), RGB, to the
+    classes' numbers, uint8, (height, width); raises ModelError."""
 
     name: str
     device: str
     precision: str
-
-    def labels(self, rgb: U8) -> U8:
-        """uint8 (height, width, 3), RGB, to the classes' numbers, uint8, (height, width). Raises ModelError."""
-
-    def close(self) -> None:
-        """Releases its memory."""
+    labels: Callable[[U8], U8]
+    close: Callable[[], None]
 
 
 def open_labeller(spec: ModelSpec, options: Options, progress: Progress | None = None) -> Labeller | None:
@@ -44,38 +44,25 @@ def open_labeller(spec: ModelSpec, options: Options, progress: Progress | None =
 
         name, device = choose(spec.name or "auto", options)
         path = ensure(name, options, progress)
-        from vbgcam.segment.eager import TorchLabeller
+        from vbgcam.segment.eager import Whole
+        from vbgcam.segment.torchvision import build, read_checkpoint
 
-        return TorchLabeller(name, path, device)
+        network = Whole(name, build(name, read_checkpoint(path), path), device)
+        return Labeller(name, device, "fp32", network.labels, network.close)
     if spec.kind == "onnx":
         from vbgcam.segment.onnx import OnnxSegmenter
         from vbgcam.segment.weights import added_onnx
 
         assert spec.path is not None
-        network = OnnxSegmenter.load(added_onnx(spec.path, options), options)
-        if network.classes == _CLASSES:
-            return OnnxLabeller(network)
-        network.close()
+        onnx = OnnxSegmenter.load(added_onnx(spec.path, options), options)
+        if len(onnx.logits(np.zeros((8, 8, 3), np.uint8))) == _CLASSES:
+            return Labeller(onnx.name, onnx.device, onnx.precision, partial(_onnx_labels, onnx), onnx.close)
     return None
 
 
-class OnnxLabeller:
-    """A network in an ONNX file that gives a value for each class. Its logits are brought to the picture's size, as
-    torchvision brings its own, before the largest is taken."""
-
-    def __init__(self, network: OnnxSegmenter) -> None:
-        self.name, self.device, self.precision = network.name, network.device, network.precision
-        self._network = network
-
-    def labels(self, rgb: U8) -> U8:
-        """See `Labeller`."""
-        height, width = rgb.shape[:2]
-        self._network.reset()
-        planes = [
-            cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in self._network.logits(rgb)
-        ]
-        return np.asarray(np.argmax(planes, axis=0), np.uint8)
-
-    def close(self) -> None:
-        """Gives its memory back."""
-        self._network.close()
+def _onnx_labels(network: OnnxSegmenter, rgb: U8) -> U8:
+    """The largest of the logits, which are brought to the picture's size first, as torchvision brings its own."""
+    network.reset()
+    size = rgb.shape[1::-1]
+    planes = [cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR) for plane in network.logits(rgb)]
+    return np.asarray(np.argmax(planes, axis=0), np.uint8)

@@ -45,7 +45,6 @@ _PROVIDERS: Final = {
     _CPU: "cpu",
 }
 _DEVICES: Final = {"cuda": "CUDAExecutionProvider", "mps": "CoreMLExecutionProvider"}
-_LONGEST_REASON: Final = 240
 # Seconds for the first picture: a thousand times what a network that can be used live takes. A loop in a file of some
 # hundred bytes may turn for ever, and nothing but this ends it: signals wait until onnxruntime is done.
 _FIRST_S: Final = 60.0
@@ -54,11 +53,10 @@ _FIRST_S: Final = 60.0
 class OnnxSegmenter(FixedInput):
     """See `vbgcam.segment.Segmenter`."""
 
-    name: str
-    device: str
-
     def __init__(self, path: Path, session: InferenceSession, card: Card, options: Options) -> None:
         """Raises ModelError where the card does not fit the file."""
+        import onnxruntime
+
         self._path, self._session, self._card, self._hard = path, session, card, options.hard
         self.name = f"onnx:{path}"
         self.device = _PROVIDERS.get(session.get_providers()[0], "cpu")
@@ -99,21 +97,17 @@ class OnnxSegmenter(FixedInput):
         self._state: dict[str, NDArray[Any]] = {}
         self._state_size: Size | None = None
         self.reset()
-        self._try()
-        self.reset()
-
-    def _try(self) -> None:
-        """One picture through it: an answer of the wrong shape, or none at all, is found now and not on air."""
-        import onnxruntime
-
+        # One picture through it: an answer of the wrong shape, or none at all, is found now and not on air.
         run_options = onnxruntime.RunOptions()
         late = threading.Timer(_FIRST_S, setattr, (run_options, "terminate", True))
         late.daemon = True
         late.start()
         try:
-            self._infer(np.zeros((*self._input_size(Size(64, 64)), 3), np.uint8), run_options)
+            size = self._input_size(Size(64, 64))
+            self._infer(np.zeros((size.height, size.width, 3), np.uint8), run_options)
         finally:
             late.cancel()
+        self.reset()
 
     @classmethod
     def load(cls, path: Path, options: Options) -> Self:
@@ -131,8 +125,7 @@ class OnnxSegmenter(FixedInput):
 
     def probability(self, frame: RawFrame) -> Probability:
         """At the network's own resolution, float32, (height, width)."""
-        height, width = self._input_size(frame.size)
-        size = Size(width, height)
+        size = self._input_size(frame.size)
         if size != self._state_size:  # a recurrent state has the picture's size
             self.reset()
             self._state_size = size
@@ -148,25 +141,16 @@ class OnnxSegmenter(FixedInput):
         finally:
             self._state, self._state_size = kept, size
 
-    @property
-    def classes(self) -> int:
-        """How many the network tells apart; 1: the person alone."""
-        return len(self.logits(np.zeros((8, 8, 3), np.uint8)))
-
     def logits(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """What the network gives for a picture (uint8, (height, width, 3), RGB), before any activation: float32,
         (classes, rows, columns). Raises ModelError."""
-        height, width = self._input_size(Size(rgb.shape[1], rgb.shape[0]))
-        small = np.asarray(cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        size = self._input_size(Size(rgb.shape[1], rgb.shape[0]))
+        small = np.asarray(cv2.resize(rgb, (size.width, size.height), interpolation=cv2.INTER_AREA), np.uint8)
         return np.ascontiguousarray(self._planes(self._answer(small)[0]))
 
     def reset(self) -> None:
         """Recurrent states begin as zeros."""
         self._state = dict(self._first)
-
-    def close(self) -> None:
-        """Lets go of the states; the session goes with the object."""
-        self._state = {}
 
     def _infer(self, rgb: NDArray[np.uint8], run_options: RunOptions | None = None) -> Probability:
         answer, self._state = self._answer(rgb, run_options)
@@ -239,14 +223,14 @@ class OnnxSegmenter(FixedInput):
                 return np.asarray(1 / (1 + np.exp(-np.clip(person, -60, 60))), np.float32)
         return person
 
-    def _input_size(self, frame: Size) -> tuple[int, int]:
-        """Height and width: the network's own, or the frame's shape with the card's short side."""
+    def _input_size(self, frame: Size) -> Size:
+        """The network's own, or the frame's shape with the card's short side."""
         multiple = self._card.input.multiple_of
         scale = min(self._short_side / min(frame.width, frame.height), LARGEST_SIDE / max(frame.width, frame.height))
         height, width = (
             max(multiple, round(side * scale / multiple) * multiple) for side in (frame.height, frame.width)
         )
-        return self._fixed[0] or height, self._fixed[1] or width
+        return Size(self._fixed[1] or width, self._fixed[0] or height)
 
     def _fixed_size(self) -> tuple[int | None, int | None]:
         """Height and width where the file or the card gives them."""
@@ -353,4 +337,4 @@ def _reason(exc: BaseException) -> str:
     """The first line of what onnxruntime says, without its places in C++ and the path that stands before it anyway."""
     line = (str(exc).strip() or type(exc).__name__).splitlines()[0]
     line = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .*? failed:\s*)?", "", line)
-    return line if len(line) <= _LONGEST_REASON else line[:_LONGEST_REASON] + "..."
+    return line if len(line) <= 240 else line[:240] + "..."

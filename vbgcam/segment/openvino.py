@@ -1,10 +1,10 @@
 """A torchvision network on the CPU: converted to OpenVINO once, kept on disk, compiled for each input size.
 
 OpenVINO is the faster one on CPUs (`vbgcam bench` measures both), takes bf16 where the chip multiplies it (AMX and
-AVX-512; see `precision`), and needs no torch: with the converted network on disk, torch is not even imported.
+AVX-512; see `split_for_bf16`), and needs no torch: with the converted network on disk, torch is not even imported.
 
 What is kept lies in the user's cache folder, one network in two files whose names carry what they were made from (the
-weights' SHA-256, OpenVINO's version, soft or hard, the form of `person`), and a third with the SHA-256 of both: what is
+weights' SHA-256, OpenVINO's version, soft or hard, the form of `Person`), and a third with the SHA-256 of both: what is
 damaged or half written is not loaded but made anew. When one is added, those go that were not used for longest.
 """
 
@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -22,19 +23,19 @@ import cv2
 import numpy as np
 import openvino
 from numpy.typing import NDArray
+from openvino import opset13
 
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import U8, Size
 from vbgcam.media.atomic import whole
 from vbgcam.segment.base import Probability
 from vbgcam.segment.download import file_sha256
-from vbgcam.segment.engine import network_error
-from vbgcam.segment.precision import split_for_bf16
+from vbgcam.segment.engine import translated
 
 log = logging.getLogger(__name__)
 
 _FORM: Final = 3
-"""Of what `person` computes; counted up when that changes."""
+"""Of what `Person` computes; counted up when that changes."""
 
 _SIZES: Final = 4
 """Compiled inputs that are kept: whole frames and square parts of them, in the size in use and in the one tried."""
@@ -44,6 +45,11 @@ _KEPT: Final = 6
 
 _ENDS: Final = (".xml", ".bin", ".json")
 
+_EXACT: Final = 0.25
+"""Of the convolutions, the first: in fp32."""
+
+_LAST: Final = slice(-160, None)
+"""Of what OpenVINO says, before which stand its places in C++."""
 
 _Chain = tuple[openvino.InferRequest, ...]
 """The parts of a network, one after the other."""
@@ -57,7 +63,7 @@ class OpenVinoEngine:
 
     def __init__(self, model: openvino.Model, threads: int, *, hard: bool = False) -> None:
         """`model`: uint8 (1, height, width, 3), both open, to log-odds (rows, columns); `hard`: to a label mask of the
-        input's size (see `person.Convertible`)."""
+        input's size (see `Convertible`)."""
         self._model = model
         self._hard = hard
         self._core = openvino.Core()
@@ -82,12 +88,10 @@ class OpenVinoEngine:
         size = Size(rgb.shape[1], rgb.shape[0])
         chain = self._ready(size) or self._chain(size)
         answer: NDArray[Any] = np.ascontiguousarray(rgb)[None]
-        try:
+        with translated("the CPU", size, _LAST):
             for request in chain:
                 request.infer({0: answer}, share_inputs=True)
                 answer = request.get_output_tensor(0).data
-        except RuntimeError as exc:
-            raise _failed(size, exc) from exc
         if self._hard:
             return np.array(answer, np.float32)
         odds = cv2.resize(answer, (size.width, size.height), interpolation=cv2.INTER_LINEAR)
@@ -106,10 +110,8 @@ class OpenVinoEngine:
             chain = self._ready(size)
             if chain is not None:
                 return chain
-            try:
+            with translated("the CPU", size, _LAST):
                 chain = self._compiled(size)
-            except RuntimeError as exc:
-                raise _failed(size, exc) from exc
             with self._lock:
                 self._requests[size] = chain
                 while len(self._requests) > _SIZES:
@@ -133,6 +135,57 @@ class OpenVinoEngine:
         """Lets go of the compiled networks."""
         with self._lock:
             self._requests.clear()
+
+
+def split_for_bf16(model: openvino.Model) -> tuple[openvino.Model, openvino.Model] | None:
+    """The part of a network that is computed in fp32 where the chip takes bf16 for the rest, and the rest; None where
+    it cannot be cut. `model`: of one input and one output, with a fixed shape; it stays as it is.
+
+    bf16 keeps 8 bits. What the first layers round away grows through all that follow, and they are a small part of the
+    work: with the first quarter of the convolutions in fp32, two fifths of the largest difference from fp32 are left
+    for fcn_resnet101, a quarter for LRASPP (256x256, made weights), for 4 to 8 % of the time and a sixth of it. The cut
+    is at the last place within that quarter where all that goes on is one tensor.
+
+    Two networks and not one with marked layers: OpenVINO has such a mark, but its Python cannot set it, and where the
+    border lies within what it fuses, it fails to compile."""
+    place = _narrow(model)
+    if place is None:
+        return None
+    # A copy for each: what the compiler does to nodes that both had would be done twice.
+    first, rest = model.clone(), model.clone()
+    head, cut = (_node(part, place).output(0) for part in (first, rest))
+    between = opset13.parameter(cut.get_partial_shape(), cut.get_element_type())
+    for reader in cut.get_target_inputs():
+        reader.replace_source_output(between.output(0))
+    return openvino.Model([head], first.get_parameters()), openvino.Model(rest.get_results(), [between])
+
+
+def _node(model: openvino.Model, name: str) -> openvino.Node:
+    return next(node for node in model.get_ordered_ops() if node.get_friendly_name() == name)
+
+
+def _narrow(model: openvino.Model) -> str | None:
+    """The name of the node whose output is all that the rest of the network needs."""
+    nodes = model.get_ordered_ops()
+    order = {node.get_friendly_name(): place for place, node in enumerate(nodes)}
+    constant: set[str] = set()
+    needed: dict[str, int] = {}
+    convolutions = 0
+    found: list[tuple[int, str]] = []
+    for place, node in enumerate(nodes):
+        name = node.get_friendly_name()
+        sources = [node.input_value(index).get_node().get_friendly_name() for index in range(node.get_input_size())]
+        if node.get_type_name() != "Parameter" and all(source in constant for source in sources):
+            constant.add(name)
+            continue
+        convolutions += "Convolution" in node.get_type_name()
+        readers = [order[reader.get_node().get_friendly_name()] for reader in node.output(0).get_target_inputs()]
+        needed = {other: last for other, last in needed.items() if last > place}
+        if readers:
+            needed[name] = max(readers)
+        if list(needed) == [name] and node.get_output_size() == 1 and convolutions:
+            found.append((convolutions, name))
+    return next((name for count, name in reversed(found) if count <= _EXACT * convolutions), None)
 
 
 def load(
@@ -190,5 +243,16 @@ def _kept(network: Path, numbers: Path, sums: Path) -> openvino.Model | None:
         return None
 
 
-def _failed(size: Size, exc: RuntimeError) -> ModelError:
-    return network_error("the CPU", size, " ".join(str(exc).split())[-160:])
+def main() -> None:
+    """`python -m vbgcam.segment.openvino NAME WEIGHTS soft|hard FOLDER`: one network, converted and kept in the folder
+    by a process of its own. In the daemon's own process torch would stay: 1.4 GB more for the rest of its life, and a
+    hundred camera frames lost while it is imported and holds the interpreter's lock."""
+    from vbgcam.segment.torchvision import converted, person
+
+    name, weights, kind, folder = sys.argv[1:]
+    hard = kind == "hard"
+    load(Path(weights), hard, Path(folder), lambda: converted(person(name, Path(weights), hard=hard)))
+
+
+if __name__ == "__main__":
+    main()

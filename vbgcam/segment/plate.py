@@ -35,7 +35,7 @@ from vbgcam.core.frames import U8, Planes, RawFrame, Size
 from vbgcam.media import images
 from vbgcam.media.atomic import whole
 from vbgcam.pixels.convert import fit, from_rgb, to_rgb
-from vbgcam.pixels.workframe import WorkFrame, work_frame, work_size
+from vbgcam.pixels.workframe import WorkFrame, resized, work_frame, work_size
 from vbgcam.segment.base import FixedInput, Probability
 from vbgcam.segment.difference import colour_distance, limit_edges, room_limit
 from vbgcam.segment.light import UNCHANGED_TINT, UNCHANGED_TONE, Tint, Tone, tint_matrix, tone_curve
@@ -81,7 +81,6 @@ class CleanPlate(FixedInput):
     """See `vbgcam.segment.Segmenter`. The plate is fitted to the frame's size as a camera's frame would be."""
 
     name = "plate"
-    device = "cpu"
     recurrent = True  # where the room was, which tells its light
 
     def __init__(self, planes: Planes, *, hard: bool = False) -> None:
@@ -109,7 +108,7 @@ class CleanPlate(FixedInput):
             self._fitted = frame.size
             self._plate = _Plate(work_frame(RawFrame(fit(self._original, frame.size).frozen(), 0.0), size))
             self.reset()
-        plate, seen = self._plate, _Seen(work_frame(frame, size))
+        plate, seen = self._plate, work_frame(frame, size)
         plate.follow(seen, _first_room(plate, seen) if self._was_room is None else self._was_room)
         cells = _Cells(plate, seen)
         self._judge(cells)
@@ -152,11 +151,6 @@ class _Plate:
     `step`: the light is judged at every so many pixels, about 3,000 in all, `samples` of them down and across. `known`:
     255 everywhere."""
 
-    y: U8
-    u: U8
-    v: U8
-    low: U8
-
     def __init__(self, plate: WorkFrame) -> None:
         self.size = plate.size
         self.known = np.full(plate.y.shape, 255, np.uint8)
@@ -171,7 +165,7 @@ class _Plate:
         self.samples = self._lumas.shape
         self._set(UNCHANGED_TONE, UNCHANGED_TINT)
 
-    def follow(self, seen: _Seen, room: NDArray[np.bool_]) -> None:
+    def follow(self, seen: WorkFrame, room: NDArray[np.bool_]) -> None:
         """`room`: where the frame shows the room, as far as is known, at every `step` pixels."""
         if np.count_nonzero(room) < _LEAST_ROOM * room.size:
             return  # a person who fills the picture says nothing of the light
@@ -190,19 +184,19 @@ class _Plate:
     def _set(self, new_tone: Tone, new_tint: Tint) -> None:
         self._tone, self._tint = new_tone, new_tint
         self.y = _u8(cv2.LUT(self._y, np.clip(new_tone + 0.5, 0, 255).astype(np.uint8)))
-        self.low = _at(self.y, self.size.chroma)
+        self.low = resized(self.y, self.size.chroma)
         constant = 128 + new_tint[:, 0] - 128 * (new_tint[:, 2] + new_tint[:, 3])
         moved = cv2.transform(self._yuv, np.column_stack([new_tint[:, 1:], constant]).astype(np.float64))
         self.u, self.v = (np.ascontiguousarray(moved[..., index], np.uint8) for index in range(2))
-        self.u_from, self.v_from = (_from_grey(_at(plane, self.size.chroma)) for plane in (self.u, self.v))
+        self.u_from, self.v_from = (_from_grey(resized(plane, self.size.chroma)) for plane in (self.u, self.v))
         self.light = _light(self.low)
         self.shadow = (self.low - _SHADOW * self.light).astype(np.uint8)
-        self.coarse = _at(self.y, self.cells).astype(np.float32)
+        self.coarse = resized(self.y, self.cells).astype(np.float32)
         self.mean, self.variance = _moments(self.coarse)
         self.textured = self.variance > _VARIANCE
 
 
-def _first_room(plate: _Plate, seen: _Seen) -> NDArray[np.bool_]:
+def _first_room(plate: _Plate, seen: WorkFrame) -> NDArray[np.bool_]:
     """What `_Plate.follow` needs before there was a mask: where the plate's texture is, whatever the light; in a room
     that has hardly any, all of the picture."""
     if np.count_nonzero(plate.textured) < _LEAST_ROOM * plate.textured.size:
@@ -211,21 +205,12 @@ def _first_room(plate: _Plate, seen: _Seen) -> NDArray[np.bool_]:
     return np.asarray(cv2.resize(same, plate.samples[::-1], interpolation=cv2.INTER_NEAREST), np.bool_)
 
 
-class _Seen:
-    """A frame at the working size; `low`, `low_u` and `low_v` are its planes at chroma size."""
-
-    def __init__(self, seen: WorkFrame) -> None:
-        self.planes = seen.planes
-        self.y, self.u, self.v = seen.y, seen.u, seen.v
-        self.low, self.low_u, self.low_v = (_at(plane, seen.size.chroma) for plane in (seen.y, seen.u, seen.v))
-
-
 class _Cells:
     """The plate's texture in the frame, about 14,400 cells of equal size. `same`: where it is still there, bool."""
 
-    def __init__(self, plate: _Plate, seen: _Seen) -> None:
+    def __init__(self, plate: _Plate, seen: WorkFrame) -> None:
         self._plate, self._seen = plate, seen
-        self._now = _at(seen.y, plate.cells).astype(np.float32)
+        self._now = resized(seen.y, plate.cells).astype(np.float32)
         self._mean, self._variance = _moments(self._now)
         self.same = self._like(plate.coarse, plate.mean, plate.variance)
 
@@ -241,7 +226,8 @@ class _Cells:
         far = math.hypot(x, y)
         if far <= _AGAIN * _TURNED:
             return 0.0
-        there = _moved_by(self._plate.coarse, x, y)
+        by = np.array([[1, 0, x], [0, 1, y]])
+        there = np.asarray(cv2.warpAffine(self._plate.coarse, by, self._now.shape[::-1]), np.float32)
         better = np.count_nonzero(self._like(there, *_moments(there)))
         return far if better > _BETTER * np.count_nonzero(self.same) + 0.01 * there.size else 0.0
 
@@ -251,7 +237,7 @@ class _Cells:
         plate, seen, cells = self._plate, self._seen, self._plate.cells
         ratio = _light(self._now) / _light(plate.coarse)
         off = [
-            np.abs(_from_grey(_at(now, cells)) - ratio * _from_grey(_at(then, cells)))
+            np.abs(_from_grey(resized(now, cells)) - ratio * _from_grey(resized(then, cells)))
             for now, then in ((seen.u, plate.u), (seen.v, plate.v))
         ]
         same = self.same & (off[0] + off[1] < _TEXTURE_CHROMA)
@@ -271,21 +257,22 @@ def _ramp(least: int) -> U8:
     return np.clip(np.round((np.arange(256) - least) / _WIDTH * 255), 0, 255).astype(np.uint8)
 
 
-def _apart(plate: _Plate, seen: _Seen, same: NDArray[np.bool_]) -> U8:
+def _apart(plate: _Plate, seen: WorkFrame, same: NDArray[np.bool_]) -> U8:
     """d, with what the light has done taken out. e Y0 is compared in place of e: no division, and 16 bits, in which
     OpenCV limits what is too large."""
     half = plate.size.chroma
-    light = _light(seen.low)
+    low, low_u, low_v = (resized(plane, half) for plane in seen.planes)
+    light = _light(low)
     off = cv2.add(
-        cv2.absdiff(cv2.multiply(_from_grey(seen.low_u), plate.light), cv2.multiply(plate.u_from, light)),
-        cv2.absdiff(cv2.multiply(_from_grey(seen.low_v), plate.light), cv2.multiply(plate.v_from, light)),
+        cv2.absdiff(cv2.multiply(_from_grey(low_u), plate.light), cv2.multiply(plate.u_from, light)),
+        cv2.absdiff(cv2.multiply(_from_grey(low_v), plate.light), cv2.multiply(plate.v_from, light)),
     )
-    shaded = (seen.low <= plate.low) & (seen.low >= plate.shadow) & (off < _SHADOW_CHROMA * plate.light)
+    shaded = (low <= plate.low) & (low >= plate.shadow) & (off < _SHADOW_CHROMA * plate.light)
     there = _u8(cv2.resize(same.astype(np.uint8), (half.width, half.height), interpolation=cv2.INTER_NEAREST))
     room = shaded | ((there > 0) & (off < _TEXTURE_CHROMA * plate.light))
     # Light changes over an area; a line along the person's edge is theirs (boundary F .926 without, .943 with this).
     forgiven = cv2.morphologyEx(room.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    clipped = np.asarray((seen.low >= _CLIPPED) & (plate.low >= _CLIPPED), np.uint8)
+    clipped = np.asarray((low >= _CLIPPED) & (plate.low >= _CLIPPED), np.uint8)
     size = (plate.size.width, plate.size.height)
     out = colour_distance(seen.planes, (plate.y, plate.u, plate.v)).copy()
     if clipped.any():
@@ -329,10 +316,6 @@ def _u8(picture: object) -> U8:
     return np.asarray(picture, np.uint8)
 
 
-def _at(plane: U8, size: Size) -> U8:
-    return _u8(cv2.resize(plane, (size.width, size.height), interpolation=cv2.INTER_AREA))
-
-
 def _from_grey(plane: U8) -> NDArray[np.int16]:
     return np.subtract(plane, 128, dtype=np.int16)
 
@@ -352,17 +335,12 @@ def _moments(cells: F32) -> tuple[F32, F32]:
     return mean, _average(cells * cells) - mean * mean
 
 
-def _moved_by(cells: F32, x: float, y: float) -> F32:
-    height, width = cells.shape
-    return np.asarray(cv2.warpAffine(cells, np.array([[1, 0, x], [0, 1, y]]), (width, height)), np.float32)
-
-
 def _without_specks(alpha: U8) -> U8:
     """Holes in the person are filled and islands in the room removed, found at about 320x180."""
     height, width = alpha.shape
     coarse = max(1.0, math.sqrt(alpha.size / (4 * _CELLS)))
     small = Size(max(1, round(width / coarse)), max(1, round(height / coarse)))
-    coarsely = _at(alpha, small)
+    coarsely = resized(alpha, small)
     least = max(1, round(_SPECK * small.pixels))
     out = alpha
     for person in (True, False):

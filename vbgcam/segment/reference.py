@@ -19,15 +19,16 @@ import numpy as np
 import torch
 import torchvision
 from torch import nn
+from torch.optim.swa_utils import update_bn
 from torchvision.models.resnet import Bottleneck
 
 from vbgcam.core.frames import U8, RawFrame, Size
 from vbgcam.pixels.convert import small_rgb
 from vbgcam.segment.base import FixedInput, Options, Probability
+from vbgcam.segment.eager import Whole
 from vbgcam.segment.engine import Engine
 from vbgcam.segment.family import choose_device, cpu_cores, torch_engine
-from vbgcam.segment.person import Person, published_weights
-from vbgcam.segment.torchvision import CLASSES, converted
+from vbgcam.segment.torchvision import CLASSES, PERSON, Person, converted, published_weights
 
 _SEED: Final = 20
 _SPREAD: Final = 3.0
@@ -55,12 +56,16 @@ def seeded(name: str, pictures: Sequence[U8]) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
         network: nn.Module = torchvision.models.get_model(
-            name, weights=None, weights_backbone=None, num_classes=CLASSES, aux_loss=not _is_lraspp(name)
-        )
-    for module in network.modules():
-        if isinstance(module, Bottleneck):
-            nn.init.constant_(module.bn3.weight, _BRANCH)
-    _settle(network.eval(), _batch(name, pictures))
+            name, weights=None, weights_backbone=None, num_classes=CLASSES, aux_loss=not name.startswith("lraspp")
+        ).eval()
+        for module in network.modules():
+            if isinstance(module, Bottleneck):
+                nn.init.constant_(module.bn3.weight, _BRANCH)
+        # The running statistics become the pictures' own. (DeepLab's pooled branch sees one value for each picture: of
+        # a single one there would be no variance.)
+        preset = published_weights(name).transforms(resize_size=None)
+        batch = torch.stack([preset(torch.from_numpy(np.array(rgb)).permute(2, 0, 1)) for rgb in pictures])
+        update_bn([batch], network)
     return network
 
 
@@ -68,45 +73,40 @@ def spread(name: str, network: nn.Module, picture: U8) -> None:
     """Sets the classifier so that, on this picture, the person's log-odds against the background have the median 0 and
     `_SPREAD`, what speaks for the one speaks against the other, and the 19 other classes trail by `_TRAIL`. To be
     called anew for each input size: what random filters answer depends on the scale of things."""
-    person = _person(name)
-    others = [index for index in range(1, CLASSES) if index != person]
+    others = [index for index in range(1, CLASSES) if index != PERSON]
     layers = _last_layers(name, network)
     first = layers[0].bias
     assert first is not None, "the classifiers of torchvision's networks have one"
     with torch.no_grad():
         for numbers in (number for layer in layers for number in layer.parameters()):
-            half = (numbers[person] - numbers[0]) / 2
-            numbers[person], numbers[0] = half, -half
+            half = (numbers[PERSON] - numbers[0]) / 2
+            numbers[PERSON], numbers[0] = half, -half
             numbers[others] *= _CALM
-        logits: torch.Tensor = network(_batch(name, [picture]))["out"][0]
-        odds = logits[person] - logits[0]
+        logits = Whole(name, network, "cpu").logits(picture)
+        odds = logits[PERSON] - logits[0]
         scale = _SPREAD / float(odds.std())
         for layer in layers:
             for numbers in layer.parameters():
                 numbers.mul_(scale)
         up = -scale * float(odds.median()) / 2
-        first[person] += up
+        first[PERSON] += up
         first[0] -= up
-        leads = (scale * logits[person] + up).abs()
+        leads = (scale * logits[PERSON] + up).abs()
         first[others] -= float(((scale * logits[others]).logsumexp(0) - leads).median()) + _TRAIL
 
 
-class Eager:
-    """torchvision's way: the preset's normalisation, all heads, 21 logits at the input's size, softmax; fp32."""
+class Eager(Whole):
+    """What the network itself answers: the person's share of the softmax."""
 
     def __init__(self, name: str, network: nn.Module, device: str = "cpu", threads: int = 0) -> None:
         """`device`: as torch names it. `threads`: of the CPU, for the whole process; 0 leaves them as they are."""
         if threads:
             torch.set_num_threads(threads)
-        self._name, self._person = name, _person(name)
-        self._device = torch.device(device)
-        self._network = network if self._device.type == "cpu" else copy.deepcopy(network).to(self._device)
+        super().__init__(name, network if device == "cpu" else copy.deepcopy(network), device)
 
     def run(self, rgb: U8) -> Probability:
         """As `Engine.run`."""
-        with torch.inference_mode():
-            logits: torch.Tensor = self._network(_batch(self._name, [rgb]).to(self._device))["out"][0]
-            return np.asarray(logits.softmax(0)[self._person].cpu().numpy(), np.float32)
+        return np.asarray(self.logits(rgb).softmax(0)[PERSON].cpu().numpy(), np.float32)
 
 
 def engine(name: str, network: nn.Module, options: Options) -> Engine:
@@ -146,37 +146,10 @@ class MadeSegmenter(FixedInput):
         self._engine.close()
 
 
-def _is_lraspp(name: str) -> bool:
-    return name.startswith("lraspp")
-
-
-def _batch(name: str, pictures: Sequence[U8]) -> torch.Tensor:
-    preset = published_weights(name).transforms(resize_size=None)
-    return torch.stack([preset(torch.from_numpy(np.array(picture)).permute(2, 0, 1)) for picture in pictures])
-
-
-def _person(name: str) -> int:
-    categories: list[str] = published_weights(name).meta["categories"]
-    return categories.index("person")
-
-
-def _settle(network: nn.Module, batch: torch.Tensor) -> None:
-    """The running statistics become the batch's own. (DeepLab's pooled branch sees one value for each picture: of a
-    single picture there would be no variance.)"""
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.reset_running_stats()
-            module.momentum = None  # the mean of all passes
-            module.train()
-    with torch.inference_mode():
-        network(batch)
-    network.eval()
-
-
 def _last_layers(name: str, network: nn.Module) -> list[nn.Conv2d]:
     """Whose sum is the logits: LRASPP adds those of two depths."""
     head = network.get_submodule("classifier")
-    if _is_lraspp(name):
+    if name.startswith("lraspp"):
         layers = [head.get_submodule("low_classifier"), head.get_submodule("high_classifier")]
     else:
         layers = [[module for module in head.modules() if isinstance(module, nn.Conv2d)][-1]]

@@ -63,7 +63,7 @@ def plate(arguments: Namespace, interruption: Interruption) -> int:
 
 def models(arguments: Namespace, interruption: Interruption) -> int:
     """What networks there are, and their weights."""
-    from vbgcam.segment.models import add, fetch, survey
+    from vbgcam.segment.weights import add, fetch, survey
 
     settings = settings_of(arguments)
     options = factory.options(settings)
