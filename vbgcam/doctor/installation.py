@@ -59,8 +59,7 @@ def pip(*words: str) -> str:
     makes it anew."""
     choice = Path(sys.prefix, "choice")
     if choice.exists():
-        mine = os.access(choice, os.W_OK)
-        return "vbgcam-setup" if mine else "sudo vbgcam-setup"
+        return "vbgcam-setup" if os.access(choice, os.W_OK) else "sudo vbgcam-setup"
     return shlex.join([sys.executable, "-m", "pip", "install", *words])
 
 
@@ -102,6 +101,7 @@ def disk(machine: Machine) -> Iterator[Check]:
 
     from vbgcam.segment.weights import cache_folder
     from vbgcam.settings import schema
+    from vbgcam.system.logfile import log_path
 
     free: dict[Path, int] = {}
     for folder in (
@@ -109,7 +109,7 @@ def disk(machine: Machine) -> Iterator[Check]:
         cache_folder(),
         schema.data_folder(),
         schema.default_path().parent,
-        state_folder(),
+        log_path().parent,
         Path(tempfile.gettempdir()),
     ):
         place = folder
@@ -141,10 +141,3 @@ def _take(path: Path) -> str:
 def nearest(path: Path) -> Path:
     """The path itself or the first folder above it that is there. Raises OSError where that may not be known."""
     return next(place for place in (path, *path.parents) if place.exists())
-
-
-def state_folder() -> Path:
-    """Where the log lies."""
-    import platformdirs
-
-    return Path(platformdirs.user_state_dir("vbgcam", appauthor=False))

@@ -6,6 +6,7 @@ from typing import Final
 
 from vbgcam.doctor.check import Check, note, ok, wrong
 from vbgcam.doctor.machine import Machine
+from vbgcam.system import linux_packages
 
 _SECURE_BOOT: Final = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 # What the kernel writes when it turns a module away: kernel/module/signing.c and security/lockdown.
@@ -82,8 +83,6 @@ def _refusal(machine: Machine, key: str) -> str:
 
 
 def _enrol(machine: Machine, key: str) -> str:
-    from vbgcam.system import linux_packages
-
     if key:
         return f"sudo mokutil --import {key} && sudo reboot, then {_ENROL}"
     manager = linux_packages.manager()

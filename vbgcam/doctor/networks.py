@@ -78,11 +78,10 @@ def _gpu(machine: Machine, wanted: str) -> tuple[Check, str]:
 
 def _plugged(machine: Machine) -> bool:
     """Whether a GPU of NVIDIA's is on the PCI bus."""
-    for place in (machine.root / "sys/bus/pci/devices").glob("*/vendor"):
-        kind = machine.text(str(place.with_name("class").relative_to(machine.root)))
-        if machine.text(str(place.relative_to(machine.root))) == _NVIDIA and kind.startswith(_DISPLAYS):
-            return True
-    return False
+    return any(
+        machine.text(place) == _NVIDIA and machine.text(place.with_name("class")).startswith(_DISPLAYS)
+        for place in (machine.root / "sys/bus/pci/devices").glob("*/vendor")
+    )
 
 
 def _weights(machine: Machine, settings: Settings, name: str) -> Iterator[Check]:
