@@ -24,19 +24,21 @@ if sys.platform != "linux":
 
 # `before` stands for what a machine lacks.
 PROGRAM = """
-import runpy, sys
+import sys
 sys.path.insert(0, {root!r})
+from vbgcam.control.client import Client
+from vbgcam.desktop import tray
 {before}
-runpy.run_module("vbgcam.desktop.tray", run_name="__main__")
+sys.exit(tray.run(Client.find()))
 """
 WITHOUT_GTK = "from vbgcam.desktop import toolkit; toolkit.FOLDERS = (); sys.modules['gi'] = None"
 # A person who chooses that file in the dialog as soon as it is listed there, or presses Cancel.
 CHOOSES = """
-from vbgcam.desktop import chooser
 from vbgcam.desktop.toolkit import module
-show = chooser.dialog
-def dialog(chosen):
-    window, path = show(chosen), {path!r}
+show = tray._Tray._choose
+def choose(self):
+    show(self)
+    window, path = self._dialog, {path!r}
     def answer():
         accept, cancel = module("Gtk").ResponseType.ACCEPT, module("Gtk").ResponseType.CANCEL
         if path and window.get_filenames() != [path]:
@@ -45,8 +47,7 @@ def dialog(chosen):
         return False
     window.select_filename(path)
     module("GLib").timeout_add(20, answer)
-    return window
-chooser.dialog = dialog
+tray._Tray._choose = choose
 """
 
 Process = subprocess.Popen[str]

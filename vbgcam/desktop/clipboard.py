@@ -25,7 +25,7 @@ def copy(text: str, toolkit: Toolkit) -> None:
     elif toolkit.gtk:
         module("GLib").idle_add(_keep, text)
     else:
-        raise VbgcamError("there is no clipboard here", fix=linux_packages.install_tray())
+        raise VbgcamError("there is no clipboard here", fix=linux_packages.install(linux_packages.TRAY))
 
 
 def _give(command: list[str], text: bytes) -> None:

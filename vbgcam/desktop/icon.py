@@ -15,6 +15,7 @@ import importlib
 import logging
 import threading
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from vbgcam.desktop.toolkit import Toolkit, module
@@ -31,19 +32,13 @@ PICTURE: Final = "picture"
 class IconWithPictures:
     """An icon whose menu can have pictures: PNG files' bytes, by its items' PICTURE."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._pictures: Mapping[Any, bytes] = {}
-        self._menu_handle: Any = getattr(self, "_menu_handle", None)
+    _menu_handle: Any
+    pictures: Mapping[Any, bytes] = MappingProxyType({})
 
-    def set_pictures(self, pictures: Mapping[Any, bytes]) -> None:
-        """The menu has these from now on. Any thread."""
-        self._pictures = pictures
-        module("GLib").idle_add(self._show_pictures)
-
-    def _show_pictures(self) -> None:
-        if self._menu_handle is not None:
-            _set_pictures(self._menu_handle, self._pictures)
+    def show_pictures(self) -> None:
+        """The menu has those of now from now on. Any thread."""
+        # pystray leaves the menu to the main loop, too, which does what is idle in this order.
+        module("GLib").idle_add(lambda: _set_pictures(self._menu_handle, self.pictures))
 
 
 def icon_class(toolkit: Toolkit) -> type[pystray.Icon]:
@@ -76,8 +71,7 @@ def icon_class(toolkit: Toolkit) -> type[pystray.Icon]:
 
             def update_menu(self) -> None:
                 super().update_menu()
-                # pystray leaves the menu to the main loop, too, which does what is idle in this order.
-                self.set_pictures(self._pictures)
+                self.show_pictures()
 
         return GtkIcon
     return pystray.Icon

@@ -2,7 +2,7 @@
 
 import io
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from PIL import Image, ImageColor, ImageOps
@@ -18,37 +18,23 @@ log = logging.getLogger(__name__)
 _SIZE: Final = 48
 
 
-class Thumbnails:
-    """One thread at a time. `ready`: PNG files' bytes for what the menu shows now; replaced as a whole."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self.ready: dict[Picture, bytes] = {}
-
-    def collect(self, items: Iterable[MenuItem]) -> bool:
-        """Makes those that are new and drops those that are not needed any more; returns whether there are new ones."""
-        wanted = {item.picture for item in _all(items) if item.picture is not None}
-        before = self.ready
-        made = {picture: before[picture] if picture in before else self._made(picture) for picture in wanted}
-        self.ready = {picture: png for picture, png in made.items() if png}
-        return bool(self.ready.keys() - before.keys())
-
-    def _made(self, picture: Picture) -> bytes:
-        try:
-            if isinstance(picture, Swatch):
-                colour = ImageColor.getrgb(picture.colour)
-                return _png(icons.swatch((colour[0], colour[1], colour[2]), _SIZE))
-            with Image.open(io.BytesIO(self._client.thumbnail(picture.name)), formats=["JPEG"]) as image:
-                return _png(ImageOps.fit(image.convert("RGB"), (_SIZE, _SIZE)))
-        except (VbgcamError, OSError, ValueError) as exc:
-            log.debug("no picture of %s: %s", picture, exc)
-            return b""
+def thumbnails(client: Client, items: Iterable[MenuItem], before: Mapping[Picture, bytes]) -> dict[Picture, bytes]:
+    """PNG files' bytes for what these menus show. `before`: what was made already."""
+    wanted = {item.picture for menu in items for item in menu.items if item.picture is not None}
+    made = {picture: before.get(picture) or _made(client, picture) for picture in wanted}
+    return {picture: png for picture, png in made.items() if png}
 
 
-def _all(items: Iterable[MenuItem]) -> Iterator[MenuItem]:
-    for item in items:
-        yield item
-        yield from _all(item.items)
+def _made(client: Client, picture: Picture) -> bytes:
+    try:
+        if isinstance(picture, Swatch):
+            colour = ImageColor.getrgb(picture.colour)
+            return _png(icons.swatch((colour[0], colour[1], colour[2]), _SIZE))
+        with Image.open(io.BytesIO(client.thumbnail(picture.name)), formats=["JPEG"]) as image:
+            return _png(ImageOps.fit(image.convert("RGB"), (_SIZE, _SIZE)))
+    except (VbgcamError, OSError, ValueError) as exc:
+        log.debug("no picture of %s: %s", picture, exc)
+        return b""
 
 
 def _png(image: Image.Image) -> bytes:

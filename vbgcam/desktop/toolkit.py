@@ -126,4 +126,4 @@ def load_gi() -> bool:
 
 
 def _lacks(what: str) -> str:
-    return f"{what}; {linux_packages.install_tray()}"
+    return f"{what}; {linux_packages.install(linux_packages.TRAY)}"

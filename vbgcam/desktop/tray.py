@@ -31,10 +31,10 @@ from filelock import FileLock, Timeout
 from vbgcam.control.client import Client
 from vbgcam.control.instance import runtime_folder
 from vbgcam.core.errors import VbgcamError
-from vbgcam.desktop import autostart, chooser, clipboard, icons, menu, opening, toolkit
+from vbgcam.desktop import autostart, clipboard, icons, menu, opening, toolkit
 from vbgcam.desktop.icon import PICTURE, IconWithPictures, PystrayLog, icon_class, in_panel
 from vbgcam.desktop.menu import SEPARATOR, Action, Copy, MenuItem
-from vbgcam.desktop.thumbnails import Thumbnails
+from vbgcam.desktop.thumbnails import thumbnails
 from vbgcam.desktop.toolkit import Toolkit, module
 from vbgcam.desktop.tray_supervisor import AGAIN, DONE, NEVER
 
@@ -94,14 +94,13 @@ class _Tray:
         self._client = client
         self._kit = kit
         self._autostart = autostart.here()
-        self._thumbnails = Thumbnails(client)
         self._todo: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._ready = threading.Event()
         self._over = threading.Event()
         # Replaced as a whole by the thread that waits for changes.
         self._status = status
         self._choices: Mapping[str, Any] = {}
-        # Held by whichever of the two other threads shows something; guards the next two, and the thumbnails.
+        # Held by whichever of the two other threads shows something; guards the next two, and the icon's pictures.
         self._showing = threading.Lock()
         self._shown_face: object = None
         self._shown_items: object = None
@@ -162,8 +161,11 @@ class _Tray:
                 self._shown_items = items
                 self._set("menu", self._menu(items))
             self._set("visible", True)
-            if isinstance(self._icon, IconWithPictures) and self._thumbnails.collect(items):  # which takes longer
-                self._icon.set_pictures(self._thumbnails.ready)
+            if isinstance(self._icon, IconWithPictures):
+                before = self._icon.pictures
+                self._icon.pictures = thumbnails(self._client, items, before)  # which takes longer
+                if self._icon.pictures.keys() - before.keys():
+                    self._icon.show_pictures()
 
     def _set(self, attribute: str, value: object) -> None:
         _in_ui_thread(partial(setattr, self._icon, attribute, value))
@@ -232,14 +234,31 @@ class _Tray:
             self._show()
 
     def _choose(self) -> None:
-        """Files for the gallery. In GTK's thread."""
-        if self._dialog is not None:
-            self._dialog.present()
-            return
-        self._dialog = chooser.dialog(self._chosen)
+        """Files for the gallery, in GTK's own dialog. In GTK's thread."""
+        if self._dialog is None:
+            gtk, glib = module("Gtk"), module("GLib")
+            dialog = gtk.FileChooserDialog(
+                title="Add backgrounds", action=gtk.FileChooserAction.OPEN, select_multiple=True
+            )
+            dialog.add_button("Cancel", gtk.ResponseType.CANCEL)
+            dialog.add_button("Add", gtk.ResponseType.ACCEPT)
+            dialog.set_default_response(gtk.ResponseType.ACCEPT)
+            kinds = gtk.FileFilter()
+            kinds.set_name("Pictures and films")
+            kinds.add_mime_type("image/*")
+            kinds.add_mime_type("video/*")
+            dialog.add_filter(kinds)
+            pictures = glib.get_user_special_dir(glib.UserDirectory.DIRECTORY_PICTURES)
+            if pictures:
+                dialog.set_current_folder(pictures)
+            dialog.connect("response", self._chosen)
+            self._dialog = dialog
+        self._dialog.present()
 
-    def _chosen(self, paths: Sequence[Path]) -> None:
+    def _chosen(self, dialog: Any, response: int) -> None:
         """In GTK's thread."""
+        paths = [Path(name) for name in dialog.get_filenames()] if response == module("Gtk").ResponseType.ACCEPT else []
+        dialog.destroy()
         self._dialog = None
         if paths:
             self._todo.put(partial(self._add, paths))
@@ -257,13 +276,12 @@ class _Tray:
 
 def _answer(ask: Callable[[], T]) -> T | None:
     """None where the program is gone, or does not answer twice."""
-    for last in (False, True):
+    for pause in (_RETRY, 0.0):
         try:
             return ask()
         except VbgcamError as exc:
             log.debug("the running program: %s", exc)
-            if not last:
-                time.sleep(_RETRY)
+            time.sleep(pause)
     return None
 
 
@@ -296,7 +314,3 @@ def _only_one() -> Iterator[bool]:
         tempfile.tempdir = None
         shutil.rmtree(pictures, ignore_errors=True)
         lock.release()
-
-
-if __name__ == "__main__":
-    sys.exit(run(Client.find()))

@@ -40,7 +40,7 @@ def libraries(machine: Machine) -> Iterator[Check]:
         if error:
             broken = True
             system = "libGL" in error or "libgthread" in error or "libglib" in error
-            fix = linux_packages.install_opencv_libraries() if system else pip("--force-reinstall", package)
+            fix = linux_packages.install(linux_packages.OPENCV) if system else pip("--force-reinstall", package)
             yield wrong("libraries", f"{package} cannot be imported: {error}", fix)
     torch, vision = machine.version("torch"), machine.version("torchvision")
     if torch is None or vision is None:
