@@ -22,7 +22,6 @@ from vbgcam.core.errors import VbgcamError
 from vbgcam.media.atomic import whole
 
 _ENTRY: Final = "vbgcam.desktop"
-_AGENT: Final = "vbgcam.plist"
 _VALUE: Final = "vbgcam"
 _RUN: Final = r"Software\Microsoft\Windows\CurrentVersion\Run"
 # Where Windows' settings keep what a person has switched off there: 12 bytes, the first one odd.
@@ -107,7 +106,7 @@ class LaunchAgent:
     """launchd reads `folder` at each login."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / _AGENT
+        self._path = folder / "vbgcam.plist"
 
     def enabled(self) -> bool:
         try:

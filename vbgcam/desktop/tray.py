@@ -31,11 +31,10 @@ from filelock import FileLock, Timeout
 from vbgcam.control.client import Client
 from vbgcam.control.instance import runtime_folder
 from vbgcam.core.errors import VbgcamError
-from vbgcam.desktop import autostart, clipboard, icons, menu, opening, toolkit
-from vbgcam.desktop.icon import PICTURE, IconWithPictures, PystrayLog, icon_class, in_panel
+from vbgcam.desktop import autostart, handover, icons, menu, toolkit
 from vbgcam.desktop.menu import SEPARATOR, Action, Copy, MenuItem
 from vbgcam.desktop.thumbnails import thumbnails
-from vbgcam.desktop.toolkit import Toolkit, module
+from vbgcam.desktop.toolkit import PICTURE, IconWithPictures, PystrayLog, Toolkit, icon_class, in_panel, module
 from vbgcam.desktop.tray_supervisor import AGAIN, DONE, NEVER
 
 if TYPE_CHECKING:
@@ -82,11 +81,12 @@ def run(client: Client) -> int:
     if kit.lacks:
         log.warning("%s: %s", "the tray icon is plain" if kind.HAS_MENU else "the tray icon has no menu", kit.lacks)
     logging.getLogger("pystray").addHandler(PystrayLog())
-    with _only_one() as alone:
-        if not alone:
-            log.warning("no second tray icon: there is one already")
-            return AGAIN
-        return _Tray(client, kit, kind, status).run()
+    try:
+        with _only_one():
+            return _Tray(client, kit, kind, status).run()
+    except Timeout:
+        log.warning("no second tray icon: there is one already")
+        return AGAIN
 
 
 class _Tray:
@@ -213,16 +213,16 @@ class _Tray:
         if isinstance(action, Mapping):
             self._client.do(action)
         elif isinstance(action, Copy):
-            clipboard.copy(action.text, self._kit)
+            handover.copy(action.text, self._kit)
         elif action == "report":
-            clipboard.copy(self._client.report(), self._kit)
+            handover.copy(self._client.report(), self._kit)
             self._notify("The diagnosis is on the clipboard.")
         elif action == "autostart":
             self._toggle_autostart()
         elif action == "add" and self._kit.gtk:
             module("GLib").idle_add(self._choose)
         elif action in {"panel", "add"}:  # the panel takes files, too
-            opening.browse(self._client.open())
+            handover.browse(self._client.open())
 
     def _toggle_autostart(self) -> None:
         try:
@@ -294,23 +294,17 @@ def _in_ui_thread(change: Callable[[], object]) -> None:
 
 
 @contextlib.contextmanager
-def _only_one() -> Iterator[bool]:
-    """Whether there is no other icon of this user's. pystray gives images to the panel as temporary files, and leaves
-    them where it is killed: they go into a folder that the next one clears."""
+def _only_one() -> Iterator[None]:
+    """Raises Timeout where there is another icon of this user's. pystray gives images to the panel as temporary files,
+    and leaves them where it is killed: they go into a folder that the next one clears."""
     folder = runtime_folder()
-    lock = FileLock(folder / "tray.lock", mode=0o600)
     pictures = folder / "tray"
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        yield False
-        return
-    try:
-        shutil.rmtree(pictures, ignore_errors=True)
-        pictures.mkdir(mode=0o700)
-        tempfile.tempdir = str(pictures)
-        yield True
-    finally:
-        tempfile.tempdir = None
-        shutil.rmtree(pictures, ignore_errors=True)
-        lock.release()
+    with FileLock(folder / "tray.lock", timeout=0, mode=0o600):
+        try:
+            shutil.rmtree(pictures, ignore_errors=True)
+            pictures.mkdir(mode=0o700)
+            tempfile.tempdir = str(pictures)
+            yield
+        finally:
+            tempfile.tempdir = None
+            shutil.rmtree(pictures, ignore_errors=True)

@@ -38,7 +38,7 @@ def check(machine: Machine) -> Iterator[Check]:
     called = f"v4l2loopback {version}".rstrip()
     yield ok("kernel module", f"{called} is {'loaded' if loaded else 'built for the kernel that runs'}")
     # The client-usage event that tells readers from probing apps came with 0.13.
-    if version and _numbers(version) < (0, 13):
+    if version and tuple(map(int, re.findall(r"\d+", version)[:2])) < (0, 13):
         yield note("module version", f"{version}: from 0.13 on the module itself says whether an app reads the camera")
     else:
         yield ok("module version", version or "the module does not say")
@@ -96,7 +96,3 @@ def _enrol(machine: Machine, key: str) -> str:
     else:
         return _BY_HAND
     return f"{make} && sudo mokutil --import /{key} && sudo reboot, then {_ENROL}"
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])

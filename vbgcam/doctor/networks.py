@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vbgcam.doctor.check import Check, note, ok, wrong
@@ -102,7 +101,15 @@ def _weights(machine: Machine, settings: Settings, name: str) -> Iterator[Check]
             if row.state == "wrong":
                 yield note("other weights", f"{row.path} is damaged and will not be used", again)
         elif row.state == "missing":
-            yield _missing(machine, row.path, row.size, name)
+            place = nearest(row.path)
+            free = machine.free_bytes(place)
+            if free < row.size:
+                room = f"{row.size / 1e6:.0f} MB are needed, {free / 1e6:.0f} are free"
+                fix = f"free some room on the disk of {place}"
+                yield wrong("weights", f"no room for the weights of {name}: {room}", fix)
+            else:
+                later = f"{name} is not here yet: {row.size / 1e6:.0f} MB are fetched at the first start"
+                yield note("weights", later, f"vbgcam models fetch {name}")
         elif row.state == "right":
             yield ok("weights", f"{name} is here, and its hash is right")
         else:
@@ -110,16 +117,6 @@ def _weights(machine: Machine, settings: Settings, name: str) -> Iterator[Check]
                 ensure(name, options)
             except ModelError as exc:
                 yield wrong("weights", exc.message, again)
-
-
-def _missing(machine: Machine, path: Path, size: int, name: str) -> Check:
-    place = nearest(path)
-    free = machine.free_bytes(place)
-    if free < size:
-        found = f"no room for the weights of {name}: {size / 1e6:.0f} MB are needed, {free / 1e6:.0f} are free"
-        return wrong("weights", found, f"free some room on the disk of {place}")
-    found = f"{name} is not here yet: {size / 1e6:.0f} MB are fetched at the first start"
-    return note("weights", found, f"vbgcam models fetch {name}")
 
 
 def _other(machine: Machine, settings: Settings) -> Check:
