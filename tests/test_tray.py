@@ -17,6 +17,7 @@ from tests.support.control_fakes import Controlled, controlled, picture, until
 from tests.support.desktop import ROOT, Desktop, Finger, Host, skip_without
 from vbgcam.core.errors import BackgroundError
 from vbgcam.desktop import icons
+from vbgcam.desktop.menu import Face
 from vbgcam.desktop.tray_supervisor import AGAIN, DONE, NEVER, TraySupervisor
 
 if sys.platform != "linux":
@@ -174,7 +175,7 @@ def test_backgrounds_have_pictures_beside_their_marks(world: World) -> None:
 def test_the_icon_has_a_face_for_each_state(world: World, host: Host) -> None:
     assert same(host.picture(), icons.face("on air", 48))
     trouble = {"at": 0, "what": "the camera is gone", "fix": "plug it in again", "now": True}
-    seen: list[tuple[dict[str, object], icons.Face, str]] = [
+    seen: list[tuple[dict[str, object], Face, str]] = [
         ({"state": "idle"}, "idle", "Idle: nobody is watching"),
         ({"state": "covered", "troubles": [trouble]}, "trouble", "Trouble: the camera is gone"),
         ({"state": "on air", "troubles": [trouble | {"now": False}]}, "on air", "On air: zoom"),

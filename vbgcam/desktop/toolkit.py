@@ -125,17 +125,16 @@ class _Only(importlib.abc.MetaPathFinder):
 
 def load_gi() -> bool:
     """From the environment, or else from the system's Python; whether there is one."""
-    for finder in (None, *map(_Only, FOLDERS)):
-        if finder is not None:
-            sys.meta_path.append(finder)
+    own = [*sys.meta_path]
+    for more in ([], *([_Only(folder)] for folder in FOLDERS)):
+        sys.meta_path[:] = [*own, *more]
         try:
             importlib.import_module("gi")
         except ImportError as exc:
             log.debug("gi: %s", exc)
         else:
             return True
-        if finder is not None:
-            sys.meta_path.remove(finder)
+    sys.meta_path[:] = own
     return False
 
 

@@ -33,7 +33,6 @@ from vbgcam.control.instance import runtime_folder
 from vbgcam.core.errors import VbgcamError
 from vbgcam.desktop import autostart, handover, icons, menu, toolkit
 from vbgcam.desktop.menu import SEPARATOR, Action, Copy, MenuItem
-from vbgcam.desktop.thumbnails import thumbnails
 from vbgcam.desktop.toolkit import PICTURE, IconWithPictures, PystrayLog, Toolkit, icon_class, in_panel, module
 from vbgcam.desktop.tray_supervisor import AGAIN, DONE, NEVER
 
@@ -163,7 +162,7 @@ class _Tray:
             self._set("visible", True)
             if isinstance(self._icon, IconWithPictures):
                 before = self._icon.pictures
-                self._icon.pictures = thumbnails(self._client, items, before)  # which takes longer
+                self._icon.pictures = icons.beside(items, before, self._client.thumbnail)  # which takes longer
                 if self._icon.pictures.keys() - before.keys():
                     self._icon.show_pictures()
 
@@ -188,12 +187,12 @@ class _Tray:
             checked=None if checked is None else lambda _: checked,
             radio=item.radio,
             default=item.default,
-            enabled=item.enabled,
+            enabled=action is not None or bool(item.items),
         )
         setattr(made, PICTURE, item.picture)
         return made
 
-    def _image(self, face: icons.Face) -> Image.Image:
+    def _image(self, face: menu.Face) -> Image.Image:
         image = icons.face(face, _SIZE)
         return icons.opaque(image, _GROUND) if self._kit.backend == "xorg" else image
 

@@ -6,7 +6,7 @@ import errno
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from vbgcam.doctor.check import Check, ok, wrong
 from vbgcam.doctor.machine import Machine
@@ -14,9 +14,6 @@ from vbgcam.doctor.machine import Machine
 if TYPE_CHECKING:
     from vbgcam.camera.base import CameraInfo
     from vbgcam.settings.schema import Settings
-
-# bInterfaceClass of what a USB device calls video.
-_USB_VIDEO: Final = "0e"
 
 
 def check(machine: Machine, settings: Settings) -> Iterator[Check]:
@@ -67,7 +64,8 @@ def _none(machine: Machine) -> Check:
         fix = f"start the container with --device {hidden[0]}"
         return wrong("camera", f"the kernel has {hidden[0]}, but it is not in this container", fix)
     for place in (machine.root / "sys/bus/usb/devices").glob("*/bInterfaceClass"):
-        if machine.text(place) == _USB_VIDEO and not (place.parent / "driver").exists():
+        # Of the class that USB calls video.
+        if machine.text(place) == "0e" and not (place.parent / "driver").exists():
             return wrong("camera", "a USB webcam is plugged in, but it has no driver", "sudo modprobe uvcvideo")
     return wrong("camera", "no camera is plugged in", "plug one in, then vbgcam devices; vbgcam demo needs none")
 

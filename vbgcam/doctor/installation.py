@@ -34,11 +34,9 @@ _ROOM: Final = 64_000_000
 
 def libraries(machine: Machine) -> Iterator[Check]:
     """Whether each library can be imported, and torch and torchvision are of one build."""
-    broken = False
-    for module, package in _LIBRARIES:
-        error = machine.import_error(module)
+    errors = {package: machine.import_error(module) for module, package in _LIBRARIES}
+    for package, error in errors.items():
         if error:
-            broken = True
             system = "libGL" in error or "libgthread" in error or "libglib" in error
             fix = linux_packages.install(linux_packages.OPENCV) if system else pip("--force-reinstall", package)
             yield wrong("libraries", f"{package} cannot be imported: {error}", fix)
@@ -50,7 +48,7 @@ def libraries(machine: Machine) -> Iterator[Check]:
         # "operator torchvision::nms does not exist" is what a person would see.
         found = f"torch {torch} and torchvision {vision} are not of one build and do not work together"
         yield wrong("libraries", found, pip("--force-reinstall", "torch", "torchvision"))
-    elif not broken:
+    elif not any(errors.values()):
         yield ok("libraries", f"all can be imported; torch {torch}, torchvision {vision}")
 
 

@@ -16,7 +16,6 @@ _REFUSED: Final = re.compile(
 )
 # Public halves of the keys that DKMS (Ubuntu; Debian and Arch) and akmods (Fedora) sign with.
 _KEYS: Final = ("var/lib/shim-signed/mok/MOK.der", "var/lib/dkms/mok.pub", "etc/pki/akmods/certs/public_key.der")
-_BY_HAND: Final = "sign the module with a key of your own and enrol it with mokutil, or turn Secure Boot off"
 _ENROL: Final = 'choose "Enroll MOK" in the blue menu at the start'
 
 
@@ -94,5 +93,5 @@ def _enrol(machine: Machine, key: str) -> str:
         make, key = "sudo dkms generate_mok", _KEYS[1]
         make += " && sudo dkms install --force v4l2loopback/$(modinfo -F version v4l2loopback)"
     else:
-        return _BY_HAND
+        return "sign the module with a key of your own and enrol it with mokutil, or turn Secure Boot off"
     return f"{make} && sudo mokutil --import /{key} && sudo reboot, then {_ENROL}"
