@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.machines import World, healthy
-from vbgcam.doctor.report import log_lines, mask, write
+from vbgcam.doctor.report import log_lines, mask, text
 
 SERIAL = "A1B2C3D4 E5"
 LOG = """vbgcam: source: Webcam, 1280x720
@@ -49,12 +49,10 @@ def test_the_newest_lines_of_the_log_are_in_it_and_nothing_private(world: World)
     log = LOG.format(home=world.machine.home, serial=SERIAL.replace(" ", "_"), host=platform.node())
     world.write("home/.local/state/vbgcam/vbgcam.log", "an old line\n" * 400 + log)
     world.settings('[background]\nshow = "/srv/ann/my holiday/beach.gif"\n')
-    target = world.folder / "report.txt"
-    write(target, world.machine, world.examine())
-    text = target.read_text()
+    written = text(world.machine, world.examine())
     for word in PRIVATE:
-        assert word not in text, next(line for line in text.splitlines() if word in line)
-    assert str(world.folder) not in text
+        assert word not in written, next(line for line in written.splitlines() if word in line)
+    assert str(world.folder) not in written
     for word in (
         "kernel module: v4l2loopback 0.13.1 is loaded",
         "exclusive_caps = Y,N,N",
@@ -66,12 +64,12 @@ def test_the_newest_lines_of_the_log_are_in_it_and_nothing_private(world: World)
         "<mail> asked <address> and <address>; /usr/lib/x.so is public",
         "~/.config/vbgcam/config.toml",
     ):
-        assert word in text, text
-    assert text.count("an old line") == 294
+        assert word in written, written
+    assert written.count("an old line") == 294
 
 
 def test_what_is_not_private_stays(world: World) -> None:
-    for text in (
+    for public in (
         "opencv-python: 5.0.0.93",
         "sudo chgrp video /dev/video10 && sudo chmod 660 /dev/video10 && sudo usermod -aG video $USER",
         "os: Debian GNU/Linux 12 (bookworm), Linux 6.1.0",
@@ -80,7 +78,7 @@ def test_what_is_not_private_stays(world: World) -> None:
         "mean 1/3 of 2/3, 4:2:0, and/or",
         "sudo mokutil --import /var/lib/dkms/mok.pub",
     ):
-        assert mask(text, world.machine) == text
+        assert mask(public, world.machine) == public
 
 
 def test_users_and_hosts_that_say_nothing_are_left(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,5 +95,4 @@ def test_without_a_log_there_are_no_lines_and_long_ones_are_cut(tmp_path: Path) 
 
 def test_a_report_of_a_machine_without_settings_can_be_written(world: World) -> None:
     world.settings("[camera\n")
-    write(world.folder / "report.txt", world.machine, world.examine())
-    assert "they could not be read" in (world.folder / "report.txt").read_text()
+    assert "they could not be read" in text(world.machine, world.examine())

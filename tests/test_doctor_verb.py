@@ -18,7 +18,7 @@ from vbgcam.cli.main import main
 from vbgcam.core.errors import ModelError
 from vbgcam.doctor.examine import examine
 from vbgcam.doctor.machine import CommandResult, Machine
-from vbgcam.doctor.printing import show
+from vbgcam.doctor.verb import show
 from vbgcam.system.v4l2 import CAP_CAPTURE, Holder
 
 PIPEWIRE = "pipewire\nCompiled with libpipewire {0}\nLinked with libpipewire {0}"

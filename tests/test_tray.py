@@ -17,6 +17,7 @@ from tests.support.control_fakes import Controlled, controlled, picture, until
 from tests.support.desktop import ROOT, Desktop, Finger, Host, skip_without
 from vbgcam.core.errors import BackgroundError
 from vbgcam.desktop import icons
+from vbgcam.desktop.menu import Face
 from vbgcam.desktop.tray_supervisor import AGAIN, DONE, NEVER, TraySupervisor
 
 if sys.platform != "linux":
@@ -24,19 +25,21 @@ if sys.platform != "linux":
 
 # `before` stands for what a machine lacks.
 PROGRAM = """
-import runpy, sys
+import sys
 sys.path.insert(0, {root!r})
+from vbgcam.control.client import Client
+from vbgcam.desktop import tray
 {before}
-runpy.run_module("vbgcam.desktop.tray", run_name="__main__")
+sys.exit(tray.run(Client.find()))
 """
 WITHOUT_GTK = "from vbgcam.desktop import toolkit; toolkit.FOLDERS = (); sys.modules['gi'] = None"
 # A person who chooses that file in the dialog as soon as it is listed there, or presses Cancel.
 CHOOSES = """
-from vbgcam.desktop import chooser
 from vbgcam.desktop.toolkit import module
-show = chooser.dialog
-def dialog(chosen):
-    window, path = show(chosen), {path!r}
+show = tray._Tray._choose
+def choose(self):
+    show(self)
+    window, path = self._dialog, {path!r}
     def answer():
         accept, cancel = module("Gtk").ResponseType.ACCEPT, module("Gtk").ResponseType.CANCEL
         if path and window.get_filenames() != [path]:
@@ -45,8 +48,7 @@ def dialog(chosen):
         return False
     window.select_filename(path)
     module("GLib").timeout_add(20, answer)
-    return window
-chooser.dialog = dialog
+tray._Tray._choose = choose
 """
 
 Process = subprocess.Popen[str]
@@ -173,7 +175,7 @@ def test_backgrounds_have_pictures_beside_their_marks(world: World) -> None:
 def test_the_icon_has_a_face_for_each_state(world: World, host: Host) -> None:
     assert same(host.picture(), icons.face("on air", 48))
     trouble = {"at": 0, "what": "the camera is gone", "fix": "plug it in again", "now": True}
-    seen: list[tuple[dict[str, object], icons.Face, str]] = [
+    seen: list[tuple[dict[str, object], Face, str]] = [
         ({"state": "idle"}, "idle", "Idle: nobody is watching"),
         ({"state": "covered", "troubles": [trouble]}, "trouble", "Trouble: the camera is gone"),
         ({"state": "on air", "troubles": [trouble | {"now": False}]}, "on air", "On air: zoom"),

@@ -7,7 +7,7 @@ import pytest
 from PIL import ImageChops, ImageStat
 
 from vbgcam.desktop import icons
-from vbgcam.desktop.icons import Face
+from vbgcam.desktop.menu import Face
 
 FACES: Final[tuple[Face, ...]] = get_args(Face)
 SIZES: Final = (16, 22, 24, 32, 48, 64)

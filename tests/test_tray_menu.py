@@ -138,7 +138,7 @@ def test_a_broken_picture_cannot_be_chosen_and_says_why() -> None:
     entries = below("Background", status(), backgrounds=[picture("beach.jpg", "cut short")])
     broken = next(entry for entry in entries if entry.label.startswith("beach"))
     assert broken.label == "beach (broken: cut short)"
-    assert not broken.enabled
+    assert broken.action is None
     assert broken.picture is None
 
 

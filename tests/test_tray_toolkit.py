@@ -1,4 +1,4 @@
-"""toolkit, opening, clipboard: what the tray takes from the system, and how it goes without."""
+"""toolkit, handover: what the tray takes from the system, and how it goes without."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vbgcam.core.errors import VbgcamError
-from vbgcam.desktop import clipboard, opening, toolkit
+from vbgcam.desktop import handover, toolkit
 from vbgcam.desktop.toolkit import Toolkit
 
 if sys.platform != "linux":
@@ -69,27 +69,27 @@ def test_a_missing_gi_is_told_with_the_package() -> None:
 def test_without_an_opener_the_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(VbgcamError, match=r"nothing opens the panel here; .*xdg-utils"):
-        opening.browse("http://127.0.0.1:1/")
+        handover.browse("http://127.0.0.1:1/")
 
 
 def test_an_opener_that_fails_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     program(tmp_path, "xdg-open", "exit 3")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     with pytest.raises(VbgcamError, match=r"no browser opens the panel: .*xdg-open ended with 3"):
-        opening.browse("http://127.0.0.1:1/")
+        handover.browse("http://127.0.0.1:1/")
 
 
 def test_a_browser_that_stays_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     said = tmp_path / "said"
     program(tmp_path, "xdg-open", f'echo "$1" > {said}; exec sleep 1000')
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.setattr(opening, "_PATIENCE", 0.2)
-    opening.browse("http://127.0.0.1:1/#code")
-    [browser] = opening._running
+    monkeypatch.setattr(handover, "_PATIENCE", 0.2)
+    handover.browse("http://127.0.0.1:1/#code")
+    [browser] = handover._running
     assert browser.poll() is None
     browser.kill()
     browser.wait()
-    opening._running.clear()
+    handover._running.clear()
     assert said.read_text() == "http://127.0.0.1:1/#code\n"
 
 
@@ -98,17 +98,17 @@ def test_on_wayland_the_clipboard_is_filled_by_its_own_tool(monkeypatch: pytest.
     program(tmp_path, "wl-copy", f"cat > {said}")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-0")
-    clipboard.copy("two\nlines é", Toolkit("appindicator"))
+    handover.copy("two\nlines é", Toolkit("appindicator"))
     assert said.read_text("utf-8") == "two\nlines é"
     program(tmp_path, "wl-copy", "exit 1")
     with pytest.raises(VbgcamError, match="wl-copy does not take the text"):
-        clipboard.copy("two", Toolkit("appindicator"))
+        handover.copy("two", Toolkit("appindicator"))
 
 
 def test_without_a_clipboard_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(VbgcamError, match="no clipboard"):
-        clipboard.copy("two", Toolkit("xorg"))
+        handover.copy("two", Toolkit("xorg"))
 
 
 def test_pystray_is_told_what_was_chosen() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import platformdirs
 
 from vbgcam.core.errors import BackgroundError, ControlError, VbgcamError
-from vbgcam.desktop.opening import browse
+from vbgcam.desktop.handover import browse
 from vbgcam.desktop.tray_supervisor import TraySupervisor
 from vbgcam.factory import plan, refuse_truth
 from vbgcam.live.plan import Plan

@@ -9,7 +9,7 @@ import pytest
 
 from vbgcam.camera.base import CameraInfo, Mode
 from vbgcam.core.frames import Size
-from vbgcam.doctor import Check
+from vbgcam.doctor.check import Check
 from vbgcam.doctor.examine import Examination, examine
 from vbgcam.doctor.machine import CommandResult, Machine
 from vbgcam.output.loopback import Loopback

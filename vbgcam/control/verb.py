@@ -92,7 +92,7 @@ def snapshot(arguments: Namespace, _interruption: Interruption) -> int:
 
 def panel(arguments: Namespace, _interruption: Interruption) -> int:
     """Opens the control panel in the browser."""
-    from vbgcam.desktop.opening import browse
+    from vbgcam.desktop.handover import browse
 
     address = Client.find().open()
     try:

@@ -1,7 +1,8 @@
 """Whether the program starts when its user logs in, by the platform's own way.
 
 Linux: a desktop entry in ~/.config/autostart. Windows: a value of the registry's Run key. macOS: a launch agent. Each
-holds for this user alone and shows, and can be switched off, where the platform shows such things.
+holds for this user alone and shows, and can be switched off, where the platform shows such things. To switch it raises
+VbgcamError where the system refuses; a command is the program's absolute path, then its arguments.
 """
 
 import configparser
@@ -14,52 +15,17 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from xml.parsers.expat import ExpatError
 
 from vbgcam.core.errors import VbgcamError
 from vbgcam.media.atomic import whole
 
 _ENTRY: Final = "vbgcam.desktop"
-_AGENT: Final = "vbgcam.plist"
 _VALUE: Final = "vbgcam"
 _RUN: Final = r"Software\Microsoft\Windows\CurrentVersion\Run"
 # Where Windows' settings keep what a person has switched off there: 12 bytes, the first one odd.
 _APPROVED: Final = r"Software\Microsoft\Windows\CurrentVersion\Explorer\StartupApproved\Run"
-
-
-class Autostart(Protocol):
-    """`enable` and `disable` raise VbgcamError where the system refuses."""
-
-    def enabled(self) -> bool: ...
-
-    def enable(self, command: Sequence[str]) -> None:
-        """`command`: the program's absolute path, then its arguments."""
-
-    def disable(self) -> None: ...
-
-
-def here(environment: Mapping[str, str] = os.environ) -> Autostart:
-    """This platform's."""
-    home = Path.home()
-    if sys.platform == "win32":
-        return RunKey()
-    if sys.platform == "darwin":
-        return LaunchAgent(home / "Library" / "LaunchAgents")
-    # What is not absolute is to be ignored, as the XDG base directory specification has it.
-    own = environment.get("XDG_CONFIG_HOME", "")
-    everybody = environment.get("XDG_CONFIG_DIRS") or "/etc/xdg"
-    folders = [Path(folder) for folder in everybody.split(":") if folder.startswith("/")]
-    return DesktopEntry(Path(own) if own.startswith("/") else home / ".config", folders)
-
-
-def command() -> list[str]:
-    """What starts the program as it was started now."""
-    script = Path(sys.executable).with_name("vbgcam.exe" if sys.platform == "win32" else "vbgcam")
-    windowless = Path(sys.executable).with_name("pythonw.exe")
-    if sys.platform == "win32" and windowless.exists():
-        return [str(windowless), "-P", "-m", "vbgcam", "run"]
-    return [str(script), "run"] if script.exists() else [sys.executable, "-P", "-m", "vbgcam", "run"]
 
 
 class DesktopEntry:
@@ -140,7 +106,7 @@ class LaunchAgent:
     """launchd reads `folder` at each login."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / _AGENT
+        self._path = folder / "vbgcam.plist"
 
     def enabled(self) -> bool:
         try:
@@ -159,6 +125,32 @@ class LaunchAgent:
     def disable(self) -> None:
         with _refusals(self._path):
             self._path.unlink(missing_ok=True)
+
+
+Autostart = DesktopEntry | RunKey | LaunchAgent
+
+
+def here(environment: Mapping[str, str] = os.environ) -> Autostart:
+    """This platform's."""
+    home = Path.home()
+    if sys.platform == "win32":
+        return RunKey()
+    if sys.platform == "darwin":
+        return LaunchAgent(home / "Library" / "LaunchAgents")
+    # What is not absolute is to be ignored, as the XDG base directory specification has it.
+    own = environment.get("XDG_CONFIG_HOME", "")
+    everybody = environment.get("XDG_CONFIG_DIRS") or "/etc/xdg"
+    folders = [Path(folder) for folder in everybody.split(":") if folder.startswith("/")]
+    return DesktopEntry(Path(own) if own.startswith("/") else home / ".config", folders)
+
+
+def command() -> list[str]:
+    """What starts the program as it was started now."""
+    script = Path(sys.executable).with_name("vbgcam.exe" if sys.platform == "win32" else "vbgcam")
+    windowless = Path(sys.executable).with_name("pythonw.exe")
+    if sys.platform == "win32" and windowless.exists():
+        return [str(windowless), "-P", "-m", "vbgcam", "run"]
+    return [str(script), "run"] if script.exists() else [sys.executable, "-P", "-m", "vbgcam", "run"]
 
 
 def _quoted(word: str) -> str:

@@ -1,14 +1,21 @@
-"""The tray icon's faces, drawn: no file to find, and crisp at every size.
+"""The tray icon's faces, drawn: no file to find, and crisp at every size. And the pictures in its menu.
 
-A tile with a person in it, readable on light and dark panels, since no desktop says which it has. Each face has a shape
-of its own: colour is never the only difference. Edges are on whole pixels.
+A face is a tile with a person in it, readable on light and dark panels, since no desktop says which it has. Each has a
+shape of its own: colour is never the only difference. Edges are on whole pixels.
 """
 
-from typing import Final, Literal
+import io
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageColor, ImageDraw, ImageOps
 
-Face = Literal["on air", "idle", "paused", "trouble"]
+from vbgcam.core.errors import VbgcamError
+from vbgcam.desktop.menu import Face, MenuItem, Picture, Swatch
+
+log = logging.getLogger(__name__)
+
 Colour = tuple[int, int, int]
 
 ACCENT: Final = (14, 145, 118)
@@ -20,6 +27,9 @@ _QUIET: Final = (222, 227, 233)
 _NOTHING: Final = (0, 0, 0, 0)
 # Drawn so many times larger, then averaged: PIL's own edges are jagged.
 _FINER: Final = 8
+# Pixels: desktops show 16 to 24 of a menu's pictures, twice that on fine screens. Square, or 16 would make a picture 9
+# pixels high.
+_SIZE: Final = 48
 
 
 def face(name: Face, size: int) -> Image.Image:
@@ -50,6 +60,31 @@ def swatch(colour: Colour, size: int) -> Image.Image:
     drawing.plate(_SLATE)
     drawing.plate(colour, max(1, round(size / 16)))
     return drawing.image()
+
+
+def beside(
+    items: Iterable[MenuItem], before: Mapping[Picture, bytes], thumbnail: Callable[[str], bytes]
+) -> dict[Picture, bytes]:
+    """PNG files' bytes for what these menus show. `before`: what was made already; `thumbnail`: JPEG files' bytes of
+    the gallery's pictures, by name."""
+    wanted = {item.picture for menu in items for item in menu.items if item.picture is not None}
+    made = {picture: before.get(picture) or _made(picture, thumbnail) for picture in wanted}
+    return {picture: png for picture, png in made.items() if png}
+
+
+def _made(picture: Picture, thumbnail: Callable[[str], bytes]) -> bytes:
+    stream = io.BytesIO()
+    try:
+        if isinstance(picture, Swatch):
+            colour = ImageColor.getrgb(picture.colour)
+            swatch((colour[0], colour[1], colour[2]), _SIZE).save(stream, "PNG")
+        else:
+            with Image.open(io.BytesIO(thumbnail(picture.name)), formats=["JPEG"]) as image:
+                ImageOps.fit(image.convert("RGB"), (_SIZE, _SIZE)).save(stream, "PNG")
+    except (VbgcamError, OSError, ValueError) as exc:
+        log.debug("no picture of %s: %s", picture, exc)
+        return b""
+    return stream.getvalue()
 
 
 class _Drawing:

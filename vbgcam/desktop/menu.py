@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from vbgcam.core.specs import BackgroundSpec
-from vbgcam.desktop.icons import Face
 
 # Pictures that the menu offers: it must fit on a screen. The panel has them all.
 _MOST: Final = 30
@@ -23,6 +22,8 @@ class Copy:
 
     text: str
 
+
+Face = Literal["on air", "idle", "paused", "trouble"]
 
 Action = Mapping[str, Any] | Copy | Literal["panel", "add", "report", "autostart"]
 """A command for the running program, as `control` takes it, or something that the tray does itself."""
@@ -48,7 +49,7 @@ Picture = Thumbnail | Swatch
 @dataclass(frozen=True, slots=True)
 class MenuItem:
     """`checked`: None where it has no mark. `radio`: the mark is one of several. `default`: what a click on the icon
-    itself does. With `items` it opens another menu, and does nothing else."""
+    itself does. With `items` it opens another menu, and does nothing else; without those and an action it is grey."""
 
     label: str
     action: Action | None = None
@@ -57,10 +58,6 @@ class MenuItem:
     default: bool = False
     picture: Picture | None = None
     items: tuple[MenuItem, ...] = ()
-
-    @property
-    def enabled(self) -> bool:
-        return self.action is not None or bool(self.items)
 
 
 SEPARATOR: Final = MenuItem("")

@@ -1,9 +1,16 @@
-"""Which of pystray's backends can work here, and GTK for it.
+"""pystray's backends: which one can work here, GTK for it, and what they lack.
 
 On Linux a menu needs GTK through PyGObject (`gi`), which a virtual environment has not: pystray then takes plain X11,
 an icon without a menu, and says nothing. So `gi` is taken from the system's Python, and it alone: its folder is full of
 packages that must not stand in for the environment's own.
+
+GTK's menus know no pictures. The desktop gets libdbusmenu's copy of the menu, though, which has a place for one beside
+each item's mark; it is filled in there. Without the library's description for Python (DbusmenuGtk3) the menu is the
+same without pictures. Plain X11's window never asks for clicks, so none would arrive. pystray has no interface for
+either, so its own methods are overridden; its releases come years apart.
 """
+
+from __future__ import annotations
 
 import contextlib
 import importlib
@@ -11,15 +18,19 @@ import importlib.abc
 import logging
 import os
 import sys
+import threading
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Final
+from types import MappingProxyType, ModuleType
+from typing import TYPE_CHECKING, Any, Final
 
 from vbgcam.core.errors import VbgcamError
 from vbgcam.system import linux_packages
+
+if TYPE_CHECKING:
+    import pystray
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +42,9 @@ FOLDERS: Final = (
     f"/usr/lib/python{_MINOR}/site-packages",
 )
 """Where Debian and its like, Fedora and openSUSE, and Arch keep it."""
+
+PICTURE: Final = "picture"
+"""The attribute of a menu's item that says which picture stands beside it."""
 
 _INDICATORS: Final = ("AyatanaAppIndicator3", "AppIndicator3")
 
@@ -111,19 +125,93 @@ class _Only(importlib.abc.MetaPathFinder):
 
 def load_gi() -> bool:
     """From the environment, or else from the system's Python; whether there is one."""
-    for finder in (None, *map(_Only, FOLDERS)):
-        if finder is not None:
-            sys.meta_path.append(finder)
+    own = [*sys.meta_path]
+    for more in ([], *([_Only(folder)] for folder in FOLDERS)):
+        sys.meta_path[:] = [*own, *more]
         try:
             importlib.import_module("gi")
         except ImportError as exc:
             log.debug("gi: %s", exc)
         else:
             return True
-        if finder is not None:
-            sys.meta_path.remove(finder)
+    sys.meta_path[:] = own
     return False
 
 
 def _lacks(what: str) -> str:
-    return f"{what}; {linux_packages.install_tray()}"
+    return f"{what}; {linux_packages.install(linux_packages.TRAY)}"
+
+
+class IconWithPictures:
+    """An icon whose menu can have pictures: PNG files' bytes, by its items' PICTURE."""
+
+    _menu_handle: Any
+    pictures: Mapping[Any, bytes] = MappingProxyType({})
+
+    def show_pictures(self) -> None:
+        """The menu has those of now from now on. Any thread."""
+        # pystray leaves the menu to the main loop, too, which does what is idle in this order.
+        module("GLib").idle_add(lambda: _set_pictures(self._menu_handle, self.pictures))
+
+
+def icon_class(toolkit: Toolkit) -> type[pystray.Icon]:
+    """Raises ImportError where pystray cannot be loaded, and whatever its backend meets where there is no display."""
+    import pystray
+
+    if toolkit.backend == "xorg":
+        x = importlib.import_module("Xlib.X")  # no type hints
+
+        class X11Icon(pystray.Icon):
+            def _create_window(self) -> Any:
+                window = super()._create_window()
+                window.change_attributes(event_mask=x.ExposureMask | x.StructureNotifyMask | x.ButtonPressMask)
+                return window
+
+            def _mark_ready(self) -> None:
+                # This wakes other threads, whose calls read `_thread`, which pystray sets too late for that.
+                self._thread = threading.current_thread()
+                super()._mark_ready()
+
+        return X11Icon
+
+    if toolkit.gtk:
+
+        class GtkIcon(IconWithPictures, pystray.Icon):
+            def _create_menu_item(self, descriptor: pystray.MenuItem) -> Any:
+                item = super()._create_menu_item(descriptor)
+                setattr(item, PICTURE, getattr(descriptor, PICTURE, None))
+                return item
+
+            def update_menu(self) -> None:
+                super().update_menu()
+                self.show_pictures()
+
+        return GtkIcon
+    return pystray.Icon
+
+
+def in_panel(icon: pystray.Icon, toolkit: Toolkit) -> bool:
+    """Whether a panel shows it, as far as is known; X11's is looked for each time that the icon's image is set."""
+    return toolkit.backend != "xorg" or icon._systray_manager is not None
+
+
+class PystrayLog(logging.Handler):
+    """For pystray's logger: its messages, with tracebacks, go to the log's file alone."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log.debug("pystray: %s", record.getMessage(), exc_info=record.exc_info)
+
+
+def _set_pictures(menu: Any, pictures: Mapping[object, bytes]) -> None:
+    """In GTK's thread, after the desktop has got `menu`, a Gtk.Menu."""
+    try:
+        cached = module("DbusmenuGtk3", "0.4").gtk_parse_get_cached_item
+    except ImportError:
+        return
+    for item in menu.get_children():
+        if item.get_submenu() is not None:
+            _set_pictures(item.get_submenu(), pictures)
+        elif png := pictures.get(getattr(item, PICTURE, None)):
+            copy = cached(item)
+            if copy is not None:
+                copy.property_set_variant("icon-data", module("GLib").Variant("ay", png))

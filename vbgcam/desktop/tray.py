@@ -31,11 +31,9 @@ from filelock import FileLock, Timeout
 from vbgcam.control.client import Client
 from vbgcam.control.instance import runtime_folder
 from vbgcam.core.errors import VbgcamError
-from vbgcam.desktop import autostart, chooser, clipboard, icons, menu, opening, toolkit
-from vbgcam.desktop.icon import PICTURE, IconWithPictures, PystrayLog, icon_class, in_panel
+from vbgcam.desktop import autostart, handover, icons, menu, toolkit
 from vbgcam.desktop.menu import SEPARATOR, Action, Copy, MenuItem
-from vbgcam.desktop.thumbnails import Thumbnails
-from vbgcam.desktop.toolkit import Toolkit, module
+from vbgcam.desktop.toolkit import PICTURE, IconWithPictures, PystrayLog, Toolkit, icon_class, in_panel, module
 from vbgcam.desktop.tray_supervisor import AGAIN, DONE, NEVER
 
 if TYPE_CHECKING:
@@ -82,11 +80,12 @@ def run(client: Client) -> int:
     if kit.lacks:
         log.warning("%s: %s", "the tray icon is plain" if kind.HAS_MENU else "the tray icon has no menu", kit.lacks)
     logging.getLogger("pystray").addHandler(PystrayLog())
-    with _only_one() as alone:
-        if not alone:
-            log.warning("no second tray icon: there is one already")
-            return AGAIN
-        return _Tray(client, kit, kind, status).run()
+    try:
+        with _only_one():
+            return _Tray(client, kit, kind, status).run()
+    except Timeout:
+        log.warning("no second tray icon: there is one already")
+        return AGAIN
 
 
 class _Tray:
@@ -94,14 +93,13 @@ class _Tray:
         self._client = client
         self._kit = kit
         self._autostart = autostart.here()
-        self._thumbnails = Thumbnails(client)
         self._todo: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._ready = threading.Event()
         self._over = threading.Event()
         # Replaced as a whole by the thread that waits for changes.
         self._status = status
         self._choices: Mapping[str, Any] = {}
-        # Held by whichever of the two other threads shows something; guards the next two, and the thumbnails.
+        # Held by whichever of the two other threads shows something; guards the next two, and the icon's pictures.
         self._showing = threading.Lock()
         self._shown_face: object = None
         self._shown_items: object = None
@@ -162,8 +160,11 @@ class _Tray:
                 self._shown_items = items
                 self._set("menu", self._menu(items))
             self._set("visible", True)
-            if isinstance(self._icon, IconWithPictures) and self._thumbnails.collect(items):  # which takes longer
-                self._icon.set_pictures(self._thumbnails.ready)
+            if isinstance(self._icon, IconWithPictures):
+                before = self._icon.pictures
+                self._icon.pictures = icons.beside(items, before, self._client.thumbnail)  # which takes longer
+                if self._icon.pictures.keys() - before.keys():
+                    self._icon.show_pictures()
 
     def _set(self, attribute: str, value: object) -> None:
         _in_ui_thread(partial(setattr, self._icon, attribute, value))
@@ -186,12 +187,12 @@ class _Tray:
             checked=None if checked is None else lambda _: checked,
             radio=item.radio,
             default=item.default,
-            enabled=item.enabled,
+            enabled=action is not None or bool(item.items),
         )
         setattr(made, PICTURE, item.picture)
         return made
 
-    def _image(self, face: icons.Face) -> Image.Image:
+    def _image(self, face: menu.Face) -> Image.Image:
         image = icons.face(face, _SIZE)
         return icons.opaque(image, _GROUND) if self._kit.backend == "xorg" else image
 
@@ -211,16 +212,16 @@ class _Tray:
         if isinstance(action, Mapping):
             self._client.do(action)
         elif isinstance(action, Copy):
-            clipboard.copy(action.text, self._kit)
+            handover.copy(action.text, self._kit)
         elif action == "report":
-            clipboard.copy(self._client.report(), self._kit)
+            handover.copy(self._client.report(), self._kit)
             self._notify("The diagnosis is on the clipboard.")
         elif action == "autostart":
             self._toggle_autostart()
         elif action == "add" and self._kit.gtk:
             module("GLib").idle_add(self._choose)
         elif action in {"panel", "add"}:  # the panel takes files, too
-            opening.browse(self._client.open())
+            handover.browse(self._client.open())
 
     def _toggle_autostart(self) -> None:
         try:
@@ -232,14 +233,31 @@ class _Tray:
             self._show()
 
     def _choose(self) -> None:
-        """Files for the gallery. In GTK's thread."""
-        if self._dialog is not None:
-            self._dialog.present()
-            return
-        self._dialog = chooser.dialog(self._chosen)
+        """Files for the gallery, in GTK's own dialog. In GTK's thread."""
+        if self._dialog is None:
+            gtk, glib = module("Gtk"), module("GLib")
+            dialog = gtk.FileChooserDialog(
+                title="Add backgrounds", action=gtk.FileChooserAction.OPEN, select_multiple=True
+            )
+            dialog.add_button("Cancel", gtk.ResponseType.CANCEL)
+            dialog.add_button("Add", gtk.ResponseType.ACCEPT)
+            dialog.set_default_response(gtk.ResponseType.ACCEPT)
+            kinds = gtk.FileFilter()
+            kinds.set_name("Pictures and films")
+            kinds.add_mime_type("image/*")
+            kinds.add_mime_type("video/*")
+            dialog.add_filter(kinds)
+            pictures = glib.get_user_special_dir(glib.UserDirectory.DIRECTORY_PICTURES)
+            if pictures:
+                dialog.set_current_folder(pictures)
+            dialog.connect("response", self._chosen)
+            self._dialog = dialog
+        self._dialog.present()
 
-    def _chosen(self, paths: Sequence[Path]) -> None:
+    def _chosen(self, dialog: Any, response: int) -> None:
         """In GTK's thread."""
+        paths = [Path(name) for name in dialog.get_filenames()] if response == module("Gtk").ResponseType.ACCEPT else []
+        dialog.destroy()
         self._dialog = None
         if paths:
             self._todo.put(partial(self._add, paths))
@@ -257,13 +275,12 @@ class _Tray:
 
 def _answer(ask: Callable[[], T]) -> T | None:
     """None where the program is gone, or does not answer twice."""
-    for last in (False, True):
+    for pause in (_RETRY, 0.0):
         try:
             return ask()
         except VbgcamError as exc:
             log.debug("the running program: %s", exc)
-            if not last:
-                time.sleep(_RETRY)
+            time.sleep(pause)
     return None
 
 
@@ -276,27 +293,17 @@ def _in_ui_thread(change: Callable[[], object]) -> None:
 
 
 @contextlib.contextmanager
-def _only_one() -> Iterator[bool]:
-    """Whether there is no other icon of this user's. pystray gives images to the panel as temporary files, and leaves
-    them where it is killed: they go into a folder that the next one clears."""
+def _only_one() -> Iterator[None]:
+    """Raises Timeout where there is another icon of this user's. pystray gives images to the panel as temporary files,
+    and leaves them where it is killed: they go into a folder that the next one clears."""
     folder = runtime_folder()
-    lock = FileLock(folder / "tray.lock", mode=0o600)
     pictures = folder / "tray"
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        yield False
-        return
-    try:
-        shutil.rmtree(pictures, ignore_errors=True)
-        pictures.mkdir(mode=0o700)
-        tempfile.tempdir = str(pictures)
-        yield True
-    finally:
-        tempfile.tempdir = None
-        shutil.rmtree(pictures, ignore_errors=True)
-        lock.release()
-
-
-if __name__ == "__main__":
-    sys.exit(run(Client.find()))
+    with FileLock(folder / "tray.lock", timeout=0, mode=0o600):
+        try:
+            shutil.rmtree(pictures, ignore_errors=True)
+            pictures.mkdir(mode=0o700)
+            tempfile.tempdir = str(pictures)
+            yield
+        finally:
+            tempfile.tempdir = None
+            shutil.rmtree(pictures, ignore_errors=True)

@@ -42,34 +42,31 @@ class TraySupervisor:
         self._child: subprocess.Popen[str] | None = None
         self._relay: threading.Thread | None = None
         self._logged: Final[set[str]] = set()  # the relay thread's
-        self._wanted = False
         self._tries = 0
-        self._began = self._next = 0.0
+        self._began = 0.0
+        self._next: float | None = None  # when to start it, None where none is wanted
 
     def start(self) -> None:
         """Shows the icon from now on, where there can be one."""
         if sys.platform == "linux" and not any(map(self._environment.get, ("DISPLAY", "WAYLAND_DISPLAY"))):
             log.debug("no tray icon: no desktop session")
             return
-        self._wanted, self._next = True, self._clock()
+        self._next = self._clock()
         self.tick()
 
     def tick(self) -> None:
         """To be called often."""
-        if not self._wanted:
-            return
-        if self._child is None:
-            if self._clock() >= self._next:
-                self._begin()
-            return
-        code = self._child.poll()
-        if code is not None:
-            self._child = None
-            self._after(code)
+        if self._child is not None:
+            code = self._child.poll()
+            if code is not None:
+                self._child = None
+                self._after(code)
+        elif self._next is not None and self._clock() >= self._next:
+            self._begin()
 
     def stop(self) -> None:
         """Ends the icon, within two seconds or by a kill."""
-        self._wanted = False
+        self._next = None
         child, self._child = self._child, None
         if child is None:
             return
@@ -96,7 +93,7 @@ class TraySupervisor:
             )
         except OSError as exc:
             log.warning("no tray icon: %s: %s", self._command[0], exc.strerror or exc)
-            self._wanted = False
+            self._next = None
             return
         self._began = self._clock()
         assert self._child.stderr is not None
@@ -105,7 +102,7 @@ class TraySupervisor:
 
     def _after(self, code: int) -> None:
         if code == NEVER:
-            self._wanted = False
+            self._next = None
             return
         if self._clock() - self._began >= _WORKED:
             self._tries = 0

@@ -7,7 +7,3 @@ They come in the order in which a person fixes: the first one that is wrong is t
 At their top the modules here import nothing but the standard library: a broken library is one of the things that are
 looked for.
 """
-
-from vbgcam.doctor.check import Check, State, note, ok, wrong
-
-__all__ = ["Check", "State", "note", "ok", "wrong"]

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import errno
+import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from vbgcam.doctor.check import Check, ok, wrong
 from vbgcam.doctor.machine import Machine
-from vbgcam.doctor.permission import denied
 
 if TYPE_CHECKING:
     from vbgcam.camera.base import CameraInfo
     from vbgcam.settings.schema import Settings
-
-# bInterfaceClass of what a USB device calls video.
-_USB_VIDEO: Final = "0e"
 
 
 def check(machine: Machine, settings: Settings) -> Iterator[Check]:
@@ -66,8 +63,34 @@ def _none(machine: Machine) -> Check:
     if hidden and machine.container:
         fix = f"start the container with --device {hidden[0]}"
         return wrong("camera", f"the kernel has {hidden[0]}, but it is not in this container", fix)
-    interfaces = (machine.root / "sys/bus/usb/devices").glob("*/bInterfaceClass")
-    for place in interfaces:
-        if machine.text(str(place.relative_to(machine.root))) == _USB_VIDEO and not (place.parent / "driver").exists():
+    for place in (machine.root / "sys/bus/usb/devices").glob("*/bInterfaceClass"):
+        # Of the class that USB calls video.
+        if machine.text(place) == "0e" and not (place.parent / "driver").exists():
             return wrong("camera", "a USB webcam is plugged in, but it has no driver", "sudo modprobe uvcvideo")
     return wrong("camera", "no camera is plugged in", "plug one in, then vbgcam devices; vbgcam demo needs none")
+
+
+def denied(machine: Machine, path: Path) -> tuple[str, str]:
+    """What was found, and the fix. `path`: of the device, such as /dev/video10, which the system did not let the user
+    open."""
+    try:
+        status = (machine.root / path.relative_to("/")).stat()
+    except OSError as exc:
+        return f"{path} cannot be looked at: {exc.strerror}", f"ls -l {path}"
+    lines = [line.split(":") for line in machine.text("etc/group").splitlines()]
+    groups = {fields[2]: fields[0] for fields in lines if len(fields) == 4}
+    members = {fields[0]: fields[3].split(",") for fields in lines if len(fields) == 4}
+    group = groups.get(str(status.st_gid), str(status.st_gid))
+    shown = f"{path} ({stat.filemode(status.st_mode)} {group})"
+    join = "sudo usermod -aG {} $USER, then log in again"
+    # read and write for the group is what udev gives a video device
+    if status.st_mode & 0o060 != 0o060 or group == "root":
+        then = "" if machine.user in members.get("video", ()) else f" && {join.format('video')}"
+        return f"{shown} is closed to its group", f"sudo chgrp video {path} && sudo chmod 660 {path}{then}"
+    if status.st_gid in machine.groups:
+        if machine.container:
+            return f"{shown} is not let into this container", f"start the container with --device {path}"
+        return f"{shown} is refused although you are in the group", f"getfacl {path}; sudo aa-status; getenforce"
+    if machine.user in members.get(group, ()):
+        return f"{shown}: you are in the group {group}, but not in this login yet", "log out and in again"
+    return f"{shown}: you are not in the group {group}", join.format(group)

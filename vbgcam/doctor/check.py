@@ -18,15 +18,12 @@ class Check:
 
 
 def ok(name: str, found: str) -> Check:
-    """All is well."""
     return Check(name, "ok", found)
 
 
 def note(name: str, found: str, fix: str = "") -> Check:
-    """Works, but is worth knowing."""
     return Check(name, "note", found, fix)
 
 
 def wrong(name: str, found: str, fix: str) -> Check:
-    """Must be fixed."""
     return Check(name, "wrong", found, fix)

@@ -34,13 +34,11 @@ _ROOM: Final = 64_000_000
 
 def libraries(machine: Machine) -> Iterator[Check]:
     """Whether each library can be imported, and torch and torchvision are of one build."""
-    broken = False
-    for module, package in _LIBRARIES:
-        error = machine.import_error(module)
+    errors = {package: machine.import_error(module) for module, package in _LIBRARIES}
+    for package, error in errors.items():
         if error:
-            broken = True
             system = "libGL" in error or "libgthread" in error or "libglib" in error
-            fix = linux_packages.install_opencv_libraries() if system else pip("--force-reinstall", package)
+            fix = linux_packages.install(linux_packages.OPENCV) if system else pip("--force-reinstall", package)
             yield wrong("libraries", f"{package} cannot be imported: {error}", fix)
     torch, vision = machine.version("torch"), machine.version("torchvision")
     if torch is None or vision is None:
@@ -50,7 +48,7 @@ def libraries(machine: Machine) -> Iterator[Check]:
         # "operator torchvision::nms does not exist" is what a person would see.
         found = f"torch {torch} and torchvision {vision} are not of one build and do not work together"
         yield wrong("libraries", found, pip("--force-reinstall", "torch", "torchvision"))
-    elif not broken:
+    elif not any(errors.values()):
         yield ok("libraries", f"all can be imported; torch {torch}, torchvision {vision}")
 
 
@@ -59,8 +57,7 @@ def pip(*words: str) -> str:
     makes it anew."""
     choice = Path(sys.prefix, "choice")
     if choice.exists():
-        mine = os.access(choice, os.W_OK)
-        return "vbgcam-setup" if mine else "sudo vbgcam-setup"
+        return "vbgcam-setup" if os.access(choice, os.W_OK) else "sudo vbgcam-setup"
     return shlex.join([sys.executable, "-m", "pip", "install", *words])
 
 
@@ -102,6 +99,7 @@ def disk(machine: Machine) -> Iterator[Check]:
 
     from vbgcam.segment.weights import cache_folder
     from vbgcam.settings import schema
+    from vbgcam.system.logfile import log_path
 
     free: dict[Path, int] = {}
     for folder in (
@@ -109,7 +107,7 @@ def disk(machine: Machine) -> Iterator[Check]:
         cache_folder(),
         schema.data_folder(),
         schema.default_path().parent,
-        state_folder(),
+        log_path().parent,
         Path(tempfile.gettempdir()),
     ):
         place = folder
@@ -141,10 +139,3 @@ def _take(path: Path) -> str:
 def nearest(path: Path) -> Path:
     """The path itself or the first folder above it that is there. Raises OSError where that may not be known."""
     return next(place for place in (path, *path.parents) if place.exists())
-
-
-def state_folder() -> Path:
-    """Where the log lies."""
-    import platformdirs
-
-    return Path(platformdirs.user_state_dir("vbgcam", appauthor=False))

@@ -12,9 +12,10 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from vbgcam.system.machine import version
 
 if TYPE_CHECKING:
     from vbgcam.camera import Requested
@@ -75,12 +76,9 @@ class Machine:
     def run(self, *command: str) -> CommandResult:
         """Runs a command for at most three seconds, in English, with no input."""
         path = os.pathsep.join((os.environ.get("PATH", os.defpath), *_SYSTEM_PATH))
-        program = shutil.which(command[0], path=path)
-        if program is None:
-            return CommandResult(None)
         try:
             done = subprocess.run(
-                [program, *command[1:]],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -88,7 +86,7 @@ class Machine:
                 errors="replace",
                 timeout=_PATIENCE,
                 check=False,
-                env={**os.environ, "LC_ALL": "C"},
+                env={**os.environ, "LC_ALL": "C", "PATH": path},
             )
         except (OSError, subprocess.TimeoutExpired) as exc:
             return CommandResult(None, late=isinstance(exc, subprocess.TimeoutExpired))
@@ -96,10 +94,7 @@ class Machine:
 
     def version(self, package: str) -> str | None:
         """Of an installed package, without importing it; None where it is not installed."""
-        try:
-            return metadata.version(package)
-        except metadata.PackageNotFoundError:
-            return None
+        return version(package)
 
     def import_error(self, module: str) -> str:
         """Why a library cannot be imported, in one line; "" where it can."""
@@ -167,8 +162,9 @@ class Machine:
 
         return choose_device(asked)
 
-    def text(self, path: str) -> str:
-        """A file's text without the white space around it; "" where it cannot be read."""
+    def text(self, path: Path | str) -> str:
+        """A file's text without the white space around it; "" where it cannot be read. `path`: from the root on, or
+        with it."""
         try:
             return (self.root / path).read_text(errors="replace").strip()
         except OSError:

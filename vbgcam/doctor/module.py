@@ -6,6 +6,7 @@ from typing import Final
 
 from vbgcam.doctor.check import Check, note, ok, wrong
 from vbgcam.doctor.machine import Machine
+from vbgcam.system import linux_packages
 
 _SECURE_BOOT: Final = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 # What the kernel writes when it turns a module away: kernel/module/signing.c and security/lockdown.
@@ -15,7 +16,6 @@ _REFUSED: Final = re.compile(
 )
 # Public halves of the keys that DKMS (Ubuntu; Debian and Arch) and akmods (Fedora) sign with.
 _KEYS: Final = ("var/lib/shim-signed/mok/MOK.der", "var/lib/dkms/mok.pub", "etc/pki/akmods/certs/public_key.der")
-_BY_HAND: Final = "sign the module with a key of your own and enrol it with mokutil, or turn Secure Boot off"
 _ENROL: Final = 'choose "Enroll MOK" in the blue menu at the start'
 
 
@@ -36,7 +36,7 @@ def check(machine: Machine) -> Iterator[Check]:
     called = f"v4l2loopback {version}".rstrip()
     yield ok("kernel module", f"{called} is {'loaded' if loaded else 'built for the kernel that runs'}")
     # The client-usage event that tells readers from probing apps came with 0.13.
-    if version and _numbers(version) < (0, 13):
+    if version and tuple(map(int, re.findall(r"\d+", version)[:2])) < (0, 13):
         yield note("module version", f"{version}: from 0.13 on the module itself says whether an app reads the camera")
     else:
         yield ok("module version", version or "the module does not say")
@@ -81,8 +81,6 @@ def _refusal(machine: Machine, key: str) -> str:
 
 
 def _enrol(machine: Machine, key: str) -> str:
-    from vbgcam.system import linux_packages
-
     if key:
         return f"sudo mokutil --import {key} && sudo reboot, then {_ENROL}"
     manager = linux_packages.manager()
@@ -94,9 +92,5 @@ def _enrol(machine: Machine, key: str) -> str:
         make, key = "sudo dkms generate_mok", _KEYS[1]
         make += " && sudo dkms install --force v4l2loopback/$(modinfo -F version v4l2loopback)"
     else:
-        return _BY_HAND
+        return "sign the module with a key of your own and enrol it with mokutil, or turn Secure Boot off"
     return f"{make} && sudo mokutil --import /{key} && sudo reboot, then {_ENROL}"
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])

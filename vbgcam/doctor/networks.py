@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vbgcam.doctor.check import Check, note, ok, wrong
@@ -78,11 +77,10 @@ def _gpu(machine: Machine, wanted: str) -> tuple[Check, str]:
 
 def _plugged(machine: Machine) -> bool:
     """Whether a GPU of NVIDIA's is on the PCI bus."""
-    for place in (machine.root / "sys/bus/pci/devices").glob("*/vendor"):
-        kind = machine.text(str(place.with_name("class").relative_to(machine.root)))
-        if machine.text(str(place.relative_to(machine.root))) == _NVIDIA and kind.startswith(_DISPLAYS):
-            return True
-    return False
+    return any(
+        machine.text(place) == _NVIDIA and machine.text(place.with_name("class")).startswith(_DISPLAYS)
+        for place in (machine.root / "sys/bus/pci/devices").glob("*/vendor")
+    )
 
 
 def _weights(machine: Machine, settings: Settings, name: str) -> Iterator[Check]:
@@ -102,7 +100,15 @@ def _weights(machine: Machine, settings: Settings, name: str) -> Iterator[Check]
             if row.state == "wrong":
                 yield note("other weights", f"{row.path} is damaged and will not be used", again)
         elif row.state == "missing":
-            yield _missing(machine, row.path, row.size, name)
+            place = nearest(row.path)
+            free = machine.free_bytes(place)
+            if free < row.size:
+                room = f"{row.size / 1e6:.0f} MB are needed, {free / 1e6:.0f} are free"
+                fix = f"free some room on the disk of {place}"
+                yield wrong("weights", f"no room for the weights of {name}: {room}", fix)
+            else:
+                later = f"{name} is not here yet: {row.size / 1e6:.0f} MB are fetched at the first start"
+                yield note("weights", later, f"vbgcam models fetch {name}")
         elif row.state == "right":
             yield ok("weights", f"{name} is here, and its hash is right")
         else:
@@ -110,16 +116,6 @@ def _weights(machine: Machine, settings: Settings, name: str) -> Iterator[Check]
                 ensure(name, options)
             except ModelError as exc:
                 yield wrong("weights", exc.message, again)
-
-
-def _missing(machine: Machine, path: Path, size: int, name: str) -> Check:
-    place = nearest(path)
-    free = machine.free_bytes(place)
-    if free < size:
-        found = f"no room for the weights of {name}: {size / 1e6:.0f} MB are needed, {free / 1e6:.0f} are free"
-        return wrong("weights", found, f"free some room on the disk of {place}")
-    found = f"{name} is not here yet: {size / 1e6:.0f} MB are fetched at the first start"
-    return note("weights", found, f"vbgcam models fetch {name}")
 
 
 def _other(machine: Machine, settings: Settings) -> Check:

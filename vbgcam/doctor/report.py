@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from vbgcam import __version__
-from vbgcam.doctor.installation import state_folder
 from vbgcam.doctor.machine import Machine
-from vbgcam.doctor.printing import lines
 
 if TYPE_CHECKING:
     from vbgcam.doctor.examine import Examination
     from vbgcam.settings.schema import Settings
 
+MARKS: Final = {"ok": ("ok", "green"), "note": ("note", "yellow"), "wrong": ("WRONG", "bold red")}
+"""Of each state: the word for it, and the style of that in a terminal."""
+
 _LOG_LINES: Final = 300
-# 300 lines of at most 850 bytes; a log may be large.
-_LOG_BYTES: Final = 256_000
 _LONGEST: Final = 1000
 
 # Folders whose files say nothing of a person. Everything below another folder is masked, but for how its name ends.
@@ -51,13 +50,6 @@ _ADDRESSES: Final = (
 _NOBODY: Final = ("root", "localhost", "debian", "ubuntu", "fedora", "arch", "archlinux", "opensuse")
 # Shorter ones, such as the "0" that cheap webcams call their serial number, would mask half of the text.
 _SHORTEST: Final = 4
-
-
-def write(path: Path, machine: Machine, found: Examination) -> None:
-    """Raises OutputError."""
-    from vbgcam.media.atomic import write_whole
-
-    write_whole(path, text(machine, found), "the report")
 
 
 def text(machine: Machine, found: Examination) -> str:
@@ -104,7 +96,7 @@ def _secrets(machine: Machine, settings: Settings | None) -> Iterator[tuple[str,
         *(machine.root / "sys/class/dmi/id").glob("product_uuid"),
         machine.root / "etc/machine-id",
     ):
-        serial = machine.text(str(place.relative_to(machine.root)))
+        serial = machine.text(place)
         if len(serial) >= _SHORTEST:
             known[serial] = "<serial>"
             # udev writes it so.
@@ -114,14 +106,27 @@ def _secrets(machine: Machine, settings: Settings | None) -> Iterator[tuple[str,
         yield str(machine.home), "~"
 
 
+def lines(found: Examination) -> Iterator[str]:
+    """The checks, as plain text."""
+    for check in found.checks:
+        yield f"{MARKS[check.state][0]:<6} {check.name}: {check.found}"
+        if check.fix:
+            yield f"       fix: {check.fix}"
+
+
 def _text(machine: Machine, found: Examination) -> Iterator[str]:
+    from vbgcam.settings.schema import describe
+    from vbgcam.system.logfile import log_path
+
+    parameters = sorted((machine.root / "sys/module/v4l2loopback/parameters").glob("*"))
+    settings = describe(found.settings).splitlines() if found.settings is not None else ["they could not be read"]
     yield f"vbgcam {__version__}, doctor's report of {time.strftime('%Y-%m-%d %H:%M')}"
     yield f"{found.wrong} to fix"
     yield from _part("Checks", lines(found))
     yield from _part("Machine", _machine(machine))
-    yield from _part("v4l2loopback's parameters", _parameters(machine))
-    yield from _part("Settings", _settings(found.settings))
-    yield from _part(f"The log's newest {_LOG_LINES} lines", log_lines(state_folder() / "vbgcam.log"))
+    yield from _part("v4l2loopback's parameters", (f"{place.name} = {machine.text(place)}" for place in parameters))
+    yield from _part("Settings", settings)
+    yield from _part(f"The log's newest {_LOG_LINES} lines", log_lines(log_path()))
 
 
 def _part(title: str, said: Iterable[str]) -> Iterator[str]:
@@ -142,23 +147,10 @@ def _machine(machine: Machine) -> Iterator[str]:
         yield f"{name}: {machine.env.get(name, '')}"
 
 
-def _parameters(machine: Machine) -> Iterator[str]:
-    for place in sorted((machine.root / "sys/module/v4l2loopback/parameters").glob("*")):
-        yield f"{place.name} = {machine.text(str(place.relative_to(machine.root)))}"
-
-
-def _settings(settings: Settings | None) -> list[str]:
-    from vbgcam.settings.schema import describe
-
-    return describe(settings).splitlines() if settings is not None else ["they could not be read"]
-
-
 def log_lines(path: Path) -> list[str]:
     """The newest ones; [] where there is no log."""
     try:
-        with path.open("rb") as stream:
-            stream.seek(max(0, path.stat().st_size - _LOG_BYTES))
-            newest = stream.read().decode(errors="replace").splitlines()[-_LOG_LINES:]
+        newest = path.read_text("utf-8", errors="replace").splitlines()[-_LOG_LINES:]
     except OSError:
         return []
     return [line[:_LONGEST] for line in newest]

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vbgcam.doctor.cameras import denied
 from vbgcam.doctor.check import Check, note, ok, wrong
 from vbgcam.doctor.machine import Machine
-from vbgcam.doctor.permission import denied
 
 if TYPE_CHECKING:
-    from vbgcam.core.errors import OutputError
     from vbgcam.output.loopback import Loopback
     from vbgcam.settings.schema import Settings
 
@@ -53,16 +52,30 @@ def check(machine: Machine, settings: Settings) -> Iterator[Check]:
             there = " and ".join(f'"{device.node.label}" ({device.node.path})' for device in devices)
             yield wrong("label", f'no virtual camera is named "{name}"; there is {there}', _reload(name, devices))
         target = str((meant or devices)[0].node.path)
+    device, error = next((device for device in devices if str(device.node.path) == target), None), None
     try:
         device = choose(target, devices)
     except OutputError as exc:
-        yield from _unusable(machine, target, devices, exc)
-        return
+        error = exc
+        if device is None:
+            yield wrong("virtual camera", exc.message, f"choose another one with output.sink: {exc.fix}")
+            return
+    path = device.node.path
     yield from _listed(machine, device, _reload(device.node.label, devices))
-    yield ok("permission", f"{device.node.path} may be opened")
-    readers = f", read by {', '.join(map(str, device.holders))}" if device.holders else ""
-    lost = "was left unusable by its last writer; `vbgcam run` revives it"
-    yield ok("in use", f"{device.node.path} {lost if device.lost else f'is free to be fed{readers}'}")
+    if device.state == "no permission":
+        found, fix = denied(machine, path)
+        yield wrong("permission", f"you may not write to the virtual camera: {found}", fix)
+        return
+    yield ok("permission", f"{path} may be opened")
+    ours = [holder for holder in device.holders if machine.is_ours(holder.pid)]
+    if error is None:
+        readers = f", read by {', '.join(map(str, device.holders))}" if device.holders else ""
+        lost = "was left unusable by its last writer; `vbgcam run` revives it"
+        yield ok("in use", f"{path} {lost if device.lost else f'is free to be fed{readers}'}")
+    elif ours:
+        yield ok("in use", f"{path} is fed by vbgcam itself, which is running (pid {ours[0].pid})")
+    else:
+        yield wrong("in use", error.message, error.fix)
 
 
 def _none(machine: Machine, absence: OutputError) -> Iterator[Check]:
@@ -79,24 +92,6 @@ def _none(machine: Machine, absence: OutputError) -> Iterator[Check]:
         yield wrong("virtual camera", f"the kernel has a v4l2loopback device, but {path} is not here", fix)
     elif absence.fix in (LOAD, RELOAD):
         yield wrong("virtual camera", absence.message, machine.on_host(absence.fix))
-
-
-def _unusable(machine: Machine, target: str, devices: Sequence[Loopback], error: OutputError) -> Iterator[Check]:
-    device = next((device for device in devices if str(device.node.path) == target), None)
-    if device is None:
-        yield wrong("virtual camera", error.message, f"choose another one with output.sink: {error.fix}")
-        return
-    yield from _listed(machine, device, _reload(device.node.label, devices))
-    if device.state == "no permission":
-        found, fix = denied(machine, device.node.path)
-        yield wrong("permission", f"you may not write to the virtual camera: {found}", fix)
-        return
-    yield ok("permission", f"{device.node.path} may be opened")
-    ours = [holder for holder in device.holders if machine.is_ours(holder.pid)]
-    if ours:
-        yield ok("in use", f"{device.node.path} is fed by vbgcam itself, which is running (pid {ours[0].pid})")
-    else:
-        yield wrong("in use", error.message, error.fix)
 
 
 def _listed(machine: Machine, device: Loopback, fix: str) -> Iterator[Check]:

@@ -2,5 +2,3 @@
 
 It knows core alone. Import its modules by name, since some are needed where others cannot be loaded (`doctor`).
 """
-
-__all__ = ["linux_packages", "logfile", "machine", "notifications", "sd_notify", "v4l2"]

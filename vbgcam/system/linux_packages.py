@@ -5,6 +5,7 @@ Manjaro like Arch). Elsewhere a plain sentence stands in place of a command.
 """
 
 import platform
+from collections.abc import Mapping
 from typing import Final, Literal
 
 Manager = Literal["apt", "dnf", "pacman", "zypper", ""]
@@ -17,8 +18,6 @@ _MANAGERS: Final[dict[str, Manager]] = {
     "arch": "pacman",
     "suse": "zypper",
     "opensuse": "zypper",
-    "opensuse-tumbleweed": "zypper",
-    "opensuse-leap": "zypper",
 }
 _INSTALL: Final[dict[Manager, str]] = {
     "apt": "sudo apt install",
@@ -48,19 +47,20 @@ _NVIDIA: Final[dict[Manager, str]] = {
 START_PIPEWIRE: Final = "systemctl --user enable --now pipewire.socket wireplumber.service"
 """The same in every distribution that has systemd."""
 # What opencv-python needs of the system and its wheel does not bring.
-_OPENCV: Final[dict[Manager, str]] = {
+OPENCV: Final[dict[Manager, str]] = {
     "apt": "libgl1 libglib2.0-0",
     "dnf": "mesa-libGL glib2",
     "pacman": "libglvnd glib2",
     "zypper": "Mesa-libGL1 libglib-2_0-0",
+    "": "libGL and glib",
 }
-
 # GTK for Python and what puts an icon with a menu into a panel; the last one brings pictures into that menu.
-_TRAY: Final[dict[Manager, str]] = {
+TRAY: Final[dict[Manager, str]] = {
     "apt": "python3-gi gir1.2-gtk-3.0 gir1.2-ayatanaappindicator3-0.1 gir1.2-dbusmenu-gtk3-0.4",
     "dnf": "python3-gobject gtk3 libayatana-appindicator-gtk3 libdbusmenu-gtk3",
     "pacman": "python-gobject gtk3 libayatana-appindicator libdbusmenu-gtk3",
     "zypper": "python3-gobject typelib-1_0-Gtk-3_0 typelib-1_0-AyatanaAppIndicator3-0_1 typelib-1_0-DbusmenuGtk3-0_4",
+    "": "PyGObject, GTK 3 and libayatana-appindicator",
 }
 
 
@@ -78,10 +78,11 @@ def manager() -> Manager:
     return next((_MANAGERS[name] for name in names() if name in _MANAGERS), "")
 
 
-def install(packages: str) -> str:
-    """The command that installs packages which have the same names in every distribution."""
-    command = _INSTALL.get(manager())
-    return f"{command} {packages}" if command else f"install {packages} with your distribution's package manager"
+def install(packages: str | Mapping[Manager, str]) -> str:
+    """The command that installs packages: a text where they have the same names in every distribution."""
+    by = manager()
+    names = packages if isinstance(packages, str) else packages[by]
+    return f"{_INSTALL[by]} {names}" if by else f"install {names} with your distribution's package manager"
 
 
 def install_loopback() -> str:
@@ -99,13 +100,3 @@ def install_nvidia() -> str:
     if "ubuntu" in names():
         return "sudo ubuntu-drivers install && sudo reboot"
     return _NVIDIA.get(manager(), "install NVIDIA's driver as your distribution describes it")
-
-
-def install_opencv_libraries() -> str:
-    """Installs the system's libraries that OpenCV needs."""
-    return install(_OPENCV.get(manager(), "libGL and glib"))
-
-
-def install_tray() -> str:
-    """Installs what an icon with a menu needs of the system."""
-    return install(_TRAY.get(manager(), "PyGObject, GTK 3 and libayatana-appindicator"))

@@ -41,8 +41,6 @@ _TEMPLATES: Final = 1000
 _PARTS: Final = 8  # of a tuple or the like: a size, a list of names; a row of pixels has more
 _CAUSES: Final = 8
 
-Template = tuple[str, int, str]
-
 
 def log_path() -> Path:
     """Of the newest file; it need not exist."""
@@ -57,7 +55,6 @@ class LogFile(RotatingFileHandler):
     def __init__(self, path: Path, verb: str, clock: Callable[[], float] = time.monotonic) -> None:
         """`verb`: what the program does, for the file's first line. `clock`: seconds."""
         super().__init__(path, maxBytes=_BYTES, backupCount=_OLDER, encoding="utf-8", delay=True)
-        self.setFormatter(_Entry())
         self._verb = verb
         self._rates: Final = Rates(clock)
         self._failed = False
@@ -68,6 +65,15 @@ class LogFile(RotatingFileHandler):
         if more is not None:
             record = logging.makeLogRecord({**record.__dict__, "more": more})
             super().emit(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        text, more = _message(record), getattr(record, "more", 0)
+        if more:
+            text += f" ({more} more like this were left out)"
+        entry = f"{_stamp(record.created)} {record.levelname.lower()} {record.name}: {_bounded(text)}"
+        if record.exc_info and record.exc_info[1] is not None:
+            entry += "\n    " + _traceback(record.exc_info[1])
+        return entry
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the base class's name
         """Called by `emit` while its exception is handled."""
@@ -102,9 +108,10 @@ class Rates:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._seen: dict[Template, tuple[float, int]] = {}  # when its minute began, and how often it came since
+        # By logger, level and message: when its minute began, and how often it came since.
+        self._seen: dict[tuple[str, int, str], tuple[float, int]] = {}
 
-    def more(self, template: Template) -> int | None:
+    def more(self, template: tuple[str, int, str]) -> int | None:
         """None where it may not be written now, else how many of its kind were left out in its last minute."""
         now = self._clock()
         since, count = self._seen.pop(template, (now, 0))
@@ -115,18 +122,6 @@ class Rates:
         if len(self._seen) > _TEMPLATES:
             del self._seen[next(iter(self._seen))]
         return left_out if count < _A_MINUTE else None
-
-
-class _Entry(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        text = _message(record)
-        more = getattr(record, "more", 0)
-        if more:
-            text += f" ({more} more like this were left out)"
-        entry = f"{_stamp(record.created)} {record.levelname.lower()} {record.name}: {_bounded(text)}"
-        if record.exc_info and record.exc_info[1] is not None:
-            entry += "\n    " + _traceback(record.exc_info[1])
-        return entry
 
 
 def _message(record: logging.LogRecord) -> str:

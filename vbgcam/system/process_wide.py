@@ -24,35 +24,32 @@ class ProcessWide(Generic[T]):
         so that no two of them run at once."""
         self._apply = apply
         self._lock = threading.Lock()
-        self._held: dict[object, tuple[int, T]] = {}  # by _lock: thread and wish
+        self._held: dict[tuple[int, object], T] = {}  # by _lock: a thread and its hold, its wish
         _everything.append(self)
 
     @contextlib.contextmanager
     def hold(self, wish: T) -> Iterator[None]:
         """While the block lasts."""
-        key = object()
+        key = threading.get_ident(), object()
         with self._lock:
-            self._held[key] = (threading.get_ident(), wish)
-            self._apply_all()
+            self._held[key] = wish
+            self._apply(self._held.values())
         try:
             yield
         finally:
-            self._release(lambda held, _thread: held is key)
+            self._release(lambda held: held == key)
 
     def abandon(self, thread: int) -> None:
         """What that thread holds, it holds no more."""
-        self._release(lambda _held, owner: owner == thread)
+        self._release(lambda held: held[0] == thread)
 
-    def _release(self, which: Callable[[object, int], bool]) -> None:
+    def _release(self, which: Callable[[tuple[int, object]], bool]) -> None:
         with self._lock:
-            over = [key for key, (thread, _wish) in self._held.items() if which(key, thread)]
+            over = [key for key in self._held if which(key)]
             for key in over:
                 del self._held[key]
             if over:
-                self._apply_all()
-
-    def _apply_all(self) -> None:
-        self._apply([wish for _thread, wish in self._held.values()])
+                self._apply(self._held.values())
 
 
 def abandon(thread: int) -> None:

@@ -58,8 +58,6 @@ CAP_CAPTURE: Final = 0x1
 CAP_OUTPUT: Final = 0x2
 CAP_DEVICE_CAPS: Final = 0x8000_0000
 """The driver says what the node alone can do."""
-SEND_INITIAL: Final = 1
-"""V4L2_EVENT_SUB_FL_SEND_INITIAL: the state as it is now comes as the first event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +210,7 @@ def stream_off(fd: int, kind: int) -> None:
 
 def subscribe(fd: int, event: int) -> None:
     """With the state as it is now as the first event. Raises OSError where the driver has none such."""
-    exchange(fd, Ioctl.SUBSCRIBE_EVENT, struct.pack("3I20x", event, 0, SEND_INITIAL))
+    exchange(fd, Ioctl.SUBSCRIBE_EVENT, struct.pack("3I20x", event, 0, 1))  # V4L2_EVENT_SUB_FL_SEND_INITIAL
 
 
 def event(fd: int) -> tuple[int, bytes]:

@@ -3,7 +3,7 @@ from typing import Any, ClassVar
 
 from PIL.Image import Image
 
-# Names that begin with an underscore are no interface; vbgcam/desktop/icon.py says why they are used.
+# Names that begin with an underscore are no interface; vbgcam/desktop/toolkit.py says why they are used.
 
 class Icon:
     HAS_DEFAULT_ACTION: ClassVar[bool]
