@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Literal
 
 import cv2
@@ -78,7 +79,8 @@ class Controller:
         self.quit = threading.Event()
         self._session = session
         self._stats = session.stats
-        self._report = report
+        self.report = report
+        self.watch_preview = session.watch_preview
         # Held by whoever changes the session; guards the fields up to the next lock.
         self._changing = threading.RLock()
         self._layered = layers
@@ -87,10 +89,10 @@ class Controller:
         self._problem = ""
         self._troubles: deque[dict[str, Any]] = deque(maxlen=_TROUBLES)
         self._measured = time.monotonic()
-        # Guards the next two. A lock of its own, and held for a moment only: the session's threads take it.
+        # Guards the next. A lock of its own, and held for a moment only: the session's threads take it.
         self._notifying = threading.Lock()
         self._revision = 1  # read without the lock
-        self._listeners: dict[object, Callable[[], None]] = {}
+        self._listeners: list[Callable[[], None]] = []  # each change of it, and a copy, is one step
         # Replaced as a whole, by any thread: when the readers were looked up, and their names.
         self._readers_found: tuple[float, list[str]] = (-_READERS, [])
         self._stats.on_change(self._changed)
@@ -281,15 +283,8 @@ class Controller:
         return self._revision
 
     def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
-        key = object()
-        with self._notifying:
-            self._listeners[key] = wake
-
-        def stop() -> None:
-            with self._notifying:
-                self._listeners.pop(key, None)
-
-        return stop
+        self._listeners.append(wake)
+        return partial(self._listeners.remove, wake)
 
     def preview(self, after: int, width: int, *, mask: bool = False) -> PreviewImage | None:
         shown = self._session.last_sent()
@@ -310,12 +305,6 @@ class Controller:
         if shown is None:
             raise ControlError("nothing is on air yet", fix="`vbgcam status` says why")
         return _encoded(".png", cv2.cvtColor(to_rgb(shown.frame.planes), cv2.COLOR_RGB2BGR))
-
-    def watch_preview(self, watching: bool) -> None:
-        self._session.watch_preview(watching)
-
-    def report(self) -> str:
-        return self._report()
 
     def _readers(self, figures: Mapping[str, Any]) -> list[str]:
         """The programs that read the virtual camera, where the system knows them."""
@@ -418,8 +407,7 @@ class Controller:
     def _changed(self) -> None:
         with self._notifying:
             self._revision += 1
-            listeners = list(self._listeners.values())
-        for wake in listeners:
+        for wake in self._listeners.copy():
             wake()
 
 
