@@ -49,7 +49,7 @@ def open_file(path: Path, size: Size, how: Fit = "cover", *, exact: bool = False
     try:
         kind = images.kind(path)
         if kind == "still":
-            return Still.picture(images.on_black(images.read(path, min_size=size)), size, how)
+            return Still(fitted(images.on_black(images.read(path, min_size=size)), size, how))
         reel = _AnimationReel(path, size, how) if kind == "animation" else _film(path)
         try:
             film = MovingBackground(reel, size, how, exact=exact)
