@@ -28,7 +28,6 @@ _FINISH: Final = 60.0
 
 
 def options(settings: Settings, *, live: bool = False) -> Options:
-    """What a segmenter is built with."""
     model = settings.model
     return Options(
         device=model.device,
@@ -88,7 +87,6 @@ def refuse_truth(settings: Settings) -> None:
 
 
 def wanted(settings: Settings) -> Requested:
-    """What is asked of the camera."""
     return Requested(Size.parse(settings.camera.size), settings.camera.fps, settings.camera.format)
 
 

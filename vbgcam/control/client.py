@@ -49,7 +49,6 @@ class Client:
         return _object(self._call("GET", f"/api/status?after={after}&wait={whole}", seconds=whole + _ANSWER))
 
     def choices(self) -> dict[str, Any]:
-        """What a picker offers."""
         return _object(self._call("GET", "/api/choices", seconds=_LONG))
 
     def do(self, command: Mapping[str, Any]) -> str:

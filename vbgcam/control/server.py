@@ -87,11 +87,6 @@ class Server:
         # Ends the loop; set by the server's thread before `start` returns.
         self._end: Callable[[], object] = lambda: None
 
-    @property
-    def port(self) -> int:
-        """Where it listens, while it runs."""
-        return self._instance.port
-
     def start(self) -> None:
         """Listens from now on and says so in `control.json`. Raises ControlError where it cannot."""
         listener = _bound(self._instance.port)
