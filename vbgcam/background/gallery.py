@@ -64,7 +64,6 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """The name for people: "late_summer-2.jpg" is "late summer 2"."""
         return filenames.label(self.name)
 
 
@@ -189,7 +188,8 @@ class Gallery:
 
     def _listed(self, item: os.DirEntry[str]) -> Entry | None:
         kind = KINDS.get(Path(item.name).suffix.lower())
-        if item.name.startswith(".") or kind is None or not filenames.is_text(item.name):
+        text = item.name.encode(errors="replace").decode()  # on Linux a name may be any bytes
+        if item.name.startswith(".") or kind is None or text != item.name:
             return None
         try:
             status = item.stat()

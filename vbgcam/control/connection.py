@@ -145,11 +145,6 @@ def _other_user(transport: asyncio.BaseTransport) -> bool:
     return True
 
 
-class _HidesRequests(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
-
-
 # aiohttp's own logger would write out the text of a malformed request (3.11: after an upgrade that was declined).
 _http_log: Final = logging.getLogger(f"{__name__}.http")
-_http_log.addFilter(_HidesRequests())
+_http_log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))

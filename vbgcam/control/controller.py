@@ -335,9 +335,9 @@ class Controller:
                 self._problem = problem
                 for trouble in self._troubles:
                     trouble["now"] = False
-                self._changed()
                 if problem:
                     self._trouble(problem, now=True)
+                self._changed()
             self._measure()
             self._state.save()
 
@@ -390,7 +390,6 @@ class Controller:
     def _trouble(self, text: str, *, now: bool) -> None:
         what, _, fix = text.partition("; ")
         self._troubles.appendleft({"at": time.time(), "what": what, "fix": fix, "now": now})
-        self._changed()
 
     def _measure(self) -> None:
         """Remembers how long a mask takes on this machine, for the list of networks."""

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
 
@@ -116,7 +116,7 @@ def _acceptable(value: object, depth: int) -> bool:
 def read_query(request: web.BaseRequest, *known: str) -> dict[str, str]:
     """The query's values by name. Raises Refused where a name is unknown or stands there twice."""
     try:
-        values = parse_qs(
+        pairs = parse_qsl(
             request.raw_path.partition("?")[2],
             keep_blank_values=True,
             strict_parsing="?" in request.raw_path,
@@ -125,9 +125,10 @@ def read_query(request: web.BaseRequest, *known: str) -> dict[str, str]:
         )
     except ValueError as exc:
         raise Refused(400, "query") from exc
-    if not values.keys() <= {*known} or any(len(each) > 1 for each in values.values()):
+    values = dict(pairs)
+    if len(values) < len(pairs) or not values.keys() <= {*known}:
         raise Refused(400, "query")
-    return {key: each[0] for key, each in values.items()}
+    return values
 
 
 def read_number(text: str) -> int:

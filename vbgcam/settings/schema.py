@@ -5,7 +5,6 @@
 
 import json
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -17,8 +16,6 @@ from vbgcam.core.frames import Size
 from vbgcam.core.options import Preset, Switch
 from vbgcam.core.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec
 from vbgcam.pixels.convert import Fit
-
-CONFIG_FILE: Final = "config.toml"
 
 
 def _spec(parse: Any) -> AfterValidator:
@@ -193,9 +190,12 @@ class Settings(_Section):
     output: OutputSettings = OutputSettings()
 
 
+_SECTIONS: Final[dict[str, type[_Section]]] = {name: type(section) for name, section in Settings()}
+
+
 def default_path() -> Path:
     """The user's config file; it need not exist."""
-    return Path(platformdirs.user_config_dir("vbgcam", appauthor=False)) / CONFIG_FILE
+    return Path(platformdirs.user_config_dir("vbgcam", appauthor=False)) / "config.toml"
 
 
 def data_folder() -> Path:
@@ -209,7 +209,7 @@ def example() -> str:
         "# Settings of vbgcam, each at its default. `vbgcam config path` says where your own file belongs;",
         "# put into it only what you want otherwise. Options on the command line win over the file.",
     ]
-    for section, model in _sections():
+    for section, model in _SECTIONS.items():
         lines += ["", f"# {model.__doc__}", f"[{section}]"]
         for key, field in model.model_fields.items():
             lines += _wrapped(field.description or "")
@@ -220,7 +220,7 @@ def example() -> str:
 def describe(settings: Settings) -> str:
     """The settings in force, as TOML."""
     lines: list[str] = []
-    for section, _ in _sections():
+    for section in _SECTIONS:
         lines += ["", f"[{section}]"]
         lines += [f"{key} = {toml_value(value)}" for key, value in getattr(settings, section)]
     return "\n".join(lines[1:]) + "\n"
@@ -228,7 +228,9 @@ def describe(settings: Settings) -> str:
 
 def known_settings() -> dict[str, FieldInfo]:
     """Every setting by "section.key"."""
-    return {f"{section}.{key}": field for section, model in _sections() for key, field in model.model_fields.items()}
+    return {
+        f"{section}.{key}": field for section, model in _SECTIONS.items() for key, field in model.model_fields.items()
+    }
 
 
 def toml_value(value: object) -> str:
@@ -240,13 +242,6 @@ def toml_value(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return f"{value:.1f}"
     return str(value)
-
-
-def _sections() -> Iterator[tuple[str, type[BaseModel]]]:
-    for section, field in Settings.model_fields.items():
-        model = field.annotation
-        assert isinstance(model, type)
-        yield section, model
 
 
 def _wrapped(text: str, width: int = 116) -> list[str]:
