@@ -103,10 +103,6 @@ class Controller:
         match commands.parse(command):
             case commands.Set(settings=values):
                 return self._set(values)
-            case commands.SetBackground(to="next"):
-                return self._background(self._neighbour(1))
-            case commands.SetBackground(to="previous"):
-                return self._background(self._neighbour(-1))
             case commands.SetBackground(to=to):
                 return self._background(self._background_spec(to))
             case commands.Blur(to=strength):
@@ -141,7 +137,9 @@ class Controller:
         return f"background: {choices.label_of(show, choices.backgrounds(self.gallery))}"
 
     def _background_spec(self, text: str) -> str:
-        """`text`: a spec, or the name of a file of the gallery."""
+        """`text`: a spec, the name of a file of the gallery, or "next" or "previous" there."""
+        if text in ("next", "previous"):
+            return self._neighbour(1 if text == "next" else -1)
         try:
             spec = BackgroundSpec.parse(text)
         except (ValueError, RuntimeError) as exc:
@@ -290,7 +288,7 @@ class Controller:
         shown = self._session.last_sent()
         if shown is None or shown.number <= after:
             return None
-        whole = shown.frame.size
+        whole = shown.frame.planes.size
         size = Size(width, max(1, round(whole.height * width / whole.width))) if width < whole.width else whole
         if mask:
             alpha = shown.mask.alpha if shown.mask is not None else np.zeros((whole.height, whole.width), np.uint8)

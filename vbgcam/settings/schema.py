@@ -31,10 +31,6 @@ def _spec(parse: Any) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _size_or_auto(text: str) -> str:
-    return text if text == "auto" else _size(text)
-
-
 def _size(text: str) -> str:
     size = Size.parse(text)
     if size.width % 2 or size.height % 2 or not (16 <= size.width <= 7680 and 16 <= size.height <= 4320):
@@ -169,7 +165,7 @@ class OutputSettings(_Section):
         description="auto (the virtual camera \"VBG Camera\": v4l2loopback's where there is one, else PipeWire's), "
         "virtualcam[:NAME], pipewire[:NAME], both[:NAME] (these two at once), file:OUT.mp4, file:OUT.mkv, null",
     )
-    size: Annotated[str, AfterValidator(_size_or_auto)] = Field(
+    size: Annotated[str, AfterValidator(lambda text: text if text == "auto" else _size(text))] = Field(
         default="auto", description="auto is the source's size; it stays the same for as long as the program runs"
     )
     mirror: bool = Field(default=False, description="show yourself as in a mirror; the background is not turned")
@@ -212,7 +208,8 @@ def example() -> str:
     for section, model in _SECTIONS.items():
         lines += ["", f"# {model.__doc__}", f"[{section}]"]
         for key, field in model.model_fields.items():
-            lines += _wrapped(field.description or "")
+            wrapped = textwrap.wrap(field.description or "", 116, break_long_words=False, break_on_hyphens=False)
+            lines += [f"# {line}" for line in wrapped]
             lines.append(f"{key} = {toml_value(field.default)}")
     return "\n".join(lines) + "\n"
 
@@ -242,7 +239,3 @@ def toml_value(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return f"{value:.1f}"
     return str(value)
-
-
-def _wrapped(text: str, width: int = 116) -> list[str]:
-    return [f"# {line}" for line in textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)]
