@@ -29,7 +29,7 @@ _LINGER: Final = 1.0
 
 
 class Connections:
-    """How many are open, of this user's programs and of others', and what was refused to them. The loop's thread."""
+    """Those that are open, of this user's programs and of others', and what was refused to them. The loop's thread."""
 
     def __init__(self) -> None:
         self.open: set[Connection] = set()

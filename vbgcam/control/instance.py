@@ -64,7 +64,7 @@ def runtime_folder() -> Path:
 
 class Instance:
     """One for each program that runs or asks. `hold` and `release` are for the running program alone, one thread at a
-    time; `find` and `pid` for any thread."""
+    time; `find` for any thread."""
 
     def __init__(self, folder: Path | None = None) -> None:
         """`folder`: another than the user's runtime folder, for tests. Raises ControlError as `runtime_folder` does."""

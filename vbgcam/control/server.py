@@ -364,7 +364,7 @@ class _Handlers:
     def _over(self, task: asyncio.Task[None]) -> None:
         self._cleanups.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a client's leaving failed", exc_info=error)
+            log.error("what was to be done for a client failed", exc_info=error)
 
 
 def _calls(calls: BlockingCalls, work: Callable[[], T], response: Callable[[T], web.Response]) -> Handler:
