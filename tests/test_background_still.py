@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vbgcam.background import open_background
-from vbgcam.background.still import Still, card
+from vbgcam.background.still import Still, card, fitted
 from vbgcam.core.frames import U8, Size
 from vbgcam.core.specs import BackgroundSpec
 from vbgcam.pixels.convert import Fit, color_yuv, to_rgb
@@ -37,7 +37,7 @@ RED, GREEN, BLUE, WHITE, BLACK = (
 
 
 def test_a_colour_fills_every_plane() -> None:
-    planes = Still.color((200, 100, 50), Size(31, 17)).at(0).planes
+    planes = open_background(BackgroundSpec.parse("#c86432"), Size(31, 17)).at(0).planes
     y, u, v = color_yuv((200, 100, 50))
     assert (planes.y == y).all()
     assert (planes.u == u).all()
@@ -45,7 +45,7 @@ def test_a_colour_fills_every_plane() -> None:
 
 
 def test_a_still_is_the_same_at_all_times_and_cannot_be_changed() -> None:
-    still = Still.color((1, 2, 3), Size(8, 8))
+    still = card(Size(8, 8))
     assert not still.moves
     assert still.at(0) is still.at(1e6)
     still.close()
@@ -65,21 +65,21 @@ def test_a_still_is_the_same_at_all_times_and_cannot_be_changed() -> None:
 def test_a_picture_is_cut_framed_or_stretched(
     scale: int, how: Fit, width: int, height: int, places: dict[tuple[int, int], list[bool]]
 ) -> None:
-    still = Still.picture(quarters(width * scale, height * scale), Size(160, 90), how)
+    still = Still(fitted(quarters(width * scale, height * scale), Size(160, 90), how))
     assert {place: seen(still, *place) for place in places} == places
 
 
 @pytest.mark.parametrize("size", [Size(640, 360), Size(1280, 720), Size(1920, 1080)])
 def test_a_picture_keeps_its_colours_at_every_size(size: Size) -> None:
     rgb = np.full((size.height, size.width, 3), (200, 100, 50), np.uint8)
-    planes = Still.picture(rgb, size).at(0).planes
+    planes = fitted(rgb, size, "cover")
     expected = color_yuv((200, 100, 50))
     assert [int(plane[3, 3]) for plane in (planes.y, planes.u, planes.v)] == pytest.approx(expected, abs=1)
 
 
 def test_a_fine_pattern_becomes_even_and_does_not_shimmer() -> None:
     checks = (np.indices((720, 1280)).sum(0) % 2 * 255).astype(np.uint8)
-    planes = Still.picture(np.dstack([checks] * 3), Size(320, 180)).at(0).planes
+    planes = fitted(np.dstack([checks] * 3), Size(320, 180), "cover")
     assert int(planes.y.max()) - int(planes.y.min()) <= 2
     assert abs(int(planes.y[90, 160]) - 126) <= 2
 
@@ -88,7 +88,7 @@ def test_a_fine_pattern_becomes_even_and_does_not_shimmer() -> None:
 @pytest.mark.parametrize("how", get_args(Fit))
 def test_a_thread_of_a_picture_fits(width: int, height: int, how: Fit) -> None:
     rgb = np.full((height, width, 3), 90, np.uint8)
-    assert Still.picture(rgb, Size(1280, 720), how).at(0).size == Size(1280, 720)
+    assert fitted(rgb, Size(1280, 720), how).size == Size(1280, 720)
 
 
 @pytest.mark.parametrize("size", ["16x16", "64x48", "161x163", "640x360", "720x1280"])

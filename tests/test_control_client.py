@@ -98,7 +98,7 @@ def test_every_question_is_answered(tmp_path: Path) -> None:
         assert it.client.do({"do": "background", "to": "#102030"}) == "background: #102030"
         assert it.client.snapshot() == it.api.snapshot()
         assert it.client.report() == it.api.text
-        assert it.client.open().startswith(f"http://127.0.0.1:{it.server.port}/#")
+        assert it.client.open().startswith(f"http://127.0.0.1:{it.instance.port}/#")
         assert Client.find(it.instance).status()["revision"] == 2
 
 

@@ -89,13 +89,13 @@ def ask(
 ) -> Answer:
     """One request, as a browser's page of the panel or a verb sends it; `headers` replace what it says by itself, and
     an empty one takes it away."""
-    all_headers = {"Host": f"127.0.0.1:{it.server.port}"}
+    all_headers = {"Host": f"127.0.0.1:{it.instance.port}"}
     if token:
         all_headers["Authorization"] = f"Bearer {it.instance.token}"
     if body is not None:
         all_headers["Content-Length"] = str(len(body))
     all_headers |= headers or {}
-    connection = http.client.HTTPConnection("127.0.0.1", it.server.port, timeout=PATIENCE)
+    connection = http.client.HTTPConnection("127.0.0.1", it.instance.port, timeout=PATIENCE)
     try:
         connection.connect()
         connection.putrequest(method, target, skip_host=True, skip_accept_encoding=True)
@@ -115,7 +115,7 @@ def do(it: Controlled, body: bytes) -> Answer:
 
 
 def connected(it: Controlled) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", it.server.port), timeout=PATIENCE)
+    return socket.create_connection(("127.0.0.1", it.instance.port), timeout=PATIENCE)
 
 
 def raw(it: Controlled, sent: bytes, *, half: bool = False) -> bytes:
@@ -138,7 +138,7 @@ def rest(client: socket.socket) -> bytes:
 
 def head(it: Controlled, first: str = "GET /api/status HTTP/1.1", *more: str) -> bytes:
     """A request that would be answered, and `more` headers."""
-    lines = [first, f"Host: 127.0.0.1:{it.server.port}", f"Authorization: Bearer {it.instance.token}", *more]
+    lines = [first, f"Host: 127.0.0.1:{it.instance.port}", f"Authorization: Bearer {it.instance.token}", *more]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
@@ -166,14 +166,14 @@ def test_who_did_not_mean_this_port_is_refused_everywhere(
 
 def test_a_request_that_says_its_host_twice_is_refused(it: Controlled) -> None:
     for first, second in (("127.0.0.1", "127.0.0.1"), ("127.0.0.1", "evil.example"), ("evil.example", "127.0.0.1")):
-        port = it.server.port
+        port = it.instance.port
         sent = f"GET / HTTP/1.1\r\nHost: {first}:{port}\r\nHost: {second}:{port}\r\nConnection: close\r\n\r\n"
         assert re.match(rb"HTTP/1\.[01] 40[03] ", raw(it, sent.encode()))
 
 
 def test_the_owners_page_is_let_in_by_both_names(it: Controlled) -> None:
     for name in ("127.0.0.1", "localhost"):
-        own = f"{name}:{it.server.port}"
+        own = f"{name}:{it.instance.port}"
         headers = {"Host": own, "Origin": f"http://{own}", "Sec-Fetch-Site": "same-origin"}
         assert ask(it, "GET", "/api/status", headers=headers).status == 200
 
@@ -231,7 +231,7 @@ needs_another_user = pytest.mark.skipif(
 def test_another_user_is_refused_even_with_the_token(it: Controlled) -> None:
     for first in ("GET / HTTP/1.1", "GET /api/status HTTP/1.1"):
         ran = subprocess.run(
-            [sys.executable, "-c", OTHER_USER, str(it.server.port)],
+            [sys.executable, "-c", OTHER_USER, str(it.instance.port)],
             input=head(it, first, "Connection: close"),
             capture_output=True,
             timeout=60,
@@ -260,7 +260,7 @@ sys.stdin.read()
 
 @needs_another_user
 def test_another_user_cannot_take_all_the_connections(it: Controlled) -> None:
-    command = [sys.executable, "-c", SILENT, str(it.server.port)]
+    command = [sys.executable, "-c", SILENT, str(it.instance.port)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == b"92\n"  # eight of them are heard, to be refused
@@ -279,7 +279,7 @@ def test_where_the_system_does_not_tell_who_connects_the_rest_of_the_guard_holds
 def test_a_code_is_exchanged_for_the_token_once(it: Controlled) -> None:
     url = ask(it, "POST", "/api/open").json()["url"]
     start, _, code = url.partition("#")
-    assert start == f"http://127.0.0.1:{it.server.port}/"
+    assert start == f"http://127.0.0.1:{it.instance.port}/"
     body = json.dumps({"code": code}).encode()
     assert ask(it, "POST", "/api/enter", body, token=False).json() == {"token": it.instance.token}
     again = ask(it, "POST", "/api/enter", body, token=False)
@@ -638,7 +638,7 @@ def test_a_client_that_takes_nothing_is_dropped(it: Controlled, monkeypatch: pyt
     monkeypatch.setattr(connection, "_TAKING", 0.1)
     it.api.text = "x" * (32 << 20)
     with connected(it) as client:
-        ends = ("127.0.0.1", it.server.port), client.getsockname()
+        ends = ("127.0.0.1", it.instance.port), client.getsockname()
         client.sendall(head(it, "GET /api/report HTTP/1.1"))
         until(lambda: it.api.called.get("report") == 1)
         until(lambda: auth.owner(auth.sockets(), *ends) is None)
@@ -751,7 +751,7 @@ class Viewer:
     def __init__(self, it: Controlled, hello: object = None, *, silent: bool = False) -> None:
         self._runner = asyncio.Runner()
         self._session = self._run(self._opened())
-        address = f"http://127.0.0.1:{it.server.port}/api/preview"
+        address = f"http://127.0.0.1:{it.instance.port}/api/preview"
         self.websocket = self._run(self._session.ws_connect(address))
         if not silent:
             hello = {"token": it.instance.token, "width": 320} if hello is None else hello
@@ -988,21 +988,21 @@ def test_more_than_eight_previews_are_too_many(it: Controlled) -> None:
 
 def test_it_comes_back_to_its_port_with_its_token(tmp_path: Path) -> None:
     with controlled(tmp_path) as it:
-        before = it.server.port, it.instance.token
+        before = it.instance.port, it.instance.token
         with connected(it) as client:
             client.sendall(head(it))  # a connection that lingers
             assert client.recv(1)
             it.server.stop()
     with controlled(tmp_path) as it:
-        assert (it.server.port, it.instance.token) == before
+        assert (it.instance.port, it.instance.token) == before
         assert ask(it, "GET", "/api/status").status == 200
 
 
 def test_where_its_port_is_taken_it_takes_another_and_a_new_token(tmp_path: Path) -> None:
     with controlled(tmp_path) as it:
-        port, token = it.server.port, it.instance.token
+        port, token = it.instance.port, it.instance.token
     with socket.create_server(("127.0.0.1", port)), controlled(tmp_path) as it:
-        assert it.server.port != port
+        assert it.instance.port != port
         assert it.instance.token != token
         assert it.client.status()["state"] == "on air"
         assert ask(it, "GET", "/api/status", headers={"Authorization": f"Bearer {token}"}).status == 401
@@ -1014,7 +1014,7 @@ def test_only_this_machine_can_reach_it(it: Controlled) -> None:
         pytest.skip("127.0.0.2 is an address of its own on Linux alone")
     for address in ("127.0.0.2", "::1"):
         with pytest.raises(OSError, match=r"refused|unreachable|assign"):
-            socket.create_connection((address, it.server.port), timeout=10)
+            socket.create_connection((address, it.instance.port), timeout=10)
 
 
 def test_the_end_answers_what_is_under_way(it: Controlled, monkeypatch: pytest.MonkeyPatch) -> None:

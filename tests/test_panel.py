@@ -82,7 +82,7 @@ class Page(PanelPage):
     """Of a program that is a fake."""
 
     def __init__(self, driver: Any, running: Controlled, api: Presenter) -> None:
-        super().__init__(driver, running.client, f"127.0.0.1:{running.server.port}/")
+        super().__init__(driver, running.client, f"127.0.0.1:{running.instance.port}/")
         self.running = running
         self.api = api
 
@@ -166,7 +166,7 @@ def pictures(folder: Path, *names: str) -> Presenter:
 
 
 def test_a_code_lets_the_panel_in_and_leaves_the_address(page: Page) -> None:
-    assert page.driver.current_url == f"http://127.0.0.1:{page.running.server.port}/"
+    assert page.driver.current_url == f"http://127.0.0.1:{page.running.instance.port}/"
     assert page.text("#lamp-word") == "On air"
     assert page.driver.title == "On air \N{EN DASH} VBG Camera"
     page.driver.refresh()
@@ -176,7 +176,7 @@ def test_a_code_lets_the_panel_in_and_leaves_the_address(page: Page) -> None:
 
 def test_without_a_key_the_panel_says_how_it_is_opened(browser: Any, tmp_path: Path) -> None:
     with panel(browser, tmp_path, opened=False) as page:
-        browser.get(f"http://127.0.0.1:{page.running.server.port}/")
+        browser.get(f"http://127.0.0.1:{page.running.instance.port}/")
         assert "vbgcam panel" in page.find("#closed").text
         assert not browser.find_element("id", "main").is_displayed()
         assert page.api.called.get("status") is None

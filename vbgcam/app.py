@@ -13,6 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 import platformdirs
 
+from vbgcam.background.gallery import Gallery
+from vbgcam.control.client import Client
+from vbgcam.control.controller import Controller
+from vbgcam.control.instance import Instance
 from vbgcam.core.errors import BackgroundError, ControlError, VbgcamError
 from vbgcam.desktop.handover import browse
 from vbgcam.desktop.tray_supervisor import TraySupervisor
@@ -21,15 +25,14 @@ from vbgcam.live.plan import Plan
 from vbgcam.live.session import Session
 from vbgcam.live.stats import Stats
 from vbgcam.media.atomic import write_whole
+from vbgcam.settings.layered import LayeredSettings
 from vbgcam.settings.schema import Settings, data_folder
+from vbgcam.settings.state import RememberedState, state_path
 from vbgcam.system.notifications import Notifications
 from vbgcam.system.sd_notify import ServiceManager
 
 if TYPE_CHECKING:
-    from vbgcam.control.controller import Controller
-    from vbgcam.control.instance import Instance
     from vbgcam.control.server import Server
-    from vbgcam.settings.layered import LayeredSettings
 
 log = logging.getLogger(__name__)
 
@@ -63,13 +66,7 @@ def serve(
     `desk`: with what belongs to a desktop, where there is one: the tray icon, the panel at the first start, and
     patience with a virtual camera that is not there yet, since the panel says how to make it. `report`: makes the
     doctor's. Else as `run`; raises ControlError where it runs already."""
-    from vbgcam.background.gallery import Gallery
-    from vbgcam.control.controller import Controller
-    from vbgcam.control.instance import Instance
-    from vbgcam.settings.layered import LayeredSettings
-    from vbgcam.settings.state import RememberedState, state_path
-
-    desk = desk and _desktop()
+    desk = desk and (os.name == "nt" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")))
     with Instance() as place:
         state = RememberedState(state_path())
         layers = LayeredSettings(path, overrides, state)
@@ -139,8 +136,6 @@ class _Controls:
         self._controller.close(orderly=self.orderly)
 
     def _open_panel(self) -> None:
-        from vbgcam.control.client import Client
-
         try:
             browse(Client.find(self._place).open())
         except VbgcamError as exc:
@@ -193,8 +188,3 @@ def _stats(settings: Settings) -> Stats:
     stats = Stats()
     stats.fact(source=settings.camera.source, sink=settings.output.sink, model=settings.model.name)
     return stats
-
-
-def _desktop() -> bool:
-    """Whether there is one that shows icons and browsers."""
-    return os.name == "nt" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

@@ -13,12 +13,12 @@ from vbgcam.background import Background, open_background
 from vbgcam.camera import Requested, open_source
 from vbgcam.core.errors import CameraError, ConfigError
 from vbgcam.core.frames import Size
-from vbgcam.core.options import MASK_SETTINGS, PRESETS, Blur, Key, MaskOptions, RenderOptions
+from vbgcam.core.options import MASK_SETTINGS, PRESETS, Blur, RenderOptions
 from vbgcam.core.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec
 from vbgcam.live.plan import Network, Plan
 from vbgcam.output import open_output
 from vbgcam.pixels.convert import color_yuv
-from vbgcam.segment import Options, Progress, Segmenter, open_segmenter
+from vbgcam.segment import Options, open_segmenter
 from vbgcam.settings.schema import Settings, data_folder
 
 # Sinks that may vanish and come back.
@@ -28,7 +28,6 @@ _FINISH: Final = 60.0
 
 
 def options(settings: Settings, *, live: bool = False) -> Options:
-    """What a segmenter is built with."""
     model = settings.model
     return Options(
         device=model.device,
@@ -44,32 +43,23 @@ def options(settings: Settings, *, live: bool = False) -> Options:
 
 def render_options(settings: Settings) -> RenderOptions:
     """Everything that decides how a picture is made."""
-    mask, show = settings.mask, BackgroundSpec.parse(settings.background.show)
+    mask, show, model = settings.mask, BackgroundSpec.parse(settings.background.show), settings.model
+    switched = {
+        step: switch == "on" for name, step in MASK_SETTINGS.items() if (switch := getattr(mask, name)) != "preset"
+    }
+    spec = ModelSpec.parse(model.name)
+    # A green screen's light (spill) is in the whole picture, so this goes with `colours` alone, whatever the preset.
+    key = color_yuv(spec.color)[1:] if spec.kind == "chroma" and mask.colours != "off" else None
     return RenderOptions(
-        mask=_mask_options(settings),
+        mask=replace(PRESETS[mask.preset], hard=model.hard, **switched),
         blur=Blur(show.strength) if show.kind == "blur" else None,
         plain=show.kind == "none",
         mirror=settings.output.mirror,
-        key=_key(settings),
+        key=key,
         light_wrap=settings.background.light_wrap,
         max_mask_age=mask.max_age_ms / 1000,
         sync=mask.pairing,
     )
-
-
-def _mask_options(settings: Settings) -> MaskOptions:
-    mask = settings.mask
-    switched = {
-        step: switch == "on" for name, step in MASK_SETTINGS.items() if (switch := getattr(mask, name)) != "preset"
-    }
-    return replace(PRESETS[mask.preset], hard=settings.model.hard, **switched)
-
-
-def _key(settings: Settings) -> Key | None:
-    """The chroma of the key colour whose light on the person is taken out (spill); a green screen is in the whole
-    picture, so this goes with `mask.colours` alone, whatever the preset."""
-    spec = ModelSpec.parse(settings.model.name)
-    return color_yuv(spec.color)[1:] if spec.kind == "chroma" and settings.mask.colours != "off" else None
 
 
 def background_opener(settings: Settings) -> Callable[[Size], Background]:
@@ -88,7 +78,6 @@ def refuse_truth(settings: Settings) -> None:
 
 
 def wanted(settings: Settings) -> Requested:
-    """What is asked of the camera."""
     return Requested(Size.parse(settings.camera.size), settings.camera.fps, settings.camera.format)
 
 
@@ -135,18 +124,13 @@ def backdrop(settings: Settings, size: Size) -> Background:
 
 def network(settings: Settings) -> Network:
     """What tells the person from the room in live use."""
-    model = ModelSpec.parse(settings.model.name)
+    model, asked = ModelSpec.parse(settings.model.name), options(settings, live=True)
+    # May take the place of one of torchvision's networks that fails again and again.
+    smallest = ModelSpec.parse("lraspp_mobilenet_v3_large")
+    lighter = partial(open_segmenter, smallest, replace(asked, device="cpu", size=None, sha256=""))
     return Network(
         name=str(model),
-        build=partial(open_segmenter, model, options(settings, live=True)),
-        lighter=_lighter(model, settings),
+        build=partial(open_segmenter, model, asked),
+        lighter=lighter if model.kind in ("auto", "torchvision") else None,
         size_auto=settings.model.size == "auto",
     )
-
-
-def _lighter(model: ModelSpec, settings: Settings) -> Callable[[Progress], Segmenter] | None:
-    """What may take the place of one of torchvision's networks that fails again and again: the smallest, on the CPU."""
-    if model.kind not in ("auto", "torchvision"):
-        return None
-    asked = replace(options(settings, live=True), device="cpu", size=None, sha256="")
-    return partial(open_segmenter, ModelSpec.parse("lraspp_mobilenet_v3_large"), asked)

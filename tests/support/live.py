@@ -173,7 +173,7 @@ class Watched(FakeOutput):
         with self.changed:
             self.seen.append(int(frame.planes.y[0, 0]))
             self.kinds.append(frame.cover)
-            self.sizes.add(frame.size)
+            self.sizes.add(frame.planes.size)
             self.changed.notify_all()
 
     def wait(self, enough: Callable[[], bool]) -> None:

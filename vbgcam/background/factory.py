@@ -1,9 +1,9 @@
 """From a background spec to the background that it names."""
 
 from vbgcam.background.base import Background
-from vbgcam.core.frames import Size
+from vbgcam.core.frames import Planes, Size
 from vbgcam.core.specs import BackgroundSpec
-from vbgcam.pixels.convert import Fit
+from vbgcam.pixels.convert import Fit, color_yuv
 
 
 def open_background(spec: BackgroundSpec, size: Size, fit: Fit = "cover", *, exact: bool = False) -> Background:
@@ -13,7 +13,7 @@ def open_background(spec: BackgroundSpec, size: Size, fit: Fit = "cover", *, exa
     from vbgcam.background.still import Still, card
 
     if spec.kind == "color":
-        return Still.color(spec.color, size)
+        return Still(Planes.filled(size, color_yuv(spec.color)))
     if spec.kind == "file":
         from vbgcam.background.files import open_file
 

@@ -65,12 +65,3 @@ def order(name: str) -> tuple[list[tuple[int, str]], str]:
     parts = re.split(r"([0-9]+)", label(name).casefold())
     pairs = zip(parts[1::2], parts[2::2], strict=True)
     return [(-1, parts[0]), *((int(number), text) for number, text in pairs)], name
-
-
-def is_text(name: str) -> bool:
-    """Whether a name can stand in a configuration file and in an address; on Linux it may be any bytes."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import Final, Protocol
 
+from vbgcam.background import filenames
 from vbgcam.background.still import Still, fitted
 from vbgcam.core.errors import BackgroundError, MediaError
 from vbgcam.core.frames import Backdrop, Size
@@ -22,9 +24,6 @@ from vbgcam.media.video_reader import TimedFrame, VideoReader
 from vbgcam.pixels.convert import Fit, fit
 
 log = logging.getLogger(__name__)
-
-# Files with these suffixes are meant as pictures: when none is in them, that is said, not that they are no films.
-_PICTURES: Final = frozenset((*images.SUFFIXES, ".gif", ".bmp", ".ppm", ".avif", ".heic", ".heif"))
 
 _SAME: Final = 1e-6  # seconds: the caller's times are floats, the film's exact fractions
 
@@ -49,17 +48,15 @@ def open_file(path: Path, size: Size, how: Fit = "cover", *, exact: bool = False
     try:
         kind = images.kind(path)
         if kind == "still":
-            return Still.picture(images.on_black(images.read(path, min_size=size)), size, how)
+            return Still(fitted(images.on_black(images.read(path, min_size=size)), size, how))
         reel = _AnimationReel(path, size, how) if kind == "animation" else _film(path)
-        try:
+        with ExitStack() as closing:
+            closing.callback(reel.close)
             film = MovingBackground(reel, size, how, exact=exact)
-        except BaseException:
-            reel.close()
-            raise
-        if film.moves:
-            return film
-        film.close()
-        return Still(film.at(0).planes)
+            if film.moves:
+                closing.pop_all()
+                return film
+            return Still(film.at(0).planes)
     except MediaError as exc:
         raise BackgroundError(exc.message, fix=exc.fix) from exc
 
@@ -192,6 +189,6 @@ def _film(path: Path) -> VideoReader:
     try:
         return _Film(path)
     except MediaError:
-        if path.suffix.lower() in _PICTURES:
-            images.read(path)  # raises, in the words for pictures
+        if filenames.KINDS.get(path.suffix.lower()) == "picture":
+            images.read(path)  # raises, in the words for what it is meant to be
         raise

@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import Final
@@ -52,40 +52,27 @@ _QUALITY: Final = 85
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One background. `name`: of its file. `kind`: "film" moves, as an animated GIF does. `broken`: empty, or why it
-    cannot be shown and what fixes it, one line."""
+    """One background. `name`: of its file. `kind`: "film" moves, as an animated GIF does; before it was judged, as its
+    suffix says. `broken`: empty, or why it cannot be shown and what fixes it, one line. `stamp`: its length in bytes,
+    and when it and its inode changed, ns (new rights change the latter alone)."""
 
     name: str
     path: Path
     kind: Kind
     broken: str = ""
+    stamp: tuple[int, int, int] = field(default=(0, 0, 0), compare=False)
 
     @property
     def label(self) -> str:
-        """The name for people: "late_summer-2.jpg" is "late summer 2"."""
         return filenames.label(self.name)
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A file of the folder as it is now. `stamp`: its length in bytes, and when it and its inode changed, ns (new
-    rights change the latter alone)."""
-
-    name: str
-    path: Path
-    stamp: tuple[int, int, int]
-
-    def entry(self, kind: Kind | None = None, broken: str = "") -> Entry:
-        """`kind`: as its suffix says where None."""
-        return Entry(self.name, self.path, kind or KINDS[self.path.suffix.lower()], broken)
 
 
 class Gallery:
     """Any thread may call any of it.
 
-    `_lock` guards `_known`, the entries of files that were judged, with the stamps they had. `_decoding` is held while
-    a file is decoded, one at a time: a picture of 120 megapixels takes half a gigabyte meanwhile, and a browser asks
-    for six thumbnails at once. `_adding` is held while a free name is looked for and taken."""
+    `_lock` guards `_known`, the entries of files that were judged. `_decoding` is held while a file is decoded, one at
+    a time: a picture of 120 megapixels takes half a gigabyte meanwhile, and a browser asks for six thumbnails at once.
+    `_adding` is held while a free name is looked for and taken."""
 
     def __init__(self, folder: Path, cache: Path, *, patience: float = 0.5) -> None:
         """`folder`: the person's pictures. `cache`: a folder of the thumbnails' own. Neither need be there yet.
@@ -94,7 +81,7 @@ class Gallery:
         self._cache: Final = cache
         self._patience = patience
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[tuple[int, int, int], Entry]] = {}
+        self._known: dict[str, Entry] = {}
         self._decoding = threading.Lock()
         self._adding = threading.Lock()
 
@@ -125,15 +112,15 @@ class Gallery:
                 del self._known[gone]
         entries: list[Entry] = []
         until: float | None = None
-        for file in files:
-            entry = self._judged(file)
+        for listed in files:
+            entry = self._judged(listed)
             if entry is None and (until is None or time.monotonic() < until):
                 with self._decoding:
-                    entry = self._judged(file) or self._judge(file)[0]
+                    entry = self._judged(listed) or self._judge(listed)[0]
                 # From here: what is loaded for the first picture alone may take longer than all of them.
                 until = time.monotonic() + self._patience if until is None else until
-            entry = entry or file.entry()
-            if not entry.broken or os.path.lexists(file.path):  # else deleted before it could be read
+            entry = entry or listed
+            if not entry.broken or os.path.lexists(entry.path):  # else deleted before it could be read
                 entries.append(entry)
         return entries
 
@@ -142,11 +129,14 @@ class Gallery:
         no such background or it cannot be read."""
         file = self._find(name)
         with self._decoding:
-            entry, image = self._judged(file), self._kept(file)
-            if image is None and (entry is None or not entry.broken):
+            entry = self._judged(file)
+            if entry is not None and not entry.broken:
+                with suppress(OSError):
+                    return self._place(entry).read_bytes()
+            if entry is None or not entry.broken:
                 entry, image = self._judge(file)
-        if image is None:
-            raise BackgroundError(entry.broken if entry is not None else "")
+        if entry.broken:
+            raise BackgroundError(entry.broken)
         return image
 
     def add(self, name: str, data: Path) -> Entry:
@@ -167,9 +157,7 @@ class Gallery:
                 target = self.folder / filenames.free(self.folder, filenames.safe(name, _USUAL[kind]))
                 with whole(target) as part:
                     shutil.copyfile(data, part)
-        file = self._find(target.name)
-        self._keep(file, kind, image)
-        return self._remember(file, file.entry(kind))
+        return self._keep(replace(self._find(target.name), kind=kind), image)
 
     def remove(self, name: str) -> None:
         """Deletes the background's file; of a link the link. Raises BackgroundError where there is no such background
@@ -183,7 +171,7 @@ class Gallery:
             for old in self._cache.glob(f"{_key(file.path)}-*.jpg"):
                 old.unlink()
 
-    def _files(self, name: str | None = None) -> list[_File]:
+    def _files(self, name: str | None = None) -> list[Entry]:
         """The files that are listed, or the one of that name, in no order."""
         with _translated(f"the folder of backgrounds {self.folder} cannot be read", self.folder):
             try:
@@ -193,13 +181,15 @@ class Gallery:
                 return []
         return [file for file in listed if file is not None]
 
-    def _find(self, name: str) -> _File:
+    def _find(self, name: str) -> Entry:
         for file in self._files(name):
             return file
         raise BackgroundError(f"there is no background {shown(Path(name))!r} in {self.folder}")
 
-    def _listed(self, item: os.DirEntry[str]) -> _File | None:
-        if item.name.startswith(".") or Path(item.name).suffix.lower() not in KINDS or not filenames.is_text(item.name):
+    def _listed(self, item: os.DirEntry[str]) -> Entry | None:
+        kind = KINDS.get(Path(item.name).suffix.lower())
+        text = item.name.encode(errors="replace").decode()  # on Linux a name may be any bytes
+        if item.name.startswith(".") or kind is None or text != item.name:
             return None
         try:
             status = item.stat()
@@ -210,68 +200,59 @@ class Gallery:
         if not stat.S_ISREG(status.st_mode):
             return None
         stamp = status.st_size, status.st_mtime_ns, status.st_ctime_ns
-        return _File(item.name, self.folder / item.name, stamp)
+        return Entry(item.name, self.folder / item.name, kind, stamp=stamp)
 
-    def _judged(self, file: _File) -> Entry | None:
+    def _judged(self, file: Entry) -> Entry | None:
         """What is known of the file without decoding it."""
         with self._lock:
-            stamp, entry = self._known.get(file.name, (None, None))
-        if stamp == file.stamp:
-            return entry
+            known = self._known.get(file.name)
+        if known is not None and known.stamp == file.stamp:
+            return known
         if os.access(file.path, os.R_OK):
-            for kind in _BOTH:
-                if self._place(file, kind).exists():
-                    return self._remember(file, file.entry(kind))
+            for kind in _USUAL:
+                entry = replace(file, kind=kind)
+                if self._place(entry).exists():
+                    return self._remember(entry)
         return None
 
-    def _judge(self, file: _File) -> tuple[Entry, bytes | None]:
-        """Decodes the file; the thumbnail is None where it is broken."""
+    def _judge(self, file: Entry) -> tuple[Entry, bytes]:
+        """Decodes the file; there is no thumbnail where it is broken."""
         assert self._decoding.locked()
-        called = shown(Path(file.name))
         try:
-            kind, image = _examined(file.path, called)
+            kind, image = _examined(file.path, shown(Path(file.name)))
         except BackgroundError as exc:
-            return self._remember(file, file.entry(broken=str(exc))), None
-        self._keep(file, kind, image)
-        return self._remember(file, file.entry(kind)), image
+            return self._remember(replace(file, broken=str(exc))), b""
+        return self._keep(replace(file, kind=kind), image), image
 
-    def _remember(self, file: _File, entry: Entry) -> Entry:
+    def _remember(self, entry: Entry) -> Entry:
         with self._lock:
-            self._known[file.name] = file.stamp, entry
+            self._known[entry.name] = entry
         return entry
 
-    def _place(self, file: _File, kind: Kind) -> Path:
-        size, changed, _ = file.stamp
-        return self._cache / f"{_key(file.path)}-{size}-{changed}-{kind}.jpg"
+    def _place(self, entry: Entry) -> Path:
+        size, changed, _ = entry.stamp
+        return self._cache / f"{_key(entry.path)}-{size}-{changed}-{entry.kind}.jpg"
 
-    def _kept(self, file: _File) -> bytes | None:
-        """The thumbnail from the disk, where there is one."""
-        for kind in _BOTH:
-            place = self._place(file, kind)
-            with suppress(OSError):
-                return place.read_bytes()
-        return None
-
-    def _keep(self, file: _File, kind: Kind, image: bytes) -> None:
-        """Writes the thumbnail, and removes older ones of that file and the oldest of too many. Without a disk for it
-        the gallery still works."""
-        place = self._place(file, kind)
+    def _keep(self, entry: Entry, image: bytes) -> Entry:
+        """Remembers the entry and writes its thumbnail, and removes older ones of that file and the oldest of too many.
+        Without a disk for it the gallery still works."""
+        place = self._place(entry)
         try:
             self._cache.mkdir(parents=True, exist_ok=True)
             with whole(place) as part:
                 part.write_bytes(image)
             kept = list(self._cache.glob("[!.]*.jpg"))
-            stale = [path for path in kept if path.name.startswith(f"{_key(file.path)}-") and path != place]
+            stale = [path for path in kept if path.name.startswith(f"{_key(entry.path)}-") and path != place]
             if len(kept) > _KEPT:
                 stale += sorted(kept, key=lambda path: path.stat().st_mtime_ns)[:-_KEPT]
             for path in stale:
                 path.unlink(missing_ok=True)
         except OSError as exc:
             log.info("thumbnails cannot be kept in %s: %s", self._cache, exc.strerror or exc)
+        return self._remember(entry)
 
 
-_BOTH: Final[tuple[Kind, Kind]] = ("picture", "film")
-_USUAL: Final = {"picture": ".jpg", "film": ".mp4"}
+_USUAL: Final[dict[Kind, str]] = {"picture": ".jpg", "film": ".mp4"}
 
 
 def _examined(path: Path, called: str) -> tuple[Kind, bytes]:

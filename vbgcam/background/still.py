@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from vbgcam.core.frames import U8, Backdrop, Planes, Size
-from vbgcam.pixels.convert import Fit, color_yuv, fit, from_rgb
+from vbgcam.pixels.convert import Fit, fit, from_rgb
 
 _CARD: Final = (0x1C, 0x23, 0x2B)
 _GLYPH: Final = (0x6F, 0x7F, 0x90)
@@ -34,15 +34,6 @@ class Still:
     def __init__(self, planes: Planes) -> None:
         """`planes`: at the output's size."""
         self._backdrop = Backdrop(planes.frozen())
-
-    @classmethod
-    def color(cls, rgb: tuple[int, int, int], size: Size) -> Still:
-        return cls(Planes.filled(size, color_yuv(rgb)))
-
-    @classmethod
-    def picture(cls, rgb: U8, size: Size, how: Fit = "cover") -> Still:
-        """`rgb`: uint8, (height, width, 3), of any size."""
-        return cls(fitted(rgb, size, how))
 
     def at(self, _seconds: float) -> Backdrop:
         return self._backdrop

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from vbgcam import __version__
 from vbgcam.core.errors import ConfigError
@@ -16,8 +16,8 @@ _SINK = "auto, virtualcam[:NAME], pipewire[:NAME], both[:NAME], file:OUT.mp4, fi
 _BACKGROUND = "a picture, GIF or film, #rrggbb, blur, blur:0.7, none"
 _MODEL = "auto, a torchvision name such as fcn_resnet101, chroma[:#00b140], plate[:IMAGE], onnx:FILE"
 
-
 _Number = TypeVar("_Number", int, float)
+_Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def command_line() -> argparse.ArgumentParser:
@@ -31,6 +31,8 @@ def command_line() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("-v", "--verbose", action="store_true", help="say more about what goes on")
+    json = argparse.ArgumentParser(add_help=False)
+    json.add_argument("--json", action="store_true", help="for programs")
     settings = argparse.ArgumentParser(add_help=False, parents=[common])
     settings.add_argument("--config", type=Path, metavar="FILE", help="settings from this TOML file alone")
     settings.add_argument(
@@ -43,6 +45,8 @@ def command_line() -> argparse.ArgumentParser:
     chain = argparse.ArgumentParser(add_help=False, parents=[settings])
     chain.add_argument("--background", metavar="B", help=_BACKGROUND)
     chain.add_argument("--model", metavar="M", help=_MODEL)
+    hard = argparse.ArgumentParser(add_help=False, parents=[chain])
+    hard.add_argument("--hard", action="store_true", help="the classic label mask instead of a soft alpha")
 
     run = verbs.add_parser("run", parents=[chain], help="the virtual camera", description="Camera in, VBG Camera out.")
     run.add_argument("--source", metavar="S", help=_SOURCE)
@@ -65,7 +69,7 @@ def command_line() -> argparse.ArgumentParser:
     demo.add_argument("--stats", type=Path, metavar="FILE.json", help="write the run's figures there at the end")
 
     image = verbs.add_parser(
-        "image", parents=[chain], help="pictures", description="Pictures before another background."
+        "image", parents=[hard], help="pictures", description="Pictures before another background."
     )
     image.add_argument("inputs", type=Path, nargs="+", metavar="IN")
     image.add_argument("-o", "--output", type=Path, metavar="OUT", help="a picture, or a folder for many")
@@ -73,32 +77,29 @@ def command_line() -> argparse.ArgumentParser:
     image.add_argument(
         "--cutout", type=Path, metavar="FILE", help="the person alone, PNG with alpha; a folder for many"
     )
-    _add_hard(image)
 
-    video = verbs.add_parser("video", parents=[chain], help="films", description="A film before another background.")
+    video = verbs.add_parser("video", parents=[hard], help="films", description="A film before another background.")
     video.add_argument("input", type=Path, metavar="IN")
     video.add_argument(
         "-o", "--output", type=Path, metavar="OUT.mp4", help="the film; H.264, timestamps and sound kept"
     )
     video.add_argument("--mask-out", type=Path, metavar="FILE.mkv", help="the masks, FFV1 gray, one for each frame")
-    _add_hard(video)
     video.add_argument("--height", type=_height, metavar="N", help="make the film smaller: N lines")
 
-    _add_eval(verbs, chain)
-    _add_tools(verbs, common, settings)
-    _add_remote(verbs, common)
+    _add_eval(verbs, hard)
+    _add_tools(verbs, common, settings, json)
+    _add_remote(verbs, common, json)
     return parser
 
 
-def _add_remote(verbs: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
+def _add_remote(verbs: _Verbs, common: argparse.ArgumentParser, json: argparse.ArgumentParser) -> None:
     """The commands for the running program."""
 
-    def add(name: str, text: str) -> argparse.ArgumentParser:
+    def add(name: str, text: str, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
         about = f"Of the running vbgcam: {text}."
-        return verbs.add_parser(name, parents=[common], help=text, description=about)
+        return verbs.add_parser(name, parents=[common, *parents], help=text, description=about)
 
-    status = add("status", "how it is")
-    _add_json(status)
+    status = add("status", "how it is", json)
     status.add_argument("--watch", action="store_true", help="again and again, until Ctrl-C")
     background = add("background", "what stands behind you")
     background.add_argument("to", metavar="B|next|previous|list", help=_BACKGROUND + ", or a name from the list")
@@ -131,22 +132,18 @@ def _add_remote(verbs: argparse._SubParsersAction[argparse.ArgumentParser], comm
 
 
 def _add_tools(
-    verbs: argparse._SubParsersAction[argparse.ArgumentParser],
-    common: argparse.ArgumentParser,
-    settings: argparse.ArgumentParser,
+    verbs: _Verbs, common: argparse.ArgumentParser, settings: argparse.ArgumentParser, json: argparse.ArgumentParser
 ) -> None:
     """The commands beside the pipeline itself."""
-    devices = verbs.add_parser("devices", parents=[common], help="cameras with their modes, and virtual cameras")
-    _add_json(devices)
+    verbs.add_parser("devices", parents=[common, json], help="cameras with their modes, and virtual cameras")
 
     doctor = verbs.add_parser(
         "doctor",
-        parents=[common],
+        parents=[common, json],
         help="what is wrong with this machine, and what fixes it",
         description="Looks at all that vbgcam needs and names the command that fixes what is wrong; runs none of them.",
     )
     doctor.add_argument("--config", type=Path, metavar="FILE", help="settings from this TOML file alone")
-    _add_json(doctor)
     doctor.add_argument("--report", type=Path, metavar="FILE", help="write one file to attach to an issue")
 
     plate = verbs.add_parser(
@@ -163,8 +160,7 @@ def _add_tools(
 
     models = verbs.add_parser("models", help="networks and their weights")
     what = models.add_subparsers(dest="what", metavar="list|fetch|verify|add", required=True)
-    listed = what.add_parser("list", parents=[settings], help="what there is, and what is on this machine")
-    _add_json(listed)
+    what.add_parser("list", parents=[settings, json], help="what there is, and what is on this machine")
     fetch = what.add_parser("fetch", parents=[settings], help="download weights")
     fetch.add_argument("names", nargs="+", metavar="NAME")
     verify = what.add_parser("verify", parents=[settings], help="check the weights that are here against their hashes")
@@ -179,10 +175,10 @@ def _add_tools(
     shown.add_parser("example", parents=[common], help="a config file with every setting explained")
 
 
-def _add_eval(verbs: argparse._SubParsersAction[argparse.ArgumentParser], chain: argparse.ArgumentParser) -> None:
+def _add_eval(verbs: _Verbs, hard: argparse.ArgumentParser) -> None:
     evaluate = verbs.add_parser(
         "eval",
-        parents=[chain],
+        parents=[hard],
         help="how good the masks are",
         description="Compares the masks of the chain that `run` uses with true ones. Broken off, the same command goes "
         "on where it ended.",
@@ -204,7 +200,6 @@ def _add_eval(verbs: argparse._SubParsersAction[argparse.ArgumentParser], chain:
         help="with --clip: as if the network took 1/N s; a mask for every frame when not given",
     )
     evaluate.add_argument("--limit", type=_count, metavar="N", help="of a set, the first N pictures")
-    _add_hard(evaluate)
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="all figures")
     evaluate.add_argument(
         "--sheet", type=Path, metavar="FILE.jpg", help="with --clip: a picture of before and after the mask's steps"
@@ -214,7 +209,7 @@ def _add_eval(verbs: argparse._SubParsersAction[argparse.ArgumentParser], chain:
     )
 
 
-def _add_bench(verbs: argparse._SubParsersAction[argparse.ArgumentParser], settings: argparse.ArgumentParser) -> None:
+def _add_bench(verbs: _Verbs, settings: argparse.ArgumentParser) -> None:
     bench = verbs.add_parser(
         "bench",
         parents=[settings],
@@ -270,11 +265,3 @@ _height = _checked(
 def _exact_rate(text: str) -> Fraction:
     _rate(text)
     return Fraction(text)
-
-
-def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="for programs")
-
-
-def _add_hard(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--hard", action="store_true", help="the classic label mask instead of a soft alpha")

@@ -5,18 +5,20 @@ from __future__ import annotations
 import signal
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from vbgcam import app, factory
+from vbgcam.background.gallery import SHIPPED
 from vbgcam.cli.arguments import overrides_of, settings_of
 from vbgcam.cli.signals import INTERRUPTED, Interruption, Verb
 from vbgcam.cli.terminal import command, progress, say
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import RawFrame, Size
 from vbgcam.live.stats import Stats
-
-if TYPE_CHECKING:
-    from vbgcam.render.composer import Behind
+from vbgcam.mask import Masker
+from vbgcam.media import images
+from vbgcam.pixels import convert
+from vbgcam.render.composer import Behind, Composer
 
 # Seconds that the demo's chain gets to come on air; a second, unless the blend has to be compiled first.
 _DEMO_START: Final = 30.0
@@ -40,7 +42,6 @@ def run(arguments: Namespace, interruption: Interruption) -> int:
 
 
 def _report() -> str:
-    """The doctor's, for an issue."""
     from vbgcam.doctor import report
     from vbgcam.doctor.examine import examine
     from vbgcam.doctor.machine import Machine
@@ -51,7 +52,6 @@ def _report() -> str:
 
 def demo(arguments: Namespace, interruption: Interruption) -> int:
     """The live chain on the drawn presenter: a film, and a picture of before and after."""
-    from vbgcam.background.gallery import SHIPPED
     from vbgcam.camera.demo import PLATE
 
     folder: Path = arguments.output
@@ -88,10 +88,6 @@ def demo(arguments: Namespace, interruption: Interruption) -> int:
 def before_after(behind: Behind, size: Size, path: Path) -> None:
     """One moment of the demo before and after, side by side. `behind`: of that size. Raises ModelError, MediaError."""
     from vbgcam.camera.demo import PLATE, frames
-    from vbgcam.mask import Masker
-    from vbgcam.media import images
-    from vbgcam.pixels import convert
-    from vbgcam.render.composer import Composer
     from vbgcam.report.sheet import sheet
     from vbgcam.segment.plate import CleanPlate
 

@@ -10,10 +10,9 @@ import hmac
 import secrets
 import socket
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 UPLOAD: Final = 256 << 20
 """Bytes that a background may have: a minute of film at 30 Mbit/s."""
@@ -21,7 +20,6 @@ BODY: Final = 64 << 10
 """Bytes that any other request may have."""
 
 Address = tuple[str, int]
-Refusal = Literal["host", "origin", "site"]
 
 _SECONDS: Final = 60.0
 # Codes that wait for their page at once: more than a person opens panels within a minute.
@@ -30,7 +28,7 @@ _TABLES: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 _LISTENS: Final = "0A"
 
 
-def refusal(port: int, *, hosts: Sequence[str], origins: Sequence[str], sites: Sequence[str]) -> Refusal | None:
+def refusal(port: int, *, hosts: Sequence[str], origins: Sequence[str], sites: Sequence[str]) -> str | None:
     """What is wrong with a request to `port`; None where nothing is. Each argument holds all values of one header
     (`Host`, `Origin`, `Sec-Fetch-Site`) as they came: one that comes twice is refused, whatever it says."""
     own = (f"127.0.0.1:{port}", f"localhost:{port}")
@@ -54,31 +52,28 @@ def bearer(headers: Sequence[str], token: str) -> bool:
 
 
 class Codes:
-    """Codes that let a page in once, for 60 s. Any thread. `clock`: seconds, monotonic."""
+    """Codes that let a page in once, for 60 s. One thread. `clock`: seconds, monotonic."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
-        self._until: dict[str, float] = {}  # guarded by _lock; the oldest first
+        self._until: dict[str, float] = {}  # the oldest first
 
     def make(self) -> str:
         """A new one; of more than eight that wait the oldest is given up."""
         code = secrets.token_urlsafe(24)
-        with self._lock:
-            self._until[code] = self._clock() + _SECONDS
-            while len(self._until) > _OUTSTANDING:
-                del self._until[next(iter(self._until))]
+        self._until[code] = self._clock() + _SECONDS
+        if len(self._until) > _OUTSTANDING:
+            del self._until[next(iter(self._until))]
         return code
 
     def take(self, code: str) -> bool:
         """Whether it was made, in time, and not taken before."""
-        with self._lock:
-            now = self._clock()
-            self._until = {each: until for each, until in self._until.items() if until > now}
-            known = [each for each in self._until if same(code, each)]
-            for each in known:
-                del self._until[each]
-            return bool(known)
+        now = self._clock()
+        self._until = {each: until for each, until in self._until.items() if until > now}
+        known = [each for each in self._until if same(code, each)]
+        for each in known:
+            del self._until[each]
+        return bool(known)
 
 
 def knows_owners() -> bool:

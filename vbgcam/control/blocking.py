@@ -1,10 +1,9 @@
 """Calls that may block, kept away from an event loop."""
 
 import asyncio
-import contextlib
 import logging
-import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from vbgcam.core.errors import VbgcamError
@@ -15,46 +14,32 @@ T = TypeVar("T")
 
 
 class BlockingCalls:
-    """Runs calls that may block, each in a thread of its own, `most` at once; others wait for their turn.
-
-    Made and called in the event loop's thread, which owns the semaphore and the futures; a call's own thread touches
-    neither and only hands its result to the loop. The threads are daemons: one that hangs in a driver does not keep the
-    program from ending, as an executor's would.
-    """
+    """Runs calls that may block, `most` at once; others wait for their turn. A thread that hangs in a driver is left
+    behind when the program ends (see `cli.program`)."""
 
     def __init__(self, most: int) -> None:
-        self._free = asyncio.Semaphore(most)
-        self._loop = asyncio.get_running_loop()
+        self._threads = ThreadPoolExecutor(most, "control-call")
 
     async def __call__(self, work: Callable[[], T]) -> T:
-        """Returns or raises what `work` does. Where the caller is cancelled, `work` goes on, and keeps its place among
-        the `most` until it has ended."""
-        await self._free.acquire()
-        # The error is carried as a value: a future does not take StopIteration.
-        done: asyncio.Future[tuple[T | None, BaseException | None]] = self._loop.create_future()
-
-        def ended(result: T | None, error: BaseException | None) -> None:
-            self._free.release()
-            if not done.cancelled():
-                done.set_result((result, error))
-            elif error is not None and not isinstance(error, VbgcamError):
-                log.error("what a client asked for before it went failed", exc_info=error)
-
-        def call() -> None:
-            result, error = None, None
-            try:
-                result = work()
-            except BaseException as exc:
-                error = exc
-            with contextlib.suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(ended, result, error)
-
+        """Returns or raises what `work` does. Where the caller is cancelled, `work` goes on if it has begun."""
+        future = self._threads.submit(_result, work)
         try:
-            threading.Thread(target=call, name="control-call", daemon=True).start()
-        except RuntimeError:  # the system gives no more threads
-            self._free.release()
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            future.add_done_callback(_left_behind)
             raise
-        result, error = await done
-        if error is not None:
-            raise error
-        return result  # type: ignore[return-value]  # T itself may be None
+
+
+def _result(work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except StopIteration as exc:
+        raise RuntimeError("a call ended with StopIteration, which no future takes") from exc
+
+
+def _left_behind(future: Future[T]) -> None:
+    if future.cancelled():
+        return
+    error = future.exception()
+    if error is not None and not isinstance(error, VbgcamError):
+        log.error("what a client asked for before it went failed", exc_info=error)

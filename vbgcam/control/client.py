@@ -27,8 +27,8 @@ _CHUNK: Final = 1 << 20
 
 
 class Client:
-    """Any thread. Every method raises ControlError where the program does not run, does not answer or refuses, and
-    ConfigError where settings are wrong; its text is the line for the person."""
+    """Asks as `ControlApi` answers. Any thread. Every method raises ControlError where the program does not run, does
+    not answer or refuses, and ConfigError where settings are wrong; its text is the line for the person."""
 
     def __init__(self, instance: Instance | None = None) -> None:
         self._instance = Instance() if instance is None else instance
@@ -49,11 +49,9 @@ class Client:
         return _object(self._call("GET", f"/api/status?after={after}&wait={whole}", seconds=whole + _ANSWER))
 
     def choices(self) -> dict[str, Any]:
-        """What a picker offers."""
         return _object(self._call("GET", "/api/choices", seconds=_LONG))
 
     def do(self, command: Mapping[str, Any]) -> str:
-        """Carries out one command; returns the line that says what was done."""
         return self._post("said", "/api/do", json.dumps(command).encode())
 
     def thumbnail(self, name: str) -> bytes:
@@ -76,11 +74,9 @@ class Client:
         self._call("DELETE", f"/api/gallery/{_quoted(name)}")
 
     def snapshot(self) -> bytes:
-        """The newest output frame: a PNG file's bytes."""
         return self._call("GET", "/api/snapshot", seconds=_LONG)
 
     def report(self) -> str:
-        """What `vbgcam doctor --report` writes, of the program that runs."""
         return self._call("GET", "/api/report", seconds=_LONG).decode("utf-8", "replace")
 
     def open(self) -> str:

@@ -1,5 +1,7 @@
 """One client's connection: whose it is, how long it may idle, and how little is logged of what it does wrong."""
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import os
@@ -27,22 +29,20 @@ _LINGER: Final = 1.0
 
 
 class Connections:
-    """How many are open, of this user's programs and of others', and what was refused to them. The loop's thread."""
+    """Those that are open, of this user's programs and of others', and what was refused to them. The loop's thread."""
 
     def __init__(self) -> None:
+        self.open: set[Connection] = set()
         self._rates = Rates(time.monotonic)
-        self._open = {True: 0, False: 0}  # by whether they are another user's
 
-    def add(self, other_user: bool) -> bool:
-        """Whether there is room for one more; one that was let in is removed in the end."""
-        if self._open[other_user] >= (_OTHER_USERS if other_user else _CONNECTIONS):
+    def add(self, connection: Connection) -> bool:
+        """Whether there is room for one more."""
+        alike = sum(each.other_user == connection.other_user for each in self.open)
+        if alike >= (_OTHER_USERS if connection.other_user else _CONNECTIONS):
             self.refused("too many connections")
             return False
-        self._open[other_user] += 1
+        self.open.add(connection)
         return True
-
-    def remove(self, other_user: bool) -> None:
-        self._open[other_user] -= 1
 
     def refused(self, why: str) -> None:
         """Logs, and not too often, that a request was refused. `why`: a word of this program."""
@@ -55,7 +55,7 @@ class Connection(web.RequestHandler):
     """One client's. `other_user`: whether it is another user's. A client that sends nothing, or reads nothing, is
     dropped. The loop's thread."""
 
-    __slots__ = ("_connections", "_counted", "_late", "_stuck", "other_user")
+    __slots__ = ("_connections", "_late", "_stuck", "other_user")
 
     def __init__(self, connections: Connections, manager: web.Server, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(
@@ -71,22 +71,18 @@ class Connection(web.RequestHandler):
         self._connections = connections
         self._late: asyncio.TimerHandle | None = None
         self._stuck: asyncio.TimerHandle | None = None
-        self._counted = False
         self.other_user = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.other_user = _other_user(transport)
-        self._counted = self._connections.add(self.other_user)
-        if self._counted:
+        if self._connections.add(self):
             self.answered()
         else:
             self._abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        if self._counted:
-            self._counted = False
-            self._connections.remove(self.other_user)
+        self._connections.open.discard(self)
         for timer in (self._late, self._stuck):
             if timer is not None:
                 timer.cancel()
@@ -100,7 +96,7 @@ class Connection(web.RequestHandler):
     def answered(self) -> None:
         """The next head must come in time, and the answer before it must be read."""
         self.requested()
-        if self._counted:
+        if self in self._connections.open:
             self._late = self._loop.call_later(_HEAD, self._abort)
 
     def pause_writing(self) -> None:
@@ -149,11 +145,6 @@ def _other_user(transport: asyncio.BaseTransport) -> bool:
     return True
 
 
-class _HidesRequests(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
-
-
 # aiohttp's own logger would write out the text of a malformed request (3.11: after an upgrade that was declined).
 _http_log: Final = logging.getLogger(f"{__name__}.http")
-_http_log.addFilter(_HidesRequests())
+_http_log.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Literal
 
 import cv2
@@ -78,7 +79,8 @@ class Controller:
         self.quit = threading.Event()
         self._session = session
         self._stats = session.stats
-        self._report = report
+        self.report = report
+        self.watch_preview = session.watch_preview
         # Held by whoever changes the session; guards the fields up to the next lock.
         self._changing = threading.RLock()
         self._layered = layers
@@ -87,10 +89,10 @@ class Controller:
         self._problem = ""
         self._troubles: deque[dict[str, Any]] = deque(maxlen=_TROUBLES)
         self._measured = time.monotonic()
-        # Guards the next two. A lock of its own, and held for a moment only: the session's threads take it.
+        # Guards the next. A lock of its own, and held for a moment only: the session's threads take it.
         self._notifying = threading.Lock()
         self._revision = 1  # read without the lock
-        self._listeners: dict[object, Callable[[], None]] = {}
+        self._listeners: list[Callable[[], None]] = []  # each change of it, and a copy, is one step
         # Replaced as a whole, by any thread: when the readers were looked up, and their names.
         self._readers_found: tuple[float, list[str]] = (-_READERS, [])
         self._stats.on_change(self._changed)
@@ -101,10 +103,6 @@ class Controller:
         match commands.parse(command):
             case commands.Set(settings=values):
                 return self._set(values)
-            case commands.SetBackground(to="next"):
-                return self._background(self._neighbour(1))
-            case commands.SetBackground(to="previous"):
-                return self._background(self._neighbour(-1))
             case commands.SetBackground(to=to):
                 return self._background(self._background_spec(to))
             case commands.Blur(to=strength):
@@ -139,7 +137,9 @@ class Controller:
         return f"background: {choices.label_of(show, choices.backgrounds(self.gallery))}"
 
     def _background_spec(self, text: str) -> str:
-        """`text`: a spec, or the name of a file of the gallery."""
+        """`text`: a spec, the name of a file of the gallery, or "next" or "previous" there."""
+        if text in ("next", "previous"):
+            return self._neighbour(1 if text == "next" else -1)
         try:
             spec = BackgroundSpec.parse(text)
         except (ValueError, RuntimeError) as exc:
@@ -281,21 +281,14 @@ class Controller:
         return self._revision
 
     def listen(self, wake: Callable[[], None]) -> Callable[[], None]:
-        key = object()
-        with self._notifying:
-            self._listeners[key] = wake
-
-        def stop() -> None:
-            with self._notifying:
-                self._listeners.pop(key, None)
-
-        return stop
+        self._listeners.append(wake)
+        return partial(self._listeners.remove, wake)
 
     def preview(self, after: int, width: int, *, mask: bool = False) -> PreviewImage | None:
         shown = self._session.last_sent()
         if shown is None or shown.number <= after:
             return None
-        whole = shown.frame.size
+        whole = shown.frame.planes.size
         size = Size(width, max(1, round(whole.height * width / whole.width))) if width < whole.width else whole
         if mask:
             alpha = shown.mask.alpha if shown.mask is not None else np.zeros((whole.height, whole.width), np.uint8)
@@ -310,12 +303,6 @@ class Controller:
         if shown is None:
             raise ControlError("nothing is on air yet", fix="`vbgcam status` says why")
         return _encoded(".png", cv2.cvtColor(to_rgb(shown.frame.planes), cv2.COLOR_RGB2BGR))
-
-    def watch_preview(self, watching: bool) -> None:
-        self._session.watch_preview(watching)
-
-    def report(self) -> str:
-        return self._report()
 
     def _readers(self, figures: Mapping[str, Any]) -> list[str]:
         """The programs that read the virtual camera, where the system knows them."""
@@ -346,9 +333,9 @@ class Controller:
                 self._problem = problem
                 for trouble in self._troubles:
                     trouble["now"] = False
-                self._changed()
                 if problem:
                     self._trouble(problem, now=True)
+                self._changed()
             self._measure()
             self._state.save()
 
@@ -401,7 +388,6 @@ class Controller:
     def _trouble(self, text: str, *, now: bool) -> None:
         what, _, fix = text.partition("; ")
         self._troubles.appendleft({"at": time.time(), "what": what, "fix": fix, "now": now})
-        self._changed()
 
     def _measure(self) -> None:
         """Remembers how long a mask takes on this machine, for the list of networks."""
@@ -418,8 +404,7 @@ class Controller:
     def _changed(self) -> None:
         with self._notifying:
             self._revision += 1
-            listeners = list(self._listeners.values())
-        for wake in listeners:
+        for wake in self._listeners.copy():
             wake()
 
 

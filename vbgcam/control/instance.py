@@ -64,7 +64,7 @@ def runtime_folder() -> Path:
 
 class Instance:
     """One for each program that runs or asks. `hold` and `release` are for the running program alone, one thread at a
-    time; `find` and `pid` for any thread."""
+    time; `find` for any thread."""
 
     def __init__(self, folder: Path | None = None) -> None:
         """`folder`: another than the user's runtime folder, for tests. Raises ControlError as `runtime_folder` does."""
@@ -86,14 +86,13 @@ class Instance:
         """From now on this is the running program. Raises ControlError where another one runs, or where the folder is
         not the user's own."""
         _check_folder(self.folder)
-        lock = _lock(self.folder)
-        if not _take(lock, _SURE):
+        self._lock = _taken(self.folder, _SURE)
+        if self._lock is None:
             before = _read(self.folder / _CONTROL)
             number = f" (process {before.pid})" if before and before.state != "ended" and _lives(before.pid) else ""
             raise ControlError(
                 f"vbgcam runs already{number}", fix="`vbgcam status` says how it is, `vbgcam quit` ends it"
             )
-        self._lock = lock
         # A token that others could have read, or that is somebody else's, is not taken over.
         before = _read(self.folder / _CONTROL)
         self._control = ControlFile(
@@ -144,11 +143,8 @@ class Instance:
         if not self.folder.is_dir():
             raise _not_running(None)
         _check_folder(self.folder, make=False)
-        control = _read(self.folder / _CONTROL)
-        if _runs(control):
-            self._require_held(_SURE if doubtful else 0)
-            return control
-        self._require_held(_SURE)
+        ready = _runs(_read(self.folder / _CONTROL))
+        self._require_held(0 if ready and not doubtful else _SURE)
         control = _read(self.folder / _CONTROL)  # it may have got ready meanwhile
         if _runs(control):
             return control
@@ -159,8 +155,8 @@ class Instance:
         """Raises ControlError where nobody holds the lock for longer than that."""
         if not (self.folder / _LOCK).exists():
             raise _not_running(_read(self.folder / _CONTROL))
-        lock = _lock(self.folder)
-        if _take(lock, seconds):
+        lock = _taken(self.folder, seconds)
+        if lock is not None:
             left = _read(self.folder / _CONTROL)  # while it is held nobody starts, and nobody ends
             lock.release(force=True)
             raise _not_running(left)
@@ -174,18 +170,16 @@ class Instance:
             raise ControlError(f"{target}: {exc.strerror or exc}") from exc
 
 
-def _lock(folder: Path) -> FileLock:
-    return FileLock(folder / _LOCK, mode=0o600, thread_local=False)
-
-
-def _take(lock: FileLock, seconds: float) -> bool:
+def _taken(folder: Path, seconds: float) -> FileLock | None:
+    """None where another one holds it for longer than that."""
+    lock = FileLock(folder / _LOCK, mode=0o600, thread_local=False)
     try:
         lock.acquire(timeout=seconds, poll_interval=_POLL)
     except Timeout:
-        return False
+        return None
     except (OSError, NotImplementedError) as exc:  # a file system without locks, by some of filelock's releases
         raise ControlError(f"{lock.lock_file}: {getattr(exc, 'strerror', None) or exc}") from exc
-    return True
+    return lock
 
 
 def _not_running(control: ControlFile | None) -> ControlError:

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qsl, unquote
 
 from aiohttp import web
 
@@ -27,7 +27,6 @@ HEADERS: Final = {
 
 # Seconds for a command.
 _SENDING: Final = 10.0
-_CHUNK: Final = 1 << 20
 # Levels of objects and lists: a command has three.
 _DEEP: Final = 8
 # Beyond this a JSON number means different things to different readers.
@@ -51,39 +50,27 @@ def plain(status: int, body: bytes = b"", kind: str = "") -> web.Response:
 
 def as_json(values: Mapping[str, Any], status: int = 200) -> web.Response:
     """Numbers that are not finite become null: no JSON reader takes NaN. Raises TypeError as `json.dumps`."""
-    return plain(status, json.dumps(_finite(values)).encode(), "application/json")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
-    return value
+    finite = json.loads(json.dumps(values), parse_constant=lambda _: None)
+    return plain(status, json.dumps(finite).encode(), "application/json")
 
 
 async def read_pieces(request: web.BaseRequest, most: int, patience: float) -> AsyncIterator[bytes]:
-    """The body, about a megabyte at a time, of at most `most` bytes. `patience`: seconds for what the client sends
-    next. Raises Refused."""
+    """The body as it comes, of at most `most` bytes. `patience`: seconds for what the client sends next. Raises
+    Refused."""
     too_large = Refused(413, "too large", error="too large")
     if (request.content_length or 0) > most:
         raise too_large
-    left, piece = most, bytearray()
+    left = most
     try:
         while True:
             async with asyncio.timeout(patience):
-                got = await request.content.readany()
-            left -= len(got)
+                piece = await request.content.readany()
+            if not piece:
+                return
+            left -= len(piece)
             if left < 0:
                 raise too_large
-            piece += got
-            if len(piece) >= _CHUNK or (piece and not got):
-                yield bytes(piece)
-                piece.clear()
-            if not got:
-                return
+            yield piece
     except TimeoutError as exc:
         raise Refused(408, _LATE) from exc
     except (web.RequestPayloadError, ConnectionError) as exc:
@@ -129,7 +116,7 @@ def _acceptable(value: object, depth: int) -> bool:
 def read_query(request: web.BaseRequest, *known: str) -> dict[str, str]:
     """The query's values by name. Raises Refused where a name is unknown or stands there twice."""
     try:
-        values = parse_qs(
+        pairs = parse_qsl(
             request.raw_path.partition("?")[2],
             keep_blank_values=True,
             strict_parsing="?" in request.raw_path,
@@ -138,9 +125,10 @@ def read_query(request: web.BaseRequest, *known: str) -> dict[str, str]:
         )
     except ValueError as exc:
         raise Refused(400, "query") from exc
-    if not values.keys() <= {*known} or any(len(each) > 1 for each in values.values()):
+    values = dict(pairs)
+    if len(values) < len(pairs) or not values.keys() <= {*known}:
         raise Refused(400, "query")
-    return {key: each[0] for key, each in values.items()}
+    return values
 
 
 def read_number(text: str) -> int:

@@ -36,18 +36,19 @@ class Preview:
         self._paused = False
         self._due = asyncio.Event()  # set while the last picture was drawn, and the page is not hidden
         self._due.set()
-        # Whether the client wants to see itself, and what was last said of that to ControlApi.
-        self._watching = self._reported = False
-        self._watching_changed = asyncio.Event()
-        self._reporting: asyncio.Task[None] | None = None
+        self._watching = False  # whether the client wants to see itself
+        self._gone = False
+        self._watching_changed = asyncio.Event()  # set by a change of these two
 
     async def run(self, stopping: asyncio.Event, connections: Connections) -> None:
-        """Until one side ends it, or the server. `stop_watching` is to be called afterwards."""
-        work = self._receive(), self._send(), self._report(), stopping.wait()
+        """Until one side ends it, or the server."""
+        work = self._receive(), self._send(), stopping.wait()
         tasks = [asyncio.ensure_future(each) for each in work]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._watching, self._gone = False, True
+            self._watching_changed.set()
             for task in tasks:
                 task.cancel()
             ended = await asyncio.gather(*tasks, return_exceptions=True)
@@ -108,25 +109,16 @@ class Preview:
             self._due.clear()
             await self._websocket.send_bytes(image.image)
 
-    async def _report(self) -> None:
-        """Says to ControlApi whether the client wants to see itself."""
-        while True:
+    async def watch(self) -> None:
+        """Says to ControlApi whether the client wants to see itself. To be run beside `run`, and not to be cancelled: a
+        client that has gone does not watch any more."""
+        reported = False
+        while reported or not self._gone:
             await self._watching_changed.wait()
             self._watching_changed.clear()
-            while self._reported != self._watching:
-                self._reporting = asyncio.ensure_future(self._watch(self._watching))
-                await asyncio.shield(self._reporting)
-
-    async def stop_watching(self) -> None:
-        """A client that has gone does not watch any more."""
-        if self._reporting is not None:
-            await asyncio.wait({self._reporting})
-        if self._reported:
-            await self._watch(False)
-
-    async def _watch(self, watching: bool) -> None:
-        await self._calls(partial(self._api.watch_preview, watching))
-        self._reported = watching
+            if reported != self._watching:
+                reported = self._watching
+                await self._calls(partial(self._api.watch_preview, reported))
 
 
 async def closed(websocket: web.WebSocketResponse, code: WSCloseCode) -> None:

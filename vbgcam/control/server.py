@@ -51,8 +51,9 @@ _HELLO: Final = 5.0
 _HEARTBEAT: Final = 15.0
 _MESSAGE: Final = 1024  # bytes that a preview's client says at once
 _TOUCH: Final = 3600.0
-# Seconds for what is under way when the server ends, and for the end as a whole.
-_LAST_ANSWERS: Final = 0.3
+# Seconds for each of three things when the server ends: what is under way, what of it hears that it is cancelled, what
+# has to be taken back; and for the end as a whole.
+_LAST_ANSWERS: Final = 0.25
 _END: Final = 0.9
 
 _TYPES: Final = {
@@ -86,23 +87,14 @@ class Server:
         # Ends the loop; set by the server's thread before `start` returns.
         self._end: Callable[[], object] = lambda: None
 
-    @property
-    def port(self) -> int:
-        """Where it listens, while it runs."""
-        return self._instance.port
-
     def start(self) -> None:
         """Listens from now on and says so in `control.json`. Raises ControlError where it cannot."""
         listener = _bound(self._instance.port)
         ready: Future[None] = Future()
         try:
-            files = _files(self._assets)
-            upload.remove_leftovers(self._uploads)
             # Before the first byte is answered: a client that finds the port finds the token that goes with it.
             self._instance.announce(listener.getsockname()[1])
-            self._thread = threading.Thread(
-                target=self._run, args=(listener, files, ready), name="control", daemon=True
-            )
+            self._thread = threading.Thread(target=self._run, args=(listener, ready), name="control", daemon=True)
             self._thread.start()
         except BaseException:
             listener.close()
@@ -127,35 +119,37 @@ class Server:
         if thread.is_alive():
             log.warning("the control server did not end in time")
 
-    def _run(self, listener: socket.socket, files: Routes, ready: Future[None]) -> None:
+    def _run(self, listener: socket.socket, ready: Future[None]) -> None:
         with listener:
             try:
-                asyncio.run(self._serve(listener, files, ready))
+                asyncio.run(self._serve(listener, ready))
             except Exception as exc:
                 if ready.done():
                     log.exception("the control server ended")
                 else:
                     ready.set_exception(exc)
 
-    async def _serve(self, listener: socket.socket, files: Routes, ready: Future[None]) -> None:
+    async def _serve(self, listener: socket.socket, ready: Future[None]) -> None:
+        upload.remove_leftovers(self._uploads)
         loop, stopping = asyncio.get_running_loop(), asyncio.Event()
         self._end = partial(loop.call_soon_threadsafe, stopping.set)
-        handlers = _Handlers(self._api, self._instance, files, self._uploads, stopping)
+        handlers = _Handlers(self._api, self._instance, _files(self._assets), self._uploads, stopping)
         manager = web.Server(handlers.answer, handler_cancellation=True)
         server = await loop.create_server(
             lambda: Connection(handlers.connections, manager, loop), sock=listener, backlog=32
         )
         unlisten = self._api.listen(handlers.changed)
-        touching = loop.create_task(_every(_TOUCH, self._instance.touch))
         ready.set_result(None)
         try:
-            await stopping.wait()
+            while not stopping.is_set():
+                self._instance.touch()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stopping.wait(), _TOUCH)
         finally:
-            touching.cancel()
             unlisten()
             server.close()
-            await handlers.finish()
-            await manager.shutdown(0.05)
+            handlers.wake()
+            await manager.shutdown(_LAST_ANSWERS)
             await handlers.clean_up()
 
 
@@ -175,8 +169,7 @@ class _Handlers:
         self._quick = BlockingCalls(_QUICK_CALLS)
         self._slow = BlockingCalls(_SLOW_CALLS)
         self._change = asyncio.Event()  # set, and replaced, at each change
-        self._waiting = self._previews = self._uploading = self._under_way = 0
-        self._idle = asyncio.Event()  # set when the last answer under way is done
+        self._waiting = self._previews = self._uploading = 0
         self._cleanups: set[asyncio.Task[None]] = set()
         self._routes: Routes = {
             "/api/enter": {"POST": self._enter},
@@ -194,19 +187,12 @@ class _Handlers:
     def changed(self) -> None:
         """In any thread."""
         with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            self._loop.call_soon_threadsafe(self._wake)
+            self._loop.call_soon_threadsafe(self.wake)
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Whoever waits for a change looks again."""
         change, self._change = self._change, asyncio.Event()
         change.set()
-
-    async def finish(self) -> None:
-        """Nobody waits for a change any more; what is being answered gets a moment."""
-        self._idle.clear()
-        self._wake()
-        if self._under_way:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), _LAST_ANSWERS)
 
     async def clean_up(self) -> None:
         """Waits a moment for what has to be taken back when a connection ends."""
@@ -218,7 +204,6 @@ class _Handlers:
         connection = request.protocol
         assert isinstance(connection, Connection)
         connection.requested()
-        self._under_way += 1
         try:
             return await self._authorised(request, other_user=connection.other_user)
         except Refused as exc:
@@ -236,10 +221,7 @@ class _Handlers:
             log.exception("a request failed")
             return as_json({"error": "internal error", "problems": []}, 500)
         finally:
-            self._under_way -= 1
             connection.answered()
-            if not self._under_way:
-                self._idle.set()
 
     async def _authorised(self, request: web.BaseRequest, *, other_user: bool) -> web.StreamResponse:
         if other_user:
@@ -367,11 +349,11 @@ class _Handlers:
             return websocket
         self._previews += 1
         preview = Preview(self._api, self._quick, websocket, width)
+        self._later(preview.watch())
         try:
             await preview.run(self._stopping, self.connections)
         finally:
             self._previews -= 1
-            self._later(preview.stop_watching())
         return websocket
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
@@ -382,7 +364,7 @@ class _Handlers:
     def _over(self, task: asyncio.Task[None]) -> None:
         self._cleanups.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a client's leaving failed", exc_info=error)
+            log.error("what was to be done for a client failed", exc_info=error)
 
 
 def _calls(calls: BlockingCalls, work: Callable[[], T], response: Callable[[T], web.Response]) -> Handler:
@@ -441,9 +423,3 @@ def _bound(last: int) -> socket.socket:
             listener.setblocking(False)
             return listener
     raise ControlError(f"no port on {HOST} to be controlled by: {why}") from why
-
-
-async def _every(seconds: float, work: Callable[[], None]) -> None:
-    while True:
-        await asyncio.sleep(seconds)
-        work()

@@ -27,7 +27,6 @@ def _done(command: dict[str, Any]) -> int:
 
 
 def status(arguments: Namespace, interruption: Interruption) -> int:
-    """The running program's status."""
     client = Client.find()
     if not arguments.watch:
         now = client.status()
@@ -44,7 +43,6 @@ def status(arguments: Namespace, interruption: Interruption) -> int:
 
 
 def background(arguments: Namespace, _interruption: Interruption) -> int:
-    """Chooses a background, or lists them."""
     if arguments.to != "list":
         return _done({"do": "background", "to": _from_here(arguments.to)})
     client = Client.find()
@@ -82,7 +80,6 @@ def _model_from_here(text: str) -> str:
 
 
 def snapshot(arguments: Namespace, _interruption: Interruption) -> int:
-    """Saves the picture that others see."""
     from vbgcam.media.atomic import write_whole
 
     write_whole(arguments.output, Client.find().snapshot(), "the picture")
@@ -91,7 +88,6 @@ def snapshot(arguments: Namespace, _interruption: Interruption) -> int:
 
 
 def panel(arguments: Namespace, _interruption: Interruption) -> int:
-    """Opens the control panel in the browser."""
     from vbgcam.desktop.handover import browse
 
     address = Client.find().open()
@@ -106,14 +102,12 @@ def panel(arguments: Namespace, _interruption: Interruption) -> int:
 
 
 def tray(_arguments: Namespace, _interruption: Interruption) -> int:
-    """Shows the icon of the running program."""
     from vbgcam.desktop.tray import run
 
     return run(Client.find())
 
 
 def change(arguments: Namespace, _interruption: Interruption) -> int:
-    """Changes settings of the running program, by name."""
     values: dict[str, Any] = {}
     for name, text in assignments(arguments.pairs, "set", "mask.preset=fine").items():
         try:

@@ -212,11 +212,6 @@ class Prediction:
         """The frame's."""
         return self.frame.epoch
 
-    @property
-    def size(self) -> Size:
-        """The frame's, in pixels."""
-        return self.frame.size
-
 
 @dataclass(frozen=True, slots=True)
 class Backdrop:
@@ -254,11 +249,6 @@ class SafeFrame:
 
     def __init_subclass__(cls) -> None:
         raise TypeError("SafeFrame cannot be subclassed")
-
-    @property
-    def size(self) -> Size:
-        """In pixels."""
-        return self.planes.size
 
 
 Seal = Callable[[Planes, "float | None", bool], SafeFrame]

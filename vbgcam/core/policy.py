@@ -74,7 +74,7 @@ def decide(situation: Situation, now: float, max_mask_age: float, max_frame_age:
         return Cover(Why.NO_MASK)
     if mask.epoch != frame.epoch:
         return Cover(Why.OTHER_EPOCH)
-    if mask.size != frame.size:
+    if mask.frame.size != frame.size:
         return Cover(Why.OTHER_SIZE)
     if not frame.captured_at - mask.captured_at <= max_mask_age:
         return Cover(Why.MASK_AGE)

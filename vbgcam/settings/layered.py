@@ -14,9 +14,6 @@ from vbgcam.settings import reading, schema
 from vbgcam.settings.schema import Settings
 from vbgcam.settings.state import RememberedState
 
-_Version = tuple[int, int, int] | None
-"""Tells two states of a file apart; None is no file."""
-
 
 class LayeredSettings:
     """One thread at a time. `settings`: those in force, which the caller sets to what `changed` and `reread` return,
@@ -86,7 +83,8 @@ class LayeredSettings:
         settings = reading.load(self._given, self._overrides) if self._overrides else base
         return reading.changed(settings, {**choices, **self._chosen})
 
-    def _version(self) -> _Version:
+    def _version(self) -> tuple[int, int, int] | None:
+        """Tells two states of the file apart; None is no file."""
         try:
             found = self.path.stat()
         except OSError:

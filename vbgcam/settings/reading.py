@@ -1,6 +1,4 @@
-"""Reading of settings: later layers win, and all mistakes of all layers are reported at once.
-
-    defaults < config file (the user's, or `--config FILE`) < command line (`--set SECTION.KEY=VALUE`, named options)
+"""Reading of settings: later layers win (see `layered`), and all mistakes of all layers are reported at once.
 
 A mistake says file, key and value and, where a name is near a known one, that name.
 """

@@ -5,7 +5,6 @@
 
 import json
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -17,8 +16,6 @@ from vbgcam.core.frames import Size
 from vbgcam.core.options import Preset, Switch
 from vbgcam.core.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec
 from vbgcam.pixels.convert import Fit
-
-CONFIG_FILE: Final = "config.toml"
 
 
 def _spec(parse: Any) -> AfterValidator:
@@ -32,10 +29,6 @@ def _spec(parse: Any) -> AfterValidator:
         return text
 
     return AfterValidator(check)
-
-
-def _size_or_auto(text: str) -> str:
-    return text if text == "auto" else _size(text)
 
 
 def _size(text: str) -> str:
@@ -172,7 +165,7 @@ class OutputSettings(_Section):
         description="auto (the virtual camera \"VBG Camera\": v4l2loopback's where there is one, else PipeWire's), "
         "virtualcam[:NAME], pipewire[:NAME], both[:NAME] (these two at once), file:OUT.mp4, file:OUT.mkv, null",
     )
-    size: Annotated[str, AfterValidator(_size_or_auto)] = Field(
+    size: Annotated[str, AfterValidator(lambda text: text if text == "auto" else _size(text))] = Field(
         default="auto", description="auto is the source's size; it stays the same for as long as the program runs"
     )
     mirror: bool = Field(default=False, description="show yourself as in a mirror; the background is not turned")
@@ -193,9 +186,12 @@ class Settings(_Section):
     output: OutputSettings = OutputSettings()
 
 
+_SECTIONS: Final[dict[str, type[_Section]]] = {name: type(section) for name, section in Settings()}
+
+
 def default_path() -> Path:
     """The user's config file; it need not exist."""
-    return Path(platformdirs.user_config_dir("vbgcam", appauthor=False)) / CONFIG_FILE
+    return Path(platformdirs.user_config_dir("vbgcam", appauthor=False)) / "config.toml"
 
 
 def data_folder() -> Path:
@@ -209,10 +205,11 @@ def example() -> str:
         "# Settings of vbgcam, each at its default. `vbgcam config path` says where your own file belongs;",
         "# put into it only what you want otherwise. Options on the command line win over the file.",
     ]
-    for section, model in _sections():
+    for section, model in _SECTIONS.items():
         lines += ["", f"# {model.__doc__}", f"[{section}]"]
         for key, field in model.model_fields.items():
-            lines += _wrapped(field.description or "")
+            wrapped = textwrap.wrap(field.description or "", 116, break_long_words=False, break_on_hyphens=False)
+            lines += [f"# {line}" for line in wrapped]
             lines.append(f"{key} = {toml_value(field.default)}")
     return "\n".join(lines) + "\n"
 
@@ -220,7 +217,7 @@ def example() -> str:
 def describe(settings: Settings) -> str:
     """The settings in force, as TOML."""
     lines: list[str] = []
-    for section, _ in _sections():
+    for section in _SECTIONS:
         lines += ["", f"[{section}]"]
         lines += [f"{key} = {toml_value(value)}" for key, value in getattr(settings, section)]
     return "\n".join(lines[1:]) + "\n"
@@ -228,7 +225,9 @@ def describe(settings: Settings) -> str:
 
 def known_settings() -> dict[str, FieldInfo]:
     """Every setting by "section.key"."""
-    return {f"{section}.{key}": field for section, model in _sections() for key, field in model.model_fields.items()}
+    return {
+        f"{section}.{key}": field for section, model in _SECTIONS.items() for key, field in model.model_fields.items()
+    }
 
 
 def toml_value(value: object) -> str:
@@ -240,14 +239,3 @@ def toml_value(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         return f"{value:.1f}"
     return str(value)
-
-
-def _sections() -> Iterator[tuple[str, type[BaseModel]]]:
-    for section, field in Settings.model_fields.items():
-        model = field.annotation
-        assert isinstance(model, type)
-        yield section, model
-
-
-def _wrapped(text: str, width: int = 116) -> list[str]:
-    return [f"# {line}" for line in textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)]

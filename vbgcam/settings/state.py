@@ -21,7 +21,6 @@ from vbgcam.settings.schema import Settings
 
 log = logging.getLogger(__name__)
 
-NAME: Final = "state.json"
 # Bytes; ours has a few hundred.
 _LARGEST: Final = 1 << 16
 # Seconds between two writings: a slider that is drawn makes ten choices a second.
@@ -46,7 +45,7 @@ class _Saved(BaseModel):
 
 def state_path() -> Path:
     """The user's file; it need not exist."""
-    return Path(platformdirs.user_state_dir("vbgcam", appauthor=False)) / NAME
+    return Path(platformdirs.user_state_dir("vbgcam", appauthor=False)) / "state.json"
 
 
 class RememberedState:

@@ -10,7 +10,6 @@ from vbgcam.settings import schema
 
 
 def show_config(arguments: Namespace, _interruption: Interruption) -> int:
-    """Shows the settings in force, the config file's path, or an example."""
     if arguments.what == "path":
         say(str(schema.default_path()))
     elif arguments.what == "example":
