@@ -78,6 +78,6 @@ def test_the_picture_goes_on_when_the_display_goes_away(user: User, desktop: Des
         wait(lambda: not host.icons, "the icon went with it")
         sent = client.status()["frames"]["sent"]
         wait(lambda: client.status()["frames"]["sent"] > sent + 10, "pictures go on")
-        assert client.status()["state"] == "on air"
+        wait(lambda: client.status()["state"] == "on air", "on air")
         user.says("quit")
         assert daemon.ends() == 0

@@ -57,7 +57,17 @@ class User:
 
     @property
     def start(self) -> list[str]:
-        return ["run", "--source", "demo", "--sink", "null", "--set", "camera.size=320x240"]
+        return [
+            "run",
+            "--source",
+            "demo",
+            "--sink",
+            "null",
+            "--set",
+            "camera.size=320x240",
+            "--set",
+            "mask.max_age_ms=3000",
+        ]
 
     def desktop(self, opens: str = ":") -> dict[str, str]:
         """The environment of a desktop whose display is not there, and where this shell command stands for the opener

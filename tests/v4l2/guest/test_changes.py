@@ -21,9 +21,8 @@ def test_a_reader_gets_pictures_through_every_change(camera: Path, network: Path
             if turn % 3 == 0:
                 client.do({"do": "set", "settings": {"camera.size": next(sizes)}})
             judge.sees("person")
-        status = client.status()
-        assert status["size"] == str(VGA)
-        assert status["state"] == "on air"
+        assert client.status()["size"] == str(VGA)
+        until(lambda: client.status()["state"] == "on air", "on air")
         assert not daemon.says("warning")
 
 

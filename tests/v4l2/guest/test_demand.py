@@ -3,12 +3,13 @@
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.support.frames import plain
-from tests.v4l2.guest.support.daemon import LOADED, VGA, assert_vivid, idle
+from tests.v4l2.guest.support.daemon import LOADED, VGA, assert_vivid, idle, sees
 from tests.v4l2.guest.support.kernel import (
     CAMERA,
     another_program,
@@ -56,7 +57,7 @@ def test_the_webcam_is_on_while_ffmpeg_or_opencv_reads_and_off_when_it_ends(came
                 # Who only opens it and reads nothing is no reader where the driver can tell.
                 until(lambda: read(capture) is not None and daemon.camera_on(), "the webcam is on")
                 until(lambda: bool(read(capture) is not None) and daemon.says("on air"), "on air", LOADED)
-                assert_vivid([read(capture) for _ in range(30)][-1], VGA)
+                sees(partial(read, capture), assert_vivid, VGA)
             until(lambda: not daemon.camera_on(), "the webcam is off")
         assert v4l2.query(camera).captures, "it stays listed"
         with another_program(*FFMPEG, camera, "-f", "null", "-"):

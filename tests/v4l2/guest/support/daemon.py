@@ -8,8 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -94,12 +94,31 @@ def idle(network: Path, source: Path | str = "", size: Size = VGA) -> Iterator[D
         yield daemon
 
 
-def assert_composed(rgb: U8, size: Size) -> None:
-    """The background on the right, the camera on the left."""
+def assert_no_room(rgb: U8, size: Size) -> None:
+    """The background on the right, whatever is on the left."""
     assert rgb.shape == (size.height, size.width, 3)
     right = rgb[:, size.width * 5 // 8 :].reshape(-1, 3)
     assert np.abs(right.astype(float) - BLUE).max() <= 6
+
+
+def assert_composed(rgb: U8, size: Size) -> None:
+    """And the camera on the left."""
+    assert_no_room(rgb, size)
     assert not (np.abs(rgb[:, : size.width * 3 // 8].astype(float) - BLUE).max(axis=2) <= 6).any()
+
+
+def sees(picture: Callable[[], U8], right: Callable[[U8, Size], None], size: Size) -> None:
+    """Reads pictures until one is right: on a loaded machine a frame or a mask may be too old, and the cover is."""
+
+    def seen() -> bool:
+        rgb = picture()
+        assert_no_room(rgb, size)
+        with suppress(AssertionError):
+            right(rgb, size)
+            return True
+        return False
+
+    until(seen, right.__name__)
 
 
 def assert_vivid(rgb: U8, size: Size) -> None:
