@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vbgcam.core.errors import OutputError
 from vbgcam.doctor.cameras import denied
 from vbgcam.doctor.check import Check, note, ok, wrong
 from vbgcam.doctor.machine import Machine
 
 if TYPE_CHECKING:
+    from vbgcam.core.errors import OutputError
     from vbgcam.output.loopback import Loopback
     from vbgcam.settings.schema import Settings
 
@@ -31,6 +31,7 @@ def elsewhere(machine: Machine) -> Iterator[Check]:
 
 def check(machine: Machine, settings: Settings) -> Iterator[Check]:
     """The loaded module's device. Says nothing where the module is not even built: that is said already. Linux only."""
+    from vbgcam.core.errors import OutputError
     from vbgcam.core.specs import SinkSpec
     from vbgcam.output.base import DEFAULT_NAME
     from vbgcam.output.loopback import RELOAD, absent, choose

@@ -2,3 +2,5 @@
 
 It knows core alone. Import its modules by name, since some are needed where others cannot be loaded (`doctor`).
 """
+
+__all__ = ["linux_packages", "logfile", "machine", "notifications", "process_wide", "sd_notify", "v4l2"]
