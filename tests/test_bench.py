@@ -215,7 +215,7 @@ def test_an_interrupted_live_run_ends_its_threads() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         live.measure(TINY, 60, lambda _progress: live.StandIn(20.0), 60.0, check)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 def test_a_replay_that_nobody_reads_in_time_has_lost_frames(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1051,6 +1051,7 @@ def test_calls_that_hang_do_not_keep_it_from_ending(it: Controlled) -> None:
     until(lambda: not [thread for thread in threading.enumerate() if thread.name == "control"])
     for gate in gates.values():
         gate.set()
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("control-call")])
     for client in clients:
         assert rest(client) == b""
         client.close()

@@ -232,7 +232,7 @@ def test_no_sequence_of_faults_shows_the_room_or_hangs(request: pytest.FixtureRe
     before = threading.active_count()
     wrong = [said for number in range(first, first + count) if (said := sequence(number))]
     assert not wrong, f"{len(wrong)} of {count}: {wrong[:5]}"
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # another module's may end meanwhile
 
 
 @pytest.fixture(scope="module", autouse=True)

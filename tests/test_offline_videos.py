@@ -496,7 +496,7 @@ def test_an_error_in_reading_comes_in_its_place_and_reading_ends_with_the_work()
             next(ahead)
     with closing(read_ahead(FakeReader(1, 2, 3).read)) as ahead:
         assert next(ahead) == 1
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the peak is asked of a Unix system")

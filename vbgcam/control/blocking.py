@@ -29,6 +29,10 @@ class BlockingCalls:
             future.add_done_callback(_left_behind)
             raise
 
+    def close(self) -> None:
+        """No more calls; the threads end when they are done."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
 
 def _result(work: Callable[[], T]) -> T:
     try:

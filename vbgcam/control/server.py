@@ -198,6 +198,8 @@ class _Handlers:
         """Waits a moment for what has to be taken back when a connection ends."""
         if self._cleanups:
             await asyncio.wait(self._cleanups, timeout=_LAST_ANSWERS)
+        for calls in (self._quick, self._slow):
+            calls.close()
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """The only way in. Never raises but when it is cancelled."""
