@@ -5,8 +5,6 @@ the room itself, and there is no mask). It says that something will follow, and 
 is for the person who runs the program and stands in the status.
 """
 
-from __future__ import annotations
-
 from typing import Final
 
 import cv2

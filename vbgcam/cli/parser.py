@@ -1,7 +1,5 @@
 """What can be said on the command line. Imports nothing heavy: `vbgcam --help` answers in a fraction of a second."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable, Iterable
 from fractions import Fraction

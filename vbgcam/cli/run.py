@@ -1,7 +1,5 @@
 """The verbs `run` and `demo`: the live chain, on a camera or on the drawn presenter."""
 
-from __future__ import annotations
-
 import signal
 from argparse import Namespace
 from pathlib import Path

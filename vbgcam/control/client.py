@@ -4,15 +4,13 @@ Of the standard library alone, so that `vbgcam status` answers at once. Each cal
 may have been started again since the last one, at another port, and its token goes to nobody else.
 """
 
-from __future__ import annotations
-
 import contextlib
 import http.client
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Self
 from urllib.parse import quote
 
 from vbgcam.control import auth
@@ -34,7 +32,7 @@ class Client:
         self._instance = Instance() if instance is None else instance
 
     @classmethod
-    def find(cls, instance: Instance | None = None) -> Client:
+    def find(cls, instance: Instance | None = None) -> Self:
         """Raises ControlError where nothing runs."""
         client = cls(instance)
         client._instance.find()

@@ -5,8 +5,6 @@ In the user's runtime folder are a lock, which the running program holds and the
 is open goes on after a restart; it holds only while the lock is held, and everybody looks at the lock first.
 """
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import json
@@ -19,7 +17,7 @@ import sys
 import warnings
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final, Literal, TypeGuard, get_args
+from typing import Final, Literal, Self, TypeGuard, get_args
 
 import platformdirs
 from filelock import FileLock, Timeout
@@ -130,7 +128,7 @@ class Instance:
             self.retire()
             lock.release(force=True)
 
-    def __enter__(self) -> Instance:
+    def __enter__(self) -> Self:
         self.hold()
         return self
 

@@ -2,13 +2,11 @@
 line and in the control API. Parsing is pure; nothing is opened here. A text that means nothing raises ValueError with
 one line that says what would be understood."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Self
 from urllib.parse import parse_qs
 
 TORCHVISION_MODELS: Final = (
@@ -35,7 +33,7 @@ class SourceSpec:
     pace: Literal["source", "max"] = "source"
 
     @classmethod
-    def parse(cls, text: str) -> SourceSpec:
+    def parse(cls, text: str) -> Self:
         """Raises ValueError where the text means nothing."""
         kind, _, target = text.partition(":")
         if text == "demo":
@@ -67,7 +65,7 @@ class SinkSpec:
     target: str = ""
 
     @classmethod
-    def parse(cls, text: str) -> SinkSpec:
+    def parse(cls, text: str) -> Self:
         """Raises ValueError where the text means nothing."""
         kind: Any
         kind, _, target = text.partition(":")
@@ -90,7 +88,7 @@ class BackgroundSpec:
     strength: float = 0.5
 
     @classmethod
-    def parse(cls, text: str) -> BackgroundSpec:
+    def parse(cls, text: str) -> Self:
         """Raises ValueError where the text means nothing."""
         if text == "none":
             return cls("none")
@@ -129,7 +127,7 @@ class ModelSpec:
     color: tuple[int, int, int] = GREEN
 
     @classmethod
-    def parse(cls, text: str) -> ModelSpec:
+    def parse(cls, text: str) -> Self:
         """Raises ValueError where the text means nothing."""
         kind: Any
         kind, _, target = text.partition(":")

@@ -1,8 +1,6 @@
 """What the tray shows, decided from the program's status and choices alone: no icon, no toolkit, no threads. A menu is
 a value: where it equals the last one, nothing on the screen has to be touched."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -57,7 +55,7 @@ class MenuItem:
     radio: bool = False
     default: bool = False
     picture: Picture | None = None
-    items: tuple[MenuItem, ...] = ()
+    items: "tuple[MenuItem, ...]" = ()
 
 
 SEPARATOR: Final = MenuItem("")
