@@ -190,7 +190,11 @@ def test_a_port_at_which_nobody_listens_is_said(instance: Instance) -> None:
 
 def answering(answer: bytes) -> Say:
     def say(connection: socket.socket) -> None:
-        connection.recv(1 << 16)
+        with connection.makefile("rb") as stream:  # all of it: what is left unread resets the connection
+            length = 0
+            while (row := stream.readline().lower()).strip():
+                length = int(row.partition(b":")[2]) if row.startswith(b"content-length:") else length
+            stream.read(length)
         connection.sendall(answer)
 
     return say
