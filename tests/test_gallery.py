@@ -503,3 +503,22 @@ def test_any_thread_may_do_anything_at_any_time(
     gallery.entries()
     assert len(decoded) > 10
     assert set(gallery._known) == {path.name for path in folder.iterdir()}
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_not_called_broken(
+    gallery: Gallery, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture(folder / "a.png")
+    examined = module._examined
+
+    def replaced(path: Path, called: str) -> object:
+        path.unlink()
+        try:
+            return examined(path, called)
+        finally:
+            picture(path)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(module, "_examined", replaced)
+        assert gallery.entries() == []
+    assert [entry.broken for entry in gallery.entries()] == [""]

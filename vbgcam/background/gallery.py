@@ -120,7 +120,8 @@ class Gallery:
                 # From here: what is loaded for the first picture alone may take longer than all of them.
                 until = time.monotonic() + self._patience if until is None else until
             entry = entry or listed
-            if not entry.broken or os.path.lexists(entry.path):  # else deleted before it could be read
+            # Else it was deleted before it could be read; another file may have its name by now.
+            if not entry.broken or any(file.stamp == entry.stamp for file in self._files(entry.name)):
                 entries.append(entry)
         return entries
 
