@@ -35,7 +35,7 @@ def plugged_in(name: str = "Bench UVC Webcam") -> Iterator[UsbWebcam]:
     process = subprocess.Popen([sys.executable, BENCH / "uvc_webcam.py", name])
 
     def nodes() -> list[v4l2.Node]:
-        return [node for node in v4l2.nodes() if name in node.label and v4l2.query(node.path).captures]
+        return [node for node in v4l2.nodes() if name in node.label and _captures(node)]
 
     try:
         until(lambda: process.poll() is not None or bool(nodes()), "the webcam appears")
@@ -43,6 +43,13 @@ def plugged_in(name: str = "Bench UVC Webcam") -> Iterator[UsbWebcam]:
     finally:
         process.kill()
         process.wait()
+
+
+def _captures(node: v4l2.Node) -> bool:
+    try:
+        return v4l2.query(node.path).captures
+    except FileNotFoundError:  # sysfs has it before /dev does, and after
+        return False
 
 
 def place(rgb: U8) -> float:
