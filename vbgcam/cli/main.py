@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Final, NoReturn
 
 from vbgcam.cli.log import log_kept, set_up_log
@@ -54,11 +55,31 @@ def program() -> NoReturn:
     """`main` as a process of its own. All that has to be closed is by then, and nothing is unwound after it: Python
     would end the threads that a library still holds (a network in mid-inference, a picture that is drawn for nobody any
     more) inside the library's C++, which aborts the process."""
+    _leave_no_core()
     code = main()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):  # whoever read it has gone
             stream.flush()
     os._exit(code)
+
+
+def _leave_no_core() -> None:
+    """A crash writes no memory to the disk, neither this process's, with some 30 frames of the room and the control
+    token, nor that of those it starts: they inherit both settings.
+
+    PR_SET_DUMPABLE would do it, too, but hides the process from its own user's programs: newer PipeWire takes one that
+    it cannot look into for a Flatpak, the desktop's portal refuses it, and nobody finds out who has the camera open."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    # 1 byte is too little for a file. Linux gives a core to a program such as systemd-coredump or Apport whatever the
+    # limit is, also at 0; at 1 it writes none at all.
+    with contextlib.suppress(ValueError):  # 0 for good already
+        resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+    # Then, and where a socket takes cores (from Linux 6.16 on, without a look at the limit), one of registers alone.
+    with contextlib.suppress(OSError):  # not Linux, or a sandbox
+        Path("/proc/self/coredump_filter").write_text("0", "ascii")
 
 
 def _perform(arguments: argparse.Namespace, interruption: Interruption) -> int:
