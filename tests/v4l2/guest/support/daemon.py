@@ -67,9 +67,11 @@ def running(
     on_demand: bool = False,
     says: str = "on air",
     end: signal.Signals = signal.SIGTERM,
+    by: Sequence[str] = (),
 ) -> Iterator[Daemon]:
-    """On air, or what else it `says`, when the block begins; ended by `end`, if it still runs, when it ends."""
-    command = [sys.executable, "-m", "vbgcam", "run", "--no-tray", "--source", f"camera:{source}"]
+    """On air, or what else it `says`, when the block begins; ended by `end`, if it still runs, when it ends. `by`: the
+    command that starts it and becomes it."""
+    command = [*by, sys.executable, "-m", "vbgcam", "run", "--no-tray", "--source", f"camera:{source}"]
     command += ["--sink", "virtualcam", "--background", HEX, "--model", f"onnx:{network}"]
     # This network says the same of a part of the picture as of the whole: no crop.
     settings = ["mask.preset=none", f"camera.size={size}", "mask.max_age_ms=3000"]
