@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from vbgcam.evaluate import run
 from vbgcam.evaluate.base import Request, Results
 from vbgcam.evaluate.clip import Clip
 from vbgcam.evaluate.journal import Journal
+from vbgcam.evaluate.metrics import Score
 from vbgcam.evaluate.sets import pairs
 from vbgcam.evaluate.sources import ClipSource, CocoSource, PairsSource, Source
 from vbgcam.segment.labels import Labeller
@@ -54,11 +56,11 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def evaluated(source: Source, folder: Path, after: int | None = None) -> Results:
+def evaluated(source: Source, folder: Path, after: int | None = None, request: Request = REQUEST) -> Results:
     """`after`: it is broken off before this item."""
     calls = itertools.count()
-    with Journal(folder, run.key(REQUEST, source)) as journal:
-        results = run.evaluate(REQUEST, source, journal, stop=lambda: next(calls) == after)
+    with Journal(folder, run.key(request, source)) as journal:
+        results = run.evaluate(request, source, journal, stop=lambda: next(calls) == after)
         assert (results is None) == (after is not None)
         if results is not None:
             journal.remove()
@@ -90,11 +92,36 @@ def test_a_clip_that_was_broken_off_and_gone_on_with_gives_the_same(
         evaluate("in parts", after)
     in_parts = evaluate("in parts")
     assert json.dumps(in_parts) == json.dumps(at_once)
-    assert at_once["scored"] + at_once["without_mask"] == at_once["frames"] == 40
+    assert at_once["scored"] + at_once["covered"] == at_once["frames"] == len(at_once["items"]) == 40
+    assert at_once["covered"] == at_once["without_mask"] == {None: 0, 5: 6, 30: 1}[mask_fps]
     # Masks of frames that late, over the truth of now: of five a second, those of frame 0, 6, 12, ... from frame 6 on.
     taken = [now if mask_fps is None else now - 1 if mask_fps == 30 else now // 6 * 6 - 6 for now in range(40)]
     late = [overlap(then, now) for now, then in enumerate(taken) if then >= 0]
     assert at_once["iou"] == pytest.approx(sum(late) / len(late))
+
+
+def test_a_hidden_frame_shows_nothing_of_the_room_and_of_the_person_and_no_mean_counts_it(
+    tmp_path: Path, clip_files: tuple[Path, Path]
+) -> None:
+    # Of five a second, masks are six to eleven frames old; here more than eight are too many.
+    request = replace(REQUEST, options=RenderOptions(max_mask_age=8.5 / 30))
+    with Clip(*clip_files) as clip:
+        results = evaluated(ClipSource(request, clip, FakeSegmenter(), Fraction(5)), tmp_path / "j", request=request)
+    items = results["items"]
+    assert [item["frame"] for item in items] == list(range(40))
+    hidden = [now for now in range(40) if now < 6 or now % 6 > 2]
+    assert [item["frame"] for item in items if item["hidden"]] == hidden
+    assert (results["scored"], results["covered"], results["without_mask"]) == (40 - len(hidden), len(hidden), 6)
+    for item in items:
+        if item["hidden"]:
+            figures = {name: item[name] for name in Score._fields}
+            assert figures == {**dict.fromkeys(Score._fields), "leak": 0, "loss": 1}
+        else:
+            assert item["iou"] == pytest.approx(overlap(item["frame"] // 6 * 6 - 6, item["frame"]))
+            assert (item["dtssd"] is None) == items[item["frame"] - 1]["hidden"]
+    shown = [item for item in items if not item["hidden"]]
+    for name in ("iou", "leak", "loss"):
+        assert results[name] == pytest.approx(sum(item[name] for item in shown) / len(shown))
 
 
 def test_what_fails_on_the_way_is_gone_on_with_too(tmp_path: Path, clip_files: tuple[Path, Path]) -> None:

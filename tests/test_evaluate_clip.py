@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from tests.support.clips import film, rooms, true_masks
 from tests.support.fakes import FakeSegmenter, room_with_person
 from vbgcam.core.errors import MediaError, ModelError
-from vbgcam.core.frames import Prediction, RawFrame, Size
+from vbgcam.core.frames import Mask, Prediction, RawFrame, Size
 from vbgcam.core.options import RenderOptions
 from vbgcam.evaluate.clip import Clip, Lag, Moment, moments
+from vbgcam.mask import Masker
 from vbgcam.media.video_reader import AlphaVideo
 from vbgcam.segment.ground_truth import GroundTruth
 
@@ -100,16 +101,29 @@ def test_frames_come_with_their_true_masks_and_the_chains(tmp_path: Path) -> Non
     for moment in found:
         assert moment.mask is not None
         assert np.array_equal(moment.mask.alpha, moment.truth)
-        assert not moment.covered
+        assert not moment.hidden
     assert found[3].frame.captured_at == pytest.approx(0.1)
 
 
-def test_what_run_would_cover_is_said_to_be_covered(tmp_path: Path) -> None:
+def test_what_run_would_hide_is_hidden(tmp_path: Path) -> None:
     with clip(tmp_path) as both:
         found = list(moments(both, FakeSegmenter(), RenderOptions(max_mask_age=4.5 / 30), mask_fps=Fraction(10)))
-    assert [moment.mask is None for moment in found] == [True] * 3 + [False] * 9
     # Masks are three to five frames old, and five are too many.
-    assert [moment.covered for moment in found] == [True] * 3 + [False, False, True] * 3
+    assert [moment.hidden for moment in found] == [True] * 3 + [False, False, True] * 3
+    assert [moment.mask is None for moment in found] == [moment.hidden for moment in found]
+    ages = [None if moment.mask_age is None else round(30 * moment.mask_age) for moment in found]
+    assert ages == [None] * 3 + [3, 4, 5] * 3
+
+
+def test_a_frame_to_which_the_mask_cannot_be_brought_is_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    track = Masker.track
+
+    def too_far_at_5(self: Masker, frame: RawFrame, prediction: Prediction) -> Mask | None:
+        return None if frame.number == 5 else track(self, frame, prediction)
+
+    monkeypatch.setattr(Masker, "track", too_far_at_5)
+    with clip(tmp_path) as both:
+        assert [moment.frame.number for moment in seen(both, FakeSegmenter()) if moment.hidden] == [5]
 
 
 def test_a_frame_that_is_not_needed_costs_no_mask_unless_the_network_remembers(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterator, Sequence
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests.support.browser import chromium
 from vbgcam.evaluate.base import Comparison, Results
 from vbgcam.evaluate.coco import VOC_NAMES
 from vbgcam.evaluate.figures import show
-from vbgcam.evaluate.metrics import Score
+from vbgcam.evaluate.metrics import HIDDEN, Score
 from vbgcam.evaluate.page import chosen, error, pages
 from vbgcam.report.charts import bars
 
@@ -38,12 +39,19 @@ def of_pairs(count: int) -> Results:
 def of_a_clip(count: int) -> Results:
     items = [
         item(f"frame {number}", 0.5 + 0.4 * np.sin(number / 9), frame=number, time=number / 30, mask_age=0.2, dtssd=3.0)
+        | {"hidden": False}
         for number in range(count)
     ]
     return {
         **of_pairs(1), "kind": "clip", "data": ["v.mp4", "a.mkv"], "mask_fps": 5.0, "size": "64x48", "fps": 30.0,
         "frames": count, "scored": count, "without_mask": 0, "covered": 2, "dtssd": 3.0, "items": items, "left_out": [],
     }  # fmt: skip
+
+
+def hide(results: Results, places: Sequence[int]) -> Results:
+    """A clip's, with those of its frames hidden."""
+    items = [one | HIDDEN | {"hidden": True} if at in places else one for at, one in enumerate(results["items"])]
+    return {**results, "items": items, "covered": len(places), "scored": len(items) - len(places)}
 
 
 def of_coco() -> Results:
@@ -230,6 +238,28 @@ def test_the_shown_are_none_twice_and_of_a_clip_none_beside_another() -> None:
     places = [place for _, group in groups for place in group]
     assert [len(group) for _, group in groups] == [3, 3, 3]
     assert min(abs(one - other) for one in places for other in places if one != other) >= 15
+
+
+def test_a_hidden_frame_is_on_no_picture_and_in_no_chart_and_nobody_rates_it(tmp_path: Path) -> None:
+    drawn: list[int] = []
+
+    def compare_shown(places: Sequence[int]) -> Iterator[Comparison]:
+        assert list(places) == sorted(places)
+        drawn.extend(places)
+        yield from compare(places)
+
+    hidden = [*range(10), 20, 59]
+    target = tmp_path / "clip.html"
+    made = pages(hide(of_a_clip(60), hidden), compare_shown, target)
+    assert len(drawn) > 20, "the page and the rating both have pictures"
+    assert not set(drawn) & set(hidden)
+    charts = [json.loads(unescape(text)) for text in re.findall(r'data-values="([^"]*)"', made[target])]
+    assert [[point[0] for point in chart["points"]] for chart in charts] == [
+        [number for number in range(60) if number not in hidden]
+    ] * 3
+    assert "12 frames hidden" in made[target]
+    everything = pages(hide(of_a_clip(3), range(3)), compare_shown, target)
+    assert list(everything) == [target], "there is nothing to rate"
 
 
 def test_what_is_shown_of_the_room_is_red_and_what_is_hidden_of_the_person_blue() -> None:

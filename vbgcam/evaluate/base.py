@@ -27,11 +27,12 @@ in one sentence that names the file.
 
 Of a clip, of pairs and of AISegment: the means of `iou`, `boundary_f`, `mad`, `mse`, `grad`, `conn`, `dtssd` (None but
 for a clip), `leak`, `loss` (see `metrics.Score`), `papers`: the same in the scalings of the papers, and `items`: a list
-of {"name", "iou", ...}, one for each picture or frame that was scored, in order.
+of {"name", "iou", ...}, one for each picture or frame, in order.
 
-Of a clip besides: `size`, `fps`, `frames`, `scored`, `without_mask` (frames before the first mask), `covered` (frames
-that `run` would have covered), `mask_fps` (None: a mask for every frame), and each item has `time` (seconds) and
-`mask_age` (seconds).
+Of a clip besides: `size`, `fps`, `frames`, `scored` (frames that are shown), `covered` (frames that `run` would hide),
+`without_mask` (those of them before the first mask), `mask_fps` (None: a mask for every frame), and each item has
+`frame`, `time` (seconds), `mask_age` (seconds, of the newest mask; None before the first one) and `hidden`. A hidden
+frame has leak 0 and loss 1, whoever is in it, its other figures are None, and no mean counts it.
 
 Of COCO: `images`, `person_iou`, `person_accuracy` (two classes), and where the model knows Pascal VOC's 21 classes
 `miou` (None where a class never occurs, as torchvision's is no number then), `miou_present` (over the classes that

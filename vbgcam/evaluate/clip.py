@@ -29,14 +29,16 @@ _ROUNDED: Final = Fraction(1, 1000)
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One frame of the clip, captured so many seconds after its first one. `mask`: of the newest prediction that is
-    there by then; None before the first one, where it cannot be brought to this frame, and for a frame that is not
-    needed. `covered`: `run` would not show the frame with that mask."""
+    """One frame of the clip, captured so many seconds after its first one. `mask`: what `run` would show it with; None
+    for a frame that it would hide, and for one that is not needed. `hidden`: there is no prediction yet, it is too old,
+    or it cannot be brought to this frame. `mask_age`: seconds, of the newest prediction that is there by then, hidden
+    or not; None before the first one."""
 
     frame: RawFrame
     truth: U8
     mask: Mask | None
-    covered: bool
+    hidden: bool
+    mask_age: float | None
 
 
 class Lag:
@@ -128,9 +130,10 @@ def moments(
     alone = mask_fps is None and not segmenter.recurrent and (options.mask == NONE or options.mask.hard)
     for time, frame, truth in clip.pairs():
         if alone and not needed(frame.number):
-            yield Moment(frame, truth, None, covered=False)
+            yield Moment(frame, truth, None, hidden=False, mask_age=None)
             continue
-        prediction = lag.at(time, frame)
-        shown = decide(Situation(frame, prediction), frame.captured_at, options.max_mask_age, options.max_frame_age)
-        mask = masker.track(frame, prediction) if prediction is not None else None
-        yield Moment(frame, truth, mask, covered=mask is None or not isinstance(shown, Compose))
+        prediction, now = lag.at(time, frame), frame.captured_at
+        age = None if prediction is None else now - prediction.captured_at
+        shown = decide(Situation(frame, prediction), now, options.max_mask_age, options.max_frame_age)
+        mask = masker.track(frame, shown.mask) if isinstance(shown, Compose) else None
+        yield Moment(frame, truth, mask, mask is None, age)

@@ -98,6 +98,7 @@ def about(results: Results) -> list[str]:
     lines.append(f"{results['frames']} frames of {results['size']} at {results['fps']:g} a second; {masks}")
     if results["covered"]:
         lines.append(
-            f"{results['covered']} frames would have been covered: no mask yet, or one older than mask.max_age_ms"
+            f"{results['covered']} frames hidden, not in the figures: no mask yet, one older than mask.max_age_ms, or "
+            "too much has moved since"
         )
     return lines

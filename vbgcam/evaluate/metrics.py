@@ -58,6 +58,9 @@ PAPERS: Final = {"mad": 1e3, "mse": 1e3, "grad": 1.0, "conn": 1.0, "dtssd": 1.0}
 """What the video matting papers print is the score times this (Lin et al., Robust High-Resolution Video Matting, WACV
 2022, and those who compare with it)."""
 
+HIDDEN: Final = {**dict.fromkeys(Score._fields), "leak": 0.0, "loss": 1.0}
+"""The figures of a frame that is not shown: nothing of the room is, and nothing of the person."""
+
 
 def score(alpha: U8, truth: U8, before: tuple[U8, U8] | None = None) -> Score:
     """`alpha`, `truth`: uint8, (height, width), 255 is the person. `before`: both of the frame before, of the same

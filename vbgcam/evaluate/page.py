@@ -34,7 +34,7 @@ def pages(results: Results, compare: Compare, target: Path) -> dict[Path, str]:
     MediaError."""
     beside = target.with_stem(f"{target.stem}-rating")
     made = {target: _html(results, compare, beside.name)}
-    if results["items"]:
+    if _shown(results["items"]):
         made[beside] = _rating(results, compare)
     return made
 
@@ -42,16 +42,17 @@ def pages(results: Results, compare: Compare, target: Path) -> dict[Path, str]:
 def _html(results: Results, compare: Compare, rating_name: str) -> str:
     title = f"{Path(results['model']).name} on {' and '.join(Path(path).name for path in results['data'])}"
     items = results["items"]
+    shown = [items[place] for place in _shown(items)]
     tiles = (
         (f"{measure.title}, {'more' if measure.up else 'less'} is better", measure.text(value), measure.meaning)
         for measure, value in measures(results)
         if measure.key not in _NOT_FIRST
     )
     parts = [kit.heading(title, about(results)), kit.tiles(tiles)]
-    if items:
+    if shown:
         parts.append(_pictures(items, compare, rating_name))
-    if results["kind"] == "clip" and items:
-        parts.append(_over_time(results))
+    if results["kind"] == "clip":
+        parts += [_over_time(shown)] if shown else []
     elif results["kind"] != "coco":
         compared = [measure for measure in MEASURES if measure.key != "dtssd"]
         head = ("picture", *(measure.title for measure in compared))
@@ -73,9 +74,9 @@ def _rating(results: Results, compare: Compare) -> str:
     """The survey's text: pictures made with the model's masks and with the true ones, in random order, marked 1 to 5,
     and nobody is told which is which before the end. Its answers stay in the browser, under a key that belongs to these
     results."""
-    count = len(results["items"])
-    scenes = min(_SCENES, count)
-    places = [round(step * (count - 1) / max(1, scenes - 1)) for step in range(scenes)]
+    shown = _shown(results["items"])
+    scenes = min(_SCENES, len(shown))
+    places = [shown[round(step * (len(shown) - 1) / max(1, scenes - 1))] for step in range(scenes)]
     key = hashlib.sha256(json.dumps(results, sort_keys=True).encode()).hexdigest()[:16]
     data = {
         "key": f"vbgcam-rating-{key}",
@@ -94,10 +95,15 @@ def _rating(results: Results, compare: Compare) -> str:
     return kit.document("How natural does it look?", body, "rating.js")
 
 
+def _shown(items: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Places of those of which there is a picture: a hidden frame has none."""
+    return [place for place, item in enumerate(items) if item["iou"] is not None]
+
+
 def chosen(items: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[int]]]:
-    """Places of the best, the worst and those in the middle by IoU; none twice, and of a clip none within half a second
-    of another."""
-    order = sorted(range(len(items)), key=lambda place: (-items[place]["iou"], place))
+    """Places of the best, the worst and those in the middle by IoU; none twice, of a clip none within half a second of
+    another, and none that is hidden."""
+    order = sorted(_shown(items), key=lambda place: (-items[place]["iou"], place))
     middle = [order[rank] for rank in sorted(range(len(order)), key=lambda rank: abs(rank - len(order) // 2))]
     count = min(_SHOWN, max(1, len(order) // 3))
     found: dict[str, list[int]] = {"Best": [], "Median": [], "Worst": []}
@@ -153,8 +159,7 @@ def _four(one: Comparison) -> str:
     return f'<div class="four">{"".join(figures)}</div>'
 
 
-def _over_time(results: Results) -> str:
-    items = results["items"]
+def _over_time(items: Sequence[Mapping[str, Any]]) -> str:
     content = []
     for keys in (("iou", "boundary_f"), ("leak", "loss"), ("dtssd",)):
         titles = [measure.title for measure in MEASURES if measure.key in keys]

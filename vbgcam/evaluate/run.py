@@ -30,7 +30,7 @@ from vbgcam.segment.labels import Labeller
 log = logging.getLogger(__name__)
 
 # Of an item's figures, those that only the results of the whole need; `ran`: what the network says of itself.
-_INNER: Final = ("covered", "confusion", "ran")
+_INNER: Final = ("confusion", "ran")
 # Of a clip: where it is shown before and after.
 _PARTS: Final = (Fraction(1, 3), Fraction(9, 10))
 
@@ -94,13 +94,13 @@ def evaluate(
 
 
 def compared(request: Request, source: Source, journal: Journal, places: Sequence[int]) -> Iterator[Comparison]:
-    """The pictures behind items of the results (their places in `items`, ascending), one after the other, from the
-    journal and the data."""
+    """The pictures behind items of the results (their places in `items`, ascending; of none that is hidden), one after
+    the other, from the journal and the data."""
     items, backdrops = _scored(journal.items()), Backdrops(request.options, request.background)
     chosen = [items[place] for place in places]
     for item, (frame, truth) in zip(chosen, source.originals([item.number for item in chosen]), strict=True):
         alpha, behind = journal.mask(item.number), backdrops.of(frame.size)
-        assert alpha is not None, "what was scored has a mask"
+        assert alpha is not None, "what was shown has a mask"
         composites = (
             to_rgb(Composer(frame.size).compose(frame, Mask(mask, frame.captured_at), behind).planes)
             for mask in (alpha, truth)
@@ -115,7 +115,7 @@ def before_and_after(request: Request, clip: Clip, segmenter: Segmenter, mask_fp
     composer, backdrops = Composer(clip.video.size), Backdrops(request.options, request.background)
 
     def shown(options: RenderOptions) -> Iterator[tuple[U8, U8]]:
-        """As `run` would show it; black where there is no mask."""
+        """As `run` would show it; black where it would hide it."""
         way = moments(clip, segmenter, options, mask_fps=mask_fps)
         for moment in itertools.takewhile(lambda moment: moment.frame.number <= max(numbers), way):
             if moment.frame.number in numbers:

@@ -19,7 +19,7 @@ from vbgcam.core.frames import U8, RawFrame
 from vbgcam.evaluate import coco
 from vbgcam.evaluate.base import Item, LeftOut, Request, Results
 from vbgcam.evaluate.clip import Clip, moments
-from vbgcam.evaluate.metrics import Score, in_papers, mean, score
+from vbgcam.evaluate.metrics import HIDDEN, Score, in_papers, mean, score
 from vbgcam.evaluate.sets import PictureSet
 from vbgcam.mask import Masker
 from vbgcam.pixels.convert import from_rgb
@@ -48,31 +48,34 @@ class ClipSource:
         before: tuple[U8, U8] | None = None
         clip, rate = self._clip, self._mask_fps
         for moment in moments(clip, self.model, self._options, mask_fps=rate, needed=lambda number: number not in done):
-            number, time, alpha = moment.frame.number, moment.frame.captured_at, None
+            number, age = moment.frame.number, moment.mask_age
             found: dict[str, Any] = {}
             if number in done:
                 alpha = mask(number)
             else:
-                found = {"frame": number, "time": time, "mask_age": None, "covered": moment.covered}
-                if moment.mask is not None:
-                    alpha = moment.mask.alpha
-                    found["mask_age"] = round(time - moment.mask.captured_at, 9)
-                    found |= score(alpha, moment.truth, before)._asdict()
+                alpha = moment.mask.alpha if moment.mask is not None else None
+                found = {
+                    "frame": number,
+                    "time": moment.frame.captured_at,
+                    "mask_age": None if age is None else round(age, 9),
+                    "hidden": moment.hidden,
+                    **(HIDDEN if alpha is None else score(alpha, moment.truth, before)._asdict()),
+                }
             before = (alpha, moment.truth) if alpha is not None else None
             yield Item(number, f"frame {number}", found, alpha)
         self.left_out = [{"name": str(clip.video.path), "why": why} for why in clip.left_out]
 
     def results(self, items: Sequence[Item]) -> Results:
-        scored = [item for item in items if "iou" in item.found]
+        shown = [item for item in items if not item.found["hidden"]]
         return {
             "mask_fps": float(self._mask_fps) if self._mask_fps else None,
             "size": str(self._clip.video.size),
             "fps": round(float(self._clip.video.rate), 6),
             "frames": self._clip.frames,
-            "scored": len(scored),
-            "without_mask": len(items) - len(scored),
-            "covered": sum(item.found["covered"] for item in items),
-            **_means(scored),
+            "scored": len(shown),
+            "without_mask": sum(item.found["mask_age"] is None for item in items),
+            "covered": len(items) - len(shown),
+            **_means(shown),
         }
 
     def originals(self, numbers: Sequence[int]) -> Iterator[tuple[RawFrame, U8]]:
