@@ -22,7 +22,7 @@ from vbgcam.evaluate import run
 from vbgcam.evaluate.base import Request, Results
 from vbgcam.evaluate.clip import Clip
 from vbgcam.evaluate.journal import Journal
-from vbgcam.evaluate.metrics import Score
+from vbgcam.evaluate.metrics import Score, tail
 from vbgcam.evaluate.sets import pairs
 from vbgcam.evaluate.sources import ClipSource, CocoSource, PairsSource, Source
 from vbgcam.segment.labels import Labeller
@@ -122,6 +122,7 @@ def test_a_hidden_frame_shows_nothing_of_the_room_and_of_the_person_and_no_mean_
     shown = [item for item in items if not item["hidden"]]
     for name in ("iou", "leak", "loss"):
         assert results[name] == pytest.approx(sum(item[name] for item in shown) / len(shown))
+    assert results["tail"] == tail(shown) != tail(items)
 
 
 def test_what_fails_on_the_way_is_gone_on_with_too(tmp_path: Path, clip_files: tuple[Path, Path]) -> None:
@@ -145,6 +146,7 @@ def test_pictures_that_cannot_be_scored_are_named_and_the_rest_goes_on(tmp_path:
     results = evaluated(source, tmp_path / "j")
     assert [item["name"] for item in results["items"]] == ["a", "b"]
     assert results["images"] == 2
+    assert results["tail"]["leak"]["worst"] == max(item["leak"] for item in results["items"])
     assert results["iou"] > 0.95
     assert results["dtssd"] is None
     assert [(item["name"], item["why"]) for item in results["left_out"]] == [

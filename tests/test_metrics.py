@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 from numpy.typing import NDArray
 
 from vbgcam.core.frames import U8
-from vbgcam.evaluate.metrics import Score, in_papers, mean, score
+from vbgcam.evaluate.metrics import Score, in_papers, mean, score, tail
 
 alphas = arrays.arrays(np.uint8, (9, 11), elements=st.sampled_from([0, 20, 76, 77, 127, 128, 200, 255]))
 
@@ -156,6 +156,32 @@ def test_a_mean_leaves_out_what_is_not_there_and_of_nothing_there_is_none() -> N
     assert only.dtssd is None
     assert in_papers(only) == {"mad": 0, "mse": 0, "grad": 0, "conn": 0, "dtssd": None}
     assert in_papers(both)["mad"] == pytest.approx(both.mad * 1000)
+
+
+def test_a_tail_names_the_worst_and_counts_what_is_above() -> None:
+    """Of 200 pictures, leak grows by 0.0005 each; loss is 0 but in two."""
+    rows = [{"name": f"frame {n}", "leak": n / 2000, "loss": 0.5 if n in (3, 7) else 0.0} for n in range(200)]
+    found = tail(rows[::-1])
+    assert found is not None
+    # The nearest rank: the 198th of 200.
+    leak = {"p99": 197 / 2000, "worst": 199 / 2000, "at": "frame 199", "above": {"0.01": 179, "0.02": 159, "0.05": 99}}
+    loss = {"p99": 0.0, "worst": 0.5, "at": "frame 7", "above": {"0.01": 2, "0.02": 2, "0.05": 2}}
+    assert found == {"leak": leak, "loss": loss}
+    three = tail(rows[1:4])
+    assert three is not None
+    assert (three["leak"]["p99"], three["loss"]["at"]) == (3 / 2000, "frame 3"), "of few, p99 is the worst"
+    assert tail([]) is None
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=300))
+def test_no_more_than_one_of_a_hundred_is_worse_than_p99(values: list[float]) -> None:
+    found = tail([{"name": str(number), "leak": value, "loss": 1 - value} for number, value in enumerate(values)])
+    assert found is not None
+    leak = found["leak"]
+    worse = sum(value > leak["p99"] for value in values)
+    as_bad = sum(value >= leak["p99"] for value in values)
+    assert worse <= len(values) / 100 < as_bad
+    assert leak["worst"] == values[int(leak["at"])] == max(values)
 
 
 def test_alphas_of_two_sizes_are_not_compared() -> None:

@@ -20,6 +20,11 @@ from vbgcam.evaluate.page import chosen, error, pages
 from vbgcam.report.charts import bars
 
 
+def tail_at(name: str) -> dict[str, Any]:
+    above = {"0.01": 41, "0.02": 32, "0.05": 23}
+    return {key: {"p99": 0.125, "worst": 0.375, "at": name, "above": above} for key in ("leak", "loss")}
+
+
 def item(name: str, iou: float, **more: object) -> dict[str, Any]:
     return {"name": name, **dict.fromkeys(Score._fields, 0.25), "dtssd": None, **more, "iou": iou}
 
@@ -31,7 +36,7 @@ def of_pairs(count: int) -> Results:
     return {
         "kind": "pairs", "data": ["a & b"], "model": "onnx:net.onnx", "device": "cpu", "precision": "fp32",
         "input": "256x256", "hard": False, "command": "vbgcam eval --pairs 'a & b' --model onnx:net.onnx",
-        "images": count, **means, "papers": papers, "items": items,
+        "images": count, **means, "papers": papers, "tail": tail_at("picture <0>"), "items": items,
         "left_out": [{"name": "x", "why": "x_mask.png is a mask without its <picture>"}],
     }  # fmt: skip
 
@@ -44,7 +49,8 @@ def of_a_clip(count: int) -> Results:
     ]
     return {
         **of_pairs(1), "kind": "clip", "data": ["v.mp4", "a.mkv"], "mask_fps": 5.0, "size": "64x48", "fps": 30.0,
-        "frames": count, "scored": count, "without_mask": 0, "covered": 2, "dtssd": 3.0, "items": items, "left_out": [],
+        "frames": count, "scored": count, "without_mask": 0, "covered": 2, "dtssd": 3.0, "left_out": [],
+        "items": items, "tail": tail_at("frame 7"),
     }  # fmt: skip
 
 
@@ -62,7 +68,7 @@ def of_coco() -> Results:
         "input": "520 on the short side", "hard": False, "command": "vbgcam eval --coco coco", "images": 7,
         "person_iou": 0.75, "person_accuracy": 0.9, "miou": None, "miou_present": 0.6, "pixel_accuracy": 0.8,
         "class_iou": {name: None if name == "bus" else 0.5 for name in VOC_NAMES}, "confusion": table, "left_out": [],
-        "items": [item(f"{number}.jpg", number / 9) for number in range(9)],
+        "tail": tail_at("8.jpg"), "items": [item(f"{number}.jpg", number / 9) for number in range(9)],
     }  # fmt: skip
 
 
@@ -114,6 +120,8 @@ def test_a_page_opens_without_a_request_to_anywhere(results: Results, tmp_path: 
         assert results["command"] in text
         for left_out in results["left_out"]:
             assert left_out["why"] in text
+        worst = f"12.5 % 37.5 % 41 32 23 {results['tail']['leak']['at']}"
+        assert text.count(worst) == 2, "of leak and of loss"
         pictures = driver.find_elements("tag name", "img")
         assert all(driver.execute_script("return arguments[0].naturalWidth", one) == 64 for one in pictures)
         assert len(pictures) == 4 * min(9, len(results["items"]))
@@ -282,7 +290,12 @@ def test_the_table_in_the_terminal_says_each_figure_in_words(
     words = ["person's IoU", "75.0 %"] if results["kind"] == "coco" else ["IoU", "25.0 %", "250.00", "of the room"]
     for word in (*words, *(left_out["why"] for left_out in results["left_out"])):
         assert word in text
+    worst = ["12.5 %", "37.5 %", "41", "32", "23", results["tail"]["leak"]["at"]]
+    rows = [line.split(None, 1) for line in text.splitlines()]
+    assert [row[0] for row in rows if row and re.split(r" {2,}", row[-1].strip()) == worst] == ["leak", "loss"]
     assert all(len(line) <= 120 for line in text.splitlines())
+    show({**results, "tail": None})
+    assert "The worst" not in capsys.readouterr().out
 
 
 def test_a_bars_length_is_its_logarithm() -> None:

@@ -23,7 +23,8 @@ dates.
 
 Of all kinds: `kind` ("clip", "pairs", "aisegment", "coco"), `data` (paths as they were given), `model`, `device`,
 `precision`, `input` ("256x256", of the last picture), `left_out`: [{"name", "why"}], what cannot be scored, and why,
-in one sentence that names the file.
+in one sentence that names the file, and `tail`: {"leak", "loss"}, each with `p99`, `worst`, `at` (its item's name) and
+`above`: {"0.01", "0.02", "0.05"}, how many items are above (see `metrics.tail`); None where no item has them.
 
 Of a clip, of pairs and of AISegment: the means of `iou`, `boundary_f`, `mad`, `mse`, `grad`, `conn`, `dtssd` (None but
 for a clip), `leak`, `loss` (see `metrics.Score`), `papers`: the same in the scalings of the papers, and `items`: a list
@@ -32,7 +33,7 @@ of {"name", "iou", ...}, one for each picture or frame, in order.
 Of a clip besides: `size`, `fps`, `frames`, `scored` (frames that are shown), `covered` (frames that `run` would hide),
 `without_mask` (those of them before the first mask), `mask_fps` (None: a mask for every frame), and each item has
 `frame`, `time` (seconds), `mask_age` (seconds, of the newest mask; None before the first one) and `hidden`. A hidden
-frame has leak 0 and loss 1, whoever is in it, its other figures are None, and no mean counts it.
+frame has leak 0 and loss 1, whoever is in it, its other figures are None, and no mean and no tail counts it.
 
 Of COCO: `images`, `person_iou`, `person_accuracy` (two classes), and where the model knows Pascal VOC's 21 classes
 `miou` (None where a class never occurs, as torchvision's is no number then), `miou_present` (over the classes that

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vbgcam.evaluate.base import Results
+from vbgcam.evaluate.metrics import ABOVE
 from vbgcam.report import tables
 from vbgcam.report.tables import Table
 
@@ -65,7 +66,7 @@ def show(results: Results) -> None:
     if len(left_out) > _LEFT_OUT:
         left_out[_LEFT_OUT:] = [f"left out: {len(left_out) - _LEFT_OUT} more"]
     title = f"{results['model']} on {' and '.join(results['data'])}"
-    tables.show(title, about(results), [table(results)], left_out)
+    tables.show(title, about(results), filter(None, (table(results), tails(results))), left_out)
 
 
 def table(results: Results) -> Table:
@@ -80,6 +81,21 @@ def table(results: Results) -> Table:
     head = ("measure", "here", *(["in papers"] if papers else []), "what it says")
     note = "Means over all that was scored. Papers on video matting print MAD and MSE times 1000." if papers else ""
     return Table("Measures", head, rows, note, words=(0, len(head) - 1), key="here")
+
+
+def tails(results: Results) -> Table | None:
+    """How bad it gets; None where nothing was shown."""
+    if results["tail"] is None:
+        return None
+    rows = []
+    for measure in MEASURES:
+        if (tail := results["tail"].get(measure.key)) is not None:
+            figures = measure.text(tail["p99"]), measure.text(tail["worst"]), *map(str, tail["above"].values())
+            rows.append((measure.title, *figures, tail["at"]))
+    what = "frames" if results["kind"] == "clip" else "pictures"
+    above = (f"above {float(text):.0%}".replace("%", " %") for text in ABOVE)
+    note = f"p99: of 100 {what}, 99 are no worse. Above 1, 2 and 5 %: the number of {what}."
+    return Table("The worst", ("measure", "p99", "worst", *above, "at"), rows, note, words=(0, 6), key="worst")
 
 
 def about(results: Results) -> list[str]:

@@ -5,8 +5,9 @@ OpenCV's filters and components.
 """
 
 import math
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -60,6 +61,8 @@ PAPERS: Final = {"mad": 1e3, "mse": 1e3, "grad": 1.0, "conn": 1.0, "dtssd": 1.0}
 
 HIDDEN: Final = {**dict.fromkeys(Score._fields), "leak": 0.0, "loss": 1.0}
 """The figures of a frame that is not shown: nothing of the room is, and nothing of the person."""
+ABOVE: Final = ("0.01", "0.02", "0.05")
+"""Leak and loss beyond which pictures are counted."""
 
 
 def score(alpha: U8, truth: U8, before: tuple[U8, U8] | None = None) -> Score:
@@ -96,6 +99,24 @@ def mean(scores: Iterable[Score]) -> Score | None:
         name: math.fsum(getattr(row, name) for row in rows) / len(rows) for name in Score._fields if name != "dtssd"
     }
     return Score(**means, dtssd=math.fsum(changes) / len(changes) if changes else None)
+
+
+def tail(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]] | None:
+    """How bad `leak` and `loss` get, which each row has from 0 to 1: `p99` (the nearest rank), `worst`, `at`, its row's
+    `name` (the first of equals), and `above`: how many rows are above 1, 2 and 5 %. None of no rows."""
+    if not rows:
+        return None
+    found = {}
+    for key in ("leak", "loss"):
+        values = sorted(row[key] for row in rows)
+        worst = max(rows, key=itemgetter(key))
+        found[key] = {
+            "p99": values[math.ceil(99 * len(values) / 100) - 1],
+            "worst": worst[key],
+            "at": worst["name"],
+            "above": {text: sum(value > float(text) for value in values) for text in ABOVE},
+        }
+    return found
 
 
 def in_papers(found: Score) -> dict[str, float | None]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from vbgcam.core.frames import U8
 from vbgcam.evaluate.base import Compare, Comparison, Results
-from vbgcam.evaluate.figures import MEASURES, about, measures, table
+from vbgcam.evaluate.figures import MEASURES, about, measures, table, tails
 from vbgcam.report import pages as kit
 from vbgcam.report.charts import lines
 from vbgcam.report.tables import Table
@@ -62,7 +62,7 @@ def _html(results: Results, compare: Compare, rating_name: str) -> str:
         by_class = results["class_iou"].items()
         rows = [(name, "-" if value is None else f"{100 * value:.1f} %") for name, value in by_class]
         parts.append(kit.table_section(Table("IoU of each class", ("class", "IoU"), rows)))
-    parts.append(kit.table_section(table(results)))
+    parts += map(kit.table_section, filter(None, (table(results), tails(results))))
     if left_out := results["left_out"]:
         reasons = (f"<p>{escape(item['why'])}</p>" for item in left_out)
         parts.append(kit.section(f"Left out ({len(left_out)})", *reasons))

@@ -18,6 +18,7 @@ from vbgcam.evaluate.base import Comparison, Item, Request, Results
 from vbgcam.evaluate.clip import Clip, moments
 from vbgcam.evaluate.coco import PRESET
 from vbgcam.evaluate.journal import Journal
+from vbgcam.evaluate.metrics import tail
 from vbgcam.evaluate.sources import Source
 from vbgcam.media import images
 from vbgcam.offline.backdrops import Backdrops
@@ -78,6 +79,10 @@ def evaluate(
         journal.remove()
         raise MediaError(f"{source.data[0]}: not one picture could be scored: {bad[0]['why']}")
     ran = items[-1].found["ran"] if items else dict.fromkeys(_ran(source.model), "")
+    found = [
+        {"name": item.name, **{name: value for name, value in item.found.items() if name not in _INNER}}
+        for item in _scored(items)
+    ]
     return {
         "kind": source.kind,
         "data": [str(path) for path in source.data],
@@ -86,10 +91,8 @@ def evaluate(
         "command": request.command,
         **source.results(good),
         "left_out": sorted((*source.left_out, *bad), key=lambda one: one["name"]),
-        "items": [
-            {"name": item.name, **{name: value for name, value in item.found.items() if name not in _INNER}}
-            for item in _scored(items)
-        ],
+        "tail": tail([item for item in found if not item.get("hidden")]),
+        "items": found,
     }
 
 
