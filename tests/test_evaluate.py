@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shlex
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,11 +21,12 @@ from vbgcam.core.errors import MediaError, ModelError
 from vbgcam.core.options import Blur, RenderOptions
 from vbgcam.evaluate import run
 from vbgcam.evaluate.base import Request, Results
-from vbgcam.evaluate.clip import Clip
+from vbgcam.evaluate.clip import AT_ONCE, Clip, Pace
 from vbgcam.evaluate.journal import Journal
 from vbgcam.evaluate.metrics import Score, tail
 from vbgcam.evaluate.sets import pairs
 from vbgcam.evaluate.sources import ClipSource, CocoSource, PairsSource, Source
+from vbgcam.media import images
 from vbgcam.segment.labels import Labeller
 
 REQUEST = Request({"mask": {}}, RenderOptions(blur=Blur(0.5)), FakeBackground, command="vbgcam eval")
@@ -75,16 +77,18 @@ def overlap(one: int, other: int) -> float:
     return float(masks_.all(0).sum() / masks_.any(0).sum())
 
 
+def masks_at(fps: int | None) -> Pace:
+    return Pace((Fraction(1, fps), Fraction(1, fps))) if fps else AT_ONCE
+
+
 @pytest.mark.parametrize("mask_fps", [None, 5, 30])
 @pytest.mark.parametrize("recurrent", [False, True])
 def test_a_clip_that_was_broken_off_and_gone_on_with_gives_the_same(
     tmp_path: Path, clip_files: tuple[Path, Path], mask_fps: int | None, recurrent: bool
 ) -> None:
-    rate = Fraction(mask_fps) if mask_fps else None
-
     def evaluate(folder: str, after: int | None = None) -> Results:
         with Clip(*clip_files) as clip:
-            source = ClipSource(REQUEST, clip, FakeSegmenter(recurrent=recurrent), rate)
+            source = ClipSource(REQUEST, clip, FakeSegmenter(recurrent=recurrent), masks_at(mask_fps))
             return evaluated(source, tmp_path / folder, after)
 
     at_once = evaluate("at once")
@@ -100,13 +104,36 @@ def test_a_clip_that_was_broken_off_and_gone_on_with_gives_the_same(
     assert at_once["iou"] == pytest.approx(sum(late) / len(late))
 
 
+def test_an_uneven_pace_gives_the_same_also_in_parts_and_another_seed_something_else(
+    tmp_path: Path, clip_files: tuple[Path, Path]
+) -> None:
+    pace = Pace((Fraction(1, 20), Fraction(1, 4)), Fraction(15), seed=3)
+
+    def evaluate(folder: str, pace: Pace, after: int | None = None) -> Results:
+        with Clip(*clip_files) as clip:
+            return evaluated(ClipSource(REQUEST, clip, FakeSegmenter(), pace), tmp_path / folder, after)
+
+    at_once = evaluate("at once", pace)
+    evaluate("in parts", pace, 11)
+    # What another pace found is not gone on with.
+    other = evaluate("in parts", replace(pace, seed=4))
+    assert json.dumps(evaluate("in parts", pace)) == json.dumps(at_once)
+    assert [item["frame"] for item in at_once["items"]] == list(range(0, 40, 2))
+    assert at_once["frames"] == at_once["scored"] + at_once["covered"] == 20
+    assert [at_once[name] for name in ("mask_fps", "net_ms", "frame_fps", "seed")] == [None, [50, 250], 15, 3]
+    ages = [[item["mask_age"] for item in results["items"]] for results in (at_once, other)]
+    assert ages[0] != ages[1]
+    steady = evaluate("steady", masks_at(5))
+    assert [steady[name] for name in ("mask_fps", "net_ms", "frame_fps", "seed")] == [5, None, None, 0]
+
+
 def test_a_hidden_frame_shows_nothing_of_the_room_and_of_the_person_and_no_mean_counts_it(
     tmp_path: Path, clip_files: tuple[Path, Path]
 ) -> None:
     # Of five a second, masks are six to eleven frames old; here more than eight are too many.
     request = replace(REQUEST, options=RenderOptions(max_mask_age=8.5 / 30))
     with Clip(*clip_files) as clip:
-        results = evaluated(ClipSource(request, clip, FakeSegmenter(), Fraction(5)), tmp_path / "j", request=request)
+        results = evaluated(ClipSource(request, clip, FakeSegmenter(), masks_at(5)), tmp_path / "j", request=request)
     items = results["items"]
     assert [item["frame"] for item in items] == list(range(40))
     hidden = [now for now in range(40) if now < 6 or now % 6 > 2]
@@ -231,11 +258,43 @@ def test_a_film_of_masks_is_scored_in_place_of_a_model(tmp_path: Path, clip_file
     assert (results["iou"], results["mad"], results["boundary_f"], results["leak"]) == (1, 0, 1, 0)
 
 
+def test_the_command_that_is_printed_does_the_same_again(
+    tmp_path: Path, clip_files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    target, sheet = tmp_path / "r.json", tmp_path / "r.jpg"
+    pace = ["--net-ms", "62.5..250", "--seed", "7", "--frame-fps", "12.5"]
+    assert (
+        call("--clip", *clip_files, "--model", f"truth:{clip_files[1]}", *pace, "--json", target, "--sheet", sheet) == 0
+    )
+    results = json.loads(target.read_text())
+    assert shlex.join(pace) in results["command"]
+    assert images.read(sheet).rgb.shape[0] > 100, "both frames are on it, though not every frame came"
+    out = capsys.readouterr().out
+    assert "thinned to 12.5" in out
+    assert "each mask takes 62.5 to 250 ms (seed 7)" in out
+    assert main.main([*shlex.split(results["command"])[1:], "--json", str(tmp_path / "again.json")]) == 0
+    assert (tmp_path / "again.json").read_text() == target.read_text()
+
+
+@pytest.mark.parametrize("text", ["80", "80..", "..", "250..80", "0..5", "80..nan", "a..b", "80..100000"])
+def test_times_that_no_network_takes_are_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        call("--clip", "a", "b", "--net-ms", text)
+    assert "two times from 1 to 10000 ms" in capsys.readouterr().err
+
+
 def test_wrong_usage_is_said_all_at_once(tmp_path: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("--pairs", photos, "--alpha", "x.mkv", "--mask-fps", "5") == 2
+    assert call("--pairs", photos, "--alpha", "x.mkv", "--mask-fps", "5", "--frame-fps", "5", "--seed", "0") == 2
     said = capsys.readouterr().err
-    assert "--alpha belongs to --clip" in said
-    assert "--mask-fps belongs to --clip" in said
+    for option in ("--alpha", "--mask-fps", "--frame-fps", "--seed"):
+        assert f"{option} belongs to --clip" in said
+    assert call("--pairs", photos, "--net-ms", "80..250") == 2
+    assert "--net-ms belongs to --clip" in capsys.readouterr().err
+    assert call("--clip", "a", "b", "--seed", "1") == 2
+    assert "--seed belongs to --net-ms" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        call("--clip", "a", "b", "--net-ms", "80..250", "--mask-fps", "5")
+    capsys.readouterr()
     assert call("--clip", "a", "b", "--alpha", "x.mkv", "--model", "chroma", "--limit", "3") == 2
     said = capsys.readouterr().err
     assert "give one of them" in said

@@ -1,7 +1,9 @@
 """Which mask a frame gets when the network is slow, and clips whose two films do not go together."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -15,7 +17,7 @@ from tests.support.fakes import FakeSegmenter, room_with_person
 from vbgcam.core.errors import MediaError, ModelError
 from vbgcam.core.frames import Mask, Prediction, RawFrame, Size
 from vbgcam.core.options import RenderOptions
-from vbgcam.evaluate.clip import Clip, Lag, Moment, moments
+from vbgcam.evaluate.clip import Clip, Lag, Moment, Pace, moments
 from vbgcam.mask import Masker
 from vbgcam.media.video_reader import AlphaVideo
 from vbgcam.segment.ground_truth import GroundTruth
@@ -24,10 +26,14 @@ ALWAYS = RenderOptions(max_mask_age=1e9)
 BLOCK = np.zeros((2, 2), np.uint8)
 
 
+def steady(takes: Fraction | None) -> Pace:
+    return Pace(None if takes is None else (takes, takes))
+
+
 def ages(times: Sequence[Fraction], takes: Fraction | None) -> list[int | None]:
     """For each frame, how many frames older its mask is."""
     picture = room_with_person(0, Size(2, 2))
-    lag = Lag(takes, lambda frame: Prediction(frame, BLOCK))
+    lag = Lag(steady(takes).takes(), lambda frame: Prediction(frame, BLOCK))
     found: list[int | None] = []
     for number, time in enumerate(times):
         mask = lag.at(time, RawFrame(picture, float(time), 0, number))
@@ -61,16 +67,26 @@ def test_times_that_were_rounded_to_milliseconds_give_the_same_true_masks(takes:
     assert ages(rounded, takes) == ages(at_30(100), takes)
 
 
-@given(
-    st.lists(st.integers(1, 40), min_size=1, max_size=40),
-    st.fractions(min_value=Fraction(1, 50), max_value=3, max_denominator=60),
+some_seconds = st.fractions(min_value=Fraction(1, 1000), max_value=3, max_denominator=1000)
+paces = st.builds(
+    lambda one, other, seed: Pace((min(one, other), max(one, other)), None, seed),
+    some_seconds,
+    some_seconds,
+    st.integers(0, 9),
 )
-def test_masks_only_grow_newer_and_none_is_there_before_its_time(steps: list[int], takes: Fraction) -> None:
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=40), paces)
+def test_masks_only_grow_newer_and_none_is_there_before_its_time(steps: list[int], pace: Pace) -> None:
     times = [Fraction(sum(steps[:number]), 30) for number in range(len(steps))]
-    made: list[float] = []
+    made: dict[float, Fraction] = {}
+    takes, drawn = pace.takes(), pace.takes()
+    assert takes is not None
+    assert drawn is not None
 
     def make(frame: RawFrame) -> Prediction:
-        made.append(frame.captured_at)
+        assert not made or frame.captured_at > max(made), "each frame is taken once, in order"
+        made[frame.captured_at] = next(drawn)
         return Prediction(frame, BLOCK)
 
     lag, picture, before = Lag(takes, make), room_with_person(0, Size(2, 2)), -1.0
@@ -80,18 +96,36 @@ def test_masks_only_grow_newer_and_none_is_there_before_its_time(steps: list[int
             assert before < 0
             continue
         assert mask.captured_at >= before
-        assert float(time) - mask.captured_at >= float(takes) - 1.001e-3
+        assert float(time) - mask.captured_at >= float(made[mask.captured_at]) - 1.001e-3
         before = mask.captured_at
-    assert made == sorted(set(made)), "each frame is taken once, in order"
+
+
+@given(paces)
+def test_times_are_drawn_within_their_bounds_and_are_those_of_the_seed(pace: Pace) -> None:
+    assert pace.mask_s is not None
+    low, high = pace.mask_s
+    first, again, other = (list(islice(one.takes() or (), 20)) for one in (pace, pace, replace(pace, seed=10)))
+    assert first == again
+    assert (first == other) == (low == high)
+    assert all(low <= time <= high for time in first)
+    # Drawn over the whole width: 20 draws in the same half of it have a probability of 2 in a million.
+    assert low == high or min(first) < (low + high) / 2 < max(first)
+
+
+def test_each_mask_takes_its_own_time() -> None:
+    picture = room_with_person(0, Size(2, 2))
+    lag = Lag(iter([Fraction(number, 30) for number in (3, 1, 2, 9)]), lambda frame: Prediction(frame, BLOCK))
+    found = [lag.at(time, RawFrame(picture, float(time), 0, number)) for number, time in enumerate(at_30(8))]
+    # Frame 0 is ready at 3, frame 3 at 4, frame 4 at 6, frame 6 at 15.
+    assert [mask and mask.frame.number for mask in found] == [None, None, None, 0, 3, 3, 4, 4]
 
 
 def clip(folder: Path, frames: int = 12, alphas: int = 12) -> Clip:
     return Clip(film(folder / "clip.mkv", rooms(frames), codec="ffv1"), true_masks(folder / "alpha.mkv", alphas))
 
 
-def seen(found: Clip, segmenter: FakeSegmenter | GroundTruth, mask_fps: int | None = None) -> list[Moment]:
-    rate = Fraction(mask_fps) if mask_fps else None
-    return list(moments(found, segmenter, ALWAYS, mask_fps=rate))
+def seen(found: Clip, segmenter: FakeSegmenter | GroundTruth) -> list[Moment]:
+    return list(moments(found, segmenter, ALWAYS))
 
 
 def test_frames_come_with_their_true_masks_and_the_chains(tmp_path: Path) -> None:
@@ -107,7 +141,7 @@ def test_frames_come_with_their_true_masks_and_the_chains(tmp_path: Path) -> Non
 
 def test_what_run_would_hide_is_hidden(tmp_path: Path) -> None:
     with clip(tmp_path) as both:
-        found = list(moments(both, FakeSegmenter(), RenderOptions(max_mask_age=4.5 / 30), mask_fps=Fraction(10)))
+        found = list(moments(both, FakeSegmenter(), RenderOptions(max_mask_age=4.5 / 30), steady(Fraction(1, 10))))
     # Masks are three to five frames old, and five are too many.
     assert [moment.hidden for moment in found] == [True] * 3 + [False, False, True] * 3
     assert [moment.mask is None for moment in found] == [moment.hidden for moment in found]
@@ -130,11 +164,34 @@ def test_a_frame_that_is_not_needed_costs_no_mask_unless_the_network_remembers(t
     with clip(tmp_path) as both:
         for recurrent, calls in ((False, 2), (True, 12)):
             segmenter = FakeSegmenter(recurrent=recurrent)
-            found = list(moments(both, segmenter, ALWAYS, mask_fps=None, needed=lambda number: number in (5, 9)))
+            found = list(moments(both, segmenter, ALWAYS, needed=lambda number: number in (5, 9)))
             assert segmenter.calls == calls
             assert segmenter.resets == 1
             assert found[5].mask is not None
             assert found[9].mask is not None
+
+
+@pytest.mark.parametrize(
+    ("frame_fps", "numbers"),
+    [
+        (Fraction(10), [0, 3, 6, 9]),
+        (Fraction(20), [0, 2, 3, 5, 6, 8, 9, 11]),
+        (Fraction(1, 10), [0]),
+        (Fraction(30), [*range(12)]),
+        (Fraction(1000), [*range(12)]),
+    ],
+)
+def test_a_slow_camera_gives_fewer_frames_and_the_network_sees_no_others(
+    tmp_path: Path, frame_fps: Fraction, numbers: list[int]
+) -> None:
+    asked: list[int] = []
+    segmenter = FakeSegmenter(before=lambda frame: asked.append(frame.number))
+    with clip(tmp_path) as both:
+        found = list(moments(both, segmenter, ALWAYS, Pace(frame_fps=frame_fps)))
+    assert [moment.frame.number for moment in found] == asked == numbers
+    for moment in found:
+        assert moment.mask is not None
+        assert np.array_equal(moment.mask.alpha, moment.truth)
 
 
 def test_kept_masks_are_exactly_those_of_the_film_and_can_be_asked_for_again(tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ def of_a_clip(count: int) -> Results:
         for number in range(count)
     ]
     return {
-        **of_pairs(1), "kind": "clip", "data": ["v.mp4", "a.mkv"], "mask_fps": 5.0, "size": "64x48", "fps": 30.0,
+        **of_pairs(1), "kind": "clip", "data": ["v.mp4", "a.mkv"], "mask_fps": 5.0, "net_ms": None, "frame_fps": None,
+        "seed": 0, "size": "64x48", "fps": 30.0,
         "frames": count, "scored": count, "without_mask": 0, "covered": 2, "dtssd": 3.0, "left_out": [],
         "items": items, "tail": tail_at("frame 7"),
     }  # fmt: skip

@@ -10,7 +10,7 @@ import numpy as np
 
 from vbgcam.core.frames import U8, Mask, Planes, RawFrame, Size
 from vbgcam.core.options import PRESETS, MaskOptions
-from vbgcam.evaluate.clip import Lag
+from vbgcam.evaluate.clip import Lag, Pace
 from vbgcam.mask import Masker
 from vbgcam.segment import Probability, Segmenter
 
@@ -65,7 +65,7 @@ def masks(
 ) -> list[Mask | None]:
     """Those that are shown with the frames, by a network that `takes` so many seconds."""
     masker = Masker(segmenter, options)
-    lag = Lag(takes, masker.predict)
+    lag = Lag(Pace(None if takes is None else (takes, takes)).takes(), masker.predict)
     out = []
     for shot in shots:
         prediction = lag.at(shot.time, shot.frame)

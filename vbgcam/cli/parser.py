@@ -191,11 +191,22 @@ def _add_eval(verbs: _Verbs, hard: argparse.ArgumentParser) -> None:
     evaluate.add_argument(
         "--alpha", type=Path, metavar="MASKS", help="with --clip: scores this film of masks in place of a model's"
     )
-    evaluate.add_argument(
+    network = evaluate.add_mutually_exclusive_group()
+    network.add_argument(
         "--mask-fps",
         type=_exact_rate,
         metavar="N",
         help="with --clip: as if the network took 1/N s; a mask for every frame when not given",
+    )
+    network.add_argument(
+        "--net-ms",
+        type=_net_ms,
+        metavar="A..B",
+        help="with --clip: as if the network took A to B milliseconds, drawn anew for each mask",
+    )
+    evaluate.add_argument("--seed", type=_seed, metavar="N", help="with --net-ms: of the times that are drawn (0)")
+    evaluate.add_argument(
+        "--frame-fps", type=_exact_rate, metavar="N", help="with --clip: as if the camera gave about N frames a second"
     )
     evaluate.add_argument("--limit", type=_count, metavar="N", help="of a set, the first N pictures")
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="all figures")
@@ -252,6 +263,7 @@ def _checked(kind: Callable[[str], _Number], fits: Callable[[_Number], bool], wh
 
 _rate = _checked(float, lambda value: 0.1 <= value <= 1000, ": from 0.1 to 1000 a second")
 _share = _checked(float, lambda value: 0 < value <= 1, ": above 0 to 1")
+_seed = _checked(int, lambda value: value >= 0, ": at least 0")
 _count = _checked(int, lambda value: value >= 1, ": at least 1")
 _seconds = _checked(float, lambda value: 0 <= value < 1e9, " is no number of seconds")
 _live_seconds = _checked(float, lambda value: 0 < value < 1e9, ": a live run takes more than 0 seconds")
@@ -263,3 +275,14 @@ _height = _checked(
 def _exact_rate(text: str) -> Fraction:
     _rate(text)
     return Fraction(text)
+
+
+def _net_ms(text: str) -> tuple[Fraction, Fraction]:
+    low, _, high = text.partition("..")
+    try:
+        fits = 1 <= float(low) <= float(high) <= 10_000
+    except ValueError:
+        fits = False
+    if not fits:
+        raise argparse.ArgumentTypeError(f"{text!r}: two times from 1 to 10000 ms, the lesser first, such as 80..250")
+    return Fraction(low), Fraction(high)

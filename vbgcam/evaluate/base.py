@@ -30,8 +30,10 @@ Of a clip, of pairs and of AISegment: the means of `iou`, `boundary_f`, `mad`, `
 for a clip), `leak`, `loss` (see `metrics.Score`), `papers`: the same in the scalings of the papers, and `items`: a list
 of {"name", "iou", ...}, one for each picture or frame, in order.
 
-Of a clip besides: `size`, `fps`, `frames`, `scored` (frames that are shown), `covered` (frames that `run` would hide),
-`without_mask` (those of them before the first mask), `mask_fps` (None: a mask for every frame), and each item has
+Of a clip besides: `size`, `fps` (the file's), `frames` (that came, see `clip.Pace`), `scored` (those that are shown),
+`covered` (those that `run` would hide), `without_mask` (of these, before the first mask), `mask_fps`, `net_ms`: [least,
+most] where a mask's time is drawn (both None: each frame has its own mask at once), `seed` of the draws, `frame_fps`
+(None: all of the file's frames come), and each item has
 `frame`, `time` (seconds), `mask_age` (seconds, of the newest mask; None before the first one) and `hidden`. A hidden
 frame has leak 0 and loss 1, whoever is in it, its other figures are None, and no mean and no tail counts it.
 

@@ -1,10 +1,13 @@
 """A video with its true masks, as `run` would show it: which mask each frame gets, and how good it is there.
 
-`--mask-fps N` stands for a network that takes 1/N s: the mask of a frame is there 1/N s after the frame, and the newest
-frame of that moment is taken next. Only time is made up; frames, masks and the decision are those of `run`.
+A network that takes its time is made up by a `Pace`: the mask of a frame is there so much later, and the newest frame
+of that moment is taken next. So is a camera that gives fewer frames. Only time is made up; frames, masks and the
+decision are those of `run`.
 """
 
+import itertools
 import logging
+import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -42,9 +45,10 @@ class Moment:
 
 
 class Lag:
-    """Which mask is there when, of a network that takes `takes` seconds; None: each frame has its own at once."""
+    """Which mask is there when, of a network that takes the next of `takes` in seconds for each; None: each frame has
+    its own at once."""
 
-    def __init__(self, takes: Fraction | None, make: Callable[[RawFrame], Prediction]) -> None:
+    def __init__(self, takes: Iterator[Fraction] | None, make: Callable[[RawFrame], Prediction]) -> None:
         self._takes = takes
         self._make = make
         self._newest: Prediction | None = None
@@ -67,9 +71,9 @@ class Lag:
         self._before = frame
         return self._newest
 
-    def _take(self, time: Fraction, takes: Fraction, frame: RawFrame) -> None:
+    def _take(self, time: Fraction, takes: Iterator[Fraction], frame: RawFrame) -> None:
         if self._newest is None or frame.captured_at > self._newest.captured_at:
-            self._coming = time + takes, self._make(frame)
+            self._coming = time + next(takes), self._make(frame)
 
 
 class Clip:
@@ -114,21 +118,52 @@ class Clip:
         self._stack.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast the made-up machine is. `mask_s`: seconds, the least and the most that the network takes for a mask,
+    drawn uniformly for each; None: each frame has its own mask at once. `frame_fps`: frames a second that come; None:
+    all that the clip has. `seed`: of the draws."""
+
+    mask_s: tuple[Fraction, Fraction] | None = None
+    frame_fps: Fraction | None = None
+    seed: int = 0
+
+    def takes(self) -> Iterator[Fraction] | None:
+        """Seconds for each mask, in turn, the same at each call; None where `mask_s` is."""
+        if self.mask_s is None:
+            return None
+        (low, high), drawn = self.mask_s, random.Random(self.seed)
+        return (low + (high - low) * Fraction(drawn.random()) for _ in itertools.count())
+
+    def seen(self, clip: Clip) -> Iterator[tuple[Fraction, RawFrame, U8]]:
+        """Of the clip's `pairs` those that come: the first one at or after each 1/`frame_fps` s."""
+        last = -1
+        for time, frame, truth in clip.pairs():
+            tick = frame.number if self.frame_fps is None else int((time + _ROUNDED) * self.frame_fps)
+            if tick > last:
+                yield time, frame, truth
+                last = tick
+
+
+AT_ONCE: Final = Pace()
+"""Every frame comes, and has its own mask."""
+
+
 def moments(
     clip: Clip,
     segmenter: Segmenter,
     options: RenderOptions,
+    pace: Pace = AT_ONCE,
     *,
-    mask_fps: Fraction | None,
     needed: Callable[[int], bool] = lambda _number: True,
 ) -> Iterator[Moment]:
-    """The clip from its start. A frame that is not `needed` costs no mask where no later one depends on it. Raises
-    ModelError."""
+    """The clip from its start, the frames that come at that pace. A frame that is not `needed` costs no mask where no
+    later one depends on it. Raises ModelError."""
     masker = Masker(segmenter, options.mask)
     masker.reset()
-    lag = Lag(1 / mask_fps if mask_fps else None, masker.predict)
-    alone = mask_fps is None and not segmenter.recurrent and (options.mask == NONE or options.mask.hard)
-    for time, frame, truth in clip.pairs():
+    lag = Lag(pace.takes(), masker.predict)
+    alone = pace.mask_s is None and not segmenter.recurrent and (options.mask == NONE or options.mask.hard)
+    for time, frame, truth in pace.seen(clip):
         if alone and not needed(frame.number):
             yield Moment(frame, truth, None, hidden=False, mask_age=None)
             continue

@@ -109,12 +109,14 @@ def about(results: Results) -> list[str]:
     lines = [", ".join(filter(None, ran))] if any(ran) else []
     if results["kind"] != "clip":
         return [*lines, "1 picture" if results["images"] == 1 else f"{results['images']} pictures"]
-    rate, without = results["mask_fps"], results["without_mask"]
-    masks = f"{rate:g} masks a second, {without} frames before the first one" if rate else "a mask for each"
-    lines.append(f"{results['frames']} frames of {results['size']} at {results['fps']:g} a second; {masks}")
+    thinned = f", thinned to {results['frame_fps']:g}" if results["frame_fps"] else ""
+    masks = "a mask for each"
+    if rate := results["mask_fps"]:
+        masks = f"{rate:g} masks a second"
+    elif results["net_ms"]:
+        masks = "each mask takes {:g} to {:g} ms (seed {})".format(*results["net_ms"], results["seed"])
+    lines.append(f"{results['frames']} frames of {results['size']} at {results['fps']:g} a second{thinned}; {masks}")
     if results["covered"]:
-        lines.append(
-            f"{results['covered']} frames hidden, not in the figures: no mask yet, one older than mask.max_age_ms, or "
-            "too much has moved since"
-        )
+        before = f"{results['without_mask']} of them before the first mask"
+        lines.append(f"{results['covered']} frames hidden, {before}; no figure counts them")
     return lines

@@ -15,7 +15,7 @@ from vbgcam.core.errors import MediaError
 from vbgcam.core.frames import U8, Mask
 from vbgcam.core.options import NONE, RenderOptions
 from vbgcam.evaluate.base import Comparison, Item, Request, Results
-from vbgcam.evaluate.clip import Clip, moments
+from vbgcam.evaluate.clip import Clip, Pace, moments
 from vbgcam.evaluate.coco import PRESET
 from vbgcam.evaluate.journal import Journal
 from vbgcam.evaluate.metrics import tail
@@ -111,15 +111,16 @@ def compared(request: Request, source: Source, journal: Journal, places: Sequenc
         yield Comparison(item.name, to_rgb(frame.planes), alpha, truth, *composites)
 
 
-def before_and_after(request: Request, clip: Clip, segmenter: Segmenter, mask_fps: Fraction | None, path: Path) -> None:
-    """Writes a picture of the clip's frames at a third and near the end, with what the network alone makes of them and
-    with what the mask's steps add, in front of the request's background. Raises MediaError, ModelError."""
-    numbers = [int(part * max(1, clip.video.count or clip.frames)) for part in _PARTS]
+def before_and_after(request: Request, clip: Clip, segmenter: Segmenter, pace: Pace, path: Path) -> None:
+    """Writes a picture of two frames, at a third of those that come and near the end, with what the network alone makes
+    of them and with what the mask's steps add, in front of the request's background. Raises MediaError, ModelError."""
+    frames = [frame.number for _time, frame, _truth in pace.seen(clip)]
+    numbers = [frames[int(part * len(frames))] for part in _PARTS]
     composer, backdrops = Composer(clip.video.size), Backdrops(request.options, request.background)
 
     def shown(options: RenderOptions) -> Iterator[tuple[U8, U8]]:
         """As `run` would show it; black where it would hide it."""
-        way = moments(clip, segmenter, options, mask_fps=mask_fps)
+        way = moments(clip, segmenter, options, pace)
         for moment in itertools.takewhile(lambda moment: moment.frame.number <= max(numbers), way):
             if moment.frame.number in numbers:
                 frame = to_rgb(moment.frame.planes)

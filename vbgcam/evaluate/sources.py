@@ -18,7 +18,7 @@ from vbgcam.core.errors import MediaError
 from vbgcam.core.frames import U8, RawFrame
 from vbgcam.evaluate import coco
 from vbgcam.evaluate.base import Item, LeftOut, Request, Results
-from vbgcam.evaluate.clip import Clip, moments
+from vbgcam.evaluate.clip import AT_ONCE, Clip, Pace, moments
 from vbgcam.evaluate.metrics import HIDDEN, Score, in_papers, mean, score
 from vbgcam.evaluate.sets import PictureSet
 from vbgcam.mask import Masker
@@ -33,21 +33,21 @@ _HALF: Final = 128
 
 
 class ClipSource:
-    """A clip's frames. `mask_fps`: masks a second, None for one of each frame."""
+    """A clip's frames, those that come at that `pace`."""
 
     kind = "clip"
 
-    def __init__(self, request: Request, clip: Clip, model: Segmenter, mask_fps: Fraction | None = None) -> None:
+    def __init__(self, request: Request, clip: Clip, model: Segmenter, pace: Pace = AT_ONCE) -> None:
         self.data = self.files = [clip.video.path, clip.alpha.path]
-        self.more = {"mask_fps": str(mask_fps) if mask_fps else None}
+        self.more = {"pace": repr(pace)}
         self.count, self.model = clip.video.count, model
         self.left_out: list[LeftOut] = []
-        self._options, self._clip, self._mask_fps = request.options, clip, mask_fps
+        self._options, self._clip, self._pace = request.options, clip, pace
 
     def items(self, done: frozenset[int], mask: Callable[[int], U8 | None]) -> Iterator[Item]:
         before: tuple[U8, U8] | None = None
-        clip, rate = self._clip, self._mask_fps
-        for moment in moments(clip, self.model, self._options, mask_fps=rate, needed=lambda number: number not in done):
+        clip, pace = self._clip, self._pace
+        for moment in moments(clip, self.model, self._options, pace, needed=lambda number: number not in done):
             number, age = moment.frame.number, moment.mask_age
             found: dict[str, Any] = {}
             if number in done:
@@ -67,11 +67,16 @@ class ClipSource:
 
     def results(self, items: Sequence[Item]) -> Results:
         shown = [item for item in items if not item.found["hidden"]]
+        pace = self._pace
+        low, high = pace.mask_s or (Fraction(0), Fraction(0))
         return {
-            "mask_fps": float(self._mask_fps) if self._mask_fps else None,
+            "mask_fps": float(1 / low) if 0 < low == high else None,
+            "net_ms": [float(1000 * low), float(1000 * high)] if low < high else None,
+            "frame_fps": None if pace.frame_fps is None else float(pace.frame_fps),
+            "seed": pace.seed,
             "size": str(self._clip.video.size),
             "fps": round(float(self._clip.video.rate), 6),
-            "frames": self._clip.frames,
+            "frames": len(items),
             "scored": len(shown),
             "without_mask": sum(item.found["mask_age"] is None for item in items),
             "covered": len(items) - len(shown),

@@ -5,6 +5,7 @@ import json
 import shlex
 from argparse import Namespace
 from dataclasses import replace
+from fractions import Fraction
 from functools import partial
 from typing import Final
 
@@ -22,11 +23,14 @@ from vbgcam.segment.labels import Labeller, open_labeller
 from vbgcam.settings import schema
 from vbgcam.settings.schema import Settings
 
+_PACE: Final = ("mask-fps", "net-ms", "seed", "frame-fps")
+_OF_CLIPS: Final = ("alpha", *_PACE, "sheet")
+
 
 def evaluate(arguments: Namespace, interruption: Interruption) -> int:
     """How good the masks are."""
     from vbgcam.evaluate import page, run
-    from vbgcam.evaluate.clip import Clip
+    from vbgcam.evaluate.clip import Clip, Pace
     from vbgcam.evaluate.coco import CocoSet
     from vbgcam.evaluate.figures import show
     from vbgcam.evaluate.journal import Journal, usual_folder
@@ -34,13 +38,14 @@ def evaluate(arguments: Namespace, interruption: Interruption) -> int:
     from vbgcam.evaluate.sources import ClipSource, CocoSource, PairsSource, Source
 
     request, settings = _request(arguments)
+    pace = Pace(_mask_s(arguments), arguments.frame_fps, arguments.seed or 0)
     source: Source
     with contextlib.ExitStack() as stack:
         # The data comes first: what cannot be read is said before a network is loaded for it.
         if arguments.clip is not None:
             clip = stack.enter_context(Clip(*arguments.clip))
             model = stack.enter_context(loaded_segmenter(settings, interruption, needed=True))
-            source = ClipSource(request, clip, model, arguments.mask_fps)
+            source = ClipSource(request, clip, model, pace)
         elif arguments.coco is not None:
             images = CocoSet(arguments.coco)
             source = CocoSource(request, images, _labeller(settings, interruption, stack), arguments.limit)
@@ -62,7 +67,7 @@ def evaluate(arguments: Namespace, interruption: Interruption) -> int:
                 write_whole(path, text, "the figures")
                 say(f"Written: {path}")
         if arguments.sheet is not None:
-            run.before_and_after(request, clip, model, arguments.mask_fps, arguments.sheet)
+            run.before_and_after(request, clip, model, pace, arguments.sheet)
             say(f"Written: {arguments.sheet}")
         journal.remove()
     return 0
@@ -84,9 +89,11 @@ def _request(arguments: Namespace) -> tuple[Request, Settings]:
     given = {name.replace("_", "-"): value for name, value in vars(arguments).items() if value is not None}
     problems = []
     if "clip" not in given:
-        problems += [f"eval: --{name} belongs to --clip" for name in ("alpha", "mask-fps", "sheet") if name in given]
+        problems += [f"eval: --{name} belongs to --clip" for name in _OF_CLIPS if name in given]
     elif "limit" in given:
         problems.append("eval: --limit belongs to sets of pictures, not to --clip")
+    if "clip" in given and "seed" in given and "net-ms" not in given:
+        problems.append("eval: --seed belongs to --net-ms")
     if "alpha" in given and "model" in given:
         problems.append("eval: --alpha stands in place of --model; give one of them")
     # Said now, and not after hours of work.
@@ -102,14 +109,14 @@ def _request(arguments: Namespace) -> tuple[Request, Settings]:
     path = spec.path or (schema.data_folder() / "plate.png" if spec.kind == "plate" else None)
     command = ["vbgcam", "eval"]
     given["model"] = spec
-    for name in ("clip", "pairs", "aisegment", "coco", "model", "mask-fps", "limit", "hard", "background"):
+    for name in ("clip", "pairs", "aisegment", "coco", "model", *_PACE, "limit", "hard", "background"):
         value = given.get(name, False)
         if value is not False:
-            command += [f"--{name}", *map(str, value if name == "clip" else [] if value is True else [value])]
+            command += [f"--{name}", *map(_text, value if name == "clip" else [] if value is True else [value])]
     command += [part for pair in arguments.set for part in ("--set", pair)]
     # Masks that are there for each frame are scored as they are.
     options = factory.render_options(settings)
-    as_they_are = spec.kind == "truth" and arguments.mask_fps is None
+    as_they_are = spec.kind == "truth" and _mask_s(arguments) is None
     request = Request(
         files=(path,) if path is not None else (),
         settings={"model": settings.model.model_dump(mode="json"), "mask": settings.mask.model_dump(mode="json")},
@@ -118,6 +125,23 @@ def _request(arguments: Namespace) -> tuple[Request, Settings]:
         command=shlex.join(command),
     )
     return request, settings
+
+
+def _mask_s(arguments: Namespace) -> tuple[Fraction, Fraction] | None:
+    """See `clip.Pace`."""
+    if arguments.mask_fps is not None:
+        return 1 / arguments.mask_fps, 1 / arguments.mask_fps
+    if arguments.net_ms is None:
+        return None
+    low, high = arguments.net_ms
+    return low / 1000, high / 1000
+
+
+def _text(value: object) -> str:
+    """A value as it is written on the command line."""
+    if isinstance(value, tuple):
+        return "..".join(map(_text, value))
+    return f"{float(value):.15g}" if isinstance(value, Fraction) else str(value)
 
 
 VERBS: Final[dict[str, Verb]] = {"eval": evaluate}
