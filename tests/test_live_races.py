@@ -74,7 +74,7 @@ def test_a_network_that_leaves_while_a_frame_is_composed_costs_no_cover() -> Non
     compositor = Compositor(plan(FakeSource(), FakeOutput()), state, Stats())
     leaving = compositor._network = Leaving()  # type: ignore[assignment]
     frame = RawFrame(room_with_person(0).frozen(), 0.0, epoch=7)
-    picture = compositor._compose(Compose(frame, Prediction(frame, read_only(np.zeros((4, 4), np.uint8)))))
+    picture = compositor._compose(Compose(frame, Prediction(frame, read_only(np.zeros((4, 4), np.uint8)))), 0.0)
     assert not picture.safe.cover
     assert leaving.told == [7]
 

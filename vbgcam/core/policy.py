@@ -1,11 +1,14 @@
 """What goes out now: pure decisions from ages, epochs and state. No clocks, no threads, no pixels.
 
-The rule: a frame is shown only together with a mask of the same epoch that is young enough; in every other case the
-cover goes out, and the reason is said.
+The rule: a frame is shown only together with a mask of the same epoch that is young enough and of which enough still
+fits the frame; in every other case the cover goes out, and the reason is said. Where masks are late, person and cover
+do not alternate (`Hysteresis`).
 """
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from vbgcam.core.frames import Prediction, RawFrame
 
@@ -22,6 +25,7 @@ class Why(StrEnum):
     OTHER_SIZE = "the mask has another size than the frame"
     MASK_AGE = "the newest mask is too old"
     FRAME_AGE = "the newest frame is too old"
+    NEW_SCENE = "waiting for the first mask of a new scene"
     TOO_FAR = "too much has moved since the newest mask"
     IDLE = "nobody is watching"
     OUTPUT = "the output takes no frames"
@@ -79,3 +83,50 @@ def decide(situation: Situation, now: float, max_mask_age: float, max_frame_age:
     if not frame.captured_at - mask.captured_at <= max_mask_age:
         return Cover(Why.MASK_AGE)
     return Compose(frame, mask)
+
+
+_LATE: Final = (Why.MASK_AGE, Why.TOO_FAR)
+# Of the person: with less than the first, heads are missing on the clips of people who move; with the second, hands and
+# elbows.
+_LEAST: Final = 0.4
+_ENOUGH: Final = 0.6
+# Seconds between two changes. Who is hidden again before four times as long waits twice as long, up to the longest: on
+# a machine that is too slow, ten changes in two minutes.
+_WAIT: Final = 2.0
+_AGAIN: Final = 4
+_LONGEST: Final = 32.0
+# Seconds that somebody takes to come in.
+_COMING: Final = 1.0
+
+
+class Hysteresis:
+    """Keeps person and cover from alternating where masks are late. One thread's."""
+
+    def __init__(self) -> None:
+        self._free_until = -math.inf
+        self._forget()
+
+    def _forget(self) -> None:
+        self._why: Why | None = None
+        self._changed_at, self._wait = -math.inf, _WAIT
+
+    def settle(self, now: float, why: Why | None, kept: float | None) -> Why | None:
+        """Why the cover goes out, None where the frame does. `why`: why it must; None where there is a mask to show.
+        `kept`: of that, how much of the person is shown (`MaskTracker.kept`), None where nobody is there: who comes is
+        shown at once. `now`: seconds."""
+        if (why is None and kept is None) or why not in (None, *_LATE):
+            self._forget()
+            self._free_until = now + _COMING
+            return why
+        passed, free = now - self._changed_at, now < self._free_until
+        if why is None and kept is not None:
+            if self._why is None and kept < _LEAST and (free or passed >= _WAIT):
+                why = Why.TOO_FAR
+            elif self._why is not None and (kept < _ENOUGH or not (free or passed >= self._wait)):
+                why = self._why
+        if (why is None) != (self._why is None):
+            if why is not None:
+                self._wait = min(2 * self._wait, _LONGEST) if passed < _AGAIN * self._wait else _WAIT
+            self._changed_at = now
+        self._why = why
+        return why

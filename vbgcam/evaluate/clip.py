@@ -18,7 +18,7 @@ from typing import Final, Self
 from vbgcam.core.errors import MediaError
 from vbgcam.core.frames import U8, Mask, Prediction, RawFrame
 from vbgcam.core.options import NONE, RenderOptions
-from vbgcam.core.policy import Compose, Situation, decide
+from vbgcam.core.policy import Compose, Cover, Hysteresis, Situation, Why, decide
 from vbgcam.mask import Masker
 from vbgcam.media.video_reader import AlphaVideo, VideoReader
 from vbgcam.segment import Segmenter
@@ -161,7 +161,7 @@ def moments(
     later one depends on it. Raises ModelError."""
     masker = Masker(segmenter, options.mask)
     masker.reset()
-    lag = Lag(pace.takes(), masker.predict)
+    lag, hysteresis = Lag(pace.takes(), masker.predict), Hysteresis()
     alone = pace.mask_s is None and not segmenter.recurrent and (options.mask == NONE or options.mask.hard)
     for time, frame, truth in pace.seen(clip):
         if alone and not needed(frame.number):
@@ -171,4 +171,6 @@ def moments(
         age = None if prediction is None else now - prediction.captured_at
         shown = decide(Situation(frame, prediction), now, options.max_mask_age, options.max_frame_age)
         mask = masker.track(frame, shown.mask) if isinstance(shown, Compose) else None
-        yield Moment(frame, truth, mask, mask is None, age)
+        why = shown.why if isinstance(shown, Cover) else None if mask is not None else Why.NEW_SCENE
+        hidden = hysteresis.settle(now, why, masker.kept) is not None
+        yield Moment(frame, truth, None if hidden else mask, hidden, age)

@@ -27,9 +27,6 @@ _MARGIN: Final = 8
 _LEAST_SIDE: Final = 48
 # Frames of flow that are kept: those that a mask which has just come is carried over.
 _KEPT: Final = 64
-# Of the picture's width: a person who moved further since the mask was made is not where any flow says.
-_FURTHEST: Final = 0.35
-_SAMPLE: Final = 8
 # One map holds x and y together. (An empty array in the second one's place makes nonsense of it.)
 _NO_SECOND: Final[Any] = None
 # Two frames whose light and dark parts have so little to do with each other are two scenes.
@@ -110,20 +107,21 @@ class Flow:
         positions = positions * self._scale - np.float32(0.5)
         x0, x1 = round(left * self._scale[0]), min(alpha.shape[1], round(right * self._scale[0]))
         y0, y1 = round(top * self._scale[1]), min(alpha.shape[0], round(bottom * self._scale[1]))
-        fine = cv2.resize(positions, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR)
+        fine = np.asarray(cv2.resize(positions, (x1 - x0, y1 - y0)), np.float32)
         out = np.zeros_like(alpha)
-        out[y0:y1, x0:x1] = cv2.remap(alpha, fine, _NO_SECOND, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        out[y0:y1, x0:x1] = moved(alpha, fine)
         return read_only(out)
 
-    def moved_too_far(self, alpha: U8) -> bool:
-        """Whether the person of the carried mask is further from where they were than flow can say."""
+    def came_from(self, size: Size) -> Field | None:
+        """Of each pixel of a frame of that size, where it was in `begin`'s frame, x and y; None: where it is now."""
         if self._field is None:
-            return False
-        step = max(1, round(_SAMPLE * self._scale[0]))
-        field = self._field[::_SAMPLE, ::_SAMPLE]
-        sample = alpha[::step, ::step][: field.shape[0], : field.shape[1]]
-        person = field[: sample.shape[0], : sample.shape[1]][sample > 127]
-        return len(person) > 0 and float(np.hypot(*person.mean(0))) > _FURTHEST * self._small.width
+            return None
+        positions = np.asarray(cv2.add(self._positions, self._field), np.float32)
+        if size == self._small:
+            return positions
+        scale = np.array([size.width / self._small.width, size.height / self._small.height], np.float32)
+        centres = np.asarray((positions + np.float32(0.5)) * scale - np.float32(0.5), np.float32)
+        return np.asarray(cv2.resize(centres, (size.width, size.height)), np.float32)
 
     def _chain(self, flow: Field, where: Region) -> None:
         if where[0].stop <= where[0].start:
@@ -148,6 +146,12 @@ class Flow:
         one, other = (np.ascontiguousarray(plane[where]) for plane in (now, then))
         out[where] = self._dis.calc(one, other, None)  # type: ignore[call-overload]  # begins from nothing
         return out, where
+
+
+def moved(plane: U8, came_from: Field) -> U8:
+    """The plane with each pixel taken from where it came from."""
+    border = cv2.BORDER_REPLICATE
+    return np.asarray(cv2.remap(plane, came_from, _NO_SECOND, cv2.INTER_LINEAR, borderMode=border), np.uint8)
 
 
 def coarse(now: WorkFrame) -> U8:

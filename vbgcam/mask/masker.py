@@ -20,6 +20,11 @@ class Masker:
         self._roi = RoiSegmenter(segmenter, roi=options.roi)
         self._tracker = MaskTracker(options)
 
+    @property
+    def kept(self) -> float | None:
+        """See `MaskTracker.kept`."""
+        return self._tracker.kept
+
     def reset(self) -> None:
         """Another scene follows."""
         self._roi.reset()

@@ -35,8 +35,9 @@ _NOISE: Final = 20.0
 _STRICTNESS: Final = 5.0
 
 
-def without_specks(alpha: U8, network: U8) -> U8:
-    """Islands that the network saw nobody in, and holes that it saw the person in, are mistakes; so is what is tiny."""
+def without_specks(alpha: U8, network: U8, *, own: bool) -> U8:
+    """Islands that the network saw nobody in, and holes that it saw the person in, are mistakes; so is what is tiny.
+    `own`: the network saw this frame. What it saw in an earlier one fills no hole: there the room may be seen now."""
     small = Size(max(1, alpha.shape[1] // 2), max(1, alpha.shape[0] // 2))
     ours, seen = resized(alpha, small), resized(network, small) >= _HALF
     out = alpha
@@ -50,7 +51,9 @@ def without_specks(alpha: U8, network: U8) -> U8:
         if person:
             wrong = (agreed < _SEEN_SHARE * areas) | (areas < _SPECK * ours.size)
         else:
-            wrong = ((agreed > _HOLE_SHARE * areas) & (areas < _HOLE * ours.size)) | (areas < _SPECK / 4 * ours.size)
+            wrong = areas < _SPECK / 4 * ours.size
+            if own:
+                wrong |= (agreed > _HOLE_SHARE * areas) & (areas < _HOLE * ours.size)
         wrong[0] = False
         if not wrong.any():
             continue

@@ -35,7 +35,7 @@ from vbgcam.core.frames import U8, Size, read_only
 from vbgcam.mask.room_tuning import TUNING
 from vbgcam.pixels.workframe import Region, WorkFrame, cropped
 from vbgcam.segment.difference import colour_distance, limit_edges, room_limit
-from vbgcam.segment.light import tint_matrix, tone_curve
+from vbgcam.segment.light import Light
 
 log = logging.getLogger(__name__)
 
@@ -271,20 +271,13 @@ class RoomModel:
         by, by_u, by_v = (abs(_median(part[free])) for part in off)
         if by <= TUNING.light_change and max(by_u, by_v) <= TUNING.light_change / 2:
             return False
-        y, u, v = (plane[::_STEP, ::_STEP][free] for plane in self._room)
-        now_y, now_u, now_v = (plane[::_STEP, ::_STEP][free] for plane in now.planes)
-        tone = tone_curve(y, now_y)
-        features = np.stack([np.ones(y.size), y, u.astype(np.float32) - 128, v.astype(np.float32) - 128])
-        change = tint_matrix(features.astype(np.float32), now_u, now_v)
-        offset = 128 + change[:, 0] - 128 * (change[:, 2] + change[:, 3])
-        matrix = np.column_stack([change[:, 1:], offset]).astype(np.float64)
-        moved = cv2.transform(cv2.merge(self._room), matrix)
-        luma = cv2.LUT(self._room[0], np.clip(tone + 0.5, 0, 255).astype(np.uint8))
-        self._room = [np.asarray(luma, np.uint8), *(np.ascontiguousarray(moved[..., i], np.uint8) for i in (0, 1))]
+        then, here = ([plane[::_STEP, ::_STEP][free] for plane in side] for side in (self._room, now.planes))
+        light = Light.between(then, here)
+        self._room = light.on(self._room)
         if self._anchor is not None:
             # Not rounded: it is changed again and again, and what is off by a half each time soon is a drift.
-            moved = np.asarray(cv2.transform(self._anchor, matrix), np.float32)
-            anchor = np.interp(self._anchor[..., 0], np.arange(256), tone)
+            moved = np.asarray(cv2.transform(self._anchor, light.matrix), np.float32)
+            anchor = np.interp(self._anchor[..., 0], np.arange(256), light.tone)
             self._anchor = np.dstack([anchor.astype(np.float32), moved])
         for candidate, room in zip(self._candidates, self._room, strict=True):
             np.left_shift(room, 8, out=candidate, dtype=np.uint16)

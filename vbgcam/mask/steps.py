@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from vbgcam.core.frames import U8, Mask, Prediction, RawFrame, Size, read_only
 from vbgcam.mask import refine
-from vbgcam.mask.flow import Flow, coarse, is_cut
+from vbgcam.mask.flow import Field, Flow, coarse, is_cut
+from vbgcam.mask.guard import Guard, size_of
 from vbgcam.mask.plain import full_size
 from vbgcam.mask.room_model import RoomModel
 from vbgcam.pixels.workframe import Region, WorkFrame, cropped, region_around, resized, work_frame, work_size
@@ -46,7 +47,8 @@ class Draft:
     `last`, `last_alpha`: the frame before and its finished alpha, where there is one. `now`: the frame. `network`: the
     prediction's alpha, `seen` the frame that it was made from, `is_new` where no frame used it before. `carried`: as it
     is in this frame. `region`: where the person may be; None where nobody is. `here`: `now`, of the region. `compared`:
-    the room was known. `outline`: where person and room meet, if that was looked for. `mask`: the last step's."""
+    the room was known. `outline`: where person and room meet, if that was looked for. `missed`: of the frame, the share
+    that looks like somebody whom a late prediction does not have. `mask`: the last step's."""
 
     frame: RawFrame
     prediction: Prediction
@@ -62,6 +64,7 @@ class Draft:
     here: WorkFrame = _NO_FRAME
     compared: bool = False
     outline: refine.Outline | None = None
+    missed: float = 0.0
     mask: Mask | None = None
 
     @property
@@ -126,8 +129,12 @@ class CarryByFlow:
         """Another scene follows."""
         self._flow: Flow | None = None
 
-    def carry(self, draft: Draft) -> Draft | None:
-        """None where the person came too far for any flow to say where."""
+    def came_from(self, size: Size) -> Field | None:
+        """See `Flow.came_from`."""
+        return self._flow.came_from(size) if self._flow is not None else None
+
+    def carry(self, draft: Draft) -> Draft:
+        """To this frame."""
         flow = self._flow = self._flow or Flow(draft.now.size, fine=self._fine)
         flow.follow(draft.now, draft.region, needed=not draft.is_own)
         if draft.is_own:
@@ -140,9 +147,26 @@ class CarryByFlow:
         if draft.region is None:
             return draft
         alpha = flow.carried(draft.network, draft.region)
-        if flow.moved_too_far(alpha):
-            return None
         return replace(draft, alpha=alpha, carried=alpha, region=region_around(alpha, draft.last_alpha))
+
+
+class Believe:
+    """Of a mask that is not of its own frame, what there is evidence for."""
+
+    def __init__(self, flow: CarryByFlow) -> None:
+        self._flow, self._guard = flow, Guard()
+
+    def reset(self) -> None:
+        """Another scene follows."""
+        self._guard.reset()
+
+    def check(self, draft: Draft) -> Draft:
+        """Everything where the prediction is the frame's own."""
+        if draft.is_own:
+            return draft
+        came_from = self._flow.came_from(size_of(draft.frame.size))
+        alpha, missed = self._guard.believed(draft.frame, draft.prediction, draft.alpha, came_from)
+        return replace(draft, alpha=alpha, carried=draft.alpha, missed=missed)
 
 
 def crop(draft: Draft) -> Draft:
@@ -189,7 +213,8 @@ def remove_specks(draft: Draft) -> Draft:
     """Nothing is to be removed from a network's own answer to this frame."""
     if draft.region is None or (draft.is_own and not draft.compared):
         return draft
-    return replace(draft, alpha=refine.without_specks(draft.alpha, cropped(draft.carried, draft.region)))
+    network = cropped(draft.carried, draft.region)
+    return replace(draft, alpha=refine.without_specks(draft.alpha, network, own=draft.is_own))
 
 
 class HoldStill:
@@ -262,13 +287,15 @@ def uncrop(draft: Draft) -> Draft:
     return replace(draft, alpha=read_only(alpha))
 
 
-def plain_mask(draft: Draft, *, hard: bool = False) -> Draft:
-    """The prediction itself at the frame's size; `hard`: of a label mask, which stays binary."""
-    prediction = draft.prediction
-    return replace(draft, mask=full_size(prediction.alpha, draft.frame, prediction.captured_at, hard=hard))
+def plain_mask(draft: Draft) -> Draft:
+    """The prediction itself at the frame's size."""
+    return replace(draft, mask=full_size(draft.prediction.alpha, draft.frame, draft.prediction.captured_at))
 
 
-hard_mask = partial(plain_mask, hard=True)
+def hard_mask(draft: Draft) -> Draft:
+    """The alpha as a label mask, 0 or 255."""
+    alpha = read_only(np.asarray(cv2.threshold(draft.alpha, 127, 255, cv2.THRESH_BINARY)[1], np.uint8))
+    return replace(draft, mask=full_size(alpha, draft.frame, draft.prediction.captured_at, hard=True))
 
 
 def full_mask(draft: Draft, *, refined: bool = False) -> Draft:

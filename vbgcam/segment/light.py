@@ -8,8 +8,11 @@ clipped highlights), and an affine one of chroma, since a white balance moves br
 Both are robust: a person among the pixels, or a lamp that was switched on, is outvoted as long as the room prevails.
 """
 
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Self
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -66,6 +69,29 @@ def tint_matrix(features: NDArray[np.float32], u: U8, v: U8) -> Tint:
         change = np.linalg.solve(weights, some @ target[:, agree].T).T
         middle = np.zeros((2, 1), np.float32)
     return UNCHANGED_TINT + change
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """Both changes. `matrix`: float64, (2, 4), from y, u, v and 1 to u and v."""
+
+    tone: Tone
+    matrix: NDArray[np.float64]
+
+    @classmethod
+    def between(cls, then: Sequence[U8], now: Sequence[U8]) -> Self:
+        """`then`, `now`: y, u and v of the same pixels, each (n,)."""
+        y, u, v = then
+        features = np.stack([np.ones(y.size), y, u.astype(np.float32) - 128, v.astype(np.float32) - 128])
+        change = tint_matrix(features.astype(np.float32), now[1], now[2])
+        offset = 128 + change[:, 0] - 128 * (change[:, 2] + change[:, 3])
+        return cls(tone_curve(y, now[0]), np.column_stack([change[:, 1:], offset]).astype(np.float64))
+
+    def on(self, planes: Sequence[U8]) -> list[U8]:
+        """y, u and v of a picture, each (height, width), as it looks in the new light."""
+        luma = cv2.LUT(planes[0], np.clip(self.tone + 0.5, 0, 255).astype(np.uint8))
+        chroma = cv2.transform(cv2.merge(list(planes)), self.matrix)
+        return [np.asarray(luma, np.uint8), *(np.ascontiguousarray(chroma[..., i], np.uint8) for i in (0, 1))]
 
 
 def _counted(cells: NDArray[np.intp]) -> NDArray[np.intp]:

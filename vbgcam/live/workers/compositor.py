@@ -18,7 +18,7 @@ import numpy as np
 
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Mask, Prediction, RawFrame, SafeFrame, read_only
-from vbgcam.core.policy import Compose, Cover, Decision, Situation, Why, decide
+from vbgcam.core.policy import Compose, Cover, Decision, Hysteresis, Situation, Why, decide
 from vbgcam.live import pace
 from vbgcam.live.plan import Plan
 from vbgcam.live.state import ChainState, NetworkState, SceneSnapshot, SentPicture
@@ -60,6 +60,7 @@ class Compositor:
     _scene: SceneSnapshot = field(init=False)
     _network: NetworkState = field(init=False)
     _tracker: MaskTracker = field(init=False)
+    _hysteresis: Hysteresis = field(default_factory=Hysteresis)
     _missing: OutputError | None = None
     _monitors: bool = False
     _newest: RawFrame | None = None
@@ -169,7 +170,11 @@ class Compositor:
             started = time.monotonic()
             self._look_up()
             decision = self._decide(started)
-            picture = self._compose(decision) if isinstance(decision, Compose) else self._cover(decision.why)
+            if isinstance(decision, Cover):
+                self._hysteresis.settle(started, decision.why, None)
+                picture = self._cover(decision.why)
+            else:
+                picture = self._compose(decision, started)
             self._send(picture, started, fresh)
             now = time.monotonic()
             if fresh is None:
@@ -250,13 +255,15 @@ class Compositor:
                 return stays
         return decision
 
-    def _compose(self, decision: Compose) -> _Picture:
-        """The frame with its mask, or the cover where that cannot be made."""
+    def _compose(self, decision: Compose, now: float) -> _Picture:
+        """The frame with its mask, or the cover where that cannot be made or shows too little of the person."""
         frame, options = decision.frame, self._scene.options
         try:
             mask = self._mask(decision)
-            if mask is None:
-                return self._cover(Why.TOO_FAR)
+            kept = None if options.plain else self._tracker.kept
+            why = self._hysteresis.settle(now, None if mask is not None else Why.NEW_SCENE, kept)
+            if mask is None or why is not None:
+                return self._cover(why or Why.NEW_SCENE)
             safe = self._composer.compose(frame, mask, options.blur or self._scene.backdrop())
         except Exception as exc:  # whatever it is: the cover goes out, and the call goes on
             self._failures += 1
