@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.support.fakes import BEHIND, SECRET, room_with_person, true_alpha
 from vbgcam.core.frames import U8, Backdrop, Fringe, Mask, Planes, RawFrame, Size
-from vbgcam.core.options import Blur, RenderOptions
+from vbgcam.core.options import WEAKEST_BLUR, Blur, RenderOptions
 from vbgcam.pixels.convert import color_yuv
 from vbgcam.render.composer import Composer
 
@@ -168,6 +168,34 @@ def test_blur_takes_the_detail_out_of_the_room_and_leaves_the_person_sharp() -> 
     assert np.array_equal(out.y[alpha == 255], planes.y[alpha == 255])
     assert float(out.y[alpha == 0].std()) < 3
     assert abs(float(out.y[alpha == 0].mean()) - 120) < 3
+
+
+def lines_left(size: Size, apart: float, strength: float) -> float:
+    """The contrast that black lines on white keep behind that blur, of 0 to 1, upright ones or level ones, whichever
+    keep more. `apart`: pixels from one line to the next, half of it black."""
+    left = []
+    for side, turned in ((size.width, False), (size.height, True)):
+        line = np.where(np.arange(side) * 2 // apart % 2, 235, 16).astype(np.uint8)
+        planes = Planes.filled(size, (128, 128, 128))
+        planes.y[:] = line[:, None] if turned else line
+        room = Mask(np.zeros((size.height, size.width), np.uint8), 1.0)
+        out = Composer(size).compose(RawFrame(planes.frozen(), 1.0), room, Blur(strength)).planes
+        inside = out.y[size.height // 4 : -size.height // 4, size.width // 4 : -size.width // 4]
+        left.append(float(np.ptp(inside.astype(int))) / (235 - 16))
+    return max(left)
+
+
+@pytest.mark.parametrize("height", [720, 1080, 2160])
+@pytest.mark.parametrize("detail", [1, 2], ids=["letters", "their strokes"])
+def test_the_weakest_blur_leaves_nothing_of_letters_and_a_weaker_one_does(height: int, detail: int) -> None:
+    """Letters 40 pixels high at 720 lines, and as large a part of the picture at others."""
+    size, apart = Size(height * 16 // 9, height), height / 18 / detail
+    assert lines_left(size, apart, WEAKEST_BLUR) < 0.02
+    assert lines_left(size, apart, 0.05) > 0.8
+
+
+def test_there_is_no_weaker_blur_that_leaves_nothing_of_letters() -> None:
+    assert lines_left(Size(1280, 720), 40, WEAKEST_BLUR - 0.05) > 0.04
 
 
 @pytest.mark.parametrize("luma", [16, 235])

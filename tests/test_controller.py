@@ -151,8 +151,8 @@ def test_a_background_is_named_by_its_path_its_name_or_its_place_in_the_row(runn
     assert running.do("background", "previous") == "background: red"
     running.shows(RED)
     assert running.do("background", "#3b4a57") == "background: slate"
-    assert running.do("blur", 0.3) == "background: blur 0.3"
-    assert running.setting("background.show") == "blur:0.3"
+    assert running.do("blur", 0.7) == "background: blur 0.7"
+    assert running.setting("background.show") == "blur:0.7"
 
 
 def test_a_broken_picture_is_left_out_of_the_row_and_refused(running: Running) -> None:
@@ -171,6 +171,10 @@ def test_a_broken_picture_is_left_out_of_the_row_and_refused(running: Running) -
         {"do": "background", "to": "/no/such/picture.png"},
         {"do": "background", "to": "#12345"},
         {"do": "background", "to": "blur:2"},
+        {"do": "background", "to": "blur:0.5"},
+        {"do": "blur", "to": 0.5},
+        {"do": "blur", "to": float("nan")},
+        {"do": "set", "settings": {"background.show": "blur:0.5"}},
         {"do": "model", "to": "fcn"},
         {"do": "model", "to": "truth:masks.mkv"},
         {"do": "model", "to": "onnx:gone.onnx"},

@@ -19,6 +19,7 @@ from tests.support.panel_page import PanelPage
 from vbgcam.background.gallery import Entry
 from vbgcam.control import PreviewImage
 from vbgcam.core.errors import ConfigError
+from vbgcam.core.options import WEAKEST_BLUR
 
 PANEL = Path(vbgcam.desktop.__file__).parent / "panel"
 DESKTOP, PHONE = (1280, 900), (390, 844)
@@ -304,24 +305,29 @@ def test_names_of_files_are_text_whatever_they_say(browser: Any, tmp_path: Path)
 
 def test_a_slider_sends_the_newest_value_and_one_at_a_time(page: Page) -> None:
     gate = page.api.gates["do"] = threading.Event()
-    page.slide("#blur", 0.2)
+    page.slide("#blur", 0.65)
     until(lambda: page.api.called.get("do") == 1)
-    page.slide("#blur", 0.3, 0.4, 0.5, 0.9)
+    page.slide("#blur", 0.7, 0.75, 0.8, 0.9)
     page.api.change(readers=["meet"])
     until(lambda: page.text("#readers") == "meet")
     assert page.text("#blur-value") == "0.90"  # what the status says of it is older than what the finger does
     gate.set()
     until(lambda: page.api.shows() == "blur:0.9")
-    assert page.done("blur") == [{"do": "blur", "to": 0.2}, {"do": "blur", "to": 0.9}]
+    assert page.done("blur") == [{"do": "blur", "to": 0.65}, {"do": "blur", "to": 0.9}]
     until(lambda: page.checked("#backgrounds") == ["blur:0.9"])
     assert page.find("#blurs [aria-checked=true]").text == "Own"
     red = sum(b"blur:0.9") % 120
     until(lambda: abs(int(page.picture()[2, 2, 2]) - red) < 6)
 
 
+def test_the_blur_s_slider_begins_where_blur_does(page: Page) -> None:
+    page.slide("#blur", 0)
+    until(lambda: page.done("blur") == [{"do": "blur", "to": WEAKEST_BLUR}])
+
+
 def test_a_slider_follows_what_somebody_else_sets(page: Page) -> None:
-    page.running.client.do({"do": "blur", "to": 0.35})
-    until(lambda: page.text("#blur-value") == "0.35")
+    page.running.client.do({"do": "blur", "to": 0.85})
+    until(lambda: page.text("#blur-value") == "0.85")
     page.running.client.do({"do": "set", "settings": {"mask.max_age_ms": 4000.0}})
     until(lambda: page.text("#age-value") == "4000 ms")
 
@@ -517,7 +523,7 @@ def test_a_background_is_chosen_with_keys_alone(browser: Any, tmp_path: Path) ->
         page.press(END)
         assert page.script(focused) == str(tmp_path / "gallery" / "forest.jpg")
         page.press(HOME)
-        assert page.script(focused) == "blur:0.3"
+        assert page.script(focused) == "blur:0.6"
         page.press(END)
         assert page.done("background") == [{"do": "background", "to": "blur:0.6"}]  # moving chooses nothing
         outline = "return getComputedStyle(document.activeElement.querySelector('.thumb')).outlineStyle"

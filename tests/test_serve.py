@@ -25,7 +25,7 @@ def test_the_verbs_reach_the_running_program_and_end_it(user: User) -> None:
     with user.running() as daemon:
         assert user.says("background", "#c02020") == "background: #c02020"
         assert json.loads(user.says("status", "--json"))["settings"]["background"]["show"] == "#c02020"
-        assert user.says("blur", "0.4") == "background: blur 0.4"
+        assert user.says("blur", "0.7") == "background: blur 0.7"
         assert user.says("mirror", "on") == "output.mirror = on"
         assert user.says("preset", "fast") == "mask.preset = fast"
         assert user.says("set", "background.light_wrap=0.25", "mask.edges=off") == (

@@ -141,7 +141,7 @@ def test_the_menu_says_how_it_is_and_offers_what_there_is(world: World, host: Ho
     assert host.icon["title"] == "VBG Camera: On air: zoom"
     assert {"On air: zoom", "Background", "Start at login", "Quit"} < set(host.labels())
     assert not host.entry("On air: zoom")["enabled"]
-    assert host.labels("Background")[:2] == ["Blur 70%", "Slight blur"]
+    assert host.labels("Background")[:2] == ["Blur 70%", "Blur"]
     assert host.marked("Background") == ["Blur 70%"]
     assert host.marked("Camera") == ["HD Webcam"]
     assert {entry["mark"] for entry in host.icon["entries"][4]["entries"]} == {"radio"}

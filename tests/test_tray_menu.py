@@ -98,20 +98,26 @@ def test_backgrounds_stand_in_groups() -> None:
     entries = below("Background", showing("/data/beach.jpg"), backgrounds=[picture("beach.jpg"), picture("dunes.png")])
     assert labels(entries) == [
         *("beach", "dunes", "---"),
-        *("Slight blur", "Blur", "Strong blur", "---"),
+        *("Blur", "Strong blur", "---"),
         *("Slate", "Sand", "---"),
         "Add pictures...",
     ]
     assert marked(entries) == ["beach"]
     assert entries[0].picture == Thumbnail("beach.jpg")
-    assert entries[7].picture == Swatch("#3b4a57")
+    assert entries[6].picture == Swatch("#3b4a57")
     assert entries[1].action == {"do": "background", "to": "/data/dunes.png"}
     assert all(entry.radio for entry in entries[:2])
 
 
 @pytest.mark.parametrize(
     ("written", "label"),
-    [("blur:0.60", "Blur"), ("#3B4A57", "Slate"), ("blur:1.0", "Strong blur"), ("~/beach.jpg", "beach")],
+    [
+        ("blur", "Blur"),
+        ("blur:0.60", "Blur"),
+        ("#3B4A57", "Slate"),
+        ("blur:1.0", "Strong blur"),
+        ("~/beach.jpg", "beach"),
+    ],
 )
 def test_a_background_is_known_however_it_is_written(written: str, label: str) -> None:
     home = picture("beach.jpg") | {"spec": os.path.expanduser("~/beach.jpg")}  # noqa: PTH111
@@ -122,7 +128,7 @@ def test_a_background_is_known_however_it_is_written(written: str, label: str) -
     ("written", "label"),
     [
         ("/elsewhere/my beach.jpg", "my beach"),
-        ("blur", "Blur 50%"),
+        ("blur:0.9", "Blur 90%"),
         ("#ff0000", "Colour #ff0000"),
         ("none", "The plain camera: your room is shown"),
         ("blur:seven", "blur:seven"),

@@ -87,7 +87,6 @@ def choices() -> dict[str, Any]:
     return {
         "backgrounds": [],
         "blurs": [
-            {"spec": "blur:0.3", "label": "Slight blur"},
             {"spec": "blur:0.6", "label": "Blur"},
             {"spec": "blur:1", "label": "Strong blur"},
         ],

@@ -32,8 +32,10 @@ class SetBackground(_Command):
 
 
 class Blur(_Command):
+    """`to`: the strength of a background's blur, any number; what it may be is `BackgroundSpec`'s to say."""
+
     do: Literal["blur"]
-    to: Annotated[float, Field(gt=0, le=1, strict=False)]
+    to: Annotated[float, Field(strict=False)]
 
 
 class Choose(_Command):

@@ -106,7 +106,7 @@ class Controller:
             case commands.SetBackground(to=to):
                 return self._background(self._background_spec(to))
             case commands.Blur(to=strength):
-                return self._background(f"blur:{strength:g}")
+                return self._background(self._background_spec(f"blur:{strength:g}"))
             case commands.Choose(do=what, to=to):
                 return self._set({_CHOICES[what]: to})
             case commands.Mirror(to=on):

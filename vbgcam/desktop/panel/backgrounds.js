@@ -276,7 +276,7 @@ export class Backgrounds {
     const blurs = this.choices?.blurs ?? [];
     const named = (/** @type {number} */ value) => blurs.find(({ spec }) => blurOf(spec) === value)?.spec;
     if (strength !== null && !named(strength)) this.ownStrength = strength;
-    else if (!this.ownStrength) this.ownStrength = [0.5, 0.65, 0.8, 0.35].find((value) => !named(value)) ?? 0.5;
+    else if (!this.ownStrength) this.ownStrength = 0.8;
     const own = this.tiles.get("own blur")?.querySelector("[role=radio]");
     if (own instanceof HTMLElement) {
       own.dataset.value = `blur:${this.ownStrength}`;
@@ -296,7 +296,7 @@ function elsewhere(spec) {
 export function blurOf(spec) {
   const [, strength] = /^blur(?::(.+))?$/.exec(spec) ?? [];
   if (strength !== undefined) return Number(strength);
-  return spec === "blur" ? 0.5 : null;
+  return spec === "blur" ? Number(byId("blur").min) : null;
 }
 
 /** @param {string} spec @param {string} label */
@@ -304,7 +304,7 @@ function blurred(spec, label) {
   // A drawn scene: what the camera sees is shown to nobody, not even small and blurred.
   const scene = element("span", { className: "thumb scene" }, element("i"));
   const radio = element("button", { role: "radio", className: "choice", "data-value": spec }, scene, element("span", { className: "name" }, label));
-  soften(radio, blurOf(spec) ?? 0.5);
+  soften(radio, blurOf(spec) ?? 1);
   return element("div", { className: "tile" }, radio);
 }
 
