@@ -45,7 +45,7 @@ def test_what_is_none_of_them_is_named(raw: dict[str, Any], said: str) -> None:
         commands.parse(raw)
 
 
-@pytest.mark.parametrize("text", ["next", "none", "blur", "blur:0.7", "#204060", "Beach", "blurry.jpg"])
+@pytest.mark.parametrize("text", ["next", "last", "none", "blur", "blur:0.7", "#204060", "Beach", "blurry.jpg"])
 def test_a_verb_sends_the_whole_path_of_a_file_that_is_here(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

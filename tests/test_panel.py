@@ -478,11 +478,27 @@ def test_the_room_as_it_is_takes_two_steps_and_one_to_hide_it(page: Page) -> Non
     page.click("#as-it-is summary")
     page.click("#show-room")
     until(lambda: page.api.shows() == "none")
-    assert "Your room is shown" in page.find("#plain").text
+    assert page.find("#plain").text.startswith("Your room is visible. Others see everything your camera sees.")
+    assert page.text("#lamp-word") == "Your room is visible"
+    assert page.driver.title == "Your room is visible \N{EN DASH} VBG Camera"
+    first = "const one = document.getElementById('plain').getBoundingClientRect(); return one.bottom <= "
+    assert page.script(first + "document.getElementById('stage').getBoundingClientRect().top")
     assert page.checked("#backgrounds") == []
     page.click("#hide-room")
     until(lambda: page.api.shows() == before)
+    assert page.done("background")[-1] == {"do": "background", "to": "last"}
     until(lambda: not page.driver.find_element("id", "plain").is_displayed())
+
+
+def test_the_room_that_will_be_visible_is_not_called_visible_yet(page: Page) -> None:
+    page.api.values["settings"]["background"]["show"] = "none"
+    page.api.change(state="idle")
+    until(lambda: page.find("#plain").text.startswith("No background is chosen. Your room will be visible as soon as"))
+    page.api.change(state="on air")
+    until(lambda: page.find("#plain").text.startswith("Your room is visible."))
+    page.api.change(state="paused", paused=True)
+    until(lambda: page.text("#lamp-word") == "Paused")
+    assert page.find("#plain").text.startswith("No background is chosen.")
 
 
 def test_a_picture_is_removed_after_it_was_asked(browser: Any, tmp_path: Path) -> None:

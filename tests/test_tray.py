@@ -187,6 +187,18 @@ def test_the_icon_has_a_face_for_each_state(world: World, host: Host) -> None:
         until(lambda: host.icon["title"] == f"VBG Camera: {line}")  # noqa: B023
 
 
+def test_a_room_that_is_visible_is_said_and_hidden_by_the_first_entry(world: World, host: Host) -> None:
+    before = world.program.api.values["settings"]["background"]["show"]
+    world.program.client.do({"do": "background", "to": "none"})
+    first = "Your room is visible: hide it"
+    until(lambda: host.labels()[:1] == [first] and same(host.picture(), icons.face("room", 48)))
+    until(lambda: host.icon["title"] == "VBG Camera: Your room is visible")
+    assert host.marked("Background") == ["No background (room visible)"]
+    host.click(first)
+    until(lambda: host.labels()[:1] == ["On air: zoom"] and same(host.picture(), icons.face("on air", 48)))
+    assert world.program.api.values["settings"]["background"]["show"] == before
+
+
 def test_the_other_entries_send_their_commands(world: World, host: Host) -> None:
     for path in (
         ("Mirror",),

@@ -50,6 +50,8 @@ def marked(entries: tuple[MenuItem, ...]) -> list[str]:
         (status(state="starting", readers=[]), "idle", "Starting"),
         (status(readers=[]), "on air", "On air"),
         (status(readers=["zoom", "chrome"]), "on air", "On air: zoom, chrome"),
+        (status(room_shown=True), "room", "Your room is visible"),
+        (status(room_shown=True, troubles=[trouble("new")]), "room", "Your room is visible"),
         (status(state="idle"), "idle", "Idle: nobody is watching"),
         (status(state="covered", why="no mask yet"), "idle", "Covered: no mask yet"),
         (status(state="covered", why=""), "idle", "Covered"),
@@ -64,6 +66,12 @@ def marked(entries: tuple[MenuItem, ...]) -> list[str]:
 )
 def test_each_state_has_its_face_and_its_line(told: dict[str, Any], face: str, line: str) -> None:
     assert (menu.face(told), menu.headline(told)) == (face, line)
+
+
+def test_the_first_entry_hides_a_room_that_is_visible() -> None:
+    first, *_ = menu.menu_items(status(room_shown=True), fakes.choices(), autostart=False)
+    assert first == MenuItem("Your room is visible: hide it", {"do": "background", "to": "last"})
+    assert menu.menu_items(status(), fakes.choices(), autostart=False)[0].action is None
 
 
 def test_a_trouble_stands_with_its_fix_to_copy() -> None:
@@ -130,7 +138,7 @@ def test_a_background_is_known_however_it_is_written(written: str, label: str) -
         ("/elsewhere/my beach.jpg", "my beach"),
         ("blur:0.9", "Blur 90%"),
         ("#ff0000", "Colour #ff0000"),
-        ("none", "The plain camera: your room is shown"),
+        ("none", "No background (room visible)"),
         ("blur:seven", "blur:seven"),
     ],
 )

@@ -102,7 +102,11 @@ def _add_remote(verbs: _Verbs, common: argparse.ArgumentParser, json: argparse.A
     status = add("status", "how it is", json)
     status.add_argument("--watch", action="store_true", help="again and again, until Ctrl-C")
     background = add("background", "what stands behind you")
-    background.add_argument("to", metavar="B|next|previous|list", help=_BACKGROUND + ", or a name from the list")
+    background.add_argument(
+        "to",
+        metavar="B|next|previous|last|list",
+        help=_BACKGROUND + ", a name from the list, or last: the last one that hid your room",
+    )
     background.add_argument("--json", action="store_true", help="of the list, for programs")
     blur = add("blur", "your room out of focus")
     blur.add_argument("to", type=_blur, metavar="N", help=f"from {WEAKEST_BLUR}, which hides writing, to 1")

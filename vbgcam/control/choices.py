@@ -124,6 +124,6 @@ def label_of(show: str, listed: list[dict[str, Any]]) -> str:
     if spec.kind == "file":
         return spec.path.name
     if spec.kind == "none":
-        return "none, your room as it is"
+        return "none (room visible)"
     known = {known: label.lower() for known, label in (*BLURS, *COLOURS)}
     return f"blur {spec.strength:g}" if spec.kind == "blur" else known.get(str(spec), str(spec))

@@ -25,7 +25,7 @@ class Set(_Command):
 
 
 class SetBackground(_Command):
-    """`to`: a spec, or "next" or "previous" of the gallery."""
+    """`to`: a spec, "next" or "previous" of the gallery, or "last": the last one that hid the room."""
 
     do: Literal["background"]
     to: _Text

@@ -6,8 +6,12 @@ cover goes out, and the reason is said.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from vbgcam.core.frames import Prediction, RawFrame
+
+ROOM_VISIBLE: Final = "your room is visible"
+"""What is said in place of a `Why` while the room as it is (`RenderOptions.plain`) is on air."""
 
 
 class Why(StrEnum):

@@ -24,8 +24,6 @@ export class Backgrounds {
     this.choices = null;
     /** @type {string} */
     this.now = "";
-    /** What a press of "Hide it" goes back to. */
-    this.last = "";
     /** The last colour and the last strength that none of the offered ones is. */
     this.ownColour = "";
     this.ownStrength = 0;
@@ -54,7 +52,7 @@ export class Backgrounds {
       byId("hide-room").focus();
     });
     byId("hide-room").addEventListener("click", async () => {
-      if (await show(this.last || this.choices?.colours[0]?.spec || "blur:1")) byId("h-background").focus();
+      if (await show("last")) byId("h-background").focus();
     });
     byId("backgrounds").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       if (event.key !== "Delete") return;
@@ -256,10 +254,11 @@ export class Backgrounds {
   /** @param {Status} status */
   show(status) {
     const { show, fit } = status.settings.background;
-    if (show !== "none") this.last = show;
     const moved = show !== this.now;
     this.now = show;
-    byId("plain").hidden = show !== "none";
+    byId("plain").hidden = show !== "none" && !status.room_shown;
+    write(byId("plain-word"), status.room_shown ? "Your room is visible." : "No background is chosen.");
+    write(byId("plain-note"), status.room_shown ? "Others see everything your camera sees." : "Your room will be visible as soon as you are on air.");
     this.fit.show(fit);
     const strength = blurOf(show);
     if (strength !== null) this.blur.show(strength);
