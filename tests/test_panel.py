@@ -305,15 +305,15 @@ def test_names_of_files_are_text_whatever_they_say(browser: Any, tmp_path: Path)
 
 def test_a_slider_sends_the_newest_value_and_one_at_a_time(page: Page) -> None:
     gate = page.api.gates["do"] = threading.Event()
-    page.slide("#blur", 0.65)
+    page.slide("#blur", 0.75)
     until(lambda: page.api.called.get("do") == 1)
-    page.slide("#blur", 0.7, 0.75, 0.8, 0.9)
+    page.slide("#blur", 0.8, 0.85, 0.95, 0.9)
     page.api.change(readers=["meet"])
     until(lambda: page.text("#readers") == "meet")
     assert page.text("#blur-value") == "0.90"  # what the status says of it is older than what the finger does
     gate.set()
     until(lambda: page.api.shows() == "blur:0.9")
-    assert page.done("blur") == [{"do": "blur", "to": 0.65}, {"do": "blur", "to": 0.9}]
+    assert page.done("blur") == [{"do": "blur", "to": 0.75}, {"do": "blur", "to": 0.9}]
     until(lambda: page.checked("#backgrounds") == ["blur:0.9"])
     assert page.find("#blurs [aria-checked=true]").text == "Own"
     red = sum(b"blur:0.9") % 120
@@ -524,14 +524,14 @@ def test_a_picture_is_removed_after_it_was_asked(browser: Any, tmp_path: Path) -
 
 def test_a_background_is_chosen_with_keys_alone(browser: Any, tmp_path: Path) -> None:
     with panel(browser, tmp_path, pictures(tmp_path, "beach.jpg", "forest.jpg")) as page:
-        page.running.client.do({"do": "background", "to": "blur:0.6"})
-        until(lambda: page.checked("#backgrounds") == ["blur:0.6"])
+        page.running.client.do({"do": "background", "to": "blur:0.8"})
+        until(lambda: page.checked("#backgrounds") == ["blur:0.8"])
         for _ in range(20):
             page.press(TAB)
             if page.script("return document.activeElement.getAttribute('role')") == "radio":
                 break
         focused = "return document.activeElement.dataset.value"
-        assert page.script(focused) == "blur:0.6"  # Tab comes to the one that is chosen
+        assert page.script(focused) == "blur:0.8"  # Tab comes to the one that is chosen
         page.press(RIGHT)
         assert page.script(focused) == "blur:1"
         page.press(DOWN)
@@ -539,9 +539,9 @@ def test_a_background_is_chosen_with_keys_alone(browser: Any, tmp_path: Path) ->
         page.press(END)
         assert page.script(focused) == str(tmp_path / "gallery" / "forest.jpg")
         page.press(HOME)
-        assert page.script(focused) == "blur:0.6"
+        assert page.script(focused) == "blur:0.8"
         page.press(END)
-        assert page.done("background") == [{"do": "background", "to": "blur:0.6"}]  # moving chooses nothing
+        assert page.done("background") == [{"do": "background", "to": "blur:0.8"}]  # moving chooses nothing
         outline = "return getComputedStyle(document.activeElement.querySelector('.thumb')).outlineStyle"
         assert page.script(outline) == "solid"
         page.press(SPACE)

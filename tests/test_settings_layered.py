@@ -251,15 +251,15 @@ def test_what_shows_the_room_is_not_restored_from_a_state_of_whatever_origin(
     state.save(at_once=True)
     assert show not in home.state.read_text()
     said = [record.message for record in caplog.records]
-    assert said == [] if show == "none" else ["use at least blur:0.6" in line for line in said] == [True]
+    assert said == [] if show == "none" else ["use at least blur:0.7" in line for line in said] == [True]
 
 
 def test_a_weak_blur_in_the_file_is_refused_at_the_start_and_while_it_runs(home: Home) -> None:
     layers, _ = home.start()
     home.write('[background]\nshow = "blur:0.3"\n')
     assert edited(layers) is None
-    assert ["use at least blur:0.6" in problem for problem in layers.problems] == [True]
-    with pytest.raises(ConfigError, match=r"config.toml: background.show: .* use at least blur:0.6"):
+    assert ["use at least blur:0.7" in problem for problem in layers.problems] == [True]
+    with pytest.raises(ConfigError, match=r"config.toml: background.show: .* use at least blur:0.7"):
         home.start()
 
 

@@ -120,8 +120,7 @@ def test_backgrounds_stand_in_groups() -> None:
 @pytest.mark.parametrize(
     ("written", "label"),
     [
-        ("blur", "Blur"),
-        ("blur:0.60", "Blur"),
+        ("blur:0.80", "Blur"),
         ("#3B4A57", "Slate"),
         ("blur:1.0", "Strong blur"),
         ("~/beach.jpg", "beach"),
@@ -136,7 +135,7 @@ def test_a_background_is_known_however_it_is_written(written: str, label: str) -
     ("written", "label"),
     [
         ("/elsewhere/my beach.jpg", "my beach"),
-        ("blur:0.9", "Blur 90%"),
+        ("blur", "Blur 70%"),
         ("#ff0000", "Colour #ff0000"),
         ("none", "No background (room visible)"),
         ("blur:seven", "blur:seven"),

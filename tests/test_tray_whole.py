@@ -64,7 +64,7 @@ def test_a_day_with_the_icon(user: User, desktop: Desktop) -> None:
         with desktop.host() as host:
             wait(lambda: "Quit" in host.labels(), "the icon is there again")
             host.click("Background", "Blur")
-            wait(lambda: client.status()["settings"]["background"]["show"] == "blur:0.6", "blurred")
+            wait(lambda: client.status()["settings"]["background"]["show"] == "blur:0.7", "blurred")
             host.click("Quit")
             assert daemon.ends() == 0
             wait(lambda: not host.icons, "the icon goes, too")

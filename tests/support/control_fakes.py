@@ -88,7 +88,7 @@ def choices() -> dict[str, Any]:
     return {
         "backgrounds": [],
         "blurs": [
-            {"spec": "blur:0.6", "label": "Blur"},
+            {"spec": "blur:0.8", "label": "Blur"},
             {"spec": "blur:1", "label": "Strong blur"},
         ],
         "colours": [{"spec": "#3b4a57", "label": "Slate"}, {"spec": "#d9cfc1", "label": "Sand"}],

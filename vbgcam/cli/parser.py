@@ -13,7 +13,7 @@ from vbgcam.core.specs import BackgroundSpec
 
 _SOURCE = "camera:0, camera:PATH, camera:NAME, file:CLIP[?loop=1&pace=source|max], demo"
 _SINK = "auto, virtualcam[:NAME], pipewire[:NAME], both[:NAME], file:OUT.mp4, file:OUT.mkv, null"
-_BACKGROUND = "a picture, GIF or film, #rrggbb, blur, blur:0.7, none"
+_BACKGROUND = "a picture, GIF or film, #rrggbb, blur, blur:0.8, none"
 _MODEL = "auto, a torchvision name such as fcn_resnet101, chroma[:#00b140], plate[:IMAGE], onnx:FILE"
 
 _Number = TypeVar("_Number", int, float)

@@ -82,7 +82,7 @@ class SinkSpec:
 
 @dataclass(frozen=True, slots=True)
 class BackgroundSpec:
-    """A path (image, GIF, video), `#rrggbb`, `blur` (the weakest there is), `blur:0.7`, `none`."""
+    """A path (image, GIF, video), `#rrggbb`, `blur` (the weakest there is), `blur:0.8`, `none`."""
 
     kind: Literal["file", "color", "blur", "none"]
     path: Path = Path()
@@ -100,7 +100,7 @@ class BackgroundSpec:
         if kind == "blur":
             return cls("blur", strength=_strength(strength) if colon else WEAKEST_BLUR)
         if not text.strip():
-            raise ValueError("background '' is none of a picture's or film's path, #rrggbb, blur, blur:0.7, none")
+            raise ValueError("background '' is none of a picture's or film's path, #rrggbb, blur, blur:0.8, none")
         return cls("file", path=Path(text).expanduser())
 
     def __str__(self) -> str:
@@ -164,7 +164,7 @@ def _strength(text: str) -> float:
     if value < WEAKEST_BLUR:
         raise ValueError(f"{where} leaves writing in your room readable; use at least blur:{WEAKEST_BLUR}")
     if not value <= 1:
-        raise ValueError(f"{where}: blur goes from {WEAKEST_BLUR} to 1, as in blur:0.7")
+        raise ValueError(f"{where}: blur goes from {WEAKEST_BLUR} to 1, as in blur:0.8")
     return value
 
 

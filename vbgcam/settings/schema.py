@@ -144,7 +144,7 @@ class BackgroundSettings(_Section):
 
     show: Annotated[str, _spec(BackgroundSpec.parse)] = Field(
         default="#3b4a57",
-        description=f"a path (image, GIF, video), #rrggbb, blur, blur:0.7 (from {WEAKEST_BLUR}, as blur alone, to 1), "
+        description=f"a path (image, GIF, video), #rrggbb, blur, blur:0.8 (from {WEAKEST_BLUR}, as blur alone, to 1), "
         "or none: your room as it is",
     )
     fit: Fit = Field(

@@ -275,7 +275,7 @@ export class Backgrounds {
     const blurs = this.choices?.blurs ?? [];
     const named = (/** @type {number} */ value) => blurs.find(({ spec }) => blurOf(spec) === value)?.spec;
     if (strength !== null && !named(strength)) this.ownStrength = strength;
-    else if (!this.ownStrength) this.ownStrength = 0.8;
+    else if (!this.ownStrength) this.ownStrength = 0.85;
     const own = this.tiles.get("own blur")?.querySelector("[role=radio]");
     if (own instanceof HTMLElement) {
       own.dataset.value = `blur:${this.ownStrength}`;
