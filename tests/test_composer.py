@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.support.fakes import BEHIND, SECRET, room_with_person, true_alpha
 from vbgcam.core.frames import U8, Backdrop, Fringe, Mask, Planes, RawFrame, Size
-from vbgcam.core.options import Blur, RenderOptions
+from vbgcam.core.options import WEAKEST_BLUR, Blur, RenderOptions
 from vbgcam.pixels.convert import color_yuv
 from vbgcam.render.composer import Composer
 
@@ -168,6 +168,33 @@ def test_blur_takes_the_detail_out_of_the_room_and_leaves_the_person_sharp() -> 
     assert np.array_equal(out.y[alpha == 255], planes.y[alpha == 255])
     assert float(out.y[alpha == 0].std()) < 3
     assert abs(float(out.y[alpha == 0].mean()) - 120) < 3
+
+
+def stripes_left(size: Size, strength: float) -> float:
+    """The contrast, 0 to 1, that soft black and white stripes keep behind that blur, upright or level ones, whichever
+    keep more. They are as far apart as letters of 40 pixels at 720 lines."""
+    left = []
+    for side, level in ((size.width, False), (size.height, True)):
+        wave = np.sin(2 * np.pi * (np.arange(side) + 0.5) / (size.height / 18))
+        line = np.rint(125.5 + 109.5 * wave).astype(np.uint8)
+        planes = Planes.filled(size, (128, 128, 128))
+        planes.y[:] = line[:, None] if level else line
+        room = Mask(np.zeros((size.height, size.width), np.uint8), 1.0)
+        out = Composer(size).compose(RawFrame(planes.frozen(), 1.0), room, Blur(strength)).planes
+        inside = out.y[size.height // 4 : -size.height // 4, size.width // 4 : -size.width // 4]
+        left.append(float(np.ptp(inside.astype(int))) / (235 - 16))
+    return max(left)
+
+
+@pytest.mark.parametrize("height", [480, 720, 1080, 2160])
+def test_the_weakest_blur_leaves_nothing_of_letters_and_a_weak_one_nearly_all(height: int) -> None:
+    size = Size(height * 16 // 9 // 2 * 2, height)
+    assert stripes_left(size, WEAKEST_BLUR) < 0.01  # two grey levels
+    assert stripes_left(size, 0.05) > 0.8
+
+
+def test_no_weaker_blur_leaves_nothing_of_letters_at_every_size() -> None:
+    assert stripes_left(Size(852, 480), WEAKEST_BLUR - 0.05) > 0.01
 
 
 @pytest.mark.parametrize("luma", [16, 235])

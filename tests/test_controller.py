@@ -151,8 +151,38 @@ def test_a_background_is_named_by_its_path_its_name_or_its_place_in_the_row(runn
     assert running.do("background", "previous") == "background: red"
     running.shows(RED)
     assert running.do("background", "#3b4a57") == "background: slate"
-    assert running.do("blur", 0.3) == "background: blur 0.3"
-    assert running.setting("background.show") == "blur:0.3"
+    assert running.do("blur", 0.7) == "background: blur 0.7"
+    assert running.setting("background.show") == "blur:0.7"
+
+
+def test_the_last_background_that_hid_the_room_comes_back(running: Running) -> None:
+    running.do("background", "blue")
+    running.do("background", "#204060")
+    running.do("background", "none")
+    running.until(lambda: running.controller.status()["room_shown"])
+    running.do("preset", "fast")
+    assert running.do("background", "last") == "background: #204060"
+    running.until(lambda: not running.controller.status()["room_shown"])
+    assert running.do("background", "last") == "background: #204060"
+
+
+def test_a_room_is_hidden_whatever_became_of_the_last_background(running: Running) -> None:
+    running.do("background", "blue")
+    running.do("background", "none")
+    (running.gallery.folder / "blue.png").unlink()
+    assert running.do("background", "last") == "background: slate"
+
+
+@pytest.mark.parametrize(("chosen", "back"), [("#204060", "#204060"), (None, "slate")])
+def test_a_start_with_the_room_as_it_is_knows_what_hid_it_in_an_earlier_run(
+    tmp_path: Path, chosen: str | None, back: str
+) -> None:
+    if chosen is not None:
+        with Running(tmp_path) as running:
+            running.do("background", chosen)
+    with Running(tmp_path, background__show="none") as running:
+        running.until(lambda: running.controller.status()["room_shown"])
+        assert running.do("background", "last") == f"background: {back}"
 
 
 def test_a_broken_picture_is_left_out_of_the_row_and_refused(running: Running) -> None:
@@ -171,6 +201,10 @@ def test_a_broken_picture_is_left_out_of_the_row_and_refused(running: Running) -
         {"do": "background", "to": "/no/such/picture.png"},
         {"do": "background", "to": "#12345"},
         {"do": "background", "to": "blur:2"},
+        {"do": "background", "to": "blur:0.5"},
+        {"do": "blur", "to": 0.5},
+        {"do": "blur", "to": float("nan")},
+        {"do": "set", "settings": {"background.show": "blur:0.5"}},
         {"do": "model", "to": "fcn"},
         {"do": "model", "to": "truth:masks.mkv"},
         {"do": "model", "to": "onnx:gone.onnx"},

@@ -92,6 +92,7 @@ def test_the_plain_room_is_shown_only_when_asked_for_and_never_after_it() -> Non
     what = plan(fake_source(), output, background=Colour(50), segmenter=network)
     with running(what) as session:
         on_air(output)
+        assert not session.stats.get("room_shown")
         session.set_scene(replace(what.options, plain=True))
         output.wait(lambda: output.seen[-1] == SECRET[0])
         shown = output.leaks
@@ -99,11 +100,28 @@ def test_the_plain_room_is_shown_only_when_asked_for_and_never_after_it() -> Non
         calls = network.calls
         output.more(10)
         assert network.calls <= calls + 1
+        assert session.stats.get("room_shown")
+        assert session.stats.in_words() == "on air: your room is visible"
+        session.pause(True)
+        output.more(2)
+        assert not session.stats.get("room_shown")
+        session.pause(False)
+        output.wait(lambda: session.stats.get("room_shown"))
         session.set_scene(what.options)
         output.shows(50)
         leaks = output.leaks
         output.composes(10)
         assert output.leaks == leaks
+        assert not session.stats.get("room_shown")
+
+
+def test_a_run_that_ended_does_not_say_that_the_room_is_visible() -> None:
+    output = Watched()
+    what = plan(fake_source(), output, background=Colour(50))
+    with running(replace(what, options=replace(what.options, plain=True))) as session:
+        output.wait(lambda: session.stats.get("room_shown"))
+    assert not session.stats.get("room_shown")
+    assert session.stats.in_words() == "stopped"
 
 
 def test_who_begins_with_the_plain_room_needs_no_network_until_it_is_wanted() -> None:

@@ -37,6 +37,17 @@ def test_each_trouble_is_shown_once_with_its_fix(tmp_path: Path, desktop: dict[s
     notices.close()
 
 
+def test_each_time_that_the_room_comes_to_be_visible_is_said_once(tmp_path: Path, desktop: dict[str, str]) -> None:
+    notices = Notifications(desktop)
+    for shown in (False, True, True, False, False):
+        notices.room(shown)
+    [text] = said(tmp_path, notices)
+    assert text.endswith("VBG Camera: Your room is visible Choose a background to hide it.")
+    notices.room(True)
+    assert len(said(tmp_path, notices)) == 2
+    notices.close()
+
+
 def test_a_service_that_hangs_holds_nothing_up(tmp_path: Path, desktop: dict[str, str]) -> None:
     (tmp_path / "notify-send").write_text("#!/bin/sh\nexec sleep 1000\n")
     notices = Notifications(desktop)

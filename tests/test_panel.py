@@ -19,6 +19,7 @@ from tests.support.panel_page import PanelPage
 from vbgcam.background.gallery import Entry
 from vbgcam.control import PreviewImage
 from vbgcam.core.errors import ConfigError
+from vbgcam.core.options import WEAKEST_BLUR
 
 PANEL = Path(vbgcam.desktop.__file__).parent / "panel"
 DESKTOP, PHONE = (1280, 900), (390, 844)
@@ -304,24 +305,29 @@ def test_names_of_files_are_text_whatever_they_say(browser: Any, tmp_path: Path)
 
 def test_a_slider_sends_the_newest_value_and_one_at_a_time(page: Page) -> None:
     gate = page.api.gates["do"] = threading.Event()
-    page.slide("#blur", 0.2)
+    page.slide("#blur", 0.75)
     until(lambda: page.api.called.get("do") == 1)
-    page.slide("#blur", 0.3, 0.4, 0.5, 0.9)
+    page.slide("#blur", 0.8, 0.85, 0.95, 0.9)
     page.api.change(readers=["meet"])
     until(lambda: page.text("#readers") == "meet")
     assert page.text("#blur-value") == "0.90"  # what the status says of it is older than what the finger does
     gate.set()
     until(lambda: page.api.shows() == "blur:0.9")
-    assert page.done("blur") == [{"do": "blur", "to": 0.2}, {"do": "blur", "to": 0.9}]
+    assert page.done("blur") == [{"do": "blur", "to": 0.75}, {"do": "blur", "to": 0.9}]
     until(lambda: page.checked("#backgrounds") == ["blur:0.9"])
     assert page.find("#blurs [aria-checked=true]").text == "Own"
     red = sum(b"blur:0.9") % 120
     until(lambda: abs(int(page.picture()[2, 2, 2]) - red) < 6)
 
 
+def test_the_blur_s_slider_begins_where_blur_does(page: Page) -> None:
+    page.slide("#blur", 0)
+    until(lambda: page.done("blur") == [{"do": "blur", "to": WEAKEST_BLUR}])
+
+
 def test_a_slider_follows_what_somebody_else_sets(page: Page) -> None:
-    page.running.client.do({"do": "blur", "to": 0.35})
-    until(lambda: page.text("#blur-value") == "0.35")
+    page.running.client.do({"do": "blur", "to": 0.85})
+    until(lambda: page.text("#blur-value") == "0.85")
     page.running.client.do({"do": "set", "settings": {"mask.max_age_ms": 4000.0}})
     until(lambda: page.text("#age-value") == "4000 ms")
 
@@ -472,11 +478,27 @@ def test_the_room_as_it_is_takes_two_steps_and_one_to_hide_it(page: Page) -> Non
     page.click("#as-it-is summary")
     page.click("#show-room")
     until(lambda: page.api.shows() == "none")
-    assert "Your room is shown" in page.find("#plain").text
+    assert page.find("#plain").text.startswith("Your room is visible. Others see everything your camera sees.")
+    assert page.text("#lamp-word") == "Your room is visible"
+    assert page.driver.title == "Your room is visible \N{EN DASH} VBG Camera"
+    first = "const one = document.getElementById('plain').getBoundingClientRect(); return one.bottom <= "
+    assert page.script(first + "document.getElementById('stage').getBoundingClientRect().top")
     assert page.checked("#backgrounds") == []
     page.click("#hide-room")
     until(lambda: page.api.shows() == before)
+    assert page.done("background")[-1] == {"do": "background", "to": "last"}
     until(lambda: not page.driver.find_element("id", "plain").is_displayed())
+
+
+def test_the_room_that_will_be_visible_is_not_called_visible_yet(page: Page) -> None:
+    page.api.values["settings"]["background"]["show"] = "none"
+    page.api.change(state="idle")
+    until(lambda: page.find("#plain").text.startswith("No background is chosen. Your room will be visible as soon as"))
+    page.api.change(state="on air")
+    until(lambda: page.find("#plain").text.startswith("Your room is visible."))
+    page.api.change(state="paused", paused=True)
+    until(lambda: page.text("#lamp-word") == "Paused")
+    assert page.find("#plain").text.startswith("No background is chosen.")
 
 
 def test_a_picture_is_removed_after_it_was_asked(browser: Any, tmp_path: Path) -> None:
@@ -502,14 +524,14 @@ def test_a_picture_is_removed_after_it_was_asked(browser: Any, tmp_path: Path) -
 
 def test_a_background_is_chosen_with_keys_alone(browser: Any, tmp_path: Path) -> None:
     with panel(browser, tmp_path, pictures(tmp_path, "beach.jpg", "forest.jpg")) as page:
-        page.running.client.do({"do": "background", "to": "blur:0.6"})
-        until(lambda: page.checked("#backgrounds") == ["blur:0.6"])
+        page.running.client.do({"do": "background", "to": "blur:0.8"})
+        until(lambda: page.checked("#backgrounds") == ["blur:0.8"])
         for _ in range(20):
             page.press(TAB)
             if page.script("return document.activeElement.getAttribute('role')") == "radio":
                 break
         focused = "return document.activeElement.dataset.value"
-        assert page.script(focused) == "blur:0.6"  # Tab comes to the one that is chosen
+        assert page.script(focused) == "blur:0.8"  # Tab comes to the one that is chosen
         page.press(RIGHT)
         assert page.script(focused) == "blur:1"
         page.press(DOWN)
@@ -517,9 +539,9 @@ def test_a_background_is_chosen_with_keys_alone(browser: Any, tmp_path: Path) ->
         page.press(END)
         assert page.script(focused) == str(tmp_path / "gallery" / "forest.jpg")
         page.press(HOME)
-        assert page.script(focused) == "blur:0.3"
+        assert page.script(focused) == "blur:0.8"
         page.press(END)
-        assert page.done("background") == [{"do": "background", "to": "blur:0.6"}]  # moving chooses nothing
+        assert page.done("background") == [{"do": "background", "to": "blur:0.8"}]  # moving chooses nothing
         outline = "return getComputedStyle(document.activeElement.querySelector('.thumb')).outlineStyle"
         assert page.script(outline) == "solid"
         page.press(SPACE)

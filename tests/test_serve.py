@@ -25,7 +25,7 @@ def test_the_verbs_reach_the_running_program_and_end_it(user: User) -> None:
     with user.running() as daemon:
         assert user.says("background", "#c02020") == "background: #c02020"
         assert json.loads(user.says("status", "--json"))["settings"]["background"]["show"] == "#c02020"
-        assert user.says("blur", "0.4") == "background: blur 0.4"
+        assert user.says("blur", "0.7") == "background: blur 0.7"
         assert user.says("mirror", "on") == "output.mirror = on"
         assert user.says("preset", "fast") == "mask.preset = fast"
         assert user.says("set", "background.light_wrap=0.25", "mask.edges=off") == (
@@ -48,6 +48,24 @@ def test_at_the_first_start_there_are_backgrounds_to_choose_from(user: User) -> 
     (user.folder / "data_home/vbgcam/backgrounds").rmdir()
     with user.running():
         assert user.says("background", "list").splitlines()[:2] == ["  Bright studio", "  City lights"]
+
+
+def test_a_room_that_is_visible_is_said_everywhere_and_hidden_with_one_command(user: User) -> None:
+    desktop, notice = user.desktop(), user.folder / "notice"
+    notifier = user.folder / "bin" / "notify-send"
+    notifier.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >> {notice}.part\nmv {notice}.part {notice}\n')
+    notifier.chmod(0o755)
+    with user.running(env=desktop) as daemon:
+        assert user.says("background", "#c02020") == "background: #c02020"
+        assert user.says("background", "none") == "background: none (room visible)"
+        wait(lambda: "on air: your room is visible" in daemon.log(), "the log says it")
+        wait(notice.exists, "the desktop says it")
+        assert notice.read_text().endswith("VBG Camera: Your room is visible Choose a background to hide it.\n")
+        assert user.says("status").startswith("on air: your room is visible\n")
+        assert json.loads(user.says("status", "--json"))["room_shown"] is True
+        assert user.says("background", "last") == "background: #c02020"
+        wait(lambda: user.says("status").startswith("on air\n"), "hidden")
+        assert json.loads(user.says("status", "--json"))["room_shown"] is False
 
 
 def test_a_picture_of_the_folder_is_called_by_its_name(user: User) -> None:

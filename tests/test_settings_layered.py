@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vbgcam.core.errors import ConfigError
 from vbgcam.settings import reading
 from vbgcam.settings.layered import LayeredSettings
 from vbgcam.settings.schema import Settings
@@ -237,6 +238,29 @@ def test_remembered_choices_that_mean_nothing_here_are_forgotten(home: Home, cho
     layers, _ = home.start()
     assert layers.settings.background.show == "#111111"
     assert layers.settings.mask.preset == "balanced"
+
+
+@pytest.mark.parametrize("show", ["blur:0.05", "blur:0.5", "none"])
+def test_what_shows_the_room_is_not_restored_from_a_state_of_whatever_origin(
+    home: Home, caplog: pytest.LogCaptureFixture, show: str
+) -> None:
+    home.state.parent.mkdir()
+    home.state.write_text(json.dumps({"chosen": {"background.show": {"to": show, "over": "#111111"}}}))
+    layers, state = home.start()
+    assert layers.settings.background.show == "#111111"
+    state.save(at_once=True)
+    assert show not in home.state.read_text()
+    said = [record.message for record in caplog.records]
+    assert said == [] if show == "none" else ["use at least blur:0.7" in line for line in said] == [True]
+
+
+def test_a_weak_blur_in_the_file_is_refused_at_the_start_and_while_it_runs(home: Home) -> None:
+    layers, _ = home.start()
+    home.write('[background]\nshow = "blur:0.3"\n')
+    assert edited(layers) is None
+    assert ["use at least blur:0.7" in problem for problem in layers.problems] == [True]
+    with pytest.raises(ConfigError, match=r"config.toml: background.show: .* use at least blur:0.7"):
+        home.start()
 
 
 def test_the_room_as_it_is_holds_for_this_run_alone(home: Home) -> None:

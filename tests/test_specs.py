@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vbgcam.core.options import WEAKEST_BLUR
 from vbgcam.core.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec
 
 Spec = SourceSpec | SinkSpec | BackgroundSpec | ModelSpec
@@ -34,7 +35,8 @@ Spec = SourceSpec | SinkSpec | BackgroundSpec | ModelSpec
         ("null", SinkSpec("null")),
         ("auto", SinkSpec("auto")),
         ("#00B140", BackgroundSpec("color", color=(0, 177, 64))),
-        ("blur", BackgroundSpec("blur", strength=0.5)),
+        ("blur", BackgroundSpec("blur", strength=WEAKEST_BLUR)),
+        (f"blur:{WEAKEST_BLUR}", BackgroundSpec("blur", strength=WEAKEST_BLUR)),
         ("blur:0.7", BackgroundSpec("blur", strength=0.7)),
         ("none", BackgroundSpec("none")),
         ("none.jpg", BackgroundSpec("file", path=Path("none.jpg"))),
@@ -66,7 +68,8 @@ def test_what_a_text_means(text: str, expected: Spec) -> None:
         (SinkSpec, "virtualcan", "did you mean 'virtualcam'"),
         *((BackgroundSpec, text, "none of") for text in ("", " ")),
         *((BackgroundSpec, text, "#rrggbb") for text in ("#12", "#gggggg")),
-        *((BackgroundSpec, f"blur:{text}", "above 0 to 1") for text in ("", "0", "1.1", "nan", "x")),
+        *((BackgroundSpec, f"blur:{text}", "from 0.7 to 1") for text in ("", "1.1", "nan", "x")),
+        *((BackgroundSpec, f"blur:{text}", "use at least blur:0.7") for text in ("-1", "0", "0.0001", "0.69", "5e-1")),
         (ModelSpec, "onnx:", "names no file"),
         (ModelSpec, "onnx", "names no file"),
         (ModelSpec, "chroma:green", "#rrggbb"),

@@ -141,7 +141,7 @@ def test_the_menu_says_how_it_is_and_offers_what_there_is(world: World, host: Ho
     assert host.icon["title"] == "VBG Camera: On air: zoom"
     assert {"On air: zoom", "Background", "Start at login", "Quit"} < set(host.labels())
     assert not host.entry("On air: zoom")["enabled"]
-    assert host.labels("Background")[:2] == ["Blur 70%", "Slight blur"]
+    assert host.labels("Background")[:2] == ["Blur 70%", "Blur"]
     assert host.marked("Background") == ["Blur 70%"]
     assert host.marked("Camera") == ["HD Webcam"]
     assert {entry["mark"] for entry in host.icon["entries"][4]["entries"]} == {"radio"}
@@ -185,6 +185,18 @@ def test_the_icon_has_a_face_for_each_state(world: World, host: Host) -> None:
         world.program.api.change(**change)
         until(lambda: host.labels()[:1] == [line] and same(host.picture(), icons.face(face, 48)))  # noqa: B023
         until(lambda: host.icon["title"] == f"VBG Camera: {line}")  # noqa: B023
+
+
+def test_a_room_that_is_visible_is_said_and_hidden_by_the_first_entry(world: World, host: Host) -> None:
+    before = world.program.api.values["settings"]["background"]["show"]
+    world.program.client.do({"do": "background", "to": "none"})
+    first = "Your room is visible: hide it"
+    until(lambda: host.labels()[:1] == [first] and same(host.picture(), icons.face("room", 48)))
+    until(lambda: host.icon["title"] == "VBG Camera: Your room is visible")
+    assert host.marked("Background") == ["No background (room visible)"]
+    host.click(first)
+    until(lambda: host.labels()[:1] == ["On air: zoom"] and same(host.picture(), icons.face("on air", 48)))
+    assert world.program.api.values["settings"]["background"]["show"] == before
 
 
 def test_the_other_entries_send_their_commands(world: World, host: Host) -> None:

@@ -47,6 +47,23 @@ def test_faces_can_be_told_apart_without_colour(size: int) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("other", [face for face in FACES if face != "room"])
+def test_a_visible_room_has_an_outline_and_a_drawing_of_its_own(other: Face, size: int) -> None:
+    """A disc, whose corners are clear to where every other face is solid; and what is bright lies elsewhere."""
+    inset = round(size * 0.11)
+    solid = [
+        icons.face(face, size).getchannel("A").point(lambda value: 255 * (value > 128)).getpixel((inset, inset))
+        for face in ("room", other)
+    ]
+    assert solid == [0, 255]
+    bright = [
+        icons.opaque(icons.face(face, size), DARK).convert("L").point(lambda value: 255 * (value > 190))
+        for face in ("room", other)
+    ]
+    assert ImageStat.Stat(ImageChops.difference(*bright)).mean[0] > 255 / 16
+
+
+@pytest.mark.parametrize("size", SIZES)
 def test_the_bars_edges_are_crisp(size: int) -> None:
     """At half the height: the plate, the bar, the gap, the bar, the plate, and nothing between."""
     image = icons.face("paused", size)

@@ -50,6 +50,8 @@ def marked(entries: tuple[MenuItem, ...]) -> list[str]:
         (status(state="starting", readers=[]), "idle", "Starting"),
         (status(readers=[]), "on air", "On air"),
         (status(readers=["zoom", "chrome"]), "on air", "On air: zoom, chrome"),
+        (status(room_shown=True), "room", "Your room is visible"),
+        (status(room_shown=True, troubles=[trouble("new")]), "room", "Your room is visible"),
         (status(state="idle"), "idle", "Idle: nobody is watching"),
         (status(state="covered", why="no mask yet"), "idle", "Covered: no mask yet"),
         (status(state="covered", why=""), "idle", "Covered"),
@@ -64,6 +66,12 @@ def marked(entries: tuple[MenuItem, ...]) -> list[str]:
 )
 def test_each_state_has_its_face_and_its_line(told: dict[str, Any], face: str, line: str) -> None:
     assert (menu.face(told), menu.headline(told)) == (face, line)
+
+
+def test_the_first_entry_hides_a_room_that_is_visible() -> None:
+    first, *_ = menu.menu_items(status(room_shown=True), fakes.choices(), autostart=False)
+    assert first == MenuItem("Your room is visible: hide it", {"do": "background", "to": "last"})
+    assert menu.menu_items(status(), fakes.choices(), autostart=False)[0].action is None
 
 
 def test_a_trouble_stands_with_its_fix_to_copy() -> None:
@@ -98,20 +106,25 @@ def test_backgrounds_stand_in_groups() -> None:
     entries = below("Background", showing("/data/beach.jpg"), backgrounds=[picture("beach.jpg"), picture("dunes.png")])
     assert labels(entries) == [
         *("beach", "dunes", "---"),
-        *("Slight blur", "Blur", "Strong blur", "---"),
+        *("Blur", "Strong blur", "---"),
         *("Slate", "Sand", "---"),
         "Add pictures...",
     ]
     assert marked(entries) == ["beach"]
     assert entries[0].picture == Thumbnail("beach.jpg")
-    assert entries[7].picture == Swatch("#3b4a57")
+    assert entries[6].picture == Swatch("#3b4a57")
     assert entries[1].action == {"do": "background", "to": "/data/dunes.png"}
     assert all(entry.radio for entry in entries[:2])
 
 
 @pytest.mark.parametrize(
     ("written", "label"),
-    [("blur:0.60", "Blur"), ("#3B4A57", "Slate"), ("blur:1.0", "Strong blur"), ("~/beach.jpg", "beach")],
+    [
+        ("blur:0.80", "Blur"),
+        ("#3B4A57", "Slate"),
+        ("blur:1.0", "Strong blur"),
+        ("~/beach.jpg", "beach"),
+    ],
 )
 def test_a_background_is_known_however_it_is_written(written: str, label: str) -> None:
     home = picture("beach.jpg") | {"spec": os.path.expanduser("~/beach.jpg")}  # noqa: PTH111
@@ -122,9 +135,9 @@ def test_a_background_is_known_however_it_is_written(written: str, label: str) -
     ("written", "label"),
     [
         ("/elsewhere/my beach.jpg", "my beach"),
-        ("blur", "Blur 50%"),
+        ("blur", "Blur 70%"),
         ("#ff0000", "Colour #ff0000"),
-        ("none", "The plain camera: your room is shown"),
+        ("none", "No background (room visible)"),
         ("blur:seven", "blur:seven"),
     ],
 )

@@ -53,6 +53,13 @@ def test_a_day_with_the_icon(user: User, desktop: Desktop) -> None:
             wait(lambda: host.marked("Background") == ["red"], "its mark")
             assert np.abs(user.seen() - RED).max() > 60, "somebody is there"
 
+            user.says("background", "none")
+            wait(lambda: host.labels()[0] == "Your room is visible: hide it", "the room is visible")
+            host.click("Your room is visible: hide it")
+            wait(lambda: host.marked("Background") == ["red"], "the background before")
+            wait(lambda: host.labels()[0].startswith("On air"), "hidden")
+            wait(lambda: bool(np.abs(user.seen()[:8, :8] - RED).max() < 12), "red behind the person again")
+
             host.click("Pause")
             wait(lambda: host.labels()[0].startswith("Paused"), "paused")
             assert np.abs(user.seen() - RED).max() < 12, "the background alone"
@@ -64,7 +71,7 @@ def test_a_day_with_the_icon(user: User, desktop: Desktop) -> None:
         with desktop.host() as host:
             wait(lambda: "Quit" in host.labels(), "the icon is there again")
             host.click("Background", "Blur")
-            wait(lambda: client.status()["settings"]["background"]["show"] == "blur:0.5", "blurred")
+            wait(lambda: client.status()["settings"]["background"]["show"] == "blur:0.7", "blurred")
             host.click("Quit")
             assert daemon.ends() == 0
             wait(lambda: not host.icons, "the icon goes, too")

@@ -159,6 +159,9 @@ def _live(
             service.alive()
         service.status(stats.in_words())
         notices.tell(stats.get("problem"))
+        # A camera that stalls for a moment begins nothing new.
+        if stats.get("state") != "covered":
+            notices.room(stats.get("room_shown"))
         return tick()
 
     with contextlib.ExitStack() as ends:  # from the last to the first, whatever fails

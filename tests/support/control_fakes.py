@@ -44,6 +44,7 @@ def status() -> dict[str, Any]:
     return {
         "state": "on air",
         "why": "",
+        "room_shown": False,
         "source": "camera:/dev/video0",
         "sink": "virtualcam",
         "model": "lraspp_mobilenet_v3_large",
@@ -87,8 +88,7 @@ def choices() -> dict[str, Any]:
     return {
         "backgrounds": [],
         "blurs": [
-            {"spec": "blur:0.3", "label": "Slight blur"},
-            {"spec": "blur:0.6", "label": "Blur"},
+            {"spec": "blur:0.8", "label": "Blur"},
             {"spec": "blur:1", "label": "Strong blur"},
         ],
         "colours": [{"spec": "#3b4a57", "label": "Slate"}, {"spec": "#d9cfc1", "label": "Sand"}],
@@ -200,12 +200,14 @@ class FakeControl:
         self.quit = threading.Event()
         self.listeners: dict[object, Callable[[], None]] = {}
         self._revision = 1
+        self._hiding = "#3b4a57"
         self._lock = threading.Lock()
 
     def status(self) -> dict[str, Any]:
         self._begin("status")
         with self._lock:
-            return copy.deepcopy(self.values) | {"revision": self._revision}
+            room = self.values["state"] == "on air" and self.values["settings"]["background"]["show"] == "none"
+            return copy.deepcopy(self.values) | {"revision": self._revision, "room_shown": room}
 
     def choices(self) -> dict[str, Any]:
         self._begin("choices")
@@ -272,6 +274,10 @@ class FakeControl:
         settings = self.values["settings"]
         match dict(command):
             case {"do": "background" | "model" | "camera" as what, "to": str(to)}:
+                if what == "background":
+                    shown = settings["background"]["show"]
+                    self._hiding = shown if shown != "none" else self._hiding
+                    to = self._hiding if to == "last" else to
                 settings[what][{"background": "show", "model": "name", "camera": "source"}[what]] = to
                 return f"{what}: {to}"
             case {"do": "blur", "to": float() | int() as to}:

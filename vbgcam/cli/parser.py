@@ -8,10 +8,12 @@ from typing import TypeAlias, TypeVar
 
 from vbgcam import __version__
 from vbgcam.core.errors import ConfigError
+from vbgcam.core.options import WEAKEST_BLUR
+from vbgcam.core.specs import BackgroundSpec
 
 _SOURCE = "camera:0, camera:PATH, camera:NAME, file:CLIP[?loop=1&pace=source|max], demo"
 _SINK = "auto, virtualcam[:NAME], pipewire[:NAME], both[:NAME], file:OUT.mp4, file:OUT.mkv, null"
-_BACKGROUND = "a picture, GIF or film, #rrggbb, blur, blur:0.7, none"
+_BACKGROUND = "a picture, GIF or film, #rrggbb, blur, blur:0.8, none"
 _MODEL = "auto, a torchvision name such as fcn_resnet101, chroma[:#00b140], plate[:IMAGE], onnx:FILE"
 
 _Number = TypeVar("_Number", int, float)
@@ -100,10 +102,14 @@ def _add_remote(verbs: _Verbs, common: argparse.ArgumentParser, json: argparse.A
     status = add("status", "how it is", json)
     status.add_argument("--watch", action="store_true", help="again and again, until Ctrl-C")
     background = add("background", "what stands behind you")
-    background.add_argument("to", metavar="B|next|previous|list", help=_BACKGROUND + ", or a name from the list")
+    background.add_argument(
+        "to",
+        metavar="B|next|previous|last|list",
+        help=_BACKGROUND + ", a name from the list, or last: the last one that hid your room",
+    )
     background.add_argument("--json", action="store_true", help="of the list, for programs")
     blur = add("blur", "your room out of focus")
-    blur.add_argument("to", type=_share, metavar="N", help="above 0 to 1")
+    blur.add_argument("to", type=_blur, metavar="N", help=f"from {WEAKEST_BLUR}, which hides writing, to 1")
     model = add("model", "the network; the one before works until it is ready")
     model.add_argument("to", metavar="M", help=_MODEL)
     camera = add("camera", "the camera; the output stays as it is")
@@ -262,7 +268,6 @@ def _checked(kind: Callable[[str], _Number], fits: Callable[[_Number], bool], wh
 
 
 _rate = _checked(float, lambda value: 0.1 <= value <= 1000, ": from 0.1 to 1000 a second")
-_share = _checked(float, lambda value: 0 < value <= 1, ": above 0 to 1")
 _seed = _checked(int, lambda value: value >= 0, ": at least 0")
 _count = _checked(int, lambda value: value >= 1, ": at least 1")
 _seconds = _checked(float, lambda value: 0 <= value < 1e9, " is no number of seconds")
@@ -270,6 +275,13 @@ _live_seconds = _checked(float, lambda value: 0 < value < 1e9, ": a live run tak
 _height = _checked(
     int, lambda value: 16 <= value <= 4320 and not value % 2, ": an even number of lines from 16 to 4320"
 )
+
+
+def _blur(text: str) -> float:
+    try:
+        return BackgroundSpec.parse(f"blur:{text}").strength
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
 
 
 def _exact_rate(text: str) -> Fraction:

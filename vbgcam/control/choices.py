@@ -8,14 +8,14 @@ from vbgcam import factory
 from vbgcam.background.gallery import Gallery
 from vbgcam.camera.listing import cameras
 from vbgcam.core.errors import BackgroundError, CameraError
-from vbgcam.core.options import PRESETS, Preset
+from vbgcam.core.options import PRESETS, WEAKEST_BLUR, Preset
 from vbgcam.core.specs import TORCHVISION_MODELS, BackgroundSpec, ModelSpec
 from vbgcam.segment.weights import PUBLISHED, own_files, weights_file
 from vbgcam.settings.schema import Settings, data_folder
 
 log = logging.getLogger(__name__)
 
-BLURS: Final = (("blur:0.25", "Slight blur"), ("blur:0.5", "Blur"), ("blur:1", "Strong blur"))
+BLURS: Final = ((f"blur:{WEAKEST_BLUR}", "Blur"), ("blur:1", "Strong blur"))
 COLOURS: Final = (
     ("#3b4a57", "Slate"),
     ("#1f2a44", "Midnight"),
@@ -124,6 +124,6 @@ def label_of(show: str, listed: list[dict[str, Any]]) -> str:
     if spec.kind == "file":
         return spec.path.name
     if spec.kind == "none":
-        return "none, your room as it is"
+        return "none (room visible)"
     known = {known: label.lower() for known, label in (*BLURS, *COLOURS)}
     return f"blur {spec.strength:g}" if spec.kind == "blur" else known.get(str(spec), str(spec))

@@ -25,15 +25,17 @@ class Set(_Command):
 
 
 class SetBackground(_Command):
-    """`to`: a spec, or "next" or "previous" of the gallery."""
+    """`to`: a spec, "next" or "previous" of the gallery, or "last": the last one that hid the room."""
 
     do: Literal["background"]
     to: _Text
 
 
 class Blur(_Command):
+    """`to`: the strength of a background's blur, any number; what it may be is `BackgroundSpec`'s to say."""
+
     do: Literal["blur"]
-    to: Annotated[float, Field(gt=0, le=1, strict=False)]
+    to: Annotated[float, Field(strict=False)]
 
 
 class Choose(_Command):

@@ -85,6 +85,10 @@ class Controller:
         self._changing = threading.RLock()
         self._layered = layers
         self._state = state
+        # What hides the room again; before the first change what was chosen in an earlier run, if anything was.
+        remembered = state.choice("background.show")
+        self._last_hiding = Settings().background.show if remembered is None else str(remembered.to)
+        self._keep_hiding(layers.settings)
         self._network_change: _NetworkChange | None = None
         self._problem = ""
         self._troubles: deque[dict[str, Any]] = deque(maxlen=_TROUBLES)
@@ -103,10 +107,12 @@ class Controller:
         match commands.parse(command):
             case commands.Set(settings=values):
                 return self._set(values)
+            case commands.SetBackground(to="last"):
+                return self._hide_room()
             case commands.SetBackground(to=to):
                 return self._background(self._background_spec(to))
             case commands.Blur(to=strength):
-                return self._background(f"blur:{strength:g}")
+                return self._background(self._background_spec(f"blur:{strength:g}"))
             case commands.Choose(do=what, to=to):
                 return self._set({_CHOICES[what]: to})
             case commands.Mirror(to=on):
@@ -135,6 +141,14 @@ class Controller:
     def _background(self, show: str) -> str:
         self._set({"background.show": show})
         return f"background: {choices.label_of(show, choices.backgrounds(self.gallery))}"
+
+    def _hide_room(self) -> str:
+        """Whatever became of the last background meanwhile: the room is not visible then."""
+        try:
+            return self._background(self._last_hiding)
+        except BackgroundError as exc:
+            log.warning("%s (using a plain colour instead)", exc)
+            return self._background(Settings().background.show)
 
     def _background_spec(self, text: str) -> str:
         """`text`: a spec, the name of a file of the gallery, or "next" or "previous" there."""
@@ -209,6 +223,7 @@ class Controller:
             background = factory.backdrop(wanted, self._session.size)
         if background is not None or factory.render_options(before) != factory.render_options(wanted):
             self._session.set_scene(factory.render_options(wanted), background)
+        self._keep_hiding(wanted)
         if source is not None:
             self._session.set_camera(source)
             self._stats.fact(source=wanted.camera.source)
@@ -224,6 +239,10 @@ class Controller:
         self._network_change = _NetworkChange({**network, **earlier.before}, list(earlier.undo))
         self._session.set_network(factory.network(wanted))
         return self._network_change
+
+    def _keep_hiding(self, wanted: Settings) -> None:
+        if not factory.render_options(wanted).plain:
+            self._last_hiding = wanted.background.show
 
     def _source(self, wanted: Settings) -> Source:
         """Raises CameraError where it is not there, ConfigError where it cannot take another's place."""

@@ -61,7 +61,7 @@ def background(arguments: Namespace, _interruption: Interruption) -> int:
 
 def _from_here(text: str) -> str:
     """A background's spec, for the running program, whose working folder is another: a path becomes an absolute one."""
-    if text in ("next", "previous", "none", "blur") or text.startswith(("#", "blur:")):
+    if text in ("next", "previous", "last", "none", "blur") or text.startswith(("#", "blur:")):
         return text
     path = Path(text).expanduser()
     return str(path.absolute()) if path.exists() else text

@@ -12,6 +12,9 @@ from typing import Final
 
 from vbgcam.core.frames import Prediction, RawFrame
 
+ROOM_VISIBLE: Final = "your room is visible"
+"""What is said in place of a `Why` while the room as it is (`RenderOptions.plain`) is on air."""
+
 
 class Why(StrEnum):
     """Why the cover is on air, in the words of the status line."""

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self
 from urllib.parse import parse_qs
 
+from vbgcam.core.options import WEAKEST_BLUR
+
 TORCHVISION_MODELS: Final = (
     "fcn_resnet50",
     "fcn_resnet101",
@@ -80,12 +82,12 @@ class SinkSpec:
 
 @dataclass(frozen=True, slots=True)
 class BackgroundSpec:
-    """A path (image, GIF, video), `#rrggbb`, `blur`, `blur:0.7`, `none`."""
+    """A path (image, GIF, video), `#rrggbb`, `blur` (the weakest there is), `blur:0.8`, `none`."""
 
     kind: Literal["file", "color", "blur", "none"]
     path: Path = Path()
     color: tuple[int, int, int] = (0, 0, 0)
-    strength: float = 0.5
+    strength: float = WEAKEST_BLUR
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -96,17 +98,9 @@ class BackgroundSpec:
             return cls("color", color=_color(text, f"background {text!r}"))
         kind, colon, strength = text.partition(":")
         if kind == "blur":
-            if not colon:
-                return cls("blur")
-            try:
-                value = float(strength)
-            except ValueError:
-                value = -1.0
-            if not 0 < value <= 1:
-                raise ValueError(f"background {text!r}: blur goes from above 0 to 1, as in blur:0.7")
-            return cls("blur", strength=value)
+            return cls("blur", strength=_strength(strength) if colon else WEAKEST_BLUR)
         if not text.strip():
-            raise ValueError("background '' is none of a picture's or film's path, #rrggbb, blur, blur:0.7, none")
+            raise ValueError("background '' is none of a picture's or film's path, #rrggbb, blur, blur:0.8, none")
         return cls("file", path=Path(text).expanduser())
 
     def __str__(self) -> str:
@@ -159,6 +153,19 @@ def nearest(name: str, known: tuple[str, ...] | list[str]) -> str:
     begins = [item for item in known if name and item.startswith(name)]
     close = begins if len(begins) == 1 else get_close_matches(name, known, n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _strength(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    where = f"background {f'blur:{text}'!r}"
+    if value < WEAKEST_BLUR:
+        raise ValueError(f"{where} leaves writing in your room readable; use at least blur:{WEAKEST_BLUR}")
+    if not value <= 1:
+        raise ValueError(f"{where}: blur goes from {WEAKEST_BLUR} to 1, as in blur:0.8")
+    return value
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> str:

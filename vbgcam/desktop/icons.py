@@ -1,11 +1,13 @@
 """The tray icon's faces, drawn: no file to find, and crisp at every size. And the pictures in its menu.
 
-A face is a tile with a person in it, readable on light and dark panels, since no desktop says which it has. Each has a
-shape of its own: colour is never the only difference. Edges are on whole pixels.
+A face is a tile with a person in it, readable on light and dark panels, since no desktop says which it has; only while
+the room is visible it is a disc with an eye. Each has a shape of its own: colour is never the only difference. Edges
+are on whole pixels.
 """
 
 import io
 import logging
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -21,6 +23,7 @@ Colour = tuple[int, int, int]
 ACCENT: Final = (14, 145, 118)
 _SLATE: Final = (86, 97, 112)
 _AMBER: Final = (250, 176, 5)
+_RED: Final = (208, 36, 36)
 _INK: Final = (33, 37, 41)
 _WHITE: Final = (255, 255, 255)
 _QUIET: Final = (222, 227, 233)
@@ -35,6 +38,10 @@ _SIZE: Final = 48
 def face(name: Face, size: int) -> Image.Image:
     """RGBA, square. `size`: pixels, from 16."""
     drawing = _Drawing(size)
+    if name == "room":
+        drawing.disc_plate(_RED)
+        drawing.eye(_WHITE, _RED)
+        return drawing.image()
     drawing.plate(ACCENT if name == "on air" else _SLATE)
     if name == "paused":
         drawing.bars(_WHITE)
@@ -103,6 +110,21 @@ class _Drawing:
     def plate(self, colour: Colour, inset: int = 0) -> None:
         low, high = self._margin + inset, self._size - self._margin - inset
         self._block((low, low, high, high), colour, self._size * 0.2 - inset)
+
+    def disc_plate(self, colour: Colour) -> None:
+        self._disc(self._size / 2, self._size / 2, self._size / 2 - self._margin, colour)
+
+    def eye(self, white: Colour, iris: Colour) -> None:
+        """Wide open, in the middle: its lids are arcs of circles."""
+        size, middle = self._size, self._size / 2
+        half, tall = size * 0.40, size * 0.22
+        radius = (half**2 + tall**2) / (2 * tall)
+        wide = math.asin(half / radius)
+        angles = [wide * step / 32 for step in range(-32, 33)]
+        lid = [(radius * math.sin(angle), radius * math.cos(angle) - radius + tall) for angle in angles]
+        lids = [*lid, *((x, -y) for x, y in reversed(lid))]
+        self._draw.polygon([((middle + x) * _FINER, (middle + y) * _FINER) for x, y in lids], fill=white)
+        self._disc(middle, middle, size * 0.15, iris)
 
     def person(self, colour: Colour, inset: float = 0) -> None:
         """Head and shoulders. `inset`: what is left inside a line of that width, which is open at the foot."""

@@ -21,7 +21,8 @@ class Copy:
     text: str
 
 
-Face = Literal["on air", "idle", "paused", "trouble"]
+Face = Literal["on air", "room", "idle", "paused", "trouble"]
+"""`room`: the room as it is, on air."""
 
 Action = Mapping[str, Any] | Copy | Literal["panel", "add", "report", "autostart"]
 """A command for the running program, as `control` takes it, or something that the tray does itself."""
@@ -65,6 +66,8 @@ def face(status: Mapping[str, Any]) -> Face:
     """The icon's face for this status."""
     if status["paused"]:
         return "paused"
+    if status["room_shown"]:
+        return "room"
     if status["state"] == "no output" or _trouble(status):
         return "trouble"
     return "on air" if status["state"] == "on air" else "idle"
@@ -75,6 +78,8 @@ def headline(status: Mapping[str, Any]) -> str:
     state, trouble = status["state"], _trouble(status)
     if status["paused"]:
         return "Paused: others see the background alone"
+    if status["room_shown"]:
+        return "Your room is visible"
     if trouble:
         return _short(f"Trouble: {trouble['what']}")
     if state == "no output":
@@ -92,8 +97,11 @@ def headline(status: Mapping[str, Any]) -> str:
 def menu_items(status: Mapping[str, Any], choices: Mapping[str, Any], autostart: bool) -> tuple[MenuItem, ...]:
     """The whole menu. `autostart`: whether it starts at login."""
     paused, mirror = bool(status["paused"]), bool(status["settings"]["output"]["mirror"])
+    first = MenuItem(headline(status))
+    if status["room_shown"]:
+        first = MenuItem(f"{first.label}: hide it", {"do": "background", "to": "last"})
     return (
-        MenuItem(headline(status)),
+        first,
         *_fix(status, choices),
         SEPARATOR,
         MenuItem("Background", items=tuple(_backgrounds(status, choices))),
@@ -170,7 +178,7 @@ def _named(now: BackgroundSpec | str) -> str:
     if isinstance(now, str):
         return _short(now)
     if now.kind == "none":
-        return "The plain camera: your room is shown"
+        return "No background (room visible)"
     if now.kind == "blur":
         return f"Blur {now.strength:.0%}"
     return _short(now.path.stem if now.kind == "file" else f"Colour {now}")

@@ -179,7 +179,7 @@ class Session:
             player.end()
         else:
             self._plan.background.close()
-        self.stats.fact(state="stopped")
+        self.stats.fact(state="stopped", why="", room_shown=False)
         for name in left:
             log.debug("%s did not end in time", name)
         failure = self._state.failure

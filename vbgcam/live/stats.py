@@ -55,8 +55,8 @@ class Stats:
         self._mask_age, self._latency, self._inference = Series(), Series(), Series()
         self._facts: dict[str, Any] = {
             "state": "starting", "source": "", "sink": "", "model": "", "device": "", "size": "", "why": "",
-            "problem": "", "refused": "", "loading": None, "input": "", "precision": "", "pairing": "",
-            "first_sent_s": None, "first_composed_s": None,
+            "room_shown": False, "problem": "", "refused": "", "loading": None, "input": "", "precision": "",
+            "pairing": "", "first_sent_s": None, "first_composed_s": None,
         }  # fmt: skip
         self._sent_at: deque[float] = deque(maxlen=300)
         # Of the newest pictures: when, latency, mask's age, in seconds.
@@ -68,7 +68,8 @@ class Stats:
         self._changed = changed
 
     def fact(self, **facts: object) -> None:
-        """state, source, sink, model, device, size, why (what keeps the cover on air), problem (the last error that
+        """state, source, sink, model, device, size, why (what keeps the cover on air, or that the room is visible),
+        room_shown (whether the room as it is is on air), problem (the last error that
         does, with its fix), refused (why a network that was chosen cannot be had), loading (one that is being fetched
         or built: its name, and done and total bytes), input (the network's, height x width), precision (its numbers),
         pairing (of frames and masks), and the like."""

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidato
 from pydantic.fields import FieldInfo
 
 from vbgcam.core.frames import Size
-from vbgcam.core.options import Preset, Switch
+from vbgcam.core.options import WEAKEST_BLUR, Preset, Switch
 from vbgcam.core.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec
 from vbgcam.pixels.convert import Fit
 
@@ -144,7 +144,8 @@ class BackgroundSettings(_Section):
 
     show: Annotated[str, _spec(BackgroundSpec.parse)] = Field(
         default="#3b4a57",
-        description="a path (image, GIF, video), #rrggbb, blur, blur:0.7, or none: your room as it is",
+        description=f"a path (image, GIF, video), #rrggbb, blur, blur:0.8 (from {WEAKEST_BLUR}, as blur alone, to 1), "
+        "or none: your room as it is",
     )
     fit: Fit = Field(
         default="cover", description="cover fills the picture and cuts, contain shows all with bars, stretch distorts"

@@ -1,8 +1,9 @@
 """What a person chose while it ran, remembered from one run to the next, in the user's state folder.
 
-The room as it is (background "none") is never remembered: who showed it yesterday need not mean to today. The config
-file is the person's own and is never written. A choice wins over it until the file's value for the same
-setting is another one than when the choice was made: then the file was edited later, and the choice is forgotten.
+The room as it is (background "none") is never remembered, and not restored where the file has it all the same: who
+showed it yesterday need not mean to today. Nor is a value that is refused now, which the log says. The config file is
+the person's own and is never written. A choice wins over it until the file's value for the same setting is another one
+than when the choice was made: then the file was edited later, and the choice is forgotten.
 """
 
 import logging
@@ -68,10 +69,13 @@ class RememberedState:
         settings."""
         for name, choice in list(self._choices.items()):
             try:
-                holds = reading.value(base, name) == choice.over
+                holds = reading.value(base, name) == choice.over and not _shows_room(name, choice.to)
                 reading.changed(base, {name: choice.to})
-            except (AttributeError, ConfigError):  # a setting of another version
+            except AttributeError:  # a setting of another version
                 holds = False
+            except ConfigError as exc:
+                holds = False
+                log.warning("%s: what was chosen is forgotten: %s", self._path, exc.problems[0])
             if not holds:
                 self.restore(name, None)
         return {name: choice.to for name, choice in self._choices.items()}
@@ -79,7 +83,7 @@ class RememberedState:
     def choose(self, values: Mapping[str, object], base: Settings) -> None:
         """Remembers values by "section.key", but for those that the config file has anyway."""
         for name, chosen in values.items():
-            if (name, chosen) == ("background.show", "none"):
+            if _shows_room(name, chosen):
                 continue
             over = reading.value(base, name)
             self.restore(name, Choice(to=chosen, over=over) if chosen != over else None)
@@ -117,6 +121,10 @@ class RememberedState:
         chosen = dict(sorted(self._choices.items()))
         saved = _Saved(chosen=chosen, paused=self.paused, welcomed=self.welcomed, masks=self.masks)
         return saved.model_dump_json(indent=2) + "\n"
+
+
+def _shows_room(name: str, value: object) -> bool:
+    return (name, value) == ("background.show", "none")
 
 
 def _read(path: Path) -> _Saved:

@@ -17,7 +17,7 @@
  * @typedef {{show: string, fit: string, light_wrap: number}} BackgroundSettings
  * @typedef {{camera: CameraSettings, model: {name: string}, mask: Record<string, string | number>,
  *   background: BackgroundSettings, output: {mirror: boolean}}} Settings
- * @typedef {{state: string, why: string, source: string, model: string, device: string, input: string, precision: string,
+ * @typedef {{state: string, why: string, room_shown: boolean, source: string, model: string, device: string, input: string, precision: string,
  *   source_format: string | null, source_size: string | null, source_fps: number | null, inference_ms: Spread | null,
  *   revision: number, pid: number, version: string, paused: boolean, watched: boolean, readers: string[],
  *   settings: Settings, troubles: Trouble[], config: {path: string, problems: string[]},

@@ -24,8 +24,6 @@ export class Backgrounds {
     this.choices = null;
     /** @type {string} */
     this.now = "";
-    /** What a press of "Hide it" goes back to. */
-    this.last = "";
     /** The last colour and the last strength that none of the offered ones is. */
     this.ownColour = "";
     this.ownStrength = 0;
@@ -54,7 +52,7 @@ export class Backgrounds {
       byId("hide-room").focus();
     });
     byId("hide-room").addEventListener("click", async () => {
-      if (await show(this.last || this.choices?.colours[0]?.spec || "blur:1")) byId("h-background").focus();
+      if (await show("last")) byId("h-background").focus();
     });
     byId("backgrounds").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       if (event.key !== "Delete") return;
@@ -256,10 +254,11 @@ export class Backgrounds {
   /** @param {Status} status */
   show(status) {
     const { show, fit } = status.settings.background;
-    if (show !== "none") this.last = show;
     const moved = show !== this.now;
     this.now = show;
-    byId("plain").hidden = show !== "none";
+    byId("plain").hidden = show !== "none" && !status.room_shown;
+    write(byId("plain-word"), status.room_shown ? "Your room is visible." : "No background is chosen.");
+    write(byId("plain-note"), status.room_shown ? "Others see everything your camera sees." : "Your room will be visible as soon as you are on air.");
     this.fit.show(fit);
     const strength = blurOf(show);
     if (strength !== null) this.blur.show(strength);
@@ -276,7 +275,7 @@ export class Backgrounds {
     const blurs = this.choices?.blurs ?? [];
     const named = (/** @type {number} */ value) => blurs.find(({ spec }) => blurOf(spec) === value)?.spec;
     if (strength !== null && !named(strength)) this.ownStrength = strength;
-    else if (!this.ownStrength) this.ownStrength = [0.5, 0.65, 0.8, 0.35].find((value) => !named(value)) ?? 0.5;
+    else if (!this.ownStrength) this.ownStrength = 0.85;
     const own = this.tiles.get("own blur")?.querySelector("[role=radio]");
     if (own instanceof HTMLElement) {
       own.dataset.value = `blur:${this.ownStrength}`;
@@ -296,7 +295,7 @@ function elsewhere(spec) {
 export function blurOf(spec) {
   const [, strength] = /^blur(?::(.+))?$/.exec(spec) ?? [];
   if (strength !== undefined) return Number(strength);
-  return spec === "blur" ? 0.5 : null;
+  return spec === "blur" ? Number(byId("blur").min) : null;
 }
 
 /** @param {string} spec @param {string} label */
@@ -304,7 +303,7 @@ function blurred(spec, label) {
   // A drawn scene: what the camera sees is shown to nobody, not even small and blurred.
   const scene = element("span", { className: "thumb scene" }, element("i"));
   const radio = element("button", { role: "radio", className: "choice", "data-value": spec }, scene, element("span", { className: "name" }, label));
-  soften(radio, blurOf(spec) ?? 0.5);
+  soften(radio, blurOf(spec) ?? 1);
   return element("div", { className: "tile" }, radio);
 }
 

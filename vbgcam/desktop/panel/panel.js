@@ -193,6 +193,7 @@ function lost() {
   byId("closed").hidden = true;
   byId("lost").hidden = false;
   byId("waiting").hidden = true;
+  byId("plain").hidden = true;
   idle(true);
   preview.close();
   byId("lamp").className = "lamp off";
@@ -206,7 +207,7 @@ function lost() {
 /** Without the program nothing can be chosen. @param {boolean} on */
 function idle(on) {
   for (const id of ["settings", "welcome", "foot"]) byId(id).inert = on;
-  for (const part of document.querySelectorAll(".bar .actions, .figures, .readers, .notices, #plain")) if (part instanceof HTMLElement) part.inert = on;
+  for (const part of document.querySelectorAll(".bar .actions, .figures, .readers, .notices")) if (part instanceof HTMLElement) part.inert = on;
 }
 
 /** @param {Error} why */

@@ -134,7 +134,7 @@ export class Preview {
   show(status) {
     this.status = status;
     this.paused = status.paused;
-    const [word, style] = LAMPS[status.state] ?? [status.state, "off"];
+    const [word, style] = status.room_shown ? ["Your room is visible", "live"] : (LAMPS[status.state] ?? [status.state, "off"]);
     const lamp = byId("lamp");
     lamp.className = `lamp ${style}`;
     write(byId("lamp-word"), word);
@@ -158,7 +158,7 @@ export class Preview {
 
 /** What is going on, and what follows from it. @param {Status} status @param {boolean} watching @returns {[string, string]} */
 export function words(status, watching) {
-  const plain = status.settings.background.show === "none";
+  const plain = status.room_shown;
   switch (status.state) {
     case "on air":
       if (status.readers.length) return [plain ? "Others see you and your room." : "Others see you before your background.", `${listed(status.readers)} read${status.readers.length > 1 ? "" : "s"} this picture.`];

@@ -18,7 +18,7 @@ import numpy as np
 
 from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Mask, Prediction, RawFrame, SafeFrame, read_only
-from vbgcam.core.policy import Compose, Cover, Decision, Hysteresis, Situation, Why, decide
+from vbgcam.core.policy import ROOM_VISIBLE, Compose, Cover, Decision, Hysteresis, Situation, Why, decide
 from vbgcam.live import pace
 from vbgcam.live.plan import Plan
 from vbgcam.live.state import ChainState, NetworkState, SceneSnapshot, SentPicture
@@ -138,7 +138,7 @@ class Compositor:
                 said = str(error)
                 log.warning("%s (trying again)", error)
             self.state.report(error)
-            self.stats.fact(state="no output", why=str(Why.OUTPUT), problem=str(error))
+            self.stats.fact(state="no output", why=str(Why.OUTPUT), room_shown=False, problem=str(error))
             try:
                 self.plan.output.close()
                 if self.state.stop.wait(min(wait, pace.DEVICE)):
@@ -308,12 +308,14 @@ class Compositor:
                 pause.set()
         number = state.last_sent.number + 1 if state.last_sent is not None else 1
         state.last_sent = SentPicture(number, picture.safe, mask, self._scene.options.mirror)
-        if picture.why != self._why:
-            self._why = picture.why
-            log.info("on the cover: %s" if picture.why else "on air%s", picture.why)
+        room = frame is not None and self._scene.options.plain
+        why = ROOM_VISIBLE if room else picture.why
+        if why != self._why:
+            self._why = why
+            log.info("on the cover: %s" if picture.why else "on air: %s" if room else "on air%s", why)
             if not picture.why:
                 self.stats.fact(problem="")
-            self.stats.fact(state=_STATES.get(picture.why, "covered"), why=picture.why)
+            self.stats.fact(state=_STATES.get(picture.why, "covered"), why=why, room_shown=room)
 
 
 def _everything(frame: RawFrame) -> Prediction:
