@@ -15,6 +15,7 @@ Values are frozen and their arrays read-only. A buffer is written again only by 
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final, NoReturn, Self, TypeVar
 
 import numpy as np
@@ -192,15 +193,25 @@ class Mask:
         return Size(self.alpha.shape[1], self.alpha.shape[0])
 
 
+class Doubt(Enum):
+    """Why nothing of a frame may be shown by a network's answer."""
+
+    START = 1
+    """It is among the first, and nobody was seen to move yet."""
+    NETWORK = 2
+    """It is none of a person: almost all of the frame, say."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """What the network made of a frame, before `mask` makes the Mask of it for this frame and those that follow until
     the next prediction. `alpha`: uint8, 255 is the person, of any size, over the whole frame, read-only. `exact`: it is
-    not a network's guess, and as good for its own frame as it can be."""
+    not a network's guess, and as good for its own frame as it can be. `doubt`: why it is not believed, if it is not."""
 
     frame: RawFrame
     alpha: U8
     exact: bool = False
+    doubt: Doubt | None = None
 
     @property
     def captured_at(self) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from vbgcam.core.frames import Prediction, RawFrame
+from vbgcam.core.frames import Doubt, Prediction, RawFrame
 
 ROOM_VISIBLE: Final = "your room is visible"
 """What is said in place of a `Why` while the room as it is (`RenderOptions.plain`) is on air."""
@@ -24,6 +24,8 @@ class Why(StrEnum):
     LOADING = "the model is loading"
     MODEL = "the model failed"
     NO_MASK = "waiting for the first mask"
+    SETTLING = "looking for you in the first frames"
+    NETWORK = "the network takes your room for a person"
     OTHER_EPOCH = "the mask belongs to an earlier opening of the camera"
     OTHER_SIZE = "the mask has another size than the frame"
     MASK_AGE = "the newest mask is too old"
@@ -64,6 +66,8 @@ class Compose:
 
 Decision = Cover | Compose
 
+_DOUBTS: Final = {Doubt.START: Why.SETTLING, Doubt.NETWORK: Why.NETWORK}
+
 
 def decide(situation: Situation, now: float, max_mask_age: float, max_frame_age: float) -> Decision:
     """All in seconds; `now` on the clock that stamped the frame. The limits: see `options.RenderOptions`. A mask that
@@ -85,6 +89,8 @@ def decide(situation: Situation, now: float, max_mask_age: float, max_frame_age:
         return Cover(Why.OTHER_SIZE)
     if not frame.captured_at - mask.captured_at <= max_mask_age:
         return Cover(Why.MASK_AGE)
+    if mask.doubt is not None:
+        return Cover(_DOUBTS[mask.doubt])
     return Compose(frame, mask)
 
 

@@ -13,8 +13,9 @@ follow until the next prediction: it carries the prediction to the frame (`flow`
 
 from vbgcam.core.options import NONE, MaskOptions
 from vbgcam.mask.masker import Masker, warm_up
+from vbgcam.mask.network_guard import NetworkGuard
 from vbgcam.mask.plain import finish
 from vbgcam.mask.roi import RoiSegmenter
 from vbgcam.mask.tracker import MaskTracker
 
-__all__ = ["NONE", "MaskOptions", "MaskTracker", "Masker", "RoiSegmenter", "finish", "warm_up"]
+__all__ = ["NONE", "MaskOptions", "MaskTracker", "Masker", "NetworkGuard", "RoiSegmenter", "finish", "warm_up"]

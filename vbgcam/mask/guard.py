@@ -83,9 +83,9 @@ class Guard:
         now."""
         size = size_of(frame.size)
         if prediction is not self._seen:
-            self._seen, self._planes = prediction, _small(prediction.frame, size)
+            self._seen, self._planes = prediction, small_planes(prediction.frame, size)
             self._learn(prediction.alpha, size)
-        now: Sequence[U8] = _small(frame, size)
+        now: Sequence[U8] = small_planes(frame, size)
         then = self._planes
         if came_from is not None:
             then = tuple(moved(plane, came_from) for plane in then)
@@ -134,7 +134,8 @@ def size_of(frame: Size) -> Size:
     return Size(width, max(1, round(frame.height * width / frame.width)))
 
 
-def _small(frame: RawFrame, size: Size) -> tuple[U8, ...]:
+def small_planes(frame: RawFrame, size: Size) -> tuple[U8, ...]:
+    """y, u and v at that size."""
     planes = frame.planes
     return tuple(shrink(plane, size) for plane in (planes.y, planes.u, planes.v))
 

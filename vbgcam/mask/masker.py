@@ -1,7 +1,12 @@
 """Both halves of the mask in one thread: the network's prediction of a frame, and the mask made of it."""
 
-from vbgcam.core.frames import Mask, Prediction, RawFrame
+from dataclasses import replace
+
+import numpy as np
+
+from vbgcam.core.frames import Mask, Prediction, RawFrame, read_only
 from vbgcam.core.options import NONE, MaskOptions
+from vbgcam.mask.network_guard import NetworkGuard
 from vbgcam.mask.roi import RoiSegmenter
 from vbgcam.mask.tracker import MaskTracker
 from vbgcam.segment import Segmenter
@@ -16,8 +21,9 @@ def warm_up() -> None:
 class Masker:
     """Both halves, where one thread does all: a network's masks of frame after frame."""
 
-    def __init__(self, segmenter: Segmenter, options: MaskOptions = NONE) -> None:
-        self._roi = RoiSegmenter(segmenter, roi=options.roi)
+    def __init__(self, segmenter: Segmenter, options: MaskOptions = NONE, guard: NetworkGuard | None = None) -> None:
+        """`guard`: see `RoiSegmenter`."""
+        self._roi = RoiSegmenter(segmenter, roi=options.roi, guard=guard)
         self._tracker = MaskTracker(options)
 
     @property
@@ -41,7 +47,10 @@ class Masker:
         return mask
 
     def mask(self, frame: RawFrame) -> Mask:
-        """Of a frame that gets its own. Raises ModelError."""
-        mask = self.track(frame, self.predict(frame))
+        """Of a frame that gets its own, nobody's where the network is not believed. Raises ModelError."""
+        prediction = self.predict(frame)
+        if prediction.doubt is not None:
+            prediction = replace(prediction, alpha=read_only(np.zeros_like(prediction.alpha)))
+        mask = self.track(frame, prediction)
         assert mask is not None, "a frame's own prediction is never too far"
         return mask

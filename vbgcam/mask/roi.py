@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from vbgcam.core.frames import U8, Planes, Prediction, RawFrame, Size, read_only
+from vbgcam.mask.network_guard import NetworkGuard
 from vbgcam.mask.plain import alpha_of
 from vbgcam.pixels.convert import crop
 from vbgcam.pixels.workframe import work_size
@@ -129,9 +130,11 @@ class RoiSegmenter:
     """One network's. `predict` belongs to the network's thread; `update_roi` may be called by another, which knows
     better where the person is by now."""
 
-    def __init__(self, segmenter: Segmenter, *, roi: bool) -> None:
-        """`roi`: the person's region may be given in place of the frame."""
+    def __init__(self, segmenter: Segmenter, *, roi: bool, guard: NetworkGuard | None = None) -> None:
+        """`roi`: the person's region may be given in place of the frame. `guard`: of the answers; without one they are
+        believed, as those of single pictures are, in which nothing moves."""
         self._segmenter = segmenter
+        self._guard = None if segmenter.exact else guard
         self._crops = roi and segmenter.croppable
         self._lock = threading.Lock()
         self._update: tuple[int, Box | None, bool] | None = None  # guarded by _lock; all else is the network's thread's
@@ -151,12 +154,19 @@ class RoiSegmenter:
     def reset(self) -> None:
         """Another scene follows."""
         self._segmenter.reset()
+        if self._guard is not None:
+            self._guard.reset()
         self._roi = None
 
     def predict(self, frame: RawFrame) -> Prediction:
         """What the network says of the frame, from the person's region where there is one. Raises ModelError."""
+        alpha = self._predict(frame)
+        doubt = self._guard.doubt if self._guard is not None else None
+        return Prediction(frame, alpha, self._segmenter.exact, doubt)
+
+    def _predict(self, frame: RawFrame) -> U8:
         if not self._crops:
-            return Prediction(frame, alpha_of(self._segmenter.probability(frame)), exact=self._segmenter.exact)
+            return self._judged(frame, alpha_of(self._segmenter.probability(frame)))
         if frame.epoch != self._epoch or frame.size != self._size or frame.captured_at < self._whole_at:
             self._epoch, self._size, self._roi = frame.epoch, frame.size, None
         whole = None
@@ -170,7 +180,7 @@ class RoiSegmenter:
         if not self._has_roi and whole is None:
             whole = self._segment_whole(frame)
         if whole is not None and not self._has_roi:
-            return Prediction(frame, whole)
+            return whole
         alpha, person = self._segment_roi(frame, self._roi)
         if person is None and whole is None:
             # Nobody is there any more.
@@ -180,10 +190,15 @@ class RoiSegmenter:
                 alpha, person = self._segment_roi(frame, self._roi)
         if person is None or self._roi is None:
             self._roi = None
-            return Prediction(frame, alpha if whole is None else whole)
+            return alpha if whole is None else whole
         self._reached = self._reached + 1 if _reaches(person, self._roi) else 0
         self._choose(person)
-        return Prediction(frame, alpha)
+        return alpha
+
+    def _judged(self, frame: RawFrame, answer: U8, alpha: U8 | None = None) -> U8:
+        """Of the `answer`, which is the `alpha` of the whole frame, or a part of it, what is believed."""
+        alpha = answer if alpha is None else alpha
+        return alpha if self._guard is None else self._guard.judge(frame, answer, alpha)
 
     @property
     def _has_roi(self) -> bool:
@@ -205,7 +220,8 @@ class RoiSegmenter:
     def _segment_whole(self, frame: RawFrame) -> U8:
         """The mask of the whole frame; where somebody is in it, the region is theirs, or holds them too."""
         had_roi = self._has_roi
-        whole = alpha_of(self._segmenter.one_off(frame) if had_roi else self._segmenter.probability(frame))
+        answer = alpha_of(self._segmenter.one_off(frame) if had_roi else self._segmenter.probability(frame))
+        whole = self._judged(frame, answer)
         self._whole_at, self._reached = frame.captured_at, 0
         found = box_of(whole)
         if found is None:
@@ -244,4 +260,5 @@ class RoiSegmenter:
         out = np.zeros((whole.height, whole.width), np.uint8)
         target = out[rows, columns]
         target[:] = cv2.resize(answer, (target.shape[1], target.shape[0]), interpolation=cv2.INTER_LINEAR)
-        return read_only(out), box_of(out)
+        alpha = self._judged(frame, answer, read_only(out))
+        return alpha, box_of(alpha)

@@ -26,7 +26,7 @@ from vbgcam.background import Background
 from vbgcam.core.errors import ConfigError
 from vbgcam.core.frames import U8, Mask, Planes, RawFrame, SafeFrame, Size
 from vbgcam.core.options import RenderOptions
-from vbgcam.mask import Masker
+from vbgcam.mask import Masker, NetworkGuard
 from vbgcam.media.video_reader import MAX_PIXELS, MAX_SIDE, TimedFrame, VideoReader
 from vbgcam.media.video_writer import VideoWriter
 from vbgcam.offline.backdrops import OpenBackground, black
@@ -82,7 +82,7 @@ def convert(
             moving = stack.enter_context(closing(background(size)))
         video = _VideoOutput(stack, source, target, size) if target is not None else None
         masks = _MaskOutput(stack, source, mask_out, size) if mask_out is not None else None
-        masker = Masker(segmenter, options.mask)
+        masker = Masker(segmenter, options.mask, NetworkGuard(live=False))
         masker.reset()
         opaque = np.full((size.height, size.width), 255, np.uint8)
         frames = 0

@@ -23,7 +23,7 @@ from vbgcam.live.plan import Network, Plan
 from vbgcam.live.state import ChainState, NetworkState
 from vbgcam.live.stats import Stats
 from vbgcam.live.sync import RESERVE, Synchronizer, patience
-from vbgcam.mask import RoiSegmenter, warm_up
+from vbgcam.mask import NetworkGuard, RoiSegmenter, warm_up
 from vbgcam.segment import Progress, Segmenter
 from vbgcam.system.process_wide import ProcessWide
 
@@ -250,7 +250,7 @@ class Inference:
             options = state.scene.options
             if roi is None or crop != _crops(options.mask):
                 crop = _crops(options.mask)
-                roi = own.roi = RoiSegmenter(segmenter, roi=crop)
+                roi = own.roi = RoiSegmenter(segmenter, roi=crop, guard=NetworkGuard(live=True))
             if self._sync.asked != self._sync_mode():
                 self._sync = Synchronizer(self._sync_mode())
                 self._apply_sync()

@@ -1,0 +1,193 @@
+"""What of a network's answer is believed: furniture is no person, and some answers are none of a person at all.
+
+Networks take furniture for people: half surely, most of it (a red bed .5 to .7 of certainty, people's insides .98 and
+more), and for as long as it stands there. So it is told from people by certainty and by motion:
+
+- What the network is only half sure of, away from what it is sure of, and has not moved for a second, is furniture.
+- A part by itself is a person once something moved in it: people always do, furniture never does. Who has moved once
+  may sit still after that. What is left of a part by less than half was joined to a person who has gone.
+
+Motion is a change of colour and of texture at once: light that crosses a chair changes its colours, not its texture.
+
+An answer that is almost all the person, holds the whole upper edge, consists of crumbs, or grew by much where nothing
+moved is none of a person: the whole frame is hidden (`core.frames.Doubt`). So are the first frames, until somebody is
+seen to move, or nothing does.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vbgcam.core.frames import U8, Doubt, RawFrame, Size, read_only
+from vbgcam.mask.guard import size_of, small_planes
+from vbgcam.segment.difference import colour_distance
+
+# Of 255: from here on the network is sure, half sure, and sure of nobody below the last. (With 237 in the first's place
+# sun leaks .043 at worst, with 250 .033.)
+_SURE, _HALF, _NOBODY = 250, 77, 13
+# Pixels at `guard.WIDTH` around what is sure: outlines and hair are only half sure, too.
+_NEAR: Final = np.ones((7, 7), np.uint8)
+_PIXEL: Final = np.ones((3, 3), np.uint8)
+# Seconds without motion: after .3, half-sure hands in low light are furniture (blur15: loss .27, after 1 s .23).
+_STILL_S: Final = 1.0
+# Motion: d of the colours and of the texture is more than this and so much of the frame's median, which is its noise.
+_COLOUR: Final = (8, 2)
+_TEXTURE: Final = (2, 1)
+_TEXTURE_WINDOW: Final = (9, 9)
+# A part has moved where so many of its pixels have, and this share of it.
+_MOVED_PIXELS: Final = 12
+_MOVED_SHARE: Final = 0.02
+# It is the same as before where it has this share of it; what is left of who left has less of what they were a second
+# ago, of which a half counts.
+_SAME: Final = 0.5
+_REMEMBERED: Final = 0.5
+# Seconds at the start: the least until somebody is shown, and until who has not moved is, where nothing has.
+_SETTLING_S: Final = 0.15
+_STANDING_S: Final = 0.5
+_STIRRED: Final = 0.01
+# Of the answer: it is almost all; of its upper edge; of what is inside by a pixel, and in its largest part, at least.
+_ALL: Final = 0.9
+_EDGE: Final = 0.95
+_INSIDE: Final = 0.4
+_LARGEST: Final = 0.25
+_ANYTHING: Final = 0.02
+_LONG_SIDE: Final = 256
+# Of the frame, what came at once without motion; it is believed after so many seconds.
+_JUMPED: Final = 0.15
+_BELIEVED_S: Final = 1.0
+
+
+class NetworkGuard:
+    """One network thread's, for one scene. `doubt`: about the last answer."""
+
+    def __init__(self, *, live: bool) -> None:
+        """`live`: the first frames may be hidden; in a video file they are not."""
+        self._live = live
+        self.reset()
+
+    def reset(self) -> None:
+        """Another scene follows."""
+        self.doubt: Doubt | None = None
+        self._frame: RawFrame | None = None
+        self._looks: list[list[U8]] = []
+        self._began_at, self._judged_at = 0.0, 0.0
+        self._moved = self._nobody = np.zeros((0, 0), np.bool_)
+        self._moved_at = np.zeros((0, 0))
+        self._labels, self._peaks = np.zeros((0, 0), np.int64), np.zeros(1)
+        self._proven = self._stirred = False
+        self._jumped_at: float | None = None
+
+    def judge(self, frame: RawFrame, answer: U8, alpha: U8) -> U8:
+        """The person in `alpha`, the answer brought to the whole frame; both uint8, of any size."""
+        size = size_of(frame.size)
+        if frame is not self._frame:
+            self._look(frame, size)
+        small = np.asarray(cv2.resize(alpha, (size.width, size.height), interpolation=cv2.INTER_AREA), np.uint8)
+        jumped = self._jumped(frame.captured_at, small)
+        core = cv2.morphologyEx(np.asarray(small >= _SURE, np.uint8), cv2.MORPH_OPEN, _PIXEL)
+        still = frame.captured_at - self._moved_at >= _STILL_S
+        away = (cv2.dilate(core, _NEAR) == 0) & (small > _NOBODY)
+        keep = np.where(away & still, np.uint8(0), np.uint8(255))
+        self._remove_parts(frame.captured_at, np.asarray(cv2.min(small, keep), np.uint8), core, keep)
+        self.doubt = Doubt.NETWORK if jumped or is_nobody(answer) else self._at_the_start(frame.captured_at)
+        fine = cv2.resize(keep, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        return read_only(np.asarray(cv2.multiply(alpha, fine, scale=1 / 255), np.uint8))
+
+    def _look(self, frame: RawFrame, size: Size) -> None:
+        """What moved since each pixel was seen to move last."""
+        planes = small_planes(frame, size)
+        looks = [list(planes), [_texture(plane) for plane in planes]]
+        if not self._looks or self._looks[0][0].shape != planes[0].shape:
+            self.reset()
+            self._began_at = frame.captured_at
+            self._moved, self._moved_at = np.zeros(planes[0].shape, np.bool_), np.full(planes[0].shape, -np.inf)
+            self._looks = [[plane.copy() for plane in look] for look in looks]
+        else:
+            coloured, textured = (
+                _differs(now, then, *limit)
+                for now, then, limit in zip(looks, self._looks, (_COLOUR, _TEXTURE), strict=True)
+            )
+            self._moved = coloured & textured
+            self._moved_at[self._moved] = frame.captured_at
+            self._stirred |= float(np.mean(self._moved)) > _STIRRED
+            for now, then in zip(looks, self._looks, strict=True):
+                for plane, kept in zip(now, then, strict=True):
+                    np.copyto(kept, plane, where=coloured)
+        self._frame = frame
+
+    def _remove_parts(self, at: float, small: U8, core: object, keep: U8) -> None:
+        """Sets `keep` to 0 where a part is not known to have moved."""
+        part = np.asarray(small >= _HALF, np.uint8)
+        count, labels = cv2.connectedComponents(part, connectivity=8)
+        areas = np.bincount(labels.ravel(), minlength=count).astype(np.float64)
+        inside = cv2.erode(part, _PIXEL) > 0
+        moved = np.bincount(labels[self._moved & inside], minlength=count)
+        people = moved >= np.maximum(_MOVED_PIXELS, _MOVED_SHARE * areas)
+        people[0] = False
+        if self._labels.shape == labels.shape:
+            known = len(self._peaks)
+            shared = np.bincount((labels * known + self._labels).ravel(), minlength=count * known).reshape(count, known)
+            shared[0], shared[:, 0] = 0, 0
+            people |= ((shared > 0) & (shared >= _SAME * self._peaks)).any(1)
+            faded = self._peaks * _REMEMBERED ** max(0.0, at - self._judged_at)
+            areas = np.maximum(areas, ((shared > 0) * faded).max(1))
+        self._proven |= bool(people.any())
+        if not self._proven and count > 1:
+            sure = np.bincount(labels.ravel(), weights=np.asarray(core, np.float64).ravel(), minlength=count)
+            people[1 + int(sure[1:].argmax())] = True
+        wrong = ~people
+        wrong[0] = False
+        around = cv2.dilate(np.asarray(wrong[labels], np.uint8), _PIXEL) > 0
+        keep[around & ~people[labels]] = 0
+        self._labels = (np.cumsum(people) * people)[labels]
+        self._peaks = np.concatenate([[0.0], areas[people]])
+        self._judged_at = at
+
+    def _jumped(self, at: float, small: U8) -> bool:
+        """Whether the answer grew by much where nothing moved since it was believed last."""
+        if self._nobody.shape == small.shape:
+            grown = (small > 127) & self._nobody & (self._moved_at < self._judged_at)
+            if np.count_nonzero(grown) > _JUMPED * small.size:
+                self._jumped_at = at if self._jumped_at is None else self._jumped_at
+                if at - self._jumped_at < _BELIEVED_S:
+                    return True
+        self._jumped_at = None
+        self._nobody = small < _NOBODY
+        return False
+
+    def _at_the_start(self, at: float) -> Doubt | None:
+        passed = at - self._began_at
+        ready = passed >= _SETTLING_S if self._proven else passed >= _STANDING_S and not self._stirred
+        return None if ready or not self._live else Doubt.START
+
+
+def is_nobody(answer: U8) -> bool:
+    """Whether no person looks like that; `answer`: uint8, (height, width), as the network gave it."""
+    scale = _LONG_SIDE / max(answer.shape)
+    if scale < 1:
+        height, width = (max(1, round(side * scale)) for side in answer.shape)
+        answer = np.asarray(cv2.resize(answer, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)
+    person = np.asarray(answer > 127, np.uint8)
+    area = cv2.countNonZero(person)
+    if area < _ANYTHING * person.size:
+        return False
+    if area > _ALL * person.size or float(person[0].mean()) > _EDGE:
+        return True
+    if cv2.countNonZero(cv2.erode(person, _PIXEL)) < _INSIDE * area:
+        return True
+    _count, labels = cv2.connectedComponents(person, connectivity=4)
+    return int(np.bincount(labels[person > 0]).max()) < _LARGEST * area
+
+
+def _texture(plane: U8) -> U8:
+    """By how much each pixel is more than its surroundings, around 128."""
+    surroundings = np.asarray(cv2.blur(plane, _TEXTURE_WINDOW), np.int16)
+    return np.asarray(np.clip(128 + (plane - surroundings), 0, 255), np.uint8)
+
+
+def _differs(now: Sequence[U8], then: Sequence[U8], least: int, noise: int) -> NDArray[np.bool_]:
+    distance = cv2.blur(colour_distance(now, then), (3, 3))
+    return np.asarray(distance > least + noise * float(np.median(distance)))
