@@ -9,9 +9,9 @@ more), and for as long as it stands there. So it is told from people by certaint
 
 Motion is a change of colour and of texture at once: light that crosses a chair changes its colours, not its texture.
 
-An answer that is almost all the person, holds the whole upper edge, consists of crumbs, or grew by much where nothing
-moved is none of a person: the whole frame is hidden (`core.frames.Doubt`). So are the first frames, until somebody is
-seen to move, or nothing does.
+An answer that is almost all the person, holds the whole upper edge or both sides, consists of crumbs, or becomes
+another one where nothing moves is none of a person: the whole frame is hidden (`core.frames.Doubt`), and those of the
+next half second. So are the first frames, until somebody is seen to move, or nothing does.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from vbgcam.segment.difference import colour_distance
 
 # Of 255: from here on the network is sure, half sure, and sure of nobody below the last. (With 237 in the first's place
 # sun leaks .043 at worst, with 250 .033.)
-_SURE, _HALF, _NOBODY = 250, 77, 13
+_SURE, _EVEN, _HALF, _NOBODY = 250, 127, 77, 13
 # Pixels at `guard.WIDTH` around what is sure: outlines and hair are only half sure, too.
 _NEAR: Final = np.ones((7, 7), np.uint8)
 _PIXEL: Final = np.ones((3, 3), np.uint8)
@@ -48,16 +48,22 @@ _REMEMBERED: Final = 0.5
 _SETTLING_S: Final = 0.15
 _STANDING_S: Final = 0.5
 _STIRRED: Final = 0.01
-# Of the answer: it is almost all; of its upper edge; of what is inside by a pixel, and in its largest part, at least.
+# Of the answer: it is almost all; of its upper edge, and of each of both sides (a face that fills the frame has a
+# quarter of them); of what is inside by a pixel, and in its largest part, at least.
 _ALL: Final = 0.9
 _EDGE: Final = 0.95
+_SIDES: Final = 0.7
 _INSIDE: Final = 0.4
 _LARGEST: Final = 0.25
 _ANYTHING: Final = 0.02
 _LONG_SIDE: Final = 256
-# Of the frame, what came at once without motion; it is believed after so many seconds.
+# Without motion, of the frame what came at once, and of the person what came or went; after so many seconds it is
+# believed.
 _JUMPED: Final = 0.15
+_ANOTHER: Final = 0.5
 _BELIEVED_S: Final = 1.0
+# Seconds that all answers are doubted after one was none of a person: what is wrong now and then is wrong.
+_DOUBTED_S: Final = 0.5
 
 
 class NetworkGuard:
@@ -74,11 +80,12 @@ class NetworkGuard:
         self._frame: RawFrame | None = None
         self._looks: list[list[U8]] = []
         self._began_at, self._judged_at = 0.0, 0.0
-        self._moved = self._nobody = np.zeros((0, 0), np.bool_)
+        self._moved = self._believed = np.zeros((0, 0), np.bool_)
         self._moved_at = np.zeros((0, 0))
         self._labels, self._peaks = np.zeros((0, 0), np.int64), np.zeros(1)
         self._proven = self._stirred = False
         self._jumped_at: float | None = None
+        self._wrong_at = -np.inf
 
     def judge(self, frame: RawFrame, answer: U8, alpha: U8) -> U8:
         """The person in `alpha`, the answer brought to the whole frame; both uint8, of any size."""
@@ -92,7 +99,10 @@ class NetworkGuard:
         away = (cv2.dilate(core, _NEAR) == 0) & (small > _NOBODY)
         keep = np.where(away & still, np.uint8(0), np.uint8(255))
         self._remove_parts(frame.captured_at, np.asarray(cv2.min(small, keep), np.uint8), core, keep)
-        self.doubt = Doubt.NETWORK if jumped or is_nobody(answer) else self._at_the_start(frame.captured_at)
+        if jumped or is_nobody(answer):
+            self._wrong_at = frame.captured_at
+        wrong = frame.captured_at - self._wrong_at < _DOUBTED_S
+        self.doubt = Doubt.NETWORK if wrong else self._at_the_start(frame.captured_at)
         fine = cv2.resize(keep, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
         return read_only(np.asarray(cv2.multiply(alpha, fine, scale=1 / 255), np.uint8))
 
@@ -147,15 +157,19 @@ class NetworkGuard:
         self._judged_at = at
 
     def _jumped(self, at: float, small: U8) -> bool:
-        """Whether the answer grew by much where nothing moved since it was believed last."""
-        if self._nobody.shape == small.shape:
-            grown = (small > 127) & self._nobody & (self._moved_at < self._judged_at)
-            if np.count_nonzero(grown) > _JUMPED * small.size:
+        """Whether the answer became another one where nothing moved since it was believed last."""
+        person = small > _EVEN
+        if self._believed.shape == small.shape:
+            stood = self._moved_at < self._judged_at
+            grown = np.count_nonzero(stood & person & ~self._believed)
+            changed = np.count_nonzero(stood & (person ^ self._believed))
+            either = np.count_nonzero(person | self._believed)
+            if grown > _JUMPED * small.size or (changed > _ANOTHER * either and either > _ANYTHING * small.size):
                 self._jumped_at = at if self._jumped_at is None else self._jumped_at
                 if at - self._jumped_at < _BELIEVED_S:
                     return True
         self._jumped_at = None
-        self._nobody = small < _NOBODY
+        self._believed = person
         return False
 
     def _at_the_start(self, at: float) -> Doubt | None:
@@ -170,11 +184,12 @@ def is_nobody(answer: U8) -> bool:
     if scale < 1:
         height, width = (max(1, round(side * scale)) for side in answer.shape)
         answer = np.asarray(cv2.resize(answer, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)
-    person = np.asarray(answer > 127, np.uint8)
+    person = np.asarray(answer > _EVEN, np.uint8)
     area = cv2.countNonZero(person)
     if area < _ANYTHING * person.size:
         return False
-    if area > _ALL * person.size or float(person[0].mean()) > _EDGE:
+    top, left, right = (float(edge.mean()) for edge in (person[0], person[:, 0], person[:, -1]))
+    if area > _ALL * person.size or top > _EDGE or min(left, right) > _SIDES:
         return True
     if cv2.countNonZero(cv2.erode(person, _PIXEL)) < _INSIDE * area:
         return True
