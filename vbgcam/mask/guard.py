@@ -42,9 +42,11 @@ _ROOM, _PERSON = 13, 242
 _UNSEEN: Final = 1e-5
 # Log odds are bytes, 128 is even, in steps of a twentieth; more than 6 either way is cut off.
 _EVEN, _STEP, _MOST = 128, 20, 6.0
-# So much more than even is asked for: fewer people are hidden than rooms shown by a wrong guess, and a shown room is
-# worse. The alpha goes from none to all of it within 1.7 around.
+# So much more than even is asked for, since a shown room is worse than a hidden hand; with less, sits_down_late leaks
+# .018 at worst. More where nothing was carried: the person's edge is anywhere then (two_men, hard labels: .024 at worst
+# with 1.6, .011). The alpha goes from none to all of it within 1.7 around.
 _ASKED: Final = 1.6
+_ASKED_UNMOVED: Final = 2.2
 _RAMP: Final = 0.6
 # Something else stands where d is more than this; in a colour that is the person's by a nat, it is likely them.
 _MOVED: Final = 45
@@ -93,7 +95,7 @@ class Guard:
         now = _in_the_light_of(then, now, nobody)
         distance = cv2.blur(colour_distance(now, then), _AROUND)
         odds = cv2.blur(self._odds[_bins(now)], _AROUND)
-        evidence = _table()[distance, odds]
+        evidence = _table(_ASKED if came_from is not None else _ASKED_UNMOVED)[distance, odds]
         missed = nobody & (distance > _MOVED) & (odds > _EVEN + _STEP)
         evidence[nobody] = 0
         evidence = np.asarray(cv2.morphologyEx(evidence, cv2.MORPH_CLOSE, _HOLE), np.uint8)
@@ -161,9 +163,9 @@ def _smooth(counts: Colours) -> Colours:
     return np.asarray(cv2.sepFilter2D(over_chroma.reshape(_LUMA_STEPS, -1), -1, one, bell), np.float32).ravel()
 
 
-@lru_cache(maxsize=1)
-def _table() -> U8:
+@lru_cache(maxsize=2)
+def _table(asked: float) -> U8:
     """The share of alpha that is believed, for each distance and each colour's odds."""
     likeness = 10 * np.exp(-np.arange(256) / 20) - 1
-    nats = likeness[:, None] + (np.arange(256) - _EVEN) / _STEP - _ASKED
+    nats = likeness[:, None] + (np.arange(256) - _EVEN) / _STEP - asked
     return np.round(255 * np.clip(0.5 + _RAMP * nats, 0, 1)).astype(np.uint8)
