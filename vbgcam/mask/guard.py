@@ -91,7 +91,7 @@ class Guard:
         then = self._planes
         if came_from is not None:
             then = tuple(moved(plane, came_from) for plane in then)
-        nobody = cv2.resize(carried, (size.width, size.height), interpolation=cv2.INTER_AREA) == 0
+        nobody = shrink(carried, size) == 0
         now = _in_the_light_of(then, now, nobody)
         distance = cv2.blur(colour_distance(now, then), _AROUND)
         odds = cv2.blur(self._odds[_bins(now)], _AROUND)
@@ -108,7 +108,7 @@ class Guard:
 
     def _learn(self, alpha: U8, size: Size) -> None:
         """The colours of person and room in the prediction's frame, and what each colour's odds are from then on."""
-        small = cv2.resize(alpha, (size.width, size.height), interpolation=cv2.INTER_AREA)
+        small = shrink(alpha, size)
         bins = _bins(self._planes)
         sides = []
         for number, where in enumerate((small < _ROOM, small > _PERSON)):
