@@ -117,7 +117,7 @@ class FakeSegmenter:
     recurrent: bool = False
     croppable: bool = False
     any_aspect: bool = True
-    exact: bool = False
+    exact: bool = True
     ladder: tuple[int, ...] = ()
     preparing: Callable[[int], None] = lambda _size: None
     prepared: list[int] = field(default_factory=list)

@@ -123,7 +123,7 @@ class NetworkGuard:
             )
             self._moved = coloured & textured
             self._moved_at[self._moved] = frame.captured_at
-            self._stirred = self._stirred or np.count_nonzero(self._moved) > _STIRRED * self._moved.size
+            self._stirred |= bool(np.count_nonzero(self._moved) > _STIRRED * self._moved.size)
             for now, then in zip(looks, self._looks, strict=True):
                 for plane, kept in zip(now, then, strict=True):
                     np.copyto(kept, plane, where=coloured)
