@@ -138,7 +138,7 @@ class NetworkGuard:
         moved = np.bincount(labels[self._moved & inside], minlength=count)
         people = moved >= np.maximum(_MOVED_PIXELS, _MOVED_SHARE * areas)
         people[0] = False
-        if self._labels.shape == labels.shape:
+        if self._proven and self._labels.shape == labels.shape:
             known = len(self._peaks)
             shared = np.bincount((labels * known + self._labels).ravel(), minlength=count * known).reshape(count, known)
             shared[0], shared[:, 0] = 0, 0
@@ -147,8 +147,8 @@ class NetworkGuard:
             areas = np.maximum(areas, ((shared > 0) * faded).max(1))
         self._proven |= bool(people.any())
         if not self._proven and count > 1:
-            sure = np.bincount(labels[np.asarray(core) > 0], minlength=count)
-            people[1 + int(sure[1:].argmax())] = True
+            # Nobody has moved yet: who is seen most surely.
+            people[1 + int(np.bincount(labels[np.asarray(core) > 0], minlength=count)[1:].argmax())] = True
         wrong = ~people
         wrong[0] = False
         around = cv2.dilate(np.asarray(wrong[labels], np.uint8), _PIXEL) > 0
