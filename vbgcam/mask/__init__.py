@@ -2,12 +2,13 @@
 
 It knows the network's answer (`segment`), and neither cameras nor what becomes of the mask.
 
-    frame -> RoiSegmenter (the network, at the person) -> Prediction -\\
-    frame -----------------------------------------------------------> MaskTracker -> Mask
+    frame -> RoiSegmenter (the network, at the person) -> NetworkGuard -> Prediction -\\
+    frame ---------------------------------------------------------------------------> MaskTracker -> Mask
 
-A `Prediction` is what the network made of one frame. `MaskTracker` makes the Mask of that frame and of those that
-follow until the next prediction: it carries the prediction to the frame (`flow`), compares the frame with the room
-(`room_model`), corrects the outline (`refine`) and holds still what stands still. Each step can be left out
+A `Prediction` is what the network made of one frame, as far as `NetworkGuard` believes it. `MaskTracker` makes the Mask
+of that frame and of those that follow until the next prediction: it carries the prediction to the frame (`flow`),
+believes of it what looks like the person there (`guard`), compares the frame with the room (`room_model`), corrects the
+outline (`refine`) and holds still what stands still. Each step can be left out
 (`core.options`); with none, the mask is the network's answer at the frame's size.
 """
 
