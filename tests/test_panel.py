@@ -40,7 +40,7 @@ class Presenter(FakeControl):
         self.gallery = Gallery(self.folder)
         self.values["settings"]["mask"] = {
             **dict.fromkeys(("crop", "memory", "motion", "time", "edges", "colours"), "preset"),
-            "preset": "balanced", "max_age_ms": 500.0, "pairing": "auto",
+            "preset": "balanced", "max_age_ms": 1500.0, "pairing": "auto",
         }  # fmt: skip
         self.values |= {"readers": ["zoom"], "troubles": []}
         self.began = time.monotonic()
