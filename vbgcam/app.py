@@ -161,6 +161,8 @@ def _live(
             service.alive()
         service.status(stats.in_words())
         notices.tell(stats.get("problem"))
+        if (helped := stats.get("helped")) is not None:
+            notices.tell(f"{helped['why']}; The panel and the tray icon's menu go back.")
         # A camera that stalls for a moment begins nothing new.
         if stats.get("state") != "covered":
             notices.room(stats.get("room_shown"))
