@@ -17,12 +17,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.fakes import SIZE, FakeSegmenter, FakeSource
-from tests.support.live import PATIENCE, Watched
+from tests.support.live import PATIENCE, Watched, hold
 from vbgcam import factory
 from vbgcam.background.gallery import Gallery
 from vbgcam.control import controller as controlling
 from vbgcam.control.controller import Controller
+from vbgcam.core import policy
 from vbgcam.core.errors import ConfigError, ModelError, VbgcamError
+from vbgcam.core.frames import RawFrame
+from vbgcam.core.policy import Why
 from vbgcam.live import pace
 from vbgcam.live.plan import Network, Plan
 from vbgcam.live.session import Session
@@ -30,6 +33,7 @@ from vbgcam.live.stats import Stats
 from vbgcam.media import images
 from vbgcam.pixels.convert import color_yuv
 from vbgcam.segment import Progress, Segmenter
+from vbgcam.segment.weights import PUBLISHED, cache_folder
 from vbgcam.settings.layered import LayeredSettings
 from vbgcam.settings.schema import Settings
 from vbgcam.settings.state import RememberedState
@@ -352,6 +356,183 @@ def test_a_film_that_waits_for_its_reader_is_not_left(tmp_path: Path) -> None:
         pytest.raises(ConfigError, match="to its end"),
     ):
         running.do("camera", "demo")
+
+
+class TooLate:
+    """A program whose network takes so long that nobody is shown; the weights of `there` are here."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, *there: str) -> None:
+        monkeypatch.setattr(policy, "_HIDDEN", 0.0)
+        monkeypatch.setattr(policy, "_OF", 0.0)
+        monkeypatch.setattr(controlling, "_COMPILES", PATIENCE)
+        monkeypatch.setenv("TORCH_HOME", str(folder / "torch"))
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        for name in there:
+            (cache_folder() / PUBLISHED[name].file).touch()
+        monkeypatch.setattr(factory, "network", self.network)
+        self.folder = folder
+        self.asked: list[tuple[str, object]] = []
+        self.broken = ""
+        self.before: Callable[[RawFrame], None] = lambda _frame: None
+
+    def running(self, name: str, size: str = "auto") -> Running:
+        """No mask is too old there, but to `look`."""
+        return Running(self.folder, mask__max_age_ms="10000", model__name=name, model__size=size)
+
+    def network(self, settings: Settings) -> Network:
+        name, size = settings.model.name, settings.model.size
+        self.asked.append((name, size))
+
+        def build(_progress: Progress) -> Segmenter:
+            if name == self.broken:
+                raise ModelError(f"{name} is damaged")
+            first = FakeSegmenter(name=name, ladder=(256,), before=self.before)
+            return first if size == "auto" else FakeSegmenter(name=name, ladder=(size,))
+
+        return Network(name, build)
+
+    def look(self, running: Running, why: Why = Why.TOO_FAR) -> dict[str, Any]:
+        """One look at a picture that is hidden; the status afterwards, when the network that came of it works."""
+        running.until(lambda: running.controller.status()["input"] != "" and running.output.composed > 3)
+        running.session.stats.fact(why=str(why))
+        running.controller.tick()
+        running.session.stats.fact(why="")
+        running.until(lambda: running.controller.status()["loading"] is None)
+        return running.controller.status()
+
+
+def test_where_masks_come_too_late_the_input_gets_smaller_then_the_network_lighter_and_one_step_leads_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow = TooLate(monkeypatch, tmp_path, "lraspp_mobilenet_v3_large")
+    with slow.running("fcn_resnet50") as running:
+        running.until(lambda: running.output.composed > 3)
+        assert running.controller.status()["helped"] is None
+        told = slow.look(running, Why.MASK_AGE)
+        assert told["helped"]["from"] == "FCN, ResNet-50 (input auto)"
+        assert told["helped"]["to"] == "FCN, ResNet-50 (input 160)"
+        assert told["settings"]["model"]["size"] == 160
+        assert told["troubles"][0]["what"] == told["helped"]["why"]
+        assert told["helped"]["why"] in caplog.text
+        running.until(lambda: running.controller.status()["input"].startswith("160x"))
+        slow.look(running)
+        running.until(lambda: running.controller.status()["input"].startswith("96x"))
+        told = slow.look(running)
+        assert (told["helped"]["from"], told["helped"]["to"]) == ("FCN, ResNet-50", "LR-ASPP, MobileNetV3")
+        assert (told["settings"]["model"]["name"], told["settings"]["model"]["size"]) == (
+            "lraspp_mobilenet_v3_large",
+            "auto",
+        )
+        running.state.save(at_once=True)
+        assert RememberedState(tmp_path / "state.json").choices(Settings()) == {}, "no person chose it"
+        running.do("set", settings=told["helped"]["back"])
+        running.until(lambda: running.controller.status()["helped"] is None)
+        assert running.setting("model.name") == "fcn_resnet50"
+        asked = len(slow.asked)
+        told = slow.look(running)
+        assert (told["helped"], len(slow.asked)) == (None, asked), "it stays as the person wants it"
+        assert told["troubles"][0]["what"] == "masks come too late to follow you"
+        assert "vbgcam model lraspp_mobilenet_v3_large" in told["troubles"][0]["fix"]
+    assert slow.asked == [
+        ("fcn_resnet50", "auto"),
+        ("fcn_resnet50", 160),
+        ("fcn_resnet50", 96),
+        ("lraspp_mobilenet_v3_large", "auto"),
+        ("fcn_resnet50", "auto"),
+    ]
+
+
+def test_where_nothing_lighter_is_here_it_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = TooLate(monkeypatch, tmp_path)
+    with slow.running("chroma") as running:
+        for _ in range(3):
+            told = slow.look(running)
+            running.session.stats.fact(problem="")
+            running.controller.tick()
+        assert [(one["what"], one["fix"]) for one in told["troubles"]] == [
+            ("masks come too late to follow you", "close other programs")
+        ]
+    assert slow.asked == [("chroma", "auto")]
+
+
+@pytest.mark.parametrize("why", [Why.PAUSED, Why.IDLE, Why.LOADING, Why.CAMERA, Why.NO_MASK])
+def test_who_is_hidden_for_another_reason_is_not_helped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: Why
+) -> None:
+    slow = TooLate(monkeypatch, tmp_path)
+    with slow.running("fcn_resnet50") as running:
+        told = slow.look(running, why)
+        assert (told["helped"], told["troubles"], len(slow.asked)) == (None, [], 1)
+
+
+def test_while_a_network_is_loaded_and_of_a_film_that_waits_late_masks_do_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = TooLate(monkeypatch, tmp_path)
+    with slow.running("fcn_resnet50") as running:
+        running.until(lambda: running.controller.status()["input"] != "")
+        running.session.stats.fact(loading={"model": "another", "done": None, "total": None}, why=str(Why.TOO_FAR))
+        running.controller.tick()
+        running.session.stats.fact(loading=None, why="")
+        assert running.controller.status()["helped"] is None
+    film = FakeSource(itertools.repeat(True), period=0.001, clocked=False)
+    with Running(tmp_path, source=film, model__name="fcn_resnet50") as running:
+        assert slow.look(running)["helped"] is None
+
+
+def test_a_network_that_compiles_itself_for_another_input_is_not_called_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = TooLate(monkeypatch, tmp_path)
+    monkeypatch.setattr(controlling, "_COMPILES", 0.0)
+    with slow.running("fcn_resnet50") as running:
+        assert slow.look(running)["helped"] is None
+
+
+def test_a_lighter_network_that_cannot_be_had_leaves_the_one_before_and_no_other_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = TooLate(monkeypatch, tmp_path, "lraspp_mobilenet_v3_large")
+    slow.broken = "lraspp_mobilenet_v3_large"
+    with slow.running("fcn_resnet50", "256") as running:
+        told = slow.look(running)
+        running.until(lambda: running.controller.status()["helped"] is None)
+        assert running.setting("model.name") == "fcn_resnet50"
+        told = slow.look(running)
+        assert "lraspp_mobilenet_v3_large is damaged" in str(told["troubles"])
+        assert told["troubles"][0]["what"] == "masks come too late to follow you"
+    assert slow.asked == [("fcn_resnet50", 256), ("lraspp_mobilenet_v3_large", 256)]
+
+
+def test_a_network_that_a_person_chooses_afterwards_has_no_smaller_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = TooLate(monkeypatch, tmp_path)
+    with slow.running("fcn_resnet50") as running:
+        slow.look(running)
+        assert running.setting("model.size") == 160
+        running.do("model", "fcn_resnet101")
+        assert running.setting("model.size") == "auto"
+        running.until(lambda: running.controller.status()["helped"] is None)
+
+
+def test_masks_that_come_too_late_bring_a_smaller_input_whose_masks_show_the_person(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole way: the first network takes for ever after its first masks."""
+    slow = TooLate(monkeypatch, tmp_path)
+    monkeypatch.setattr(policy, "_OF", 1e9)  # one step
+    slow.before, _, go = hold(first=5)
+    with Running(tmp_path, model__name="fcn_resnet50", mask__max_age_ms="50", mask__pairing="newest") as running:
+        try:
+            running.until(lambda: running.controller.status()["helped"] is not None)
+            running.until(lambda: running.controller.status()["input"].startswith("160x"))
+            composed = running.output.composed
+            running.until(lambda: running.output.composed > composed)
+        finally:
+            go.set()
+    assert slow.asked == [("fcn_resnet50", "auto"), ("fcn_resnet50", 160)]
+    assert running.output.leaks == 0
 
 
 def test_another_camera_is_filmed_and_its_size_asked_for(running: Running) -> None:

@@ -17,9 +17,9 @@ BUDGET = 0.022
 class Owner:
     """Makes masks, as the inference worker does; each takes 15 ms at 64 lines and in proportion to the pixels."""
 
-    def __init__(self, segmenter: FakeSegmenter) -> None:
+    def __init__(self, segmenter: FakeSegmenter, max_age: float = 0.5) -> None:
         self.segmenter = segmenter
-        self.sizing = InputSizeController(segmenter, 0.5)
+        self.sizing = InputSizeController(segmenter, max_age)
         self.now = 0.0
         self.load = 1.0
 
@@ -69,6 +69,17 @@ def test_each_change_is_said_with_what_was_before(caplog: pytest.LogCaptureFixtu
         "working point: input 64x85, 15 ms a mask",
         "working point: input 32x43, 11 ms a mask (was 64x85, 15 ms)",
     ]
+
+
+@pytest.mark.parametrize(("max_age", "size"), [(1.5, 32), (0.5, 32), (0.1, 16)])
+def test_masks_are_kept_younger_than_half_a_second_and_than_they_may_be(max_age: float, size: int) -> None:
+    """Under that load one takes 300 ms at 64 lines, 75 at 32, 19 at 16, and is twice as old when another comes."""
+    owner = Owner(FakeSegmenter(ladder=(16, 32, 64)), max_age)
+    owner.masks_until_ready(40)
+    assert owner.segmenter.resized[-1] == 64
+    owner.load = 20.0
+    owner.masks_until_ready(40)
+    assert owner.segmenter.resized[-1] == size
 
 
 def test_a_size_that_cannot_be_prepared_is_said_once_and_left_alone(caplog: pytest.LogCaptureFixture) -> None:

@@ -40,7 +40,7 @@ class Presenter(FakeControl):
         self.gallery = Gallery(self.folder)
         self.values["settings"]["mask"] = {
             **dict.fromkeys(("crop", "memory", "motion", "time", "edges", "colours"), "preset"),
-            "preset": "balanced", "max_age_ms": 500.0, "pairing": "auto",
+            "preset": "balanced", "max_age_ms": 1500.0, "pairing": "auto",
         }  # fmt: skip
         self.values |= {"readers": ["zoom"], "troubles": []}
         self.began = time.monotonic()
@@ -329,7 +329,7 @@ def test_a_slider_follows_what_somebody_else_sets(page: Page) -> None:
     page.running.client.do({"do": "blur", "to": 0.85})
     until(lambda: page.text("#blur-value") == "0.85")
     page.running.client.do({"do": "set", "settings": {"mask.max_age_ms": 4000.0}})
-    until(lambda: page.text("#age-value") == "4000 ms")
+    until(lambda: page.text("#age-value") == "4 s")
 
 
 def test_a_value_that_is_refused_goes_back_and_says_why(browser: Any, tmp_path: Path) -> None:
@@ -614,6 +614,19 @@ def test_a_trouble_stands_beside_the_picture_and_its_fix_can_be_copied(page: Pag
     assert MODPROBE in page.text("#troubles")
 
 
+def test_something_lighter_that_was_taken_is_said_and_one_click_goes_back(page: Page) -> None:
+    assert not page.driver.find_element("id", "helped").is_displayed()
+    back = {"model.name": "fcn_resnet101", "model.size": "auto"}
+    why = "FCN, ResNet-101 was too slow to follow you: LR-ASPP, MobileNetV3 is used instead"
+    page.api.change(helped={"from": "FCN, ResNet-101", "to": "LR-ASPP, MobileNetV3", "why": why, "back": back})
+    assert page.find("#helped-why").text == f"{why}."
+    assert page.text("#go-back") == "Go back to FCN, ResNet-101"
+    page.click("#go-back")
+    until(lambda: page.done("set") == [{"do": "set", "settings": back}])
+    page.api.change(helped=None)
+    until(lambda: not page.driver.find_element("id", "helped").is_displayed())
+
+
 def test_the_diagnosis_is_copied_and_the_picture_saved(page: Page) -> None:
     page.script("navigator.clipboard.writeText = async (text) => { window.kept = text }")
     page.click("#diagnosis")
@@ -717,6 +730,9 @@ def test_on_a_phone_nothing_is_wider_than_the_screen_and_the_picture_stays_in_si
         page.api.values["settings"]["background"]["show"] = "none"
         page.api.change(troubles=[{"at": time.time(), "what": "x" * 200, "fix": "y" * 200, "now": True}])
         page.find("#notices .notice")
+        assert page.script("return document.scrollingElement.scrollWidth") <= 390
+        page.api.change(helped={"from": "a network with a long name" * 2, "to": "another", "why": "slow", "back": {}})
+        page.find("#helped")
         assert page.script("return document.scrollingElement.scrollWidth") <= 390
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vbgcam.core.frames import Planes, Prediction, RawFrame, Size
-from vbgcam.core.policy import Compose, Cover, Situation, Why, decide
+from vbgcam.core.policy import _HIDDEN, _OF, Compose, Cover, Situation, TooSlow, Why, decide
 
 SIZE = Size(4, 4)
 MAX_MASK_AGE, MAX_FRAME_AGE = 0.5, 1.0
@@ -71,3 +71,50 @@ def test_whatever_happens_a_composition_has_a_trusted_mask(
         and captured - masked <= MAX_MASK_AGE
     )
     assert isinstance(decision, Compose) == trusted
+
+
+def acts(looks: list[tuple[float, bool]]) -> list[float]:
+    """When something has to be done, of looks that are so many seconds apart and see the picture hidden, or not."""
+    slow, now, found = TooSlow(), 0.0, []
+    for seconds, hidden in looks:
+        now += seconds
+        if slow.seen(now, hidden):
+            found.append(now)
+    return found
+
+
+def test_five_seconds_of_the_last_twenty_are_too_many() -> None:
+    assert acts([(0.5, True)] * 12) == [5.5], "from the first look on"
+    assert acts(([(0.5, True)] * 4 + [(0.5, False)] * 16) * 20) == [], "2 of 10"
+    assert acts(([(0.5, True)] * 6 + [(0.5, False)] * 14) * 2) == [12.5], "3 of 10"
+
+
+def test_once_in_twenty_seconds_is_often_enough() -> None:
+    assert acts([(0.5, True)] * 100) == [5.5, 25.5, 45.5]
+
+
+def test_what_was_before_another_network_does_not_count() -> None:
+    slow = TooSlow()
+    assert not any(slow.seen(0.5 * number, hidden=True) for number in range(9))
+    slow.restart()
+    assert [number for number in range(10, 30) if slow.seen(0.5 * number, hidden=True)] == [20]
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.booleans()), max_size=200))
+def test_somebody_was_hidden_for_long_whenever_something_has_to_be_done_and_only_then(
+    looks: list[tuple[int, bool]],
+) -> None:
+    """Counted one eighth of a second at a time. What was hidden before the last time is settled."""
+    slow, now, before = TooSlow(), 0, -1000
+    eighths: list[bool] = []
+    was = False
+    for wait, hidden in looks:
+        eighths += [was] * wait
+        now += wait
+        long = sum(eighths[-int(8 * _OF) :]) >= 8 * _HIDDEN
+        done = slow.seen(now / 8, hidden)
+        assert done == (hidden and long and now - before >= 8 * _OF)
+        was = hidden
+        if done:
+            before, was = now, False
+            eighths = [False] * len(eighths)

@@ -103,7 +103,8 @@ def test_what_stands_in_for_a_choice_stays_through_an_edit_elsewhere_and_is_not_
     choose(layers, background__show="/media/beach.jpg")
     state.save(at_once=True)
     again, state = home.start()
-    again.substitute("background.show", "#222222")
+    usual = {"background.show": "#222222"}
+    again.choose(usual, reading.changed(again.settings, usual), remember=False)
     assert again.settings.background.show == "#222222"
     home.write('[background]\nshow = "#111111"\n[output]\nmirror = true\n')
     wanted = edited(again)

@@ -92,6 +92,14 @@ def test_while_it_is_paused_troubles_do_not_matter() -> None:
     assert menu.menu_items(told, fakes.choices(), autostart=False)[1] == SEPARATOR
 
 
+def test_where_something_lighter_was_taken_the_second_entry_goes_back() -> None:
+    back = {"model.name": "auto", "model.size": "auto"}
+    helped = {"from": "FCN, ResNet-101", "to": "LR-ASPP, MobileNetV3", "why": "it was too slow", "back": back}
+    second = menu.menu_items(status(helped=helped), fakes.choices(), autostart=False)[1]
+    assert second == MenuItem("Go back to FCN, ResNet-101 (was too slow)", {"do": "set", "settings": back})
+    assert menu.menu_items(status(), fakes.choices(), autostart=False)[1] == SEPARATOR
+
+
 def test_marks_and_commands_follow_the_state() -> None:
     told = status(paused=True)
     told["settings"]["output"]["mirror"] = True

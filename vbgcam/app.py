@@ -25,6 +25,7 @@ from vbgcam.live.plan import Plan
 from vbgcam.live.session import Session
 from vbgcam.live.stats import Stats
 from vbgcam.media.atomic import write_whole
+from vbgcam.settings import reading
 from vbgcam.settings.layered import LayeredSettings
 from vbgcam.settings.schema import Settings, data_folder
 from vbgcam.settings.state import RememberedState, state_path
@@ -93,7 +94,8 @@ def _planned(layers: LayeredSettings, *, waits: bool) -> Plan:
         if not (waits or layers.is_chosen("background.show")):
             raise
         log.warning("%s (a colour stands in for it)", exc)
-        layers.substitute("background.show", Settings().background.show)
+        usual = {"background.show": Settings().background.show}
+        layers.choose(usual, reading.changed(layers.settings, usual), remember=False)
         return plan(layers.settings, waits=waits)
 
 
@@ -159,6 +161,8 @@ def _live(
             service.alive()
         service.status(stats.in_words())
         notices.tell(stats.get("problem"))
+        if (helped := stats.get("helped")) is not None:
+            notices.tell(f"{helped['why']}; The panel and the tray icon's menu go back.")
         # A camera that stalls for a moment begins nothing new.
         if stats.get("state") != "covered":
             notices.room(stats.get("room_shown"))

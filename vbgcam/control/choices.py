@@ -89,10 +89,10 @@ def _networks(settings: Settings, masks: Mapping[str, float]) -> Iterator[tuple[
     for name in TORCHVISION_MODELS:
         place, published = weights_file(name, options), PUBLISHED[name]
         size = f"{published.size / 1e6:.0f} MB"
-        yield name, _LABELS[name], cost(name, published.purpose, size), place.path.exists()
+        yield name, network_label(name), cost(name, published.purpose, size), place.path.exists()
     for place in own_files(options):
         if place.name not in TORCHVISION_MODELS:
-            yield place.name, place.name.removeprefix("onnx:"), cost(place.name, "added by you"), True
+            yield place.name, network_label(place.name), cost(place.name, "added by you"), True
     there = (data_folder() / "plate.png").exists()
     yield "plate", "Empty room", "no network; " + ("as you took it" if there else "take it with `vbgcam plate`"), there
     yield "chroma", "Green screen", "no network", True
@@ -109,6 +109,11 @@ _LABELS: Final = {
     "deeplabv3_mobilenet_v3_large": "DeepLabV3, MobileNetV3",
     "lraspp_mobilenet_v3_large": "LR-ASPP, MobileNetV3",
 }
+
+
+def network_label(name: str) -> str:
+    """A network in a few words. `name`: as in the model spec."""
+    return _LABELS.get(name, name.removeprefix("onnx:"))
 
 
 def presets() -> list[dict[str, str]]:

@@ -22,8 +22,10 @@ from vbgcam.background.gallery import Gallery
 from vbgcam.camera import Source, open_source
 from vbgcam.control import choices, commands
 from vbgcam.control.api import PreviewImage
-from vbgcam.core.errors import BackgroundError, ConfigError, ControlError, VbgcamError
+from vbgcam.control.lighter import Lighter, advice, lighter
+from vbgcam.core.errors import BackgroundError, ConfigError, ControlError, ModelError, VbgcamError
 from vbgcam.core.frames import Size
+from vbgcam.core.policy import LATE, TooSlow
 from vbgcam.core.specs import BackgroundSpec, ModelSpec, SourceSpec
 from vbgcam.live.session import Session
 from vbgcam.output.virtualcam import virtual_cameras
@@ -48,6 +50,9 @@ _ANSWER: Final = 2.0
 _READERS: Final = 2.0
 # Seconds between two measurements of the time that a mask takes: a percentile of thousands of values.
 _MEASURE: Final = 20.0
+# Seconds without a mask after which a network does something else than to be slow: it compiles itself for another size
+# of input, once, which takes a large one on a small CPU 10 s.
+_COMPILES: Final = 4.0
 # Of 0 to 100; a preview of 640 pixels has 30 to 60 kB.
 _JPEG: Final = 80
 
@@ -90,6 +95,11 @@ class Controller:
         self._last_hiding = Settings().background.show if remembered is None else str(remembered.to)
         self._keep_hiding(layers.settings)
         self._network_change: _NetworkChange | None = None
+        # What this program made lighter by itself; none any more, and for good, once a person chose something else.
+        self._too_slow = TooSlow()
+        self._lighter: Lighter | None = None
+        self._may_lighten = True
+        self._said_slow = False
         self._problem = ""
         self._troubles: deque[dict[str, Any]] = deque(maxlen=_TROUBLES)
         self._measured = time.monotonic()
@@ -184,19 +194,26 @@ class Controller:
                 raise ConfigError(
                     [f"{name} cannot change while vbgcam runs; set it in {self._layered.path}" for name in fixed]
                 )
-            self._follow_the_network()  # the outcome of an earlier choice
-            wanted = reading.changed(self._layered.settings, values)
-            chosen = [name for name in values if name.startswith(_NETWORK)]
-            change = self._apply(wanted, reload=bool(chosen) and not self._session.has_network)
-            undo = self._layered.choose(values, wanted)
-            if change is not None:
-                change.undo[:0] = [(name, undo) for name in chosen]
+            before = self._lighter.before if self._lighter is not None and _CHOICES["model"] in values else {}
+            change = self._change({**before, **values}, remember=True)
+            name = str(ModelSpec.parse(self._layered.settings.model.name))
         self._changed()
         if change is not None:
-            return self._outcome(change, str(ModelSpec.parse(wanted.model.name)))
+            return self._outcome(change, name)
         return ", ".join(
             f"{name} = {('off', 'on')[value] if isinstance(value, bool) else value}" for name, value in values.items()
         )
+
+    def _change(self, values: Mapping[str, object], *, remember: bool) -> _NetworkChange | None:
+        """As `_apply`. `remember`: see `LayeredSettings.choose`. The caller holds `_changing`."""
+        self._follow_the_network()  # the outcome of an earlier choice
+        wanted = reading.changed(self._layered.settings, values)
+        chosen = [name for name in values if name.startswith(_NETWORK)]
+        change = self._apply(wanted, reload=bool(chosen) and not self._session.has_network)
+        undo = self._layered.choose(values, wanted, remember=remember)
+        if change is not None:
+            change.undo[:0] = [(name, undo) for name in chosen]
+        return change
 
     def _outcome(self, change: _NetworkChange, name: str) -> str:
         """What became of a network that was chosen, if that is known soon."""
@@ -347,6 +364,7 @@ class Controller:
         with self._changing:
             self._follow_the_network()
             self._follow_the_file()
+            self._help_where_it_is_slow()
             problem = self._stats.get("problem")
             if problem != self._problem:
                 self._problem = problem
@@ -403,6 +421,33 @@ class Controller:
             self._session.set_scene(factory.render_options(self._layered.settings))
             self._trouble(change.refused, now=False)
         self._changed()
+
+    def _help_where_it_is_slow(self) -> None:
+        """Takes something lighter where masks are late for too long, or says what a person can do."""
+        settings = self._layered.settings
+        if self._lighter is not None and not self._lighter.in_force(settings):
+            self._lighter, self._may_lighten = None, False
+            self._stats.fact(helped=None)
+        if self._stats.get("loading") is not None:
+            self._too_slow.restart()
+            return
+        slow = self._session.clocked and self._stats.since_mask() < _COMPILES
+        hidden = slow and self._stats.get("why") in LATE
+        if not self._too_slow.seen(time.monotonic(), hidden):
+            return
+        working = str(self._stats.get("model"))
+        found = lighter(settings, working, str(self._stats.get("input")), self._lighter) if self._may_lighten else None
+        if found is not None:
+            self._change(found.to, remember=False)
+            self._lighter, told = found, found.told()
+            log.warning("%s", told["why"])
+            self._trouble(str(told["why"]), now=False)
+            self._stats.fact(helped=told)
+        elif not self._said_slow:
+            self._said_slow = True
+            error = ModelError("masks come too late to follow you", fix=advice(settings, working))
+            log.warning("%s", error)
+            self._stats.fact(problem=str(error))
 
     def _trouble(self, text: str, *, now: bool) -> None:
         what, _, fix = text.partition("; ")

@@ -3,6 +3,7 @@ act at once."""
 
 import json
 import logging
+import shlex
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -139,6 +140,9 @@ def _lines(now: dict[str, Any]) -> Iterator[str]:
         done, total = now["loading"]["done"], now["loading"]["total"]
         part = f", {done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else ""
         yield f"  loading     {now['loading']['model']}{part}"
+    if now["helped"]:
+        back = [f"{name}={value}" for name, value in now["helped"]["back"].items()]
+        yield f"  helped      {now['helped']['why']}; `{shlex.join(['vbgcam', 'set', *back])}` goes back"
     delay = now["added_latency_ms"]["p50"]
     added = f"; {delay:g} ms added (median)" if delay is not None else ""
     yield f"  frames      {frames['sent']} sent, {frames['dropped']} dropped, {frames['covered']} covers{added}"

@@ -6,6 +6,7 @@ do not alternate (`Hysteresis`).
 """
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -94,7 +95,9 @@ def decide(situation: Situation, now: float, max_mask_age: float, max_frame_age:
     return Compose(frame, mask)
 
 
-_LATE: Final = (Why.MASK_AGE, Why.TOO_FAR)
+LATE: Final = (Why.MASK_AGE, Why.TOO_FAR)
+"""Why the cover is on air where masks are late."""
+
 # Of the person: with less than the first, heads are missing on the clips of people who move; with the second, hands and
 # elbows.
 _LEAST: Final = 0.4
@@ -123,7 +126,7 @@ class Hysteresis:
         """Why the cover goes out, None where the frame does. `why`: why it must; None where there is a mask to show.
         `kept`: of that, how much of the person is shown (`MaskTracker.kept`), None where nobody is there: who comes is
         shown at once. `now`: seconds."""
-        if (why is None and kept is None) or why not in (None, *_LATE):
+        if (why is None and kept is None) or why not in (None, *LATE):
             self._forget()
             self._free_until = now + _COMING
             return why
@@ -139,3 +142,38 @@ class Hysteresis:
             self._changed_at = now
         self._why = why
         return why
+
+
+# Seconds that somebody was hidden, of the last so many: less is a spike of load. In that time something else than what
+# works now has shown what it can do.
+_HIDDEN: Final = 5.0
+_OF: Final = 20.0
+
+
+class TooSlow:
+    """Tells when masks have been late for so long that something lighter has to make them. One thread's."""
+
+    def __init__(self) -> None:
+        self._hidden: deque[tuple[float, float]] = deque()
+        self._since: float | None = None
+        self._not_before = -math.inf
+
+    def restart(self) -> None:
+        """What was before says nothing of what makes the masks from now on."""
+        self._hidden.clear()
+        self._since = None
+
+    def seen(self, now: float, hidden: bool) -> bool:
+        """To be called several times a second. `now`: seconds; `hidden`: whether the cover is on air because masks are
+        late. True where something has to be done: it counts as done, and there are 20 seconds until the next time."""
+        if self._since is not None:
+            self._hidden.append((self._since, now))
+        self._since = now if hidden else None
+        while self._hidden and self._hidden[0][1] <= now - _OF:
+            self._hidden.popleft()
+        long = sum(end - max(start, now - _OF) for start, end in self._hidden)
+        if not hidden or long < _HIDDEN or now < self._not_before:
+            return False
+        self.restart()
+        self._not_before = now + _OF
+        return True

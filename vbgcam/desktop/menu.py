@@ -103,6 +103,7 @@ def menu_items(status: Mapping[str, Any], choices: Mapping[str, Any], autostart:
     return (
         first,
         *_fix(status, choices),
+        *_back(status),
         SEPARATOR,
         MenuItem("Background", items=tuple(_backgrounds(status, choices))),
         MenuItem("Camera", items=tuple(_cameras(status, choices))),
@@ -131,6 +132,13 @@ def _fix(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[Menu
     fix = trouble["fix"] if trouble else choices["virtual"]["fix"] if status["state"] == "no output" else ""
     if fix:
         yield MenuItem(_short(f"Copy: {fix}"), Copy(fix))
+
+
+def _back(status: Mapping[str, Any]) -> Iterator[MenuItem]:
+    """Where something lighter is used because masks came too late."""
+    if helped := status["helped"]:
+        label = f"Go back to {helped['from']} (was too slow)"
+        yield MenuItem(_short(label, _LONGER), {"do": "set", "settings": helped["back"]})
 
 
 def _choice(command: str, to: str, label: str, checked: bool, picture: Picture | None = None) -> MenuItem:

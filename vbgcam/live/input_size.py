@@ -40,6 +40,7 @@ _PROBE: Final = 1.1  # of the budget, once for the next larger size: what has a 
 _GAIN: Final = 0.85  # of the present error, for a change where nothing fits
 _STEADY: Final = 10.0  # seconds that something better must look better before it is tried
 _LONGEST_STEADY: Final = 640.0
+_YOUNG: Final = 0.5  # seconds: an older mask is believed, but of somebody who moves it shows ever less
 _SHORT_STAY: Final = 60.0  # seconds: a size that had to be left sooner is tried half as often
 _FARTHEST: Final = 4.0  # times: a measured cost is trusted this far from what the pixels say
 
@@ -174,9 +175,9 @@ class InputSizeController:
     """One network's. Used by the thread that owns it, and ended by that thread before the network is closed."""
 
     def __init__(self, segmenter: Segmenter, max_age: float) -> None:
-        """`max_age`: seconds that a mask may be old."""
+        """`max_age`: seconds that a mask may be old; masks are kept younger than that, and than half a second."""
         self._segmenter = segmenter
-        self._max_age = max_age
+        self._max_age = min(max_age, _YOUNG)
         self._predictor: InputSizePredictor | None = None
         self._helper: _Helper | None = None
         self._said = ""

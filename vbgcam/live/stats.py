@@ -1,5 +1,6 @@
 """Figures of a run: counters, ages and times, as `--stats` writes them."""
 
+import math
 import sys
 import threading
 import time
@@ -53,10 +54,11 @@ class Stats:
         self._started = time.monotonic()
         self._frames = {"captured": 0, "sent": 0, "dropped": 0, "covered": 0}
         self._mask_age, self._latency, self._inference = Series(), Series(), Series()
+        self._inferred_at = -math.inf
         self._facts: dict[str, Any] = {
             "state": "starting", "source": "", "sink": "", "model": "", "device": "", "size": "", "why": "",
             "room_shown": False, "problem": "", "refused": "", "loading": None, "input": "", "precision": "",
-            "pairing": "", "first_sent_s": None, "first_composed_s": None,
+            "pairing": "", "helped": None, "first_sent_s": None, "first_composed_s": None,
         }  # fmt: skip
         self._sent_at: deque[float] = deque(maxlen=300)
         # Of the newest pictures: when, latency, mask's age, in seconds.
@@ -72,7 +74,8 @@ class Stats:
         room_shown (whether the room as it is is on air), problem (the last error that
         does, with its fix), refused (why a network that was chosen cannot be had), loading (one that is being fetched
         or built: its name, and done and total bytes), input (the network's, height x width), precision (its numbers),
-        pairing (of frames and masks), and the like."""
+        pairing (of frames and masks), helped (what was made lighter where it was too slow, see `control.lighter`), and
+        the like."""
         with self._lock:
             new = any(self._facts.get(name, ...) != value for name, value in facts.items())
             self._facts.update(facts)
@@ -126,6 +129,12 @@ class Stats:
         """A mask took so long."""
         with self._lock:
             self._inference.add(seconds)
+            self._inferred_at = time.monotonic()
+
+    def since_mask(self) -> float:
+        """Seconds since the newest mask was ready; infinity before the first."""
+        with self._lock:
+            return time.monotonic() - self._inferred_at
 
     def on_air(self) -> float:
         """Seconds since the first frame that showed somebody; 0 before."""

@@ -36,13 +36,17 @@ class LayeredSettings:
         """Whether the value in force was chosen by hand, in this run or an earlier one."""
         return name in self._chosen or (name not in self._overrides and name in self._state.choices(self._base))
 
-    def choose(self, values: Mapping[str, object], settings: Settings) -> Callable[[str], None]:
-        """Puts `values` in force, which make `settings`, and remembers them. The answer takes the choice of a setting
-        back, so that the one before it is remembered, if there was one; `settings` stay."""
+    def choose(
+        self, values: Mapping[str, object], settings: Settings, *, remember: bool = True
+    ) -> Callable[[str], None]:
+        """Puts `values` in force, which make `settings`, until something else is chosen, or the file edited there. The
+        answer takes the choice of a setting back, so that the one before it counts, if there was one; `settings` stay.
+        `remember`: for the next run, too, since a person chose them."""
         chosen = dict(self._chosen)
         remembered = {name: self._state.choice(name) for name in values}
         self._chosen.update(values)
-        self._state.choose(values, self._base)
+        if remember:
+            self._state.choose(values, self._base)
         self.settings = settings
 
         def take_back(name: str) -> None:
@@ -52,11 +56,6 @@ class LayeredSettings:
             self._state.restore(name, remembered[name])
 
         return take_back
-
-    def substitute(self, name: str, value: object) -> None:
-        """Puts a value in force until something else is chosen, or the file edited there; not remembered."""
-        self._chosen[name] = value
-        self.settings = reading.changed(self.settings, {name: value})
 
     def reread(self) -> Settings | None:
         """To be called now and then: what the settings would be, once the file has changed and rests; None where there

@@ -127,7 +127,7 @@ class MaskSettings(_Section):
     )
 
     max_age_ms: float = Field(
-        default=500.0,
+        default=1500.0,
         gt=0,
         le=10_000,
         description="a mask older than this is not trusted: the cover goes out in its place",

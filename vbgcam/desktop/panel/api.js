@@ -11,6 +11,7 @@
  * @typedef {{backgrounds: Background[], blurs: Named[], colours: Named[], cameras: Camera[], models: Model[],
  *   presets: Preset[], virtual: Virtual}} Choices
  * @typedef {{at: number, what: string, fix: string, now: boolean}} Trouble
+ * @typedef {{from: string, to: string, why: string, back: Record<string, string | number>}} Helped
  * @typedef {{p50: number | null, p95: number | null}} Spread  milliseconds
  * @typedef {{fps: number | null, mask_age_ms: number | null, added_latency_ms: number | null}} Live  of the last two seconds
  * @typedef {{source: string, size: string}} CameraSettings
@@ -21,7 +22,7 @@
  *   source_format: string | null, source_size: string | null, source_fps: number | null, inference_ms: Spread | null,
  *   revision: number, pid: number, version: string, paused: boolean, watched: boolean, readers: string[],
  *   settings: Settings, troubles: Trouble[], config: {path: string, problems: string[]},
- *   loading: {model: string, done: number | null, total: number | null} | null, welcomed: boolean, live: Live}} Status
+ *   loading: {model: string, done: number | null, total: number | null} | null, helped: Helped | null, welcomed: boolean, live: Live}} Status
  * @typedef {Record<string, unknown> & {do: string}} Command
  */
 

@@ -207,7 +207,7 @@ function lost() {
 /** Without the program nothing can be chosen. @param {boolean} on */
 function idle(on) {
   for (const id of ["settings", "welcome", "foot"]) byId(id).inert = on;
-  for (const part of document.querySelectorAll(".bar .actions, .figures, .readers, .notices")) if (part instanceof HTMLElement) part.inert = on;
+  for (const part of document.querySelectorAll(".bar .actions, .figures, .readers, .notices, #helped")) if (part instanceof HTMLElement) part.inert = on;
 }
 
 /** @param {Error} why */

@@ -34,7 +34,7 @@ export class Settings {
     this.cameras = new Radios(byId("cameras"), async (spec) => (await act({ do: "camera", to: spec }, "camera")) && refresh());
     this.models = new Radios(byId("models"), async (spec) => (await act({ do: "model", to: spec }, "model")) && refresh());
     this.light = slider(byId("light"), byId("light-value"), (value) => (value ? value.toFixed(2) : "none"), (value) => set("background.light_wrap", value));
-    this.age = slider(byId("age"), byId("age-value"), (value) => `${value} ms`, (value) => set("mask.max_age_ms", value));
+    this.age = slider(byId("age"), byId("age-value"), (value) => `${value / 1000} s`, (value) => set("mask.max_age_ms", value));
     this.steps = STEPS.map(([name, label, what]) => {
       const choice = element("select", {}, ...SWITCH.map(([value, word]) => element("option", { value }, word)));
       byId("mask-steps").append(element("label", {}, element("span", {}, element("b", {}, label), element("small", {}, what)), choice));
@@ -42,6 +42,9 @@ export class Settings {
     });
     this.size = picker(byId("size"), (value) => set("camera.size", value));
     byId("mirror").addEventListener("click", () => act({ do: "mirror", to: byId("mirror").getAttribute("aria-checked") !== "true" }, "mirror"));
+    byId("go-back").addEventListener("click", () => this.back && act({ do: "set", settings: this.back }, "network"));
+    /** @type {Record<string, string | number> | null} what the network's settings were before something lighter was taken */
+    this.back = null;
     /** @type {Map<string, HTMLElement>} */
     this.rows = new Map();
     /** @type {Choices | null} */
@@ -94,6 +97,16 @@ export class Settings {
     write(byId("camera-facts"), filmed(status));
     write(byId("model-facts"), running(status));
     this.loading(status.loading);
+    this.helped(status.helped);
+  }
+
+  /** @param {Status["helped"]} helped */
+  helped(helped) {
+    byId("helped").hidden = helped === null;
+    this.back = helped?.back ?? null;
+    if (helped === null) return;
+    write(byId("helped-why"), `${helped.why}.`);
+    write(byId("go-back"), `Go back to ${helped.from}`);
   }
 
   /** @param {Status["loading"]} loading */
