@@ -1,8 +1,8 @@
 """The mask of a frame, by what the network said of it or of an earlier one: a list of steps, each taken once.
 
-    prediction -> working size -> carried here (flow) -> believed where it looks like the person (guard) -> compared with
-             the room -> without specks -> held still where nothing moved -> by the colours at the outline -> the
-             frame's size, where its own pixels say more
+    prediction -> working size -> carried here (flow) -> believed where it looks like the person (guard)
+             -> compared with the room -> without specks -> held still where nothing moved
+             -> by the colours at the outline -> the frame's size, where its own pixels say more
 
 Which steps there are is decided once, by the options; `steps` tells what each does.
 """
