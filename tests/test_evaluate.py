@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support.clips import film, rooms, true_masks
+from tests.support.clips import film, rooms, slowly, true_masks
 from tests.support.datasets import CocoMaker, coco_set, counted, labels_by_colour
-from tests.support.fakes import FakeBackground, FakeSegmenter, person_at
+from tests.support.fakes import FakeBackground, FakeSegmenter
 from tests.support.networks import left_half
 from vbgcam.cli import main
 from vbgcam.core.errors import MediaError, ModelError
@@ -39,7 +39,10 @@ def _journals_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.fixture
 def clip_files(tmp_path: Path) -> tuple[Path, Path]:
-    return film(tmp_path / "clip.mkv", rooms(40), codec="ffv1"), true_masks(tmp_path / "alpha.mkv", 40)
+    return (
+        film(tmp_path / "clip.mkv", rooms(40, place=slowly), codec="ffv1"),
+        true_masks(tmp_path / "alpha.mkv", 40, place=slowly),
+    )
 
 
 @pytest.fixture
@@ -69,12 +72,12 @@ def evaluated(source: Source, folder: Path, after: int | None = None, request: R
     return results or {}
 
 
-def overlap(one: int, other: int) -> float:
-    """IoU of where the person stands in two frames."""
-    masks_ = np.zeros((2, 48, 64), bool)
-    for mask, number in zip(masks_, (one, other), strict=True):
-        mask[person_at(number)] = True
-    return float(masks_.all(0).sum() / masks_.any(0).sum())
+def fits(item: dict[str, Any], then: int) -> bool:
+    """Whether a figure is that of the mask of frame `then`: the true one while the person has not moved since; what is
+    left of it, 12 of 16 columns, when they went on by two pixels."""
+    iou: float = item["iou"]
+    moved = slowly(then) != slowly(item["frame"])
+    return 0.7 < iou < 0.8 if moved else iou == 1
 
 
 def masks_at(fps: int | None) -> Pace:
@@ -100,8 +103,10 @@ def test_a_clip_that_was_broken_off_and_gone_on_with_gives_the_same(
     assert at_once["covered"] == at_once["without_mask"] == {None: 0, 5: 6, 30: 1}[mask_fps]
     # Masks of frames that late, over the truth of now: of five a second, those of frame 0, 6, 12, ... from frame 6 on.
     taken = [now if mask_fps is None else now - 1 if mask_fps == 30 else now // 6 * 6 - 6 for now in range(40)]
-    late = [overlap(then, now) for now, then in enumerate(taken) if then >= 0]
-    assert at_once["iou"] == pytest.approx(sum(late) / len(late))
+    for item, then in zip(at_once["items"], taken, strict=True):
+        if then >= 0:
+            assert round(30 * item["mask_age"]) == item["frame"] - then
+            assert fits(item, then)
 
 
 def test_an_uneven_pace_gives_the_same_also_in_parts_and_another_seed_something_else(
@@ -130,13 +135,14 @@ def test_an_uneven_pace_gives_the_same_also_in_parts_and_another_seed_something_
 def test_a_hidden_frame_shows_nothing_of_the_room_and_of_the_person_and_no_mean_counts_it(
     tmp_path: Path, clip_files: tuple[Path, Path]
 ) -> None:
-    # Of five a second, masks are six to eleven frames old; here more than eight are too many.
+    # Of five a second, masks are six to eleven frames old; here more than eight are too many. A second after the last
+    # frame that had none yet, whoever is hidden stays so for two.
     request = replace(REQUEST, options=RenderOptions(max_mask_age=8.5 / 30))
     with Clip(*clip_files) as clip:
         results = evaluated(ClipSource(request, clip, FakeSegmenter(), masks_at(5)), tmp_path / "j", request=request)
     items = results["items"]
     assert [item["frame"] for item in items] == list(range(40))
-    hidden = [now for now in range(40) if now < 6 or now % 6 > 2]
+    hidden = [now for now in range(40) if now < 6 or now % 6 > 2 or now > 35]
     assert [item["frame"] for item in items if item["hidden"]] == hidden
     assert (results["scored"], results["covered"], results["without_mask"]) == (40 - len(hidden), len(hidden), 6)
     for item in items:
@@ -144,7 +150,7 @@ def test_a_hidden_frame_shows_nothing_of_the_room_and_of_the_person_and_no_mean_
             figures = {name: item[name] for name in Score._fields}
             assert figures == {**dict.fromkeys(Score._fields), "leak": 0, "loss": 1}
         else:
-            assert item["iou"] == pytest.approx(overlap(item["frame"] // 6 * 6 - 6, item["frame"]))
+            assert fits(item, item["frame"] // 6 * 6 - 6)
             assert (item["dtssd"] is None) == items[item["frame"] - 1]["hidden"]
     shown = [item for item in items if not item["hidden"]]
     for name in ("iou", "leak", "loss"):
@@ -322,8 +328,8 @@ LATE = ["--mask-fps", "5"]
     [
         ("room_static", SELFIE, [], {"iou": 0.955, "boundary_f": 0.90}, {"mad": 0.009, "dtssd": 7.0}),
         ("room_static", DEEPLAB, [], {"iou": 0.92}, {"mad": 0.016}),
-        ("room_static", TRUTH, LATE, {"iou": 0.92, "boundary_f": 0.80}, {"leak": 0.0138}),
-        ("room_static", SELFIE, LATE, {"iou": 0.90}, {}),
+        ("room_static", TRUTH, LATE, {"iou": 0.95, "boundary_f": 0.83}, {"leak": 0.0015, "covered": 6}),
+        ("room_static", SELFIE, LATE, {"iou": 0.93, "boundary_f": 0.78}, {"leak": 0.0024, "covered": 6}),
         ("room_static", "plate:clips/room_static_plate.png", [], {"iou": 0.96, "boundary_f": 0.92}, {"mad": 0.008}),
         # Bare, the selfie network has IoU .984, boundary F .917, MAD .0058 and dtSSD 1.26 here.
         (
@@ -333,18 +339,13 @@ LATE = ["--mask-fps", "5"]
             {"iou": 0.984, "boundary_f": 0.917},
             {"mad": 0.0058, "dtssd": 0.84, "leak": 0.0024},
         ),
-        ("red_shirt", "truth:clips/red_shirt_alpha.mkv", LATE, {"iou": 0.99, "boundary_f": 0.95}, {"leak": 0.0006}),
+        ("red_shirt", "truth:clips/red_shirt_alpha.mkv", LATE, {"iou": 0.988, "boundary_f": 0.95}, {"leak": 0.0004}),
         # Known figures of bare networks, within 2 %.
         ("room_static", SELFIE, BARE, {"iou": 0.704, "mad": 0.0666}, {"iou": 0.732, "mad": 0.0694}),
         ("room_static", DEEPLAB, BARE, {"iou": 0.637, "mad": 0.1137}, {"iou": 0.663, "mad": 0.1183}),
-        ("room_static", TRUTH, [*BARE, *LATE], {"iou": 0.486, "mad": 0.1137}, {"iou": 0.506, "mad": 0.1183}),
-        (
-            "room_static",
-            TRUTH,
-            [*BARE, "--mask-fps", "30"],
-            {"iou": 0.847, "mad": 0.0245},
-            {"iou": 0.881, "mad": 0.0255},
-        ),
+        # Of a man who dances, a mask that is not carried has little left after 200 ms: 63 of 144 frames are hidden.
+        ("room_static", TRUTH, [*BARE, *LATE], {"iou": 0.55}, {"leak": 0.0011, "covered": 72}),
+        ("room_static", TRUTH, [*BARE, "--mask-fps", "30"], {"iou": 0.85}, {"leak": 0.0019, "covered": 1}),
     ],
 )
 def test_the_figures_of_real_clips_are_as_good_as_they_were(  # noqa: PLR0917  # two fixtures and a row of the table

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.clips import film, rooms, true_masks
+from tests.support.clips import film, rooms, slowly, true_masks
 from tests.support.fakes import FakeSegmenter, room_with_person
 from vbgcam.core.errors import MediaError, ModelError
 from vbgcam.core.frames import Mask, Prediction, RawFrame, Size
@@ -121,7 +121,10 @@ def test_each_mask_takes_its_own_time() -> None:
 
 
 def clip(folder: Path, frames: int = 12, alphas: int = 12) -> Clip:
-    return Clip(film(folder / "clip.mkv", rooms(frames), codec="ffv1"), true_masks(folder / "alpha.mkv", alphas))
+    return Clip(
+        film(folder / "clip.mkv", rooms(frames, place=slowly), codec="ffv1"),
+        true_masks(folder / "alpha.mkv", alphas, place=slowly),
+    )
 
 
 def seen(found: Clip, segmenter: FakeSegmenter | GroundTruth) -> list[Moment]:
@@ -140,13 +143,14 @@ def test_frames_come_with_their_true_masks_and_the_chains(tmp_path: Path) -> Non
 
 
 def test_what_run_would_hide_is_hidden(tmp_path: Path) -> None:
-    with clip(tmp_path) as both:
+    with clip(tmp_path, 42, 42) as both:
         found = list(moments(both, FakeSegmenter(), RenderOptions(max_mask_age=4.5 / 30), steady(Fraction(1, 10))))
-    # Masks are three to five frames old, and five are too many.
-    assert [moment.hidden for moment in found] == [True] * 3 + [False, False, True] * 3
+    # Masks are three to five frames old, and five are too many. A second after the last frame that had none
+    # yet, from frame 32 on, whoever is hidden stays so for two.
+    assert [moment.hidden for moment in found] == [True] * 3 + [False, False, True] * 10 + [True] * 9
     assert [moment.mask is None for moment in found] == [moment.hidden for moment in found]
     ages = [None if moment.mask_age is None else round(30 * moment.mask_age) for moment in found]
-    assert ages == [None] * 3 + [3, 4, 5] * 3
+    assert ages == [None] * 3 + [3, 4, 5] * 13
 
 
 def test_a_frame_to_which_the_mask_cannot_be_brought_is_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +199,7 @@ def test_a_slow_camera_gives_fewer_frames_and_the_network_sees_no_others(
 
 
 def test_kept_masks_are_exactly_those_of_the_film_and_can_be_asked_for_again(tmp_path: Path) -> None:
-    path = true_masks(tmp_path / "odd.mkv", 12, odd=20)
+    path = true_masks(tmp_path / "odd.mkv", 12, odd=20, place=slowly)
     truth = GroundTruth(path)
     with clip(tmp_path) as both, AlphaVideo(path) as alphas:
         expected = [shot.planes.y.copy() for shot in alphas]

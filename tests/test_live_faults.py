@@ -1,7 +1,8 @@
 """live under fire: cameras, networks, outputs, readers and backgrounds that fail in random order, in front of a room
 of a secret colour. Whatever happens, no frame shows it, nothing waits for ever, and every thread ends.
 
-The person stands elsewhere after each opening of the camera, so that a mask of an earlier one, or none, shows the room.
+The person stands elsewhere after each opening of the camera, and before some cameras they walk, jump, go and come back
+while the network's answers are late by some frames: a mask of an earlier frame, or none, shows the room.
 Each sequence is made of its number alone: `pytest tests/test_live_faults.py --fault-sequences 2000 --fault-first 0`.
 """
 
@@ -10,26 +11,41 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 import pytest
 
-from tests.support.fakes import SIZE, FakeAudience, FakeBackground, FakeOutput, FakeSegmenter, FakeSource
+from tests.support.fakes import (
+    SECRET,
+    SIZE,
+    FakeAudience,
+    FakeBackground,
+    FakeOutput,
+    FakeSegmenter,
+    FakeSource,
+    room_share,
+    room_with_person,
+)
 from tests.support.live import PATIENCE
 from vbgcam.camera import Captured, Negotiated
 from vbgcam.core.errors import BackgroundError, CameraError, ModelError, OutputError, VbgcamError
-from vbgcam.core.frames import Backdrop, RawFrame, SafeFrame
+from vbgcam.core.frames import Backdrop, Planes, RawFrame, SafeFrame
 from vbgcam.core.options import PRESETS, Blur, Preset, RenderOptions
 from vbgcam.live import pace
 from vbgcam.live.plan import Network, Plan
 from vbgcam.live.session import Session
 from vbgcam.live.stats import Stats
+from vbgcam.mask.steps import Believe
 from vbgcam.segment import Probability, Progress, Segmenter
 
 FRAMES = 25
+# How much of the room a pixel may show: where the person went on by two pixels, a column at their edge has 0.15. The
+# steps that look for the outline are wrong by up to two pixels at the edge of a person in one colour; with them, no
+# 6x6 pixels may all show it.
+SHOWN: Final = 0.25
 
 
 @pytest.fixture(autouse=True)
@@ -39,18 +55,62 @@ def _quicker(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "FRAME_HUNG", 0.02)
 
 
+class Frames:
+    """Those that the cameras of a sequence give: a network's answer is late by a number of them, not by a time."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._count = self._ended = 0
+        self._open: set[int] = set()
+        self._over = False
+
+    def opened(self, camera: object) -> None:
+        with self._changed:
+            self._open.add(id(camera))
+
+    def came(self) -> None:
+        with self._changed:
+            self._count += 1
+            self._changed.notify_all()
+
+    def closed(self, camera: object) -> None:
+        with self._changed:
+            self._open.discard(id(camera))
+            self._ended += 1
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
+
+    def wait(self, frames: int) -> None:
+        """Until so many more came, or none will."""
+        with self._changed:
+            until, ended = self._count + frames, self._ended
+            assert self._changed.wait_for(
+                lambda: self._count >= until or self._ended != ended or not self._open or self._over, PATIENCE
+            )
+
+
 @dataclass
 class Camera(FakeSource):
-    """Is lost, busy, or jumps in time."""
+    """Is lost, busy, or jumps in time. `restless`: in how many of its frames the person does something."""
 
     chance: random.Random = field(default_factory=random.Random)
+    frames: Frames = field(default_factory=Frames)
     jump: float = 0.0
+    restless: float = 0.0
+    place: int | None = 0
 
     def open(self) -> Negotiated:
         if self.chance.random() < 0.2:
             self.opened += 1
             raise CameraError("busy")
-        return super().open()
+        got = super().open()
+        self.place = self.opened
+        self.frames.opened(self)
+        return got
 
     def read(self) -> Captured | None:
         what = self.chance.random()
@@ -60,16 +120,34 @@ class Camera(FakeSource):
             raise CameraError("a picture that was cut short")
         if what < 0.07:
             self.jump = self.chance.choice([-5.0, -0.3, 0.0, 0.3, 5.0])
+        if self.chance.random() < self.restless:
+            self.act()
         got = super().read()
-        return None if got is None else Captured(got.planes, got.captured_at + self.jump)
+        if got is None:
+            return None
+        self.frames.came()
+        planes = Planes.filled(self.size, SECRET) if self.place is None else room_with_person(self.place, self.size)
+        return Captured(planes, got.captured_at + self.jump)
+
+    def act(self) -> None:
+        """13 places further is two pixels to the right."""
+        walks = 0 if self.place is None else self.place + self.chance.choice([13, -13])
+        self.place = self.chance.choice([walks, walks, self.chance.randrange(24), None])
+
+    def close(self) -> None:
+        super().close()
+        self.frames.closed(self)
 
 
 @dataclass
 class Wild(FakeSegmenter):
-    """Fails by its own errors and by anybody's, answers nonsense, or not at all until `go`."""
+    """Fails by its own errors and by anybody's, answers nonsense, late by so many `frames` as are in `late`, or not at
+    all until `go`."""
 
     chance: random.Random = field(default_factory=random.Random)
     go: threading.Event = field(default_factory=threading.Event)
+    frames: Frames = field(default_factory=Frames)
+    late: Sequence[int] = (0,)
 
     def probability(self, frame: RawFrame) -> Probability:
         what = self.chance.random()
@@ -87,6 +165,7 @@ class Wild(FakeSegmenter):
             self.go.wait(PATIENCE)
         if what < 0.25:
             time.sleep(0.002)
+        self.frames.wait(self.chance.choice(self.late))
         return super().probability(frame)
 
 
@@ -96,6 +175,8 @@ class Device(FakeOutput):
 
     chance: random.Random = field(default_factory=random.Random)
     solid: bool = True
+    pixel: float = 0.0
+    patch: float = 0.0
 
     def open(self) -> None:
         if not self.solid and self.chance.random() < 0.4:
@@ -105,6 +186,8 @@ class Device(FakeOutput):
     def send(self, frame: SafeFrame, at: float) -> None:
         if not self.solid and self.chance.random() < 0.03:
             raise OutputError("the device is gone")
+        pixel, patch = room_share(frame)
+        self.pixel, self.patch = max(self.pixel, pixel), max(self.patch, patch)
         super().send(frame, at)
 
 
@@ -119,7 +202,7 @@ class Pictures(FakeBackground):
         return super().at(seconds)
 
 
-PRESET_NAMES: Final[list[Preset]] = ["none", "none", "fast"]
+PRESET_NAMES: Final[list[Preset]] = ["none", "none", "fast", "balanced"]
 
 
 def render_options(chance: random.Random) -> RenderOptions:
@@ -135,13 +218,14 @@ def render_options(chance: random.Random) -> RenderOptions:
 
 @dataclass
 class ControlApi:
-    """A person who pauses, goes on, and changes what is shown, the camera and the network, at any moment. `blurred`:
-    the room was shown out of focus, as they asked."""
+    """A person who pauses, goes on, and changes what is shown, the camera and the network, at any moment. `looks`: all
+    that they asked for."""
 
     session: Session
     chance: random.Random
     make: Callable[[random.Random], Network]
-    blurred: bool = False
+    film: Callable[[random.Random], Camera]
+    looks: list[RenderOptions]
 
     def act(self) -> None:
         chance, session = self.chance, self.session
@@ -152,13 +236,11 @@ class ControlApi:
                 session.pause(False)
             case "look" | "background" as what:
                 new = render_options(chance)
-                self.blurred |= new.blur is not None
+                self.looks.append(new)
                 pictures = Pictures(chance=random.Random(chance.random()), moves=chance.random() < 0.5)
                 session.set_scene(new, pictures if what == "background" else None)
             case "camera":
-                session.set_camera(
-                    Camera(chance=random.Random(chance.random()), endless=chance.random() < 0.8, period=0.0005)
-                )
+                session.set_camera(self.film(chance))
             case "network":
                 session.set_network(self.make(chance))
             case "peek":
@@ -169,7 +251,7 @@ class ControlApi:
 def sequence(number: int) -> str:
     """One of them, from its start to its end. What went wrong, or ""."""
     chance = random.Random(number)
-    go, done = threading.Event(), threading.Event()
+    go, done, frames = threading.Event(), threading.Event(), Frames()
     parts = [random.Random(chance.random()) for _ in range(5)]
     reader_monitor = FakeAudience(there=chance.random() < 0.5)
     output = Device(chance=parts[0], solid=True, readers=reader_monitor)
@@ -181,13 +263,23 @@ def sequence(number: int) -> str:
             what = parts[1].random()
             if what < 0.2:
                 raise ModelError("the weights cannot be fetched", retry=first or what < 0.15)
-            return Wild(chance=parts[2], go=go)
+            late = parts[2].choice([[0], [0], [1], [0, 1, 3], [2, 6]])
+            return Wild(chance=parts[2], go=go, frames=frames, late=late)
 
         lighter = chance.random() < 0.5 if first else True
         return Network("made", build, (lambda _progress: FakeSegmenter(name="lighter")) if lighter else None)
 
+    def film(chance: random.Random, *, endless: bool | None = None) -> Camera:
+        return Camera(
+            chance=random.Random(chance.random()),
+            endless=chance.random() < 0.8 if endless is None else endless,
+            period=0.0005,
+            frames=frames,
+            restless=chance.choice([0.0, 0.1, 0.5]),
+        )
+
     plan = Plan(
-        source=Camera(chance=parts[3], endless=True, period=0.0005),
+        source=film(parts[3], endless=True),
         output=output,
         background=Pictures(chance=parts[4], moves=chance.random() < 0.3),
         network=made(chance, first=True),
@@ -200,7 +292,7 @@ def sequence(number: int) -> str:
     )
     stats = Stats()
     session = Session(plan, stats)
-    desk = ControlApi(session, random.Random(chance.random()), made, blurred=plan.options.blur is not None)
+    desk = ControlApi(session, random.Random(chance.random()), made, film, [plan.options])
     session.start()
     output.solid = False
 
@@ -216,14 +308,17 @@ def sequence(number: int) -> str:
         session.wait(0.003, done, readers_come_and_go)
     stuck = not done.is_set() and not session.ended()
     go.set()
+    frames.end()
     try:
         whole = session.stop()
     except (VbgcamError, RuntimeError, MemoryError, ValueError, OSError):
         whole = True
     if stuck:
         return f"{number}: nothing went on ({stats.in_words()})"
-    if not desk.blurred and output.leaks:
-        return f"{number}: {output.leaks} frames show the room"
+    outlined = any(look.mask.refine and not look.mask.hard for look in desk.looks)
+    shown = output.patch if outlined else output.pixel
+    if shown > SHOWN and not any(look.blur for look in desk.looks):
+        return f"{number}: {shown:.2f} of the room is shown"
     return "" if whole else f"{number}: a thread did not end"
 
 
@@ -233,6 +328,11 @@ def test_no_sequence_of_faults_shows_the_room_or_hangs(request: pytest.FixtureRe
     wrong = [said for number in range(first, first + count) if (said := sequence(number))]
     assert not wrong, f"{len(wrong)} of {count}: {wrong[:5]}"
     assert threading.active_count() <= before  # another module's may end meanwhile
+
+
+def test_the_sequences_tell_of_a_late_mask_that_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Believe, "check", lambda _self, draft: draft)
+    assert any("of the room is shown" in sequence(number) for number in range(1000))
 
 
 @pytest.fixture(scope="module", autouse=True)

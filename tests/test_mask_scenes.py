@@ -157,14 +157,17 @@ def leaks_no_more(shots: Sequence[Shot], masks: Masks, stale: Masks) -> None:
 
 def memory_harms_nothing(shots: Sequence[Shot], *since: int) -> None:
     """Against the same steps without it, by no more than two hundredths, over all frames and over those since; and no
-    more of the room is shown than by the network's old masks."""
+    more of the room is shown than by the network's old masks. With the memory there is evidence for more of the person,
+    up to their outline: of the room by no more than two of 10 000 pixels."""
     masks, without, stale = play(shots, BALANCED), play(shots, FORGETFUL), play(shots, NONE)
     for first in (0, *since):
         here = slice(first, None)
         ours, theirs = error(shots[here], masks[here], without[here]), error(shots[here], without[here], masks[here])
         assert ours <= 1.02 * theirs, f"the memory makes the masks worse: {ours:.5f} > {theirs:.5f}"
         ours, theirs = leak(shots[here], masks[here]), leak(shots[here], without[here])
-        assert ours <= 1.02 * theirs, f"the memory shows more of the room: {ours:.5f} > {theirs:.5f}"
+        assert ours <= max(1.02 * theirs, theirs + 0.0002), (
+            f"the memory shows more of the room: {ours:.5f} > {theirs:.5f}"
+        )
         leaks_no_more(shots[here], masks[here], stale[here])
 
 

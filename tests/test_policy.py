@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vbgcam.core.frames import Planes, Prediction, RawFrame, Size
-from vbgcam.core.policy import _HIDDEN, _OF, Compose, Cover, Situation, TooSlow, Why, decide
+from vbgcam.core.policy import _HIDDEN, _OF, LATE, Compose, Cover, Hysteresis, Situation, TooSlow, Why, decide
 
 SIZE = Size(4, 4)
 MAX_MASK_AGE, MAX_FRAME_AGE = 0.5, 1.0
@@ -118,3 +118,104 @@ def test_somebody_was_hidden_for_long_whenever_something_has_to_be_done_and_only
         if done:
             before, was = now, False
             eighths = [False] * len(eighths)
+
+
+STEP = 0.125
+"""Seconds, exact as a float."""
+
+
+def test_a_mask_that_is_too_old_hides_at_once() -> None:
+    settled = Hysteresis()
+    assert settled.settle(0.0, None, 1.0) is None
+    assert settled.settle(0.01, Why.MASK_AGE, None) is Why.MASK_AGE
+    assert settled.settle(2.0, None, 1.0) is Why.MASK_AGE, "for two seconds"
+    assert settled.settle(2.02, None, 1.0) is None
+    assert settled.settle(2.03, Why.MASK_AGE, None) is Why.MASK_AGE
+
+
+def test_too_little_of_the_person_hides_and_only_much_of_them_shows() -> None:
+    settled = Hysteresis()
+    kepts = [1.0, 0.5, 0.41, 0.39, 0.5, 0.59, 0.61, 0.41]
+    shown = [settled.settle(10.0 * number, None, kept) is None for number, kept in enumerate(kepts)]
+    assert shown == [True, True, True, False, False, False, True, True]
+
+
+def stays(settled: Hysteresis, start: float, seconds: float) -> list[float]:
+    """How long person and cover stay in turn, where too little is kept whenever the person is shown and all of them
+    when not. The last stay is not over and left out."""
+    out, hidden, began, now = [], False, start, start
+    while now < start + seconds:
+        before, hidden = hidden, settled.settle(now, None, 1.0 if hidden else 0.0) is not None
+        if hidden != before:
+            out.append(now - began)
+            began = now
+        now += STEP
+    return out
+
+
+def test_who_is_hidden_again_soon_waits_twice_as_long_each_time_up_to_the_longest() -> None:
+    assert stays(Hysteresis(), 0.0, 107.0) == [0.0, 2.0, 2.0, 4.0, 2.0, 8.0, 2.0, 16.0, 2.0, 32.0, 2.0, 32.0, 2.0]
+
+
+@pytest.mark.parametrize(("shown", "hidden"), [(15.875, 8.0), (16.0, 2.0)])
+def test_who_was_shown_for_four_times_as_long_as_they_waited_waits_shortly_again(shown: float, hidden: float) -> None:
+    settled = Hysteresis()
+    assert stays(settled, 0.0, 8.125) == [0.0, 2.0, 2.0, 4.0]
+    again = 8.0 + shown
+    assert settled.settle(again - STEP, None, 1.0) is None
+    assert settled.settle(again, None, 0.0) is Why.TOO_FAR
+    assert settled.settle(again + hidden - STEP, None, 1.0) is Why.TOO_FAR
+    assert settled.settle(again + hidden, None, 1.0) is None
+
+
+@pytest.mark.parametrize("why", [why for why in Why if why not in LATE])
+def test_every_other_reason_is_forgotten_and_so_is_what_was_before(why: Why) -> None:
+    settled = Hysteresis()
+    stays(settled, 0.0, 50.0)
+    assert settled.settle(50.0, why, None) is why
+    # Within a second, whoever comes is shown and hidden without a wait.
+    assert [settled.settle(50.0 + now, None, kept) for now, kept in ((0.1, 1.0), (0.2, 0.0), (0.3, 1.0))] == [
+        None,
+        Why.TOO_FAR,
+        None,
+    ]
+    assert settled.settle(51.0, None, 0.0) is None
+    assert stays(settled, 53.0, 5.0) == [0.0, 4.0]
+
+
+def test_who_comes_where_nobody_was_is_shown_at_once() -> None:
+    settled = Hysteresis()
+    stays(settled, 0.0, 50.0)
+    assert settled.settle(50.0, None, None) is None
+    assert settled.settle(50.1, None, 0.0) is Why.TOO_FAR
+    assert settled.settle(50.2, None, 1.0) is None
+
+
+moments = st.lists(
+    st.tuples(
+        st.floats(0.001, 3.0) | st.floats(0.001, 0.2),
+        st.none() | st.sampled_from([*LATE, Why.NEW_SCENE, Why.PAUSED, Why.FRAME_AGE]),
+        st.none() | st.floats(0, 1),
+    ),
+    max_size=80,
+)
+
+
+@given(moments)
+def test_person_and_cover_do_not_alternate_whatever_comes(steps: list[tuple[float, Why | None, float | None]]) -> None:
+    settled, now, free, changed, shown = Hysteresis(), 0.0, -math.inf, -math.inf, True
+    for passed, why, kept in steps:
+        now += passed
+        answer = settled.settle(now, why, kept)
+        assert answer is why or (why is None and answer in LATE), "what must be hidden is, for its own reason"
+        if why is None and kept is None:
+            assert answer is None
+        if why is None and kept is not None and (kept >= 0.6 or kept < 0.4) and now - changed >= 32:
+            assert (answer is None) == (kept >= 0.6), "nothing waits longer than the longest"
+        if (answer is None) != shown:
+            shown = answer is None
+            if why is None and kept is not None and now >= free:
+                assert now - changed >= 2
+            changed = now
+        if (why is None and kept is None) or why not in {None, *LATE}:
+            free = now + 1

@@ -136,9 +136,10 @@ def test_what_was_chosen_is_there_the_next_time_and_a_pause_is_not(user: User) -
 
 def test_a_chosen_picture_that_is_gone_the_next_time_is_a_colour_and_one_that_was_named_is_an_error(user: User) -> None:
     picture = Path(shutil.copy(PLATE, user.folder / "gone.jpg"))
-    with user.running():
+    with user.running() as daemon:
         user.says("background", str(picture))
         user.says("quit")
+        assert daemon.ends() == 0
     picture.unlink()
     with user.running() as daemon:
         assert "gone.jpg" in daemon.log()

@@ -1,6 +1,6 @@
 """Small films for tests, made with PyAV, so that no program need be installed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,9 +18,19 @@ from vbgcam.pixels.convert import to_av
 SIZE = Size(64, 48)
 
 
-def rooms(count: int, size: Size = SIZE) -> list[av.VideoFrame]:
-    """The secret room; the person is elsewhere in each frame."""
-    return [to_av(room_with_person(number, size)) for number in range(count)]
+def slowly(number: int) -> int:
+    """The person's place in frame `number` where they go two pixels to the right every six frames (13 places are two
+    pixels): most of a late mask still fits."""
+    return 13 * (number // 6)
+
+
+def _anywhere(number: int) -> int:
+    return number
+
+
+def rooms(count: int, size: Size = SIZE, place: Callable[[int], int] = _anywhere) -> list[av.VideoFrame]:
+    """The secret room; the person is elsewhere in each frame, or at that `place` (see `person_at`)."""
+    return [to_av(room_with_person(place(number), size)) for number in range(count)]
 
 
 def corners(size: Size = SIZE) -> av.VideoFrame:
@@ -150,11 +160,13 @@ def grey(size: Size, value: int) -> Planes:
     return Planes.filled(size, (value, 128, 128))
 
 
-def true_masks(path: Path, count: int, size: Size = SIZE, *, odd: int = 0) -> Path:
+def true_masks(
+    path: Path, count: int, size: Size = SIZE, *, odd: int = 0, place: Callable[[int], int] = _anywhere
+) -> Path:
     """The true masks of `rooms`, with some values between."""
     pictures = []
     for number in range(count):
         alpha = np.zeros((size.height, size.width), np.uint8)
-        alpha[person_at(number, size)] = 255 - odd * number
+        alpha[person_at(place(number), size)] = 255 - odd * number
         pictures.append(av.VideoFrame.from_ndarray(alpha, "gray"))
     return film(path, pictures, codec="ffv1", pixels="gray", full_range=True)

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 _NEW_SHARE = 0.1
 # Times the output's period: a camera whose frames are further apart is slower than the output.
 _SLOWER = 1.5
+# Seconds: a network that is wrong for longer is a problem, and not a moment's mistake.
+_LASTING = 3.0
 _STATES = {"": "on air", Why.IDLE: "idle", Why.PAUSED: "paused"}
 
 
@@ -67,6 +69,7 @@ class Compositor:
     _on_air: Compose | None = None
     _failures: int = 0
     _why: str | None = None
+    _why_at: float = 0.0
 
     def __post_init__(self) -> None:
         self._scene, self._network = self.state.scene, self.state.network
@@ -313,9 +316,12 @@ class Compositor:
         if why != self._why:
             self._why = why
             log.info("on the cover: %s" if picture.why else "on air: %s" if room else "on air%s", why)
+            self._why_at = now
             if not picture.why:
                 self.stats.fact(problem="")
             self.stats.fact(state=_STATES.get(picture.why, "covered"), why=why, room_shown=room)
+        elif why == Why.NETWORK and now - self._why_at > _LASTING:
+            self.stats.fact(problem=f"{why}: choose another one with `vbgcam model NAME`")
 
 
 def _everything(frame: RawFrame) -> Prediction:
