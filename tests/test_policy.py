@@ -203,7 +203,7 @@ moments = st.lists(
 
 @given(moments)
 def test_person_and_cover_do_not_alternate_whatever_comes(steps: list[tuple[float, Why | None, float | None]]) -> None:
-    settled, now, free, changed, shown = Hysteresis(), 0.0, -math.inf, -math.inf, True
+    settled, now, free, changed, late = Hysteresis(), 0.0, -math.inf, -math.inf, False
     for passed, why, kept in steps:
         now += passed
         answer = settled.settle(now, why, kept)
@@ -212,10 +212,10 @@ def test_person_and_cover_do_not_alternate_whatever_comes(steps: list[tuple[floa
             assert answer is None
         if why is None and kept is not None and (kept >= 0.6 or kept < 0.4) and now - changed >= 32:
             assert (answer is None) == (kept >= 0.6), "nothing waits longer than the longest"
-        if (answer is None) != shown:
-            shown = answer is None
+        if (answer in LATE) != late:
+            late = answer in LATE
             if why is None and kept is not None and now >= free:
                 assert now - changed >= 2
             changed = now
         if (why is None and kept is None) or why not in {None, *LATE}:
-            free = now + 1
+            free, changed, late = now + 1, -math.inf, False
