@@ -278,7 +278,6 @@ def test_where_nobody_is_nothing_is_kept_and_who_comes_unseen_is_missed(options:
 SMOOTHED = {name: way for name, way in WAYS.items() if way.temporal and not way.hard}
 
 
-@pytest.mark.xfail(reason="smoothing over time compares luma alone, and keeps what the guard took away", strict=True)
 @pytest.mark.parametrize("options", SMOOTHED.values(), ids=SMOOTHED)
 def test_a_room_of_the_persons_luma_is_not_shown_either(options: MaskOptions) -> None:
     alpha = read_only(shape_at(0.5, SIZE))

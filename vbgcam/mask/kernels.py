@@ -49,7 +49,7 @@ def compare(distance: U8, prior: U8, carried: U8, known: U8, table: U8, out: U8)
 
 @loop(SEEN, SEEN, _STATE, types.uint16)
 def smooth(alpha: U8, changed: U8, state: NDArray[np.uint16], least: int) -> None:
-    """`state` (8.8) goes to `alpha` by a share: `least` of 256 where the picture stands still, all of it where luma
+    """`state` (8.8) goes to `alpha` by a share: `least` of 256 where the picture stands still, all of it where it
     changed by 8 or more; where `alpha` is sure, near 0 or 255, by 4 already. Where it is surely nobody, three quarters
     of the way at least: what is no longer the person is the room."""
     for row in range(up(0), up(alpha.shape[0])):

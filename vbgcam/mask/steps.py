@@ -240,7 +240,10 @@ class HoldStill:
             before = self._state = np.zeros(now.y.shape, np.uint16)
         else:
             state = before[region].copy()
-            changed = cv2.blur(cv2.absdiff(now.y[region], last.y[region]), _CHANGE_WINDOW)
+            y, u, v = (
+                cv2.absdiff(ours[region], theirs[region]) for ours, theirs in zip(now.planes, last.planes, strict=True)
+            )
+            changed = cv2.blur(cv2.max(y, cv2.max(u, v)), _CHANGE_WINDOW)
             passed = 30 * max(0.0, now.captured_at - last.captured_at)
             least = round(256 * (1 - (1 - _LEAST_RATE) ** passed))
             kernels.smooth(alpha, read_only(np.asarray(changed, np.uint8)), state, least)
