@@ -42,10 +42,10 @@ from vbgcam.mask.steps import Believe
 from vbgcam.segment import Probability, Progress, Segmenter
 
 FRAMES = 25
-# How much of the room a pixel may show: where the person went on by two pixels, a column at their edge has 0.15. The
-# steps that look for the outline are wrong by up to two pixels at the edge of a person in one colour; with them, no
-# 6x6 pixels may all show it.
-SHOWN: Final = 0.25
+# How much of the room a pixel may show: where the person went on by two pixels, a column at their edge has 0.15, and
+# 0.26 for a frame where masks are smoothed over time. The steps that look for the outline are wrong by up to two pixels
+# at the edge of a person in one colour; with them, no 6x6 pixels may all show it.
+SHOWN: Final = 0.3
 
 
 @pytest.fixture(autouse=True)
