@@ -11,13 +11,14 @@ the colour distance (`segment.difference`) to the pixel that the mask was carrie
 still it. Both terms were fitted to those clips, with perfect masks 200 to 400 ms old: within one nat of the counted
 odds for all d and all colours, each independent of the other.
 
-A pixel without evidence is not shown, unless it differs from a room that is known there (`room_model`), which is
-evidence of its own. How much of the mask is left tells whether the person can be followed at all (`core.policy`).
+A pixel without evidence is not shown, unless it differs from a room that is known there (`room_model`) and is of a
+colour that the person has: a door that opens behind them differs, too. How much of the mask is left tells whether the
+person can be followed at all (`core.policy`).
 """
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -50,6 +51,8 @@ _ASKED_UNMOVED: Final = 2.2
 _RAMP: Final = 0.6
 # Something else stands where d is more than this; in a colour that is the person's by a nat, it is likely them.
 _MOVED: Final = 45
+# From so much more than even on a colour is the person's; even are those that nobody has shown yet.
+_FAMILIAR: Final = _EVEN + _STEP // 5
 # The light changed where the room's median luma did by more than this, or its chroma by half; one pixel of so many in
 # both directions tells.
 _LIGHT_CHANGE: Final = 2.0
@@ -61,6 +64,16 @@ _RIM: Final = np.ones((3, 3), np.uint8)
 
 Colours = NDArray[np.float32]
 """A histogram: (luma, chroma u, chroma v)."""
+
+
+class Believed(NamedTuple):
+    """`alpha`: uint8, where there is evidence for it. `missed`: of the frame, the share that looks like somebody whom
+    the prediction does not have. `familiar`: uint8, at `size_of` the frame, 255 where the colour is rather the
+    person's."""
+
+    alpha: U8
+    missed: float
+    familiar: U8
 
 
 class Guard:
@@ -76,11 +89,8 @@ class Guard:
         self._histograms: tuple[Colours, Colours] | None = None
         self._odds = np.empty(0, np.uint8)
 
-    def believed(
-        self, frame: RawFrame, prediction: Prediction, carried: U8, came_from: Field | None
-    ) -> tuple[U8, float]:
-        """`carried` (uint8, of any size), the alpha of an earlier frame's prediction as it is in this frame, where
-        there is evidence for it; and of the frame the share that looks like somebody whom it does not have.
+    def believed(self, frame: RawFrame, prediction: Prediction, carried: U8, came_from: Field | None) -> Believed:
+        """`carried` (uint8, of any size): the alpha of an earlier frame's prediction as it is in this frame.
         `came_from`: where each pixel of the frame, at `size_of` it, was in the prediction's, x and y; None: where it is
         now."""
         size = size_of(frame.size)
@@ -104,7 +114,8 @@ class Guard:
             evidence = cv2.erode(evidence, _RIM)
         fine = cv2.resize(evidence, carried.shape[::-1], interpolation=cv2.INTER_LINEAR)
         alpha = read_only(np.asarray(cv2.multiply(carried, fine, scale=1 / 255), np.uint8))
-        return alpha, float(np.count_nonzero(missed)) / missed.size
+        share = float(np.count_nonzero(missed)) / missed.size
+        return Believed(alpha, share, read_only(np.where(odds > _FAMILIAR, np.uint8(255), np.uint8(0))))
 
     def _learn(self, alpha: U8, size: Size) -> None:
         """The colours of person and room in the prediction's frame, and what each colour's odds are from then on."""

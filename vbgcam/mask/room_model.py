@@ -24,6 +24,7 @@ It is never written anywhere, and gone with the session, a pause or another open
 """
 
 import logging
+import math
 from functools import lru_cache
 from typing import Final
 
@@ -157,14 +158,20 @@ class RoomModel:
         many = np.count_nonzero(differs & free) > TUNING.somebody_share * free.size
         self.somebody_elsewhere = bool(self._trusted and many)
 
-    def compare(self, here: WorkFrame, alpha: U8, region: Region) -> U8:
-        """The network's mask, brought to this frame, made sharp and current. `here`, `alpha`: of that region."""
+    def compare(self, here: WorkFrame, alpha: U8, region: Region, familiar: U8 | None = None) -> U8:
+        """The network's mask, brought to this frame, made sharp and current. `here`, `alpha`: of that region.
+        `familiar`: of a late mask, above 0 where the pixel is of the person's colours: where it is not, to differ from
+        the room makes no person."""
         from vbgcam.mask import kernels
 
-        prior = read_only(np.asarray(cv2.blur(alpha, (TUNING.prior_blur_px, TUNING.prior_blur_px)), np.uint8))
+        prior = np.asarray(cv2.blur(alpha, (TUNING.prior_blur_px, TUNING.prior_blur_px)), np.uint8)
+        least = TUNING.prior_range[0]
+        if familiar is not None:
+            prior = np.maximum(prior, np.minimum(familiar, np.uint8(math.ceil(255 * least))))
+            least = TUNING.late_prior
         distance = colour_distance(here.planes, [cropped(plane, region) for plane in self._room])
         known, out = cropped(self._known, region), np.empty_like(alpha)
-        kernels.compare(distance, prior, alpha, known, _table(self._limit), out)
+        kernels.compare(distance, read_only(prior), alpha, known, _table(self._limit, least), out)
         limited = limit_edges(out, distance, self._limit, known)
         return read_only(np.asarray(cv2.medianBlur(limited, 3), np.uint8))
 
@@ -359,9 +366,9 @@ def _above(plane: object, least: int) -> U8:
 
 
 @lru_cache(maxsize=64)
-def _table(limit: int) -> U8:
-    """The alpha for each distance and prior."""
+def _table(limit: int, least: float) -> U8:
+    """The alpha for each distance and prior, which counts as `least` at least."""
     likely = np.clip((np.arange(256) - limit) / TUNING.ramp_d, *TUNING.likelihood_range)
-    prior = np.clip(np.arange(256) / 255, *TUNING.prior_range)
+    prior = np.clip(np.arange(256) / 255, least, TUNING.prior_range[1])
     odds = np.log(likely / (1 - likely))[:, None] + np.log(prior / (1 - prior))
     return read_only(np.round(255 / (1 + np.exp(-TUNING.log_odds_gain * odds))).astype(np.uint8))

@@ -22,6 +22,8 @@ class RoomTuning:
     # other altogether: a person in the wall's colour has no d, and a late mask may be anywhere.
     likelihood_range: tuple[float, float] = (0.01, 0.99)
     prior_range: tuple[float, float] = (0.05, 0.985)
+    # Of a late mask, where nothing else speaks for the person: then no distance does.
+    late_prior: float = 0.005
     log_odds_gain: float = 3.0
     # The network's mask is blurred over so many pixels, as it is off by several at its edge.
     prior_blur_px: int = 13

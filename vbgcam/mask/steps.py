@@ -47,8 +47,8 @@ class Draft:
     `last`, `last_alpha`: the frame before and its finished alpha, where there is one. `now`: the frame. `network`: the
     prediction's alpha, `seen` the frame that it was made from, `is_new` where no frame used it before. `carried`: as it
     is in this frame. `region`: where the person may be; None where nobody is. `here`: `now`, of the region. `compared`:
-    the room was known. `outline`: where person and room meet, if that was looked for. `missed`: of the frame, the share
-    that looks like somebody whom a late prediction does not have. `mask`: the last step's."""
+    the room was known. `outline`: where person and room meet, if that was looked for. `missed`, `familiar`: see
+    `guard.Believed`, None where the prediction is the frame's own. `mask`: the last step's."""
 
     frame: RawFrame
     prediction: Prediction
@@ -65,6 +65,7 @@ class Draft:
     compared: bool = False
     outline: refine.Outline | None = None
     missed: float = 0.0
+    familiar: U8 | None = None
     mask: Mask | None = None
 
     @property
@@ -165,8 +166,8 @@ class Believe:
         if draft.is_own:
             return draft
         came_from = self._flow.came_from(size_of(draft.frame.size))
-        alpha, missed = self._guard.believed(draft.frame, draft.prediction, draft.alpha, came_from)
-        return replace(draft, alpha=alpha, carried=draft.alpha, missed=missed)
+        found = self._guard.believed(draft.frame, draft.prediction, draft.alpha, came_from)
+        return replace(draft, alpha=found.alpha, carried=draft.alpha, missed=found.missed, familiar=found.familiar)
 
 
 def crop(draft: Draft) -> Draft:
@@ -199,7 +200,12 @@ class KnownRoom:
         room.check(draft.now, draft.carried, draft.last_alpha)
         if draft.region is None or not room.known:
             return draft
-        return replace(draft, alpha=room.compare(draft.here, draft.alpha, draft.region), compared=True)
+        familiar = None
+        if draft.familiar is not None:
+            size = draft.now.size
+            whole = cv2.resize(draft.familiar, (size.width, size.height), interpolation=cv2.INTER_NEAREST)
+            familiar = cropped(np.asarray(whole, np.uint8), draft.region)
+        return replace(draft, alpha=room.compare(draft.here, draft.alpha, draft.region, familiar), compared=True)
 
     def learn(self, draft: Draft) -> Draft:
         """From a frame that has a prediction of its own, once its mask is done."""
