@@ -16,7 +16,7 @@ import pytest
 from tests.support import pipewire_desktop
 from tests.support.clips import film, rooms, true_masks
 from tests.support.datasets import CocoMaker, made_aisegment, picture
-from tests.support.networks import left_half
+from tests.support.networks import middle
 from tests.support.users import PATIENCE, User
 from vbgcam.background.gallery import SHIPPED
 from vbgcam.camera.demo import PLATE
@@ -58,7 +58,7 @@ def user(tmp_path_factory: pytest.TempPathFactory) -> User:
     user.env["HOME"] = str(folder)
     film(folder / "talk.mp4", rooms(12))
     true_masks(folder / "alpha.mkv", 12)
-    left_half(folder / "selfie.onnx")
+    middle(folder / "selfie.onnx")
     shutil.copy(folder / "beach.jpg", folder / "data_home/vbgcam/backgrounds")
     for plate in (folder / "room.png", folder / "data_home/vbgcam/plate.png"):
         images.write(plate, images.read(PLATE).rgb)

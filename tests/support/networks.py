@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 FLOAT = TensorProto.FLOAT
@@ -72,6 +73,18 @@ def left_half(path: Path, side: int = 16) -> Path:
     """NHWC, `side` x `side`: the person is the left half, whatever the picture shows. Its card lies beside it."""
     mask = np.zeros((1, side, side, 1), np.float32)
     mask[:, :, : side // 2] = 1
+    return _always(path, mask)
+
+
+def middle(path: Path, side: int = 20) -> Path:
+    """Likewise, but the middle: also of a part of the picture, again and again, that is somebody."""
+    mask = np.zeros((1, side, side, 1), np.float32)
+    mask[:, side // 10 : -side // 10, side // 10 : -side // 10] = 1
+    return _always(path, mask)
+
+
+def _always(path: Path, mask: NDArray[np.float32]) -> Path:
+    side = mask.shape[1]
     save(
         path,
         [
@@ -84,6 +97,6 @@ def left_half(path: Path, side: int = 16) -> Path:
         {"zero": 0.0, "mask": mask},
     )
     path.with_name(path.name + ".toml").write_text(
-        'name = "left half"\n[input]\nlayout = "NHWC"\n[output]\nlayout = "NHWC"\n'
+        f'name = "{path.stem}"\n[input]\nlayout = "NHWC"\n[output]\nlayout = "NHWC"\n'
     )
     return path

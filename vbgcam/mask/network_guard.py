@@ -44,9 +44,11 @@ _MOVED_SHARE: Final = 0.02
 # ago, of which a half counts.
 _SAME: Final = 0.5
 _REMEMBERED: Final = 0.5
-# Seconds at the start: the least until somebody is shown, and until who has not moved is, where nothing has.
+# Seconds at the start: the least until somebody is shown, until who has not moved is, where nothing has, and until they
+# are in any case: somebody may sit very still in front of a curtain that moves.
 _SETTLING_S: Final = 0.15
 _STANDING_S: Final = 0.5
+_WAITING_S: Final = 3.0
 _STIRRED: Final = 0.01
 # Of the answer: it is almost all; of its upper edge, and of each of both sides (a face that fills the frame has a
 # quarter of them); of what is inside by a pixel, and in its largest part, at least.
@@ -175,8 +177,8 @@ class NetworkGuard:
 
     def _at_the_start(self, at: float) -> Doubt | None:
         passed = at - self._began_at
-        ready = passed >= _SETTLING_S if self._proven else passed >= _STANDING_S and not self._stirred
-        return None if ready or not self._live else Doubt.START
+        needed = _SETTLING_S if self._proven else _WAITING_S if self._stirred else _STANDING_S
+        return None if passed >= needed or not self._live else Doubt.START
 
 
 def is_nobody(answer: U8) -> bool:
