@@ -166,8 +166,8 @@ def network(testdata: Path, name: str, shots: Sequence[Shot]) -> tuple[Segmenter
     if name == "selfie":
         return selfie(testdata), None
     if name == "coarse":
-        return FakeSegmenter(wrong=coarse(shots)), TAKES
-    return FakeSegmenter(wrong=truths(shots)), Fraction(1, 5)
+        return FakeSegmenter(exact=False, wrong=coarse(shots)), TAKES
+    return FakeSegmenter(exact=False, wrong=truths(shots)), Fraction(1, 5)
 
 
 Figures = dict[str, float]

@@ -112,7 +112,7 @@ def filmed(pictures: Iterable[Picture], step: Fraction = Fraction(1, RATE)) -> l
 
 def play(shots: Sequence[Shot], options: MaskOptions, *, croppable: bool = False) -> list[Mask | None]:
     """By the coarse network."""
-    return masks(shots, options, FakeSegmenter(wrong=coarse(shots), croppable=croppable), TAKES)
+    return masks(shots, options, FakeSegmenter(exact=False, wrong=coarse(shots), croppable=croppable), TAKES)
 
 
 Masks = Sequence[Mask | None]
@@ -149,10 +149,12 @@ def shown_of(mask: Mask | None, where: NDArray[np.bool_]) -> float:
     return 0.0 if mask is None or not where.any() else float(mask.alpha[where].mean()) / 255
 
 
-def leaks_no_more(shots: Sequence[Shot], masks: Masks, stale: Masks) -> None:
-    """No tolerance is needed: what is measured is half the old masks' leak at most."""
+def leaks_no_more(shots: Sequence[Shot], masks: Masks, stale: Masks, slack: float = 0.0) -> None:
+    """`slack`: where the old masks, which are guarded, too, but not carried, show less of the person."""
     ours, theirs = leak(shots, masks), leak(shots, stale)
-    assert ours <= theirs, f"more of the room is shown than by the network's old masks: {ours:.5f} > {theirs:.5f}"
+    assert ours <= theirs + slack, (
+        f"more of the room is shown than by the network's old masks: {ours:.5f} > {theirs:.5f}"
+    )
 
 
 def memory_harms_nothing(shots: Sequence[Shot], *since: int) -> None:
@@ -168,7 +170,7 @@ def memory_harms_nothing(shots: Sequence[Shot], *since: int) -> None:
         assert ours <= max(1.02 * theirs, theirs + 0.0002), (
             f"the memory shows more of the room: {ours:.5f} > {theirs:.5f}"
         )
-        leaks_no_more(shots[here], masks[here], stale[here])
+        leaks_no_more(shots[here], masks[here], stale[here], 0.001)
 
 
 def test_whoever_leaves_is_gone_and_comes_back_no_worse() -> None:
@@ -375,7 +377,7 @@ def test_a_pause_forgets_the_room() -> None:
     last = shots[-1].frame
 
     def mask_of_the_last(*, reset: bool) -> U8:
-        segmenter = FakeSegmenter(wrong=coarse(shots))
+        segmenter = FakeSegmenter(exact=False, wrong=coarse(shots))
         masker = Masker(segmenter, BALANCED)
         for shot in shots[:-1]:
             masker.mask(shot.frame)
@@ -384,7 +386,7 @@ def test_a_pause_forgets_the_room() -> None:
             assert segmenter.resets == 1, "the network was not told of the pause"
         return masker.mask(last).alpha
 
-    anew = Masker(FakeSegmenter(wrong=coarse(shots)), BALANCED).mask(last).alpha
+    anew = Masker(FakeSegmenter(exact=False, wrong=coarse(shots)), BALANCED).mask(last).alpha
     knowing = float(cv2.absdiff(mask_of_the_last(reset=False), anew).mean())
     assert knowing > 1, "the room made no difference: the scene tests nothing"
     assert np.array_equal(mask_of_the_last(reset=True), anew), "after a pause something of what was before is left"
