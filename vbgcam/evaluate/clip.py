@@ -34,8 +34,8 @@ _ROUNDED: Final = Fraction(1, 1000)
 class Moment:
     """One frame of the clip, captured so many seconds after its first one. `mask`: what `run` would show it with; None
     for a frame that it would hide, and for one that is not needed. `hidden`: there is no prediction yet, it is too old
-    or not believed, or shows too little of the person. `mask_age`: seconds, of the newest prediction that is there by then, hidden
-    or not; None before the first one."""
+    or not believed, or shows too little of the person. `mask_age`: seconds, of the newest prediction that is there by
+    then, hidden or not; None before the first one."""
 
     frame: RawFrame
     truth: U8
