@@ -98,11 +98,13 @@ def decide(situation: Situation, now: float, max_mask_age: float, max_frame_age:
 LATE: Final = (Why.MASK_AGE, Why.TOO_FAR)
 """Why the cover is on air where masks are late."""
 
+# Who is hidden for one of these is not shown again at once.
+_HELD: Final = (*LATE, Why.NETWORK)
 # Of the person: with less than the first, heads are missing on the clips of people who move; with the second, hands and
 # elbows.
 _LEAST: Final = 0.4
 _ENOUGH: Final = 0.6
-# Seconds between two changes. Who is hidden again before four times as long waits twice as long, up to the longest: on
+# Seconds between two changes. Who is hidden again before four times as long waits thrice as long, up to the longest: on
 # a machine that is too slow, ten changes in two minutes.
 _WAIT: Final = 2.0
 _AGAIN: Final = 4
@@ -126,7 +128,7 @@ class Hysteresis:
         """Why the cover goes out, None where the frame does. `why`: why it must; None where there is a mask to show.
         `kept`: of that, how much of the person is shown (`MaskTracker.kept`), None where nobody is there: who comes is
         shown at once. `now`: seconds."""
-        if (why is None and kept is None) or why not in (None, *LATE):
+        if (why is None and kept is None) or why not in (None, *_HELD):
             self._forget()
             self._free_until = now + _COMING
             return why
@@ -138,7 +140,7 @@ class Hysteresis:
                 why = self._why
         if (why is None) != (self._why is None):
             if why is not None:
-                self._wait = min(2 * self._wait, _LONGEST) if passed < _AGAIN * self._wait else _WAIT
+                self._wait = min(3 * self._wait, _LONGEST) if passed < _AGAIN * self._wait else _WAIT
             self._changed_at = now
         self._why = why
         return why

@@ -53,6 +53,7 @@ _STIRRED: Final = 0.01
 # Of the answer: it is almost all; of its upper edge, and of each of both sides (a face that fills the frame has a
 # quarter of them); of what is inside by a pixel, and in its largest part, at least.
 _ALL: Final = 0.9
+_ALL_OF_PART: Final = 0.98
 _EDGE: Final = 0.95
 _SIDES: Final = 0.7
 _INSIDE: Final = 0.4
@@ -102,7 +103,7 @@ class NetworkGuard:
         away = (cv2.dilate(core, _NEAR) == 0) & (small > _NOBODY)
         keep = np.where(away & still, np.uint8(0), np.uint8(255))
         self._remove_parts(frame.captured_at, np.asarray(cv2.min(small, keep), np.uint8), core, keep)
-        if jumped or is_nobody(answer):
+        if jumped or is_nobody(answer, part=answer is not alpha):
             self._wrong_at = frame.captured_at
         wrong = frame.captured_at - self._wrong_at < _DOUBTED_S
         self.doubt = Doubt.NETWORK if wrong else self._at_the_start(frame.captured_at)
@@ -181,8 +182,9 @@ class NetworkGuard:
         return None if passed >= needed or not self._live else Doubt.START
 
 
-def is_nobody(answer: U8) -> bool:
-    """Whether no person looks like that; `answer`: uint8, (height, width), as the network gave it."""
+def is_nobody(answer: U8, *, part: bool = False) -> bool:
+    """Whether no person looks like that; `answer`: uint8, (height, width), as the network gave it. `part`: of a part of
+    the frame, which a person may fill who has moved since it was chosen."""
     scale = _LONG_SIDE / max(answer.shape)
     if scale < 1:
         height, width = (max(1, round(side * scale)) for side in answer.shape)
@@ -192,7 +194,9 @@ def is_nobody(answer: U8) -> bool:
     if area < _ANYTHING * person.size:
         return False
     top, left, right = (float(edge.mean()) for edge in (person[0], person[:, 0], person[:, -1]))
-    if area > _ALL * person.size or top > _EDGE or min(left, right) > _SIDES:
+    if area > (_ALL_OF_PART if part else _ALL) * person.size:
+        return True
+    if not part and (top > _EDGE or min(left, right) > _SIDES):
         return True
     if cv2.countNonZero(cv2.erode(person, _PIXEL)) < _INSIDE * area:
         return True
