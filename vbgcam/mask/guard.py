@@ -30,7 +30,7 @@ from vbgcam.pixels.convert import shrink
 from vbgcam.segment.difference import colour_distance
 from vbgcam.segment.light import Light
 
-# The width at which evidence is looked for. At 320 the twelve clips leak as much, and it takes three times as long.
+# The width at which evidence is looked for. At 320 the twelve clips leak as much, of 2.8 times the pixels.
 WIDTH: Final = 192
 # Steps of luma, 16 in 256, and of chroma, 64 in the middle half of its range, where all of it is that is seen indoors.
 # With 32 steps of chroma the dancing man of room_static has an IoU of .933, with 64 .955.
@@ -58,6 +58,7 @@ _FAMILIAR: Final = _EVEN + _STEP // 5
 _LIGHT_CHANGE: Final = 2.0
 _SAMPLE: Final = 3
 # Pixels of that width: noise is averaged, and holes in the person so small are none (an eye that blinked).
+# Where nothing was carried, evidence beside none is none: there two_men leaks .027 at worst without, .019 with it.
 _AROUND: Final = (3, 3)
 _HOLE: Final = np.ones((5, 5), np.uint8)
 _RIM: Final = np.ones((3, 3), np.uint8)
