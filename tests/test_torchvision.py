@@ -33,8 +33,8 @@ from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import Planes, RawFrame, Size
 from vbgcam.core.specs import TORCHVISION_MODELS, ModelSpec
 from vbgcam.pixels.convert import from_rgb, small_rgb
-from vbgcam.segment import Options, family, open_segmenter
-from vbgcam.segment.eager import EagerEngine
+from vbgcam.segment import Options, base, open_segmenter
+from vbgcam.segment.engines.torch_eager import EagerEngine
 from vbgcam.segment.family import ON_CPU, ON_GPU, TorchvisionSegmenter, input_size
 from vbgcam.segment.torchvision import PERSON, Person, architecture, build, published_weights, read_checkpoint
 from vbgcam.segment.weights import PUBLISHED
@@ -119,16 +119,16 @@ def first_start(lraspp_file: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         options = by_hash(lraspp_file, Options())
         code = (
             "import sys; from pathlib import Path\n"
-            "from vbgcam.core.frames import Planes, RawFrame, Size; from vbgcam.segment import Options, family\n"
-            "family.networks_folder = lambda: Path(sys.argv[2])\n"
-            "options = Options(device='cpu', threads=1, folder=Path(sys.argv[1]), size=32, sha256=sys.argv[3])\n"
-            "segmenter = family.TorchvisionSegmenter.load(sys.argv[4], options)\n"
+            "from vbgcam.core.frames import Planes, RawFrame, Size; from vbgcam.segment import Options, base, family\n"
+            "base.networks_folder = lambda: Path(sys.argv[4])\n"
+            "options = Options(device='cpu', threads=1, folder=Path(sys.argv[1]), size=32, sha256=sys.argv[2])\n"
+            "segmenter = family.TorchvisionSegmenter.load(sys.argv[3], options)\n"
             "frame = RawFrame(Planes.filled(Size(64, 64), (90, 100, 200)).frozen(), 0.0)\n"
             "print(segmenter.probability(frame).shape, 'torch' in sys.modules)\n"
         )
-        folder = family.networks_folder()
+        folder = base.networks_folder()
         assert not list(folder.glob(f"*{options.sha256}*")), "it would not be converted"
-        command = [sys.executable, "-c", code, str(home), str(folder), options.sha256, ON_CPU]
+        command = [sys.executable, "-c", code, str(home), options.sha256, ON_CPU, str(folder)]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
@@ -307,27 +307,26 @@ def test_auto_is_the_small_network_on_a_cpu_and_says_so(
     with caplog.at_level(logging.INFO, "vbgcam"):
         segmenter = TorchvisionSegmenter.load("auto", options)
     assert (segmenter.name, segmenter.device) == (ON_CPU, "cpu")
-    assert any(
-        record.getMessage().startswith(f"model auto: {ON_CPU}, because without a GPU") for record in caplog.records
-    )
+    assert any(record.getMessage().startswith(f"model auto: {ON_CPU}, on cpu") for record in caplog.records)
 
 
 @pytest.mark.parametrize(("kind", "cuda"), [("cuda", True), ("mps", False)])
 def test_auto_is_fcn_resnet101_on_a_gpu_and_says_so(
     kind: str, cuda: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vbgcam.segment.family._may_have_gpu", lambda: True)
+    monkeypatch.setattr("vbgcam.segment.engines.devices.may_have_gpu", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     offline = Options(mirror=f"http://127.0.0.1:{closed_port()}", folder=tmp_path)
     with caplog.at_level(logging.INFO, "vbgcam"), pytest.raises(ModelError, match=PUBLISHED[ON_GPU].file):
         TorchvisionSegmenter.load("auto", offline)
-    assert any(f"{ON_GPU}, because there is {kind}" in record.getMessage() for record in caplog.records)
+    assert any(f"{ON_GPU}, on {kind}" in record.getMessage() for record in caplog.records)
 
 
 def test_a_gpu_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ModelError, match=r"cannot run on cuda: .*; set model\.device") as caught:
+    with pytest.raises(ModelError, match=r"cannot run on cuda: .*; use `--set model\.device=auto`") as caught:
         TorchvisionSegmenter.load("auto", Options(device="cuda"))
     assert not caught.value.retry
 

@@ -7,7 +7,7 @@ from typing import Final
 from vbgcam import factory
 from vbgcam.control import choices
 from vbgcam.core.specs import ModelSpec
-from vbgcam.segment.family import LADDER
+from vbgcam.segment.base import LADDER
 from vbgcam.segment.weights import weights_file
 from vbgcam.settings import reading
 from vbgcam.settings.schema import Settings

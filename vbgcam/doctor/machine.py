@@ -158,9 +158,9 @@ class Machine:
     def device(self, asked: str) -> str:
         """Where the network would run: "cuda", "mps" or "cpu". Imports torch (2 s) if there may be a GPU. Raises
         ModelError."""
-        from vbgcam.segment.family import choose_device
+        from vbgcam.segment.engines.devices import for_torchvision
 
-        return choose_device(asked)
+        return for_torchvision(asked).name.partition(":")[0]
 
     def text(self, path: Path | str) -> str:
         """A file's text without the white space around it; "" where it cannot be read. `path`: from the root on, or

@@ -42,9 +42,10 @@ def open_labeller(spec: ModelSpec, options: Options, progress: Progress | None =
         from vbgcam.segment.family import choose
         from vbgcam.segment.weights import ensure
 
-        name, device = choose(spec.name or "auto", options)
+        name, place = choose(spec.name or "auto", options)
+        device = place.where if place.engine == "torch" else "cpu"
         path = ensure(name, options, progress)
-        from vbgcam.segment.eager import Whole
+        from vbgcam.segment.engines.torch_eager import Whole
         from vbgcam.segment.torchvision import build, read_checkpoint
 
         network = Whole(name, build(name, read_checkpoint(path), path), device)
