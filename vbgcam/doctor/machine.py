@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vbgcam.camera.base import CameraInfo
     from vbgcam.core.errors import CameraError
     from vbgcam.output.loopback import Loopback
+    from vbgcam.segment.engines.devices import DeviceInfo
     from vbgcam.system.v4l2 import Holder
 
 # Seconds for one command. All of them together take half a second on two shared cores; one that hangs (a driver, a
@@ -161,6 +162,12 @@ class Machine:
         from vbgcam.segment.engines.devices import for_torchvision
 
         return for_torchvision(asked).name.partition(":")[0]
+
+    def processors(self) -> Sequence[DeviceInfo]:
+        """What a network can run on, and what is not used."""
+        from vbgcam.segment.engines.devices import survey
+
+        return list(survey())
 
     def text(self, path: Path | str) -> str:
         """A file's text without the white space around it; "" where it cannot be read. `path`: from the root on, or

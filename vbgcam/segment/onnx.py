@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
+import signal
+import sys
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -86,11 +89,12 @@ class OnnxSegmenter(Segmenter):
         self.reset()
 
     @classmethod
-    def load(cls, path: Path, options: Options, *, tried: bool = False) -> Self:
-        """`tried`: the file needs no trial (see `trial`). Raises ModelError."""
+    def load(cls, path: Path, options: Options, *, tried: bool = False, place: devices.Place | None = None) -> Self:
+        """`tried`: the file needs no trial (see `trial`). `place`: in place of the options' device. Raises
+        ModelError."""
         if not os.path.isfile(path):  # noqa: PTH113  # Path's raises for a name that is too long
             raise ModelError(f"{path}: there is no such ONNX file", fix="check its name")
-        place = devices.for_onnx(options.device)
+        place = place or devices.for_onnx(options.device)
         sha256 = file_sha256(path)
         if not tried and not is_known(sha256):
             trial.passed(path, sha256, options, base.networks_folder())
@@ -322,3 +326,22 @@ def _card(path: Path, graph: Graph) -> Card:
         )
     log.debug("%s: card %s", path, card.name)
     return card
+
+
+def main() -> None:
+    """`python -m vbgcam.segment.onnx`: the process that tries a file, of which `trial` says what it reads. Its
+    answer is null or an error, in JSON."""
+    if sys.platform == "linux":
+        signal.alarm(round(2 * trial.LONGEST_S))  # whoever asked may have gone
+    given = json.load(sys.stdin)
+    options = Options(**{**given["options"], "folder": Path(given["options"]["folder"])})
+    error = None
+    try:
+        OnnxSegmenter.load(Path(given["path"]), options, tried=True).close()
+    except ModelError as exc:
+        error = {"message": exc.message, "fix": exc.fix}
+    print(json.dumps(error))  # noqa: T201  # its answer
+
+
+if __name__ == "__main__":
+    main()

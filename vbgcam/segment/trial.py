@@ -17,7 +17,7 @@ from vbgcam.core.errors import ModelError
 from vbgcam.segment.base import Options
 
 # Seconds for reading, compiling and one picture: a hundred times what a network that can be used live takes.
-_LONGEST_S: Final = 60.0
+LONGEST_S: Final = 60.0
 
 
 def passed(path: Path, sha256: str, options: Options, marks: Path) -> None:
@@ -26,7 +26,7 @@ def passed(path: Path, sha256: str, options: Options, marks: Path) -> None:
     mark = marks / f"{sha256}-{options.device.replace(':', '')}.passed"
     if mark.exists():
         return
-    command = [sys.executable, "-P", "-m", "vbgcam.segment.trial"]
+    command = [sys.executable, "-P", "-m", "vbgcam.segment.onnx"]
     given = json.dumps({"path": str(path), "options": {**asdict(options), "folder": str(options.folder)}})
     try:
         done = subprocess.run(
@@ -35,11 +35,11 @@ def passed(path: Path, sha256: str, options: Options, marks: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            timeout=_LONGEST_S,
+            timeout=LONGEST_S,
             check=False,
         )
     except subprocess.TimeoutExpired as exc:
-        raise ModelError(f"{path}: the network gave no answer in {_LONGEST_S:.0f} s") from exc
+        raise ModelError(f"{path}: the network gave no answer in {LONGEST_S:.0f} s") from exc
     if done.returncode:
         why = f"it was ended by {signal.Signals(-done.returncode).name}" if done.returncode < 0 else "it failed"
         raise ModelError(f"{path}: the network cannot be used: the process that tried it crashed ({why})")
@@ -49,23 +49,3 @@ def passed(path: Path, sha256: str, options: Options, marks: Path) -> None:
     with contextlib.suppress(OSError):  # a folder that cannot be written to costs a second at each start
         marks.mkdir(parents=True, exist_ok=True)
         mark.touch()
-
-
-def main() -> None:
-    """The process's: its answer is JSON, null or an error."""
-    from vbgcam.segment.onnx import OnnxSegmenter
-
-    if sys.platform == "linux":
-        signal.alarm(round(2 * _LONGEST_S))  # whoever asked may have gone
-    given = json.load(sys.stdin)
-    options = Options(**{**given["options"], "folder": Path(given["options"]["folder"])})
-    error = None
-    try:
-        OnnxSegmenter.load(Path(given["path"]), options, tried=True).close()
-    except ModelError as exc:
-        error = {"message": exc.message, "fix": exc.fix}
-    print(json.dumps(error))  # noqa: T201  # its answer
-
-
-if __name__ == "__main__":
-    main()

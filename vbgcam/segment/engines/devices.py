@@ -20,6 +20,7 @@ _PROVIDERS: Final = {
 }
 _AUTO: Final = "use `--set model.device=auto`; `vbgcam devices` lists what there is"
 _ONNX_GPU: Final = "pip install 'vbgcam[onnx-gpu]'"
+_PCI: Final = Path("/sys/bus/pci/devices")
 _INTEL: Final = "0x8086"
 _DISPLAYS: Final = ("0x0300", "0x0380")  # PCI classes: with and without a plug for a screen
 _ACCELERATOR: Final = "0x1200"
@@ -48,6 +49,9 @@ class DeviceInfo:
 
 CPU: Final = Place("openvino", "CPU", "cpu")
 """Where everything ends that runs nowhere else."""
+
+ONNXRUNTIME_CPU: Final = Place("onnxruntime", "CPUExecutionProvider", "cpu")
+"""What OpenVINO is measured against."""
 
 
 def for_torchvision(asked: str) -> Place:
@@ -126,10 +130,12 @@ def survey() -> Iterator[DeviceInfo]:
     yield from (DeviceInfo(name, label, ("openvino",)) for name, label in here.items() if name != "cpu")
     if not any(name.startswith("gpu") for name in here) and _on_pci(_INTEL, _DISPLAYS):
         fix = "sudo apt install intel-opencl-icd, and be a member of the group render"
-        yield DeviceInfo("gpu", "Intel graphics", problem="its compute driver is missing", fix=fix)
+        yield DeviceInfo(
+            "gpu", "Intel graphics", problem="its compute driver is missing, or you may not open it", fix=fix
+        )
     if "npu" not in here and (Path("/dev/accel").is_dir() or _on_pci(_INTEL, (_ACCELERATOR,))):
         fix = "install Intel's linux-npu-driver, and be a member of the group render"
-        yield DeviceInfo("npu", "Intel NPU", problem="its driver is missing, or you may not open it", fix=fix)
+        yield DeviceInfo("npu", "Intel NPU", (), "its driver is missing, or you may not open it", fix)
     ours = onnxruntime_devices()
     if may_have_gpu():
         try:
@@ -166,8 +172,7 @@ def _name(where: str) -> str:
 
 
 def _on_pci(vendor: str, classes: tuple[str, ...]) -> bool:
-    devices = Path("/sys/bus/pci/devices")
-    for device in devices.iterdir() if devices.is_dir() else ():
+    for device in _PCI.iterdir() if _PCI.is_dir() else ():
         try:
             found = [(device / name).read_text().strip() for name in ("vendor", "class")]
             if found[0] == vendor and found[1][:6] in classes:
