@@ -293,10 +293,11 @@ def onnx_cases(folder: Path) -> tuple[Read, Case]:
     from onnx import helper
 
     from tests.support.networks import left_half, save
-    from vbgcam.segment import Options, base
+    from vbgcam.segment import Options, base, trial
     from vbgcam.segment.onnx import OnnxSegmenter
 
     base.networks_folder = lambda: folder / "networks"
+    trial.LONGEST_S = SECONDS * 2 / 3  # a network that never answers is refused in time
     seeds = [left_half(folder / "left.onnx", 8)]
     conv = folder / "conv.onnx"
     save(

@@ -11,13 +11,12 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
 
 from vbgcam.core.errors import ModelError
 from vbgcam.segment.base import Options
 
 # Seconds for reading, compiling and one picture: a hundred times what a network that can be used live takes.
-LONGEST_S: Final = 60.0
+LONGEST_S = 60.0
 
 
 def passed(path: Path, sha256: str, options: Options, marks: Path) -> None:
