@@ -23,12 +23,14 @@ Key = tuple[int, int]
 class MaskOptions:
     """The steps from a network's prediction to a mask.
 
-    `roi`: the network sees the person's part of the frame. `room_model`: the room behind the person is learned, and
-    each frame compared with it. `flow`: an old mask is carried to the frame by optical flow, with `fine_flow` more
-    thoroughly. `temporal`: where nothing moves the mask stays. `refine`: specks go, and the outline follows the
-    frame's colours. `foreground`: the person's own colours are estimated along the outline, without the room's.
-    `hard`: the classic label mask of 0 and 255 in place of all steps but `roi`."""
+    `rest`: live, the network looks where something moved, and not at each frame. `roi`: the network sees the person's
+    part of the frame. `room_model`: the room behind the person is learned, and each frame compared with it. `flow`: an
+    old mask is carried to the frame by optical flow, with `fine_flow` more thoroughly. `temporal`: where nothing moves
+    the mask stays. `refine`: specks go, and the outline follows the frame's colours. `foreground`: the person's own
+    colours are estimated along the outline, without the room's. `hard`: the classic label mask of 0 and 255 in place of
+    all steps but `roi`."""
 
+    rest: bool = False
     roi: bool = False
     room_model: bool = False
     flow: bool = False
@@ -49,13 +51,16 @@ NONE: Final = MaskOptions()
 PRESETS: Final[Mapping[Preset, MaskOptions]] = {
     "none": NONE,
     "fast": MaskOptions(roi=True, temporal=True),
-    "balanced": MaskOptions(roi=True, room_model=True, flow=True, temporal=True, refine=True, foreground=True),
+    "balanced": MaskOptions(
+        rest=True, roi=True, room_model=True, flow=True, temporal=True, refine=True, foreground=True
+    ),
     "fine": MaskOptions(
         roi=True, room_model=True, flow=True, temporal=True, refine=True, foreground=True, fine_flow=True
     ),
 }
 
 MASK_SETTINGS: Final[Mapping[str, str]] = {
+    "rest": "rest",
     "crop": "roi",
     "memory": "room_model",
     "motion": "flow",

@@ -112,6 +112,11 @@ class MaskSettings(_Section):
         "mask holds still (0.5 ms a frame at 1280x720 on one core, 0.9 at 1920x1080); balanced: all of the steps below "
         "(2.0 and 2.6; where masks come late 2.9 and 3.6); fine: all of them, late masks more thoroughly (3.7 and 4.4)",
     )
+    rest: Switch = Field(
+        default="preset",
+        description="the network looks where something moved, and rests while little does: a quarter of the looks, and a "
+        "third less CPU, for somebody who sits and talks",
+    )
     crop: Switch = Field(default="preset", description="the network sees the part of the picture that you are in")
     memory: Switch = Field(
         default="preset",

@@ -216,7 +216,7 @@ class Compositor:
             own = (
                 prediction is not None
                 and prediction.epoch == frame.epoch
-                and prediction.captured_at >= frame.captured_at
+                and network.considered_at >= frame.captured_at
             )
             newer = self.plan.clocked and state.to_compose.fresh()
             return own or newer or network.trouble is not None or state.demand.paused
@@ -289,7 +289,8 @@ class Compositor:
         mask = self._tracker.mask(frame, decision.mask)
         roi = self._network.roi
         if roi is not None:
-            roi.update_roi(frame.epoch, self._tracker.box, elsewhere=self._tracker.elsewhere)
+            tracker = self._tracker
+            roi.update_roi(frame.epoch, tracker.box, elsewhere=tracker.elsewhere, kept=tracker.kept)
         return mask
 
     def _cover(self, why: Why) -> _Picture:

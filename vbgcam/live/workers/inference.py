@@ -23,7 +23,7 @@ from vbgcam.live.plan import Network, Plan
 from vbgcam.live.state import ChainState, NetworkState
 from vbgcam.live.stats import Stats
 from vbgcam.live.sync import RESERVE, Synchronizer, patience
-from vbgcam.mask import NetworkGuard, RoiSegmenter, warm_up
+from vbgcam.mask import Looks, NetworkGuard, RoiSegmenter, warm_up
 from vbgcam.segment import Progress, Segmenter
 from vbgcam.system.process_wide import ProcessWide
 
@@ -242,15 +242,17 @@ class Inference:
     def _infer(self, segmenter: Segmenter, input_size: InputSizeController | None) -> bool:
         """Until the end, or the network has to be built anew (False), or nobody has needed it for long (True)."""
         state, own = self.state, self.own
-        epoch, failures, crop = -1, 0, False
+        epoch, failures = -1, 0
+        ways: tuple[bool, bool] | None = None
         roi: RoiSegmenter | None = None
         reported: object = None
         used = time.monotonic()
         while not self._ended():
             options = state.scene.options
-            if roi is None or crop != _crops(options.mask):
-                crop = _crops(options.mask)
-                roi = own.roi = RoiSegmenter(segmenter, roi=crop, guard=NetworkGuard(live=True))
+            if roi is None or ways != _ways(options.mask):
+                crop, rest = ways = _ways(options.mask)
+                looks = Looks() if rest else None
+                roi = own.roi = RoiSegmenter(segmenter, roi=crop, guard=NetworkGuard(live=True), looks=looks)
             if self._sync.asked != self._sync_mode():
                 self._sync = Synchronizer(self._sync_mode())
                 self._apply_sync()
@@ -269,7 +271,7 @@ class Inference:
                 roi.reset()
                 epoch = frame.epoch
             try:
-                self._predict(roi, frame)
+                looked = self._predict(roi, frame)
             except Exception as exc:  # whatever a network's library raises: it is as broken as by its own errors
                 failures += 1
                 if self.retired or self._hopeless(exc, failures):
@@ -277,6 +279,8 @@ class Inference:
                 continue
             if self.retired:
                 return False
+            if not looked:
+                continue
             failures = self._builds_failed = 0
             now = time.monotonic()
             if reported != (reported := (segmenter.input, segmenter.device, segmenter.precision)):
@@ -290,8 +294,9 @@ class Inference:
                 input_size.measured(frame.size, now, now - used, budget)
         return False
 
-    def _predict(self, roi: RoiSegmenter, frame: RawFrame) -> None:
-        """Publishes the frame's prediction; raises what the network does."""
+    def _predict(self, roi: RoiSegmenter, frame: RawFrame) -> bool:
+        """Publishes the frame's prediction, or that the last one does for it: then False. Raises what the network
+        does."""
         started = time.monotonic()
         self.own.call = started, pace.FRAME_HUNG
         try:
@@ -299,10 +304,15 @@ class Inference:
         finally:
             self.own.call = None
         if self.retired:
-            return
+            return True
+        self.own.considered_at = frame.captured_at
+        if prediction.frame is not frame:
+            self.own.predictions.wake()
+            return False
         self.own.trouble = None
         self.own.predictions.put(prediction)
         self.stats.inferred(time.monotonic() - started)
+        return True
 
     def _next_frame(self, *, first: bool) -> RawFrame | None:
         """Waits for it; None where it is not wanted any more."""
@@ -362,8 +372,9 @@ class Inference:
         return progress
 
 
-def _crops(options: MaskOptions) -> bool:
-    return options.roi and not options.hard
+def _ways(options: MaskOptions) -> tuple[bool, bool]:
+    """Whether the network sees a part of the frame, and whether it may rest."""
+    return options.roi and not options.hard, options.rest and options.any
 
 
 def _as_model_error(exc: Exception) -> ModelError:
