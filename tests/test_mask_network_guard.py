@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.support.fakes import FakeSegmenter
 from vbgcam.core.frames import U8, Doubt, Planes, Prediction, RawFrame, Size, read_only
@@ -37,10 +38,17 @@ def columns(number: int) -> slice:
     return slice(left, left + 60)
 
 
-def frame(number: int, *, person: bool = True, standing_at: int | None = None, light: float = 1.0) -> RawFrame:
+def frame(
+    number: int,
+    *,
+    person: bool = True,
+    standing_at: int | None = None,
+    light: float | NDArray[np.float64] = 1.0,
+    room: U8 = ROOM,
+) -> RawFrame:
     """The room, and the person in it; `standing_at`: as in that frame."""
     planes = Planes.filled(SIZE, (0, 128, 128))
-    luma = ROOM.copy()
+    luma = room.copy()
     if person:
         luma[PERSON, columns(number if standing_at is None else standing_at)] = BODY
     noise = np.random.default_rng(number).normal(0, 1.5, luma.shape)
@@ -107,6 +115,39 @@ def test_light_that_crosses_a_chair_makes_no_person_of_it(guard: NetworkGuard) -
         alpha = guard.judge(frame(number, light=1 + 0.3 * np.sin(number / 10)), given, given)
         if guard.doubt is None:
             assert chair_shown(alpha) < 0.02
+
+
+def test_a_chair_onto_which_the_sun_comes_is_no_person(guard: NetworkGuard) -> None:
+    for number in range(60):
+        given = answer(number, 0.6 if number < 15 else 1.0)
+        sun = 0.7 * min(1.0, max(0.0, (number - 15) / 5)) * np.exp(-(((np.arange(320) - 260) / 80) ** 2))
+        alpha = guard.judge(frame(number, light=1 + sun), given, given)
+        if guard.doubt is None:
+            assert chair_shown(alpha) < 0.02
+            assert person_shown(alpha, number) > 0.97
+    assert guard.doubt is None
+
+
+def test_a_knock_at_the_camera_makes_no_person_of_a_chair(guard: NetworkGuard) -> None:
+    for number in range(30):
+        given = answer(number, 1.0)
+        knocked = np.roll(ROOM, 5, axis=1) if number in (20, 21) else ROOM
+        alpha = guard.judge(frame(number, room=knocked), given, given)
+        if guard.doubt is None:
+            assert chair_shown(alpha) < 0.02
+    assert guard.doubt is None
+
+
+def test_after_a_cut_somebody_else_is_shown(guard: NetworkGuard) -> None:
+    for number in range(40):
+        given = answer(number) if number < 20 else answer(number)[:, ::-1]
+        now = frame(number)
+        if number >= 20:
+            planes = Planes.filled(SIZE, (0, 128, 128))
+            planes.y[:] = 255 - now.planes.y[:, ::-1]
+            now = replace(now, planes=planes.frozen())
+        guard.judge(now, given, given)
+        assert guard.doubt is not Doubt.NETWORK
 
 
 def test_the_first_frames_are_hidden_until_somebody_moves_or_nothing_does() -> None:
