@@ -114,8 +114,8 @@ class MaskSettings(_Section):
     )
     rest: Switch = Field(
         default="preset",
-        description="the network looks where something moved, and rests while little does: a quarter of the looks, and a "
-        "third less CPU, for somebody who sits and talks",
+        description="the network looks where something moved, and rests while little does: a quarter of the looks for "
+        "somebody who sits and talks",
     )
     crop: Switch = Field(default="preset", description="the network sees the part of the picture that you are in")
     memory: Switch = Field(
