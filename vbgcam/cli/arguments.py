@@ -10,6 +10,7 @@ from vbgcam.cli.parser import assignments
 from vbgcam.cli.signals import Interruption
 from vbgcam.cli.terminal import Show, progress
 from vbgcam.core.specs import ModelSpec
+from vbgcam.core.text import megabytes
 from vbgcam.segment import Progress, Segmenter, open_segmenter
 from vbgcam.segment.factory import PassThrough
 from vbgcam.settings import reading
@@ -65,9 +66,9 @@ def loaded_segmenter(settings: Settings, interruption: Interruption, needed: boo
 def download_progress(show: Show, interruption: Interruption) -> Progress:
     """Shows a download's bytes; raises KeyboardInterrupt when the person interrupts."""
 
-    def told(done: int, total: int) -> None:
+    def told(done: int, total: int, host: str) -> None:
         if interruption.is_set():
             raise KeyboardInterrupt
-        show(done, total, f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")
+        show(done, total, f"{megabytes(done)} of {megabytes(total)} from {host}")
 
     return told

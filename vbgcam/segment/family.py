@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ON_GPU: Final = "fcn_resnet101"
-ON_CPU: Final = "lraspp_mobilenet_v3_large"
-
 PRESET: Final = 520
 """The short side of torchvision's presets, which all six were measured with."""
 
@@ -82,9 +79,9 @@ class TorchvisionSegmenter(Segmenter):
 
     @classmethod
     def load(cls, name: str, options: Options, progress: Progress | None = None) -> Self:
-        """`name`: one of the six, or "auto". Fetches the weights where they are not here yet (`weights.ensure`). Raises
+        """`name`: one of the six. Fetches the weights where they are not here yet (`weights.ensure`). Raises
         ModelError."""
-        name, device = choose(name, options)
+        device = choose_device(options.device)
         path = ensure(name, options, progress)
         threads = options.threads or default_threads(name, live=options.live)
 
@@ -151,13 +148,8 @@ class TorchvisionSegmenter(Segmenter):
 
 
 def choose(name: str, options: Options) -> tuple[str, str]:
-    """The network that "auto" means here, or `name` itself, and the device. Raises ModelError."""
-    device = choose_device(options.device)
-    if name == "auto":
-        name = ON_CPU if device == "cpu" else ON_GPU
-        why = "without a GPU it is the one that is fast enough" if device == "cpu" else f"there is {device}"
-        log.info("model auto: %s, because %s", name, why)
-    return name, device
+    """`name` itself, and the device. Raises ModelError."""
+    return name, choose_device(options.device)
 
 
 def engine(name: str, path: Path, device: str, *, hard: bool = False, threads: int = 1) -> Engine:
