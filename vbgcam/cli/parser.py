@@ -59,7 +59,7 @@ def command_line() -> argparse.ArgumentParser:
         "demo",
         parents=[settings],
         help="the whole chain with nothing attached",
-        description="A drawn presenter before another background: the real chain without camera, network or weights.",
+        description="A drawn presenter in front of another background: the real chain without a camera.",
     )
     demo.add_argument("--background", metavar="B", help=_BACKGROUND + "; a drawn picture when not given")
     demo.add_argument("--duration", type=_seconds, default=10.0, metavar="SEC", help="seconds of film (10)")
