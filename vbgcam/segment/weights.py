@@ -200,7 +200,6 @@ def download_job(file: WeightsFile, options: Options) -> Job:
 
 def download_published(file: WeightsFile, options: Options, progress: Progress | None) -> None:
     """Puts the published file, or the mirror's, at its path. Raises ModelError as `ensure` does."""
-    log.info("%s: %s, licence %s", file.name, CATALOGUE[file.name].label, CATALOGUE[file.name].licence)
     download(download_job(file, options), progress)
     _check_intact(file)
 

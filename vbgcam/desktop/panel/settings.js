@@ -101,6 +101,7 @@ export class Settings {
     write(byId("camera-facts"), filmed(status));
     write(byId("model-facts"), running(status));
     this.loading(status.loading);
+    byId("cancel-model").hidden = status.loading?.done === null && !status.device; // the first one: there is nothing to go back to
     this.chosen = status.settings.model.name;
     byId("no-model").hidden = status.loading !== null || !status.model_problem;
     write(byId("no-model-why"), status.model_problem);

@@ -141,7 +141,7 @@ class Inference:
             elif isinstance(exc, ModelError) and (self.plan.waits or self.cancelled):
                 self.lost = True
                 self._not_had(exc)
-                log.warning("%s (hidden until a network is chosen)", exc)
+                log.warning("%s (hidden until another network is chosen)", exc)
             elif isinstance(exc, VbgcamError):
                 self.state.fail(exc)
             else:
