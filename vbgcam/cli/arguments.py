@@ -53,7 +53,7 @@ def loaded_segmenter(settings: Settings, interruption: Interruption, needed: boo
     if not needed:
         yield PassThrough()
         return
-    with progress("fetching the weights") as show:
+    with progress("downloading the network") as show:
         told = download_progress(show, interruption)
         segmenter = open_segmenter(ModelSpec.parse(settings.model.name), factory.options(settings), told)
     log.info("model: %s on %s", segmenter.name, segmenter.device)

@@ -75,7 +75,7 @@ def evaluate(arguments: Namespace, interruption: Interruption) -> int:
 
 def _labeller(settings: Settings, interruption: Interruption, stack: contextlib.ExitStack) -> Labeller | Segmenter:
     """The model as COCO counts it: all classes where it knows them."""
-    with progress("fetching the weights") as bar:
+    with progress("downloading the network") as bar:
         spec, fetched = ModelSpec.parse(settings.model.name), download_progress(bar, interruption)
         options = factory.options(settings)
         if spec.kind == "auto":
