@@ -260,6 +260,16 @@ def test_with_everything_here_auto_is_selfie_and_on_a_cuda_gpu_fcn_resnet101(
     assert auto.choose(options)[0] == "selfie"
 
 
+def test_without_torch_auto_is_selfie_although_there_is_a_gpu(
+    options: Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pinned(monkeypatch, "selfie", CONTENT)
+    here("selfie", options, CONTENT)
+    monkeypatch.setattr("vbgcam.segment.family._may_have_gpu", lambda: True)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert auto.choose(replace(offline(options), device="auto"))[0] == "selfie"
+
+
 def test_with_nothing_here_and_no_connection_auto_may_be_tried_again(options: Options) -> None:
     with pytest.raises(ModelError, match=r"selfie_segmentation\.onnx could not be fetched") as caught:
         auto.choose(offline(options))

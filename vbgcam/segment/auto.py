@@ -26,9 +26,12 @@ def choose(options: Options, progress: Progress | None = None) -> tuple[str, Opt
     is here."""
     from vbgcam.segment.family import choose_device
 
-    device = choose_device(options.device)
+    try:
+        device = choose_device(options.device)
+    except ImportError:  # without torch nothing of torchvision's runs on a GPU
+        device = "cpu"
     name = preferred(device)
-    why = "there is a CUDA GPU" if device == "cuda" else "the best outline for its work without a CUDA GPU"
+    why = "there is a CUDA GPU" if name == ON_CUDA else "the best outline for its work without a CUDA GPU"
     log.info("model auto: %s (%s)", name, why)
     try:
         ensure(name, options, progress)
