@@ -45,7 +45,7 @@ def _networks_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """Networks that tests convert stay out of the user's cache; each is converted once in a session."""
     folder = tmp_path_factory.mktemp("networks")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vbgcam.segment.family.networks_folder", lambda: folder)
+        patch.setattr("vbgcam.segment.base.networks_folder", lambda: folder)
         yield
 
 

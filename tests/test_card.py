@@ -27,6 +27,7 @@ def test_every_key_is_understood() -> None:
         about="every key",
         sha256=("00",),
         inputs=("src", "r1i", "ratio"),
+        half=True,
         input=CardInput(
             name="src",
             short_side=512,
@@ -39,6 +40,7 @@ def test_every_key_is_understood() -> None:
         output=CardOutput(name="pha", channel=1, layout="NHWC", activation="sigmoid"),
         state={"r1i": CardState(output="r1o"), "r2i": CardState(output="r2o", shape=(1, 16, 4, 4))},
         constants={"ratio": (0.5,), "sides": (1, 2)},
+        scales={"reduced": 512},
     )
 
 

@@ -29,6 +29,8 @@ from vbgcam.segment import Options, auto, open_segmenter, weights
 from vbgcam.segment.adding import add
 from vbgcam.segment.catalogue import CATALOGUE
 from vbgcam.segment.download import Pin
+from vbgcam.segment.engines import devices
+from vbgcam.segment.engines.devices import Place
 from vbgcam.settings.state import state_path
 
 LRASPP = "lraspp_mobilenet_v3_large"
@@ -41,7 +43,7 @@ GREY = RawFrame(Planes.filled(Size(64, 48), (120, 128, 128)).frozen(), 0.0)
 def _direct(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr("vbgcam.segment.family._may_have_gpu", lambda: False)
+    monkeypatch.setattr("vbgcam.segment.engines.devices.may_have_gpu", lambda: False)
 
 
 @pytest.fixture
@@ -96,7 +98,6 @@ def test_every_entry_is_https_of_a_fixed_revision_and_has_a_name_that_the_specs_
 def test_the_real_files_are_downloaded_resumed_checked_and_find_nobody_in_an_empty_picture(
     name: str, testdata: Path, server: Server, options: Options
 ) -> None:
-    pytest.importorskip("onnxruntime")
     server.content = (testdata / "models" / REAL[name]).read_bytes()
     assert len(server.content) == CATALOGUE[name].size
     half = len(server.content) // 2
@@ -254,9 +255,10 @@ def test_with_everything_here_auto_is_selfie_and_on_a_cuda_gpu_fcn_resnet101(
         options,
         "the best outline for its work without a CUDA GPU",
     )
-    monkeypatch.setattr("vbgcam.segment.family.choose_device", lambda _asked: "cuda")
+    options = replace(options, device="auto")
+    monkeypatch.setattr(devices, "for_torchvision", lambda _asked: Place("torch", "cuda:0", "cuda:0"))
     assert auto.choose(options)[::2] == ("fcn_resnet101", "there is a CUDA GPU")
-    monkeypatch.setattr("vbgcam.segment.family.choose_device", lambda _asked: "mps")
+    monkeypatch.setattr(devices, "for_torchvision", lambda _asked: Place("torch", "mps", "mps"))
     assert auto.choose(options)[0] == "selfie"
 
 
@@ -265,7 +267,7 @@ def test_without_torch_auto_is_selfie_although_there_is_a_gpu(
 ) -> None:
     pinned(monkeypatch, "selfie", CONTENT)
     here("selfie", options, CONTENT)
-    monkeypatch.setattr("vbgcam.segment.family._may_have_gpu", lambda: True)
+    monkeypatch.setattr("vbgcam.segment.engines.devices.may_have_gpu", lambda: True)
     monkeypatch.setitem(sys.modules, "torch", None)
     assert auto.choose(replace(offline(options), device="auto"))[0] == "selfie"
 
@@ -357,7 +359,6 @@ def problems(told: dict[str, Any]) -> list[str]:
 def test_with_nothing_here_and_no_connection_others_see_the_background_and_one_problem_is_told(
     user: User, testdata: Path
 ) -> None:
-    pytest.importorskip("onnxruntime")
     with user.running("--model", "auto", until="hidden; trying again"):
         wait(lambda: bool(problems(user.client.status())), "the problem")
         told = user.client.status()
@@ -378,7 +379,6 @@ def test_with_nothing_here_and_no_connection_others_see_the_background_and_one_p
 def test_a_download_is_cancelled_from_the_panel_and_goes_on_where_it_ended(
     user: User, testdata: Path, server: Server
 ) -> None:
-    pytest.importorskip("onnxruntime")
     server.content = (testdata / "models" / REAL["selfie"]).read_bytes()
     server.script = [Act(silent=True, stop_after=200_000)]
     with user.running("--model", "auto", "--set", f"model.mirror={server.url}", until="downloading from 127.0.0.1"):

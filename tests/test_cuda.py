@@ -22,9 +22,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import U8, Size
 from vbgcam.core.specs import TORCHVISION_MODELS
-from vbgcam.segment import Probability, cuda
-from vbgcam.segment.cuda import CudaEngine
-from vbgcam.segment.engine import OutOfMemory
+from vbgcam.segment import Probability
+from vbgcam.segment.engines import torch_cuda
+from vbgcam.segment.engines.base import OutOfMemory
+from vbgcam.segment.engines.torch_cuda import CudaEngine
 from vbgcam.segment.torchvision import Person
 
 SMALL, LARGE = Size(24, 16), Size(40, 32)
@@ -266,7 +267,7 @@ class Card:
         for name, value in surface.items():
             monkeypatch.setattr(torch.cuda, name, value)
         monkeypatch.setattr(torch, "cudnn_convolution_add_relu", fused)
-        monkeypatch.setattr(cuda, "_pinned", pinned)
+        monkeypatch.setattr(torch_cuda, "_pinned", pinned)
 
 
 def fused_kernel(
@@ -320,7 +321,7 @@ def out_of_memory(what: str) -> Callable[[str], None]:
 def test_the_rewritten_network_has_no_batch_normalisation_and_answers_as_before(name: str, card: Card) -> None:
     """In float64, where a wrong layer cannot hide behind rounding."""
     person = real(name)
-    rewritten = cuda._rewritten(copy.deepcopy(person), cuda._Zeros()).double()
+    rewritten = torch_cuda._rewritten(copy.deepcopy(person), torch_cuda._Zeros()).double()
     assert isinstance(rewritten, Person)
     assert not [item for item in rewritten.modules() if isinstance(item, nn.BatchNorm2d | nn.Conv2d)]
     normal = (torch.from_numpy(picture(Size(72, 40)))[None].permute(0, 3, 1, 2).double() - 115) / 58
@@ -330,8 +331,8 @@ def test_the_rewritten_network_has_no_batch_normalisation_and_answers_as_before(
 
 
 def test_every_relu_behind_a_batch_normalisation_of_a_resnet_is_part_of_its_convolution() -> None:
-    rewritten = cuda._rewritten(real("fcn_resnet50"), cuda._Zeros())
-    convolutions = [item for item in rewritten.modules() if isinstance(item, cuda._Convolution)]
+    rewritten = torch_cuda._rewritten(real("fcn_resnet50"), torch_cuda._Zeros())
+    convolutions = [item for item in rewritten.modules() if isinstance(item, torch_cuda._Convolution)]
     assert len(convolutions) == 55
     assert [item.relu for item in convolutions].count(False) == 5  # four shortcuts and the classifier's last
     assert not [item for item in rewritten.modules() if isinstance(item, nn.ReLU)]

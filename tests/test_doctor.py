@@ -17,6 +17,7 @@ from vbgcam.camera.base import CameraInfo
 from vbgcam.core.errors import CameraError
 from vbgcam.output.loopback import LOAD, RELOAD
 from vbgcam.segment.catalogue import CATALOGUE
+from vbgcam.segment.engines.devices import DeviceInfo
 from vbgcam.system.v4l2 import CAP_CAPTURE, CAP_OUTPUT, Holder
 
 SELFIE = "selfie"
@@ -325,3 +326,13 @@ def test_each_distribution_gets_its_own_commands(
     found = world.examine()
     assert module in the(found, "kernel module").fix
     assert the(found, "tray host").fix.startswith(tray)
+
+
+def test_a_processor_that_is_not_used_is_a_note_with_the_reason(world: World) -> None:
+    unused = DeviceInfo("npu", "Intel NPU", (), "its driver is missing", "get it")
+    seen = [DeviceInfo("cpu", "a CPU", ("openvino",)), unused]
+    found = [check for check in world.change(processors=lambda: seen).examine().checks if check.name == "processors"]
+    assert [(check.state, check.found, check.fix) for check in found] == [
+        ("ok", "cpu: a CPU", ""),
+        ("note", "npu is not used: its driver is missing", "get it"),
+    ]

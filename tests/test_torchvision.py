@@ -32,9 +32,9 @@ from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import Planes, RawFrame, Size
 from vbgcam.core.specs import TORCHVISION_MODELS, ModelSpec
 from vbgcam.pixels.convert import from_rgb, small_rgb
-from vbgcam.segment import Options, family, open_segmenter
+from vbgcam.segment import Options, base, open_segmenter
 from vbgcam.segment.catalogue import CATALOGUE
-from vbgcam.segment.eager import EagerEngine
+from vbgcam.segment.engines.torch_eager import EagerEngine
 from vbgcam.segment.family import TorchvisionSegmenter, input_size
 from vbgcam.segment.torchvision import PERSON, Person, architecture, build, published_weights, read_checkpoint
 
@@ -119,16 +119,16 @@ def first_start(lraspp_file: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         options = by_hash(lraspp_file, Options())
         code = (
             "import sys; from pathlib import Path\n"
-            "from vbgcam.core.frames import Planes, RawFrame, Size; from vbgcam.segment import Options, family\n"
-            "family.networks_folder = lambda: Path(sys.argv[2])\n"
-            "options = Options(device='cpu', threads=1, folder=Path(sys.argv[1]), size=32, sha256=sys.argv[3])\n"
-            "segmenter = family.TorchvisionSegmenter.load(sys.argv[4], options)\n"
+            "from vbgcam.core.frames import Planes, RawFrame, Size; from vbgcam.segment import Options, base, family\n"
+            "base.networks_folder = lambda: Path(sys.argv[4])\n"
+            "options = Options(device='cpu', threads=1, folder=Path(sys.argv[1]), size=32, sha256=sys.argv[2])\n"
+            "segmenter = family.TorchvisionSegmenter.load(sys.argv[3], options)\n"
             "frame = RawFrame(Planes.filled(Size(64, 64), (90, 100, 200)).frozen(), 0.0)\n"
             "print(segmenter.probability(frame).shape, 'torch' in sys.modules)\n"
         )
-        folder = family.networks_folder()
+        folder = base.networks_folder()
         assert not list(folder.glob(f"*{options.sha256}*")), "it would not be converted"
-        command = [sys.executable, "-c", code, str(home), str(folder), options.sha256, ON_CPU]
+        command = [sys.executable, "-c", code, str(home), options.sha256, ON_CPU, str(folder)]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
@@ -299,7 +299,7 @@ def test_a_checkpoint_without_the_training_counters_is_taken() -> None:
 
 def test_a_gpu_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ModelError, match=r"cannot run on cuda: .*; set model\.device") as caught:
+    with pytest.raises(ModelError, match=r"cannot run on cuda: .*; use `--set model\.device=auto`") as caught:
         TorchvisionSegmenter.load(ON_CPU, Options(device="cuda"))
     assert not caught.value.retry
 

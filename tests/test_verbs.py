@@ -157,7 +157,9 @@ def test_devices_are_listed_for_people_and_for_programs(capsys: pytest.CaptureFi
     assert main(["devices"]) == 0
     assert "ameras" in capsys.readouterr().out
     assert main(["devices", "--json"]) == 0
-    assert set(json.loads(capsys.readouterr().out)) == {"cameras", "virtual_cameras"}
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == {"cameras", "virtual_cameras", "processors"}
+    assert found["processors"][0]["name"] == "cpu"
 
 
 def test_a_plate_of_a_moving_presenter_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,8 +8,8 @@ from vbgcam import factory
 from vbgcam.control import choices
 from vbgcam.core.specs import TORCHVISION_MODELS, ModelSpec
 from vbgcam.segment import auto
+from vbgcam.segment.base import LADDER
 from vbgcam.segment.catalogue import CATALOGUE
-from vbgcam.segment.family import LADDER
 from vbgcam.segment.weights import weights_file
 from vbgcam.settings import reading
 from vbgcam.settings.schema import Settings

@@ -21,6 +21,8 @@ TORCHVISION_MODELS: Final = (
 )
 PORTRAIT_MODELS: Final = ("selfie", "meet", "rvm", "pphumanseg")
 """ONNX networks that find people and nothing else, which the program can download (see `segment.catalogue`)."""
+DEVICES: Final = ("auto", "cpu", "cuda", "gpu", "npu", "mps", "tensorrt", "directml", "coreml", "migraphx")
+"""Where a network may run: NVIDIA's or AMD's GPU, Intel's GPU, its NPU, Apple's GPU; the rest by onnxruntime."""
 GREEN: Final = (0x00, 0xB1, 0x40)
 """The usual chroma key, as (red, green, blue)."""
 
@@ -152,6 +154,17 @@ class ModelSpec:
         if self.kind == "chroma":
             return f"chroma:{_hex(self.color)}"
         return f"{self.kind}:{self.path}" if self.path is not None else self.kind
+
+
+def device_name(text: str) -> str:
+    """The device itself: one of `DEVICES`, of `cuda` and `gpu` with a number where there are several, `cuda:1`. Raises
+    ValueError where the text means nothing."""
+    kind, colon, number = text.partition(":")
+    if kind not in DEVICES:
+        raise ValueError(f"device {_unknown(text, DEVICES)}")
+    if colon and not (kind in ("cuda", "gpu") and number.isdecimal() and len(number) <= 2):
+        raise ValueError(f"device {text!r}: cuda and gpu may have a number, as in cuda:1")
+    return text
 
 
 def nearest(name: str, known: tuple[str, ...] | list[str]) -> str:

@@ -23,6 +23,7 @@ def check(machine: Machine, settings: Settings) -> Iterator[Check]:
     """The GPU first: what `auto` means depends on it."""
     from vbgcam.core.specs import ModelSpec
 
+    yield from _processors(machine)
     spec = ModelSpec.parse(settings.model.name)
     if spec.kind == "portrait":
         yield from _weights(machine, settings, spec.name)
@@ -35,6 +36,15 @@ def check(machine: Machine, settings: Settings) -> Iterator[Check]:
     from vbgcam.segment.auto import preferred
 
     yield from _weights(machine, settings, spec.name or preferred(device))
+
+
+def _processors(machine: Machine) -> Iterator[Check]:
+    """What `model.device` may name here. Of GPUs for torch `_gpu` says more."""
+    found = machine.processors()
+    yield ok("processors", "; ".join(f"{each.name}: {each.label}" for each in found if each.engines))
+    for each in found:
+        if each.problem and each.name != "cuda":
+            yield note("processors", f"{each.name} is not used: {each.problem}", each.fix)
 
 
 def _gpu(machine: Machine, wanted: str) -> tuple[Check, str]:
@@ -137,8 +147,6 @@ def _other(machine: Machine, settings: Settings) -> Check:
         return wrong("weights", f"the clean plate {path} is not there", "vbgcam plate")
     if spec.kind != "onnx" or spec.path is None:
         return ok("weights", f"none are needed for {settings.model.name}")
-    if machine.version("onnxruntime") is None:
-        return wrong("weights", f"{spec} needs onnxruntime, which is not installed", pip("vbgcam[onnx]"))
     try:
         path = added_onnx(spec.path, options)
     except ModelError as exc:

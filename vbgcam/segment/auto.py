@@ -6,6 +6,7 @@ from typing import Final
 
 from vbgcam.core.errors import ModelError
 from vbgcam.segment.base import Options, Progress
+from vbgcam.segment.engines import devices
 from vbgcam.segment.weights import ensure, lightest_here
 
 log = logging.getLogger(__name__)
@@ -16,20 +17,20 @@ ELSEWHERE: Final = "selfie"
 
 
 def preferred(device: str) -> str:
-    """The network for "cuda", "mps" or "cpu"."""
-    return ON_CUDA if device == "cuda" else ELSEWHERE
+    """The network for a device, as in `model.device`."""
+    return ON_CUDA if device.startswith("cuda") else ELSEWHERE
 
 
 def choose(options: Options, progress: Progress | None = None) -> tuple[str, Options, str]:
     """A name of the catalogue whose right file is here now, the options to load it with, and why it is this one: the
     preferred network, or the lightest one that is here where that cannot be downloaded. Raises ModelError where nothing
     is here."""
-    from vbgcam.segment.family import choose_device
-
-    try:
-        device = choose_device(options.device)
-    except ImportError:  # without torch nothing of torchvision's runs on a GPU
-        device = "cpu"
+    device = options.device
+    if device.startswith(("auto", "cuda")):
+        try:
+            device = devices.for_torchvision(device).name
+        except ImportError:  # without torch nothing of torchvision's runs on a GPU
+            device = "cpu"
     name = preferred(device)
     why = "there is a CUDA GPU" if name == ON_CUDA else "the best outline for its work without a CUDA GPU"
     log.info("model auto: %s (%s)", name, why)

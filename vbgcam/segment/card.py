@@ -90,18 +90,21 @@ _list_of_one = BeforeValidator(lambda value: value if isinstance(value, list | t
 
 class Card(_Table):
     """A network's description. `sha256`, `git_blob`: of the files that a shipped card is for; `inputs`: the names of
-    all inputs of the family that it is for. A state's plain name stands for its table, a constant's number for a list
-    of one."""
+    all inputs of the family that it is for. `half`: whether its masks are as good with half the digits. `scales`:
+    inputs that say by how much the network is to reduce the picture inside, here until its longer side has so many
+    pixels. A state's plain name stands for its table, a constant's number for a list of one."""
 
     name: str
     about: str = ""
     sha256: tuple[str, ...] = ()
     git_blob: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
+    half: bool = False
     input: CardInput = CardInput()
     output: CardOutput = CardOutput()
     state: dict[str, Annotated[CardState, _table_of_name]] = {}
     constants: dict[str, Annotated[tuple[Number, ...], _list_of_one]] = {}
+    scales: dict[str, Side] = {}
 
 
 def read(path: Path) -> Card:
@@ -144,6 +147,11 @@ def find(network: Path, inputs: tuple[str, ...]) -> Card | None:
     by_hash = (card for card in shipped() if sha256 in card.sha256 or git_blob in card.git_blob)
     by_inputs = (card for card in shipped() if card.inputs and set(card.inputs) == set(inputs))
     return next(itertools.chain(by_hash, by_inputs), None)
+
+
+def is_known(sha256: str) -> bool:
+    """Whether a shipped card is for the file of that hash."""
+    return any(sha256 in card.sha256 for card in shipped())
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from vbgcam.core.frames import Size
 from vbgcam.core.options import WEAKEST_BLUR, Preset, Switch
-from vbgcam.core.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec
+from vbgcam.core.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec, device_name
 from vbgcam.pixels.convert import Fit
 
 
@@ -73,11 +73,16 @@ class ModelSettings(_Section):
         description="auto (fcn_resnet101 on a CUDA GPU, else selfie), a name of `vbgcam models list`, "
         "chroma[:#00b140], plate[:IMAGE], onnx:FILE",
     )
-    device: Literal["auto", "cuda", "mps", "cpu"] = Field(default="auto", description="where the network runs")
+    device: Annotated[str, AfterValidator(device_name)] = Field(
+        default="auto",
+        description="where the network runs: auto (an NVIDIA GPU, else the CPU), cpu, cuda[:N], gpu[:N] and npu "
+        "(Intel's), mps (Apple's), and for ONNX networks tensorrt, directml, coreml, migraphx; `vbgcam devices` lists "
+        "what there is",
+    )
     size: Annotated[Literal["auto"] | int, PlainValidator(_input)] = Field(
         default="auto",
-        description="the network's input, its short side in pixels, for torchvision's models; auto is the largest that "
-        "this machine can do in time for a live picture, and the preset's 520 for images and films",
+        description="the network's input, its short side in pixels, where it may be of any size; auto is the largest "
+        "that this machine can do in time for a live picture, and the preset's 520 for images and films",
     )
     hard: bool = Field(default=False, description="the classic label mask, person or not, in place of a soft alpha")
     threads: int = Field(default=0, ge=0, le=256, description="CPU threads of the network; 0 chooses")

@@ -50,7 +50,7 @@ from torchvision.models.resnet import Bottleneck
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import U8, Size
 from vbgcam.segment.base import Probability
-from vbgcam.segment.engine import OutOfMemory, one_line
+from vbgcam.segment.engines.base import OutOfMemory, one_line
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +62,8 @@ _FUSED_ERROR: Final = 0.01
 
 
 class CudaEngine:
-    """See `vbgcam.segment.engine.Engine`. It is `lost` when the GPU answers no more. `precision`: "fp16", and "fp32"
-    from the moment that fp16 proved too narrow."""
+    """See `vbgcam.segment.engines.base.Engine`. It is `lost` when the GPU answers no more. `precision`: "fp16", and
+    "fp32" from the moment that fp16 proved too narrow."""
 
     device: str
     precision: str
