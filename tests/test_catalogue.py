@@ -21,10 +21,13 @@ import torch
 from tests.support.server import Act, Server, closed_port, serving
 from tests.support.torch_networks import random_network
 from tests.support.users import User, wait
+from vbgcam.camera.demo import frames
 from vbgcam.cli.main import main
 from vbgcam.core.errors import ConfigError, ModelError
 from vbgcam.core.frames import Planes, RawFrame, Size
 from vbgcam.core.specs import PORTRAIT_MODELS, TORCHVISION_MODELS, ModelSpec
+from vbgcam.media import images
+from vbgcam.pixels import convert
 from vbgcam.segment import Options, auto, open_segmenter, weights
 from vbgcam.segment.adding import add
 from vbgcam.segment.catalogue import CATALOGUE
@@ -350,6 +353,28 @@ def test_the_licence_is_said_before_the_download_and_ctrl_c_ends_it(user: User, 
     assert process.wait(60) == 130
     process.stdout.close()
     assert part.stat().st_size == 300_000
+
+
+def test_the_demo_downloads_the_network_finds_the_presenter_and_loses_no_frame(
+    testdata: Path, server: Server, own_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime")
+    del own_home
+    server.content = (testdata / "models" / REAL["selfie"]).read_bytes()
+    stats = tmp_path / "stats.json"
+    small = ["--set", "camera.size=320x180", "--set", f"model.mirror={server.url}"]
+    assert main(["demo", "-o", str(tmp_path / "film"), "--duration", "1", "--stats", str(stats), *small]) == 0
+    assert "Without" not in capsys.readouterr().out
+    told = json.loads(stats.read_text())
+    assert (told["model"], told["frames"]["dropped"]) == ("selfie", 0)
+    page = images.read(tmp_path / "film" / "vbgcam-demo.png").rgb
+    margin = (page.shape[1] - 2 * 320) // 3
+    before, after = (page[margin : margin + 180, start : start + 320] for start in (margin, 2 * margin + 320))
+    same = np.abs(before.astype(int) - after).max(-1) < 40
+    ((_, matte),) = frames(range(48, 49))
+    person = convert.resize_alpha(matte, Size(320, 180)) > 128
+    assert same[person].mean() > 0.9
+    assert same[~person].mean() < 0.3
 
 
 def problems(told: dict[str, Any]) -> list[str]:
