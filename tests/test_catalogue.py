@@ -358,7 +358,6 @@ def test_the_licence_is_said_before_the_download_and_ctrl_c_ends_it(user: User, 
 def test_the_demo_downloads_the_network_finds_the_presenter_and_loses_no_frame(
     testdata: Path, server: Server, own_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("onnxruntime")
     del own_home
     server.content = (testdata / "models" / REAL["selfie"]).read_bytes()
     stats = tmp_path / "stats.json"
