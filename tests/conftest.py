@@ -51,8 +51,10 @@ def _networks_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="session", autouse=True)
 def _home_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What tests say, choose and are given is not the user's; nor do they meet a program that he runs."""
+    """What tests say, choose and are given is not the user's; nor do they meet a program that he runs. No network is
+    downloaded from where it is published, in processes of their own neither: nobody listens there."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("https_proxy", "http://127.0.0.1:9")
         for name in ("STATE_HOME", "DATA_HOME", "RUNTIME_DIR"):
             patch.setenv(f"XDG_{name}", str(tmp_path_factory.mktemp(name.lower())))
         # Else the program would put its own backgrounds there; that is tested by itself.

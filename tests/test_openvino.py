@@ -21,8 +21,9 @@ from tests.support.torch_networks import random_network
 from vbgcam.core.frames import U8, Size
 from vbgcam.segment.converted import load, split_for_bf16
 from vbgcam.segment.engines.openvino import OpenVinoEngine
-from vbgcam.segment.family import ON_CPU
 from vbgcam.segment.torchvision import Person, converted
+
+ON_CPU = "lraspp_mobilenet_v3_large"
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,8 @@ from vbgcam.core.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec
 from vbgcam.live.plan import Network, Plan
 from vbgcam.output import open_output
 from vbgcam.pixels.convert import color_yuv
-from vbgcam.segment import Options, open_segmenter
+from vbgcam.segment import Options, Progress, Segmenter, auto, open_segmenter
+from vbgcam.segment.weights import lightest_here
 from vbgcam.settings.schema import Settings, data_folder
 
 # Sinks that may vanish and come back.
@@ -125,12 +126,15 @@ def backdrop(settings: Settings, size: Size) -> Background:
 def network(settings: Settings) -> Network:
     """What tells the person from the room in live use."""
     model, asked = ModelSpec.parse(settings.model.name), options(settings, live=True)
-    # May take the place of one of torchvision's networks that fails again and again.
-    smallest = ModelSpec.parse("lraspp_mobilenet_v3_large")
-    lighter = partial(open_segmenter, smallest, replace(asked, device="cpu", size=None, sha256=""))
+
+    def lighter(progress: Progress) -> Segmenter:
+        """Takes the place of a network that fails again and again: the lightest that is here."""
+        plain = replace(asked, device="cpu", size=None, sha256="")
+        return open_segmenter(ModelSpec.parse(lightest_here(plain) or auto.ELSEWHERE), plain, progress)
+
     return Network(
         name=str(model),
         build=partial(open_segmenter, model, asked),
-        lighter=lighter if model.kind in ("auto", "torchvision") else None,
+        lighter=lighter if model.kind in ("auto", "torchvision", "portrait") else None,
         size_auto=settings.model.size == "auto",
     )

@@ -19,7 +19,7 @@ vbgcam's wheel. Left out: the newest one beside this script, or else in dist\ of
 .PARAMETER Torch
 cpu    PyTorch for the processor, from the usual index: 0.5 GB to fetch, 2 GB on the disk. The default.
 cuda   PyTorch for NVIDIA cards: about 3 GB to fetch. Needs -TorchIndex.
-none   no PyTorch: green screen, empty room and ONNX networks alone.
+none   no PyTorch: the default network and all ONNX ones, green screen, empty room.
 
 .PARAMETER TorchIndex
 Where PyTorch's makers keep their builds for a version of CUDA; https://pytorch.org/get-started names it for each.

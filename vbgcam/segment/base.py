@@ -26,8 +26,8 @@ last is that of torchvision's presets, which all six were measured with."""
 LIVE_START: Final = {"cpu": 128, "gpu": 256}
 """Where a live picture begins: small enough for its first masks to be young on a modest machine."""
 
-Progress = Callable[[int, int], None]
-"""Called with (bytes so far, bytes in all); raises whatever should break a download off."""
+Progress = Callable[[int, int, str], None]
+"""Called with (bytes so far, bytes in all, the host that is asked); raises whatever should break a download off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Options:
     """`device`: see `engines.devices`. `size`: the network's input, its short side in pixels (torchvision's
     preset resizes the short side to 520); None leaves it open. Networks of a fixed input ignore it.
     `hard`: the classic method's label mask (0 or 1) in place of the probability. `mirror`: base URL that replaces
-    torchvision's download server; "" is theirs. `sha256`: of the checkpoint, where it is not the published one.
+    every network's download server; "" is theirs. `sha256`: of the file, where it is not the published one.
     `folder`: where `models add` and `plate` keep what they were given. `threads`: of the CPU, 0 chooses. `live`: a live
     picture waits for no mask, but its masks should be young: where `size` is None, an input of any size then begins
     small (and whoever runs the network makes it larger); else it is the preset's."""
@@ -57,6 +57,9 @@ class Segmenter(Protocol):
     @property
     def name(self) -> str:
         """As in the model spec, with what "auto" chose."""
+
+    why: str = ""
+    """Why it is this network, where "auto" chose it."""
 
     @property
     def device(self) -> str:

@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ON_GPU: Final = "fcn_resnet101"
-ON_CPU: Final = "lraspp_mobilenet_v3_large"
-
 PRESET: Final = LADDER[-1]
 
 LONGEST: Final = 4
@@ -75,9 +72,9 @@ class TorchvisionSegmenter(Segmenter):
 
     @classmethod
     def load(cls, name: str, options: Options, progress: Progress | None = None) -> Self:
-        """`name`: one of the six, or "auto". Fetches the weights where they are not here yet (`weights.ensure`). Raises
+        """`name`: one of the six. Fetches the weights where they are not here yet (`weights.ensure`). Raises
         ModelError."""
-        name, place = choose(name, options)
+        place = devices.for_torchvision(options.device)
         path = ensure(name, options, progress)
         threads = options.threads or default_threads(name, live=options.live)
 
@@ -141,15 +138,6 @@ class TorchvisionSegmenter(Segmenter):
         self._engine.close()
         self._engine = self._on_cpu()
         self._size = min(self._size, LIVE_START["cpu"])
-
-
-def choose(name: str, options: Options) -> tuple[str, Place]:
-    """The network that "auto" means here, or `name` itself, and where it runs. Raises ModelError."""
-    place = devices.for_torchvision(options.device)
-    if name == "auto":
-        name = ON_GPU if place.engine == "torch" else ON_CPU
-        log.info("model auto: %s, on %s", name, place.name)
-    return name, place
 
 
 def engine(name: str, path: Path, place: Place, *, hard: bool = False, threads: int = 1) -> Engine:

@@ -70,8 +70,7 @@ class ModelSettings(_Section):
 
     name: Annotated[str, _spec(ModelSpec.parse)] = Field(
         default="auto",
-        description="auto (fcn_resnet101 on a GPU, lraspp_mobilenet_v3_large on a CPU), fcn_resnet50, fcn_resnet101, "
-        "deeplabv3_resnet50, deeplabv3_resnet101, deeplabv3_mobilenet_v3_large, lraspp_mobilenet_v3_large, "
+        description="auto (fcn_resnet101 on a CUDA GPU, else selfie), a name of `vbgcam models list`, "
         "chroma[:#00b140], plate[:IMAGE], onnx:FILE",
     )
     device: Annotated[str, AfterValidator(device_name)] = Field(
@@ -94,12 +93,14 @@ class ModelSettings(_Section):
         "never",
     )
     mirror: str = Field(
-        default="", description="fetch torchvision's weights below this URL in place of torchvision's own server"
+        default="",
+        description="download all networks below this URL instead of from their own servers; over plain http only what "
+        "has a whole hash",
     )
     sha256: str = Field(
         default="",
         pattern=r"^([0-9a-f]{64})?$",
-        description="the SHA-256 that the weights must have, where they are not the published ones",
+        description="the SHA-256 that the network's file must have, where it is not the published one",
     )
 
 

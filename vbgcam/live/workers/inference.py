@@ -17,6 +17,7 @@ from vbgcam.core.errors import ModelError, VbgcamError
 from vbgcam.core.frames import RawFrame
 from vbgcam.core.options import MaskOptions, SyncMode
 from vbgcam.core.policy import Why
+from vbgcam.core.text import megabytes
 from vbgcam.live import pace
 from vbgcam.live.input_size import InputSizeController, in_words
 from vbgcam.live.plan import Network, Plan
@@ -56,6 +57,11 @@ def _collect_or_not(holders: Collection[None]) -> None:
 garbage_collection_paused: Final = ProcessWide(_collect_or_not)
 
 
+def loading_of(network: Network) -> dict[str, object]:
+    """The fact `loading` before a byte was asked for."""
+    return {"model": network.name, "done": None, "total": None, "host": ""}
+
+
 class Owner(Protocol):
     """Who knows which network counts; any of their threads may call it."""
 
@@ -78,7 +84,8 @@ class Inference:
     other fields but `retired`, which the owner sets, once and for good, when another one has taken its place.
 
     `candidate`: another network works until this one is ready. `lost`: it cannot be had, and the session goes on.
-    `thread`: the identity of its thread, once that runs."""
+    `thread`: the identity of its thread, once that runs. `cancelled`, `hurried`: the owner's wishes, see `cancel` and
+    `hurry`."""
 
     network: Network
     owner: Owner
@@ -90,6 +97,8 @@ class Inference:
     retired: bool = False
     lost: bool = False
     thread: int = 0
+    cancelled: bool = False
+    hurried: bool = False
     _builds_failed: int = 0
     _hindered: str = ""
     _sync: Synchronizer = field(init=False)
@@ -100,6 +109,15 @@ class Inference:
     def retire(self) -> None:
         """Another one has taken its place: it takes no frame any more, and ends. Any thread."""
         self.retired = True
+        self.state.wake()
+
+    def cancel(self) -> None:
+        """Ends a download that is under way, as if it could not be had. Any thread."""
+        self.cancelled = True
+
+    def hurry(self) -> None:
+        """Does not wait any longer before it tries again. Any thread."""
+        self.hurried = True
         self.state.wake()
 
     def run(self) -> None:
@@ -120,10 +138,10 @@ class Inference:
                 error = _as_model_error(exc)
                 log.warning("%s (the network stays as it is)", error)
                 self.owner.refuse(self, str(error))
-            elif isinstance(exc, ModelError) and self.plan.waits:
+            elif isinstance(exc, ModelError) and (self.plan.waits or self.cancelled):
                 self.lost = True
-                self._failed(exc)
-                log.warning("%s (on the cover until another network is chosen)", exc)
+                self._not_had(exc)
+                log.warning("%s (hidden until another network is chosen)", exc)
             elif isinstance(exc, VbgcamError):
                 self.state.fail(exc)
             else:
@@ -181,7 +199,14 @@ class Inference:
             self.stats.fixed(self._hindered)
             self._apply_sync()
         log.info("model: %s on %s", segmenter.name, segmenter.device)
-        self.owner.report(self, model=segmenter.name, device=segmenter.device, precision=segmenter.precision)
+        self.owner.report(
+            self,
+            model=segmenter.name,
+            model_why=segmenter.why,
+            model_problem="",
+            device=segmenter.device,
+            precision=segmenter.precision,
+        )
         self.owner.report_loading(self, None)
         return True
 
@@ -193,6 +218,12 @@ class Inference:
         self.own.trouble = Why.MODEL
         self.own.predictions.clear()
         self.owner.report(self, error, problem=str(error))
+
+    def _not_had(self, error: VbgcamError) -> None:
+        """It could not be built: nothing is being loaded, and what can be done is up to a person."""
+        self._failed(error)
+        self.owner.report(self, model_problem=str(error))
+        self.owner.report_loading(self, None)
 
     def _needed(self) -> bool:
         """Whether masks are: while the camera is to be on, and the room is not shown as it is."""
@@ -216,10 +247,11 @@ class Inference:
                     self._hindered = str(exc)
                     self.stats.fact(problem=str(exc))
                 else:
-                    self._failed(exc)
-                meanwhile = "the network stays as it is" if self.candidate else "on the cover"
+                    self._not_had(exc)
+                meanwhile = "the network stays as it is" if self.candidate else "hidden"
                 log.warning("%s (%s; trying again in %.0f s)", exc, meanwhile, wait)
-                self.state.wait(lambda: self.retired, wait)
+                self.hurried = False
+                self.state.wait(lambda: self.retired or self.hurried, wait)
             finally:
                 self.own.call = None
         return None
@@ -229,7 +261,7 @@ class Inference:
         if self._builds_failed > _BUILDS and self.network.lighter is not None:
             log.warning("the network fails again and again: a lighter one takes its place")
             build = self.network.lighter
-        self.owner.report_loading(self, {"model": self.network.name, "done": None, "total": None})
+        self.owner.report_loading(self, loading_of(self.network))
         self.own.call = time.monotonic(), pace.BUILD_HUNG
         with garbage_collection_paused.hold(None):
             return build(self._progress())
@@ -356,18 +388,21 @@ class Inference:
         """Called from within a build, in this thread."""
         logged, reported = -1, -_REPORTED
 
-        def progress(done: int, total: int) -> None:
+        def progress(done: int, total: int, host: str) -> None:
             nonlocal logged, reported
             if self._ended():
                 raise StopRequested
+            if self.cancelled:
+                raise ModelError("the download was cancelled", fix="choose the network again to download it")
             self.own.call = time.monotonic(), pace.BUILD_HUNG
             tenth = done * 10 // total if total else 0
-            if done - reported > _REPORTED or done == total:
+            if done - reported >= _REPORTED or done == total:
                 reported = done
-                self.owner.report_loading(self, {"model": self.network.name, "done": done, "total": total})
+                loading = {"model": self.network.name, "done": done, "total": total, "host": host}
+                self.owner.report_loading(self, loading)
             if tenth != logged:
                 logged = tenth
-                log.info("fetching the weights: %d of %d MB", done // 10**6, total // 10**6)
+                log.info("downloading from %s: %s of %s", host, megabytes(done), megabytes(total))
 
         return progress
 
