@@ -27,7 +27,6 @@ def test_every_key_is_understood() -> None:
         about="every key",
         sha256=("00",),
         inputs=("src", "r1i", "ratio"),
-        half=True,
         input=CardInput(
             name="src",
             short_side=512,

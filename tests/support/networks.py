@@ -15,7 +15,6 @@ name = "full"
 about = "every key"
 sha256 = ["00"]
 inputs = ["src", "r1i", "ratio"]
-half = true
 
 [input]
 name = "src"

@@ -90,7 +90,7 @@ _list_of_one = BeforeValidator(lambda value: value if isinstance(value, list | t
 
 class Card(_Table):
     """A network's description. `sha256`, `git_blob`: of the files that a shipped card is for; `inputs`: the names of
-    all inputs of the family that it is for. `half`: whether its masks are as good with half the digits. `scales`:
+    all inputs of the family that it is for. `scales`:
     inputs that say by how much the network is to reduce the picture inside, here until its longer side has so many
     pixels. A state's plain name stands for its table, a constant's number for a list of one."""
 
@@ -99,7 +99,6 @@ class Card(_Table):
     sha256: tuple[str, ...] = ()
     git_blob: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
-    half: bool = False
     input: CardInput = CardInput()
     output: CardOutput = CardOutput()
     state: dict[str, Annotated[CardState, _table_of_name]] = {}

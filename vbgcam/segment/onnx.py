@@ -50,7 +50,6 @@ class OnnxSegmenter(Segmenter):
     def __init__(self, path: Path, graph: Graph, card: Card, options: Options) -> None:
         """Raises ModelError where the card does not fit the file."""
         self._path, self._graph, self._card, self._hard = path, graph, card, options.hard
-        graph.half = card.half
         self.name = f"onnx:{path}"
         inputs, outputs = graph.inputs, graph.outputs
         self._input = self._known(card.input.name or next(iter(inputs), "image"), inputs, "input")

@@ -39,11 +39,7 @@ class Tensor:
 
 class Graph(Protocol):
     """The network of a file. Any thread may call `run`; an input whose shapes are new is prepared then, which may take
-    seconds and keeps no other thread from running what is ready.
-
-    `half`: whether fewer digits will do; to be set before the first run."""
-
-    half: bool
+    seconds and keeps no other thread from running what is ready."""
 
     @property
     def device(self) -> str:

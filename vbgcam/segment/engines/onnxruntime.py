@@ -24,7 +24,6 @@ _CPU: Final = "CPUExecutionProvider"
 class OnnxruntimeGraph:
     """See `vbgcam.segment.engines.base.Graph`."""
 
-    half = False
     precision = "fp32"
 
     def __init__(self, path: Path, provider: str, number: int, device: str) -> None:
