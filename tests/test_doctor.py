@@ -328,6 +328,15 @@ def test_each_distribution_gets_its_own_commands(
     assert the(found, "tray host").fix.startswith(tray)
 
 
+def test_without_torch_a_torchvision_network_is_wrong_and_the_rest_a_note(world: World) -> None:
+    world.change(version={"openvino": "2026.4.1"}.get)
+    found = the(world.examine(), "libraries")
+    assert (found.state, found.fix.endswith("-m pip install torch torchvision")) == ("note", True)
+    assert "torch and torchvision not installed" in found.found
+    said = first(world.settings('[model]\nname = "fcn_resnet101"\n').examine())
+    assert said[:2] == ("weights", "fcn_resnet101 is made ready with torch, which is not installed")
+
+
 def test_a_processor_that_is_not_used_is_a_note_with_the_reason(world: World) -> None:
     unused = DeviceInfo("npu", "Intel NPU", (), "its driver is missing", "get it")
     seen = [DeviceInfo("cpu", "a CPU", ("openvino",)), unused]

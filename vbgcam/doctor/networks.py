@@ -31,6 +31,10 @@ def check(machine: Machine, settings: Settings) -> Iterator[Check]:
     if spec.kind not in ("auto", "torchvision"):
         yield _other(machine, settings)
         return
+    if spec.kind == "torchvision" and machine.version("torch") is None:
+        # A network that was converted before torch went would do; nobody takes it out again.
+        yield wrong("weights", f"{spec} is made ready with torch, which is not installed", pip("torch", "torchvision"))
+        return
     gpu, device = _gpu(machine, settings.model.device)
     yield gpu
     from vbgcam.segment.auto import preferred
