@@ -13,7 +13,7 @@ from vbgcam.background import Background, open_background
 from vbgcam.camera import Requested, open_source
 from vbgcam.core.errors import CameraError, ConfigError
 from vbgcam.core.frames import Size
-from vbgcam.core.options import MASK_SETTINGS, PRESETS, Blur, RenderOptions
+from vbgcam.core.options import LESS, MASK_SETTINGS, PRESETS, Blur, RenderOptions
 from vbgcam.core.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec
 from vbgcam.live.plan import Network, Plan
 from vbgcam.output import open_output
@@ -51,8 +51,10 @@ def render_options(settings: Settings) -> RenderOptions:
     spec = ModelSpec.parse(model.name)
     # A green screen's light (spill) is in the whole picture, so this goes with `colours` alone, whatever the preset.
     key = color_yuv(spec.color)[1:] if spec.kind == "chroma" and mask.colours != "off" else None
+    switched["hard"] = model.hard
     return RenderOptions(
-        mask=replace(PRESETS[mask.preset], hard=model.hard, **switched),
+        mask=replace(PRESETS[mask.preset], **switched),
+        less=tuple((words, replace(less, **switched)) for words, less in LESS.items()) if mask.preset == "auto" else (),
         blur=Blur(show.strength) if show.kind == "blur" else None,
         plain=show.kind == "none",
         mirror=settings.output.mirror,

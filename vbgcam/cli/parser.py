@@ -115,7 +115,7 @@ def _add_remote(verbs: _Verbs, common: argparse.ArgumentParser, json: argparse.A
     camera = add("camera", "the camera; the output stays as it is")
     camera.add_argument("to", metavar="S", help=_SOURCE)
     preset = add("preset", "what is done to the mask")
-    preset.add_argument("to", metavar="none|fast|balanced|fine")
+    preset.add_argument("to", metavar="auto|none|fast|balanced|fine")
     mirror = add("mirror", "yourself as in a mirror, or not; the other way when not said")
     mirror.add_argument("to", nargs="?", choices=("on", "off"), metavar="on|off")
     change = add("set", "any setting that can change while it runs")

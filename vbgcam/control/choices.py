@@ -27,6 +27,7 @@ COLOURS: Final = (
     ("#00b140", "Green screen"),
 )
 _PRESETS: Final[dict[Preset, tuple[str, str]]] = {
+    "auto": ("Automatic", "balanced, less where frames would be dropped"),
     "none": ("Bare", "the network's mask as it is"),
     "fast": ("Fast", "half a millisecond a frame"),
     "balanced": ("Balanced", "2 to 3 ms a frame"),

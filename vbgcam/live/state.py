@@ -145,8 +145,10 @@ class ChainState:
         self.period = period
         self.driver_called_at: float | None = None
         self.source_ended = False
-        # The compositor's: seconds that composing and sending take; when its last round began; what went out last.
+        # The compositor's: seconds that composing and sending take; how much less than all is done (`load`); when its
+        # last round began; what went out last.
         self.compose_seconds = 0.0
+        self.level = 0
         self.round_began_at = time.monotonic()
         self.last_sent: SentPicture | None = None
         # Put by the compositor, used and closed by the reader watch: what tells whether anybody reads the output, None

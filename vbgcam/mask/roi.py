@@ -166,11 +166,11 @@ class RoiSegmenter:
             self._guard.reset()
         self._roi = self._last = None
 
-    def predict(self, frame: RawFrame) -> Prediction:
+    def predict(self, frame: RawFrame, *, rest: bool = False) -> Prediction:
         """What the network says of the frame, from the person's region where there is one; what it said last, of an
-        earlier frame, where no look is due. Raises ModelError."""
+        earlier frame, where no look is due. `rest`: none is, if that can be. Raises ModelError."""
         last, self._last = self._last, None  # what fails is asked again
-        if last is not None and not self._is_due(frame, last):
+        if last is not None and not self._is_due(frame, last, rest=rest):
             self._last = last
             return last
         alpha = self._predict(frame)
@@ -178,8 +178,10 @@ class RoiSegmenter:
         self._last = Prediction(frame, alpha, self._segmenter.exact, doubt)
         return self._last
 
-    def _is_due(self, frame: RawFrame, last: Prediction) -> bool:
+    def _is_due(self, frame: RawFrame, last: Prediction, *, rest: bool) -> bool:
         update = self._update
+        if rest and self._looks is not None and last.epoch == frame.epoch and last.doubt is None:
+            return False
         if self._looks is None or last.epoch != frame.epoch or (update is not None and update[2]):
             return True
         return self._looks.due(frame, last, None if update is None else update[3])

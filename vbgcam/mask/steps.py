@@ -81,9 +81,9 @@ Step = Callable[[Draft], Draft | None]
 class AtWorkingSize:
     """Frame and prediction at the working size, and whether another scene begins."""
 
-    def __init__(self, on_cut: Callable[[], None]) -> None:
-        """`on_cut`: called where a frame begins another scene."""
-        self._on_cut = on_cut
+    def __init__(self, on_cut: Callable[[], None], long_side: int) -> None:
+        """`on_cut`: called where a frame begins another scene. `long_side`: see `MaskOptions`."""
+        self._on_cut, self._long_side = on_cut, long_side
         self.reset()
 
     def reset(self) -> None:
@@ -95,7 +95,7 @@ class AtWorkingSize:
 
     def bring(self, draft: Draft) -> Draft | None:
         """Fills in `now`, `network`, `seen` and `region`. None where the prediction is of the scene before."""
-        size = work_size(draft.frame.size)
+        size = work_size(draft.frame.size, self._long_side)
         now = work_frame(draft.frame, size)
         before, here = self._coarse, coarse(now)
         if before is not None and is_cut(before, here):

@@ -45,7 +45,7 @@ class MaskTracker:
     not; `kept`: how much of the person is shown, 0 to 1, None where nobody is."""
 
     def __init__(self, options: MaskOptions) -> None:
-        self._at_working_size = AtWorkingSize(self._forget)
+        self._at_working_size = AtWorkingSize(self._forget, options.long_side)
         self._flow, self._room, self._hold = CarryByFlow(fine=options.fine_flow), KnownRoom(), HoldStill()
         self._believe = Believe(self._flow)
         table = self._table(options)

@@ -69,9 +69,9 @@ def _with_margin(start: int, stop: int, side: int) -> slice:
     return slice(max(0, start - _MARGIN) & ~7, min(side, (stop + _MARGIN + 7) & ~7))
 
 
-def work_size(frame: Size) -> Size:
+def work_size(frame: Size, long_side: int = LONG_SIDE) -> Size:
     """The working size of frames of that size; never larger than the frame."""
-    scale = min(1.0, LONG_SIDE / max(frame.width, frame.height))
+    scale = min(1.0, long_side / max(frame.width, frame.height))
     return Size(max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
 
 

@@ -108,10 +108,11 @@ class MaskSettings(_Section):
     """What makes the mask good, and how it is used."""
 
     preset: Preset = Field(
-        default="balanced",
-        description="none: what the network gives; fast: the network looks at you alone, and where nothing moves the "
-        "mask holds still (0.5 ms a frame at 1280x720 on one core, 0.9 at 1920x1080); balanced: all of the steps below "
-        "(2.0 and 2.6; where masks come late 2.9 and 3.6); fine: all of them, late masks more thoroughly (3.7 and 4.4)",
+        default="auto",
+        description="auto: balanced, and less where this machine would drop frames; none: what the network gives; "
+        "fast: the network looks at you alone, and where nothing moves the mask holds still (0.5 ms a frame at "
+        "1280x720 on one core, 0.9 at 1920x1080); balanced: all of the steps below (2.0 and 2.6; where masks come late "
+        "2.9 and 3.6); fine: all of them, late masks more thoroughly (3.7 and 4.4)",
     )
     rest: Switch = Field(
         default="preset",

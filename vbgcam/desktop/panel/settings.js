@@ -163,8 +163,8 @@ function filmed({ source, source_format: format, source_size: size, source_fps: 
 }
 
 /** @param {Status} status */
-function running({ model, model_why: why, device, input, precision, inference_ms: spread }) {
+function running({ model, model_why: why, device, input, precision, inference_ms: spread, less }) {
   if (!model) return "";
-  const parts = [`${model} runs on ${device || "this machine"}`, input ? `input ${input.replace("x", " × ")}` : "", precision, spread?.p50 ? `${spread.p50.toFixed(1)} ms a mask` : ""];
+  const parts = [`${model} runs on ${device || "this machine"}`, input ? `input ${input.replace("x", " × ")}` : "", precision, spread?.p50 ? `${spread.p50.toFixed(1)} ms a mask` : "", less ? `masks made ${less}, since this machine is busy` : ""];
   return `${parts.filter(Boolean).join(", ")}.${why ? ` Chosen because: ${why}.` : ""}`;
 }

@@ -101,6 +101,7 @@ class Inference:
     hurried: bool = False
     _builds_failed: int = 0
     _hindered: str = ""
+    _rests_until: float = 0.0
     _sync: Synchronizer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -332,7 +333,7 @@ class Inference:
         started = time.monotonic()
         self.own.call = started, pace.FRAME_HUNG
         try:
-            prediction = roi.predict(frame)
+            prediction = roi.predict(frame, rest=started < self._rests_until)
         finally:
             self.own.call = None
         if self.retired:
@@ -343,7 +344,10 @@ class Inference:
             return False
         self.own.trouble = None
         self.own.predictions.put(prediction)
-        self.stats.inferred(time.monotonic() - started)
+        took = time.monotonic() - started
+        self.stats.inferred(took)
+        # Where frames wait for the processor, a look leaves it to them for as long as it took.
+        self._rests_until = started + 2 * took if self.state.level else 0.0
         return True
 
     def _next_frame(self, *, first: bool) -> RawFrame | None:
