@@ -18,8 +18,8 @@ from vbgcam.mask.guard import size_of, small_planes
 from vbgcam.pixels.convert import shrink
 from vbgcam.segment.difference import colour_distance
 
-# d of a pixel that has changed: this and so many times the frame's median, which is its noise.
-_LEAST, _NOISE = 20, 2
+# d of a pixel that has changed: this and so many times the frame's median, which is its noise up to the loudest.
+_LEAST, _NOISE, _LOUDEST = 20, 2, 24
 # Of the person's area, at least this share of the frame.
 _CHANGED: Final = 0.1
 _SMALLEST: Final = 0.02
@@ -49,4 +49,4 @@ class Looks:
             self._most = _CHANGED * max(float(person), _SMALLEST * size.width * size.height)
         distance = cv2.blur(colour_distance(small_planes(frame, size), self._then), (3, 3))
         median = int(np.searchsorted(np.cumsum(np.bincount(distance.ravel())), distance.size // 2))
-        return bool(np.count_nonzero(distance > _LEAST + _NOISE * median) > self._most)
+        return bool(np.count_nonzero(distance > _LEAST + _NOISE * min(_LOUDEST, median)) > self._most)
