@@ -5,6 +5,7 @@ torch itself is imported only where it is needed: on a GPU, and on a CPU once, t
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import subprocess
@@ -21,7 +22,7 @@ from vbgcam.segment.base import LADDER, LIVE_START, Options, Probability, Progre
 from vbgcam.segment.engines import devices
 from vbgcam.segment.engines.base import Engine, OutOfMemory, one_line
 from vbgcam.segment.engines.devices import Place
-from vbgcam.segment.weights import ensure
+from vbgcam.segment.weights import ensure, weights_file
 
 if TYPE_CHECKING:
     import openvino
@@ -75,6 +76,8 @@ class TorchvisionSegmenter(Segmenter):
         """`name`: one of the six. Fetches the weights where they are not here yet (`weights.ensure`). Raises
         ModelError."""
         place = devices.for_torchvision(options.device)
+        if importlib.util.find_spec("torch") is None and not weights_file(name, options).path.exists():
+            raise _without_torch(name, "is not installed")  # before 200 MB are fetched in vain
         path = ensure(name, options, progress)
         threads = options.threads or default_threads(name, live=options.live)
 
@@ -154,10 +157,7 @@ def engine(name: str, path: Path, place: Place, *, hard: bool = False, threads: 
                 try:
                     from vbgcam.segment.torchvision import converted, person
                 except ImportError as exc:  # the Debian package's set-up may leave it out
-                    raise ModelError(
-                        f"{name} is made ready with torch, which cannot be imported: {one_line(exc)}",
-                        fix="`vbgcam doctor` says how it is installed; chroma, plate and onnx:FILE do without",
-                    ) from exc
+                    raise _without_torch(name, f"cannot be imported: {one_line(exc)}") from exc
                 return converted(person(name, path, hard=hard))
 
             folder = base.networks_folder()
@@ -175,6 +175,13 @@ def engine(name: str, path: Path, place: Place, *, hard: bool = False, threads: 
     from vbgcam.segment.torchvision import person
 
     return torch_engine(person(name, path, hard=hard), place.where, threads)
+
+
+def _without_torch(name: str, why: str) -> ModelError:
+    return ModelError(
+        f"{name} is made ready with torch, which {why}",
+        fix="`vbgcam doctor` says how it is installed; selfie, chroma, plate and onnx:FILE do without",
+    )
 
 
 def torch_engine(person: Person, where: str, threads: int) -> Engine:
