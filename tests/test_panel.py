@@ -39,7 +39,7 @@ class Presenter(FakeControl):
         super().__post_init__()
         self.gallery = Gallery(self.folder)
         self.values["settings"]["mask"] = {
-            **dict.fromkeys(("crop", "memory", "motion", "time", "edges", "colours"), "preset"),
+            **dict.fromkeys(("rest", "crop", "memory", "motion", "time", "edges", "colours"), "preset"),
             "preset": "balanced", "max_age_ms": 1500.0, "pairing": "auto",
         }  # fmt: skip
         self.values |= {"readers": ["zoom"], "troubles": []}

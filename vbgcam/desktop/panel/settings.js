@@ -11,6 +11,7 @@ import { Radios } from "./radios.js";
 
 /** The mask's steps, in the order in which they are taken. @type {[string, string, string][]} */
 const STEPS = [
+  ["rest", "Rest while little moves", "the network looks where something moved, and not at each picture"],
   ["crop", "Look at you alone", "the network sees your part of the picture"],
   ["memory", "Know the room", "what stands still is learned, in memory only"],
   ["motion", "Follow you", "a late mask moves along with you"],
