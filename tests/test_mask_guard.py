@@ -234,6 +234,55 @@ def test_whatever_the_colours_a_room_that_looks_unlike_the_person_is_not_shown(
         assert moves or share(alpha, truth) > 0.99
 
 
+FLAT = Size(192, 108)
+
+
+def flat(number: int, luma: int, person: slice = slice(0)) -> RawFrame:
+    """One colour everywhere, but for that luma in the person's columns."""
+    planes = Planes.filled(FLAT, (100, 128, 128))
+    planes.y[:, person] = luma
+    return frame(planes, number)
+
+
+def columns(until: int) -> U8:
+    alpha = np.zeros((FLAT.height, FLAT.width), np.uint8)
+    alpha[:, :until] = 255
+    return read_only(alpha)
+
+
+def field_from(columns_then: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.dstack(np.meshgrid(columns_then, np.arange(FLAT.height, dtype=np.float32))).astype(np.float32)
+
+
+HERE = np.arange(FLAT.width, dtype=np.float32)
+
+
+def test_where_the_masks_own_frame_shows_a_room_that_stayed_a_carried_person_is_not_believed() -> None:
+    then = Prediction(flat(0, 100), columns(96))
+    shown = Guard().believed(flat(1, 100), then, columns(116), field_from(HERE - 20)).alpha
+    assert (shown[:, :94] > 250).all()
+    assert (shown[:, 98:] < 20).all()
+
+
+def test_where_the_flow_is_folded_more_evidence_is_asked() -> None:
+    # What looks different by 25 is still the person, unless its place is one that others came from, too.
+    then, now = Prediction(flat(0, 100), columns(96)), flat(1, 125, slice(0, 96))
+    folded = np.where((HERE > 30) & (HERE < 60), np.float32(45), HERE)
+    plain, doubted = (
+        Guard().believed(now, then, columns(96), field_from(came_from)).alpha for came_from in (HERE, folded)
+    )
+    assert (plain[:, 10:80] > 200).all()
+    assert (doubted[:, 40:50] < 20).all()
+    assert (doubted[:, 10:25] > 200).all()
+
+
+def test_a_mask_that_was_not_carried_is_least_believed_at_its_rim() -> None:
+    then, now = Prediction(flat(0, 100), columns(96)), flat(1, 112, slice(0, 110))
+    shown = Guard().believed(now, then, columns(96), None).alpha
+    assert (shown[:, :90] > 200).all()
+    assert (shown[:, 95:] < 20).all()
+
+
 def test_another_scene_is_judged_by_its_own_colours() -> None:
     used, new = Guard(), Guard()
     for number, place in enumerate([0.3, 0.5]):
