@@ -17,8 +17,9 @@ from vbgcam.core.frames import U8, Planes, Prediction, RawFrame, Size, read_only
 from vbgcam.core.options import PRESETS, MaskOptions
 from vbgcam.mask import MaskTracker
 from vbgcam.mask.guard import Guard, size_of
-from vbgcam.mask.steps import Believe, Draft
+from vbgcam.mask.steps import Believe, CarryByFlow, Draft
 from vbgcam.pixels.convert import from_rgb
+from vbgcam.pixels.workframe import work_frame
 
 ROOM, ANOTHER = 5, 6
 SIZE = Size(320, 180)
@@ -274,6 +275,40 @@ def test_where_the_flow_is_folded_more_evidence_is_asked() -> None:
     assert (plain[:, 10:80] > 200).all()
     assert (doubted[:, 40:50] < 20).all()
     assert (doubted[:, 10:25] > 200).all()
+
+
+def test_what_is_clearly_of_the_persons_colour_is_shown_where_the_flow_is_folded() -> None:
+    """An arm that comes before them."""
+    planes = Planes.filled(FLAT, (100, 128, 128))
+    planes.y[:, :30], planes.y[:, 30:96] = 200, 40
+    then = Prediction(frame(planes, 0), columns(96))
+    folded = np.where(HERE < 40, np.float32(60), HERE)
+    shown = Guard().believed(flat(1, 200, slice(0, 96)), then, columns(96), field_from(folded)).alpha
+    assert (shown[:, 4:36] > 250).all()
+
+
+def test_what_is_unsure_of_a_carried_mask_is_doubted_the_more_the_further_it_moved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From the top to the bottom nobody, unsure and surely the person; the right half came from further left."""
+    alpha = read_only(np.repeat(np.array([0, 128, 255], np.uint8), FLAT.height // 3)[:, None].repeat(FLAT.width, 1))
+    now = work_frame(flat(1, 100), FLAT)
+    everywhere = slice(0, FLAT.height), slice(0, FLAT.width)
+    draft = Draft(flat(1, 100), Prediction(flat(0, 100), alpha), alpha, None, None, now=now, region=everywhere)
+    flow = CarryByFlow(fine=False)
+
+    def doubted(pixels: int) -> U8:
+        came_from = field_from(np.where(FLAT.width // 2 > HERE, HERE, HERE - pixels))
+        monkeypatch.setattr(flow, "came_from", lambda _size: came_from)
+        return flow.doubt(draft).alpha
+
+    little, far = doubted(2), doubted(9)
+    for shown in (little, far):
+        assert not shown[:36].any()
+        assert (shown[72:] == 255).all()
+        assert (np.abs(shown[36:72, :90].astype(int) - 121) <= 1).all(), "what stayed is believed but for a twentieth"
+    assert (np.abs(little[36:72, 100:].astype(int) - 91) <= 2).all()
+    assert (np.abs(far[36:72, 100:].astype(int) - 43) <= 2).all()
 
 
 def test_a_mask_that_was_not_carried_is_least_believed_at_its_rim() -> None:
