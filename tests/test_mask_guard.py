@@ -17,8 +17,9 @@ from vbgcam.core.frames import U8, Planes, Prediction, RawFrame, Size, read_only
 from vbgcam.core.options import PRESETS, MaskOptions
 from vbgcam.mask import MaskTracker
 from vbgcam.mask.guard import Guard, size_of
-from vbgcam.mask.steps import Believe, Draft
+from vbgcam.mask.steps import Believe, CarryByFlow, Draft
 from vbgcam.pixels.convert import from_rgb
+from vbgcam.pixels.workframe import work_frame
 
 ROOM, ANOTHER = 5, 6
 SIZE = Size(320, 180)
@@ -232,6 +233,89 @@ def test_whatever_the_colours_a_room_that_looks_unlike_the_person_is_not_shown(
     for alpha, truth, _ in tracked(PRESETS["none"], [at(10, 0), at(10 + moves, 1)]):
         assert share(cv2.subtract(alpha, truth), truth) < 0.01
         assert moves or share(alpha, truth) > 0.99
+
+
+FLAT = Size(192, 108)
+
+
+def flat(number: int, luma: int, person: slice = slice(0)) -> RawFrame:
+    """One colour everywhere, but for that luma in the person's columns."""
+    planes = Planes.filled(FLAT, (100, 128, 128))
+    planes.y[:, person] = luma
+    return frame(planes, number)
+
+
+def columns(until: int) -> U8:
+    alpha = np.zeros((FLAT.height, FLAT.width), np.uint8)
+    alpha[:, :until] = 255
+    return read_only(alpha)
+
+
+def field_from(columns_then: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.dstack(np.meshgrid(columns_then, np.arange(FLAT.height, dtype=np.float32))).astype(np.float32)
+
+
+HERE = np.arange(FLAT.width, dtype=np.float32)
+
+
+def test_where_the_masks_own_frame_shows_a_room_that_stayed_a_carried_person_is_not_believed() -> None:
+    then = Prediction(flat(0, 100), columns(96))
+    shown = Guard().believed(flat(1, 100), then, columns(116), field_from(HERE - 20)).alpha
+    assert (shown[:, :94] > 250).all()
+    assert (shown[:, 98:] < 20).all()
+
+
+def test_where_the_flow_is_folded_more_evidence_is_asked() -> None:
+    # What looks different by 25 is still the person, unless its place is one that others came from, too.
+    then, now = Prediction(flat(0, 100), columns(96)), flat(1, 125, slice(0, 96))
+    folded = np.where((HERE > 30) & (HERE < 60), np.float32(45), HERE)
+    plain, doubted = (
+        Guard().believed(now, then, columns(96), field_from(came_from)).alpha for came_from in (HERE, folded)
+    )
+    assert (plain[:, 10:80] > 200).all()
+    assert (doubted[:, 40:50] < 20).all()
+    assert (doubted[:, 10:25] > 200).all()
+
+
+def test_what_is_clearly_of_the_persons_colour_is_shown_where_the_flow_is_folded() -> None:
+    """An arm that comes before them."""
+    planes = Planes.filled(FLAT, (100, 128, 128))
+    planes.y[:, :30], planes.y[:, 30:96] = 200, 40
+    then = Prediction(frame(planes, 0), columns(96))
+    folded = np.where(HERE < 40, np.float32(60), HERE)
+    shown = Guard().believed(flat(1, 200, slice(0, 96)), then, columns(96), field_from(folded)).alpha
+    assert (shown[:, 4:36] > 250).all()
+
+
+def test_what_is_unsure_of_a_carried_mask_is_doubted_the_more_the_further_it_moved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From the top to the bottom nobody, unsure and surely the person; the right half came from further left."""
+    alpha = read_only(np.repeat(np.array([0, 128, 255], np.uint8), FLAT.height // 3)[:, None].repeat(FLAT.width, 1))
+    now = work_frame(flat(1, 100), FLAT)
+    everywhere = slice(0, FLAT.height), slice(0, FLAT.width)
+    draft = Draft(flat(1, 100), Prediction(flat(0, 100), alpha), alpha, None, None, now=now, region=everywhere)
+    flow = CarryByFlow(fine=False)
+
+    def doubted(pixels: int) -> U8:
+        came_from = field_from(np.where(FLAT.width // 2 > HERE, HERE, HERE - pixels))
+        monkeypatch.setattr(flow, "came_from", lambda _size: came_from)
+        return flow.doubt(draft).alpha
+
+    little, far = doubted(2), doubted(9)
+    for shown in (little, far):
+        assert not shown[:36].any()
+        assert (shown[72:] == 255).all()
+        assert (np.abs(shown[36:72, :90].astype(int) - 121) <= 1).all(), "what stayed is believed but for a twentieth"
+    assert (np.abs(little[36:72, 100:].astype(int) - 91) <= 2).all()
+    assert (np.abs(far[36:72, 100:].astype(int) - 43) <= 2).all()
+
+
+def test_a_mask_that_was_not_carried_is_least_believed_at_its_rim() -> None:
+    then, now = Prediction(flat(0, 100), columns(96)), flat(1, 112, slice(0, 110))
+    shown = Guard().believed(now, then, columns(96), None).alpha
+    assert (shown[:, :90] > 200).all()
+    assert (shown[:, 95:] < 20).all()
 
 
 def test_another_scene_is_judged_by_its_own_colours() -> None:

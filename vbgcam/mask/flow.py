@@ -154,6 +154,13 @@ def moved(plane: U8, came_from: Field) -> U8:
     return np.asarray(cv2.remap(plane, came_from, _NO_SECOND, cv2.INTER_LINEAR, borderMode=border), np.uint8)
 
 
+def distance_moved(came_from: Field) -> NDArray[np.float32]:
+    """By how many pixels each has."""
+    height, width = came_from.shape[:2]
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    return np.asarray(cv2.magnitude(came_from[..., 0] - x, came_from[..., 1] - y), np.float32)
+
+
 def coarse(now: WorkFrame) -> U8:
     """Luma as `is_cut` compares it: means of cells of 16x16 pixels, uint8."""
     from vbgcam.pixels import kernels
