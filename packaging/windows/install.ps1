@@ -126,14 +126,14 @@ function Install-Program {
 
     # What the wheel asks for, without PyTorch where that is not wanted.
     $asked = & $python -P -c @'
-import re, sys, zipfile
+import sys, zipfile
 from email import message_from_bytes
 with zipfile.ZipFile(sys.argv[1]) as wheel:
     name = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     lines = message_from_bytes(wheel.read(name)).get_all("Requires-Dist")
 for line in lines:
-    if "extra ==" not in line or "'onnx'" in line or '"onnx"' in line:
-        print(re.sub(r"\s*(and\s*)?;?\s*extra == .*", "", line))
+    if "extra ==" not in line:
+        print(line)
 '@ $file
     $parts = @($asked | Where-Object { $_ -match '^torch' })
     $others = @($asked | Where-Object { $_ -notmatch '^torch' })
