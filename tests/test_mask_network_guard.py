@@ -109,6 +109,43 @@ def test_what_stays_when_the_person_has_gone_is_furniture(guard: NetworkGuard, c
         assert chair_shown(alpha) < 0.02
 
 
+def walking(number: int) -> tuple[RawFrame, slice, slice]:
+    """A person in a colour of their own who walks to the right, and columns: theirs, and those that they have left."""
+    left = 80 + 5 * number
+    body, behind = slice(left, left + 60), slice(left - 50, left)
+    planes = Planes.filled(SIZE, (0, 128, 128))
+    planes.y[:] = ROOM
+    planes.y[PERSON, body] = BODY
+    planes.u[slice(PERSON.start // 2, 90), left // 2 : left // 2 + 30] = 105
+    planes.v[slice(PERSON.start // 2, 90), left // 2 : left // 2 + 30] = 160
+    return RawFrame(planes.frozen(), number / RATE, 0, number), body, behind
+
+
+def test_haze_over_what_the_person_just_left_is_the_room(guard: NetworkGuard) -> None:
+    for number in range(25):
+        now, body, behind = walking(number)
+        given = np.zeros((180, 320), np.uint8)
+        given[PERSON, behind] = 150
+        given[PERSON, body] = 255
+        alpha = guard.judge(now, read_only(given), read_only(given))
+        if guard.doubt is None:
+            assert alpha[PERSON, behind.start : behind.stop - 10].mean() < 0.05 * 255
+            assert alpha[PERSON, body].mean() > 0.97 * 255
+    assert guard.doubt is None
+
+
+def test_who_is_half_sure_and_moves_stays_in_the_persons_colours(guard: NetworkGuard) -> None:
+    for number in range(25):
+        now, body, _behind = walking(number)
+        given = np.zeros((180, 320), np.uint8)
+        given[PERSON, body] = 150
+        given[PERSON, body.start : body.start + 30] = 255
+        alpha = guard.judge(now, read_only(given), read_only(given))
+        if guard.doubt is None:
+            assert alpha[PERSON, body.start + 30 : body.stop].mean() > 0.97 * 150
+    assert guard.doubt is None
+
+
 def test_light_that_crosses_a_chair_makes_no_person_of_it(guard: NetworkGuard) -> None:
     for number in range(60):
         given = answer(number, 1.0)

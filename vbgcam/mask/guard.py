@@ -5,11 +5,10 @@ likely the person by what it looks like now, whatever the mask says:
 
     log odds = ln p(colour | person) / p(colour | room)  +  10 exp(-d / 20) - 1
 
-The colours are those of the person and of the room in the frames that the network answered (histograms of y, u and v;
-colour alone tells person from room at areas under the ROC curve of .90 to .997 on twelve clips of real people). d is
+The colours are those of the person and of the room in the frames that the network answered (`mask.colour_odds`). d is
 the colour distance (`segment.difference`) to the pixel that the mask was carried from: what still looks like it is
-still it. Both terms were fitted to those clips, with perfect masks 200 to 400 ms old: within one nat of the counted
-odds for all d and all colours, each independent of the other.
+still it. Both terms were fitted to twelve clips of real people, with perfect masks 200 to 400 ms old: within one nat of
+the counted odds for all d and all colours, each independent of the other.
 
 Some of that is taken back. Of a mask that was carried: where the optical flow is folded, two places now came from one,
 and one of them is room that the person has uncovered, unless its colour is clearly theirs; and where the mask's own
@@ -22,7 +21,6 @@ person can be followed at all (`core.policy`).
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 import cv2
@@ -30,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vbgcam.core.frames import U8, Prediction, RawFrame, Size, read_only
+from vbgcam.mask.colour_odds import EVEN, STEP, Colours
 from vbgcam.mask.flow import Field, moved
 from vbgcam.pixels.convert import shrink
 from vbgcam.segment.difference import colour_distance
@@ -37,17 +36,8 @@ from vbgcam.segment.light import Light
 
 # The width at which evidence is looked for. At 320 the twelve clips leak as much, of 2.8 times the pixels.
 WIDTH: Final = 192
-# Steps of luma, 16 in 256, and of chroma, 64 in the middle half of its range, where all of it is that is seen indoors.
-# With 32 steps of chroma the dancing man of room_static has an IoU of .933, with 64 .955.
-_LUMA_STEPS, _CHROMA_STEPS = 16, 64
-# Of older predictions, how much counts beside the newest: a person keeps their colours.
-_KEPT: Final = 0.9
 # Below and above, of 255, a prediction's pixel is surely the room, surely the person.
 _ROOM, _PERSON = 13, 242
-# A colour that neither has shown yet tells nothing: this share of all pixels is added to both sides.
-_UNSEEN: Final = 1e-5
-# Log odds are bytes, 128 is even, in steps of a twentieth; more than 6 either way is cut off.
-_EVEN, _STEP, _MOST = 128, 20, 6.0
 # So much more than even is asked for, since a shown room is worse than a hidden hand; the alpha goes from none to all
 # of it within 1.7 around. What is taken back, in nats, at most: where the flow is folded (the mean leak of two_men is
 # .0080 without, with it .0028), where the room stayed as it was (.0040 without), and outside of the rim of a mask that
@@ -64,7 +54,7 @@ _CLEARLY: Final = 3.5
 # Something else stands where d is more than this; in a colour that is the person's by a nat, it is likely them.
 _MOVED: Final = 45
 # From so much more than even on a colour is the person's; even are those that nobody has shown yet.
-_FAMILIAR: Final = _EVEN + _STEP // 5
+_FAMILIAR: Final = EVEN + STEP // 5
 # The light changed where the room's median luma did by more than this, or its chroma by half; one pixel of so many in
 # both directions tells.
 _LIGHT_CHANGE: Final = 2.0
@@ -74,11 +64,8 @@ _AROUND: Final = (3, 3)
 _HOLE: Final = np.ones((5, 5), np.uint8)
 # For each byte: how much that distance is alike, 0 to 1; the nats of these odds; how much a fold takes of them.
 _ALIKE: Final = np.exp(-np.arange(256, dtype=np.float32) / 20)
-_NATS: Final = (np.arange(256, dtype=np.float32) - _EVEN) / _STEP
+_NATS: Final = (np.arange(256, dtype=np.float32) - EVEN) / STEP
 _IF_FOLDED: Final = _FOLDED * np.clip((_CLEARLY - _NATS) / np.float32(0.5), 0, 1)
-
-Colours = NDArray[np.float32]
-"""A histogram: (luma, chroma u, chroma v)."""
 
 
 class Believed(NamedTuple):
@@ -101,8 +88,7 @@ class Guard:
         """Another scene follows."""
         self._seen: Prediction | None = None
         self._planes: tuple[U8, ...] = ()
-        self._histograms: tuple[Colours, Colours] | None = None
-        self._odds = np.empty(0, np.uint8)
+        self._colours = Colours()
         self._room: NDArray[np.float32] = np.empty(0, np.float32)
 
     def believed(self, frame: RawFrame, prediction: Prediction, carried: U8, came_from: Field | None) -> Believed:
@@ -113,7 +99,7 @@ class Guard:
         if prediction is not self._seen:
             self._seen, self._planes = prediction, small_planes(prediction.frame, size)
             seen = shrink(prediction.alpha, size)
-            self._learn(seen)
+            self._colours.learn(self._planes, seen < _ROOM, seen > _PERSON)
             self._room = np.float32(1) - seen.astype(np.float32) * np.float32(1 / 255)
         now: Sequence[U8] = small_planes(frame, size)
         then = self._planes
@@ -123,7 +109,7 @@ class Guard:
         nobody = small == 0
         now = _in_the_light_of(then, now, nobody)
         distance = cv2.blur(colour_distance(now, then), _AROUND)
-        odds = cv2.blur(self._odds[_bins(now)], _AROUND)
+        odds = cv2.blur(self._colours.odds(now), _AROUND)
         nats = cv2.LUT(distance, 10 * _ALIKE - 1) + cv2.LUT(odds, _NATS)
         if came_from is None:
             nats -= _ASKED_UNMOVED + _RIM * (1 - cv2.blur(small, _AROUND).astype(np.float32) / 255)
@@ -131,25 +117,13 @@ class Guard:
             stayed = cv2.LUT(cv2.blur(colour_distance(now, self._planes), _AROUND), _STAYED * _ALIKE) * self._room
             nats -= _ASKED + cv2.LUT(odds, _IF_FOLDED) * _folded(came_from) + stayed
         evidence = np.asarray(cv2.convertScaleAbs(np.maximum(0.5 + _RAMP * nats, 0), alpha=255), np.uint8)
-        missed = nobody & (distance > _MOVED) & (odds > _EVEN + _STEP)
+        missed = nobody & (distance > _MOVED) & (odds > EVEN + STEP)
         evidence[nobody] = 0
         evidence = np.asarray(cv2.morphologyEx(evidence, cv2.MORPH_CLOSE, _HOLE), np.uint8)
         fine = cv2.resize(evidence, carried.shape[::-1], interpolation=cv2.INTER_LINEAR)
         alpha = read_only(np.asarray(cv2.multiply(carried, fine, scale=1 / 255), np.uint8))
         share = float(np.count_nonzero(missed)) / missed.size
         return Believed(alpha, share, read_only(np.where(odds > _FAMILIAR, np.uint8(255), np.uint8(0))))
-
-    def _learn(self, small: U8) -> None:
-        """The colours of person and room in the prediction's frame, and what each colour's odds are from then on."""
-        bins = _bins(self._planes)
-        sides = []
-        for number, where in enumerate((small < _ROOM, small > _PERSON)):
-            counts = np.bincount(bins[where], minlength=_LUMA_STEPS * _CHROMA_STEPS**2).astype(np.float32)
-            sides.append(counts if self._histograms is None else counts + _KEPT * self._histograms[number])
-        self._histograms = sides[0], sides[1]
-        room, person = (_smooth(side) / max(1.0, float(side.sum())) + _UNSEEN for side in sides)
-        nats = np.clip(np.log(person / room), -_MOST, _MOST)
-        self._odds = np.round(nats * _STEP + _EVEN).astype(np.uint8)
 
 
 def _in_the_light_of(then: Sequence[U8], now: Sequence[U8], nobody: NDArray[np.bool_]) -> Sequence[U8]:
@@ -172,27 +146,6 @@ def small_planes(frame: RawFrame, size: Size) -> tuple[U8, ...]:
     """y, u and v at that size."""
     planes = frame.planes
     return tuple(shrink(plane, size) for plane in (planes.y, planes.u, planes.v))
-
-
-def _bins(planes: Sequence[U8]) -> NDArray[np.int32]:
-    """Of each pixel, the place of its colour in a flat histogram."""
-    y, u, v = planes
-    luma, chroma = _places()
-    return luma[y] + _CHROMA_STEPS * chroma[u] + chroma[v]
-
-
-@lru_cache(maxsize=1)
-def _places() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    values = np.arange(256)
-    luma = values * _LUMA_STEPS // 256 * _CHROMA_STEPS**2
-    return luma.astype(np.int32), np.clip((values - 64) * _CHROMA_STEPS // 128, 0, _CHROMA_STEPS - 1).astype(np.int32)
-
-
-def _smooth(counts: Colours) -> Colours:
-    """With the neighbours in each of the three, 1 2 1."""
-    bell, one = np.array([1, 2, 1], np.float32) / 4, np.ones(1, np.float32)
-    over_chroma = cv2.sepFilter2D(counts.reshape(-1, _CHROMA_STEPS), -1, bell, bell)
-    return np.asarray(cv2.sepFilter2D(over_chroma.reshape(_LUMA_STEPS, -1), -1, one, bell), np.float32).ravel()
 
 
 def _folded(came_from: Field) -> NDArray[np.float32]:
