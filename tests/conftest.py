@@ -35,7 +35,7 @@ def testdata() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def warm_loops() -> None:
-    """The compiled loops are there: a cold cache takes 10 s, many times that under load."""
+    """The compiled loops are there: a cold cache takes 15 s, many times that under load."""
     for package in ("pixels", "mask", "segment"):
         importlib.import_module(f"vbgcam.{package}.kernels")
 

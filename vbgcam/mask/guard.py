@@ -95,6 +95,8 @@ class Guard:
         """`carried` (uint8, of any size): the alpha of an earlier frame's prediction as it is in this frame.
         `came_from`: where each pixel of the frame, at `size_of` it, was in the prediction's, x and y; None: where it is
         now."""
+        from vbgcam.mask import kernels
+
         size = size_of(frame.size)
         if prediction is not self._seen:
             self._seen, self._planes = prediction, small_planes(prediction.frame, size)
@@ -121,18 +123,24 @@ class Guard:
         evidence[nobody] = 0
         evidence = np.asarray(cv2.morphologyEx(evidence, cv2.MORPH_CLOSE, _HOLE), np.uint8)
         fine = cv2.resize(evidence, carried.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        alpha = read_only(np.asarray(cv2.multiply(carried, fine, scale=1 / 255), np.uint8))
+        alpha = np.empty_like(carried)
+        kernels.times(carried, np.asarray(fine, np.uint8), alpha)
         share = float(np.count_nonzero(missed)) / missed.size
-        return Believed(alpha, share, read_only(np.where(odds > _FAMILIAR, np.uint8(255), np.uint8(0))))
+        return Believed(read_only(alpha), share, read_only(np.where(odds > _FAMILIAR, np.uint8(255), np.uint8(0))))
 
 
 def _in_the_light_of(then: Sequence[U8], now: Sequence[U8], nobody: NDArray[np.bool_]) -> Sequence[U8]:
     """`now` as if exposure and white balance were as in `then`, by what is beside the person: a camera follows them."""
+    from vbgcam.mask import kernels
+
+    medians = np.empty((2, 3))
+    for side, out in zip((then, now), medians, strict=True):
+        kernels.medians(tuple(side), nobody.view(np.uint8), _SAMPLE, out)
+    by, by_u, by_v = np.abs(medians[0] - medians[1]).tolist()
+    if by <= _LIGHT_CHANGE and max(by_u, by_v) <= _LIGHT_CHANGE / 2:
+        return now
     room = nobody[::_SAMPLE, ::_SAMPLE]
     before, after = ([plane[::_SAMPLE, ::_SAMPLE][room] for plane in side] for side in (then, now))
-    off = [abs(float(np.median(a) - np.median(b))) if a.size else 0.0 for a, b in zip(before, after, strict=True)]
-    if off[0] <= _LIGHT_CHANGE and max(off[1:]) <= _LIGHT_CHANGE / 2:
-        return now
     return [read_only(plane) for plane in Light.between(after, before).on(now)]
 
 

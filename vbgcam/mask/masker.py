@@ -14,7 +14,7 @@ from vbgcam.segment import Segmenter
 
 
 def warm_up() -> None:
-    """Loads the compiled loops, those of `pixels` too, or compiles them (10 s in a fresh installation, then cached on
+    """Loads the compiled loops, those of `pixels` too, or compiles them (15 s in a fresh installation, then cached on
     disk), so that no frame waits for them."""
     from vbgcam.mask import kernels  # noqa: F401  # importing is compiling
 

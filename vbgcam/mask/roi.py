@@ -77,15 +77,13 @@ WHOLE: Final = Box(0.0, 0.0, 1.0, 1.0)
 
 def box_of(alpha: U8) -> Box | None:
     """Around what is more than half the person, to two pixels; None where that is nobody."""
-    alpha = alpha[::2, ::2]
-    height, width = alpha.shape
-    person = np.asarray(alpha >= _PERSON, np.uint8)
-    rows = np.flatnonzero(person.sum(1, dtype=np.int32) >= max(2.0, _SPECK * width))
-    columns = np.flatnonzero(person.sum(0, dtype=np.int32) >= max(2.0, _SPECK * height))
-    if not rows.size or not columns.size:
-        return None
-    left, top, right, bottom = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-    return Box(left / width, top / height, right / width, bottom / height)
+    from vbgcam.pixels import kernels
+
+    height, width = ((side + 1) // 2 for side in alpha.shape)
+    found = np.empty(4, np.int32)
+    kernels.box(alpha, True, _PERSON, max(2.0, _SPECK * width), max(2.0, _SPECK * height), found)
+    top, bottom, left, right = found.tolist()
+    return Box(left / width, top / height, right / width, bottom / height) if bottom and right else None
 
 
 def choose_roi(person: Box, before: Box | None, frame: Size, *, square: bool) -> Box:

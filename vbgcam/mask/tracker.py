@@ -102,10 +102,9 @@ class MaskTracker:
         exact = prediction.exact and prediction.frame is frame
         draft = Draft(frame, prediction, prediction.alpha, self._last, None if exact else self._last_alpha)
         for step in self._exact_steps if exact else self._steps:
-            further = step(draft)
-            if further is None:
+            step(draft)
+            if draft.outdated:
                 return None
-            draft = further
         self._last, self._last_alpha = draft.now, draft.alpha
         self.box, self.elsewhere = box_of(draft.alpha), self._room.somebody_elsewhere
         self.kept = _kept(draft)
