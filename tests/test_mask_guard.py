@@ -205,7 +205,7 @@ def test_no_pixel_is_shown_more_than_the_mask_shows_it(
     alpha = read_only(rng.integers(0, 256, (rows, columns), np.uint8))
     small = size_of(size)
     came_from = rng.uniform(-3, 400, (small.height, small.width, 2)).astype(np.float32) if carried_here else None
-    shown, missed, _familiar = Guard().believed(now, Prediction(then, alpha), alpha, came_from)
+    shown, missed, _familiar, _unchanged = Guard().believed(now, Prediction(then, alpha), alpha, came_from)
     assert shown.shape == alpha.shape
     assert not shown.flags.writeable
     assert (shown <= alpha).all()

@@ -28,7 +28,7 @@ _NOBODY, _SOMEBODY = 0.07, 0.93
 # A mask that is older than its frame is believed less where it was unsure: so much less is the person where nothing
 # moved, and so much where it moved that far, in pixels of the guard's size. With .17 everywhere two_men leaks .0033 in
 # the mean, not .0028, and red_shirt, which hardly moves, has an IoU of .987, not .988.
-_DOUBT, _DOUBT_MOVED, _FAR = 0.05, 0.4, 4.0
+_DOUBT, _DOUBT_MOVED, _FAR = 0.05, 0.38, 4.0
 
 _PIXEL: Final = np.ones((3, 3), np.uint8)
 _NOTHING: Final = read_only(np.empty((0, 0), np.uint8))
@@ -43,8 +43,8 @@ class Draft:
     `alpha`: what the steps have made so far, at first the prediction's; from `crop` to `uncrop` of the `region` alone.
     `last`, `last_alpha`: the frame before and its finished alpha, where there is one. `now`: the frame. `network`: the
     prediction's alpha, `seen` the frame that it was made from, `is_new` where no frame used it before. `carried`: as it
-    is in this frame. `region`: where the person may be; None where nobody is. `compared`:
-    the room was known. `outline`: where person and room meet, if that was looked for. `missed`, `familiar`: see
+    is in this frame. `region`: where the person may be; None where nobody is. `compared`: the room was known.
+    `outline`: where person and room meet, if that was looked for. `missed`, `familiar`, `unchanged`: see
     `guard.Believed`, None where the prediction is the frame's own. `mask`: the last step's. `outdated`: the prediction
     is of another scene, and there is no mask by it."""
 
@@ -63,6 +63,7 @@ class Draft:
     outline: refine.Outline | None = None
     missed: float = 0.0
     familiar: U8 | None = None
+    unchanged: U8 | None = None
     mask: Mask | None = None
     outdated: bool = False
 
@@ -161,6 +162,9 @@ class CarryByFlow:
         far = cropped(np.asarray(cv2.resize(moved, (width, height)), np.uint8), draft.region)
         out = np.empty_like(draft.alpha)
         kernels.lessen(draft.alpha.ravel(), far.ravel(), 255 * _DOUBT, _DOUBT_MOVED - _DOUBT, out.ravel())
+        if draft.unchanged is not None:
+            where = cv2.resize(draft.unchanged, (width, height), interpolation=cv2.INTER_NEAREST)
+            cv2.copyTo(draft.alpha, cropped(np.asarray(where, np.uint8), draft.region), out)
         draft.alpha = read_only(out)
 
 
@@ -181,7 +185,7 @@ class Believe:
         came_from = self._flow.came_from(size_of(draft.frame.size))
         found = self._guard.believed(draft.frame, draft.prediction, draft.alpha, came_from)
         draft.carried, draft.alpha = draft.alpha, found.alpha
-        draft.missed, draft.familiar = found.missed, found.familiar
+        draft.missed, draft.familiar, draft.unchanged = found.missed, found.familiar, found.unchanged
 
 
 def crop(draft: Draft) -> None:
@@ -231,7 +235,8 @@ def remove_specks(draft: Draft) -> None:
     """Nothing is to be removed from a network's own answer to this frame."""
     if draft.region is not None and (draft.compared or not draft.is_own):
         network = cropped(draft.carried, draft.region)
-        draft.alpha = refine.without_specks(draft.alpha, network, own=draft.is_own)
+        # Who is at rest is where the network saw them.
+        draft.alpha = refine.without_specks(draft.alpha, network, own=draft.is_own or draft.unchanged is not None)
 
 
 class HoldStill:
