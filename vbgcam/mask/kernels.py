@@ -807,8 +807,7 @@ def _carry_line(
         back, over = u32(u32(256) - across), u32(u32(256) - down)
         upper = u32(u32(u32(alpha[above, left]) * back) + u32(u32(alpha[above, right]) * across))
         lower = u32(u32(u32(alpha[below, left]) * back) + u32(u32(alpha[below, right]) * across))
-        # Rounded down: in doubt less of the person.
-        out[row, column] = u8(u32(u32(upper * over) + u32(lower * down)) >> u32(16))
+        out[row, column] = u8(u32(u32(u32(upper * over) + u32(lower * down)) + u32(1 << 15)) >> u32(16))
 
 
 @loop(SEEN, SEEN, types.Array(types.float32, 2, "C", readonly=True), *[types.float32] * 2, *[types.intp] * 4, MADE)
