@@ -77,7 +77,7 @@ class Believed(NamedTuple):
     """`alpha`: uint8, where there is evidence for it. `missed`: of the frame, the share that looks like somebody whom
     the prediction does not have. `familiar`: uint8, at `size_of` the frame, 255 where the colour is rather the
     person's. `unchanged`: likewise, where neither a pixel nor any around it has changed since the prediction's frame;
-    None where more has changed than a person at rest does."""
+    None where more has changed than a person at rest does, or the network did not rest."""
 
     alpha: U8
     missed: float
@@ -98,10 +98,12 @@ class Guard:
         self._colours = Colours()
         self._room: NDArray[np.float32] = np.empty(0, np.float32)
 
-    def believed(self, frame: RawFrame, prediction: Prediction, carried: U8, came_from: Field | None) -> Believed:
+    def believed(
+        self, frame: RawFrame, prediction: Prediction, carried: U8, came_from: Field | None, *, rests: bool = False
+    ) -> Believed:
         """`carried` (uint8, of any size): the alpha of an earlier frame's prediction as it is in this frame.
         `came_from`: where each pixel of the frame, at `size_of` it, was in the prediction's, x and y; None: where it is
-        now."""
+        now. `rests`: the prediction was in time for its own frame, and the network has rested since."""
         from vbgcam.mask import kernels
 
         size = size_of(frame.size)
@@ -128,7 +130,7 @@ class Guard:
             nats -= _ASKED + cv2.LUT(odds, _IF_FOLDED) * _folded(came_from) + stayed
         evidence = np.asarray(cv2.convertScaleAbs(np.maximum(0.5 + _RAMP * nats, 0), alpha=255), np.uint8)
         missed = nobody & (distance > _MOVED) & (odds > EVEN + STEP)
-        unchanged = _unchanged(np.asarray(in_place, np.uint8), int(np.count_nonzero(small)))
+        unchanged = _unchanged(np.asarray(in_place, np.uint8), int(np.count_nonzero(small))) if rests else None
         if unchanged is not None:
             evidence = np.asarray(cv2.max(evidence, unchanged), np.uint8)
         evidence[nobody] = 0

@@ -28,7 +28,7 @@ _NOBODY, _SOMEBODY = 0.07, 0.93
 # A mask that is older than its frame is believed less where it was unsure: so much less is the person where nothing
 # moved, and so much where it moved that far, in pixels of the guard's size. With .17 everywhere two_men leaks .0033 in
 # the mean, not .0028, and red_shirt, which hardly moves, has an IoU of .987, not .988.
-_DOUBT, _DOUBT_MOVED, _FAR = 0.05, 0.38, 4.0
+_DOUBT, _DOUBT_MOVED, _FAR = 0.045, 0.4, 4.0
 
 _PIXEL: Final = np.ones((3, 3), np.uint8)
 _NOTHING: Final = read_only(np.empty((0, 0), np.uint8))
@@ -173,17 +173,21 @@ class Believe:
 
     def __init__(self, flow: CarryByFlow) -> None:
         self._flow, self._guard = flow, Guard()
+        self.reset()
 
     def reset(self) -> None:
         """Another scene follows."""
         self._guard.reset()
+        self._own: Prediction | None = None
 
     def check(self, draft: Draft) -> None:
         """Everything where the prediction is the frame's own."""
         if draft.is_own:
+            self._own = draft.prediction
             return
         came_from = self._flow.came_from(size_of(draft.frame.size))
-        found = self._guard.believed(draft.frame, draft.prediction, draft.alpha, came_from)
+        rests = draft.prediction is self._own
+        found = self._guard.believed(draft.frame, draft.prediction, draft.alpha, came_from, rests=rests)
         draft.carried, draft.alpha = draft.alpha, found.alpha
         draft.missed, draft.familiar, draft.unchanged = found.missed, found.familiar, found.unchanged
 
