@@ -35,7 +35,7 @@ def testdata() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def warm_loops() -> None:
-    """The compiled loops are there: a cold cache takes 10 s, many times that under load."""
+    """The compiled loops are there: a cold cache takes 15 s, many times that under load."""
     for package in ("pixels", "mask", "segment"):
         importlib.import_module(f"vbgcam.{package}.kernels")
 
@@ -45,14 +45,16 @@ def _networks_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """Networks that tests convert stay out of the user's cache; each is converted once in a session."""
     folder = tmp_path_factory.mktemp("networks")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vbgcam.segment.family.networks_folder", lambda: folder)
+        patch.setattr("vbgcam.segment.base.networks_folder", lambda: folder)
         yield
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _home_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What tests say, choose and are given is not the user's; nor do they meet a program that he runs."""
+    """What tests say, choose and are given is not the user's; nor do they meet a program that he runs. No network is
+    downloaded from where it is published, in processes of their own neither: nobody listens there."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("https_proxy", "http://127.0.0.1:9")
         for name in ("STATE_HOME", "DATA_HOME", "RUNTIME_DIR"):
             patch.setenv(f"XDG_{name}", str(tmp_path_factory.mktemp(name.lower())))
         # Else the program would put its own backgrounds there; that is tested by itself.

@@ -8,8 +8,10 @@ import pytest
 
 from tests.support.networks import FULL_CARD
 from vbgcam.core.errors import ModelError
+from vbgcam.core.specs import PORTRAIT_MODELS
 from vbgcam.segment import card as cards
 from vbgcam.segment.card import Card, CardInput, CardOutput, CardState, find, read, shipped
+from vbgcam.segment.catalogue import CATALOGUE
 
 
 def parse(text: str) -> Card:
@@ -37,6 +39,7 @@ def test_every_key_is_understood() -> None:
         output=CardOutput(name="pha", channel=1, layout="NHWC", activation="sigmoid"),
         state={"r1i": CardState(output="r1o"), "r2i": CardState(output="r2o", shape=(1, 16, 4, 4))},
         constants={"ratio": (0.5,), "sides": (1, 2)},
+        scales={"reduced": 512},
     )
 
 
@@ -144,6 +147,18 @@ def test_a_name_too_long_for_a_card_beside_it_is_no_error(tmp_path: Path) -> Non
 
 
 def test_shipped_cards_are_right_and_each_has_a_way_to_be_found() -> None:
-    assert {card.name for card in shipped()} >= {"selfie_segmentation", "deeplabv3_voc21", "robust_video_matting"}
-    assert all(card.sha256 or card.inputs for card in shipped())
+    named = {card.name: card for card in shipped()}
+    assert "deeplabv3_voc21" in named
+    assert all(card.sha256 or card.git_blob or card.inputs for card in shipped())
     assert all(len(value) == 64 for card in shipped() for value in card.sha256)
+    for name in PORTRAIT_MODELS:
+        card, pin = named[CATALOGUE[name].card], CATALOGUE[name].pin
+        assert card.inputs or pin.digits in (card.git_blob if pin.git else card.sha256)
+
+
+def test_a_card_is_found_by_the_id_that_git_gives_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = tmp_path / "renamed.onnx"
+    network.write_bytes(b"what is up, doc?")
+    mine = Card(name="mine", git_blob=("bd9dbf5aae1a3862dd1526723246b20206e5fc37",))
+    monkeypatch.setattr(cards, "shipped", lambda: (mine,))
+    assert find(network, ("x",)) is mine

@@ -23,7 +23,7 @@ from vbgcam.background.gallery import Gallery
 from vbgcam.control import controller as controlling
 from vbgcam.control.controller import Controller
 from vbgcam.core import policy
-from vbgcam.core.errors import ConfigError, ModelError, VbgcamError
+from vbgcam.core.errors import ConfigError, ControlError, ModelError, VbgcamError
 from vbgcam.core.frames import RawFrame
 from vbgcam.core.policy import Why
 from vbgcam.live import pace
@@ -33,7 +33,8 @@ from vbgcam.live.stats import Stats
 from vbgcam.media import images
 from vbgcam.pixels.convert import color_yuv
 from vbgcam.segment import Progress, Segmenter
-from vbgcam.segment.weights import PUBLISHED, cache_folder
+from vbgcam.segment.catalogue import CATALOGUE
+from vbgcam.segment.weights import cache_folder
 from vbgcam.settings.layered import LayeredSettings
 from vbgcam.settings.schema import Settings
 from vbgcam.settings.state import RememberedState
@@ -341,6 +342,93 @@ def test_a_refused_network_is_not_kept_where_the_first_one_begins_meanwhile(
         assert running.setting("model.name") == "auto"
 
 
+class Downloading:
+    """Networks whose download goes on until it ends: "fcn_resnet50" for ever, the others at once, or with no
+    connection while `offline`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.ended = threading.Event(), threading.Event()
+        self.offline = False
+        self.asked: list[str] = []
+        monkeypatch.setattr(factory, "network", lambda settings: Network(settings.model.name, self._build(settings)))
+
+    def _build(self, settings: Settings) -> Callable[[Progress], Segmenter]:
+        name = settings.model.name
+
+        def build(progress: Progress) -> Segmenter:
+            self.asked.append(name)
+            if self.offline:
+                raise ModelError("no connection", retry=True)
+            try:
+                while name == "fcn_resnet50" and len(self.asked) <= 2:
+                    progress(1, 2, "a.host")
+                    self.begun.set()
+                    self.ended.wait(0.01)
+            finally:
+                self.ended.set()
+            return FakeSegmenter(name=name)
+
+        return build
+
+
+def test_a_download_beside_the_network_that_works_is_cancelled_and_nothing_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controlling, "_ANSWER", 0.0)
+    downloading = Downloading(monkeypatch)
+    with Running(tmp_path, model__name="chroma") as running:
+        running.until(lambda: running.output.composed > 3)
+        downloading.ended.clear()
+        running.do("model", "fcn_resnet50")
+        running.until(downloading.begun.is_set)
+        loading = {"model": "fcn_resnet50", "done": 1, "total": 2, "host": "a.host"}
+        running.until(lambda: running.controller.status()["loading"] == loading)
+        assert "cancelled" in running.do("model", "cancel")
+        told = running.controller.status()
+        assert (told["loading"], told["troubles"], told["model"]) == (None, [], "chroma")
+        assert running.setting("model.name") == "chroma"
+        running.until(downloading.ended.is_set)
+        with pytest.raises(ControlError, match="no network is being downloaded"):
+            running.do("model", "cancel")
+
+
+def test_the_only_networks_download_is_cancelled_and_can_be_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    downloading = Downloading(monkeypatch)
+    with Running(tmp_path, model__name="fcn_resnet50") as running:
+        running.until(downloading.begun.is_set)
+        running.until(lambda: (running.controller.status()["loading"] or {}).get("done") == 1)
+        running.do("model", "cancel")
+        running.until(lambda: "was cancelled" in running.controller.status()["model_problem"])
+        running.until(lambda: running.controller.status()["loading"] is None)
+        assert running.output.composed == 0
+        downloading.asked += ["", ""]
+        assert running.do("model", "fcn_resnet50") == "model: fcn_resnet50"
+        running.until(lambda: running.output.composed > 3)
+        assert running.controller.status()["model_problem"] == ""
+
+
+def test_without_a_connection_there_is_one_problem_and_no_bar_and_who_tries_again_need_not_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "RETRIES", (PATIENCE * 2,))
+    downloading = Downloading(monkeypatch)
+    downloading.offline = True
+    with Running(tmp_path, model__name="selfie") as running:
+        running.until(lambda: running.controller.status()["model_problem"] == "no connection")
+        running.until(lambda: running.controller.status()["loading"] is None)
+        running.controller.tick()
+        assert [one["what"] for one in running.controller.status()["troubles"] if one["now"]] == ["no connection"]
+        assert running.output.composed == 0
+        running.do("model", "selfie")
+        running.until(lambda: len(downloading.asked) == 2)
+        downloading.offline = False
+        running.do("model", "selfie")
+        running.until(lambda: running.output.composed > 3)
+        assert running.controller.status()["model_problem"] == ""
+
+
 def test_a_network_that_could_not_be_had_is_built_anew_when_it_is_chosen_again(tmp_path: Path) -> None:
     with Running(tmp_path, waits=True, model__name="onnx:gone.onnx") as running:
         running.until(lambda: not running.session.has_network)
@@ -368,7 +456,7 @@ class TooLate:
         monkeypatch.setenv("TORCH_HOME", str(folder / "torch"))
         cache_folder().mkdir(parents=True, exist_ok=True)
         for name in there:
-            (cache_folder() / PUBLISHED[name].file).touch()
+            (cache_folder() / CATALOGUE[name].file).touch()
         monkeypatch.setattr(factory, "network", self.network)
         self.folder = folder
         self.asked: list[tuple[str, object]] = []
@@ -432,7 +520,7 @@ def test_where_masks_come_too_late_the_input_gets_smaller_then_the_network_light
         told = slow.look(running)
         assert (told["helped"], len(slow.asked)) == (None, asked), "it stays as the person wants it"
         assert told["troubles"][0]["what"] == "masks come too late to follow you"
-        assert "vbgcam model lraspp_mobilenet_v3_large" in told["troubles"][0]["fix"]
+        assert "vbgcam model selfie" in told["troubles"][0]["fix"]
     assert slow.asked == [
         ("fcn_resnet50", "auto"),
         ("fcn_resnet50", 160),
@@ -471,7 +559,9 @@ def test_while_a_network_is_loaded_and_of_a_film_that_waits_late_masks_do_not_ma
     slow = TooLate(monkeypatch, tmp_path)
     with slow.running("fcn_resnet50") as running:
         running.until(lambda: running.controller.status()["input"] != "")
-        running.session.stats.fact(loading={"model": "another", "done": None, "total": None}, why=str(Why.TOO_FAR))
+        running.session.stats.fact(
+            loading={"model": "another", "done": None, "total": None, "host": ""}, why=str(Why.TOO_FAR)
+        )
         running.controller.tick()
         running.session.stats.fact(loading=None, why="")
         assert running.controller.status()["helped"] is None

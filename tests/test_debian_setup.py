@@ -26,7 +26,7 @@ if not (Path("/usr/bin/apt-get").exists() and os.access("/usr/bin/python3", os.X
 if subprocess.run(["/usr/bin/python3", "-c", "import ensurepip"], check=False, capture_output=True).returncode:
     pytest.skip("/usr/bin/python3 makes no environments: apt-get install python3-venv", allow_module_level=True)
 
-MODULES = ("cv2", "av", "numba", "openvino", "PIL", "pydantic", "aiohttp", "pyvirtualcam", "onnxruntime")
+MODULES = ("cv2", "av", "numba", "openvino", "PIL", "pydantic", "aiohttp", "pyvirtualcam")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import Backdrop, Planes, RawFrame, Size
 from vbgcam.core.options import Blur
 from vbgcam.core.specs import ModelSpec
-from vbgcam.mask import finish
+from vbgcam.mask import Masker, finish
 from vbgcam.media import images
 from vbgcam.pixels import convert
 from vbgcam.render.composer import Behind
@@ -30,7 +30,7 @@ def _backdrop() -> Backdrop:
 
 def _before_after(path: Path, behind: Behind) -> tuple[np.ndarray, np.ndarray]:
     """The two pictures on the sheet."""
-    before_after(behind, SIZE, path)
+    before_after(behind, SIZE, path, Masker(CleanPlate.load(PLATE)))
     page = images.read(path).rgb
     margin = (page.shape[1] - 2 * SIZE.width) // 3
     rows = slice(margin, margin + SIZE.height)
@@ -62,7 +62,7 @@ def test_a_broken_mask_leaves_no_sheet_and_an_old_one_alone(tmp_path: Path, monk
     path = tmp_path / "sheet.png"
     path.write_bytes(b"old")
     with pytest.raises(ModelError, match="finite"):
-        before_after(_backdrop(), SIZE, path)
+        before_after(_backdrop(), SIZE, path, Masker(CleanPlate.load(PLATE)))
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 

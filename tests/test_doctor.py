@@ -16,10 +16,11 @@ from tests.support.machines import RELEASE, WEBCAM, World, device, first, health
 from vbgcam.camera.base import CameraInfo
 from vbgcam.core.errors import CameraError
 from vbgcam.output.loopback import LOAD, RELOAD
-from vbgcam.segment.weights import PUBLISHED
+from vbgcam.segment.catalogue import CATALOGUE
+from vbgcam.segment.engines.devices import DeviceInfo
 from vbgcam.system.v4l2 import CAP_CAPTURE, CAP_OUTPUT, Holder
 
-LRASPP = "lraspp_mobilenet_v3_large"
+SELFIE = "selfie"
 SECURE_BOOT = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 SHOWS_IT = "nothing shows tray icons here: vbgcam's would be invisible"
 
@@ -33,7 +34,7 @@ def test_where_all_is_well_nothing_needs_fixing(world: World) -> None:
     found = world.examine()
     assert found.wrong == 0, first(found)
     assert [check for check in found.checks if check.state == "note" and check.name != "weights"] == []
-    assert the(found, "weights").fix == f"vbgcam models fetch {LRASPP}"
+    assert the(found, "weights").fix == f"vbgcam models fetch {SELFIE}"
     assert the(found, "in use").found == "/dev/video10 is free to be fed"
 
 
@@ -69,7 +70,7 @@ def full_disk(world: World) -> None:
 
 
 def damaged_weights(world: World) -> None:
-    world.write(f"home/.cache/torch/hub/checkpoints/{PUBLISHED[LRASPP].file}", "half a file")
+    world.write(f"home/.local/share/vbgcam/downloads/{CATALOGUE[SELFIE].file}", "half a file")
 
 
 def no_tray(world: World) -> None:
@@ -263,7 +264,7 @@ BROKEN: dict[str, Broken] = {
         damaged_weights,
         "weights",
         "is not the file it should be: its SHA-256 begins with",
-        f"vbgcam models fetch {LRASPP}",
+        f"vbgcam models fetch {SELFIE}",
     ),
     "no clean plate": (
         lambda w: w.settings('[model]\nname = "plate"\n'),
@@ -325,3 +326,22 @@ def test_each_distribution_gets_its_own_commands(
     found = world.examine()
     assert module in the(found, "kernel module").fix
     assert the(found, "tray host").fix.startswith(tray)
+
+
+def test_without_torch_a_torchvision_network_is_wrong_and_the_rest_a_note(world: World) -> None:
+    world.change(version={"openvino": "2026.4.1"}.get)
+    found = the(world.examine(), "libraries")
+    assert (found.state, found.fix.endswith("-m pip install torch torchvision")) == ("note", True)
+    assert "torch and torchvision not installed" in found.found
+    said = first(world.settings('[model]\nname = "fcn_resnet101"\n').examine())
+    assert said[:2] == ("weights", "fcn_resnet101 is made ready with torch, which is not installed")
+
+
+def test_a_processor_that_is_not_used_is_a_note_with_the_reason(world: World) -> None:
+    unused = DeviceInfo("npu", "Intel NPU", (), "its driver is missing", "get it")
+    seen = [DeviceInfo("cpu", "a CPU", ("openvino",)), unused]
+    found = [check for check in world.change(processors=lambda: seen).examine().checks if check.name == "processors"]
+    assert [(check.state, check.found, check.fix) for check in found] == [
+        ("ok", "cpu: a CPU", ""),
+        ("note", "npu is not used: its driver is missing", "get it"),
+    ]

@@ -146,7 +146,7 @@ def test_there_must_be_room_for_the_weights(world: World) -> None:
     world.change(free_bytes=lambda _folder: 10**8)
     assert first(world.examine())[:2] == (
         "weights",
-        "no room for the weights of fcn_resnet101: 218 MB are needed, 100 are free",
+        "no room for the weights of fcn_resnet101: 218 MB are needed, 100 MB are free",
     )
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.support.server import Act, Server, closed_port, serving
 from vbgcam.core.errors import ModelError
-from vbgcam.segment.download import Job, download
+from vbgcam.segment.download import Job, Pin, download
 
 CONTENT = bytes(range(256)) * 5000  # 1.28 MB: five pieces
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -42,7 +42,7 @@ def server(_direct: None) -> Iterator[Server]:
 
 def job(server: Server | str, folder: Path, sha256: str = SHA256) -> Job:
     url = server if isinstance(server, str) else server.url
-    return Job(f"{url}/weights.pth", folder / "cache" / "weights.pth", sha256, 1_000_000, "do this and that")
+    return Job(f"{url}/weights.pth", folder / "cache" / "weights.pth", Pin(sha256), 1_000_000, "do this and that")
 
 
 def part(folder: Path) -> Path:
@@ -57,7 +57,7 @@ def names(folder: Path) -> list[str]:
 
 def test_the_file_arrives_with_growing_progress_and_nothing_beside_it(server: Server, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    download(job(server, tmp_path), lambda done, total: seen.append((done, total)))
+    download(job(server, tmp_path), lambda done, total, _host: seen.append((done, total)))
     assert job(server, tmp_path).target.read_bytes() == CONTENT
     assert names(tmp_path) == ["weights.pth"]
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
@@ -190,7 +190,7 @@ def test_a_stop_is_heard_while_the_server_says_nothing(server: Server, tmp_path:
     server.script = [Act(silent=True, stop_after=-1)]
     calls: list[int] = []
 
-    def progress(done: int, _total: int) -> None:
+    def progress(done: int, _total: int, _host: str) -> None:
         calls.append(done)
         if len(calls) == 2:
             raise Stop
@@ -205,7 +205,7 @@ def test_a_stop_is_heard_while_the_bytes_stall_and_what_came_is_kept(server: Ser
     server.script = [Act(silent=True, stop_after=300_000)]
     seen: list[int] = []
 
-    def progress(done: int, _total: int) -> None:
+    def progress(done: int, _total: int, _host: str) -> None:
         seen.append(done)
         if seen.count(300_000) == 3:  # once with the bytes, then only because time passes
             raise Stop
@@ -224,7 +224,7 @@ def test_a_stop_is_heard_while_the_name_is_being_resolved(tmp_path: Path, monkey
         done.wait()
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
-    def progress(_done: int, _total: int) -> None:
+    def progress(_done: int, _total: int, _host: str) -> None:
         raise Stop
 
     monkeypatch.setattr(socket, "getaddrinfo", hangs)
@@ -253,7 +253,7 @@ def test_two_programs_do_not_write_the_same_part(server: Server, tmp_path: Path)
     server.script = [Act(silent=True, stop_after=300_000)]
     seen: list[int] = []
 
-    def progress(done: int, _total: int) -> None:
+    def progress(done: int, _total: int, _host: str) -> None:
         seen.append(done)
         if done == 300_000:
             with pytest.raises(ModelError, match="is being fetched by another program") as caught:

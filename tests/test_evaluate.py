@@ -332,13 +332,14 @@ LATE = ["--mask-fps", "5"]
         ("room_static", TRUTH, LATE, {"iou": 0.935, "boundary_f": 0.785}, {"leak": 0.0010, "covered": 6}),
         ("room_static", SELFIE, LATE, {"iou": 0.92, "boundary_f": 0.76}, {"leak": 0.0018, "covered": 12}),
         ("room_static", "plate:clips/room_static_plate.png", [], {"iou": 0.96, "boundary_f": 0.92}, {"mad": 0.008}),
-        # Bare, the selfie network has IoU .984, boundary F .917, MAD .0058 and dtSSD 1.26 here.
+        # Bare, the selfie network has IoU .984, boundary F .917, MAD .0058 and dtSSD 1.26 here. With a look at each
+        # frame dtSSD is .82, with one at each fourth, as it is, .89.
         (
             "red_shirt",
             SELFIE,
             [],
             {"iou": 0.984, "boundary_f": 0.917},
-            {"mad": 0.0058, "dtssd": 0.84, "leak": 0.0024},
+            {"mad": 0.0058, "dtssd": 0.91, "leak": 0.0024},
         ),
         ("red_shirt", "truth:clips/red_shirt_alpha.mkv", LATE, {"iou": 0.988, "boundary_f": 0.945}, {"leak": 0.0004}),
         # Known figures of bare networks without their furniture, within 2 %.

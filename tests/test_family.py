@@ -15,8 +15,10 @@ from tests.support.fakes import room_with_person
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import U8, Planes, RawFrame, Size
 from vbgcam.segment import Probability
-from vbgcam.segment.engine import OutOfMemory
-from vbgcam.segment.family import LADDER, LIVE_START, TorchvisionSegmenter, choose_device, default_threads, engine
+from vbgcam.segment.base import LADDER, LIVE_START
+from vbgcam.segment.engines.base import OutOfMemory
+from vbgcam.segment.engines.devices import CPU, for_torchvision
+from vbgcam.segment.family import TorchvisionSegmenter, default_threads, engine
 
 FRAME = RawFrame(room_with_person(1, Size(640, 360)), 1.0)
 
@@ -159,15 +161,15 @@ def test_without_torch_a_network_that_was_never_converted_is_refused_in_a_line(
     weights = tmp_path / "lraspp.pth"
     weights.write_bytes(b"never read")
     with pytest.raises(ModelError, match="torch, which cannot be imported") as caught:
-        engine("lraspp_mobilenet_v3_large", weights, "cpu")
-    assert "chroma, plate" in caught.value.fix
+        engine("lraspp_mobilenet_v3_large", weights, CPU)
+    assert "selfie, chroma, plate" in caught.value.fix
 
 
 def test_without_a_driver_torch_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vbgcam.segment.family._may_have_gpu", lambda: False)
+    monkeypatch.setattr("vbgcam.segment.engines.devices.may_have_gpu", lambda: False)
     monkeypatch.setitem(__import__("sys").modules, "torch", None)  # importing it would fail
-    assert choose_device("auto") == "cpu"
-    assert choose_device("cpu") == "cpu"
+    assert for_torchvision("auto") == CPU
+    assert for_torchvision("cpu") == CPU
 
 
 @given(

@@ -26,7 +26,6 @@ from tests.support.networks import save
 from vbgcam.core.errors import ConfigError, MediaError, ModelError
 from vbgcam.media import images, toml_reader
 from vbgcam.segment import Options, bounded
-from vbgcam.segment import onnx as onnx_files
 from vbgcam.segment.onnx import OnnxSegmenter
 from vbgcam.settings import reading
 
@@ -38,7 +37,7 @@ CASES: dict[str, tuple[int, int]] = {
     "picture": (500, 600),
     "film": (120, 900),
     "checkpoint": (120, 400),
-    "onnx": (250, 400),
+    "onnx": (40, 400),
     "journal": (150, 60),
 }
 
@@ -250,29 +249,3 @@ def test_a_small_network_that_wants_gigabytes_is_refused(when: str, tmp_path: Pa
     free = untouched()
     assert grown(load) < 150 + free
     assert resource.getrlimit(resource.RLIMIT_DATA)[0] == resource.RLIM_INFINITY
-
-
-def test_a_network_that_never_answers_is_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_files, "_FIRST_S", 0.3)
-    body = helper.make_graph(
-        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Add", ["held", "one"], ["next"])],
-        "body",
-        [
-            helper.make_tensor_value_info("turn", onnx.TensorProto.INT64, []),
-            helper.make_tensor_value_info("go", onnx.TensorProto.BOOL, []),
-            helper.make_tensor_value_info("held", onnx.TensorProto.FLOAT, None),
-        ],
-        [
-            helper.make_tensor_value_info("on", onnx.TensorProto.BOOL, []),
-            helper.make_tensor_value_info("next", onnx.TensorProto.FLOAT, None),
-        ],
-    )
-    nodes = [
-        helper.make_node("ReduceMean", ["image"], ["mean"], axes=[1], keepdims=1),
-        helper.make_node("Loop", ["times", "", "mean"], ["person"], body=body),
-    ]
-    weights: dict[str, object] = {"times": np.array(2**62, np.int64), "one": np.float32(0)}
-    path = save(tmp_path / "endless.onnx", nodes, {"image": (1, 3, 16, 16)}, {"person": (1, 1, 16, 16)}, weights)
-    path.with_name("endless.onnx.toml").write_text('name = "endless"\n')
-    with pytest.raises(ModelError, match="no answer in 0 s"):
-        OnnxSegmenter.load(path, Options(folder=tmp_path))

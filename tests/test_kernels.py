@@ -131,3 +131,49 @@ def test_an_odd_alpha_repeats_its_last_row_and_column() -> None:
     padded = np.pad(alpha, ((0, 1), (0, 1)), "edge")
     np.testing.assert_array_equal(pairs & 255, padded[:, ::2])
     np.testing.assert_array_equal(pairs >> 8, padded[:, 1::2])
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 1), (2, 2), (9, 33), (90, 160)])
+def test_softening_is_opencvs_gaussian_blur(shape: tuple[int, int]) -> None:
+    plane = random_plane(1, *shape)
+    out = np.empty_like(plane)
+    kernels.soften(plane, out)
+    np.testing.assert_array_equal(out, cv2.GaussianBlur(plane, (3, 3), 0.7).reshape(shape))
+
+
+@pytest.mark.parametrize("times", [2, 3, 4, 6])
+@pytest.mark.parametrize("width", [1, 2, 40])
+def test_widened_lines_are_opencvs(times: int, width: int) -> None:
+    plane = random_plane(2, 5, width)
+    out = np.empty((5, times * width), np.uint8)
+    kernels.widen(plane, out)
+    expected = cv2.resize(plane, (times * width, 5), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(out.astype(int) - expected).max() <= 1
+
+
+def test_two_thirds_are_opencvs() -> None:
+    plane = random_plane(3, 36, 96)
+    out = np.empty((24, 64), np.uint8)
+    kernels.three_to_two(plane, out)
+    expected = cv2.resize(plane, (64, 24), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(out.astype(int) - expected).max() <= 1
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    height=st.integers(1, 30),
+    width=st.integers(1, 30),
+    seed=st.integers(0, 999),
+    often=st.integers(1, 3),
+    half=st.booleans(),
+)
+def test_a_box_is_around_what_is_often_enough(*, height: int, width: int, seed: int, often: int, half: bool) -> None:
+    plane = np.where(np.random.default_rng(seed).random((height, width)) < 0.1, 200, 10).astype(np.uint8)
+    found = np.empty(4, np.int32)
+    kernels.box(plane, half, 128, often, often, found)
+    person = (plane[::2, ::2] if half else plane) >= 128
+    expected = []
+    for axis in (1, 0):
+        places = np.flatnonzero(person.sum(axis) >= often)
+        expected += [int(places[0]), int(places[-1]) + 1] if places.size else [0, 0]
+    assert found.tolist() == expected

@@ -13,7 +13,7 @@ from tests.support.torch_networks import random_network
 from vbgcam.core.frames import U8
 from vbgcam.core.specs import ModelSpec
 from vbgcam.segment import Options
-from vbgcam.segment.eager import Whole
+from vbgcam.segment.engines.torch_eager import Whole
 from vbgcam.segment.labels import open_labeller
 from vbgcam.segment.torchvision import build, published_weights, read_checkpoint
 

@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 
 from tests.support import control_fakes
+from vbgcam import factory
 from vbgcam.control import lighter, verb
 from vbgcam.control.lighter import Lighter, advice
-from vbgcam.segment.weights import PUBLISHED, cache_folder
+from vbgcam.segment.weights import published_file
 from vbgcam.settings import reading
 from vbgcam.settings.schema import Settings
 
-LRASPP, MOBILE, FCN, FCN_101 = (
+MEET, SELFIE, LRASPP, MOBILE, FCN, FCN_101 = (
+    "meet",
+    "selfie",
     "lraspp_mobilenet_v3_large",
     "deeplabv3_mobilenet_v3_large",
     "fcn_resnet50",
@@ -28,10 +31,11 @@ def _nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def here(*names: str) -> None:
-    """The weights of these lie on the disk."""
-    cache_folder().mkdir(parents=True, exist_ok=True)
+    """The files of these lie on the disk."""
     for name in names:
-        (cache_folder() / PUBLISHED[name].file).touch()
+        path = published_file(name, factory.options(Settings())).path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
 
 
 def chosen(**model: object) -> Settings:
@@ -60,6 +64,10 @@ def test_a_smaller_input_is_half_the_work_or_the_smallest(used: str, size: int) 
         (FCN_101, (FCN, FCN_101), FCN),
         (FCN, (FCN, FCN_101), None),
         (LRASPP, (LRASPP, MOBILE), None),
+        (LRASPP, (SELFIE, LRASPP), SELFIE),
+        (SELFIE, (MEET, SELFIE, LRASPP), MEET),
+        (SELFIE, (SELFIE, LRASPP), None),
+        (MEET, (MEET, SELFIE), None),
         (FCN, (), None),
     ],
 )
@@ -81,10 +89,17 @@ def test_a_size_that_a_person_chose_stays() -> None:
 
 def test_a_network_of_ones_own_gives_way_to_the_lightest_alone() -> None:
     settings = chosen(name="onnx:mine.onnx")
-    here(MOBILE)
+    here(MOBILE, LRASPP)
     assert to(settings, "onnx:mine.onnx", "256x256") is None
-    here(LRASPP)
-    assert to(settings, "onnx:mine.onnx", "256x256") == {"model.name": LRASPP}
+    here(SELFIE)
+    assert to(settings, "onnx:mine.onnx", "256x256") == {"model.name": SELFIE}
+
+
+@pytest.mark.parametrize("name", ["auto", SELFIE])
+def test_a_network_of_one_size_is_not_given_a_smaller_input(name: str) -> None:
+    assert to(chosen(name=name), SELFIE, "256x256") is None
+    here(MEET)
+    assert to(chosen(name=name), SELFIE, "256x256") == {"model.name": MEET}
 
 
 @pytest.mark.parametrize("name", ["chroma", "plate"])
@@ -129,15 +144,15 @@ def test_several_steps_lead_back_in_one() -> None:
 
 
 def test_what_a_person_can_do() -> None:
-    assert advice(chosen(), LRASPP) == "close other programs"
-    lighter_one = "close other programs, or choose a lighter network with `vbgcam model lraspp_mobilenet_v3_large`"
+    assert advice(chosen(), SELFIE) == advice(chosen(name=MEET), MEET) == "close other programs"
+    lighter_one = "close other programs, or choose a lighter network with `vbgcam model selfie`"
     assert advice(chosen(name=FCN), FCN) == lighter_one
     assert advice(chosen(name="onnx:mine.onnx"), "onnx:mine.onnx") == lighter_one
 
 
 def test_the_status_has_the_command_that_goes_back() -> None:
     settings = chosen(name="onnx:my own.onnx")
-    here(LRASPP)
+    here(SELFIE)
     found = lighter.lighter(settings, "onnx:my own.onnx", "256x256", None)
     assert found is not None
     [line] = [line for line in verb._lines(control_fakes.status() | {"helped": found.told()}) if "helped" in line]

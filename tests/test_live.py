@@ -283,7 +283,7 @@ def test_a_download_breaks_off_when_the_session_ends() -> None:
     def build(progress: Progress) -> Segmenter:
         try:
             for done in itertools.count():
-                progress(done % 100, 100)
+                progress(done % 100, 100, "a host")
                 if done == 1000:
                     begun.set()
         except inference.StopRequested:

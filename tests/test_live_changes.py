@@ -251,7 +251,7 @@ def test_another_network_takes_over_once_it_is_ready_and_masks_go_on_meanwhile(w
         on_air(output)
         begun = len(output.kinds)
         session.set_network(Network("new", built_after(go, new)) if when == "building" else chosen(new))
-        assert session.stats.get("loading") == {"model": "new", "done": None, "total": None}
+        assert session.stats.get("loading") == {"model": "new", "done": None, "total": None, "host": ""}
         output.wait(lambda: when == "building" or new.calls > 0)
         calls = old.calls
         output.wait(lambda: old.calls > calls + 5)
@@ -431,7 +431,7 @@ def test_a_network_that_is_being_loaded_is_told_of_although_the_first_one_begins
         first.set()
         on_air(output)
         assert session.stats.get("model") == "first"
-        assert session.stats.get("loading") == {"model": "second", "done": None, "total": None}
+        assert session.stats.get("loading") == {"model": "second", "done": None, "total": None, "host": ""}
         second.set()
         output.wait(lambda: session.stats.get("refused") == "damaged")
         assert session.stats.get("loading") is None

@@ -61,7 +61,7 @@ class Leaving:
 
     def __init__(self) -> None:
         self.told: list[int] = []
-        self._rois = iter([SimpleNamespace(update_roi=lambda epoch, _box, elsewhere: self.told.append(epoch))])
+        self._rois = iter([SimpleNamespace(update_roi=lambda epoch, _box, elsewhere, kept: self.told.append(epoch))])
 
     @property
     def roi(self) -> Any:

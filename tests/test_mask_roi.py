@@ -107,13 +107,13 @@ def test_who_comes_in_beside_the_part_is_found_within_two_seconds(looks: RoiSegm
 
 def test_who_comes_in_is_found_at_once_where_the_memory_saw_them(looks: RoiSegmenter) -> None:
     looks.predict(frame(0.0, LEFT))
-    looks.update_roi(0, None, elsewhere=True)
+    looks.update_roi(0, None, elsewhere=True, kept=1.0)
     assert looks.predict(frame(0.1, LEFT, RIGHT)).alpha[120, 250] == 255
 
 
 def test_what_was_seen_of_another_epoch_is_not_believed(finder: Finder, looks: RoiSegmenter) -> None:
     looks.predict(frame(0.0, LEFT))
-    looks.update_roi(7, Box(0.0, 0.0, 0.1, 0.1), elsewhere=True)
+    looks.update_roi(7, Box(0.0, 0.0, 0.1, 0.1), elsewhere=True, kept=1.0)
     looks.predict(frame(0.1, LEFT))
     assert finder.glances == 0
 

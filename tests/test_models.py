@@ -20,7 +20,9 @@ from vbgcam.core.errors import ConfigError, ModelError
 from vbgcam.core.frames import Planes, RawFrame, Size
 from vbgcam.core.specs import TORCHVISION_MODELS, ModelSpec
 from vbgcam.segment import Options, open_segmenter
-from vbgcam.segment.weights import PUBLISHED, add, fetch, own_folder, survey
+from vbgcam.segment.adding import add
+from vbgcam.segment.catalogue import CATALOGUE
+from vbgcam.segment.weights import download_published, needed, own_folder, survey
 
 NAME = "lraspp_mobilenet_v3_large"
 FRAME = RawFrame(Planes.filled(Size(8, 8), (120, 100, 140)).frozen(), 0.0)
@@ -79,21 +81,20 @@ def kept(options: Options) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
-def test_the_list_names_all_six_with_torchvisions_own_figures(options: Options, cache: Path) -> None:
+def test_the_list_names_the_whole_catalogue(options: Options, cache: Path) -> None:
     rows = survey(options)
-    assert tuple(row.name for row in rows) == TORCHVISION_MODELS
+    assert tuple(row.name for row in rows) == tuple(CATALOGUE)
     for row in rows:
         assert row.state == "missing"
         assert not row.own
-        assert row.path == cache / PUBLISHED[row.name].file
-        assert (row.size, row.miou) == (PUBLISHED[row.name].size, PUBLISHED[row.name].miou)
-        assert row.purpose
-        assert "torchvision" in row.licence
+        entry = CATALOGUE[row.name]
+        folder = cache if row.name in TORCHVISION_MODELS else options.folder / "downloads"
+        assert (row.path, row.size, row.published) == (folder / entry.file, entry.size, entry)
 
 
 def test_the_list_says_what_is_here_and_whether_it_is_right(options: Options, cache: Path) -> None:
-    (cache / PUBLISHED["fcn_resnet50"].file).write_bytes(b"not really a network")
-    (cache / PUBLISHED["fcn_resnet101"].file).write_bytes(b"another")
+    (cache / CATALOGUE["fcn_resnet50"].file).write_bytes(b"not really a network")
+    (cache / CATALOGUE["fcn_resnet101"].file).write_bytes(b"another")
     right = replace(options, sha256=hashlib.sha256(b"another").hexdigest())
     [row] = survey(options, ["fcn_resnet50"])
     assert (row.state, row.size) == ("wrong", 20)
@@ -110,31 +111,35 @@ def test_the_list_needs_no_torch() -> None:
 
 
 def test_an_unknown_name_is_a_wrong_command_with_the_nearest_right_one(options: Options) -> None:
-    for call in (lambda: survey(options, ["fcn_resnet10"]), lambda: fetch("fcn_resnet10", options)):
-        with pytest.raises(ConfigError, match=r"'fcn_resnet10' is none of .*; did you mean 'fcn_resnet101'\?"):
+    for call in (lambda: survey(options, ["fcn_resnet10"]), lambda: needed("fcn_resnet10", options)):
+        with pytest.raises(
+            ConfigError, match=r"unknown model 'fcn_resnet10'; choose one of .*; did you mean 'fcn_resnet101'\?"
+        ):
             call()
 
 
 def test_weights_are_fetched_once(server: Server, options: Options, cache: Path) -> None:
     sha256 = hashlib.sha256(server.content).hexdigest()
     online = replace(options, mirror=server.url, sha256=sha256)
-    (cache / PUBLISHED[NAME].file).write_bytes(b"wrong, and replaced")
+    (cache / CATALOGUE[NAME].file).write_bytes(b"wrong, and replaced")
     seen: list[int] = []
-    assert fetch(NAME, online, lambda done, _total: seen.append(done)) is True
+    file = needed(NAME, online)
+    assert file is not None
+    download_published(file, online, lambda done, _total, _host: seen.append(done))
     assert seen[-1] == len(server.content)
-    assert fetch(NAME, online) is False
-    assert [path.name for path in cache.iterdir()] == [PUBLISHED[NAME].file]
+    assert needed(NAME, online) is None
+    assert [path.name for path in cache.iterdir()] == [CATALOGUE[NAME].file]
 
 
 def test_ones_own_training_is_kept_and_found_by_the_architectures_name(options: Options, trained: list[Path]) -> None:
     added = add(trained[0], options)
     sha256 = hashlib.sha256(trained[0].read_bytes()).hexdigest()
-    assert (added.name, added.sha256) == (NAME, sha256)
+    assert (added.name, added.pin.digits) == (NAME, sha256)
     assert kept(options) == [f"{NAME}-{sha256}.pth"]
     segmenter = open_segmenter(ModelSpec.parse(NAME), options)
     assert np.isfinite(segmenter.probability(FRAME)).all()
     [row] = survey(options, [NAME])
-    assert (row.own, row.state, row.path, row.miou) == (True, "right", added.path, None)
+    assert (row.own, row.state, row.path, row.published) == (True, "right", added.path, None)
 
 
 def test_a_later_training_takes_the_place_of_an_earlier_one(options: Options, trained: list[Path]) -> None:
@@ -176,19 +181,19 @@ def test_an_onnx_network_is_kept_with_its_card_and_found_by_its_name(
     (tmp_path / card_name).write_text(CARD)
     added = add(file, options)
     assert added.name == "onnx:red"
-    assert kept(options) == [f"red-{added.sha256}.onnx", f"red-{added.sha256}.toml"]
+    assert kept(options) == [f"red-{added.pin.digits}.onnx", f"red-{added.pin.digits}.toml"]
     segmenter = open_segmenter(ModelSpec.parse("onnx:red"), options)
     red = segmenter.probability(FRAME)[4, 4]
     assert 0.2 < red < 0.35  # red is 139 of 255 in this frame
     [row] = survey(options, ["onnx:red"])
-    assert (row.own, row.state, row.miou) == (True, "right", None)
+    assert (row.own, row.state, row.published) == (True, "right", None)
 
     (tmp_path / card_name).write_text(CARD + "# and a remark\n")
     changed = onnx.load(file)
     changed.doc_string = "the next version"
     onnx.save(changed, file)
     again = add(file, options)
-    assert kept(options) == [f"red-{again.sha256}.onnx", f"red-{again.sha256}.toml"]
+    assert kept(options) == [f"red-{again.pin.digits}.onnx", f"red-{again.pin.digits}.toml"]
 
 
 def test_an_onnx_network_without_a_card_is_refused(options: Options, tmp_path: Path) -> None:

@@ -19,9 +19,11 @@ from openvino import opset13
 
 from tests.support.torch_networks import random_network
 from vbgcam.core.frames import U8, Size
-from vbgcam.segment.family import ON_CPU
-from vbgcam.segment.openvino import OpenVinoEngine, load, split_for_bf16
+from vbgcam.segment.converted import load, split_for_bf16
+from vbgcam.segment.engines.openvino import OpenVinoEngine
 from vbgcam.segment.torchvision import Person, converted
+
+ON_CPU = "lraspp_mobilenet_v3_large"
 
 
 @pytest.fixture(scope="module")
@@ -41,21 +43,25 @@ def weights(tmp_path: Path) -> Path:
     return path
 
 
+def engine(model: openvino.Model, *, hard: bool = False) -> OpenVinoEngine:
+    return OpenVinoEngine(model, 1, hard=hard, split=split_for_bf16)
+
+
 def picture(size: Size) -> U8:
     return np.random.default_rng(3).integers(0, 256, (size.height, size.width, 3), np.uint8)
 
 
 @pytest.mark.parametrize("size", [Size(96, 64), Size(171, 96), Size(33, 130)])
 def test_every_size_is_answered_as_torch_answers(size: Size, person: Person, model: openvino.Model) -> None:
-    engine = OpenVinoEngine(model, 1)
+    made = engine(model)
     rgb = picture(size)
     with torch.inference_mode():
         expected = person(torch.from_numpy(rgb)[None]).numpy()
-    found = engine.run(rgb)
+    found = made.run(rgb)
     assert found.dtype == np.float32
     # bf16 keeps 8 bits, float32 24.
-    np.testing.assert_allclose(found, expected, atol=0.05 if engine.precision == "bf16" else 1e-3)
-    engine.close()
+    np.testing.assert_allclose(found, expected, atol=0.05 if made.precision == "bf16" else 1e-3)
+    made.close()
 
 
 def test_a_network_in_two_parts_answers_as_the_whole(model: openvino.Model) -> None:
@@ -89,32 +95,32 @@ def test_a_label_mask_is_that_of_torch() -> None:
     rgb = picture(Size(96, 64))
     with torch.inference_mode():
         expected = hard(torch.from_numpy(rgb)[None]).numpy()
-    found = OpenVinoEngine(converted(hard), 1, hard=True).run(rgb)
+    found = engine(converted(hard), hard=True).run(rgb)
     assert set(np.unique(found)) <= {0.0, 1.0}
     assert np.mean(found != expected) < 0.01
 
 
 def test_an_answer_stays_as_it_was_when_the_next_one_comes(model: openvino.Model) -> None:
-    engine = OpenVinoEngine(model, 1)
-    first = engine.run(picture(Size(96, 64)))
+    made = engine(model)
+    first = made.run(picture(Size(96, 64)))
     copy = first.copy()
-    engine.run(255 - picture(Size(96, 64)))
+    made.run(255 - picture(Size(96, 64)))
     np.testing.assert_array_equal(first, copy)
 
 
 def test_sizes_are_prepared_beside_a_run_and_old_ones_are_let_go(model: openvino.Model) -> None:
-    engine = OpenVinoEngine(model, 1)
+    made = engine(model)
     sizes = [Size(64 + 16 * step, 64) for step in range(4)]
-    threads = [threading.Thread(target=engine.prepare, args=(size,)) for size in sizes]
+    threads = [threading.Thread(target=made.prepare, args=(size,)) for size in sizes]
     for thread in threads:
         thread.start()
-    answers = [engine.run(picture(sizes[0])) for _ in range(5)]
+    answers = [made.run(picture(sizes[0])) for _ in range(5)]
     for thread in threads:
         thread.join()
     for answer in answers:
         np.testing.assert_array_equal(answer, answers[0])
     for size in sizes:
-        assert engine.run(picture(size)).shape == (size.height, size.width)
+        assert made.run(picture(size)).shape == (size.height, size.width)
 
 
 def test_a_kept_network_is_used_without_converting_again(model: openvino.Model, weights: Path, tmp_path: Path) -> None:
@@ -125,8 +131,8 @@ def test_a_kept_network_is_used_without_converting_again(model: openvino.Model, 
         raise AssertionError("it was kept")
 
     rgb = picture(Size(96, 64))
-    kept = OpenVinoEngine(load(weights, False, folder, never), 1)
-    np.testing.assert_array_equal(kept.run(rgb), OpenVinoEngine(model, 1).run(rgb))
+    kept = engine(load(weights, False, folder, never))
+    np.testing.assert_array_equal(kept.run(rgb), engine(model).run(rgb))
     with pytest.raises(AssertionError, match="kept"):
         load(weights, True, folder, never)
     weights.write_bytes(b"other weights")
@@ -183,7 +189,7 @@ def test_a_full_folder_lets_the_networks_go_that_were_not_used_for_longest(
     folder = tmp_path / "networks"
     for name, age in (("a", 400.0), ("b", 300.0), ("c", 200.0)):
         make(name, folder, model, age)
-    monkeypatch.setattr("vbgcam.segment.openvino._KEPT", 3)
+    monkeypatch.setattr("vbgcam.segment.converted._KEPT", 3)
 
     def never() -> openvino.Model:
         raise AssertionError("it was kept")
@@ -198,19 +204,19 @@ def test_a_network_in_use_answers_after_another_process_let_it_go(
 ) -> None:
     folder = tmp_path / "networks"
     load(weights, False, folder, lambda: model)
-    engine = OpenVinoEngine(load(weights, False, folder, lambda: model), 1)
-    before = engine.run(picture(Size(96, 64)))
-    monkeypatch.setattr("vbgcam.segment.openvino._KEPT", 1)
+    made = engine(load(weights, False, folder, lambda: model))
+    before = made.run(picture(Size(96, 64)))
+    monkeypatch.setattr("vbgcam.segment.converted._KEPT", 1)
     make("other", folder, model, 0)
     assert kept_networks(folder) == {"other"}
-    np.testing.assert_array_equal(engine.run(picture(Size(96, 64))), before)
-    assert engine.run(picture(Size(64, 96))).shape == (96, 64), "a size that is compiled only now"
+    np.testing.assert_array_equal(made.run(picture(Size(96, 64))), before)
+    assert made.run(picture(Size(64, 96))).shape == (96, 64), "a size that is compiled only now"
 
 
 def test_processes_that_fill_one_folder_at_once_all_get_their_network(
     model: openvino.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vbgcam.segment.openvino._KEPT", 1)
+    monkeypatch.setattr("vbgcam.segment.converted._KEPT", 1)
     folder = tmp_path / "networks"
     files = [tmp_path / f"{name}.pth" for name in "abab"]
     for file in files:
@@ -218,7 +224,7 @@ def test_processes_that_fill_one_folder_at_once_all_get_their_network(
     with ThreadPoolExecutor(len(files)) as pool:
         for found in pool.map(lambda file: [load(file, False, folder, model.clone) for _ in range(3)], files):
             for one in found:
-                assert OpenVinoEngine(one, 1).run(picture(Size(32, 32))).shape == (32, 32)
+                assert engine(one).run(picture(Size(32, 32))).shape == (32, 32)
 
 
 def test_a_folder_that_cannot_be_written_to_costs_only_time(
@@ -234,7 +240,8 @@ def test_a_kept_network_needs_no_torch(model: openvino.Model, weights: Path, tmp
     code = (
         "import sys; from pathlib import Path; import numpy as np\n"
         "from vbgcam.segment import family\n"
-        "from vbgcam.segment.openvino import OpenVinoEngine, load\n"
+        "from vbgcam.segment.converted import load\n"
+        "from vbgcam.segment.engines.openvino import OpenVinoEngine\n"
         "engine = OpenVinoEngine(load(Path(sys.argv[1]), False, Path(sys.argv[2]), None), 1)\n"
         "print(engine.run(np.zeros((64, 96, 3), np.uint8)).shape, 'torch' in sys.modules)\n"
     )

@@ -39,7 +39,7 @@ class Presenter(FakeControl):
         super().__post_init__()
         self.gallery = Gallery(self.folder)
         self.values["settings"]["mask"] = {
-            **dict.fromkeys(("crop", "memory", "motion", "time", "edges", "colours"), "preset"),
+            **dict.fromkeys(("rest", "crop", "memory", "motion", "time", "edges", "colours"), "preset"),
             "preset": "balanced", "max_age_ms": 1500.0, "pairing": "auto",
         }  # fmt: skip
         self.values |= {"readers": ["zoom"], "troubles": []}
@@ -557,7 +557,7 @@ def test_the_first_start_ticks_its_steps_off_and_ends(browser: Any, tmp_path: Pa
     api.offers["models"][0]["here"] = False
     api.values |= {
         "welcomed": False, "state": "covered", "why": "the model is loading",
-        "loading": {"model": "lraspp_mobilenet_v3_large", "done": 1_000_000, "total": 13_100_000},
+        "loading": {"model": "lraspp_mobilenet_v3_large", "done": 1_000_000, "total": 13_100_000, "host": "a.host"},
     }  # fmt: skip
 
     def steps() -> list[str]:
@@ -570,9 +570,11 @@ def test_the_first_start_ticks_its_steps_off_and_ends(browser: Any, tmp_path: Pa
         until(lambda: steps() == ["missing", "missing", "busy"])
         assert not browser.find_element("id", "settings").is_displayed()
         assert MODPROBE in page.text("#step-virtual")
-        assert "1.0 of 13 MB" in page.text("#step-model")
+        assert "1.0 of 13 MB from a.host" in page.text("#step-model")
         assert page.find("#welcomed").text == "Go on without"
-        api.change(loading={"model": "lraspp_mobilenet_v3_large", "done": 12_000_000, "total": 13_100_000})
+        api.change(
+            loading={"model": "lraspp_mobilenet_v3_large", "done": 12_000_000, "total": 13_100_000, "host": "a.host"}
+        )
         until(lambda: "12 of 13 MB" in page.text("#step-model"))
         assert page.find("#step-model progress").get_property("position") > 0.9
         api.offers["cameras"] = cameras  # plugged in: no revision tells of it
@@ -625,6 +627,21 @@ def test_something_lighter_that_was_taken_is_said_and_one_click_goes_back(page: 
     until(lambda: page.done("set") == [{"do": "set", "settings": back}])
     page.api.change(helped=None)
     until(lambda: not page.driver.find_element("id", "helped").is_displayed())
+
+
+def test_a_download_can_be_cancelled_and_one_that_failed_tried_again(page: Page) -> None:
+    page.api.change(loading={"model": "selfie", "done": 0, "total": 450_000, "host": "a.host"})
+    until(lambda: page.text("#loading-word") == "Asking a.host for selfie")
+    page.click("#cancel-model")
+    until(lambda: page.done("model") == [{"do": "model", "to": "cancel"}])
+    page.api.values["settings"]["model"]["name"] = "auto"
+    page.api.change(loading=None, model_problem="selfie could not be fetched")
+    until(lambda: page.text("#no-model-why") == "selfie could not be fetched")
+    assert not page.driver.find_element("id", "loading").is_displayed()
+    page.click("#retry-model")
+    until(lambda: page.done("model")[1:] == [{"do": "model", "to": "auto"}])
+    page.api.change(model_problem="")
+    until(lambda: not page.driver.find_element("id", "no-model").is_displayed())
 
 
 def test_the_diagnosis_is_copied_and_the_picture_saved(page: Page) -> None:
@@ -753,7 +770,7 @@ def nameless(driver: Any) -> tuple[int, list[str]]:
 def test_every_control_has_a_name_for_who_does_not_see_it(browser: Any, tmp_path: Path) -> None:
     api = pictures(tmp_path, "beach.jpg", "broken.jpg")
     api.values["troubles"] = [{"at": time.time(), "what": "lost", "fix": MODPROBE, "now": True}]
-    api.values["loading"] = {"model": "fcn_resnet101", "done": None, "total": None}
+    api.values["loading"] = {"model": "fcn_resnet101", "done": None, "total": None, "host": ""}
     api.values["config"]["problems"] = ["a mistake"]
     with panel(browser, tmp_path, api) as page:
         page.script("for (const one of document.querySelectorAll('details')) one.open = true")

@@ -23,7 +23,7 @@ from vbgcam.control.instance import Instance
 from vbgcam.media.video_reader import VideoReader
 
 CONVERTS = """
-from vbgcam.segment import openvino as ours
+from vbgcam.segment import converted as ours
 import openvino, torch
 core = openvino.Core()
 model = openvino.convert_model(torch.nn.Conv2d(3, 1, 1), example_input=torch.zeros(1, 3, 8, 8))

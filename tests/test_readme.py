@@ -146,6 +146,8 @@ def test_a_line_of_the_readme_works(user: User, line: str) -> None:
         run(user, [verb, *rest, "--source", "file:still.mkv", "--delay", "0", "-o", "taken.png"])
     elif verb == "models" and rest[0] == "add":
         run(user, [verb, "add", "selfie.onnx"])
+    elif verb == "models" and rest[0] in ("fetch", "remove"):
+        assert "selfie" in run(user, [verb, rest[0], "selfie"], (1,)), "there is neither a connection nor a file"
     elif verb == "doctor":
         assert "libraries" in run(user, [verb, *rest], (0, 1))
     else:
@@ -161,9 +163,7 @@ def test_the_lines_for_the_running_program_work(user: User) -> None:
             if verb == "tray":
                 pytest.fail("the icon is started by the program itself")
             rest += ["--print"] if verb == "panel" else []
-            if verb == "model" and rest == ["lraspp_mobilenet_v3_large"]:
-                rest = ["onnx:selfie.onnx"]  # whose weights are here
-            run(user, [verb, *rest])
+            run(user, [verb, *rest], (1,) if rest == ["cancel"] else (0,))  # nothing is being downloaded
         run(user, ["quit"])
     assert any(line == "vbgcam quit" for line in OF_THE_RUNNING_ONE)
 

@@ -20,7 +20,7 @@ formt = "auto"
 name = "x"
 [model]
 name = "fcn_resnet110"
-device = "gpu"
+device = "gpuu"
 size = "big"
 [background]
 show = "#12"
@@ -79,7 +79,7 @@ def test_ten_mistakes_are_ten_lines_each_with_file_key_value_and_fix(tmp_path: P
         "'camera.formt'; did you mean 'camera.format'",
         "section 'modle'; did you mean 'model'",
         "did you mean 'fcn_resnet101'",
-        "model.device = \"gpu\": should be 'auto', 'cuda', 'mps' or 'cpu'",
+        "model.device: device 'gpuu' is none of",
         "model.size: 'big' is neither auto nor a whole number of pixels from 32 to 4096",
         "background '#12': a colour is written #rrggbb",
         "background.fit = \"fill\": should be 'cover', 'contain' or 'stretch'",

@@ -25,6 +25,7 @@ Spec = SourceSpec | SinkSpec | BackgroundSpec | ModelSpec
         ("file:what?.mp4", SourceSpec("file", "what?.mp4")),
         ("file:what?.mp4?pace=source", SourceSpec("file", "what?.mp4")),
         ("demo", SourceSpec("demo")),
+        ("demo?pace=max", SourceSpec("demo", pace="max")),
         ("virtualcam", SinkSpec("virtualcam")),
         ("virtualcam:VBG Camera", SinkSpec("virtualcam", "VBG Camera")),
         ("pipewire", SinkSpec("pipewire")),
@@ -43,6 +44,7 @@ Spec = SourceSpec | SinkSpec | BackgroundSpec | ModelSpec
         ("~/beach.jpg", BackgroundSpec("file", path=Path("~/beach.jpg").expanduser())),
         ("auto", ModelSpec("auto")),
         ("fcn_resnet101", ModelSpec("torchvision", "fcn_resnet101")),
+        ("selfie", ModelSpec("portrait", "selfie")),
         ("chroma", ModelSpec("chroma")),
         ("chroma:#0000ff", ModelSpec("chroma", color=(0, 0, 255))),
         ("plate", ModelSpec("plate")),
@@ -74,6 +76,7 @@ def test_what_a_text_means(text: str, expected: Spec) -> None:
         (ModelSpec, "onnx", "names no file"),
         (ModelSpec, "chroma:green", "#rrggbb"),
         (ModelSpec, "fcn_resnet100", "fcn_resnet101"),
+        (ModelSpec, "selfi", "did you mean 'selfie'"),
     ],
 )
 def test_a_wrong_text_says_what_would_do(kind: type[Spec], text: str, hint: str) -> None:

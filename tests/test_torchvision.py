@@ -7,7 +7,6 @@ shortcuts and the head carry one channel, and class 15's logit is 20 * red - 10,
 
 import argparse
 import hashlib
-import logging
 import math
 import os
 import pickle
@@ -27,19 +26,20 @@ from hypothesis import strategies as st
 from torch import nn
 from torchvision.transforms.functional import resize
 
-from tests.support.server import Act, Server, closed_port, serving
+from tests.support.server import Act, Server, serving
 from tests.support.torch_networks import empty_network, random_network
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import Planes, RawFrame, Size
 from vbgcam.core.specs import TORCHVISION_MODELS, ModelSpec
 from vbgcam.pixels.convert import from_rgb, small_rgb
-from vbgcam.segment import Options, family, open_segmenter
-from vbgcam.segment.eager import EagerEngine
-from vbgcam.segment.family import ON_CPU, ON_GPU, TorchvisionSegmenter, input_size
+from vbgcam.segment import Options, base, open_segmenter
+from vbgcam.segment.catalogue import CATALOGUE
+from vbgcam.segment.engines.torch_eager import EagerEngine
+from vbgcam.segment.family import TorchvisionSegmenter, input_size
 from vbgcam.segment.torchvision import PERSON, Person, architecture, build, published_weights, read_checkpoint
-from vbgcam.segment.weights import PUBLISHED
 
 FILE = "fcn_resnet101_coco-7ecb50ca.pth"
+ON_CPU = "lraspp_mobilenet_v3_large"
 RED_MEAN, RED_STD = 0.485, 0.229  # of the preset
 StateDict = dict[str, torch.Tensor]
 
@@ -119,22 +119,22 @@ def first_start(lraspp_file: Path, tmp_path_factory: pytest.TempPathFactory) -> 
         options = by_hash(lraspp_file, Options())
         code = (
             "import sys; from pathlib import Path\n"
-            "from vbgcam.core.frames import Planes, RawFrame, Size; from vbgcam.segment import Options, family\n"
-            "family.networks_folder = lambda: Path(sys.argv[2])\n"
-            "options = Options(device='cpu', threads=1, folder=Path(sys.argv[1]), size=32, sha256=sys.argv[3])\n"
-            "segmenter = family.TorchvisionSegmenter.load(sys.argv[4], options)\n"
+            "from vbgcam.core.frames import Planes, RawFrame, Size; from vbgcam.segment import Options, base, family\n"
+            "base.networks_folder = lambda: Path(sys.argv[4])\n"
+            "options = Options(device='cpu', threads=1, folder=Path(sys.argv[1]), size=32, sha256=sys.argv[2])\n"
+            "segmenter = family.TorchvisionSegmenter.load(sys.argv[3], options)\n"
             "frame = RawFrame(Planes.filled(Size(64, 64), (90, 100, 200)).frozen(), 0.0)\n"
             "print(segmenter.probability(frame).shape, 'torch' in sys.modules)\n"
         )
-        folder = family.networks_folder()
+        folder = base.networks_folder()
         assert not list(folder.glob(f"*{options.sha256}*")), "it would not be converted"
-        command = [sys.executable, "-c", code, str(home), str(folder), options.sha256, ON_CPU]
+        command = [sys.executable, "-c", code, str(home), options.sha256, ON_CPU, str(folder)]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def by_hash(file: Path, options: Options) -> Options:
     """The file put into the cache of lraspp_mobilenet_v3_large, whose hash is known."""
-    target = Path(os.environ["TORCH_HOME"]) / "hub" / "checkpoints" / PUBLISHED[ON_CPU].file
+    target = Path(os.environ["TORCH_HOME"]) / "hub" / "checkpoints" / CATALOGUE[ON_CPU].file
     target.parent.mkdir(parents=True)
     os.link(file, target)
     return replace(options, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
@@ -170,7 +170,7 @@ def test_fcn_resnet101_is_fetched_checked_and_finds_the_person(server: Server, r
     server.script = [Act(stop_after=100_000_000)]
     seen: list[tuple[int, int]] = []
     segmenter = open_segmenter(
-        ModelSpec.parse("fcn_resnet101"), options, lambda done, total: seen.append((done, total))
+        ModelSpec.parse("fcn_resnet101"), options, lambda done, total, _host: seen.append((done, total))
     )
     assert (segmenter.name, segmenter.device) == ("fcn_resnet101", "cpu")
     counts = [done for done, _ in seen]
@@ -297,38 +297,10 @@ def test_a_checkpoint_without_the_training_counters_is_taken() -> None:
 # what is chosen
 
 
-@pytest.mark.usefixtures("first_start")
-def test_auto_is_the_small_network_on_a_cpu_and_says_so(
-    lraspp_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    options = by_hash(lraspp_file, Options(folder=tmp_path, size=32, threads=1))
-    with caplog.at_level(logging.INFO, "vbgcam"):
-        segmenter = TorchvisionSegmenter.load("auto", options)
-    assert (segmenter.name, segmenter.device) == (ON_CPU, "cpu")
-    assert any(
-        record.getMessage().startswith(f"model auto: {ON_CPU}, because without a GPU") for record in caplog.records
-    )
-
-
-@pytest.mark.parametrize(("kind", "cuda"), [("cuda", True), ("mps", False)])
-def test_auto_is_fcn_resnet101_on_a_gpu_and_says_so(
-    kind: str, cuda: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("vbgcam.segment.family._may_have_gpu", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    offline = Options(mirror=f"http://127.0.0.1:{closed_port()}", folder=tmp_path)
-    with caplog.at_level(logging.INFO, "vbgcam"), pytest.raises(ModelError, match=PUBLISHED[ON_GPU].file):
-        TorchvisionSegmenter.load("auto", offline)
-    assert any(f"{ON_GPU}, because there is {kind}" in record.getMessage() for record in caplog.records)
-
-
 def test_a_gpu_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ModelError, match=r"cannot run on cuda: .*; set model\.device") as caught:
-        TorchvisionSegmenter.load("auto", Options(device="cuda"))
+    with pytest.raises(ModelError, match=r"cannot run on cuda: .*; use `--set model\.device=auto`") as caught:
+        TorchvisionSegmenter.load(ON_CPU, Options(device="cuda"))
     assert not caught.value.retry
 
 

@@ -203,7 +203,7 @@ def test_the_other_entries_send_their_commands(world: World, host: Host) -> None
     for path in (
         ("Mirror",),
         ("Camera", "A drawn presenter"),
-        ("Model", "Large (208 MB; 90 ms a mask here; not here yet)"),
+        ("Model", "Large (208 MB; 90 ms a mask here; will download)"),
         ("Mask preset", "Fast (least work)"),
         ("Quit",),
     ):

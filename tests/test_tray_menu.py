@@ -188,14 +188,21 @@ def test_a_source_that_is_no_camera_is_shown() -> None:
 
 
 def test_a_network_that_is_being_fetched_is_told() -> None:
-    told = status(loading={"model": "fcn_resnet101", "done": 5, "total": 10})
+    told = status(loading={"model": "fcn_resnet101", "done": 5, "total": 10, "host": "a host"})
     entries = below("Model", told)
     assert labels(entries) == [
-        *("Getting fcn_resnet101 ready", "---"),
+        *("Loading fcn_resnet101", "Cancel the download", "---"),
         "Small and fast (13 MB; 5 ms a mask here)",
-        "Large (208 MB; 90 ms a mask here; not here yet)",
+        "Large (208 MB; 90 ms a mask here; will download)",
     ]
+    assert entries[1].action == {"do": "model", "to": "cancel"}
     assert marked(entries) == ["Small and fast (13 MB; 5 ms a mask here)"]
+
+
+def test_a_network_that_cannot_be_had_can_be_tried_again() -> None:
+    entries = below("Model", status(model_problem="no connection"))
+    assert labels(entries)[:2] == ["Retry", "---"]
+    assert entries[0].action == {"do": "model", "to": "auto"}
 
 
 def test_of_an_automatic_choice_and_what_it_came_to_one_has_the_mark() -> None:
@@ -223,7 +230,7 @@ def test_the_preset_of_the_settings_is_marked() -> None:
 
 def test_lines_stand_between_groups_alone() -> None:
     """pystray drops others, and then its menu is not this one."""
-    for told in (status(), showing("none"), status(loading={"model": "a", "done": None, "total": None})):
+    for told in (status(), showing("none"), status(loading={"model": "a", "done": None, "total": None, "host": ""})):
         for nothing in ("backgrounds", "blurs", "colours", "cameras", "models", "presets"):
             for entries in _levels(menu.menu_items(told, fakes.choices() | {nothing: []}, autostart=False)):
                 lines = [entry == SEPARATOR for entry in entries]

@@ -123,7 +123,12 @@ def test_the_demo_makes_a_film_and_a_picture_and_says_how_to_go_on(
     assert main(["demo", "-o", str(folder), "--duration", "1", "--stats", str(stats), *sizes]) == 0
     assert sorted(path.name for path in folder.iterdir()) == ["vbgcam-demo.mp4", "vbgcam-demo.png"]
     output = capsys.readouterr().out
-    assert len(output.splitlines()) == 3
+    without, *lines = output.splitlines()
+    assert without.startswith(
+        "Without a network, by a picture of the presenter's empty room: selfie_segmentation.onnx "
+    )
+    assert len(lines) == 3
+    assert json.loads(stats.read_text())["frames"]["dropped"] == 0
     assert " run --background" in output
     with av.open(str(folder / "vbgcam-demo.mp4")) as made:
         stream = made.streams.video[0]
@@ -152,7 +157,9 @@ def test_devices_are_listed_for_people_and_for_programs(capsys: pytest.CaptureFi
     assert main(["devices"]) == 0
     assert "ameras" in capsys.readouterr().out
     assert main(["devices", "--json"]) == 0
-    assert set(json.loads(capsys.readouterr().out)) == {"cameras", "virtual_cameras"}
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == {"cameras", "virtual_cameras", "processors"}
+    assert found["processors"][0]["name"] == "cpu"
 
 
 def test_a_plate_of_a_moving_presenter_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

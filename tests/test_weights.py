@@ -12,9 +12,10 @@ from tests.support.server import Server, closed_port, serving
 from vbgcam.core.errors import ModelError
 from vbgcam.core.specs import TORCHVISION_MODELS
 from vbgcam.segment import Options
+from vbgcam.segment.catalogue import CATALOGUE
+from vbgcam.segment.download import Pin
 from vbgcam.segment.torchvision import published_weights
 from vbgcam.segment.weights import (
-    PUBLISHED,
     WeightsFile,
     added_onnx,
     cache_folder,
@@ -62,13 +63,14 @@ def own(offline: Options, content: bytes, name: str = NAME, suffix: str = ".pth"
 
 
 def test_the_table_is_what_torchvision_publishes() -> None:
-    assert tuple(PUBLISHED) == TORCHVISION_MODELS
-    for name, published in PUBLISHED.items():
+    assert {name for name, entry in CATALOGUE.items() if entry.miou} == set(TORCHVISION_MODELS)
+    for name in TORCHVISION_MODELS:
+        published = CATALOGUE[name]
         enum = published_weights(name)
         metrics = enum.meta["_metrics"]["COCO-val2017-VOC-labels"]
         assert published.url == enum.url
-        assert published.url.endswith(f"-{published.sha256}.pth")
-        assert len(published.sha256) == 8
+        assert published.url.endswith(f"-{published.pin.digits}.pth")
+        assert len(published.pin.digits) == 8
         assert (published.miou, published.pixel_accuracy) == (metrics["miou"], metrics["pixel_acc"])
         assert published.size / 2**20 == pytest.approx(enum.meta["_file_size"], abs=0.001)
 
@@ -144,11 +146,11 @@ def test_a_file_that_stays_as_it_was_is_read_once(
 ) -> None:
     reads: list[Path] = []
 
-    def counted(path: Path) -> str:
+    def counted(path: Path, _pin: Pin) -> str:
         reads.append(path)
         return SHA256
 
-    monkeypatch.setattr("vbgcam.segment.weights.file_sha256", counted)
+    monkeypatch.setattr("vbgcam.segment.weights.file_digest", counted)
     (cache / FILE).write_bytes(CONTENT)
     ensure(NAME, offline)
     ensure(NAME, offline)
@@ -161,7 +163,8 @@ def test_ones_own_weights_win_over_the_cache_until_they_are_deleted(tmp_path: Pa
     assert ensure(NAME, mine) == path
     assert weights_file("fcn_resnet50", mine).own is False
     path.unlink()
-    assert weights_file(NAME, mine) == WeightsFile(NAME, cache / FILE, "7ecb50ca")
+    kept = own_folder(mine) / f"{FILE}.sha256"
+    assert weights_file(NAME, mine) == WeightsFile(NAME, cache / FILE, Pin("7ecb50ca"), keep=kept)
 
 
 def test_of_several_own_files_the_newest_counts(tmp_path: Path) -> None:

@@ -13,12 +13,13 @@ from vbgcam.background import Background, open_background
 from vbgcam.camera import Requested, open_source
 from vbgcam.core.errors import CameraError, ConfigError
 from vbgcam.core.frames import Size
-from vbgcam.core.options import MASK_SETTINGS, PRESETS, Blur, RenderOptions
+from vbgcam.core.options import LESS, MASK_SETTINGS, PRESETS, Blur, RenderOptions
 from vbgcam.core.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec
 from vbgcam.live.plan import Network, Plan
 from vbgcam.output import open_output
 from vbgcam.pixels.convert import color_yuv
-from vbgcam.segment import Options, open_segmenter
+from vbgcam.segment import Options, Progress, Segmenter, auto, open_segmenter
+from vbgcam.segment.weights import lightest_here
 from vbgcam.settings.schema import Settings, data_folder
 
 # Sinks that may vanish and come back.
@@ -50,8 +51,10 @@ def render_options(settings: Settings) -> RenderOptions:
     spec = ModelSpec.parse(model.name)
     # A green screen's light (spill) is in the whole picture, so this goes with `colours` alone, whatever the preset.
     key = color_yuv(spec.color)[1:] if spec.kind == "chroma" and mask.colours != "off" else None
+    switched["hard"] = model.hard
     return RenderOptions(
-        mask=replace(PRESETS[mask.preset], hard=model.hard, **switched),
+        mask=replace(PRESETS[mask.preset], **switched),
+        less=tuple((words, replace(less, **switched)) for words, less in LESS.items()) if mask.preset == "auto" else (),
         blur=Blur(show.strength) if show.kind == "blur" else None,
         plain=show.kind == "none",
         mirror=settings.output.mirror,
@@ -125,12 +128,15 @@ def backdrop(settings: Settings, size: Size) -> Background:
 def network(settings: Settings) -> Network:
     """What tells the person from the room in live use."""
     model, asked = ModelSpec.parse(settings.model.name), options(settings, live=True)
-    # May take the place of one of torchvision's networks that fails again and again.
-    smallest = ModelSpec.parse("lraspp_mobilenet_v3_large")
-    lighter = partial(open_segmenter, smallest, replace(asked, device="cpu", size=None, sha256=""))
+
+    def lighter(progress: Progress) -> Segmenter:
+        """Takes the place of a network that fails again and again: the lightest that is here."""
+        plain = replace(asked, device="cpu", size=None, sha256="")
+        return open_segmenter(ModelSpec.parse(lightest_here(plain) or auto.ELSEWHERE), plain, progress)
+
     return Network(
         name=str(model),
         build=partial(open_segmenter, model, asked),
-        lighter=lighter if model.kind in ("auto", "torchvision") else None,
+        lighter=lighter if model.kind in ("auto", "torchvision", "portrait") else None,
         size_auto=settings.model.size == "auto",
     )

@@ -19,7 +19,7 @@ vbgcam's wheel. Left out: the newest one beside this script, or else in dist\ of
 .PARAMETER Torch
 cpu    PyTorch for the processor, from the usual index: 0.5 GB to fetch, 2 GB on the disk. The default.
 cuda   PyTorch for NVIDIA cards: about 3 GB to fetch. Needs -TorchIndex.
-none   no PyTorch: green screen, empty room and ONNX networks alone.
+none   no PyTorch: the default network and all ONNX ones, green screen, empty room.
 
 .PARAMETER TorchIndex
 Where PyTorch's makers keep their builds for a version of CUDA; https://pytorch.org/get-started names it for each.
@@ -126,14 +126,14 @@ function Install-Program {
 
     # What the wheel asks for, without PyTorch where that is not wanted.
     $asked = & $python -P -c @'
-import re, sys, zipfile
+import sys, zipfile
 from email import message_from_bytes
 with zipfile.ZipFile(sys.argv[1]) as wheel:
     name = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     lines = message_from_bytes(wheel.read(name)).get_all("Requires-Dist")
 for line in lines:
-    if "extra ==" not in line or "'onnx'" in line or '"onnx"' in line:
-        print(re.sub(r"\s*(and\s*)?;?\s*extra == .*", "", line))
+    if "extra ==" not in line:
+        print(line)
 '@ $file
     $parts = @($asked | Where-Object { $_ -match '^torch' })
     $others = @($asked | Where-Object { $_ -notmatch '^torch' })

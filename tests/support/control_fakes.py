@@ -78,6 +78,8 @@ def status() -> dict[str, Any]:
         "troubles": [{"at": 1764201600.0, "what": "the camera was lost", "fix": "plug it in again", "now": False}],
         "config": {"path": "/home/me/.config/vbgcam/config.toml", "problems": []},
         "loading": None,
+        "model_why": "",
+        "model_problem": "",
         "helped": None,
         "welcomed": True,
         "live": {"fps": 29.9, "mask_age_ms": 31.0, "added_latency_ms": 33.0},

@@ -126,6 +126,7 @@ class FakeSegmenter:
     sizes that it may be given; `preparing` is called for each that is prepared (to wait, to raise)."""
 
     name: str = "fake"
+    why: str = ""
     device: str = "cpu"
     precision: str = "fp32"
     input: Size | None = None

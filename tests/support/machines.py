@@ -13,6 +13,7 @@ from vbgcam.doctor.check import Check
 from vbgcam.doctor.examine import Examination, examine
 from vbgcam.doctor.machine import CommandResult, Machine
 from vbgcam.output.loopback import Loopback
+from vbgcam.segment.engines.devices import DeviceInfo
 from vbgcam.system.v4l2 import CAP_OUTPUT, Capability, Holder, Node
 
 RELEASE = "6.1.0-28-amd64"
@@ -122,6 +123,7 @@ def healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
         camera_in_use=lambda _camera: None,
         holders=lambda _path: (),
         device=lambda _asked: "cpu",
+        processors=lambda: [DeviceInfo("cpu", "a CPU", ("openvino",))],
     )
     monkeypatch.setattr("platform.freedesktop_os_release", lambda: {"ID": "debian"})
     world.write("etc/group", f"video:x:{os.getegid()}:bob\nother:x:{os.getegid() + 1}:\n")

@@ -38,6 +38,9 @@ r2i = { output = "r2o", shape = [1, 16, 4, 4] }
 [constants]
 ratio = 0.5
 sides = [1, 2]
+
+[scales]
+reduced = 512
 """
 """Every key that a card may have."""
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 class Act:
     """What the server does with one request. `stop_after`: bytes of the body before the connection is closed; `reset`
     makes that closing a rude one. `silent`: nothing more comes after `stop_after` bytes (or no answer at all, with
-    -1). `shift`: a range is answered from that many bytes further on. `wrong`: other bytes of the same length."""
+    -1). `redirect`: to that address. `shift`: a range is answered from that many bytes further on. `wrong`: other bytes
+    of the same length."""
 
     status: int = 200
     ranges: bool = True
@@ -24,6 +25,7 @@ class Act:
     silent: bool = False
     shift: int = 0
     wrong: bool = False
+    redirect: str = ""
     html: bool = False
 
 
@@ -68,8 +70,10 @@ class Server:
         if act.silent and act.stop_after == -1:
             self._let_go.wait()
             return
-        if act.status != 200:
-            to.send_response(act.status)
+        if act.status != 200 or act.redirect:
+            to.send_response(302 if act.redirect else act.status)
+            if act.redirect:
+                to.send_header("Location", act.redirect)
             to.end_headers()
             return
         content = bytes(255 - byte for byte in self.content) if act.wrong else self.content

@@ -1,6 +1,7 @@
 """The network in each input size, by the engine that the live chain uses, beside torchvision's own in eager fp32."""
 
 import contextlib
+import importlib.util
 import time
 from functools import partial
 from typing import Final
@@ -8,11 +9,12 @@ from typing import Final
 import numpy as np
 
 from vbgcam.bench import scene
-from vbgcam.bench.base import SIZES, Check, Figures, interleaved
+from vbgcam.bench.base import SIZES, Check, Figures, Work, interleaved
 from vbgcam.core.frames import RawFrame, Size
 from vbgcam.core.specs import ModelSpec
 from vbgcam.pixels import convert
 from vbgcam.segment import Options, Segmenter, open_segmenter
+from vbgcam.segment.engines.devices import ONNXRUNTIME_CPU
 
 SEEDED: Final = ("fcn_resnet101", "lraspp_mobilenet_v3_large")
 
@@ -69,13 +71,31 @@ def seeded(name: str, sizes: tuple[Size, ...], options: Options, seconds: float,
 
 def given(model: ModelSpec, options: Options, seconds: float, check: Check) -> Figures:
     """`inference.MODEL` of the figures for a model that the person named: its input made, its network run, as the live
-    chain does both for a 720p frame. Raises ModelError."""
+    chain does both for a 720p frame; an ONNX file's also by onnxruntime. Raises ModelError."""
     frame = RawFrame(scene.frames(_SEEN, 1)[0], 0.0)
-    with contextlib.closing(open_segmenter(model, options)) as segmenter:
-        took = interleaved({"ours": lambda: segmenter.probability(frame)}, seconds, check)["ours"]
-        nothing = {"eager_fp32_ms": None, "max_abs_diff": None}
-        row = {**took, **nothing, "precision": segmenter.precision, "device": segmenter.device}
+    with contextlib.ExitStack() as opened:
+        segmenter = opened.enter_context(contextlib.closing(open_segmenter(model, options)))
+        works: dict[str, Work] = {"ours": lambda: segmenter.probability(frame)}
+        other = _with_onnxruntime(model, options)
+        if other is not None:
+            works["onnxruntime"] = lambda: other.probability(frame)
+        took = interleaved(works, seconds, check)
+        row: Figures = {**took["ours"], "eager_fp32_ms": None, "max_abs_diff": None}
+        if other is not None:
+            theirs = took["onnxruntime"]
+            row |= {"onnxruntime_ms": theirs["ms"], "onnxruntime_cpu_ms": theirs["cpu_ms"]}
+            row["max_abs_diff"] = round(float(np.abs(segmenter.probability(frame) - other.probability(frame)).max()), 6)
+        row |= {"precision": segmenter.precision, "device": segmenter.device}
         return {key(segmenter.input) if segmenter.input else "": row}
+
+
+def _with_onnxruntime(model: ModelSpec, options: Options) -> Segmenter | None:
+    """An ONNX network as onnxruntime runs it on the CPU, where that is installed."""
+    if model.kind != "onnx" or model.path is None or importlib.util.find_spec("onnxruntime") is None:
+        return None
+    from vbgcam.segment.onnx import OnnxSegmenter
+
+    return OnnxSegmenter.load(model.path, options, place=ONNXRUNTIME_CPU)
 
 
 def seeded_segmenter(options: Options) -> Segmenter:

@@ -23,9 +23,9 @@ WAYS: Final = ("own", "carried")
 
 def measure(size: Size, seconds: float, check: Check) -> Figures:
     """`masks.SIZE` of the figures: for each way and name ms, cpu_ms, added_ms (to no steps), memcpy_ms, runs."""
-    wanted: dict[str, MaskOptions] = {str(name): options for name, options in PRESETS.items()}
+    wanted: dict[str, MaskOptions] = {str(name): options for name, options in PRESETS.items() if name != "auto"}
     for name, step in MASK_SETTINGS.items():
-        if step != "roi":  # the network's thread's
+        if step not in ("rest", "roi"):  # the network's thread's
             wanted[f"balanced, no {name}"] = replace(PRESETS["balanced"], **{step: False})
     made = shots(size)
     block = made[0][0].data

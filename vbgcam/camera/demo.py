@@ -36,10 +36,12 @@ def frames(numbers: range) -> list[tuple[Planes, U8]]:
 
 class DemoSource(FileSource):
     """Implements `camera.Source`: the clip, filled into `size`, at `fps`. Frame n is what the clip shows n periods
-    after its beginning."""
+    after its beginning. `paced`: as a camera gives it, not as fast as it is read."""
 
-    def __init__(self, size: Size, fps: float, *, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__(CLIP, loop=True, clock=clock)
+    def __init__(
+        self, size: Size, fps: float, *, paced: bool = True, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(CLIP, loop=True, paced=paced, clock=clock)
         self._size, self._period = size, 1 / Fraction(fps)
         self._due = Fraction(0)
         self._planes: Planes | None = None

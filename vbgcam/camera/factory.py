@@ -16,4 +16,4 @@ def open_source(spec: SourceSpec, wanted: Requested) -> Source:
         return FileSource(spec.target, loop=spec.loop, paced=spec.pace == "source")
     from vbgcam.camera.demo import DemoSource
 
-    return DemoSource(wanted.size, wanted.fps)
+    return DemoSource(wanted.size, wanted.fps, paced=spec.pace == "source")

@@ -10,6 +10,7 @@ from vbgcam.cli.parser import assignments
 from vbgcam.cli.signals import Interruption
 from vbgcam.cli.terminal import Show, progress
 from vbgcam.core.specs import ModelSpec
+from vbgcam.core.text import megabytes
 from vbgcam.segment import Progress, Segmenter, open_segmenter
 from vbgcam.segment.factory import PassThrough
 from vbgcam.settings import reading
@@ -52,7 +53,7 @@ def loaded_segmenter(settings: Settings, interruption: Interruption, needed: boo
     if not needed:
         yield PassThrough()
         return
-    with progress("fetching the weights") as show:
+    with progress("downloading the network") as show:
         told = download_progress(show, interruption)
         segmenter = open_segmenter(ModelSpec.parse(settings.model.name), factory.options(settings), told)
     log.info("model: %s on %s", segmenter.name, segmenter.device)
@@ -65,9 +66,9 @@ def loaded_segmenter(settings: Settings, interruption: Interruption, needed: boo
 def download_progress(show: Show, interruption: Interruption) -> Progress:
     """Shows a download's bytes; raises KeyboardInterrupt when the person interrupts."""
 
-    def told(done: int, total: int) -> None:
+    def told(done: int, total: int, host: str) -> None:
         if interruption.is_set():
             raise KeyboardInterrupt
-        show(done, total, f"{done / 1e6:.0f} of {total / 1e6:.0f} MB")
+        show(done, total, f"{megabytes(done)} of {megabytes(total)} from {host}")
 
     return told

@@ -14,7 +14,7 @@ from vbgcam.core.specs import BackgroundSpec
 _SOURCE = "camera:0, camera:PATH, camera:NAME, file:CLIP[?loop=1&pace=source|max], demo"
 _SINK = "auto, virtualcam[:NAME], pipewire[:NAME], both[:NAME], file:OUT.mp4, file:OUT.mkv, null"
 _BACKGROUND = "a picture, GIF or film, #rrggbb, blur, blur:0.8, none"
-_MODEL = "auto, a torchvision name such as fcn_resnet101, chroma[:#00b140], plate[:IMAGE], onnx:FILE"
+_MODEL = "auto, a name of `vbgcam models list` such as selfie, chroma[:#00b140], plate[:IMAGE], onnx:FILE"
 
 _Number = TypeVar("_Number", int, float)
 _Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -59,7 +59,7 @@ def command_line() -> argparse.ArgumentParser:
         "demo",
         parents=[settings],
         help="the whole chain with nothing attached",
-        description="A drawn presenter before another background: the real chain without camera, network or weights.",
+        description="A drawn presenter in front of another background: the real chain without a camera.",
     )
     demo.add_argument("--background", metavar="B", help=_BACKGROUND + "; a drawn picture when not given")
     demo.add_argument("--duration", type=_seconds, default=10.0, metavar="SEC", help="seconds of film (10)")
@@ -111,11 +111,11 @@ def _add_remote(verbs: _Verbs, common: argparse.ArgumentParser, json: argparse.A
     blur = add("blur", "your room out of focus")
     blur.add_argument("to", type=_blur, metavar="N", help=f"from {WEAKEST_BLUR}, which hides writing, to 1")
     model = add("model", "the network; the one before works until it is ready")
-    model.add_argument("to", metavar="M", help=_MODEL)
+    model.add_argument("to", metavar="M|cancel", help=_MODEL + "; cancel ends a download")
     camera = add("camera", "the camera; the output stays as it is")
     camera.add_argument("to", metavar="S", help=_SOURCE)
     preset = add("preset", "what is done to the mask")
-    preset.add_argument("to", metavar="none|fast|balanced|fine")
+    preset.add_argument("to", metavar="auto|none|fast|balanced|fine")
     mirror = add("mirror", "yourself as in a mirror, or not; the other way when not said")
     mirror.add_argument("to", nargs="?", choices=("on", "off"), metavar="on|off")
     change = add("set", "any setting that can change while it runs")
@@ -162,15 +162,17 @@ def _add_tools(
 
     _add_bench(verbs, settings)
 
-    models = verbs.add_parser("models", help="networks and their weights")
-    what = models.add_subparsers(dest="what", metavar="list|fetch|verify|add", required=True)
-    what.add_parser("list", parents=[settings, json], help="what there is, and what is on this machine")
-    fetch = what.add_parser("fetch", parents=[settings], help="download weights")
+    models = verbs.add_parser("models", help="list, download and remove networks, and add your own")
+    what = models.add_subparsers(dest="what", metavar="list|fetch|verify|add|remove", required=True)
+    what.add_parser("list", parents=[settings, json], help="list all networks: what for, size, licence, quality, state")
+    fetch = what.add_parser("fetch", parents=[settings], help="download networks")
     fetch.add_argument("names", nargs="+", metavar="NAME")
-    verify = what.add_parser("verify", parents=[settings], help="check the weights that are here against their hashes")
+    verify = what.add_parser("verify", parents=[settings], help="check the files that are here against their hashes")
     verify.add_argument("names", nargs="*", metavar="NAME")
-    add = what.add_parser("add", parents=[settings], help="keep a checkpoint of your own")
+    add = what.add_parser("add", parents=[settings], help="keep an ONNX network or a checkpoint of your own")
     add.add_argument("file", type=Path, metavar="FILE")
+    remove = what.add_parser("remove", parents=[settings], help="delete a network's file")
+    remove.add_argument("name", metavar="NAME")
 
     config = verbs.add_parser("config", help="the settings in force, their file, all there are")
     shown = config.add_subparsers(dest="what", metavar="show|path|example", required=True)

@@ -1,5 +1,6 @@
 """The verbs `run` and `demo`: the live chain, on a camera or on the drawn presenter."""
 
+import contextlib
 import signal
 from argparse import Namespace
 from pathlib import Path
@@ -7,21 +8,22 @@ from typing import Final
 
 from vbgcam import app, factory
 from vbgcam.background.gallery import SHIPPED
-from vbgcam.cli.arguments import overrides_of, settings_of
+from vbgcam.cli.arguments import download_progress, overrides_of, settings_of
 from vbgcam.cli.signals import INTERRUPTED, Interruption, Verb
 from vbgcam.cli.terminal import command, progress, say
-from vbgcam.core.errors import OutputError
+from vbgcam.core.errors import ModelError, OutputError
 from vbgcam.core.frames import RawFrame, Size
+from vbgcam.core.specs import ModelSpec
 from vbgcam.live.stats import Stats
 from vbgcam.mask import Masker
 from vbgcam.media import images
 from vbgcam.pixels import convert
 from vbgcam.render.composer import Behind, Composer
+from vbgcam.segment import Options, auto, open_segmenter
+from vbgcam.segment.weights import ensure
 
-# Seconds that the demo's chain gets to come on air; a second, unless the blend has to be compiled first.
-_DEMO_START: Final = 30.0
-# The frame of its clip that the demo's picture shows, 1.6 s after the beginning.
-_GREETING: Final = range(48, 49)
+# The frames of its clip up to the one that the demo's picture shows: a mask is better once it has seen some.
+_GREETING: Final = range(49)
 CAPTIONS: Final = ("What the camera sees", "What the others see")
 
 
@@ -49,9 +51,8 @@ def _report() -> str:
 
 
 def demo(arguments: Namespace, interruption: Interruption) -> int:
-    """The live chain on the drawn presenter: a film, and a picture of before and after."""
-    from vbgcam.camera.demo import PLATE
-
+    """The live chain on the drawn presenter: a film, and a picture of before and after. Nobody waits for its frames, so
+    each waits for its mask and none is left out, however slow the machine is."""
     folder: Path = arguments.output
     film, sheet = folder / "vbgcam-demo.mp4", folder / "vbgcam-demo.png"
     try:
@@ -60,22 +61,25 @@ def demo(arguments: Namespace, interruption: Interruption) -> int:
         raise OutputError(f"{folder}: no films can be put there: {exc.strerror}") from exc
     if arguments.background is None:
         arguments.background = str(SHIPPED / "Hills at dusk.jpg")
-    settings = settings_of(arguments, camera_source="demo", model_name=f"plate:{PLATE}", output_sink=f"file:{film}")
+    model = _demo_model(factory.options(settings_of(arguments)), interruption)
+    settings = settings_of(arguments, camera_source="demo?pace=max", model_name=str(model), output_sink=f"file:{film}")
     with progress("filming the presenter") as show:
 
         def tick(stats: Stats) -> bool:
             """The cover of the first moment is no part of the film's length."""
-            seconds = stats.on_air()
+            seconds = stats.composed() / settings.camera.fps
             show(min(seconds, arguments.duration), arguments.duration, f"{stats.composed()} frames composed")
             return seconds >= float(arguments.duration)
 
-        app.run(settings, arguments.duration + _DEMO_START, arguments.stats, interruption, tick)
+        app.run(settings, None, arguments.stats, interruption, tick)
     if interruption.is_set():
         return INTERRUPTED
     options = factory.render_options(settings)
     if not options.plain:
         size = factory.wanted(settings).size
-        before_after(options.blur or factory.background_opener(settings)(size).at(0.0), size, sheet)
+        behind = options.blur or factory.background_opener(settings)(size).at(0.0)
+        with contextlib.closing(open_segmenter(model, factory.options(settings))) as segmenter:
+            before_after(behind, size, sheet, Masker(segmenter, options.mask))
     say(f"Made {film}{'' if options.plain else f' and {sheet}'}: a drawn presenter, filmed, cut out, composed.")
     me = command()
     say(f"The same chain on you: `{me} devices` lists your cameras, `{me} run --background PICTURE` starts it;")
@@ -83,15 +87,28 @@ def demo(arguments: Namespace, interruption: Interruption) -> int:
     return 0
 
 
-def before_after(behind: Behind, size: Size, path: Path) -> None:
-    """One moment of the demo before and after, side by side. `behind`: of that size. Raises ModelError, MediaError."""
-    from vbgcam.camera.demo import PLATE, frames
-    from vbgcam.report.sheet import sheet
-    from vbgcam.segment.plate import CleanPlate
+def _demo_model(options: Options, interruption: Interruption) -> ModelSpec:
+    """The network that most people use, or the presenter's empty room where that is not here and cannot be had."""
+    from vbgcam.camera.demo import PLATE
 
-    ((planes, _),) = frames(_GREETING)
-    frame = RawFrame(convert.fit(planes, size).frozen(), 0.0)
-    shown = Composer(size).compose(frame, Masker(CleanPlate.load(PLATE)).mask(frame), behind)
+    try:
+        with progress(f"downloading {auto.ELSEWHERE}") as show:
+            ensure(auto.ELSEWHERE, options, download_progress(show, interruption))
+    except ModelError as exc:
+        say(f"Without a network, by a picture of the presenter's empty room: {exc.message}")
+        return ModelSpec.parse(f"plate:{PLATE}")
+    return ModelSpec.parse(auto.ELSEWHERE)
+
+
+def before_after(behind: Behind, size: Size, path: Path, masker: Masker) -> None:
+    """One moment of the demo before and after, side by side. `behind`: of that size. Raises ModelError, MediaError."""
+    from vbgcam.camera.demo import frames
+    from vbgcam.report.sheet import sheet
+
+    for planes, _ in frames(_GREETING):
+        frame = RawFrame(convert.fit(planes, size).frozen(), 0.0)
+        mask = masker.mask(frame)
+    shown = Composer(size).compose(frame, mask, behind)
     images.write(path, sheet([convert.to_rgb(frame.planes), convert.to_rgb(shown.planes)], CAPTIONS))
 
 

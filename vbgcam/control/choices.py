@@ -9,8 +9,10 @@ from vbgcam.background.gallery import Gallery
 from vbgcam.camera.listing import cameras
 from vbgcam.core.errors import BackgroundError, CameraError
 from vbgcam.core.options import PRESETS, WEAKEST_BLUR, Preset
-from vbgcam.core.specs import TORCHVISION_MODELS, BackgroundSpec, ModelSpec
-from vbgcam.segment.weights import PUBLISHED, own_files, weights_file
+from vbgcam.core.specs import BackgroundSpec, ModelSpec
+from vbgcam.core.text import megabytes
+from vbgcam.segment.catalogue import CATALOGUE
+from vbgcam.segment.weights import own_files, weights_file
 from vbgcam.settings.schema import Settings, data_folder
 
 log = logging.getLogger(__name__)
@@ -25,6 +27,7 @@ COLOURS: Final = (
     ("#00b140", "Green screen"),
 )
 _PRESETS: Final[dict[Preset, tuple[str, str]]] = {
+    "auto": ("Automatic", "balanced, less where frames would be dropped"),
     "none": ("Bare", "the network's mask as it is"),
     "fast": ("Fast", "half a millisecond a frame"),
     "balanced": ("Balanced", "2 to 3 ms a frame"),
@@ -86,12 +89,11 @@ def _networks(settings: Settings, masks: Mapping[str, float]) -> Iterator[tuple[
         return "; ".join((*measured, *words))
 
     yield "auto", "Automatic", "the best for this machine", True
-    for name in TORCHVISION_MODELS:
-        place, published = weights_file(name, options), PUBLISHED[name]
-        size = f"{published.size / 1e6:.0f} MB"
-        yield name, network_label(name), cost(name, published.purpose, size), place.path.exists()
+    for name, entry in CATALOGUE.items():
+        words = entry.purpose, megabytes(entry.size), entry.licence
+        yield name, entry.label, cost(name, *words), weights_file(name, options).path.exists()
     for place in own_files(options):
-        if place.name not in TORCHVISION_MODELS:
+        if place.name not in CATALOGUE:
             yield place.name, network_label(place.name), cost(place.name, "added by you"), True
     there = (data_folder() / "plate.png").exists()
     yield "plate", "Empty room", "no network; " + ("as you took it" if there else "take it with `vbgcam plate`"), there
@@ -101,19 +103,9 @@ def _networks(settings: Settings, masks: Mapping[str, float]) -> Iterator[tuple[
         yield settings.model.name, spec.path.stem, cost(settings.model.name, "from a file"), spec.path.exists()
 
 
-_LABELS: Final = {
-    "fcn_resnet50": "FCN, ResNet-50",
-    "fcn_resnet101": "FCN, ResNet-101",
-    "deeplabv3_resnet50": "DeepLabV3, ResNet-50",
-    "deeplabv3_resnet101": "DeepLabV3, ResNet-101",
-    "deeplabv3_mobilenet_v3_large": "DeepLabV3, MobileNetV3",
-    "lraspp_mobilenet_v3_large": "LR-ASPP, MobileNetV3",
-}
-
-
 def network_label(name: str) -> str:
     """A network in a few words. `name`: as in the model spec."""
-    return _LABELS.get(name, name.removeprefix("onnx:"))
+    return CATALOGUE[name].label if name in CATALOGUE else name.removeprefix("onnx:")
 
 
 def presets() -> list[dict[str, str]]:

@@ -39,7 +39,7 @@ class Blur(_Command):
 
 
 class Choose(_Command):
-    """A network, a camera, or a preset of the mask's steps."""
+    """A network, a camera, or a preset of the mask's steps. `to` of a network: also "cancel", which ends a download."""
 
     do: Literal["model", "camera", "preset"]
     to: _Text

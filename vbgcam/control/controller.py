@@ -123,6 +123,8 @@ class Controller:
                 return self._background(self._background_spec(to))
             case commands.Blur(to=strength):
                 return self._background(self._background_spec(f"blur:{strength:g}"))
+            case commands.Choose(do="model", to="cancel"):
+                return self._cancel_network()
             case commands.Choose(do=what, to=to):
                 return self._set({_CHOICES[what]: to})
             case commands.Mirror(to=on):
@@ -211,9 +213,19 @@ class Controller:
         chosen = [name for name in values if name.startswith(_NETWORK)]
         change = self._apply(wanted, reload=bool(chosen) and not self._session.has_network)
         undo = self._layered.choose(values, wanted, remember=remember)
+        if change is None and chosen:  # the one that is to be used already: whoever chooses it wants it now
+            self._session.hurry_network()
         if change is not None:
             change.undo[:0] = [(name, undo) for name in chosen]
         return change
+
+    def _cancel_network(self) -> str:
+        with self._changing:
+            if not self._session.cancel_network():
+                raise ControlError("no network is being downloaded")
+            self._follow_the_network(cancelled=True)
+        self._changed()
+        return "the download is cancelled; what has come is kept for the next time"
 
     def _outcome(self, change: _NetworkChange, name: str) -> str:
         """What became of a network that was chosen, if that is known soon."""
@@ -405,7 +417,7 @@ class Controller:
         if wanted is not None or self._layered.problems != before:
             self._changed()
 
-    def _follow_the_network(self) -> None:
+    def _follow_the_network(self, *, cancelled: bool = False) -> None:
         # In this order: both change at once, and an end that was seen must not pass for a success.
         loading, refused = self._stats.get("loading"), self._stats.get("refused")
         change = self._network_change
@@ -419,7 +431,8 @@ class Controller:
                 undo(name)
             self._layered.settings = reading.changed(self._layered.settings, change.before)
             self._session.set_scene(factory.render_options(self._layered.settings))
-            self._trouble(change.refused, now=False)
+            if not cancelled:
+                self._trouble(change.refused, now=False)
         self._changed()
 
     def _help_where_it_is_slow(self) -> None:

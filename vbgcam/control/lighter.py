@@ -6,22 +6,19 @@ from typing import Final
 
 from vbgcam import factory
 from vbgcam.control import choices
-from vbgcam.core.specs import ModelSpec
-from vbgcam.segment.family import LADDER
+from vbgcam.core.specs import TORCHVISION_MODELS, ModelSpec
+from vbgcam.segment import auto
+from vbgcam.segment.base import LADDER
+from vbgcam.segment.catalogue import CATALOGUE
 from vbgcam.segment.weights import weights_file
 from vbgcam.settings import reading
 from vbgcam.settings.schema import Settings
 
 _SIZE, _NAME, _HASH = "model.size", "model.name", "model.sha256"
-# By torchvision's count, 2.1, 10, 153, 179, 233 and 259 billion operations at its preset.
-_LIGHTEST_FIRST: Final = (
-    "lraspp_mobilenet_v3_large",
-    "deeplabv3_mobilenet_v3_large",
-    "fcn_resnet50",
-    "deeplabv3_resnet50",
-    "fcn_resnet101",
-    "deeplabv3_resnet101",
-)
+_NETWORKS: Final = ("auto", "torchvision", "portrait", "onnx")
+_LIGHTEST_FIRST: Final = tuple(CATALOGUE)
+# Where they are too slow, or a network of one's own is that may be as light, nothing else helps.
+_AS_LIGHT_AS_CAN_BE: Final = _LIGHTEST_FIRST[: _LIGHTEST_FIRST.index(auto.ELSEWHERE) + 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +47,16 @@ class Lighter:
 
 
 def lighter(settings: Settings, working: str, used: str, earlier: Lighter | None) -> Lighter | None:
-    """A smaller input of a network of torchvision's, or the lightest of its networks whose weights are here; None where
+    """A smaller input of a network of torchvision's, or the lightest network of the catalogue that is here; None where
     there is neither. `working`: the network in use; `used`: its input, as "288x512", "" where it has none. `earlier`:
     what is in force of this kind already; the answer's `before` is what was in force before that. A size that a person
     chose stays."""
     spec = ModelSpec.parse(settings.model.name)
-    if spec.kind not in ("auto", "torchvision", "onnx"):
+    if spec.kind not in _NETWORKS:
         return None
     ours = earlier is not None and _SIZE in earlier.to
     to: dict[str, object] = {}
-    if used and spec.kind != "onnx" and (ours or settings.model.size == "auto"):
+    if used and working in TORCHVISION_MODELS and (ours or settings.model.size == "auto"):
         short = min(int(side) for side in used.split("x"))
         # Half the work, or what comes nearest to it.
         for size in sorted(size for size in LADDER if size < short):
@@ -67,7 +64,7 @@ def lighter(settings: Settings, working: str, used: str, earlier: Lighter | None
                 to = {_SIZE: size}
     if not to:
         options = replace(factory.options(settings), sha256="")
-        names = _LIGHTEST_FIRST[: _LIGHTEST_FIRST.index(working)] if working in _LIGHTEST_FIRST else _LIGHTEST_FIRST[:1]
+        names = _LIGHTEST_FIRST[: _LIGHTEST_FIRST.index(working)] if working in CATALOGUE else _AS_LIGHT_AS_CAN_BE
         name = next((name for name in names if weights_file(name, options).path.exists()), None)
         if name is None:
             return None
@@ -81,10 +78,10 @@ def lighter(settings: Settings, working: str, used: str, earlier: Lighter | None
 def advice(settings: Settings, working: str) -> str:
     """What a person can do where there is nothing lighter here."""
     kind = ModelSpec.parse(settings.model.name).kind
-    if kind not in ("auto", "torchvision", "onnx"):
+    if kind not in _NETWORKS:
         return "close other programs"
-    if kind != "onnx" and settings.model.size != "auto":
+    if working in TORCHVISION_MODELS and settings.model.size != "auto":
         return "close other programs, or let the input be smaller with `vbgcam set model.size=auto`"
-    if working != _LIGHTEST_FIRST[0]:
-        return f"close other programs, or choose a lighter network with `vbgcam model {_LIGHTEST_FIRST[0]}`"
+    if working not in _AS_LIGHT_AS_CAN_BE:
+        return f"close other programs, or choose a lighter network with `vbgcam model {auto.ELSEWHERE}`"
     return "close other programs"

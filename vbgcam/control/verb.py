@@ -15,6 +15,7 @@ from vbgcam.cli.signals import Interruption, Verb
 from vbgcam.cli.terminal import say
 from vbgcam.control.client import Client
 from vbgcam.core.errors import VbgcamError
+from vbgcam.core.text import megabytes
 
 log = logging.getLogger(__name__)
 
@@ -136,9 +137,11 @@ def _lines(now: dict[str, Any]) -> Iterator[str]:
     if now["inference_ms"]["p50"]:
         network.append(f"{now['inference_ms']['p50']:g} ms a mask")
     yield f"  network     {', '.join(network)}"
+    if now["model_why"]:
+        yield f"  because     {now['model_why']}"
     if now["loading"]:
         done, total = now["loading"]["done"], now["loading"]["total"]
-        part = f", {done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else ""
+        part = f", {megabytes(done)} of {megabytes(total)} from {now['loading']['host']}" if total else ""
         yield f"  loading     {now['loading']['model']}{part}"
     if now["helped"]:
         back = [f"{name}={value}" for name, value in now["helped"]["back"].items()]

@@ -4,10 +4,10 @@ Values alone: no threads, no pixels. The settings file has names of its own for 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-Preset = Literal["none", "fast", "balanced", "fine"]
+Preset = Literal["auto", "none", "fast", "balanced", "fine"]
 
 Switch = Literal["preset", "on", "off"]
 """One step's setting: as in the preset, or in its place."""
@@ -23,12 +23,14 @@ Key = tuple[int, int]
 class MaskOptions:
     """The steps from a network's prediction to a mask.
 
-    `roi`: the network sees the person's part of the frame. `room_model`: the room behind the person is learned, and
-    each frame compared with it. `flow`: an old mask is carried to the frame by optical flow, with `fine_flow` more
-    thoroughly. `temporal`: where nothing moves the mask stays. `refine`: specks go, and the outline follows the
-    frame's colours. `foreground`: the person's own colours are estimated along the outline, without the room's.
-    `hard`: the classic label mask of 0 and 255 in place of all steps but `roi`."""
+    `rest`: live, the network looks where something moved, and not at each frame. `roi`: the network sees the person's
+    part of the frame. `room_model`: the room behind the person is learned, and each frame compared with it. `flow`: an
+    old mask is carried to the frame by optical flow, with `fine_flow` more thoroughly. `temporal`: where nothing moves
+    the mask stays. `refine`: specks go, and the outline follows the frame's colours. `foreground`: the person's own
+    colours are estimated along the outline, without the room's. `hard`: the classic label mask of 0 and 255 in place of
+    all steps but `roi`. `long_side`: of the working size, at which all steps but the last are done, in pixels."""
 
+    rest: bool = False
     roi: bool = False
     room_model: bool = False
     flow: bool = False
@@ -37,6 +39,7 @@ class MaskOptions:
     foreground: bool = False
     fine_flow: bool = False
     hard: bool = False
+    long_side: int = 640
 
     @property
     def any(self) -> bool:
@@ -46,16 +49,29 @@ class MaskOptions:
 
 NONE: Final = MaskOptions()
 
+_BALANCED: Final = MaskOptions(
+    rest=True, roi=True, room_model=True, flow=True, temporal=True, refine=True, foreground=True
+)
+
 PRESETS: Final[Mapping[Preset, MaskOptions]] = {
+    "auto": _BALANCED,
     "none": NONE,
     "fast": MaskOptions(roi=True, temporal=True),
-    "balanced": MaskOptions(roi=True, room_model=True, flow=True, temporal=True, refine=True, foreground=True),
-    "fine": MaskOptions(
-        roi=True, room_model=True, flow=True, temporal=True, refine=True, foreground=True, fine_flow=True
-    ),
+    "balanced": _BALANCED,
+    "fine": replace(_BALANCED, rest=False, fine_flow=True),
 }
 
+_SMALL: Final = replace(_BALANCED, long_side=320)
+
+LESS: Final[Mapping[str, MaskOptions]] = {
+    "at half the size": _SMALL,
+    "without the room": replace(_SMALL, room_model=False, foreground=False),
+    "by motion alone": MaskOptions(rest=True, roi=True, flow=True, long_side=320),
+}
+"""What takes the place of `auto`'s steps, one after the other, where a live picture would wait for them."""
+
 MASK_SETTINGS: Final[Mapping[str, str]] = {
+    "rest": "rest",
     "crop": "roi",
     "memory": "room_model",
     "motion": "flow",
@@ -88,13 +104,15 @@ class RenderOptions:
     """Everything that decides how a picture is made of frame, prediction and background; live, offline and in `eval`.
 
     `blur` takes the background's place, which then is the cover only. `plain`: the room as it is, which only a person
-    asks for by name. `mirror`: the camera's picture is flipped, not the background. `key`: its light is taken out of
-    the person. `light_wrap`: 0 to 1, how much of the background's light falls on the person's outline. In seconds:
-    `max_mask_age`, how much older than its frame a mask may be (what an old one shows is decided by evidence: perfect
-    masks at two a second leak .018 in the worst frame of twelve clips of people), and `max_frame_age`, how old a frame
-    may be when it is shown. `sync`: of frames and masks, live alone."""
+    asks for by name. `less`: see `LESS`, with what it is in words; live alone. `mirror`: the camera's picture is
+    flipped, not the background. `key`: its light is taken out of the person. `light_wrap`: 0 to 1, how much of the
+    background's light falls on the person's outline. In seconds: `max_mask_age`, how much older than its frame a mask
+    may be (what an old one shows is decided by evidence: perfect masks at two a second leak .018 in the worst frame of
+    twelve clips of people), and `max_frame_age`, how old a frame may be when it is shown. `sync`: of frames and masks,
+    live alone."""
 
     mask: MaskOptions = field(default=NONE)
+    less: tuple[tuple[str, MaskOptions], ...] = ()
     blur: Blur | None = None
     plain: bool = False
     mirror: bool = False

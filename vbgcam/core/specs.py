@@ -19,13 +19,18 @@ TORCHVISION_MODELS: Final = (
     "deeplabv3_mobilenet_v3_large",
     "lraspp_mobilenet_v3_large",
 )
+PORTRAIT_MODELS: Final = ("selfie", "meet", "rvm", "pphumanseg")
+"""ONNX networks that find people and nothing else, which the program can download (see `segment.catalogue`)."""
+DEVICES: Final = ("auto", "cpu", "cuda", "gpu", "npu", "mps", "tensorrt", "directml", "coreml", "migraphx")
+"""Where a network may run: NVIDIA's or AMD's GPU, Intel's GPU, its NPU, Apple's GPU; the rest by onnxruntime."""
 GREEN: Final = (0x00, 0xB1, 0x40)
 """The usual chroma key, as (red, green, blue)."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceSpec:
-    """`camera:0`, `camera:/dev/v4l/by-id/...`, `camera:NAME`, `file:CLIP[?loop=1&pace=source|max]`, `demo`.
+    """`camera:0`, `camera:/dev/v4l/by-id/...`, `camera:NAME`, `file:CLIP[?loop=1&pace=source|max]`,
+    `demo[?pace=max]`.
 
     `pace`: as fast as the clip was recorded, or as fast as it can be read."""
 
@@ -38,8 +43,8 @@ class SourceSpec:
     def parse(cls, text: str) -> Self:
         """Raises ValueError where the text means nothing."""
         kind, _, target = text.partition(":")
-        if text == "demo":
-            return cls("demo")
+        if text in ("demo", "demo?pace=max"):
+            return cls("demo", pace="source" if text == "demo" else "max")
         if kind == "camera":
             return cls("camera", target or "0")
         if kind == "file" and target:
@@ -113,9 +118,10 @@ class BackgroundSpec:
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """`auto`, one of torchvision's names, `chroma[:#rrggbb]`, `plate[:IMAGE]`, `onnx:FILE`, `truth:FILE`."""
+    """`auto`, a name of the catalogue (`selfie`, `fcn_resnet101`, ...), `chroma[:#rrggbb]`, `plate[:IMAGE]`,
+    `onnx:FILE`, `truth:FILE`."""
 
-    kind: Literal["auto", "torchvision", "chroma", "plate", "onnx", "truth"]
+    kind: Literal["auto", "torchvision", "portrait", "chroma", "plate", "onnx", "truth"]
     name: str = ""
     path: Path | None = None
     color: tuple[int, int, int] = GREEN
@@ -129,6 +135,8 @@ class ModelSpec:
             return cls("auto")
         if text in TORCHVISION_MODELS:
             return cls("torchvision", text)
+        if text in PORTRAIT_MODELS:
+            return cls("portrait", text)
         if kind == "chroma":
             return cls("chroma", color=_color(target, f"model {text!r}") if target else GREEN)
         if kind == "plate":
@@ -137,15 +145,26 @@ class ModelSpec:
             if not target:
                 raise ValueError(f"model {text!r} names no file: {kind}:FILE")
             return cls(kind, path=Path(target).expanduser())
-        known = ("auto", *TORCHVISION_MODELS, "chroma", "plate", "onnx:FILE")
+        known = ("auto", *PORTRAIT_MODELS, *TORCHVISION_MODELS, "chroma", "plate", "onnx:FILE")
         raise ValueError(f"model {_unknown(text, known)}")
 
     def __str__(self) -> str:
-        if self.kind == "torchvision":
+        if self.name:
             return self.name
         if self.kind == "chroma":
             return f"chroma:{_hex(self.color)}"
         return f"{self.kind}:{self.path}" if self.path is not None else self.kind
+
+
+def device_name(text: str) -> str:
+    """The device itself: one of `DEVICES`, of `cuda` and `gpu` with a number where there are several, `cuda:1`. Raises
+    ValueError where the text means nothing."""
+    kind, colon, number = text.partition(":")
+    if kind not in DEVICES:
+        raise ValueError(f"device {_unknown(text, DEVICES)}")
+    if colon and not (kind in ("cuda", "gpu") and number.isdecimal() and len(number) <= 2):
+        raise ValueError(f"device {text!r}: cuda and gpu may have a number, as in cuda:1")
+    return text
 
 
 def nearest(name: str, known: tuple[str, ...] | list[str]) -> str:

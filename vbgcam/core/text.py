@@ -9,3 +9,8 @@ _CONTROL: Final = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 1
 def printable(text: str) -> str:
     """The text with its control characters spelled out as \\xNN; line breaks and tabs stay."""
     return text.translate(_CONTROL)
+
+
+def megabytes(size: float) -> str:
+    """Bytes for people: "0.4 MB", "218 MB"."""
+    return f"{size / 1e6:.{1 if size < 10e6 else 0}f} MB"

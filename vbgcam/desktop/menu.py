@@ -203,9 +203,14 @@ def _cameras(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[
 
 def _models(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[MenuItem]:
     if status.get("loading"):
-        yield MenuItem(_short(f"Getting {status['loading']['model']} ready"))
+        yield MenuItem(_short(f"Loading {status['loading']['model']}"))
+        if status["loading"]["done"] is not None:
+            yield MenuItem("Cancel the download", {"do": "model", "to": "cancel"})
         yield SEPARATOR
     models, chosen = choices["models"], str(status["settings"]["model"]["name"])
+    if status["model_problem"] and not status["loading"]:
+        yield MenuItem("Retry", {"do": "model", "to": chosen})
+        yield SEPARATOR
     # With "auto" two are in use: what was chosen, and what that came to. Only one can have the mark.
     offered = any(model["spec"] == chosen for model in models)
     if not offered and not any(model["now"] for model in models):
@@ -214,7 +219,7 @@ def _models(status: Mapping[str, Any], choices: Mapping[str, Any]) -> Iterator[M
         checked = model["spec"] == chosen if offered else bool(model["now"])
         notes = (
             model["cost"],
-            "" if model["here"] else "not here yet",
+            "" if model["here"] else "will download",
             "in use" if model["now"] and not checked else "",
         )
         note = "; ".join(filter(None, notes))

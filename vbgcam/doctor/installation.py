@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from vbgcam.doctor.check import Check, ok, wrong
+from vbgcam.doctor.check import Check, note, ok, wrong
 from vbgcam.doctor.machine import Machine
 from vbgcam.system import linux_packages
 
@@ -43,7 +43,8 @@ def libraries(machine: Machine) -> Iterator[Check]:
     torch, vision = machine.version("torch"), machine.version("torchvision")
     if torch is None or vision is None:
         missing = " and ".join(name for name, there in (("torch", torch), ("torchvision", vision)) if there is None)
-        yield wrong("libraries", f"{missing} is not installed", pip("torch", "torchvision"))
+        lost = "torchvision's networks and NVIDIA's and Apple's GPUs need it, selfie and the other ONNX networks do not"
+        yield note("libraries", f"{missing} not installed: {lost}", pip("torch", "torchvision"))
     elif torch.partition("+")[2] != vision.partition("+")[2]:
         # "operator torchvision::nms does not exist" is what a person would see.
         found = f"torch {torch} and torchvision {vision} are not of one build and do not work together"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vbgcam.camera.base import CameraInfo
     from vbgcam.core.errors import CameraError
     from vbgcam.output.loopback import Loopback
+    from vbgcam.segment.engines.devices import DeviceInfo
     from vbgcam.system.v4l2 import Holder
 
 # Seconds for one command. All of them together take half a second on two shared cores; one that hangs (a driver, a
@@ -158,9 +159,15 @@ class Machine:
     def device(self, asked: str) -> str:
         """Where the network would run: "cuda", "mps" or "cpu". Imports torch (2 s) if there may be a GPU. Raises
         ModelError."""
-        from vbgcam.segment.family import choose_device
+        from vbgcam.segment.engines.devices import for_torchvision
 
-        return choose_device(asked)
+        return for_torchvision(asked).name.partition(":")[0]
+
+    def processors(self) -> Sequence[DeviceInfo]:
+        """What a network can run on, and what is not used."""
+        from vbgcam.segment.engines.devices import survey
+
+        return list(survey())
 
     def text(self, path: Path | str) -> str:
         """A file's text without the white space around it; "" where it cannot be read. `path`: from the root on, or

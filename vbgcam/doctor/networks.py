@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from vbgcam.core.text import megabytes
 from vbgcam.doctor.check import Check, note, ok, wrong
 from vbgcam.doctor.installation import nearest, pip
 from vbgcam.doctor.machine import Machine
@@ -22,15 +23,32 @@ def check(machine: Machine, settings: Settings) -> Iterator[Check]:
     """The GPU first: what `auto` means depends on it."""
     from vbgcam.core.specs import ModelSpec
 
+    yield from _processors(machine)
     spec = ModelSpec.parse(settings.model.name)
+    if spec.kind == "portrait":
+        yield from _weights(machine, settings, spec.name)
+        return
     if spec.kind not in ("auto", "torchvision"):
         yield _other(machine, settings)
         return
+    if spec.kind == "torchvision" and machine.version("torch") is None:
+        # A network that was converted before torch went would do; nobody takes it out again.
+        yield wrong("weights", f"{spec} is made ready with torch, which is not installed", pip("torch", "torchvision"))
+        return
     gpu, device = _gpu(machine, settings.model.device)
     yield gpu
-    from vbgcam.segment.family import ON_CPU, ON_GPU
+    from vbgcam.segment.auto import preferred
 
-    yield from _weights(machine, settings, spec.name or (ON_CPU if device == "cpu" else ON_GPU))
+    yield from _weights(machine, settings, spec.name or preferred(device))
+
+
+def _processors(machine: Machine) -> Iterator[Check]:
+    """What `model.device` may name here. Of GPUs for torch `_gpu` says more."""
+    found = machine.processors()
+    yield ok("processors", "; ".join(f"{each.name}: {each.label}" for each in found if each.engines))
+    for each in found:
+        if each.problem and each.name != "cuda":
+            yield note("processors", f"{each.name} is not used: {each.problem}", each.fix)
 
 
 def _gpu(machine: Machine, wanted: str) -> tuple[Check, str]:
@@ -103,11 +121,11 @@ def _weights(machine: Machine, settings: Settings, name: str) -> Iterator[Check]
             place = nearest(row.path)
             free = machine.free_bytes(place)
             if free < row.size:
-                room = f"{row.size / 1e6:.0f} MB are needed, {free / 1e6:.0f} are free"
+                room = f"{megabytes(row.size)} are needed, {megabytes(free)} are free"
                 fix = f"free some room on the disk of {place}"
                 yield wrong("weights", f"no room for the weights of {name}: {room}", fix)
             else:
-                later = f"{name} is not here yet: {row.size / 1e6:.0f} MB are fetched at the first start"
+                later = f"{name} is not here yet: {megabytes(row.size)} are fetched at the first start"
                 yield note("weights", later, f"vbgcam models fetch {name}")
         elif row.state == "right":
             yield ok("weights", f"{name} is here, and its hash is right")
@@ -133,8 +151,6 @@ def _other(machine: Machine, settings: Settings) -> Check:
         return wrong("weights", f"the clean plate {path} is not there", "vbgcam plate")
     if spec.kind != "onnx" or spec.path is None:
         return ok("weights", f"none are needed for {settings.model.name}")
-    if machine.version("onnxruntime") is None:
-        return wrong("weights", f"{spec} needs onnxruntime, which is not installed", pip("vbgcam[onnx]"))
     try:
         path = added_onnx(spec.path, options)
     except ModelError as exc:

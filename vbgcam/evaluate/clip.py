@@ -19,7 +19,7 @@ from vbgcam.core.errors import MediaError
 from vbgcam.core.frames import U8, Mask, Prediction, RawFrame
 from vbgcam.core.options import NONE, RenderOptions
 from vbgcam.core.policy import Compose, Cover, Hysteresis, Situation, Why, decide
-from vbgcam.mask import Masker, NetworkGuard
+from vbgcam.mask import Looks, Masker, NetworkGuard
 from vbgcam.media.video_reader import AlphaVideo, VideoReader
 from vbgcam.segment import Segmenter
 
@@ -159,7 +159,8 @@ def moments(
 ) -> Iterator[Moment]:
     """The clip from its start, the frames that come at that pace. A frame that is not `needed` costs no mask where no
     later one depends on it. Raises ModelError."""
-    masker = Masker(segmenter, options.mask, NetworkGuard(live=True))
+    looks = Looks() if options.mask.rest and options.mask.any and pace.mask_s is None else None
+    masker = Masker(segmenter, options.mask, NetworkGuard(live=True), looks)
     masker.reset()
     lag, hysteresis = Lag(pace.takes(), masker.predict), Hysteresis()
     alone = pace.mask_s is None and not segmenter.recurrent and (options.mask == NONE or options.mask.hard)

@@ -18,7 +18,7 @@ from vbgcam.core.options import NONE
 from vbgcam.core.specs import ModelSpec
 from vbgcam.evaluate.base import Request
 from vbgcam.media.atomic import make_folder, write_whole
-from vbgcam.segment import Segmenter
+from vbgcam.segment import Segmenter, auto
 from vbgcam.segment.labels import Labeller, open_labeller
 from vbgcam.settings import schema
 from vbgcam.settings.schema import Settings
@@ -75,9 +75,13 @@ def evaluate(arguments: Namespace, interruption: Interruption) -> int:
 
 def _labeller(settings: Settings, interruption: Interruption, stack: contextlib.ExitStack) -> Labeller | Segmenter:
     """The model as COCO counts it: all classes where it knows them."""
-    with progress("fetching the weights") as bar:
+    with progress("downloading the network") as bar:
         spec, fetched = ModelSpec.parse(settings.model.name), download_progress(bar, interruption)
-        labeller = open_labeller(spec, factory.options(settings), fetched)
+        options = factory.options(settings)
+        if spec.kind == "auto":
+            name, options, _ = auto.choose(options, fetched)
+            spec = ModelSpec.parse(name)
+        labeller = open_labeller(spec, options, fetched)
     if labeller is None:
         return stack.enter_context(loaded_segmenter(settings, interruption, needed=True))
     stack.callback(labeller.close)

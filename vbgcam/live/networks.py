@@ -12,7 +12,7 @@ from vbgcam.core.policy import Why
 from vbgcam.live.plan import Network, Plan
 from vbgcam.live.state import ChainState
 from vbgcam.live.stats import Stats
-from vbgcam.live.workers.inference import Inference
+from vbgcam.live.workers.inference import Inference, loading_of
 from vbgcam.system.process_wide import abandon
 
 log = logging.getLogger(__name__)
@@ -45,9 +45,30 @@ class Networks:
         with self._lock:
             if self._candidate is not None:
                 self._candidate.retire()
-            self._stats.fact(refused="", loading={"model": network.name, "done": None, "total": None})
+            self._stats.fact(refused="", loading=loading_of(network))
             self._candidate = self._new(network, Why.LOADING, candidate=True)
             self._run(self._candidate)
+
+    def cancel(self) -> bool:
+        """Gives up a network that is being loaded beside another one, which stays, or the download of the only one.
+        False where there is nothing to give up."""
+        with self._lock:
+            if self._candidate is not None:
+                self._candidate.retire()
+                self._refuse("the download was cancelled")
+                return True
+            loading = self._stats.get("loading")
+            if self._current is None or loading is None or loading["done"] is None:
+                return False
+            self._current.cancel()
+            return True
+
+    def hurry(self) -> None:
+        """Where a network could not be had and waits before it tries again, it tries now."""
+        with self._lock:
+            for inference in (self._candidate, self._current):
+                if inference is not None:
+                    inference.hurry()
 
     @property
     def any(self) -> bool:

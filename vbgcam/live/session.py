@@ -93,6 +93,14 @@ class Session:
         cannot be had, that one stays, and the figures' `refused` says why."""
         self._networks.choose(network)
 
+    def cancel_network(self) -> bool:
+        """Gives up the network that is being loaded, see `Networks.cancel`."""
+        return self._networks.cancel()
+
+    def hurry_network(self) -> None:
+        """A network that waits before it tries again tries now."""
+        self._networks.hurry()
+
     def pause(self, paused: bool) -> None:
         """The cover, and the camera off. It is on air when this returns, unless the output is held up."""
         pause = self._state.demand.set_paused(paused)

@@ -10,6 +10,7 @@ covers went out, and with 10 steps every fifth frame was lost to a network's thr
 did not get to run.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -107,13 +108,15 @@ class NetworkState:
 
     `predictions`: the newest one. `trouble`: what keeps them from coming. `sync`: how frames and masks are paired now.
     `roi`: is told where the person is. `call`: when the library's call began that it is in, on the monotonic clock, and
-    the seconds after which it has hung; None while it is in none."""
+    the seconds after which it has hung; None while it is in none. `considered_at`: when the newest frame was captured
+    that the newest prediction is for, or does for."""
 
     predictions: Slot[Prediction]
     trouble: Why | None = Why.LOADING
     sync: Sync = "newest"
     roi: RoiSegmenter | None = None
     call: tuple[float, float] | None = None
+    considered_at: float = -math.inf
 
 
 class ChainState:
@@ -142,8 +145,10 @@ class ChainState:
         self.period = period
         self.driver_called_at: float | None = None
         self.source_ended = False
-        # The compositor's: seconds that composing and sending take; when its last round began; what went out last.
+        # The compositor's: seconds that composing and sending take; how much less than all is done (`load`); when its
+        # last round began; what went out last.
         self.compose_seconds = 0.0
+        self.level = 0
         self.round_began_at = time.monotonic()
         self.last_sent: SentPicture | None = None
         # Put by the compositor, used and closed by the reader watch: what tells whether anybody reads the output, None

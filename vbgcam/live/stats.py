@@ -58,7 +58,8 @@ class Stats:
         self._facts: dict[str, Any] = {
             "state": "starting", "source": "", "sink": "", "model": "", "device": "", "size": "", "why": "",
             "room_shown": False, "problem": "", "refused": "", "loading": None, "input": "", "precision": "",
-            "pairing": "", "helped": None, "first_sent_s": None, "first_composed_s": None,
+            "pairing": "", "helped": None, "model_why": "", "model_problem": "",
+            "first_sent_s": None, "first_composed_s": None,
         }  # fmt: skip
         self._sent_at: deque[float] = deque(maxlen=300)
         # Of the newest pictures: when, latency, mask's age, in seconds.
@@ -71,11 +72,12 @@ class Stats:
 
     def fact(self, **facts: object) -> None:
         """state, source, sink, model, device, size, why (what keeps the cover on air, or that the room is visible),
-        room_shown (whether the room as it is is on air), problem (the last error that
-        does, with its fix), refused (why a network that was chosen cannot be had), loading (one that is being fetched
-        or built: its name, and done and total bytes), input (the network's, height x width), precision (its numbers),
-        pairing (of frames and masks), helped (what was made lighter where it was too slow, see `control.lighter`), and
-        the like."""
+        room_shown (whether the room as it is is on air), problem (the last error that does, with its fix), refused (why
+        a network that was chosen cannot be had), loading (one that is being downloaded or built: its name, done and
+        total bytes, and the host that is asked), model_why (why it is this network, where "auto" chose it),
+        model_problem (why there is no network), input (the network's, height x width), precision (its numbers), pairing
+        (of frames and masks), helped (what was made lighter where it was too slow, see `control.lighter`), and the
+        like."""
         with self._lock:
             new = any(self._facts.get(name, ...) != value for name, value in facts.items())
             self._facts.update(facts)

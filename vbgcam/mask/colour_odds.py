@@ -5,7 +5,6 @@ clips of real people.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final
 
 import cv2
@@ -56,16 +55,11 @@ class Colours:
 
 def _bins(planes: Sequence[U8]) -> NDArray[np.int32]:
     """Of each pixel, the place of its colour in a flat histogram."""
-    y, u, v = planes
-    luma, chroma = _places()
-    return luma[y] + _CHROMA_STEPS * chroma[u] + chroma[v]
+    from vbgcam.mask import kernels
 
-
-@lru_cache(maxsize=1)
-def _places() -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    values = np.arange(256)
-    luma = values * _LUMA_STEPS // 256 * _CHROMA_STEPS**2
-    return luma.astype(np.int32), np.clip((values - 64) * _CHROMA_STEPS // 128, 0, _CHROMA_STEPS - 1).astype(np.int32)
+    out = np.empty(planes[0].shape, np.int32)
+    kernels.bins(tuple(planes), _LUMA_STEPS, _CHROMA_STEPS, out)
+    return out
 
 
 def _smooth(counts: _Histogram) -> _Histogram:

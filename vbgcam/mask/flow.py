@@ -5,6 +5,7 @@ person alone. The flows of the frames since the mask are chained into one field,
 lasts longer than one jump from the mask's own frame, which gives out past about 30 pixels, and a mask that is moved
 once stays sharp."""
 
+import math
 from typing import Any, Final
 
 import cv2
@@ -25,6 +26,9 @@ _FINE_WIDTH: Final = 320
 # Pixels of that size around the person, beyond the region that is worked on.
 _MARGIN: Final = 8
 _LEAST_SIDE: Final = 48
+# Pixels of the working size that a mask is carried beyond the region: who moves fast leaves it (dances_anywhere,
+# `fine`: boundary F .510 without, .521 with it).
+_BEYOND: Final = 8
 # Frames of flow that are kept: those that a mask which has just come is carried over.
 _KEPT: Final = 64
 # One map holds x and y together. (An empty array in the second one's place makes nonsense of it.)
@@ -49,7 +53,6 @@ class Flow:
             self._dis.setPatchStride(5)
         x, y = np.meshgrid(*(np.arange(side, dtype=np.float32) for side in (self._small.width, self._small.height)))
         self._positions = np.dstack([x, y])
-        self._centres = self._positions + np.float32(0.5)
         self._scale = np.array([size.width / self._small.width, size.height / self._small.height], np.float32)
         self._flows: list[tuple[float, Field, Region]] = []
         self._field: Field | None = None
@@ -92,24 +95,18 @@ class Flow:
 
     def carried(self, alpha: U8, region: Region) -> U8:
         """The alpha of `begin`'s frame (uint8, at the working size) as it is in the frame that came last; nobody is
-        outside the region."""
+        further than a few pixels outside the region."""
+        from vbgcam.mask import kernels
+
         if self._field is None:
             return alpha
-        rows, columns = region
-        (left, top), (right, bottom) = (
-            np.floor(np.array([span[1], span[0]]) / self._scale).astype(int)
-            for span in ((rows.start, columns.start), (rows.stop - 1, columns.stop - 1))
-        )
-        left, top = max(0, left - 1), max(0, top - 1)
-        right, bottom = min(self._small.width, right + 2), min(self._small.height, bottom + 2)
-        # The positions themselves are enlarged: they are as smooth as the field, and that is one pass less.
-        positions = cv2.add(self._centres[top:bottom, left:right], self._field[top:bottom, left:right])
-        positions = positions * self._scale - np.float32(0.5)
-        x0, x1 = round(left * self._scale[0]), min(alpha.shape[1], round(right * self._scale[0]))
-        y0, y1 = round(top * self._scale[1]), min(alpha.shape[0], round(bottom * self._scale[1]))
-        fine = np.asarray(cv2.resize(positions, (x1 - x0, y1 - y0)), np.float32)
-        out = np.zeros_like(alpha)
-        out[y0:y1, x0:x1] = moved(alpha, fine)
+        (height, width), (rows, columns) = alpha.shape, region
+        top, bottom = max(0, rows.start - _BEYOND), min(height, rows.stop + _BEYOND)
+        left, right = max(0, columns.start - _BEYOND), min(width, columns.stop + _BEYOND)
+        kinds, out = np.empty([(side + 3) // 4 for side in alpha.shape], np.uint8), np.zeros_like(alpha)
+        kernels.cells(alpha, kinds)
+        field, (x, y) = self._field.reshape(self._small.height, -1), self._scale.tolist()
+        kernels.carry(alpha, kinds, field, x, y, top, bottom, left, right, out)
         return read_only(out)
 
     def came_from(self, size: Size) -> Field | None:
@@ -154,13 +151,6 @@ def moved(plane: U8, came_from: Field) -> U8:
     return np.asarray(cv2.remap(plane, came_from, _NO_SECOND, cv2.INTER_LINEAR, borderMode=border), np.uint8)
 
 
-def distance_moved(came_from: Field) -> NDArray[np.float32]:
-    """By how many pixels each has."""
-    height, width = came_from.shape[:2]
-    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    return np.asarray(cv2.magnitude(came_from[..., 0] - x, came_from[..., 1] - y), np.float32)
-
-
 def coarse(now: WorkFrame) -> U8:
     """Luma as `is_cut` compares it: means of cells of 16x16 pixels, uint8."""
     from vbgcam.pixels import kernels
@@ -176,12 +166,16 @@ def coarse(now: WorkFrame) -> U8:
 def is_cut(before: U8, now: U8) -> bool:
     """Whether another scene begins: by the normalised correlation of both lumas (as `coarse` makes them), which more
     light leaves as it is."""
-    one, other = (plane.astype(np.float32) for plane in (before, now))
-    one, other = one - one.mean(), other - other.mean()
-    powers = float((one * one).sum()) * float((other * other).sum())
-    if powers < one.size**2:  # hardly any light or dark in one of them
+    from vbgcam.mask import kernels
+
+    sums = np.empty(5, np.int64)
+    kernels.correlate(before, now, sums)
+    one, other, one_squared, other_squared, both = sums.tolist()
+    many = before.size
+    power = (one_squared - one * one / many) * (other_squared - other * other / many)
+    if power < many**2:  # hardly any light or dark in one of them
         return False
-    return float((one * other).sum()) < _CUT * float(np.sqrt(powers))
+    return both - one * other / many < _CUT * math.sqrt(power)
 
 
 def _span(span: slice, scale: float, side: int) -> slice:

@@ -6,6 +6,7 @@ import numpy as np
 
 from vbgcam.core.frames import Mask, Prediction, RawFrame, read_only
 from vbgcam.core.options import NONE, MaskOptions
+from vbgcam.mask.looks import Looks
 from vbgcam.mask.network_guard import NetworkGuard
 from vbgcam.mask.roi import RoiSegmenter
 from vbgcam.mask.tracker import MaskTracker
@@ -13,7 +14,7 @@ from vbgcam.segment import Segmenter
 
 
 def warm_up() -> None:
-    """Loads the compiled loops, those of `pixels` too, or compiles them (10 s in a fresh installation, then cached on
+    """Loads the compiled loops, those of `pixels` too, or compiles them (15 s in a fresh installation, then cached on
     disk), so that no frame waits for them."""
     from vbgcam.mask import kernels  # noqa: F401  # importing is compiling
 
@@ -21,9 +22,15 @@ def warm_up() -> None:
 class Masker:
     """Both halves, where one thread does all: a network's masks of frame after frame."""
 
-    def __init__(self, segmenter: Segmenter, options: MaskOptions = NONE, guard: NetworkGuard | None = None) -> None:
-        """`guard`: see `RoiSegmenter`."""
-        self._roi = RoiSegmenter(segmenter, roi=options.roi, guard=guard)
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        options: MaskOptions = NONE,
+        guard: NetworkGuard | None = None,
+        looks: Looks | None = None,
+    ) -> None:
+        """`guard`, `looks`: see `RoiSegmenter`."""
+        self._roi = RoiSegmenter(segmenter, roi=options.roi, guard=guard, looks=looks)
         self._tracker = MaskTracker(options)
 
     @property
@@ -37,13 +44,14 @@ class Masker:
         self._tracker.reset()
 
     def predict(self, frame: RawFrame) -> Prediction:
-        """What the network says of a frame. Raises ModelError."""
+        """See `RoiSegmenter.predict`. Raises ModelError."""
         return self._roi.predict(frame)
 
     def track(self, frame: RawFrame, prediction: Prediction) -> Mask | None:
         """The mask of a frame by a prediction of its own or of an earlier frame; see `MaskTracker.mask`."""
         mask = self._tracker.mask(frame, prediction)
-        self._roi.update_roi(frame.epoch, self._tracker.box, elsewhere=self._tracker.elsewhere)
+        tracker = self._tracker
+        self._roi.update_roi(frame.epoch, tracker.box, elsewhere=tracker.elsewhere, kept=tracker.kept)
         return mask
 
     def mask(self, frame: RawFrame) -> Mask:

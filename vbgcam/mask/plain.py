@@ -1,19 +1,16 @@
 """From a network's probability to 8 bits, and from there to the frame's size: what every mask goes through."""
 
 import math
-from typing import Final
 
 import cv2
 import numpy as np
 
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import U8, Mask, RawFrame, Size, read_only
-from vbgcam.mask.refine import FINE_REACH, NO_OUTLINE, Outline
+from vbgcam.mask.refine import NO_OUTLINE, Outline
 from vbgcam.pixels.convert import resize_alpha
 from vbgcam.pixels.workframe import Region
 from vbgcam.segment import Probability
-
-_NOBODY: Final = read_only(np.empty((0, 0), np.uint8))
 
 
 def alpha_of(probability: Probability) -> U8:
@@ -56,11 +53,9 @@ def full_size(
     kinds = np.empty((size.height + 1) // 2, np.uint8)
     planes = tuple(read_only(plane) for plane in (frame.planes.y, frame.planes.u, frame.planes.v))
     cells = outline or NO_OUTLINE
-    of = alpha[cells.top : cells.top + 4 * cells.lines.shape[0], cells.left : cells.left + 4 * cells.lines.shape[1]]
-    bounds = cells.bounds(np.ascontiguousarray(of), FINE_REACH) if outline is not None else (_NOBODY, _NOBODY)
     edges = cells.edges(Size(width, height), size)
     place = left, top, bottom - top
-    kernels.stretch(read_only(few), *place, planes, cells.lines, *bounds, *edges, out, kinds)
+    kernels.stretch(read_only(few), *place, planes, cells.lines, *cells.bounds(alpha), *edges, out, kinds)
     return Mask(read_only(out), captured_at, frame.epoch, read_only(kinds))
 
 

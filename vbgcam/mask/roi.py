@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from vbgcam.core.frames import U8, Planes, Prediction, RawFrame, Size, read_only
+from vbgcam.mask.looks import Looks
 from vbgcam.mask.network_guard import NetworkGuard
 from vbgcam.mask.plain import alpha_of
 from vbgcam.pixels.convert import crop
@@ -76,15 +77,13 @@ WHOLE: Final = Box(0.0, 0.0, 1.0, 1.0)
 
 def box_of(alpha: U8) -> Box | None:
     """Around what is more than half the person, to two pixels; None where that is nobody."""
-    alpha = alpha[::2, ::2]
-    height, width = alpha.shape
-    person = np.asarray(alpha >= _PERSON, np.uint8)
-    rows = np.flatnonzero(person.sum(1, dtype=np.int32) >= max(2.0, _SPECK * width))
-    columns = np.flatnonzero(person.sum(0, dtype=np.int32) >= max(2.0, _SPECK * height))
-    if not rows.size or not columns.size:
-        return None
-    left, top, right, bottom = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-    return Box(left / width, top / height, right / width, bottom / height)
+    from vbgcam.pixels import kernels
+
+    height, width = ((side + 1) // 2 for side in alpha.shape)
+    found = np.empty(4, np.int32)
+    kernels.box(alpha, True, _PERSON, max(2.0, _SPECK * width), max(2.0, _SPECK * height), found)
+    top, bottom, left, right = found.tolist()
+    return Box(left / width, top / height, right / width, bottom / height) if bottom and right else None
 
 
 def choose_roi(person: Box, before: Box | None, frame: Size, *, square: bool) -> Box:
@@ -130,14 +129,20 @@ class RoiSegmenter:
     """One network's. `predict` belongs to the network's thread; `update_roi` may be called by another, which knows
     better where the person is by now."""
 
-    def __init__(self, segmenter: Segmenter, *, roi: bool, guard: NetworkGuard | None = None) -> None:
+    def __init__(
+        self, segmenter: Segmenter, *, roi: bool, guard: NetworkGuard | None = None, looks: Looks | None = None
+    ) -> None:
         """`roi`: the person's region may be given in place of the frame. `guard`: of the answers; without one they are
-        believed, as those of single pictures are, in which nothing moves."""
+        believed, as those of single pictures are, in which nothing moves. `looks`: which frames are looked at; without
+        it all are."""
         self._segmenter = segmenter
-        self._guard = None if segmenter.exact else guard
+        self._guard, self._looks = (None, None) if segmenter.exact else (guard, looks)
+        self._last: Prediction | None = None
         self._crops = roi and segmenter.croppable
         self._lock = threading.Lock()
-        self._update: tuple[int, Box | None, bool] | None = None  # guarded by _lock; all else is the network's thread's
+        self._update: tuple[int, Box | None, bool, float | None] | None = (
+            None  # guarded by _lock; all else is the network's thread's
+        )
         self._roi: Box | None = None
         self._person: Box | None = None
         self._reached = 0
@@ -146,23 +151,38 @@ class RoiSegmenter:
         self._size: Size | None = None
         self._whole_at = -np.inf
 
-    def update_roi(self, epoch: int, box: Box | None, *, elsewhere: bool) -> None:
-        """Where the newest mask has the person, and whether there may be somebody `elsewhere`. Any thread."""
+    def update_roi(self, epoch: int, box: Box | None, *, elsewhere: bool, kept: float | None) -> None:
+        """Where the newest mask has the person, whether there may be somebody `elsewhere`, and how much of them is
+        `kept` (see `MaskTracker.kept`). Any thread."""
         with self._lock:
-            self._update = epoch, box, elsewhere
+            self._update = epoch, box, elsewhere, kept
 
     def reset(self) -> None:
         """Another scene follows."""
         self._segmenter.reset()
         if self._guard is not None:
             self._guard.reset()
-        self._roi = None
+        self._roi = self._last = None
 
-    def predict(self, frame: RawFrame) -> Prediction:
-        """What the network says of the frame, from the person's region where there is one. Raises ModelError."""
+    def predict(self, frame: RawFrame, *, rest: bool = False) -> Prediction:
+        """What the network says of the frame, from the person's region where there is one; what it said last, of an
+        earlier frame, where no look is due. `rest`: none is, if that can be. Raises ModelError."""
+        last, self._last = self._last, None  # what fails is asked again
+        if last is not None and not self._is_due(frame, last, rest=rest):
+            self._last = last
+            return last
         alpha = self._predict(frame)
         doubt = self._guard.doubt if self._guard is not None else None
-        return Prediction(frame, alpha, self._segmenter.exact, doubt)
+        self._last = Prediction(frame, alpha, self._segmenter.exact, doubt)
+        return self._last
+
+    def _is_due(self, frame: RawFrame, last: Prediction, *, rest: bool) -> bool:
+        update = self._update
+        if rest and self._looks is not None and last.epoch == frame.epoch and last.doubt is None:
+            return False
+        if self._looks is None or last.epoch != frame.epoch or (update is not None and update[2]):
+            return True
+        return self._looks.due(frame, last, None if update is None else update[3])
 
     def _predict(self, frame: RawFrame) -> U8:
         if not self._crops:
@@ -211,7 +231,7 @@ class RoiSegmenter:
         just_found, self._just_found = self._just_found, False
         if update is None or update[0] != frame.epoch:
             return self._reached >= _REACHED
-        _epoch, person, elsewhere = update
+        _epoch, person, elsewhere, _kept = update
         if person is not None and self._roi is not None:
             # A mask that was made before the whole frame was last segmented may be cut where that one is not.
             self._choose(person.union(self._person) if just_found and self._person is not None else person)

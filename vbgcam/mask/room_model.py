@@ -26,7 +26,7 @@ It is never written anywhere, and gone with the session, a pause or another open
 import logging
 import math
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from vbgcam.core.frames import U8, Size, read_only
 from vbgcam.mask.room_tuning import TUNING
 from vbgcam.pixels.workframe import Region, WorkFrame, cropped
-from vbgcam.segment.difference import colour_distance, limit_edges, room_limit
+from vbgcam.segment.difference import limit_edges, room_limit
 from vbgcam.segment.light import Light
 
 log = logging.getLogger(__name__)
@@ -44,9 +44,22 @@ Samples = NDArray[np.float32]
 """(rows, columns, 3): means of y, u and v, or by how much they are off."""
 
 _STEP: Final = TUNING.sample_step_px
-_WEIGHTS: Final = np.array([[1, 3, 3]], np.float64)
-_UNKNOWN: Final = 32000
-"""d of a sample whose room is not known."""
+_UNKNOWN: Final = 255
+"""d of a sample whose room is not known; all others are less."""
+_FAMILIAR: Final = np.uint8(math.ceil(255 * TUNING.prior_range[0]))
+_NOTHING: Final = read_only(np.empty((0, 0), np.uint8))
+_SLOPES: Final = np.array([1, 1 / 4, 1 / 4, 1 / 4, 1 / 2, 1 / 2, 1, 1 / 4, 1 / 4])
+
+
+class _Sampled(NamedTuple):
+    """See `kernels.sample`."""
+
+    here: Samples
+    person: U8
+    somebody: U8
+    free: U8
+    distance: U8
+    found: NDArray[np.int32]
 
 
 @lru_cache(maxsize=16)
@@ -67,18 +80,17 @@ class RoomModel:
     def forget(self) -> None:
         """All of the room."""
         height, width = self._size.height, self._size.width
-        self._room = [np.zeros((height, width), np.uint8) for _ in range(3)]
+        self._room = tuple(np.zeros((height, width), np.uint8) for _ in range(3))
         self._candidates = tuple(np.zeros((height, width), np.uint16) for _ in range(3))
         self._count, self._known = np.zeros((height, width), np.uint8), np.zeros((height, width), np.uint8)
-        self._rate, self._sure = np.empty((height, width), np.uint8), np.empty((height, width), np.uint8)
         self._pixels_known = 0
-        self._texture: tuple[NDArray[np.float32], ...] | None = None
+        self._texture: tuple[U8, U8] | None = None
         self.somebody_elsewhere = False
         self._limit = room_limit(0)
         self._learned_at = self._predicted_at = self._not_before = -np.inf
         self._forgot = np.full(self._known[::_STEP, ::_STEP].shape, -np.inf)
         self._forgot_at = -np.inf
-        self._last: tuple[float, NDArray[np.int16], int] | None = None
+        self._last: tuple[float, U8, int] | None = None
         self._means: Samples | None = None
         self._anchor: Samples | None = None
 
@@ -115,11 +127,8 @@ class RoomModel:
             person = np.asarray(cv2.max(person, self._to_pixels(late)), np.uint8)
         if self._pixels_known:
             self._doubt(seen, network)
-        same, states = TUNING.same_d, (self._count, self._known, self._rate, self._sure)
-        kernels.recognise(seen.planes, read_only(person), self._candidates, same, needed, *states)
-        rate, sure = read_only(self._rate), read_only(self._sure)
-        for plane, candidate, room in zip(seen.planes, self._candidates, self._room, strict=True):
-            kernels.learn(plane, rate, sure, candidate, room)
+        states = self._count, self._known, self._room
+        kernels.learn(seen.planes, person, self._candidates, TUNING.same_d, needed, *states)
         self._pixels_known = cv2.countNonZero(self._known)
         self._note_texture()
 
@@ -127,73 +136,73 @@ class RoomModel:
         """Whether the room is still as it was, where the network's mask, brought to this frame, is nobody; follows the
         light, or forgets what does not fit. Before `compare`, and for every frame. `finished`: the mask of the frame
         before, where there is one."""
-        self._trusted = not now.captured_at < self._forgot_all_at + self._wait
-        known = self._known[::_STEP, ::_STEP] > 0
-        somebody = cv2.dilate(np.ascontiguousarray(network[::_STEP, ::_STEP]), _square(1))
-        free = np.asarray(somebody < TUNING.free_alpha // 2) & known
-        last, self._last = self._last, None
-        if np.count_nonzero(free) < TUNING.fewest_samples:
-            return
-        off = self._differences(now)
-        if self._follow_light(now, free, off):
-            self._not_before = now.captured_at
-            off = self._differences(now)
-        distance = _distance(off)
-        usual = distance[free]
-        self._limit = room_limit(_median(usual))
-        differs = distance > self._limit + TUNING.ramp_d
-        unfit = np.count_nonzero(differs & free) > TUNING.unfit_share * usual.size
-        if unfit or self._camera_moved(now, somebody):
-            self._forget_all(now.captured_at)
-            return
-        distance[~known] = _UNKNOWN
-        self._last = now.captured_at, distance, self._limit
-        if last is not None and finished is not None:
-            person = np.asarray(cv2.max(network[::_STEP, ::_STEP], finished[::_STEP, ::_STEP]), np.uint8)
-            passed = min(3.0, max(1.0, 30 * (now.captured_at - last[0])))
-            self._forget_drifts(now, person, passed)
-            if self._forget_jumps(now, distance, last, person, passed):
-                return
-        # A room that is not believed sends the network nowhere, either: its regions, and so its masks, would be others.
-        many = np.count_nonzero(differs & free) > TUNING.somebody_share * free.size
-        self.somebody_elsewhere = bool(self._trusted and many)
-
-    def compare(self, here: WorkFrame, alpha: U8, region: Region, familiar: U8 | None = None) -> U8:
-        """The network's mask, brought to this frame, made sharp and current. `here`, `alpha`: of that region.
-        `familiar`: of a late mask, above 0 where the pixel is of the person's colours: where it is not, to differ from
-        the room makes no person."""
         from vbgcam.mask import kernels
 
-        prior = np.asarray(cv2.blur(alpha, (TUNING.prior_blur_px, TUNING.prior_blur_px)), np.uint8)
-        least = TUNING.prior_range[0]
-        if familiar is not None:
-            prior = np.maximum(prior, np.minimum(familiar, np.uint8(math.ceil(255 * least))))
-            least = TUNING.late_prior
-        distance = colour_distance(here.planes, [cropped(plane, region) for plane in self._room])
-        known, out = cropped(self._known, region), np.empty_like(alpha)
-        kernels.compare(distance, read_only(prior), alpha, known, _table(self._limit, least), out)
-        limited = limit_edges(out, distance, self._limit, known)
+        self._trusted = not now.captured_at < self._forgot_all_at + self._wait
+        last, self._last = self._last, None
+        sampled = self._sample(now, network, finished, TUNING.free_alpha // 2)
+        free, *_shifts, noise = sampled.found.tolist()
+        if free < TUNING.fewest_samples:
+            return
+        if self._follow_light(now, sampled):
+            self._not_before = now.captured_at
+            sampled = self._sample(now, network, finished, TUNING.free_alpha // 2)
+            noise = int(sampled.found[-1])
+        self._limit = room_limit(noise)
+        at, before, limit = last or (now.captured_at, sampled.distance, 0)
+        found, limits = np.empty(3, np.int32), (self._limit + TUNING.ramp_d, limit, limit + TUNING.jump_d)
+        kernels.tell(sampled.free, sampled.distance, before, sampled.person, *limits, TUNING.half_alpha, found)
+        differ, anew, beside = found.tolist()
+        if differ > TUNING.unfit_share * free or self._camera_moved(now, sampled.somebody):
+            self._forget_all(now.captured_at)
+            return
+        self._last = now.captured_at, sampled.distance, self._limit
+        if last is not None and finished is not None:
+            passed = min(3.0, max(1.0, 30 * (now.captured_at - at)))
+            self._forget_drifts(now, sampled, passed)
+            side = round(TUNING.jump_window * passed)
+            possible = anew >= side**2 * TUNING.doubt_area / 255 and beside >= TUNING.jump_samples
+            if possible and self._forget_jumps(now, sampled, last, side):
+                return
+        # A room that is not believed sends the network nowhere, either: its regions, and so its masks, would be others.
+        many = differ > TUNING.somebody_share * sampled.free.size
+        self.somebody_elsewhere = bool(self._trusted and many)
+
+    def _sample(self, now: WorkFrame, network: U8, finished: U8 | None, below: int) -> _Sampled:
+        from vbgcam.mask import kernels
+
+        rows, columns = (-(-side // _STEP) for side in self._known.shape)
+        person, somebody, free, distance = np.empty((4, rows, columns), np.uint8)
+        here, found = np.empty((rows, columns, 3), np.float32), np.empty(5, np.int32)
+        out = _Sampled(here, person, somebody, free, distance, found)
+        other = network if finished is None else finished
+        kernels.sample(now.planes, self._room, self._known, network, other, _STEP, below, *out)
+        return out
+
+    def compare(self, now: WorkFrame, alpha: U8, region: Region, familiar: U8 | None = None) -> U8:
+        """The network's mask, brought to this frame, made sharp and current. `alpha`: of that region, as all that
+        follows. `familiar`: of a late mask, 255 where the pixel is of the person's colours, else 0: there, to differ
+        from the room makes no person."""
+        from vbgcam.mask import kernels
+
+        (rows, columns), late = region, familiar is not None
+        least = _NOTHING if familiar is None else np.minimum(familiar, _FAMILIAR)
+        distance, out = np.empty_like(alpha), np.empty_like(alpha)
+        place, table = (rows.start, columns.start), _table(TUNING.late_prior if late else TUNING.prior_range[0])
+        kernels.compare(now.planes, self._room, self._known, *place, alpha, least, table, self._limit, distance, out)
+        limited = limit_edges(out, distance, self._limit, cropped(self._known, region))
         return read_only(np.asarray(cv2.medianBlur(limited, 3), np.uint8))
 
-    def _forget_jumps(
-        self,
-        now: WorkFrame,
-        distance: NDArray[np.int16],
-        last: tuple[float, NDArray[np.int16], int],
-        person: U8,
-        passed: float,
-    ) -> bool:
+    def _forget_jumps(self, now: WorkFrame, sampled: _Sampled, last: tuple[float, U8, int], side: int) -> bool:
         """Forgets the room where it changed at once, further from the person than they can have come: a lamp was
-        switched on, or a chair stands there now. True where it did. `distance`, `person`: d and the mask, at the
-        samples; `last`: time, d and limit of the frame before; `passed`: thirtieths of a second since."""
+        switched on, or a chair stands there now. True where it did. `last`: time, d and limit of the frame before;
+        `side`: of a square that it must hold."""
         _at, before, limit = last
+        distance = sampled.distance
         anew = (distance > limit) & (distance < _UNKNOWN) & (before <= limit)
-        side = round(TUNING.jump_window * passed)
-        if np.count_nonzero(anew) < side**2 * TUNING.doubt_area / 255:
-            return False
         clearly = np.where(anew & (distance > limit + TUNING.jump_d), np.uint8(255), np.uint8(0))
         thick = _above(cv2.blur(clearly, (side, side)), TUNING.doubt_area) > 0
-        beyond = (clearly > 0) & (cv2.dilate(person, _square(TUNING.jump_beyond)) < TUNING.half_alpha)
+        beyond = (clearly > 0) & (cv2.dilate(sampled.person, _square(TUNING.jump_beyond)) < TUNING.half_alpha)
         if not thick.any() or np.count_nonzero(beyond) < TUNING.jump_samples:
             return False
         count, labels = cv2.connectedComponents(anew.astype(np.uint8), connectivity=8)
@@ -206,24 +215,21 @@ class RoomModel:
         self._forget_at(where, now.captured_at)
         return True
 
-    def _forget_drifts(self, now: WorkFrame, person: U8, passed: float) -> None:
+    def _forget_drifts(self, now: WorkFrame, sampled: _Sampled, passed: float) -> None:
         """Forgets the room beside the person where the room around, which is learned all the time, became another
         bit by bit, and more so than the room as a whole, which `_follow_light` sees to."""
-        means = _sample_means(now)
+        from vbgcam.mask import kernels
+
+        means = np.asarray(cv2.blur(sampled.here, (TUNING.drift_window, TUNING.drift_window)), np.float32)
         before, self._means = self._means, means
         if before is None or self._anchor is None:
             self._anchor = means.copy()
             return
-        anew = cv2.dilate(person, _square(TUNING.drift_beyond)) >= TUNING.free_alpha
-        anew |= _weighed(means - before) > TUNING.drift_slow_d * passed
-        self._anchor[anew] = means[anew]
-        off = means - self._anchor
-        some = off[~anew]
-        if len(some) < TUNING.fewest_samples:
-            return
-        common = np.median(some[:: 1 + len(some) // TUNING.fewest_samples], axis=0)
-        wide = (_weighed(off - common.astype(np.float32)) > self._limit + TUNING.drift_d).astype(np.uint8)
-        if np.count_nonzero(wide) >= TUNING.drift_samples:
+        person = np.asarray(cv2.dilate(sampled.person, _square(TUNING.drift_beyond)), np.uint8)
+        limits = TUNING.free_alpha, TUNING.drift_slow_d * passed, self._limit + TUNING.drift_d, TUNING.fewest_samples
+        wide = np.empty_like(person)
+        kernels.drifts(means, before, self._anchor, person, *limits, wide)
+        if cv2.countNonZero(wide) >= TUNING.drift_samples:
             wide = np.asarray(cv2.dilate(wide, _square(TUNING.drift_reach)), np.uint8)
             self._anchor[wide > 0] = means[wide > 0]
             self._forget_at(wide, now.captured_at)
@@ -256,31 +262,24 @@ class RoomModel:
         """Forgets the room around what looks different over an area that the network saw nobody in, in the same frame:
         the light has changed there, or a chair was moved. Near the person, where nothing is learned, it would stand
         for the person until they move."""
-        distance = _distance(self._differences(seen))
-        somebody = cv2.dilate(np.ascontiguousarray(network[::_STEP, ::_STEP]), _square(1))
-        free = (somebody < TUNING.free_alpha) & (self._known[::_STEP, ::_STEP] > 0)
-        differs = np.where(free & (distance > self._limit + TUNING.ramp_d), np.uint8(255), np.uint8(0))
-        wide = _above(cv2.blur(differs, (TUNING.doubt_window, TUNING.doubt_window)), TUNING.doubt_area)
+        sampled = self._sample(seen, network, None, TUNING.free_alpha)
+        differs = (sampled.free > 0) & (sampled.distance > self._limit + TUNING.ramp_d)
+        shown = differs.astype(np.uint8) * np.uint8(255)
+        wide = _above(cv2.blur(shown, (TUNING.doubt_window, TUNING.doubt_window)), TUNING.doubt_area)
         if wide.any():
             self._forget_at(cv2.dilate(wide, _square(TUNING.doubt_reach)), seen.captured_at)
 
-    def _differences(self, now: WorkFrame) -> list[NDArray[np.int16]]:
-        """By how much y, u and v are more than the room's, at the samples."""
-        return [
-            np.subtract(seen[::_STEP, ::_STEP], room[::_STEP, ::_STEP], dtype=np.int16)
-            for seen, room in zip(now.planes, self._room, strict=True)
-        ]
-
-    def _follow_light(self, now: WorkFrame, free: NDArray[np.bool_], off: list[NDArray[np.int16]]) -> bool:
+    def _follow_light(self, now: WorkFrame, sampled: _Sampled) -> bool:
         """Exposure and white balance: where the room as a whole became brighter or of another tint, so does the model.
         True where it did."""
         # Medians: a person whom a late mask does not cover is no change of light.
-        by, by_u, by_v = (abs(_median(part[free])) for part in off)
+        by, by_u, by_v = np.abs(sampled.found[1:4]).tolist()
         if by <= TUNING.light_change and max(by_u, by_v) <= TUNING.light_change / 2:
             return False
+        free = sampled.free > 0
         then, here = ([plane[::_STEP, ::_STEP][free] for plane in side] for side in (self._room, now.planes))
         light = Light.between(then, here)
-        self._room = light.on(self._room)
+        self._room = tuple(light.on(self._room))
         if self._anchor is not None:
             # Not rounded: it is changed again and again, and what is off by a half each time soon is a drift.
             moved = np.asarray(cv2.transform(self._anchor, light.matrix), np.float32)
@@ -292,72 +291,41 @@ class RoomModel:
         self._count = np.where(self._known > 0, np.minimum(self._count, 2), 0).astype(np.uint8)
         return True
 
-    def _camera_moved(self, now: WorkFrame, somebody: object) -> bool:
+    def _camera_moved(self, now: WorkFrame, somebody: U8) -> bool:
         """Whether the room's texture lies elsewhere by more than a tenth of a cell, by the translation that explains
         most of the difference (least squares over the free cells; Lucas and Kanade, IJCAI 1981), or is not there at
         all: the slopes of both lumas, which light leaves as they are, have little in common."""
+        from vbgcam.mask import kernels
+
         if self._texture is None:
             return False
-        then, x, y, sure = self._texture
-        free = cv2.resize(np.asarray(somebody, np.uint8), then.shape[::-1], interpolation=cv2.INTER_NEAREST) < 1
-        weight = np.where(free, sure, np.float32(0))
-        cells = _cells(now.y)
-        change = ((cells - then) * weight).ravel()
-        here = np.concatenate([(slope * weight).ravel() for slope in _slopes(cells)])
-        x, y = (x * weight).ravel(), (y * weight).ravel()
-        a, b, c, d, e = (float(np.dot(*pair)) for pair in ((x, x), (x, y), (y, y), (x, change), (y, change)))
+        sums = np.zeros(9, np.int64)
+        kernels.shifts(_cells(now.y), *self._texture, somebody, _STEP // TUNING.cell_px, sums)
+        # Slopes are half of the difference of both neighbours.
+        cells, a, b, c, d, e, change, alike, here = (sums * _SLOPES).tolist()
         determinant = a * c - b * b
-        if a + c < TUNING.least_texture * max(1.0, float(weight.sum())) or determinant < 1e-3 * (a + c) ** 2:
+        if a + c < TUNING.least_texture * max(1.0, cells) or determinant < 1e-3 * (a + c) ** 2:
             return False
-        alike = float(np.dot(np.concatenate([x, y]), here)) / float(np.sqrt((a + c) * np.dot(here, here) + 1e-9))
         by_x, by_y = (c * d - b * e) / determinant, (a * e - b * d) / determinant
         # Somebody who comes in changes much, too, but no shift explains it, and most of the room is still there.
-        explained = by_x * d + by_y * e > TUNING.explained_share * float(np.dot(change, change))
-        return bool((np.hypot(by_x, by_y) > TUNING.shifted_cells and explained) or alike < TUNING.alike)
+        explained = by_x * d + by_y * e > TUNING.explained_share * change
+        shifted = math.hypot(by_x, by_y) > TUNING.shifted_cells and explained
+        return bool(shifted or alike < TUNING.alike * math.sqrt((a + c) * here + 1e-9))
 
     def _note_texture(self) -> None:
-        """What `_camera_moved` needs of the room: luma, its slopes and where it is known, over cells."""
-        then = _cells(self._room[0])
+        """What `_camera_moved` needs of the room: luma, and where it is known, over cells."""
         known = cv2.erode(_cells(self._known), _square(1))
-        self._texture = then, *_slopes(then), np.float32(1) * (known > 254)
+        self._texture = _cells(self._room[0]), np.asarray(cv2.threshold(known, 254, 1, cv2.THRESH_BINARY)[1], np.uint8)
 
 
-def _distance(off: list[NDArray[np.int16]]) -> NDArray[np.int16]:
-    """d, of differences."""
-    y, u, v = (np.abs(part) for part in off)
-    return np.asarray(y + 3 * (u + v), np.int16)
-
-
-def _sample_means(now: WorkFrame) -> Samples:
-    """Means of y, u and v around each sample."""
-    some = [np.ascontiguousarray(plane[::_STEP, ::_STEP]) for plane in now.planes]
-    window = (TUNING.drift_window, TUNING.drift_window)
-    return np.asarray(cv2.blur(cv2.merge(some).astype(np.float32), window), np.float32)
-
-
-def _weighed(off: Samples) -> NDArray[np.float32]:
-    """d, (rows, columns)."""
-    return np.asarray(cv2.transform(np.abs(off), _WEIGHTS), np.float32)
-
-
-def _cells(plane: U8) -> NDArray[np.float32]:
+def _cells(plane: U8) -> U8:
     """Means of cells of `TUNING.cell_px` pixels."""
     from vbgcam.pixels import kernels
 
     cell = TUNING.cell_px
     out = np.empty((max(1, plane.shape[0] // cell), max(1, plane.shape[1] // cell)), np.uint8)
-    kernels.reduce(read_only(plane), cell, out)
-    return out.astype(np.float32)
-
-
-def _slopes(cells: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """To the right and down."""
-    x, y = (cv2.Sobel(cells, cv2.CV_32F, *axis, ksize=1, scale=0.5) for axis in ((1, 0), (0, 1)))
-    return np.asarray(x, np.float32), np.asarray(y, np.float32)
-
-
-def _median(values: NDArray[np.int16]) -> int:
-    return int(np.partition(values, values.size // 2)[values.size // 2])
+    kernels.reduce(plane, cell, out)
+    return out
 
 
 def _above(plane: object, least: int) -> U8:
@@ -365,10 +333,11 @@ def _above(plane: object, least: int) -> U8:
     return np.asarray(cv2.threshold(np.asarray(plane, np.uint8), least, 255, cv2.THRESH_BINARY)[1], np.uint8)
 
 
-@lru_cache(maxsize=64)
-def _table(limit: int, least: float) -> U8:
-    """The alpha for each distance and prior, which counts as `least` at least."""
-    likely = np.clip((np.arange(256) - limit) / TUNING.ramp_d, *TUNING.likelihood_range)
+@lru_cache(maxsize=2)
+def _table(least: float) -> U8:
+    """The alpha for what d is above the limit, up to where it tells no more, and for each prior, 256 to a row; that
+    counts as `least` at least."""
+    likely = np.clip(np.arange(math.ceil(TUNING.ramp_d) + 1) / TUNING.ramp_d, *TUNING.likelihood_range)
     prior = np.clip(np.arange(256) / 255, least, TUNING.prior_range[1])
     odds = np.log(likely / (1 - likely))[:, None] + np.log(prior / (1 - prior))
-    return read_only(np.round(255 / (1 + np.exp(-TUNING.log_odds_gain * odds))).astype(np.uint8))
+    return read_only(np.round(255 / (1 + np.exp(-TUNING.log_odds_gain * odds))).astype(np.uint8).ravel())

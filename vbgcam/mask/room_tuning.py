@@ -25,8 +25,6 @@ class RoomTuning:
     # Of a late mask, where nothing else speaks for the person: then no distance does.
     late_prior: float = 0.005
     log_odds_gain: float = 3.0
-    # The network's mask is blurred over so many pixels, as it is off by several at its edge.
-    prior_blur_px: int = 13
 
     # Learning: a candidate's colour is the same within this d; it is believed after so many seconds, or at once where
     # the network gives fewer than ten masks a second; and it is looked at once in so many seconds.

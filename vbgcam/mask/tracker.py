@@ -44,7 +44,7 @@ class MaskTracker:
     not; `kept`: how much of the person is shown, 0 to 1, None where nobody is."""
 
     def __init__(self, options: MaskOptions) -> None:
-        self._at_working_size = AtWorkingSize(self._forget)
+        self._at_working_size = AtWorkingSize(self._forget, options.long_side)
         self._flow, self._room, self._hold = CarryByFlow(fine=options.fine_flow), KnownRoom(), HoldStill()
         self._believe = Believe(self._flow)
         table = self._table(options)
@@ -102,10 +102,9 @@ class MaskTracker:
         exact = prediction.exact and prediction.frame is frame
         draft = Draft(frame, prediction, prediction.alpha, self._last, None if exact else self._last_alpha)
         for step in self._exact_steps if exact else self._steps:
-            further = step(draft)
-            if further is None:
+            step(draft)
+            if draft.outdated:
                 return None
-            draft = further
         self._last, self._last_alpha = draft.now, draft.alpha
         self.box, self.elsewhere = box_of(draft.alpha), self._room.somebody_elsewhere
         self.kept = _kept(draft)

@@ -12,10 +12,8 @@ from vbgcam.core.frames import U8, RawFrame, Size, read_only
 from vbgcam.pixels.convert import resize_alpha, shrink
 
 LONG_SIDE: Final = 640
-# Against noise: of the two clips with exact alphas neither is better with twice as much.
-_SIGMA: Final = 0.7
 # An alpha below this, of 255, is nobody; and so many pixels is what a person may move from frame to frame.
-_SOMEBODY: Final = 12
+_SOMEBODY: Final = 13
 _MARGIN: Final = 24
 
 Region = tuple[slice, slice]
@@ -38,12 +36,6 @@ class WorkFrame:
         """y, u and v."""
         return self.y, self.u, self.v
 
-    def cropped(self, region: Region) -> "WorkFrame":
-        """A copy of a region of it."""
-        rows, columns = region
-        y, u, v = (cropped(plane, region) for plane in self.planes)
-        return WorkFrame(Size(columns.stop - columns.start, rows.stop - rows.start), y, u, v, self.captured_at)
-
 
 def cropped(plane: U8, region: Region) -> U8:
     """A copy of a region of a plane, read-only."""
@@ -53,14 +45,15 @@ def cropped(plane: U8, region: Region) -> U8:
 def region_around(alpha: U8, other: U8 | None = None) -> Region | None:
     """The region to be worked on: where the person is in either of these (uint8, at the working size), with a margin
     that they may move in, in whole cells of 8 pixels. None where nobody is."""
-    boxes = []
-    for plane in (alpha,) if other is None else (alpha, other):
-        left, top, width, height = cv2.boundingRect(cv2.threshold(plane, _SOMEBODY, 255, cv2.THRESH_BINARY)[1])
-        if width:
-            boxes.append((left, top, left + width, top + height))
+    from vbgcam.pixels import kernels
+
+    found = np.empty((2, 4), np.int32)
+    for plane, box in zip((alpha, alpha if other is None else other), found, strict=True):
+        kernels.box(plane, False, _SOMEBODY, 1, 1, box)
+    boxes = [box for box in found.tolist() if box[1]]
     if not boxes:
         return None
-    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    tops, bottoms, lefts, rights = zip(*boxes, strict=True)
     height, width = alpha.shape
     return _with_margin(min(tops), max(bottoms), height), _with_margin(min(lefts), max(rights), width)
 
@@ -69,14 +62,15 @@ def _with_margin(start: int, stop: int, side: int) -> slice:
     return slice(max(0, start - _MARGIN) & ~7, min(side, (stop + _MARGIN + 7) & ~7))
 
 
-def work_size(frame: Size) -> Size:
+def work_size(frame: Size, long_side: int = LONG_SIDE) -> Size:
     """The working size of frames of that size; never larger than the frame."""
-    scale = min(1.0, LONG_SIDE / max(frame.width, frame.height))
+    scale = min(1.0, long_side / max(frame.width, frame.height))
     return Size(max(1, round(frame.width * scale)), max(1, round(frame.height * scale)))
 
 
 def work_frame(frame: RawFrame, size: Size) -> WorkFrame:
-    """The frame at `size`, which is its `work_size`."""
+    """The frame at `size`, which is its `work_size`, softened against noise: of the two clips with exact alphas neither
+    is better with twice as much."""
     planes, half = frame.planes, frame.size.chroma
     u, v = (
         # Chroma that has to grow is softened while it is small; the other has more pixels than are needed.
@@ -87,13 +81,15 @@ def work_frame(frame: RawFrame, size: Size) -> WorkFrame:
 
 
 def _soft(plane: U8) -> U8:
-    return read_only(np.asarray(cv2.GaussianBlur(plane, (3, 3), _SIGMA), np.uint8))
+    from vbgcam.pixels import kernels
+
+    out = np.empty_like(plane)
+    kernels.soften(plane, out)
+    return read_only(out)
 
 
 def resized(plane: U8, size: Size) -> U8:
     """The plane at that size, read-only: by areas where it becomes smaller, else linearly."""
-    if plane.shape == (size.height, size.width):
-        return read_only(np.ascontiguousarray(plane))
-    smaller = plane.shape[0] > size.height or plane.shape[1] > size.width
-    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return read_only(np.asarray(cv2.resize(plane, (size.width, size.height), interpolation=how), np.uint8))
+    if plane.shape[0] <= size.height and plane.shape[1] <= size.width:
+        return read_only(resize_alpha(np.ascontiguousarray(plane), size))
+    return read_only(np.asarray(cv2.resize(plane, (size.width, size.height), interpolation=cv2.INTER_AREA), np.uint8))

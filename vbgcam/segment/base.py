@@ -8,9 +8,10 @@ command line's main path.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Final, Protocol
 
 import numpy as np
+import platformdirs
 from numpy.typing import NDArray
 
 from vbgcam.core.errors import ModelError
@@ -18,21 +19,28 @@ from vbgcam.core.frames import RawFrame, Size
 
 Probability = NDArray[np.float32]
 
-Progress = Callable[[int, int], None]
-"""Called with (bytes so far, bytes in all); raises whatever should break a download off."""
+LADDER: Final = (96, 128, 160, 192, 224, 256, 288, 352, 416, 520)
+"""Short sides that a live picture may choose from: each step is a third to a half more work than the one before. The
+last is that of torchvision's presets, which all six were measured with."""
+
+LIVE_START: Final = {"cpu": 128, "gpu": 256}
+"""Where a live picture begins: small enough for its first masks to be young on a modest machine."""
+
+Progress = Callable[[int, int, str], None]
+"""Called with (bytes so far, bytes in all, the host that is asked); raises whatever should break a download off."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`device`: "auto", "cuda", "mps", "cpu". `size`: the network's input, its short side in pixels (torchvision's
+    """`device`: see `engines.devices`. `size`: the network's input, its short side in pixels (torchvision's
     preset resizes the short side to 520); None leaves it open. Networks of a fixed input ignore it.
     `hard`: the classic method's label mask (0 or 1) in place of the probability. `mirror`: base URL that replaces
-    torchvision's download server; "" is theirs. `sha256`: of the checkpoint, where it is not the published one.
+    every network's download server; "" is theirs. `sha256`: of the file, where it is not the published one.
     `folder`: where `models add` and `plate` keep what they were given. `threads`: of the CPU, 0 chooses. `live`: a live
-    picture waits for no mask, but its masks should be young: where `size` is None, torchvision's input then begins
+    picture waits for no mask, but its masks should be young: where `size` is None, an input of any size then begins
     small (and whoever runs the network makes it larger); else it is the preset's."""
 
-    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    device: str = "auto"
     size: int | None = None
     hard: bool = False
     mirror: str = ""
@@ -49,6 +57,9 @@ class Segmenter(Protocol):
     @property
     def name(self) -> str:
         """As in the model spec, with what "auto" chose."""
+
+    why: str = ""
+    """Why it is this network, where "auto" chose it."""
 
     @property
     def device(self) -> str:
@@ -126,3 +137,8 @@ class FixedInput(Segmenter):
 
     def close(self) -> None:
         """There is nothing to release."""
+
+
+def networks_folder() -> Path:
+    """Where converted networks are kept, and which files passed their trial."""
+    return Path(platformdirs.user_cache_dir("vbgcam", appauthor=False)) / "networks"

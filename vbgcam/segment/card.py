@@ -1,7 +1,7 @@
 """Cards: small TOML files that say how an ONNX network wants its picture and where its answer is.
 
 A card lies beside the network (`selfie.onnx.toml` or `selfie.toml` for `selfie.onnx`), or ships with the program, in
-`cards/`, where it is found by the file's SHA-256 or, for a family of files, by the names of its inputs. README.md here
+`cards/`, where it is found by the file's hash or, for a family of files, by the names of its inputs. README.md here
 shows a whole one.
 """
 
@@ -19,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from vbgcam.core.errors import ModelError
 from vbgcam.core.specs import nearest
 from vbgcam.media import toml_reader
-from vbgcam.segment.download import file_sha256
+from vbgcam.segment.download import Pin, file_digest, file_sha256
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -89,17 +89,21 @@ _list_of_one = BeforeValidator(lambda value: value if isinstance(value, list | t
 
 
 class Card(_Table):
-    """A network's description. `sha256`: of the files that a shipped card is for; `inputs`: the names of all inputs of
-    the family that it is for. A state's plain name stands for its table, a constant's number for a list of one."""
+    """A network's description. `sha256`, `git_blob`: of the files that a shipped card is for; `inputs`: the names of
+    all inputs of the family that it is for. `scales`:
+    inputs that say by how much the network is to reduce the picture inside, here until its longer side has so many
+    pixels. A state's plain name stands for its table, a constant's number for a list of one."""
 
     name: str
     about: str = ""
     sha256: tuple[str, ...] = ()
+    git_blob: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     input: CardInput = CardInput()
     output: CardOutput = CardOutput()
     state: dict[str, Annotated[CardState, _table_of_name]] = {}
     constants: dict[str, Annotated[tuple[Number, ...], _list_of_one]] = {}
+    scales: dict[str, Side] = {}
 
 
 def read(path: Path) -> Card:
@@ -138,10 +142,15 @@ def find(network: Path, inputs: tuple[str, ...]) -> Card | None:
     own = beside(network)
     if own is not None:
         return read(own)
-    found = file_sha256(network)
-    by_hash = (card for card in shipped() if found in card.sha256)
+    sha256, git_blob = file_sha256(network), file_digest(network, Pin("", git=True))
+    by_hash = (card for card in shipped() if sha256 in card.sha256 or git_blob in card.git_blob)
     by_inputs = (card for card in shipped() if card.inputs and set(card.inputs) == set(inputs))
     return next(itertools.chain(by_hash, by_inputs), None)
+
+
+def is_known(sha256: str) -> bool:
+    """Whether a shipped card is for the file of that hash."""
+    return any(sha256 in card.sha256 for card in shipped())
 
 
 @functools.cache

@@ -39,6 +39,20 @@ def open_segmenter(spec: ModelSpec, options: Options, progress: Progress | None 
 
         assert spec.path is not None
         return OnnxSegmenter.load(added_onnx(spec.path, options), options)
+    if spec.kind == "portrait":
+        from vbgcam.segment.onnx import OnnxSegmenter
+        from vbgcam.segment.weights import ensure
+
+        network = OnnxSegmenter.load(ensure(spec.name, options, progress), options)
+        network.name = spec.name
+        return network
+    if spec.kind == "auto":
+        from vbgcam.segment import auto
+
+        name, options, why = auto.choose(options, progress)
+        segmenter = open_segmenter(ModelSpec.parse(name), options, progress)
+        segmenter.why = why
+        return segmenter
     from vbgcam.segment.family import TorchvisionSegmenter
 
-    return TorchvisionSegmenter.load(spec.name or "auto", options, progress)
+    return TorchvisionSegmenter.load(spec.name, options, progress)

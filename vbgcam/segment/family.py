@@ -1,11 +1,11 @@
 """torchvision's six segmentation networks as one segmenter: which of them, on which machine, at which input.
 
-torch itself is imported only where it is needed: on a GPU, and on a CPU once, to convert a network (see `openvino`).
+torch itself is imported only where it is needed: on a GPU, and on a CPU once, to convert a network (see `converted`).
 """
 
 from __future__ import annotations
 
-import ctypes.util
+import importlib.util
 import logging
 import os
 import subprocess
@@ -14,14 +14,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-import platformdirs
-
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import RawFrame, Size
 from vbgcam.pixels.convert import small_rgb
-from vbgcam.segment.base import Options, Probability, Progress, Segmenter
-from vbgcam.segment.engine import Engine, OutOfMemory, one_line, quiet_torch
-from vbgcam.segment.weights import ensure
+from vbgcam.segment import base
+from vbgcam.segment.base import LADDER, LIVE_START, Options, Probability, Progress, Segmenter
+from vbgcam.segment.engines import devices
+from vbgcam.segment.engines.base import Engine, OutOfMemory, one_line
+from vbgcam.segment.engines.devices import Place
+from vbgcam.segment.weights import ensure, weights_file
 
 if TYPE_CHECKING:
     import openvino
@@ -30,17 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ON_GPU: Final = "fcn_resnet101"
-ON_CPU: Final = "lraspp_mobilenet_v3_large"
-
-PRESET: Final = 520
-"""The short side of torchvision's presets, which all six were measured with."""
-
-LADDER: Final = (96, 128, 160, 192, 224, 256, 288, 352, 416, PRESET)
-"""Short sides that a live picture may choose from: each step is a third to a half more work than the one before."""
-
-LIVE_START: Final = {"cpu": 128, "gpu": 256}
-"""Where a live picture begins: small enough for its first masks to be young on a modest machine."""
+PRESET: Final = LADDER[-1]
 
 LONGEST: Final = 4
 """Times the short side, the longest side that is given to a network: memory and work grow with it, and a picture may be
@@ -82,21 +73,23 @@ class TorchvisionSegmenter(Segmenter):
 
     @classmethod
     def load(cls, name: str, options: Options, progress: Progress | None = None) -> Self:
-        """`name`: one of the six, or "auto". Fetches the weights where they are not here yet (`weights.ensure`). Raises
+        """`name`: one of the six. Fetches the weights where they are not here yet (`weights.ensure`). Raises
         ModelError."""
-        name, device = choose(name, options)
+        place = devices.for_torchvision(options.device)
+        if importlib.util.find_spec("torch") is None and not weights_file(name, options).path.exists():
+            raise _without_torch(name, "is not installed")  # before 200 MB are fetched in vain
         path = ensure(name, options, progress)
         threads = options.threads or default_threads(name, live=options.live)
 
-        def build(where: str) -> Engine:
-            return engine(name, path, where, hard=options.hard, threads=threads)
+        def build(place: Place) -> Engine:
+            return engine(name, path, place, hard=options.hard, threads=threads)
 
-        built = build(device)
+        built = build(place)
         size = options.size or PRESET
         if options.size is None and options.live:
-            size = LIVE_START["cpu" if device == "cpu" else "gpu"]
+            size = LIVE_START["cpu" if place.name == "cpu" else "gpu"]
         log.info("%s on %s in %s: input %d, %d CPU threads", name, built.device, built.precision, size, threads)
-        return cls(name, built, lambda: build("cpu"), size)
+        return cls(name, built, lambda: build(devices.CPU), size)
 
     def probability(self, frame: RawFrame) -> Probability:
         """The person's, at the network's input size. With `hard` 1 where the person's class is the largest, else 0."""
@@ -150,21 +143,12 @@ class TorchvisionSegmenter(Segmenter):
         self._size = min(self._size, LIVE_START["cpu"])
 
 
-def choose(name: str, options: Options) -> tuple[str, str]:
-    """The network that "auto" means here, or `name` itself, and the device. Raises ModelError."""
-    device = choose_device(options.device)
-    if name == "auto":
-        name = ON_CPU if device == "cpu" else ON_GPU
-        why = "without a GPU it is the one that is fast enough" if device == "cpu" else f"there is {device}"
-        log.info("model auto: %s, because %s", name, why)
-    return name, device
-
-
-def engine(name: str, path: Path, device: str, *, hard: bool = False, threads: int = 1) -> Engine:
-    """The network with the weights of that file, whose hash is right, on "cuda", "mps" or "cpu". Raises ModelError."""
-    if device == "cpu":
+def engine(name: str, path: Path, place: Place, *, hard: bool = False, threads: int = 1) -> Engine:
+    """The network with the weights of that file, whose hash is right. Raises ModelError."""
+    if place.engine == "openvino":
         try:
-            from vbgcam.segment.openvino import OpenVinoEngine, load
+            from vbgcam.segment.converted import load, split_for_bf16
+            from vbgcam.segment.engines.openvino import OpenVinoEngine
         except ImportError as exc:
             log.info("without OpenVINO (%s) the network runs with torch, which is slower", exc)
         else:
@@ -173,44 +157,44 @@ def engine(name: str, path: Path, device: str, *, hard: bool = False, threads: i
                 try:
                     from vbgcam.segment.torchvision import converted, person
                 except ImportError as exc:  # the Debian package's set-up may leave it out
-                    raise ModelError(
-                        f"{name} is made ready with torch, which cannot be imported: {one_line(exc)}",
-                        fix="`vbgcam doctor` says how it is installed; chroma, plate and onnx:FILE do without",
-                    ) from exc
+                    raise _without_torch(name, f"cannot be imported: {one_line(exc)}") from exc
                 return converted(person(name, path, hard=hard))
 
-            folder = networks_folder()
+            folder = base.networks_folder()
 
             def elsewhere() -> None:
                 log.info("converting %s for this machine, once", name)
-                module = "vbgcam.segment.openvino"
+                module = "vbgcam.segment.converted"
                 command = [sys.executable, "-P", "-m", module, name, str(path), "hard" if hard else "soft", str(folder)]
                 # What goes wrong there goes wrong here again, where it is told.
                 quiet = subprocess.DEVNULL
                 subprocess.run(command, stdin=quiet, stdout=quiet, stderr=quiet, check=False)
 
-            return OpenVinoEngine(load(path, hard, folder, convert, elsewhere), threads, hard=hard)
+            model = load(path, hard, folder, convert, elsewhere)
+            return OpenVinoEngine(model, threads, hard=hard, where=place.where, split=split_for_bf16)
     from vbgcam.segment.torchvision import person
 
-    return torch_engine(person(name, path, hard=hard), device, threads)
+    return torch_engine(person(name, path, hard=hard), place.where, threads)
 
 
-def torch_engine(person: Person, device: str, threads: int) -> Engine:
-    """torch's engine for "cuda", "mps" or "cpu". Raises ModelError."""
+def _without_torch(name: str, why: str) -> ModelError:
+    return ModelError(
+        f"{name} is made ready with torch, which {why}",
+        fix="`vbgcam doctor` says how it is installed; selfie, chroma, plate and onnx:FILE do without",
+    )
+
+
+def torch_engine(person: Person, where: str, threads: int) -> Engine:
+    """torch's engine for "cuda:0", "mps" or "CPU". Raises ModelError."""
     import torch
 
-    if device == "cuda":
-        from vbgcam.segment.cuda import CudaEngine
+    if where.startswith("cuda"):
+        from vbgcam.segment.engines.torch_cuda import CudaEngine
 
-        return CudaEngine(person, torch.device("cuda:0"))
-    from vbgcam.segment.eager import EagerEngine
+        return CudaEngine(person, torch.device(where))
+    from vbgcam.segment.engines.torch_eager import EagerEngine
 
-    return EagerEngine(person, device, threads)
-
-
-def networks_folder() -> Path:
-    """Where converted networks are kept."""
-    return Path(platformdirs.user_cache_dir("vbgcam", appauthor=False)) / "networks"
+    return EagerEngine(person, where.lower(), threads)
 
 
 def input_size(frame: Size, short: int) -> Size:
@@ -237,31 +221,3 @@ def default_threads(name: str, *, live: bool = False, cores: int | None = None) 
 def cpu_cores() -> int:
     """Those that this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
-def choose_device(asked: str) -> str:
-    """ "cuda", "mps" or "cpu". Raises ModelError where the one asked for is not there."""
-    if asked == "cpu" or (asked == "auto" and not _may_have_gpu()):
-        return "cpu"
-    quiet_torch()
-    import torch
-
-    if asked in ("auto", "cuda") and torch.cuda.is_available():
-        return "cuda"
-    if asked in ("auto", "mps") and torch.backends.mps.is_available():
-        return "mps"
-    if asked == "auto":
-        return "cpu"
-    raise ModelError(
-        f"the network cannot run on {asked}: there is no such GPU, its driver is missing or too old, or this torch was "
-        "built without it",
-        fix='set model.device to "auto" or "cpu"',
-    )
-
-
-def _may_have_gpu() -> bool:
-    """Whether it is worth 2 s to import torch and ask it."""
-    if sys.platform == "darwin":
-        return True
-    names = ("nvcuda", "amdhip64") if sys.platform == "win32" else ("cuda", "amdhip64")
-    return any(map(ctypes.util.find_library, names))

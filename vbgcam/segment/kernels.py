@@ -9,8 +9,15 @@ from vbgcam.pixels.kernels import MADE, SEEN, f32, i16, i32, loop, part, u8, u16
 
 
 @part
-def _apart(one: Any, other: Any) -> Any:
+def apart(one: Any, other: Any) -> Any:
+    """How far two bytes are from each other, in 16 bits."""
     return u16(max(one, other) - min(one, other))
+
+
+@part
+def distance_of(by_y: Any, by_u: Any, by_v: Any) -> Any:
+    """d, of what `apart` gives."""
+    return u8(min(u16(by_y + u16(u16(3) * u16(by_u + by_v))), u16(255)))
 
 
 @loop(*[SEEN] * 6, MADE)
@@ -18,9 +25,8 @@ def colour_distance(y: U8, u: U8, v: U8, room_y: U8, room_u: U8, room_v: U8, out
     """d = |Y - Y0| + 3 (|U - U0| + |V - V0|), 255 at most; see `segment.difference`."""
     for row in range(up(0), up(out.shape[0])):
         for column in range(up(0), up(out.shape[1])):
-            chroma = u16(_apart(u[row, column], room_u[row, column]) + _apart(v[row, column], room_v[row, column]))
-            total = u16(_apart(y[row, column], room_y[row, column]) + u16(3) * chroma)
-            out[row, column] = u8(min(total, u16(255)))
+            by_u, by_v = apart(u[row, column], room_u[row, column]), apart(v[row, column], room_v[row, column])
+            out[row, column] = distance_of(apart(y[row, column], room_y[row, column]), by_u, by_v)
 
 
 @loop(SEEN, SEEN, SEEN, SEEN, SEEN, types.uint8, MADE)

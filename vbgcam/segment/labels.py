@@ -37,14 +37,15 @@ class Labeller:
 
 
 def open_labeller(spec: ModelSpec, options: Options, progress: Progress | None = None) -> Labeller | None:
-    """None where the model knows the person alone. Raises ModelError."""
-    if spec.kind in ("torchvision", "auto"):
-        from vbgcam.segment.family import choose
+    """None where the model knows the person alone; `auto` is to be resolved before. Raises ModelError."""
+    if spec.kind == "torchvision":
+        from vbgcam.segment.engines import devices
         from vbgcam.segment.weights import ensure
 
-        name, device = choose(spec.name or "auto", options)
+        name, place = spec.name, devices.for_torchvision(options.device)
+        device = place.where if place.engine == "torch" else "cpu"
         path = ensure(name, options, progress)
-        from vbgcam.segment.eager import Whole
+        from vbgcam.segment.engines.torch_eager import Whole
         from vbgcam.segment.torchvision import build, read_checkpoint
 
         network = Whole(name, build(name, read_checkpoint(path), path), device)

@@ -25,9 +25,10 @@ from torchvision.models.resnet import Bottleneck
 from vbgcam.core.frames import U8, RawFrame, Size
 from vbgcam.pixels.convert import small_rgb
 from vbgcam.segment.base import FixedInput, Options, Probability
-from vbgcam.segment.eager import Whole
-from vbgcam.segment.engine import Engine
-from vbgcam.segment.family import choose_device, cpu_cores, torch_engine
+from vbgcam.segment.engines import devices
+from vbgcam.segment.engines.base import Engine
+from vbgcam.segment.engines.torch_eager import Whole
+from vbgcam.segment.family import cpu_cores, torch_engine
 from vbgcam.segment.torchvision import CLASSES, PERSON, Person, converted, published_weights
 
 _SEED: Final = 20
@@ -112,14 +113,15 @@ class Eager(Whole):
 def engine(name: str, network: nn.Module, options: Options) -> Engine:
     """The one that the live chain takes on this machine (`family.engine` builds them from files), with a network of
     its own. Raises ModelError."""
-    device = choose_device(options.device)
+    place = devices.for_torchvision(options.device)
     person = Person(name, copy.deepcopy(network)).eval()
-    if device == "cpu":
+    if place.engine == "openvino":
         with contextlib.suppress(ImportError):  # said by `family.engine`, which a run meets
-            from vbgcam.segment.openvino import OpenVinoEngine
+            from vbgcam.segment.converted import split_for_bf16
+            from vbgcam.segment.engines.openvino import OpenVinoEngine
 
-            return OpenVinoEngine(converted(person), threads(options))
-    return torch_engine(person, device, threads(options))
+            return OpenVinoEngine(converted(person), threads(options), where=place.where, split=split_for_bf16)
+    return torch_engine(person, place.where, threads(options))
 
 
 def threads(options: Options) -> int:

@@ -32,7 +32,7 @@ from torch.nn import functional
 from vbgcam.core.errors import ModelError
 from vbgcam.core.specs import TORCHVISION_MODELS
 from vbgcam.segment.bounded import bounded
-from vbgcam.segment.engine import one_line, quiet_torch
+from vbgcam.segment.engines.base import one_line, quiet_torch
 
 if TYPE_CHECKING:
     import openvino

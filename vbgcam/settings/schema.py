@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from vbgcam.core.frames import Size
 from vbgcam.core.options import WEAKEST_BLUR, Preset, Switch
-from vbgcam.core.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec
+from vbgcam.core.specs import BackgroundSpec, ModelSpec, SinkSpec, SourceSpec, device_name
 from vbgcam.pixels.convert import Fit
 
 
@@ -70,15 +70,19 @@ class ModelSettings(_Section):
 
     name: Annotated[str, _spec(ModelSpec.parse)] = Field(
         default="auto",
-        description="auto (fcn_resnet101 on a GPU, lraspp_mobilenet_v3_large on a CPU), fcn_resnet50, fcn_resnet101, "
-        "deeplabv3_resnet50, deeplabv3_resnet101, deeplabv3_mobilenet_v3_large, lraspp_mobilenet_v3_large, "
+        description="auto (fcn_resnet101 on a CUDA GPU, else selfie), a name of `vbgcam models list`, "
         "chroma[:#00b140], plate[:IMAGE], onnx:FILE",
     )
-    device: Literal["auto", "cuda", "mps", "cpu"] = Field(default="auto", description="where the network runs")
+    device: Annotated[str, AfterValidator(device_name)] = Field(
+        default="auto",
+        description="where the network runs: auto (an NVIDIA GPU, else the CPU), cpu, cuda[:N], gpu[:N] and npu "
+        "(Intel's), mps (Apple's), and for ONNX networks tensorrt, directml, coreml, migraphx; `vbgcam devices` lists "
+        "what there is",
+    )
     size: Annotated[Literal["auto"] | int, PlainValidator(_input)] = Field(
         default="auto",
-        description="the network's input, its short side in pixels, for torchvision's models; auto is the largest that "
-        "this machine can do in time for a live picture, and the preset's 520 for images and films",
+        description="the network's input, its short side in pixels, where it may be of any size; auto is the largest "
+        "that this machine can do in time for a live picture, and the preset's 520 for images and films",
     )
     hard: bool = Field(default=False, description="the classic label mask, person or not, in place of a soft alpha")
     threads: int = Field(default=0, ge=0, le=256, description="CPU threads of the network; 0 chooses")
@@ -89,12 +93,14 @@ class ModelSettings(_Section):
         "never",
     )
     mirror: str = Field(
-        default="", description="fetch torchvision's weights below this URL in place of torchvision's own server"
+        default="",
+        description="download all networks below this URL instead of from their own servers; over plain http only what "
+        "has a whole hash",
     )
     sha256: str = Field(
         default="",
         pattern=r"^([0-9a-f]{64})?$",
-        description="the SHA-256 that the weights must have, where they are not the published ones",
+        description="the SHA-256 that the network's file must have, where it is not the published one",
     )
 
 
@@ -102,10 +108,16 @@ class MaskSettings(_Section):
     """What makes the mask good, and how it is used."""
 
     preset: Preset = Field(
-        default="balanced",
-        description="none: what the network gives; fast: the network looks at you alone, and where nothing moves the "
-        "mask holds still (0.5 ms a frame at 1280x720 on one core, 0.9 at 1920x1080); balanced: all of the steps below "
-        "(2.0 and 2.6; where masks come late 2.9 and 3.6); fine: all of them, late masks more thoroughly (3.7 and 4.4)",
+        default="auto",
+        description="auto: balanced, and less where this machine would drop frames; none: what the network gives; "
+        "fast: the network looks at you alone, and where nothing moves the mask holds still (0.5 ms a frame at "
+        "1280x720 on one core, 0.9 at 1920x1080); balanced: all of the steps below (2.0 and 2.6; where masks come late "
+        "2.9 and 3.6); fine: all of them, late masks more thoroughly (3.7 and 4.4)",
+    )
+    rest: Switch = Field(
+        default="preset",
+        description="the network looks where something moved, and rests while little does: a quarter of the looks for "
+        "somebody who sits and talks",
     )
     crop: Switch = Field(default="preset", description="the network sees the part of the picture that you are in")
     memory: Switch = Field(

@@ -22,7 +22,7 @@
  *   source_format: string | null, source_size: string | null, source_fps: number | null, inference_ms: Spread | null,
  *   revision: number, pid: number, version: string, paused: boolean, watched: boolean, readers: string[],
  *   settings: Settings, troubles: Trouble[], config: {path: string, problems: string[]},
- *   loading: {model: string, done: number | null, total: number | null} | null, helped: Helped | null, welcomed: boolean, live: Live}} Status
+ *   loading: {model: string, done: number | null, total: number | null, host: string} | null, model_why: string, less: string, model_problem: string, helped: Helped | null, welcomed: boolean, live: Live}} Status
  * @typedef {Record<string, unknown> & {do: string}} Command
  */
 

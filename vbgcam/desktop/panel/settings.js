@@ -11,6 +11,7 @@ import { Radios } from "./radios.js";
 
 /** The mask's steps, in the order in which they are taken. @type {[string, string, string][]} */
 const STEPS = [
+  ["rest", "Rest while little moves", "the network looks where something moved, and not at each picture"],
   ["crop", "Look at you alone", "the network sees your part of the picture"],
   ["memory", "Know the room", "what stands still is learned, in memory only"],
   ["motion", "Follow you", "a late mask moves along with you"],
@@ -43,6 +44,10 @@ export class Settings {
     this.size = picker(byId("size"), (value) => set("camera.size", value));
     byId("mirror").addEventListener("click", () => act({ do: "mirror", to: byId("mirror").getAttribute("aria-checked") !== "true" }, "mirror"));
     byId("go-back").addEventListener("click", () => this.back && act({ do: "set", settings: this.back }, "network"));
+    byId("cancel-model").addEventListener("click", async () => (await act({ do: "model", to: "cancel" }, "model")) && refresh());
+    byId("retry-model").addEventListener("click", () => act({ do: "model", to: this.chosen }, "model"));
+    /** The network of the settings. */
+    this.chosen = "auto";
     /** @type {Record<string, string | number> | null} what the network's settings were before something lighter was taken */
     this.back = null;
     /** @type {Map<string, HTMLElement>} */
@@ -59,7 +64,7 @@ export class Settings {
       ...choices.cameras.map(({ spec, label, sizes }) => this.row(`camera ${spec}`, spec, label, sizes.length ? `up to ${largest(sizes)}` : "")),
       ...(choices.cameras.length ? [] : [this.none("No camera is seen. Plug one in: it appears here.")]),
     ]);
-    arrange(byId("models"), choices.models.map(({ spec, label, cost, here }) => this.row(`model ${spec}`, spec, label, cost, here ? "" : "fetched when chosen")));
+    arrange(byId("models"), choices.models.map(({ spec, label, cost, here }) => this.row(`model ${spec}`, spec, label, cost, here ? "" : "will download")));
     this.show(status);
   }
 
@@ -97,6 +102,10 @@ export class Settings {
     write(byId("camera-facts"), filmed(status));
     write(byId("model-facts"), running(status));
     this.loading(status.loading);
+    byId("cancel-model").hidden = status.loading?.done === null && !status.device; // the first one: there is nothing to go back to
+    this.chosen = status.settings.model.name;
+    byId("no-model").hidden = status.loading !== null || !status.model_problem;
+    write(byId("no-model-why"), status.model_problem);
     this.helped(status.helped);
   }
 
@@ -127,10 +136,11 @@ export function progress(bar, { done, total }) {
 }
 
 /** @param {NonNullable<Status["loading"]>} loading */
-export function fetched({ model, done, total }) {
+export function fetched({ model, done, total, host }) {
   const mb = (/** @type {number} */ bytes) => (bytes / 1e6).toFixed(bytes < 10e6 ? 1 : 0);
-  if (done === null) return `${model} is being made ready`;
-  return total ? `${model}: ${mb(done)} of ${mb(total)} MB` : `${model}: ${mb(done)} MB`;
+  if (done === null) return `Loading ${model}`;
+  if (!done) return `Asking ${host} for ${model}`;
+  return `${model}: ${mb(done)}${total ? ` of ${mb(total)}` : ""} MB from ${host}`;
 }
 
 /** @param {string[]} offered @param {string} asked */
@@ -154,8 +164,8 @@ function filmed({ source, source_format: format, source_size: size, source_fps: 
 }
 
 /** @param {Status} status */
-function running({ model, device, input, precision, inference_ms: spread }) {
+function running({ model, model_why: why, device, input, precision, inference_ms: spread, less }) {
   if (!model) return "";
-  const parts = [`${model} runs on ${device || "this machine"}`, input ? `input ${input.replace("x", " × ")}` : "", precision, spread?.p50 ? `${spread.p50.toFixed(1)} ms a mask` : ""];
-  return `${parts.filter(Boolean).join(", ")}.`;
+  const parts = [`${model} runs on ${device || "this machine"}`, input ? `input ${input.replace("x", " × ")}` : "", precision, spread?.p50 ? `${spread.p50.toFixed(1)} ms a mask` : "", less ? `masks made ${less}, since this machine is busy` : ""];
+  return `${parts.filter(Boolean).join(", ")}.${why ? ` Chosen because: ${why}.` : ""}`;
 }

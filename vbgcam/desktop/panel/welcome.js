@@ -75,18 +75,25 @@ export class Welcome {
   }
 
   /** @param {Status} status @param {Choices | null} choices */
-  model({ loading, model }, choices) {
+  model({ loading, model, model_problem: problem, settings }, choices) {
     if (loading !== null) {
       progress(this.bar, loading);
       // The words change with each report: only they are written, and the bar stays.
       const step = byId("step-model");
-      this.step("step-model", "busy", "It is being fetched, once. Until then others see the background alone.", () => [this.bar, element("p", { className: "soft amount" })]);
+      this.step("step-model", "busy", "Downloading (once). Until then others see the background alone.", () => [this.bar, element("p", { className: "soft amount" })]);
       write(step.querySelector(".amount"), fetched(loading));
       return false;
+    }
+    if (problem) {
+      return this.step("step-model", "missing", problem, () => {
+        const retry = element("button", { className: "button" }, "Retry");
+        retry.addEventListener("click", () => this.act({ do: "model", to: settings.model.name }, "model"));
+        return [retry];
+      });
     }
     const now = choices?.models.find((one) => one.now);
     if (now?.here) return this.step("step-model", "done", `${now.spec === "auto" && model ? model : now.label} is ready.`);
     if (!now) return model ? this.step("step-model", "done", `${model} is ready.`) : this.step("step-model", "busy", "Looking for it.");
-    return this.step("step-model", "missing", `${now.label} is not here yet (${now.cost}).`);
+    return this.step("step-model", "missing", `${now.label} is not downloaded (${now.cost}).`);
   }
 }

@@ -171,6 +171,8 @@ class Capture:
             if not clocked:
                 # Until the frame before is out: only then may the network's slot be written again.
                 state.to_compose.wait_taken()
+                if state.stop.is_set():  # this one is not to go out, and took no other's place
+                    return True
             state.to_segment.put(frame)
             self.stats.captured(dropped=state.to_compose.put(frame))
         return True

@@ -20,6 +20,7 @@ from vbgcam.core.errors import OutputError
 from vbgcam.core.frames import Mask, Prediction, RawFrame, SafeFrame, read_only
 from vbgcam.core.policy import ROOM_VISIBLE, Compose, Cover, Decision, Hysteresis, Situation, Why, decide
 from vbgcam.live import pace
+from vbgcam.live.load import Load
 from vbgcam.live.plan import Plan
 from vbgcam.live.state import ChainState, NetworkState, SceneSnapshot, SentPicture
 from vbgcam.live.stats import Stats
@@ -37,6 +38,8 @@ _NEW_SHARE = 0.1
 _SLOWER = 1.5
 # Seconds: a network that is wrong for longer is a problem, and not a moment's mistake.
 _LASTING = 3.0
+# Seconds: a frame that goes out later after its capture waited, also where the camera is faster.
+_LATE = 1 / 30
 _STATES = {"": "on air", Why.IDLE: "idle", Why.PAUSED: "paused"}
 
 
@@ -63,6 +66,8 @@ class Compositor:
     _network: NetworkState = field(init=False)
     _tracker: MaskTracker = field(init=False)
     _hysteresis: Hysteresis = field(default_factory=Hysteresis)
+    _load: Load = field(init=False)
+    _composed: RawFrame | None = None
     _missing: OutputError | None = None
     _monitors: bool = False
     _newest: RawFrame | None = None
@@ -74,6 +79,7 @@ class Compositor:
     def __post_init__(self) -> None:
         self._scene, self._network = self.state.scene, self.state.network
         self._tracker = MaskTracker(self._scene.options.mask)
+        self._load = Load(1 + len(self._scene.options.less))
         self._composer = Composer(self.plan.size, self._scene.options)
 
     def open(self) -> bool:
@@ -180,6 +186,8 @@ class Compositor:
                 picture = self._compose(decision, started)
             self._send(picture, started, fresh)
             now = time.monotonic()
+            if fresh is not None:
+                self._measure(fresh, started, now)
             if fresh is None:
                 idle = state.camera_trouble is Why.IDLE and (self.plan.unread or not state.demand.read)
                 due = max(due + (pace.IDLE_PERIOD if idle else period), now)
@@ -216,7 +224,7 @@ class Compositor:
             own = (
                 prediction is not None
                 and prediction.epoch == frame.epoch
-                and prediction.captured_at >= frame.captured_at
+                and network.considered_at >= frame.captured_at
             )
             newer = self.plan.clocked and state.to_compose.fresh()
             return own or newer or network.trouble is not None or state.demand.paused
@@ -228,8 +236,29 @@ class Compositor:
         """What is to be shown in this round, and by which network."""
         before, self._scene, self._network = self._scene, self.state.scene, self.state.network
         self._composer.options = self._scene.options
-        if before.options.mask != self._scene.options.mask:
-            self._tracker = MaskTracker(self._scene.options.mask)
+        options = self._scene.options
+        if (before.options.mask, before.options.less) != (options.mask, options.less):
+            self._load = Load(1 + len(options.less))
+            self._apply_level()
+
+    def _apply_level(self) -> None:
+        """As much is done for the mask as this machine does in time."""
+        options, level = self._scene.options, self._load.level
+        words, mask = options.less[level - 1] if level else ("", options.mask)
+        self._tracker = MaskTracker(mask)
+        self.state.level = level
+        self.stats.fact(less=words)
+
+    def _measure(self, fresh: RawFrame, started: float, now: float) -> None:
+        """What the frame took, and whether it or those before it waited."""
+        before, self._composed = self._composed, fresh
+        if not self.plan.clocked or before is None or before.epoch != fresh.epoch:
+            return
+        waited = fresh.number - before.number - 1 + (now - fresh.captured_at > max(self.state.period, _LATE))
+        if self._load.frame(now, (now - started) / self.state.period, waited):
+            self._apply_level()
+            words = self.stats.get("less")
+            log.info("masks are made %s: %s", words or "with all steps", "frames waited" if words else "there is time")
 
     def _decide(self, now: float) -> Decision:
         state, options = self.state, self._scene.options
@@ -289,7 +318,8 @@ class Compositor:
         mask = self._tracker.mask(frame, decision.mask)
         roi = self._network.roi
         if roi is not None:
-            roi.update_roi(frame.epoch, self._tracker.box, elsewhere=self._tracker.elsewhere)
+            tracker = self._tracker
+            roi.update_roi(frame.epoch, tracker.box, elsewhere=tracker.elsewhere, kept=tracker.kept)
         return mask
 
     def _cover(self, why: Why) -> _Picture:

@@ -17,13 +17,14 @@ from vbgcam.core.errors import ModelError, VbgcamError
 from vbgcam.core.frames import RawFrame
 from vbgcam.core.options import MaskOptions, SyncMode
 from vbgcam.core.policy import Why
+from vbgcam.core.text import megabytes
 from vbgcam.live import pace
 from vbgcam.live.input_size import InputSizeController, in_words
 from vbgcam.live.plan import Network, Plan
 from vbgcam.live.state import ChainState, NetworkState
 from vbgcam.live.stats import Stats
 from vbgcam.live.sync import RESERVE, Synchronizer, patience
-from vbgcam.mask import NetworkGuard, RoiSegmenter, warm_up
+from vbgcam.mask import Looks, NetworkGuard, RoiSegmenter, warm_up
 from vbgcam.segment import Progress, Segmenter
 from vbgcam.system.process_wide import ProcessWide
 
@@ -56,6 +57,11 @@ def _collect_or_not(holders: Collection[None]) -> None:
 garbage_collection_paused: Final = ProcessWide(_collect_or_not)
 
 
+def loading_of(network: Network) -> dict[str, object]:
+    """The fact `loading` before a byte was asked for."""
+    return {"model": network.name, "done": None, "total": None, "host": ""}
+
+
 class Owner(Protocol):
     """Who knows which network counts; any of their threads may call it."""
 
@@ -78,7 +84,8 @@ class Inference:
     other fields but `retired`, which the owner sets, once and for good, when another one has taken its place.
 
     `candidate`: another network works until this one is ready. `lost`: it cannot be had, and the session goes on.
-    `thread`: the identity of its thread, once that runs."""
+    `thread`: the identity of its thread, once that runs. `cancelled`, `hurried`: the owner's wishes, see `cancel` and
+    `hurry`."""
 
     network: Network
     owner: Owner
@@ -90,8 +97,11 @@ class Inference:
     retired: bool = False
     lost: bool = False
     thread: int = 0
+    cancelled: bool = False
+    hurried: bool = False
     _builds_failed: int = 0
     _hindered: str = ""
+    _rests_until: float = 0.0
     _sync: Synchronizer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -100,6 +110,15 @@ class Inference:
     def retire(self) -> None:
         """Another one has taken its place: it takes no frame any more, and ends. Any thread."""
         self.retired = True
+        self.state.wake()
+
+    def cancel(self) -> None:
+        """Ends a download that is under way, as if it could not be had. Any thread."""
+        self.cancelled = True
+
+    def hurry(self) -> None:
+        """Does not wait any longer before it tries again. Any thread."""
+        self.hurried = True
         self.state.wake()
 
     def run(self) -> None:
@@ -120,10 +139,10 @@ class Inference:
                 error = _as_model_error(exc)
                 log.warning("%s (the network stays as it is)", error)
                 self.owner.refuse(self, str(error))
-            elif isinstance(exc, ModelError) and self.plan.waits:
+            elif isinstance(exc, ModelError) and (self.plan.waits or self.cancelled):
                 self.lost = True
-                self._failed(exc)
-                log.warning("%s (on the cover until another network is chosen)", exc)
+                self._not_had(exc)
+                log.warning("%s (hidden until another network is chosen)", exc)
             elif isinstance(exc, VbgcamError):
                 self.state.fail(exc)
             else:
@@ -181,7 +200,14 @@ class Inference:
             self.stats.fixed(self._hindered)
             self._apply_sync()
         log.info("model: %s on %s", segmenter.name, segmenter.device)
-        self.owner.report(self, model=segmenter.name, device=segmenter.device, precision=segmenter.precision)
+        self.owner.report(
+            self,
+            model=segmenter.name,
+            model_why=segmenter.why,
+            model_problem="",
+            device=segmenter.device,
+            precision=segmenter.precision,
+        )
         self.owner.report_loading(self, None)
         return True
 
@@ -193,6 +219,12 @@ class Inference:
         self.own.trouble = Why.MODEL
         self.own.predictions.clear()
         self.owner.report(self, error, problem=str(error))
+
+    def _not_had(self, error: VbgcamError) -> None:
+        """It could not be built: nothing is being loaded, and what can be done is up to a person."""
+        self._failed(error)
+        self.owner.report(self, model_problem=str(error))
+        self.owner.report_loading(self, None)
 
     def _needed(self) -> bool:
         """Whether masks are: while the camera is to be on, and the room is not shown as it is."""
@@ -216,10 +248,11 @@ class Inference:
                     self._hindered = str(exc)
                     self.stats.fact(problem=str(exc))
                 else:
-                    self._failed(exc)
-                meanwhile = "the network stays as it is" if self.candidate else "on the cover"
+                    self._not_had(exc)
+                meanwhile = "the network stays as it is" if self.candidate else "hidden"
                 log.warning("%s (%s; trying again in %.0f s)", exc, meanwhile, wait)
-                self.state.wait(lambda: self.retired, wait)
+                self.hurried = False
+                self.state.wait(lambda: self.retired or self.hurried, wait)
             finally:
                 self.own.call = None
         return None
@@ -229,7 +262,7 @@ class Inference:
         if self._builds_failed > _BUILDS and self.network.lighter is not None:
             log.warning("the network fails again and again: a lighter one takes its place")
             build = self.network.lighter
-        self.owner.report_loading(self, {"model": self.network.name, "done": None, "total": None})
+        self.owner.report_loading(self, loading_of(self.network))
         self.own.call = time.monotonic(), pace.BUILD_HUNG
         with garbage_collection_paused.hold(None):
             return build(self._progress())
@@ -242,15 +275,17 @@ class Inference:
     def _infer(self, segmenter: Segmenter, input_size: InputSizeController | None) -> bool:
         """Until the end, or the network has to be built anew (False), or nobody has needed it for long (True)."""
         state, own = self.state, self.own
-        epoch, failures, crop = -1, 0, False
+        epoch, failures = -1, 0
+        ways: tuple[bool, bool] | None = None
         roi: RoiSegmenter | None = None
         reported: object = None
         used = time.monotonic()
         while not self._ended():
             options = state.scene.options
-            if roi is None or crop != _crops(options.mask):
-                crop = _crops(options.mask)
-                roi = own.roi = RoiSegmenter(segmenter, roi=crop, guard=NetworkGuard(live=True))
+            if roi is None or ways != _ways(options.mask):
+                crop, rest = ways = _ways(options.mask)
+                looks = Looks() if rest else None
+                roi = own.roi = RoiSegmenter(segmenter, roi=crop, guard=NetworkGuard(live=True), looks=looks)
             if self._sync.asked != self._sync_mode():
                 self._sync = Synchronizer(self._sync_mode())
                 self._apply_sync()
@@ -269,7 +304,7 @@ class Inference:
                 roi.reset()
                 epoch = frame.epoch
             try:
-                self._predict(roi, frame)
+                looked = self._predict(roi, frame)
             except Exception as exc:  # whatever a network's library raises: it is as broken as by its own errors
                 failures += 1
                 if self.retired or self._hopeless(exc, failures):
@@ -277,6 +312,8 @@ class Inference:
                 continue
             if self.retired:
                 return False
+            if not looked:
+                continue
             failures = self._builds_failed = 0
             now = time.monotonic()
             if reported != (reported := (segmenter.input, segmenter.device, segmenter.precision)):
@@ -290,19 +327,28 @@ class Inference:
                 input_size.measured(frame.size, now, now - used, budget)
         return False
 
-    def _predict(self, roi: RoiSegmenter, frame: RawFrame) -> None:
-        """Publishes the frame's prediction; raises what the network does."""
+    def _predict(self, roi: RoiSegmenter, frame: RawFrame) -> bool:
+        """Publishes the frame's prediction, or that the last one does for it: then False. Raises what the network
+        does."""
         started = time.monotonic()
         self.own.call = started, pace.FRAME_HUNG
         try:
-            prediction = roi.predict(frame)
+            prediction = roi.predict(frame, rest=started < self._rests_until)
         finally:
             self.own.call = None
         if self.retired:
-            return
+            return True
+        self.own.considered_at = frame.captured_at
+        if prediction.frame is not frame:
+            self.own.predictions.wake()
+            return False
         self.own.trouble = None
         self.own.predictions.put(prediction)
-        self.stats.inferred(time.monotonic() - started)
+        took = time.monotonic() - started
+        self.stats.inferred(took)
+        # Where frames wait for the processor, a look leaves it to them for as long as it took.
+        self._rests_until = started + 2 * took if self.state.level else 0.0
+        return True
 
     def _next_frame(self, *, first: bool) -> RawFrame | None:
         """Waits for it; None where it is not wanted any more."""
@@ -346,24 +392,28 @@ class Inference:
         """Called from within a build, in this thread."""
         logged, reported = -1, -_REPORTED
 
-        def progress(done: int, total: int) -> None:
+        def progress(done: int, total: int, host: str) -> None:
             nonlocal logged, reported
             if self._ended():
                 raise StopRequested
+            if self.cancelled:
+                raise ModelError("the download was cancelled", fix="choose the network again to download it")
             self.own.call = time.monotonic(), pace.BUILD_HUNG
             tenth = done * 10 // total if total else 0
-            if done - reported > _REPORTED or done == total:
+            if done - reported >= _REPORTED or done == total:
                 reported = done
-                self.owner.report_loading(self, {"model": self.network.name, "done": done, "total": total})
+                loading = {"model": self.network.name, "done": done, "total": total, "host": host}
+                self.owner.report_loading(self, loading)
             if tenth != logged:
                 logged = tenth
-                log.info("fetching the weights: %d of %d MB", done // 10**6, total // 10**6)
+                log.info("downloading from %s: %s of %s", host, megabytes(done), megabytes(total))
 
         return progress
 
 
-def _crops(options: MaskOptions) -> bool:
-    return options.roi and not options.hard
+def _ways(options: MaskOptions) -> tuple[bool, bool]:
+    """Whether the network sees a part of the frame, and whether it may rest."""
+    return options.roi and not options.hard, options.rest and options.any
 
 
 def _as_model_error(exc: Exception) -> ModelError:

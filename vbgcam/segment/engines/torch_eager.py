@@ -9,12 +9,12 @@ from torch import nn
 
 from vbgcam.core.frames import U8, Size
 from vbgcam.segment.base import Probability
-from vbgcam.segment.engine import translated
+from vbgcam.segment.engines.base import translated
 from vbgcam.segment.torchvision import Person, published_weights
 
 
 class EagerEngine:
-    """See `vbgcam.segment.engine.Engine`; any size costs nothing to prepare."""
+    """See `vbgcam.segment.engines.base.Engine`; any size costs nothing to prepare."""
 
     precision = "fp32"
     lost = False

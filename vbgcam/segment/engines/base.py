@@ -1,10 +1,12 @@
-"""Where a network of torchvision's runs: the seam between which network (`family`) and which machine (`openvino`,
-`cuda`, `eager`)."""
+"""What the engines have in common: a `Graph` runs a network's file, an `Engine` a network of torchvision's."""
 
 import contextlib
 import warnings
-from collections.abc import Iterator
-from typing import Final, Protocol
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from numpy.typing import NDArray
 
 from vbgcam.core.errors import ModelError
 from vbgcam.core.frames import U8, Size
@@ -15,6 +17,61 @@ _FIRST: Final = slice(160)
 
 class OutOfMemory(ModelError):  # noqa: N818  # as torch and Python name theirs
     """The machine has no room for the network at this input; a smaller one may do."""
+
+
+Array = NDArray[Any]
+
+Held = Any
+"""A value that an engine keeps where it computes, as an array or a tensor of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """An input or output. `shape`: None for each side that the file leaves open. `kind`: NumPy's name of its numbers'
+    type; what NumPy does not know is in the engine's own words."""
+
+    shape: tuple[int | None, ...]
+    kind: str
+
+    def __str__(self) -> str:
+        return f"[{', '.join('?' if side is None else str(side) for side in self.shape)}]"
+
+
+class Graph(Protocol):
+    """The network of a file. Any thread may call `run`; an input whose shapes are new is prepared then, which may take
+    seconds and keeps no other thread from running what is ready."""
+
+    @property
+    def device(self) -> str:
+        """As in `model.device`, with what "auto" chose: "cpu", "gpu", "cuda:0", ..."""
+
+    @property
+    def precision(self) -> str:
+        """ "fp32", "bf16" or "fp16"."""
+
+    @property
+    def inputs(self) -> Mapping[str, Tensor]:
+        """By name, in the file's order."""
+
+    @property
+    def outputs(self) -> Mapping[str, Tensor]:
+        """By name, in the file's order."""
+
+    def run(
+        self,
+        feeds: Mapping[str, Array],
+        output: str,
+        *,
+        constants: Mapping[str, Array] | None = None,
+        state: Mapping[str, Held] | None = None,
+        kept: Mapping[str, str] | None = None,
+    ) -> tuple[Array, dict[str, Held]]:
+        """What the network gives at `output`, valid until the next run, and of `kept` (input to output) what those
+        inputs are to be given as `state` next time, which never leaves the device. `constants`: inputs that stay the
+        same. Raises ModelError."""
+
+    def close(self) -> None:
+        """Releases its memory."""
 
 
 class Engine(Protocol):

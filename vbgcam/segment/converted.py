@@ -1,7 +1,4 @@
-"""A torchvision network on the CPU: converted to OpenVINO once, kept on disk, compiled for each input size.
-
-OpenVINO is the faster one on CPUs (`vbgcam bench` measures both), takes bf16 where the chip multiplies it (AMX and
-AVX-512; see `split_for_bf16`), and needs no torch: with the converted network on disk, torch is not even imported.
+"""A torchvision network for OpenVINO: converted once, and kept on disk, so that torch is not even imported after that.
 
 What is kept lies in the user's cache folder, one network in two files whose names carry what they were made from (the
 weights' SHA-256, OpenVINO's version, soft or hard, the form of `Person`), and a third with the SHA-256 of both: what is
@@ -13,32 +10,21 @@ import hashlib
 import json
 import logging
 import sys
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import cv2
-import numpy as np
 import openvino
-from numpy.typing import NDArray
 from openvino import opset13
 
 from vbgcam.core.errors import ModelError
-from vbgcam.core.frames import U8, Size
 from vbgcam.media.atomic import whole
-from vbgcam.segment.base import Probability
 from vbgcam.segment.download import file_sha256
-from vbgcam.segment.engine import translated
 
 log = logging.getLogger(__name__)
 
 _FORM: Final = 3
 """Of what `Person` computes; counted up when that changes."""
-
-_SIZES: Final = 4
-"""Compiled inputs that are kept: whole frames and square parts of them, in the size in use and in the one tried."""
 
 _KEPT: Final = 6
 """Converted networks that are kept on disk; the largest, DeepLab's with a ResNet-101, has 240 MB."""
@@ -47,94 +33,6 @@ _ENDS: Final = (".xml", ".bin", ".json")
 
 _EXACT: Final = 0.25
 """Of the convolutions, the first: in fp32."""
-
-_LAST: Final = slice(-160, None)
-"""Of what OpenVINO says, before which stand its places in C++."""
-
-_Chain = tuple[openvino.InferRequest, ...]
-"""The parts of a network, one after the other."""
-
-
-class OpenVinoEngine:
-    """See `vbgcam.segment.engine.Engine`."""
-
-    device = "cpu"
-    lost = False
-
-    def __init__(self, model: openvino.Model, threads: int, *, hard: bool = False) -> None:
-        """`model`: uint8 (1, height, width, 3), both open, to log-odds (rows, columns); `hard`: to a label mask of the
-        input's size (see `Convertible`)."""
-        self._model = model
-        self._hard = hard
-        self._core = openvino.Core()
-        self.precision = "bf16" if "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "fp32"
-        self._settings: dict[str, Any] = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
-            "INFERENCE_NUM_THREADS": threads,
-            # Pinned threads would keep capture and output waiting for the one core that they sit on.
-            "ENABLE_CPU_PINNING": False,
-        }
-        self._lock = threading.Lock()  # guards _requests; held for no compilation
-        self._compiling = threading.Lock()
-        self._requests: OrderedDict[Size, _Chain] = OrderedDict()
-
-    def prepare(self, size: Size) -> None:
-        """Compiles for that input. See `Engine`."""
-        self._chain(size)
-
-    def run(self, rgb: U8) -> Probability:
-        """See `Engine`."""
-        size = Size(rgb.shape[1], rgb.shape[0])
-        chain = self._ready(size) or self._chain(size)
-        answer: NDArray[Any] = np.ascontiguousarray(rgb)[None]
-        with translated("the CPU", size, _LAST):
-            for request in chain:
-                request.infer({0: answer}, share_inputs=True)
-                answer = request.get_output_tensor(0).data
-        if self._hard:
-            return np.array(answer, np.float32)
-        odds = cv2.resize(answer, (size.width, size.height), interpolation=cv2.INTER_LINEAR)
-        with np.errstate(over="ignore"):  # exp of a large number: infinite, and its probability 0
-            return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
-
-    def _ready(self, size: Size) -> _Chain | None:
-        with self._lock:
-            chain = self._requests.get(size)
-            if chain is not None:
-                self._requests.move_to_end(size)
-            return chain
-
-    def _chain(self, size: Size) -> _Chain:
-        with self._compiling:
-            chain = self._ready(size)
-            if chain is not None:
-                return chain
-            with translated("the CPU", size, _LAST):
-                chain = self._compiled(size)
-            with self._lock:
-                self._requests[size] = chain
-                while len(self._requests) > _SIZES:
-                    self._requests.popitem(last=False)
-            return chain
-
-    def _compiled(self, size: Size) -> _Chain:
-        model = self._model.clone()
-        model.reshape([1, size.height, size.width, 3])
-        parts = split_for_bf16(model) if self.precision == "bf16" else None
-        own = "bf16" if self.precision == "bf16" else "f32"
-        hints = ((model, own),) if parts is None else ((parts[0], "f32"), (parts[1], own))
-        return tuple(
-            self._core.compile_model(
-                part, "CPU", {**self._settings, "INFERENCE_PRECISION_HINT": hint}
-            ).create_infer_request()
-            for part, hint in hints
-        )
-
-    def close(self) -> None:
-        """Lets go of the compiled networks."""
-        with self._lock:
-            self._requests.clear()
 
 
 def split_for_bf16(model: openvino.Model) -> tuple[openvino.Model, openvino.Model] | None:
@@ -244,7 +142,7 @@ def _kept(network: Path, numbers: Path, sums: Path) -> openvino.Model | None:
 
 
 def main() -> None:
-    """`python -m vbgcam.segment.openvino NAME WEIGHTS soft|hard FOLDER`: one network, converted and kept in the folder
+    """`python -m vbgcam.segment.converted NAME WEIGHTS soft|hard FOLDER`: one network, converted and kept in the folder
     by a process of its own. In the daemon's own process torch would stay: 1.4 GB more for the rest of its life, and a
     hundred camera frames lost while it is imported and holds the interpreter's lock."""
     from vbgcam.segment.torchvision import converted, person
