@@ -686,7 +686,8 @@ def test_a_setting_of_the_start_is_accepted_from_the_file_and_changes_nothing_no
 def test_each_change_wakes_who_listens_and_figures_do_not(running: Running) -> None:
     running.output.wait(lambda: running.output.composed > 3)
     woken = threading.Event()
-    running.do("set", settings={"mask.pairing": "newest"})
+    # What is done to the mask follows the load, which is a change.
+    running.do("set", settings={"mask.pairing": "newest", "mask.preset": "balanced"})
     running.until(lambda: running.session.stats.get("pairing") == "newest")
     enough = running.controller.listen(woken.set)
     before = running.controller.revision()
@@ -766,7 +767,7 @@ def test_pickers_are_told_what_there_is(running: Running) -> None:
     models = {entry["spec"]: entry for entry in choices["models"]}
     assert "13 MB" in models["lraspp_mobilenet_v3_large"]["cost"]
     assert [spec for spec, entry in models.items() if entry["now"]] == ["auto"]
-    assert [entry["name"] for entry in choices["presets"]] == ["none", "fast", "balanced", "fine"]
+    assert [entry["name"] for entry in choices["presets"]] == ["auto", "none", "fast", "balanced", "fine"]
     assert choices["virtual"]["there"]
 
 

@@ -368,7 +368,7 @@ def test_every_setting_goes_its_way(browser: Any, tmp_path: Path) -> None:
         for selector, value in (
             ("#size", "640x480"),
             ("#fit", "contain"),
-            ("#mask-steps label:nth-child(2) select", "off"),
+            ("#mask-steps label:nth-child(3) select", "off"),
         ):
             choose(page, selector, value)
         until(lambda: settings["camera"]["size"] == "640x480")

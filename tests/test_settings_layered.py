@@ -224,7 +224,7 @@ def test_whatever_the_state_file_holds_the_program_starts(
 @pytest.mark.parametrize(
     "chosen",
     [
-        {"mask.preset": {"to": "finest", "over": "balanced"}},
+        {"mask.preset": {"to": "finest", "over": "auto"}},
         {"mask.nothing": {"to": 1, "over": 2}},
         {"mask": {"to": 1, "over": 2}},
         {"output.mirror": {"to": True}},
@@ -238,7 +238,7 @@ def test_remembered_choices_that_mean_nothing_here_are_forgotten(home: Home, cho
     home.state.write_text(json.dumps({"chosen": chosen}))
     layers, _ = home.start()
     assert layers.settings.background.show == "#111111"
-    assert layers.settings.mask.preset == "balanced"
+    assert layers.settings.mask.preset == "auto"
 
 
 @pytest.mark.parametrize("show", ["blur:0.05", "blur:0.5", "none"])
