@@ -77,10 +77,9 @@ def test_a_mirror_a_blur_and_other_steps_are_taken_from_the_next_picture_on() ->
         on_air(output)
         plain = output.frames[-1][: SIZE.pixels].reshape(SIZE.height, SIZE.width)
         session.set_scene(replace(what.options, mirror=True))
-        output.wait(lambda: bool(np.any(output.frames[-1][: SIZE.pixels] != plain.reshape(-1))))
-        output.more(2)
-        mirrored = output.frames[-1][: SIZE.pixels].reshape(SIZE.height, SIZE.width)
-        assert np.array_equal(mirrored, plain[:, ::-1])
+        # On a busy machine a cover may come between.
+        mirrored = plain[:, ::-1].reshape(-1)
+        output.wait(lambda: bool(np.array_equal(output.frames[-1][: SIZE.pixels], mirrored)))
         assert output.leaks == 0
         session.set_scene(replace(what.options, blur=Blur(1.0), mask=PRESETS["fast"]))
         output.wait(lambda: output.seen[-1] > 100)  # the room, which is bright
