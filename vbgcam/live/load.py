@@ -1,9 +1,9 @@
 """How much is done for each frame, by what this machine does in time: the levels of `mask.preset = "auto"`. Pure: times
 in, a level out; no clock, no thread, no pixels.
 
-A frame that was dropped, or went out later than the next one came, is one that waited: two in a second and less is done
-from then on. More is tried again when the second's frames left half of their time, after ten seconds at first; each
-time that this proved too much the wait is twice as long.
+A frame that was dropped, or went out later than the next one came, is one that waited: three in a second and less is
+done from then on. More is tried again when composing took less than two fifths of the time between frames and none
+waited, for ten seconds at first; each time that this proved too much the wait is twice as long.
 """
 
 import math

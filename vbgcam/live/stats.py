@@ -58,7 +58,7 @@ class Stats:
         self._facts: dict[str, Any] = {
             "state": "starting", "source": "", "sink": "", "model": "", "device": "", "size": "", "why": "",
             "room_shown": False, "problem": "", "refused": "", "loading": None, "input": "", "precision": "",
-            "pairing": "", "helped": None, "model_why": "", "model_problem": "",
+            "pairing": "", "helped": None, "less": "", "model_why": "", "model_problem": "",
             "first_sent_s": None, "first_composed_s": None,
         }  # fmt: skip
         self._sent_at: deque[float] = deque(maxlen=300)
@@ -76,8 +76,8 @@ class Stats:
         a network that was chosen cannot be had), loading (one that is being downloaded or built: its name, done and
         total bytes, and the host that is asked), model_why (why it is this network, where "auto" chose it),
         model_problem (why there is no network), input (the network's, height x width), precision (its numbers), pairing
-        (of frames and masks), helped (what was made lighter where it was too slow, see `control.lighter`), and the
-        like."""
+        (of frames and masks), less (what is done for the mask in place of all, see `core.options.LESS`), helped (what
+        was made lighter where it was too slow, see `control.lighter`), and the like."""
         with self._lock:
             new = any(self._facts.get(name, ...) != value for name, value in facts.items())
             self._facts.update(facts)

@@ -18,9 +18,11 @@ from vbgcam.mask.guard import size_of, small_planes
 from vbgcam.pixels.convert import shrink
 from vbgcam.segment.difference import colour_distance
 
-# d of a pixel that has changed: this and so many times the frame's median, which is its noise up to the loudest.
+# d of a pixel that has changed: this and so many times the frame's median, which is its noise up to the loudest. With
+# 12 and no noise red_shirt, a man talking, has a look at 44 % of its frames, with 20 at 23 %, for .001 of its IoU.
 _LEAST, _NOISE, _LOUDEST = 20, 2, 24
-# Of the person's area, at least this share of the frame.
+# Of the person's area, that of a person of the smallest share of the frame at least. With .2 red_shirt has a look at
+# 13 %, and lost .0018 of IoU and .013 of boundary F more.
 _CHANGED: Final = 0.1
 _SMALLEST: Final = 0.02
 # Seconds without a look, at most.
